@@ -1,0 +1,25 @@
+# Warnings, ccache and the helper that declares one module.
+
+find_program(STRATA_CCACHE ccache)
+if(STRATA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+  # ccache refuses precompiled headers unless told that their defines and times are harmless.
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${STRATA_CCACHE})
+endif()
+
+set(STRATA_WARNINGS -Wall -Wextra -Wno-unused-parameter)
+
+# strata_module(NAME SOURCES... [PUBLIC libs...] [PRIVATE libs...])
+# One static library `strata_NAME` with the alias strata::NAME. Public headers are under include/,
+# internal ones are included as "module/file.h" from src/ or the module's own folder.
+function(strata_module name)
+  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(strata_${name} STATIC ${arg_SOURCES})
+  add_library(strata::${name} ALIAS strata_${name})
+  set_target_properties(strata_${name} PROPERTIES EXPORT_NAME ${name})
+  target_include_directories(strata_${name}
+    PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
+    PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
+  target_compile_options(strata_${name} PRIVATE ${STRATA_WARNINGS})
+  target_link_libraries(strata_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+endfunction()

@@ -1,0 +1,37 @@
+# Every third-party package in one place. Debian 12 names are in scripts/install-dependencies.
+
+find_package(Threads REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(yaml-cpp REQUIRED)
+find_package(nlohmann_json 3.11 REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(PkgConfig REQUIRED)
+find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
+find_package(ICU REQUIRED COMPONENTS uc)
+# pagmo's package file looks for Boost through a removed module interface; the policy keeps it quiet.
+find_package(pagmo 2.18 REQUIRED)
+
+if(TARGET yaml-cpp::yaml-cpp)
+  set(STRATA_YAML yaml-cpp::yaml-cpp)
+else()
+  set(STRATA_YAML yaml-cpp)
+endif()
+
+if(STRATA_WITH_TORCH)
+  find_package(Torch QUIET)
+  if(NOT Torch_FOUND)
+    message(FATAL_ERROR
+      "LibTorch was not found. Install libtorch-dev and libopenblas0-openmp, point CMAKE_PREFIX_PATH at a "
+      "PyTorch (python3 -c 'import torch; print(torch.utils.cmake_prefix_path)'), or configure with "
+      "-DSTRATA_WITH_TORCH=OFF (preset plan-only) for the planner alone.")
+  endif()
+  find_package(Spectra REQUIRED)
+  find_package(OpenMP REQUIRED COMPONENTS CXX)
+  separate_arguments(strata_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
+  add_library(strata_torch_interface INTERFACE)
+  target_link_libraries(strata_torch_interface INTERFACE ${TORCH_LIBRARIES})
+  target_compile_options(strata_torch_interface INTERFACE ${strata_torch_flags})
+  target_include_directories(strata_torch_interface SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
+  add_library(strata::torch ALIAS strata_torch_interface)
+endif()

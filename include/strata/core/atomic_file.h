@@ -1,0 +1,39 @@
+#pragma once
+/// \file
+/// Output that is whole or absent: written beside its destination under a temporary name, flushed
+/// to the disk, then renamed over it.
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+
+namespace strata {
+
+/// A file being written. `commit()` makes it appear under its name; destruction without a commit
+/// removes the temporary file. Folders on the way are created.
+/// @throws WorkError naming the file and the system's reason (a full disk, no permission).
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::filesystem::path destination);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  std::ostream& stream() { return stream_; }
+  /// Flush, fsync and rename.
+  void commit();
+
+ private:
+  std::filesystem::path destination_, temporary_;
+  std::ofstream stream_;
+  bool committed_ = false;
+};
+
+/// Writes `content` to `destination`, whole or not at all. @throws WorkError
+void write_file(const std::filesystem::path& destination, std::string_view content);
+
+/// The whole file. @throws InputError if it cannot be read.
+std::string read_file(const std::filesystem::path& path);
+
+}  // namespace strata

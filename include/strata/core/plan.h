@@ -1,0 +1,53 @@
+#pragma once
+/// \file
+/// A plan: one assignment picked from a front, with its provenance and its distance from optimal.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "strata/core/planning_problem.h"
+
+namespace strata {
+
+/// How far a plan and its front are from the exact supported front. All values are certified: the
+/// upper hull of the supported points bounds what *any* assignment can reach.
+struct Gap {
+  bool known = false;  ///< false: the exact front was not computed (--no-gap)
+  /// Importance that any assignment with at most the plan's usage variance can have at most, minus
+  /// the plan's. ≥ 0 up to rounding; 0 on the supported front.
+  double importance = 0;
+  double relative = 0;  ///< importance / that bound; 0 when the bound is 0
+  double hypervolume_ratio =
+      0;  ///< hypervolume of the front over that of the exact supported front
+};
+
+/// Who trains what, and how that was decided. plan.json, version 1 (DESIGN.md §5).
+struct Plan {
+  std::string algorithm;  ///< exact, nsga2, topk, random, …
+  std::string choose;     ///< the rule that picked the plan from the front: knee, …
+  std::uint64_t seed = 0;
+  std::int64_t evaluations = 0;  ///< objective evaluations spent; 0 where none are counted
+  std::vector<std::string> clients;
+  std::vector<std::string> units;
+  Assignment assignment;
+  Objectives objectives;
+  std::vector<Objectives> front;  ///< nondominated, by ascending usage variance
+  Gap gap;
+  std::string scores_digest;  ///< strata::digest of the score table
+  /// Ordered key → value: version, commit, command, machine, parameters of the algorithm.
+  std::vector<std::pair<std::string, std::string>> provenance;
+
+  /// The names of the units client i trains, in the order of `units`.
+  std::vector<std::string> units_of(int client) const;
+};
+
+/// @throws InputError with file and key; WorkError when it cannot be written.
+Plan read_plan(const std::filesystem::path& path);
+void write_plan(const Plan& plan, const std::filesystem::path& path);
+/// Header `importance,usage_variance`, one row a front point.
+void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path);
+
+}  // namespace strata

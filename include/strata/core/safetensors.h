@@ -1,0 +1,74 @@
+#pragma once
+/// \file
+/// The safetensors format (https://github.com/huggingface/safetensors): an 8-byte little-endian
+/// header length N, N bytes of JSON {name: {"dtype", "shape", "data_offsets": [begin, end]},
+/// "__metadata__": {…}}, then the data. Nothing in the file is trusted before it is checked.
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace strata {
+
+/// Element types of the format that Strata reads and writes.
+enum class Dtype { kBool, kU8, kI8, kI16, kI32, kI64, kF16, kBF16, kF32, kF64 };
+std::size_t dtype_size(Dtype dtype);
+const char* dtype_name(Dtype dtype);  ///< "F32", …
+
+struct TensorEntry {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<std::int64_t> shape;
+  std::uint64_t begin = 0, end = 0;  ///< bytes, relative to the data section
+  std::int64_t element_count() const;
+};
+
+/// A checkpoint mapped into memory, read-only. Move-only.
+class SafetensorsFile {
+ public:
+  /// Maps the file and checks it: the header's length fits the file and is at most 100 MB, the
+  /// header is one JSON object with no duplicate name, each dtype is known, shapes are non-negative
+  /// and their product does not overflow, offsets are ordered, inside the data, sized as dtype ×
+  /// shape says, and cover the data without gap or overlap.
+  /// @throws InputError naming the file, the tensor, what was found and what is allowed.
+  explicit SafetensorsFile(const std::filesystem::path& path);
+  ~SafetensorsFile();
+  SafetensorsFile(SafetensorsFile&&) noexcept;
+  SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
+
+  const std::vector<TensorEntry>& tensors() const { return tensors_; }  ///< by offset
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  /// nullptr when there is none of that name. O(log n).
+  const TensorEntry* find(const std::string& name) const;
+  /// The bytes of a tensor of this file.
+  std::string_view bytes(const TensorEntry& entry) const;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  std::vector<TensorEntry> tensors_;
+  std::map<std::string, std::size_t> index_;
+  std::map<std::string, std::string> metadata_;
+  const char* data_ = nullptr;  ///< start of the data section
+  void* mapping_ = nullptr;
+  std::size_t mapping_size_ = 0;
+};
+
+/// A tensor to be written; `bytes` must hold dtype × shape bytes, little-endian, row-major.
+struct TensorView {
+  std::string name;
+  Dtype dtype = Dtype::kF32;
+  std::vector<std::int64_t> shape;
+  std::string_view bytes;
+};
+
+/// Writes tensors in the given order after a header padded to 8 bytes, as the reference
+/// implementation does. The same tensors and metadata give the same bytes. Whole or not at all.
+/// @throws WorkError
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
+                       const std::map<std::string, std::string>& metadata = {});
+
+}  // namespace strata

@@ -1,0 +1,44 @@
+#pragma once
+/// \file
+/// Importance of a model's units for one client: layerwise NTK eigenvalues and the baselines.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace strata {
+
+class Vilt;        // src/models/vilt.h
+class VqaTensors;  // src/models/vqa_tensors.h
+
+/// Names of the metrics:
+///   lntk       λ₁(Θˡ), Θˡ = JˡJˡᵀ, Jˡ = ∂(all n·K logits)/∂(unit l's weights)  (F3OCUS, eq. 3)
+///   gradient   λ₁ of the n × n Gram matrix of the per-sample loss gradients of unit l
+///   magnitude  mean |w| over the unit's weights
+///   random     uniform in (0, 1], drawn from the seed
+///   first      L − l for unit l of L, bottom to top: top-k selects the first k
+///   last       l + 1: top-k selects the last k
+const std::vector<std::string>& metric_names();
+
+struct ScoreOptions {
+  std::string metric = "lntk";
+  int samples = 32;        ///< n; a client with fewer uses all it has
+  std::uint64_t seed = 1;  ///< which samples; and the random metric
+};
+
+/// One unit's value with its certificate.
+struct UnitScore {
+  double value = 0;     ///< λ₁ or the metric's value, ≥ 0
+  double residual = 0;  ///< ‖Θv − λv‖ / λ for eigenvalues, 0 for other metrics
+};
+
+/// Scores `units` (names, in order) for one client's data. Cost of lntk: one forward pass, K backward
+/// passes over n samples without weight gradients, and n²K² · parameters multiply-adds in sgemm.
+/// Memory: activations of the n samples for the captured units, K gradients of each captured output, and
+/// one n·K × chunk block of the Jacobian.
+/// @throws InputError: no samples, an unknown metric or unit; WorkError: a value that is not finite (it
+/// names the unit).
+std::vector<UnitScore> score_units(const Vilt& model, const VqaTensors& data,
+                                   const std::vector<std::string>& units, const ScoreOptions& options);
+
+}  // namespace strata

@@ -1,0 +1,135 @@
+#pragma once
+/// \file
+/// The option table: every subcommand's options with their types, ranges and help, once. It parses,
+/// validates and prints --help; both programs use it.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace strata {
+
+struct CommonArguments {
+  bool quiet = false;
+  bool json = false;
+};
+
+struct DataMakeArguments {
+  std::string set = "phantoms";
+  std::string out;
+  std::uint64_t seed = 1;
+  int images = 160;
+  int shapes = 1200;
+  int size = 64;
+};
+
+struct DataCheckArguments {
+  std::string folder;
+  std::string partition = "modality";
+  int clients = 0;
+  double alpha = 0.3;
+  double public_fraction = 0;
+  std::uint64_t seed = 1;
+};
+
+struct InspectArguments {
+  std::string model;
+  int text_tokens = 0;  ///< 0: the model's max_position_embeddings
+};
+
+struct PretrainArguments {
+  std::string config;
+  std::string out;
+  std::string device = "cpu";
+  int threads = 0;
+  std::vector<std::string> set;
+};
+
+struct ScoreArguments {
+  std::string model;
+  std::string data;
+  std::string
+      config;  ///< optional experiment file: its data partition instead of the manifest's clients
+  std::string out;
+  std::vector<std::string> clients;  ///< empty: all
+  std::vector<std::string> units;    ///< empty: all
+  std::string metric = "lntk";
+  int samples = 32;
+  std::uint64_t seed = 1;
+  std::string device = "cpu";
+  int threads = 0;
+};
+
+struct PlanArguments {
+  std::string scores;
+  std::string budget;
+  std::vector<std::string> units;  ///< plan over these units only; empty: all
+  std::string algorithm = "exact";
+  std::string choose = "knee";
+  std::int64_t evaluations = 20000;
+  int population = 100;
+  std::uint64_t seed = 1;
+  bool normalise = false;
+  bool no_gap = false;
+  std::string out;
+  std::string front;
+};
+
+struct RunArguments {
+  std::string config;
+  std::string out;
+  bool resume = false;
+  std::string device = "cpu";
+  int threads = 0;
+  std::vector<std::string> set;
+};
+
+struct ReportArguments {
+  std::string folder;
+};
+
+enum class Command {
+  kNone,
+  kDataMake,
+  kDataCheck,
+  kInspect,
+  kPretrain,
+  kScore,
+  kPlan,
+  kRun,
+  kReport,
+  kVersion
+};
+
+struct CommandLine {
+  Command command = Command::kNone;
+  CommonArguments common;
+  DataMakeArguments data_make;
+  DataCheckArguments data_check;
+  InspectArguments inspect;
+  PretrainArguments pretrain;
+  ScoreArguments score;
+  PlanArguments plan;
+  RunArguments run;
+  ReportArguments report;
+};
+
+/// score, run, pretrain and the second half of --version.
+bool needs_torch(Command command);
+
+/// Parses argv. Prints help itself and then sets `done`; @throws InputError for wrong usage, one
+/// line with the option, what was found and the nearest option.
+CommandLine parse_command_line(int argc, char** argv, bool& done);
+
+// One function a subcommand, each in its own file; they return an ExitCode.
+int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common);
+int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common);
+int run_inspect(const InspectArguments& arguments, const CommonArguments& common);
+int run_plan(const PlanArguments& arguments, const CommonArguments& common);
+int run_report(const ReportArguments& arguments, const CommonArguments& common);
+int run_pretrain(const PretrainArguments& arguments,
+                 const CommonArguments& common);                                // strata-torch
+int run_score(const ScoreArguments& arguments, const CommonArguments& common);  // strata-torch
+int run_run(const RunArguments& arguments, const CommonArguments& common);      // strata-torch
+
+}  // namespace strata

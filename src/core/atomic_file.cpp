@@ -1,0 +1,88 @@
+#include "strata/core/atomic_file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+[[noreturn]] void fail(const std::filesystem::path& path) {
+  const int error = errno;
+  throw WorkError(path.string() +
+                  ": cannot be written: " + (error ? std::strerror(error) : "unknown error"));
+}
+
+void sync_path(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::move(destination)) {
+  static std::atomic<int> counter{0};
+  std::error_code error;
+  if (destination_.has_parent_path()) {
+    std::filesystem::create_directories(destination_.parent_path(), error);
+    if (error)
+      throw WorkError(destination_.parent_path().string() + ": cannot be made: " + error.message());
+  }
+  temporary_ = destination_;
+  temporary_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  errno = 0;
+  stream_.open(temporary_, std::ios::binary | std::ios::trunc);
+  if (!stream_) fail(destination_);
+}
+
+AtomicFile::~AtomicFile() {
+  if (committed_) return;
+  stream_.close();
+  std::error_code ignored;
+  std::filesystem::remove(temporary_, ignored);
+}
+
+void AtomicFile::commit() {
+  errno = 0;
+  stream_.flush();
+  if (!stream_) fail(destination_);
+  stream_.close();
+  if (!stream_) fail(destination_);
+  sync_path(temporary_, O_RDONLY);
+  errno = 0;
+  if (std::rename(temporary_.c_str(), destination_.c_str()) != 0) fail(destination_);
+  committed_ = true;
+  // Without this the rename itself may be lost in a power failure.
+  sync_path(destination_.has_parent_path() ? destination_.parent_path() : ".",
+            O_RDONLY | O_DIRECTORY);
+}
+
+void write_file(const std::filesystem::path& destination, std::string_view content) {
+  AtomicFile file(destination);
+  file.stream().write(content.data(), static_cast<std::streamsize>(content.size()));
+  file.commit();
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error))
+    throw InputError(path.string() + ": is a folder, not a file");
+  errno = 0;
+  std::ifstream in(path, std::ios::binary);
+  if (!in)
+    throw InputError(path.string() + ": cannot be read: " + std::strerror(errno ? errno : ENOENT));
+  std::ostringstream out;
+  out << in.rdbuf();
+  if (in.bad()) throw InputError(path.string() + ": cannot be read to its end");
+  return std::move(out).str();
+}
+
+}  // namespace strata

@@ -1,0 +1,88 @@
+#pragma once
+/// \file
+/// Strict reading of JSON and YAML files: every key is known, typed and in range, or the user gets
+/// one line that names the file, the line or key, what was found and what is allowed. Internal
+/// (nlohmann's types show).
+
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace strata {
+
+using Json = nlohmann::ordered_json;
+
+/// A parsed file. YAML scalars are typed as in YAML 1.2's core schema; quoted ones are strings.
+struct Document {
+  std::string file;
+  Json root;
+  std::map<std::string, int> lines;  ///< "run.rounds" → line (YAML only)
+};
+
+/// @throws InputError with file and line: unreadable, not parseable, a duplicate key.
+Document load_json(const std::filesystem::path& path);
+Document load_yaml(const std::filesystem::path& path);
+/// Parses `text` as if read from `file`.
+Document parse_json(const std::string& text, const std::string& file);
+
+/// `--set run.rounds=10`: replaces or adds the value at a dotted key; the value is YAML.
+/// @throws InputError when there is no '=' or a parent is not a mapping.
+void set_value(Document& document, const std::string& assignment);
+
+/// A mapping being read. Ask for every key it may have, then call `finish()`, which refuses the
+/// rest and names the nearest key that was asked for.
+class ObjectReader {
+ public:
+  /// The root of a document, which must be a mapping. The document must outlive the reader.
+  explicit ObjectReader(const Document& document);
+
+  bool has(const std::string& key);
+  /// Required and optional scalars. Integers accept whole numbers only. @throws InputError
+  std::string text(const std::string& key);
+  std::string text(const std::string& key, const std::string& fallback);
+  /// One of `allowed`; anything else is an error that names the nearest.
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed,
+                     const std::optional<std::string>& fallback = {});
+  std::int64_t integer(const std::string& key, std::int64_t low, std::int64_t high,
+                       const std::optional<std::int64_t>& fallback = {});
+  double number(const std::string& key, double low, double high,
+                const std::optional<double>& fallback = {});
+  bool boolean(const std::string& key, bool fallback);
+  std::vector<std::string> texts(const std::string& key,
+                                 const std::optional<std::vector<std::string>>& fallback = {});
+  /// A nested mapping; an empty one when absent and not `required`.
+  ObjectReader object(const std::string& key, bool required = false);
+  /// The elements of a list of mappings (or of scalars, through `raw`).
+  std::vector<ObjectReader> objects(const std::string& key);
+  /// The value itself (null when absent), for shapes that the calls above do not cover.
+  const Json& raw(const std::string& key);
+  /// All keys of this mapping, marking them as known: for mappings from names.
+  std::vector<std::string> keys();
+  /// `version` must be there and be `expected`.
+  void version(int expected);
+
+  /// @throws InputError if there is a key nobody asked for.
+  void finish();
+
+  /// `file:line: key` or `file: key`, to begin an error message with.
+  std::string where(const std::string& key) const;
+  /// @throws InputError `where(key): message`
+  [[noreturn]] void fail(const std::string& key, const std::string& message) const;
+
+ private:
+  ObjectReader(const Document* document, const Json* node, std::string path);
+  const Json* get(const std::string& key);
+  const Document* document_;
+  const Json* node_;
+  std::string path_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace strata

@@ -1,0 +1,108 @@
+#include "strata/core/plan.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/csv.h"
+#include "core/document.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+Json to_json(const Objectives& objectives) {
+  return {{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
+}
+
+Objectives read_objectives(ObjectReader reader) {
+  Objectives out;
+  out.importance = reader.number("importance", 0, kInfinity);
+  out.usage_variance = reader.number("usage_variance", 0, kInfinity);
+  reader.finish();
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> Plan::units_of(int client) const {
+  std::vector<std::string> out;
+  for (std::size_t l = 0; l < units.size(); ++l)
+    if (assignment(client, static_cast<Eigen::Index>(l))) out.push_back(units[l]);
+  return out;
+}
+
+void write_plan(const Plan& plan, const std::filesystem::path& path) {
+  Json root{{"version", 1},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
+            {"seed", plan.seed}, {"evaluations", plan.evaluations}, {"units", plan.units}};
+  Json clients = Json::object();
+  for (std::size_t i = 0; i < plan.clients.size(); ++i)
+    clients[plan.clients[i]] = plan.units_of(static_cast<int>(i));
+  root["clients"] = clients;
+  root["objectives"] = to_json(plan.objectives);
+  root["front"] = Json::array();
+  for (const auto& point : plan.front) root["front"].push_back(to_json(point));
+  if (plan.gap.known)
+    root["gap"] = {{"importance", plan.gap.importance},
+                   {"relative", plan.gap.relative},
+                   {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
+  root["scores_digest"] = plan.scores_digest;
+  root["provenance"] = Json::object();
+  for (const auto& [key, value] : plan.provenance) root["provenance"][key] = value;
+  write_file(path, root.dump(1) + '\n');
+}
+
+Plan read_plan(const std::filesystem::path& path) {
+  const Document document = load_json(path);
+  ObjectReader reader(document);
+  Plan plan;
+  reader.version(1);
+  plan.algorithm = reader.text("algorithm");
+  plan.choose = reader.text("choose", "");
+  const Json& seed = reader.raw("seed");
+  if (!seed.is_number_unsigned())
+    reader.fail("seed", "a whole number of at least 0 was expected, found " + seed.dump());
+  plan.seed = seed.get<std::uint64_t>();
+  plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
+  plan.units = reader.texts("units");
+  ObjectReader clients = reader.object("clients", true);
+  plan.clients = clients.keys();
+  plan.assignment = Assignment::Zero(static_cast<Eigen::Index>(plan.clients.size()),
+                                     static_cast<Eigen::Index>(plan.units.size()));
+  for (std::size_t i = 0; i < plan.clients.size(); ++i)
+    for (const auto& unit : clients.texts(plan.clients[i])) {
+      const auto found = std::find(plan.units.begin(), plan.units.end(), unit);
+      if (found == plan.units.end())
+        clients.fail(plan.clients[i],
+                     "the plan has no unit \"" + unit + "\"" + did_you_mean(unit, plan.units));
+      auto& cell = plan.assignment(static_cast<Eigen::Index>(i), found - plan.units.begin());
+      if (cell) clients.fail(plan.clients[i], "the unit \"" + unit + "\" stands twice");
+      cell = 1;
+    }
+  plan.objectives = read_objectives(reader.object("objectives", true));
+  for (auto& point : reader.objects("front")) plan.front.push_back(read_objectives(point));
+  if (reader.has("gap")) {
+    ObjectReader gap = reader.object("gap");
+    plan.gap.known = true;
+    plan.gap.importance = gap.number("importance", -kInfinity, kInfinity);
+    plan.gap.relative = gap.number("relative", -kInfinity, kInfinity);
+    plan.gap.hypervolume_ratio = gap.number("hypervolume_ratio", 0, kInfinity);
+    gap.finish();
+  }
+  plan.scores_digest = reader.text("scores_digest", "");
+  ObjectReader provenance = reader.object("provenance");
+  for (const auto& key : provenance.keys()) plan.provenance.emplace_back(key, provenance.text(key));
+  reader.finish();
+  return plan;
+}
+
+void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path) {
+  std::string out = "importance,usage_variance\n";
+  for (const auto& point : front)
+    out += format_double(point.importance) + "," + format_double(point.usage_variance) + "\n";
+  write_file(path, out);
+}
+
+}  // namespace strata

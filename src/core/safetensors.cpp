@@ -1,0 +1,209 @@
+#include "strata/core/safetensors.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "core/document.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+struct DtypeInfo {
+  Dtype dtype;
+  const char* name;
+  std::size_t size;
+};
+constexpr DtypeInfo kDtypes[] = {{Dtype::kBool, "BOOL", 1}, {Dtype::kU8, "U8", 1},
+                                 {Dtype::kI8, "I8", 1},     {Dtype::kI16, "I16", 2},
+                                 {Dtype::kI32, "I32", 4},   {Dtype::kI64, "I64", 8},
+                                 {Dtype::kF16, "F16", 2},   {Dtype::kBF16, "BF16", 2},
+                                 {Dtype::kF32, "F32", 4},   {Dtype::kF64, "F64", 8}};
+
+constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
+
+TensorEntry read_entry(ObjectReader reader, const std::string& name, const std::string& file,
+                       std::uint64_t data_size) {
+  const auto fail = [&](const std::string& message) {
+    throw InputError(file + ": tensor \"" + name + "\": " + message);
+  };
+  TensorEntry entry;
+  entry.name = name;
+  const std::string dtype = reader.text("dtype");
+  const auto* info =
+      std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                   [&](const DtypeInfo& candidate) { return dtype == candidate.name; });
+  if (info == std::end(kDtypes)) {
+    std::vector<std::string> names;
+    for (const auto& known : kDtypes) names.emplace_back(known.name);
+    fail("the dtype \"" + dtype + "\" is not one of " + quoted_list(names));
+  }
+  entry.dtype = info->dtype;
+  const Json& shape = reader.raw("shape");
+  if (!shape.is_array()) fail("the shape is not a list");
+  std::uint64_t bytes = info->size;
+  for (const auto& extent : shape) {
+    if (!extent.is_number_unsigned() ||
+        extent.get<std::uint64_t>() >
+            static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
+      fail("the shape holds " + extent.dump() + "; extents are whole numbers of at least 0");
+    entry.shape.push_back(static_cast<std::int64_t>(extent.get<std::uint64_t>()));
+    if (__builtin_mul_overflow(bytes, extent.get<std::uint64_t>(), &bytes))
+      fail("the shape " + shape.dump() + " overflows 64 bits");
+  }
+  const Json& offsets = reader.raw("data_offsets");
+  if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
+      !offsets[1].is_number_unsigned())
+    fail("data_offsets must be two whole numbers, found " + offsets.dump());
+  entry.begin = offsets[0].get<std::uint64_t>();
+  entry.end = offsets[1].get<std::uint64_t>();
+  if (entry.begin > entry.end || entry.end > data_size)
+    fail("data_offsets " + offsets.dump() + " leave the file's " + std::to_string(data_size) +
+         " bytes of data");
+  if (entry.end - entry.begin != bytes)
+    fail("data_offsets " + offsets.dump() + " span " + std::to_string(entry.end - entry.begin) +
+         " bytes, but " + dtype + " × " + shape.dump() + " needs " + std::to_string(bytes));
+  reader.finish();
+  return entry;
+}
+
+}  // namespace
+
+std::size_t dtype_size(Dtype dtype) {
+  return kDtypes[static_cast<int>(dtype)].size;
+}
+const char* dtype_name(Dtype dtype) {
+  return kDtypes[static_cast<int>(dtype)].name;
+}
+
+std::int64_t TensorEntry::element_count() const {
+  std::int64_t count = 1;
+  for (const auto extent : shape) count *= extent;
+  return count;
+}
+
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
+  const std::string file = path.string();
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) throw InputError(file + ": cannot be read: " + std::strerror(errno));
+  struct stat status {};
+  const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
+  mapping_size_ = regular ? static_cast<std::size_t>(status.st_size) : 0;
+  if (regular && mapping_size_ >= 8)
+    mapping_ = ::mmap(nullptr, mapping_size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+  ::close(descriptor);
+  if (!regular) throw InputError(file + ": is not a file");
+  if (mapping_size_ < 8)
+    throw InputError(file + ": has " + std::to_string(mapping_size_) +
+                     " bytes; a safetensors file begins with 8 bytes of header length");
+  if (mapping_ == MAP_FAILED) {
+    mapping_ = nullptr;
+    throw InputError(file + ": cannot be mapped: " + std::strerror(errno));
+  }
+  // The destructor does not run when the constructor throws.
+  try {
+    const auto* bytes = static_cast<const unsigned char*>(mapping_);
+    std::uint64_t header_size = 0;
+    for (int i = 7; i >= 0; --i) header_size = header_size << 8 | bytes[i];
+    if (header_size > kMaxHeader || header_size > mapping_size_ - 8)
+      throw InputError(file + ": the header length is " + std::to_string(header_size) +
+                       " bytes, but the file has " + std::to_string(mapping_size_ - 8) +
+                       " after it (at most " + std::to_string(kMaxHeader) +
+                       " are allowed): truncated, or no safetensors file");
+    data_ = static_cast<const char*>(mapping_) + 8 + header_size;
+    const std::uint64_t data_size = mapping_size_ - 8 - header_size;
+    const Document document =
+        parse_json(std::string(static_cast<const char*>(mapping_) + 8, header_size), file);
+    ObjectReader reader(document);
+    for (const auto& key : reader.keys()) {
+      if (key == "__metadata__") {
+        ObjectReader metadata = reader.object(key);
+        for (const auto& name : metadata.keys()) metadata_[name] = metadata.text(name);
+        continue;
+      }
+      tensors_.push_back(read_entry(reader.object(key), key, file, data_size));
+    }
+    std::stable_sort(tensors_.begin(), tensors_.end(),
+                     [](const TensorEntry& a, const TensorEntry& b) {
+                       return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+                     });
+    std::uint64_t covered = 0;
+    for (std::size_t i = 0; i < tensors_.size(); ++i) {
+      const TensorEntry& entry = tensors_[i];
+      if (entry.begin != covered)
+        throw InputError(file + ": tensor \"" + entry.name + "\" begins at byte " +
+                         std::to_string(entry.begin) + ", but the one before it ends at " +
+                         std::to_string(covered) + ": tensors must not overlap or leave gaps");
+      covered = entry.end;
+      index_[entry.name] = i;
+    }
+    if (covered != data_size)
+      throw InputError(file + ": the tensors cover " + std::to_string(covered) + " of " +
+                       std::to_string(data_size) + " bytes of data");
+  } catch (...) {
+    ::munmap(mapping_, mapping_size_);
+    throw;
+  }
+}
+
+SafetensorsFile::~SafetensorsFile() {
+  if (mapping_) ::munmap(mapping_, mapping_size_);
+}
+
+SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept {
+  *this = std::move(other);
+}
+
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
+  if (this == &other) return *this;
+  if (mapping_) ::munmap(mapping_, mapping_size_);
+  path_ = std::move(other.path_);
+  tensors_ = std::move(other.tensors_);
+  index_ = std::move(other.index_);
+  metadata_ = std::move(other.metadata_);
+  data_ = std::exchange(other.data_, nullptr);
+  mapping_ = std::exchange(other.mapping_, nullptr);
+  mapping_size_ = std::exchange(other.mapping_size_, 0);
+  return *this;
+}
+
+const TensorEntry* SafetensorsFile::find(const std::string& name) const {
+  const auto found = index_.find(name);
+  return found == index_.end() ? nullptr : &tensors_[found->second];
+}
+
+std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const {
+  return {data_ + entry.begin, static_cast<std::size_t>(entry.end - entry.begin)};
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  Json header = Json::object();
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t offset = 0;
+  for (const auto& tensor : tensors) {
+    header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
+                           {"shape", tensor.shape},
+                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
+    offset += tensor.bytes.size();
+  }
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  char length[8];
+  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  AtomicFile file(path);
+  file.stream().write(length, 8);
+  file.stream().write(text.data(), static_cast<std::streamsize>(text.size()));
+  for (const auto& tensor : tensors)
+    file.stream().write(tensor.bytes.data(), static_cast<std::streamsize>(tensor.bytes.size()));
+  file.commit();
+}
+
+}  // namespace strata

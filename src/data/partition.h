@@ -1,0 +1,41 @@
+#pragma once
+/// \file
+/// Who holds which examples: data sets into clients.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "data/manifest.h"
+
+namespace strata {
+
+struct ClientExamples {
+  std::string name;
+  std::vector<int> train, test;  ///< indices into the manifest's examples, ascending
+};
+
+struct PartitionOptions {
+  std::string scheme = "modality";  ///< modality (= the manifest's client), dataset, iid, dirichlet
+  int clients = 0;                  ///< for iid and dirichlet
+  double alpha = 0.3;               ///< Dirichlet concentration over first answers
+  double public_fraction = 0;       ///< share of the *training images* held by no client, for pretraining
+  std::uint64_t seed = 1;
+};
+
+struct Partition {
+  std::vector<ClientExamples> clients;
+  std::vector<int> public_train;  ///< examples of the public images
+};
+
+/// All questions on one image stay together under `modality`, `dataset`, `iid` and for the public share;
+/// `dirichlet` draws, for every answer, the clients' shares of its examples from Dirichlet(α) (Hsu et al.
+/// 2019) and so splits questions. Test examples follow the same scheme (under dirichlet, with the
+/// training shares of their answer). Every client gets at least one training example, or it is an error.
+/// Deterministic in `seed`. @throws InputError
+Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
+
+/// client | train | test | images | answers (the commonest, with shares): as printed by the CLI.
+std::string partition_table(const Manifest& manifest, const Partition& partition);
+
+}  // namespace strata

@@ -1,0 +1,66 @@
+#pragma once
+/// \file
+/// ViLT's configuration (Kim, Son & Kim, ICML 2021) as Hugging Face writes it in config.json, and the
+/// model's units with their costs. No LibTorch here: `strata inspect` and the planner use it.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/document.h"
+#include "strata/core/unit.h"
+
+namespace strata {
+
+/// The fields of transformers' ViltConfig that shape ViltForQuestionAnswering; defaults are its defaults.
+struct ViltConfig {
+  std::int64_t vocab_size = 30522;
+  std::int64_t type_vocab_size = 2;
+  std::int64_t modality_type_vocab_size = 2;
+  std::int64_t max_position_embeddings = 40;
+  std::int64_t hidden_size = 768;
+  std::int64_t num_hidden_layers = 12;
+  std::int64_t num_attention_heads = 12;
+  std::int64_t intermediate_size = 3072;
+  double hidden_dropout_prob = 0.0;
+  double attention_probs_dropout_prob = 0.0;
+  double initializer_range = 0.02;
+  double layer_norm_eps = 1e-12;
+  std::int64_t image_size = 384;
+  std::int64_t patch_size = 32;
+  std::int64_t num_channels = 3;
+  bool qkv_bias = true;
+  std::vector<std::string> labels;  ///< id2label in order of id: the answer vocabulary
+
+  std::int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  std::int64_t label_count() const { return static_cast<std::int64_t>(labels.size()); }
+  std::int64_t head_size() const { return hidden_size / num_attention_heads; }
+};
+
+/// Reads `config.json`. Keys of transformers' that do not concern us (architectures, torch_dtype, …) are
+/// ignored, as a checkpoint from elsewhere may hold any; a field of ours with a wrong type or range, a
+/// `model_type` other than vilt, an activation other than gelu, or hidden_size not divisible by heads or
+/// image_size by patch_size is an InputError that names it.
+ViltConfig read_vilt_config(const std::filesystem::path& file);
+/// Writes a config.json that `transformers` loads: every field above, architectures, model_type,
+/// id2label, label2id.
+void write_vilt_config(const ViltConfig& config, const std::filesystem::path& file);
+/// The `model.architecture` mapping of an experiment file (all keys optional but hidden_size, layers,
+/// heads, image_size, patch_size): hidden_size, layers, heads, intermediate_size (default 4 ×), image_size,
+/// patch_size, max_text, dropout, initializer_range. Calls finish().
+ViltConfig vilt_config_from_yaml(ObjectReader reader);
+
+/// Name and shape of every weight of ViltForQuestionAnswering, in transformers' order.
+struct WeightShape {
+  std::string name;
+  std::vector<std::int64_t> shape;
+};
+std::vector<WeightShape> vilt_weights(const ViltConfig& config);
+
+/// The units, bottom to top: "embeddings", "block.0" … "block.{L-1}", "head" (final LayerNorm, pooler,
+/// classifier). Together they hold every weight exactly once.
+/// FLOPs and activation bytes are for one sample of `text_tokens` tokens and a full image, fp32.
+std::vector<Unit> vilt_units(const ViltConfig& config, std::int64_t text_tokens);
+
+}  // namespace strata

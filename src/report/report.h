@@ -1,0 +1,16 @@
+#pragma once
+/// \file
+/// One self-contained HTML page about a run or an experiment of several runs.
+
+#include <filesystem>
+#include <string>
+
+namespace strata {
+
+/// `folder` is a run directory (config.yaml, metrics.csv, rounds/NNN/{scores.json,plan.json}, run.json) or
+/// an experiment directory whose sub-folders are run directories. Writes `folder/report.html` and returns
+/// its path. Figures are gnuplot's SVG, inlined.
+/// @throws InputError when there is no run, or a file in it is damaged; WorkError when gnuplot is missing.
+std::filesystem::path write_report(const std::filesystem::path& folder);
+
+}  // namespace strata
