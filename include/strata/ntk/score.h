@@ -6,19 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "strata/ntk/metric_names.h"
+
 namespace strata {
 
 class Vilt;        // src/models/vilt.h
 class VqaTensors;  // src/models/vqa_tensors.h
-
-/// Names of the metrics:
-///   lntk       λ₁(Θˡ), Θˡ = JˡJˡᵀ, Jˡ = ∂(all n·K logits)/∂(unit l's weights)  (F3OCUS, eq. 3)
-///   gradient   λ₁ of the n × n Gram matrix of the per-sample loss gradients of unit l
-///   magnitude  mean |w| over the unit's weights
-///   random     uniform in (0, 1], drawn from the seed
-///   first      L − l for unit l of L, bottom to top: top-k selects the first k
-///   last       l + 1: top-k selects the last k
-const std::vector<std::string>& metric_names();
 
 struct ScoreOptions {
   std::string metric = "lntk";

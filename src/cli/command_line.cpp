@@ -1,0 +1,255 @@
+#include "cli/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+#include <limits>
+
+#include "strata/core/error.h"
+#include "strata/ntk/metric_names.h"
+#include "strata/optimizers/make_plan.h"
+
+namespace strata {
+namespace {
+
+constexpr int kMany = std::numeric_limits<int>::max();
+
+/// One of `allowed`; the message names the nearest.
+CLI::Validator one_of(const std::vector<std::string>& allowed) {
+  std::string description;
+  for (const auto& name : allowed) description += (description.empty() ? "" : "|") + name;
+  return CLI::Validator(
+      [allowed](std::string& value) {
+        if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return std::string();
+        return "\"" + value + "\" is not one of " + quoted_list(allowed) +
+               did_you_mean(value, allowed);
+      },
+      description);
+}
+
+template <typename T>
+CLI::Option* ranged(CLI::App* app, const std::string& name, T& target, const std::string& help,
+                    T low, T high) {
+  return app->add_option(name, target, help)
+      ->check(CLI::Range(low, high).description(""))
+      ->capture_default_str();
+}
+
+CLI::App* subcommand(CLI::App* parent, const std::string& name, const std::string& description,
+                     CommonArguments& common) {
+  CLI::App* app = parent->add_subcommand(name, description);
+  app->add_flag("-q,--quiet", common.quiet,
+                "Print results to files only; keep warnings and errors");
+  app->add_flag("--json", common.json, "Print one JSON object instead of text");
+  return app;
+}
+
+void add_device(CLI::App* app, std::string& device, int& threads) {
+  app->add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
+  ranged(app, "--threads", threads, "LibTorch threads; 0 is all cores", 0, 1024);
+}
+
+void add_partition(CLI::App* app, DataCheckArguments& arguments) {
+  app->add_option("--partition", arguments.partition, "How examples become clients")
+      ->check(one_of({"modality", "dataset", "iid", "dirichlet"}))
+      ->capture_default_str();
+  ranged(app, "--clients", arguments.clients, "Clients, for iid and dirichlet", 0, 100000);
+  ranged(app, "--alpha", arguments.alpha, "Dirichlet concentration over answers", 1e-6, 1e6);
+  ranged(app, "--public-fraction", arguments.public_fraction,
+         "Share of the training images that no client holds", 0.0, 1.0);
+  ranged(app, "--seed", arguments.seed, "Seed of the partition", std::uint64_t{0},
+         std::numeric_limits<std::uint64_t>::max());
+}
+
+void add_seed(CLI::App* app, std::uint64_t& seed) {
+  ranged(app, "--seed", seed, "The same seed gives the same bytes", std::uint64_t{0},
+         std::numeric_limits<std::uint64_t>::max());
+}
+
+/// The table. Every option stands here once, with its type, range and help.
+void build(CLI::App& app, CommandLine& line) {
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  app.footer(
+      "Exit codes: 0 done, 1 failed while working, 2 wrong input or usage.\n"
+      "`strata SUBCOMMAND --help` explains one subcommand.");
+
+  CLI::App* data = app.add_subcommand("data", "Make or check a data set");
+  data->require_subcommand(1);
+
+  CLI::App* make = subcommand(data, "make", "Write the built-in synthetic data set", line.common);
+  make->add_option("set", line.data_make.set, "Which set")->required()->check(one_of({"phantoms"}));
+  make->add_option("--out", line.data_make.out, "Folder to write")->required();
+  add_seed(make, line.data_make.seed);
+  ranged(make, "--images", line.data_make.images, "Images per modality, 80 % for training", 5,
+         100000);
+  ranged(make, "--shapes", line.data_make.shapes, "Images of the non-medical set to pretrain on", 5,
+         1000000);
+  ranged(make, "--size", line.data_make.size, "Pixels a side", 32, 256);
+  make->callback([&line] { line.command = Command::kDataMake; });
+
+  CLI::App* check = subcommand(
+      data, "check", "Read every line and image of a data set; print its clients", line.common);
+  check->add_option("folder", line.data_check.folder, "Folder of the data set")->required();
+  add_partition(check, line.data_check);
+  check->callback([&line] { line.command = Command::kDataCheck; });
+
+  CLI::App* inspect =
+      subcommand(&app, "inspect",
+                 "Print a model's units: parameters, bytes, FLOPs, activation bytes", line.common);
+  inspect->add_option("model", line.inspect.model, "Model folder (config.json, model.safetensors)")
+      ->required();
+  ranged(inspect, "--text-tokens", line.inspect.text_tokens,
+         "Tokens of a question for the costs; 0 is the model's maximum", 0, 100000);
+  inspect->callback([&line] { line.command = Command::kInspect; });
+
+  CLI::App* pretrain =
+      subcommand(&app, "pretrain", "Train a model centrally, as the foundation of federated runs",
+                 line.common);
+  pretrain->add_option("config", line.pretrain.config, "Experiment file (YAML)")->required();
+  pretrain->add_option("--out", line.pretrain.out, "Model folder to write")->required();
+  pretrain
+      ->add_option("--set", line.pretrain.set, "Replace a value of the experiment file: key=value")
+      ->allow_extra_args(false);
+  add_device(pretrain, line.pretrain.device, line.pretrain.threads);
+  pretrain->callback([&line] { line.command = Command::kPretrain; });
+
+  CLI::App* score =
+      subcommand(&app, "score", "Score every unit of a model for every client", line.common);
+  score->add_option("--model", line.score.model, "Model folder")->required();
+  auto* score_data =
+      score->add_option("--data", line.score.data, "Data folder; its clients are the manifest's");
+  score
+      ->add_option("--config", line.score.config,
+                   "Experiment file: its data set and partition instead")
+      ->excludes(score_data);
+  score->add_option("--out", line.score.out, "scores.json or scores.csv")->required();
+  score->add_option("--client", line.score.clients, "Only this client (repeatable); all by default")
+      ->allow_extra_args(false);
+  score->add_option("--unit", line.score.units, "Only this unit (repeatable); all by default")
+      ->allow_extra_args(false);
+  score->add_option("--metric", line.score.metric, "Importance measure")
+      ->check(one_of(metric_names()))
+      ->capture_default_str();
+  ranged(score, "--samples", line.score.samples, "Training samples of a client to score on", 1,
+         kMany);
+  add_seed(score, line.score.seed);
+  add_device(score, line.score.device, line.score.threads);
+  score->callback([&line] { line.command = Command::kScore; });
+
+  CLI::App* plan =
+      subcommand(&app, "plan", "Assign units to clients from a score table", line.common);
+  plan->add_option("--scores", line.plan.scores,
+                   "scores.json or scores.csv (header client,<unit>,…)")
+      ->required();
+  plan->add_option("--budget", line.plan.budget,
+                   "Units a client trains: a number, or a CSV file client,budget")
+      ->required();
+  plan->add_option("--unit", line.plan.units,
+                   "Plan over this unit only (repeatable); all by default")
+      ->allow_extra_args(false);
+  plan->add_option("--algorithm", line.plan.algorithm, "How the front is found")
+      ->check(one_of(algorithm_names()))
+      ->capture_default_str();
+  plan->add_option("--choose", line.plan.choose, "Which point of the front becomes the plan")
+      ->check(one_of(choice_rules()))
+      ->capture_default_str();
+  ranged(plan, "--evaluations", line.plan.evaluations, "Objective evaluations of a metaheuristic",
+         std::int64_t{1}, std::int64_t{1} << 40);
+  ranged(plan, "--population", line.plan.population, "Population of nsga2, a multiple of 4", 8,
+         1000000);
+  add_seed(plan, line.plan.seed);
+  plan->add_flag("--normalise", line.plan.normalise, "Divide each client's scores by their sum");
+  plan->add_flag("--no-gap", line.plan.no_gap, "Do not compute the exact front to measure the gap");
+  plan->add_option("--out", line.plan.out, "plan.json to write");
+  plan->add_option("--front", line.plan.front, "CSV of the front to write");
+  plan->callback([&line] { line.command = Command::kPlan; });
+
+  CLI::App* run = subcommand(
+      &app, "run", "Run federated rounds: score, plan, train, aggregate, evaluate", line.common);
+  run->add_option("config", line.run.config, "Experiment file (YAML)")->required();
+  run->add_option("--out", line.run.out, "Run folder to write")->required();
+  run->add_flag("--resume", line.run.resume, "Continue a run that was interrupted");
+  run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
+      ->allow_extra_args(false);
+  add_device(run, line.run.device, line.run.threads);
+  run->callback([&line] { line.command = Command::kRun; });
+
+  CLI::App* report =
+      subcommand(&app, "report", "Write one HTML page about a run or an experiment", line.common);
+  report->add_option("folder", line.report.folder, "Run folder, or a folder of run folders")
+      ->required();
+  report->callback([&line] { line.command = Command::kReport; });
+}
+
+std::vector<std::string> names_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+
+std::vector<std::string> subcommands_of(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* child : app.get_subcommands({})) names.push_back(child->get_name());
+  return names;
+}
+
+/// "strata data make", as far as argv gets down the subcommands; an unknown one is named here,
+/// because CLI11 would only say that one is missing.
+const CLI::App* descend(const CLI::App& root, int argc, char** argv, std::string& path) {
+  const CLI::App* app = &root;
+  path = "strata";
+  for (int i = 1; i < argc; ++i) {
+    const auto names = subcommands_of(*app);
+    if (names.empty() || argv[i][0] == '-') break;
+    if (std::find(names.begin(), names.end(), argv[i]) == names.end())
+      throw InputError(path + ": unknown subcommand \"" + argv[i] + "\"" +
+                       did_you_mean(argv[i], names) + "; there are " + quoted_list(names));
+    app = app->get_subcommand(argv[i]);
+    path += std::string(" ") + argv[i];
+  }
+  return app;
+}
+
+}  // namespace
+
+bool needs_torch(Command command) {
+  return command == Command::kPretrain || command == Command::kScore || command == Command::kRun;
+}
+
+CommandLine parse_command_line(int argc, char** argv, bool& done) {
+  CommandLine line;
+  CLI::App app(
+      "Strata decides which layers each federated client fine-tunes, and runs the fine-tuning.",
+      "strata");
+  bool version = false;
+  app.add_flag("--version", version, "Print the build, the BLAS, LibTorch and its devices");
+  build(app, line);
+  done = false;
+  if (argc == 2 && std::string(argv[1]) == "--version") {
+    line.command = Command::kVersion;
+    return line;
+  }
+  std::string path;
+  const CLI::App* current = descend(app, argc, argv, path);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    std::cout << current->help(path == "strata" ? "" : path.substr(0, path.rfind(' ')))
+              << std::flush;
+    done = true;
+  } catch (const CLI::ExtrasError&) {
+    const auto extras = app.remaining(true);
+    throw InputError(path + ": unexpected \"" + extras.front() + "\"" +
+                     did_you_mean(extras.front(), names_of(*current)) + "; `" + path +
+                     " --help` lists what is allowed");
+  } catch (const CLI::ParseError& error) {
+    std::string message = error.what();
+    std::replace(message.begin(), message.end(), '\n', ' ');
+    throw InputError(path + ": " + message + "; `" + path + " --help` lists what is allowed");
+  }
+  return line;
+}
+
+}  // namespace strata
