@@ -9,27 +9,28 @@
 
 namespace strata {
 
-/// One row of metrics.csv: a client in a round, or an aggregate ("all": weighted by test samples; "mean":
-/// plain mean over clients). Round 0 is the model before any training.
+/// One row of metrics.csv: a client in a round, or an aggregate ("all": weighted by test samples;
+/// "mean": plain mean over clients). Round 0 is the model before any training.
 struct RoundMetrics {
   int round = 0;
   std::string client;
   std::int64_t train_samples = 0, test_samples = 0;
-  double train_loss = 0;       ///< mean over the client's local steps; NaN in round 0
-  double test_loss = 0;        ///< cross-entropy of the aggregated model on the client's test examples
-  double accuracy = 0;         ///< in [0, 1]
+  double train_loss = 0;  ///< mean over the client's local steps; NaN in round 0
+  double test_loss = 0;   ///< cross-entropy of the aggregated model on the client's test examples
+  double accuracy = 0;    ///< in [0, 1]
   double open_accuracy = 0;    ///< NaN where the client has no open test question
   double closed_accuracy = 0;  ///< likewise
-  double up_mbit = 0, down_mbit = 0;  ///< 10⁶ bits sent and received by the client; aggregates: the sum
-                                      ///< ("all") and the mean ("mean")
+  double up_mbit = 0,
+         down_mbit = 0;  ///< 10⁶ bits sent and received by the client; aggregates: the sum
+                         ///< ("all") and the mean ("mean")
   double importance = 0, usage_variance = 0;  ///< of the round's plan; only in "all" rows, else NaN
-  double seconds = 0;                 ///< local training; measured, so not reproducible to the byte
-  double peak_memory_mib = 0;         ///< likewise
+  double seconds = 0;          ///< local training; measured, so not reproducible to the byte
+  double peak_memory_mib = 0;  ///< likewise
 };
 
 /// Header: round,client,train_samples,test_samples,train_loss,test_loss,accuracy,open_accuracy,
-/// closed_accuracy,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib. NaN is an empty
-/// field. @throws WorkError / InputError
+/// closed_accuracy,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib. NaN is an
+/// empty field. @throws WorkError / InputError
 void write_metrics(const std::vector<RoundMetrics>& rows, const std::filesystem::path& path);
 std::vector<RoundMetrics> read_metrics(const std::filesystem::path& path);
 

@@ -1,0 +1,75 @@
+#include "fedrunner/evaluation.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+namespace strata {
+namespace {
+
+constexpr std::int64_t kBatchSize = 128;
+
+double ratio(double part, std::int64_t whole) {
+  return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : part / static_cast<double>(whole);
+}
+
+}  // namespace
+
+double Evaluation::accuracy() const {
+  return ratio(static_cast<double>(correct), samples);
+}
+double Evaluation::open_accuracy() const {
+  return ratio(static_cast<double>(open_correct), open);
+}
+double Evaluation::closed_accuracy() const {
+  return ratio(static_cast<double>(closed_correct), closed);
+}
+double Evaluation::loss() const {
+  return ratio(loss_sum, samples);
+}
+
+Evaluation& Evaluation::operator+=(const Evaluation& other) {
+  samples += other.samples;
+  correct += other.correct;
+  open += other.open;
+  open_correct += other.open_correct;
+  closed += other.closed;
+  closed_correct += other.closed_correct;
+  loss_sum += other.loss_sum;
+  return *this;
+}
+
+Evaluation evaluate(const Vilt& model, const VqaTensors& data) {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> losses, predictions;
+  for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
+    std::vector<std::int64_t> rows(
+        static_cast<std::size_t>(std::min(kBatchSize, data.size() - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const auto batch = data.batch(rows, model.device());
+    const auto logits = model.forward(batch);
+    losses.push_back(torch::nn::functional::cross_entropy(
+        logits, batch.labels,
+        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone)));
+    predictions.push_back(logits.argmax(1));
+  }
+  Evaluation result;
+  if (losses.empty()) return result;
+  result.samples = data.size();
+  result.loss_sum = torch::cat(losses).to(torch::kCPU, torch::kFloat64).sum().item<double>();
+  const auto predicted = torch::cat(predictions).to(torch::kCPU).contiguous();
+  const auto* labels = predicted.data_ptr<std::int64_t>();
+  for (std::int64_t row = 0; row < data.size(); ++row) {
+    const bool right = data.accepts(row, labels[row]);
+    const bool closed = data.closed()[static_cast<std::size_t>(row)];
+    result.correct += right;
+    (closed ? result.closed : result.open) += 1;
+    (closed ? result.closed_correct : result.open_correct) += right;
+  }
+  return result;
+}
+
+}  // namespace strata

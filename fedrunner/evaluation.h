@@ -1,0 +1,31 @@
+#pragma once
+/// \file
+/// Accuracy and loss of a model on encoded examples.
+
+#include <cstdint>
+
+#include "models/vilt.h"
+#include "models/vqa_tensors.h"
+
+namespace strata {
+
+/// Counts rather than ratios, so that clients' results can be added.
+struct Evaluation {
+  std::int64_t samples = 0, correct = 0;  ///< correct: the likeliest label is an accepted answer
+  std::int64_t open = 0, open_correct = 0;
+  std::int64_t closed = 0, closed_correct = 0;
+  double loss_sum = 0;  ///< cross-entropy, in nats, summed over the samples
+
+  // Ratios; NaN where there is nothing to divide by.
+  double accuracy() const;
+  double open_accuracy() const;
+  double closed_accuracy() const;
+  double loss() const;
+
+  Evaluation& operator+=(const Evaluation& other);
+};
+
+/// One forward pass over `data` without gradients; the device is read once, at the end.
+Evaluation evaluate(const Vilt& model, const VqaTensors& data);
+
+}  // namespace strata

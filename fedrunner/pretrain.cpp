@@ -1,0 +1,173 @@
+#include "strata/fedrunner/pretrain.h"
+
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "core/console.h"
+#include "core/provenance.h"
+#include "fedrunner/evaluation.h"
+#include "fedrunner/run_config.h"
+#include "fedrunner/training.h"
+#include "models/device.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+/// What a fresh model learns from.
+struct PretrainData {
+  Manifest manifest;
+  std::vector<int> train, test;
+};
+
+std::vector<int> split(const Manifest& manifest, const std::string& name) {
+  std::vector<int> indices;
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+    if (manifest.examples[i].split == name) indices.push_back(static_cast<int>(i));
+  }
+  return indices;
+}
+
+PretrainData load_pretrain_data(const ExperimentConfig& config) {
+  PretrainData data;
+  if (config.pretrain->data == "public") {
+    auto experiment = load_experiment_data(config.data);
+    data.manifest = std::move(experiment.manifest);
+    data.train = std::move(experiment.partition.public_train);
+  } else {
+    data.manifest = load_data(config.pretrain->data);
+    data.train = split(data.manifest, "train");
+  }
+  data.test = split(data.manifest, "test");
+  if (data.train.empty() || data.test.empty()) {
+    throw InputError(config.file + ": pretrain.data: " + config.pretrain->data + " has no " +
+                     (data.train.empty() ? "training" : "test") + " example");
+  }
+  return data;
+}
+
+/// Questions and first answers of a training split.
+struct Language {
+  std::set<std::string> questions, answers;
+
+  void add(const Manifest& manifest, const std::vector<int>& indices) {
+    for (const int i : indices) {
+      const auto& example = manifest.examples[static_cast<std::size_t>(i)];
+      questions.insert(example.question);
+      answers.insert(example.answers.front());
+    }
+  }
+};
+
+Json number(double value) {
+  return std::isnan(value) ? Json(nullptr) : Json(value);
+}
+
+Json to_json(const Evaluation& evaluation) {
+  return {{"loss", number(evaluation.loss())},
+          {"accuracy", number(evaluation.accuracy())},
+          {"open_accuracy", number(evaluation.open_accuracy())},
+          {"closed_accuracy", number(evaluation.closed_accuracy())}};
+}
+
+}  // namespace
+
+PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
+                               const std::vector<std::string>& set,
+                               const std::filesystem::path& out, const std::string& device,
+                               const ToolNames& names) {
+  const auto config = read_experiment_file(experiment_file, set, names);
+  if (!config.pretrain) throw InputError(config.file + ": pretrain: the key is missing");
+  if (!config.model.architecture)
+    throw InputError(config.file + ": model.architecture: the key is missing");
+  for (const char* file : {"config.json", "model.safetensors", "pretrain.json"}) {
+    if (std::filesystem::exists(out / file)) {
+      throw InputError(out.string() + ": the folder already holds a model (" + file +
+                       "); choose another --out");
+    }
+  }
+  const auto torch_device = parse_device(device);
+  const auto& pretrain = *config.pretrain;
+  const auto data = load_pretrain_data(config);
+  Language language;
+  language.add(data.manifest, data.train);
+  for (const auto& folder : pretrain.vocabulary) {
+    const auto manifest = load_data(folder);
+    language.add(manifest, split(manifest, "train"));
+  }
+
+  ViltConfig architecture = *config.model.architecture;
+  architecture.labels.assign(language.answers.begin(), language.answers.end());
+  const WordPiece tokenizer(
+      build_vocabulary({language.questions.begin(), language.questions.end()}));
+  architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer);
+  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer);
+  Vilt model(architecture, pretrain.seed, torch_device);
+
+  PretrainSummary summary;
+  std::vector<std::string> units;
+  for (const auto& unit : model.units()) {
+    units.push_back(unit.name);
+    summary.parameters += unit.parameter_count;
+  }
+  summary.train_samples = train_set.size();
+  summary.test_samples = test_set.size();
+  summary.labels = architecture.label_count();
+  log_info("pretraining " + std::to_string(summary.parameters) + " weights on " +
+           std::to_string(summary.train_samples) + " questions of " + data.manifest.name + ", " +
+           std::to_string(summary.labels) + " answers");
+
+  const auto start = std::chrono::steady_clock::now();
+  const std::int64_t steps =
+      pretrain.epochs * steps_per_epoch(train_set.size(), pretrain.training.batch_size);
+  Progress progress("pretrain", steps);
+  Json epochs = Json::array();
+  Evaluation evaluation;
+  TrainingHooks hooks;
+  std::string note;
+  hooks.after_step = [&](std::int64_t done) { progress.update(done, note); };
+  hooks.after_epoch = [&](int epoch, double loss) {
+    const bool evaluated = epoch % pretrain.evaluate_every == 0 || epoch == pretrain.epochs;
+    note = "epoch " + std::to_string(epoch) + ", loss " + fixed(loss, 4);
+    Json entry{{"epoch", epoch}, {"train_loss", loss}};
+    if (evaluated) {
+      evaluation = evaluate(model, test_set);
+      note += ", test accuracy " + fixed(evaluation.accuracy(), 4);
+      entry["test"] = to_json(evaluation);
+    }
+    epochs.push_back(entry);
+    log_info(note);
+  };
+  train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks);
+  progress.finish();
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  summary.loss = evaluation.loss();
+  summary.accuracy = evaluation.accuracy();
+  summary.open_accuracy = evaluation.open_accuracy();
+  summary.closed_accuracy = evaluation.closed_accuracy();
+
+  model.save(out);
+  save_tokenizer(tokenizer, architecture, out);
+  Json origin = Json::object();
+  for (const auto& [key, value] : provenance()) origin[key] = value;
+  const Json root{{"version", 1},
+                  {"name", config.name},
+                  {"synthetic", data.manifest.synthetic},
+                  {"test", to_json(evaluation)},
+                  {"train_samples", summary.train_samples},
+                  {"test_samples", summary.test_samples},
+                  {"labels", summary.labels},
+                  {"parameters", summary.parameters},
+                  {"seconds", summary.seconds},
+                  {"fingerprint", model.fingerprint()},
+                  {"pretrain", to_json(pretrain)},
+                  {"epochs", epochs},
+                  {"provenance", origin}};
+  write_file(out / "pretrain.json", root.dump(1) + "\n");
+  return summary;
+}
+
+}  // namespace strata

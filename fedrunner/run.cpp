@@ -1,0 +1,156 @@
+#include "strata/fedrunner/run.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/console.h"
+#include "fedrunner/run_config.h"
+#include "fedrunner/run_folder.h"
+#include "fedrunner/server.h"
+#include "models/device.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+/// Log lines also go to a run's run.log for as long as this lives.
+struct RunLog {
+  explicit RunLog(const std::filesystem::path& file) { set_log_file(file.string()); }
+  ~RunLog() { set_log_file(""); }
+  RunLog(const RunLog&) = delete;
+  RunLog& operator=(const RunLog&) = delete;
+};
+
+struct PlannedRun {
+  Strategy strategy;
+  std::uint64_t seed = 0;
+  std::filesystem::path folder;
+};
+
+std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem::path& out) {
+  std::vector<PlannedRun> runs;
+  for (const auto& strategy : run.strategies) {
+    for (const auto seed : run.seeds)
+      runs.push_back({strategy, seed, out / (strategy.name + "-seed" + std::to_string(seed))});
+  }
+  if (runs.size() == 1) runs.front().folder = out;
+  return runs;
+}
+
+ViltConfig read_foundation_config(const ExperimentConfig& config) {
+  const std::filesystem::path folder = config.model.folder;
+  if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
+  if (!std::filesystem::exists(folder / "config.json")) {
+    throw InputError(config.file + ": model.folder: " + folder.string() +
+                     " holds no model (no config.json); strata pretrain " + config.file +
+                     " --out " + folder.string() + " makes one");
+  }
+  return read_vilt_config(folder / "config.json");
+}
+
+std::vector<FederatedClient> make_clients(const ExperimentData& data, const ViltConfig& config,
+                                          const WordPiece& tokenizer) {
+  std::vector<FederatedClient> clients;
+  for (const auto& part : data.partition.clients) {
+    if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
+    if (part.name == "all" || part.name == "mean") {
+      throw InputError("a client cannot be called \"" + part.name +
+                       "\", as metrics.csv has an aggregate row of that name");
+    }
+    FederatedClient client{part.name, VqaTensors(data.manifest, part.train, config, tokenizer),
+                           std::nullopt};
+    if (!part.test.empty()) client.test.emplace(data.manifest, part.test, config, tokenizer);
+    clients.push_back(std::move(client));
+  }
+  return clients;
+}
+
+RunSummary summarise(const PlannedRun& planned, const std::vector<RoundMetrics>& rows) {
+  RunSummary summary;
+  summary.strategy = planned.strategy.name;
+  summary.seed = planned.seed;
+  summary.folder = planned.folder;
+  summary.best_accuracy = -1;
+  for (const auto& row : rows) {
+    if (row.client == "mean" && !std::isnan(row.accuracy))
+      summary.final_mean_accuracy = row.accuracy;
+    if (row.client != "all") continue;
+    summary.rounds = row.round;
+    summary.up_mbit_per_round += row.up_mbit;
+    summary.down_mbit_per_round += row.down_mbit;
+    summary.seconds += row.seconds;
+    if (std::isnan(row.accuracy)) continue;
+    if (row.round == 0) summary.foundation_accuracy = row.accuracy;
+    summary.final_accuracy = row.accuracy;
+    if (row.accuracy > summary.best_accuracy) {
+      summary.best_accuracy = row.accuracy;
+      summary.best_round = row.round;
+    }
+  }
+  summary.best_accuracy = std::max(summary.best_accuracy, 0.0);
+  summary.up_mbit_per_round /= std::max(summary.rounds, 1);
+  summary.down_mbit_per_round /= std::max(summary.rounds, 1);
+  return summary;
+}
+
+}  // namespace
+
+std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_file,
+                                       const std::vector<std::string>& set,
+                                       const std::filesystem::path& out, const RunTools& tools,
+                                       const RunOptions& options) {
+  const auto config = read_experiment_file(experiment_file, set, tools.names);
+  if (!config.run) throw InputError(config.file + ": run: the key is missing");
+  const auto device = parse_device(options.device);
+  const auto architecture = read_foundation_config(config);
+  auto units = select_units(config, vilt_units(architecture, architecture.max_position_embeddings));
+  const auto runs = planned_runs(*config.run, out);
+  // Everything is checked before the first byte is written: folders first, as data takes longer.
+  if (runs.size() > 1)
+    check_folder(out, "experiment.yaml", resolved_config(config, units), options.resume);
+  for (const auto& run : runs) {
+    check_folder(run.folder, "config.yaml", resolved_config(config, units, run.strategy, run.seed),
+                 options.resume);
+  }
+  const auto data = load_experiment_data(config.data);
+  std::vector<std::string> names;
+  for (const auto& client : data.partition.clients) names.push_back(client.name);
+  auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
+  if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
+    throw InputError(config.run->budget.where + ": no client would train anything");
+  Vilt model = Vilt::load(config.model.folder, device);
+  auto tokenizer = load_tokenizer(config.model.folder);
+  auto clients = make_clients(data, model.config(), tokenizer);
+  const FederatedTask task{.name = config.name,
+                           .synthetic = data.manifest.synthetic,
+                           .clients = std::move(clients),
+                           .units = std::move(units),
+                           .budgets = std::move(budgets),
+                           .run = *config.run,
+                           .foundation = model.state(),
+                           .foundation_fingerprint = model.fingerprint(),
+                           .tokenizer = std::move(tokenizer)};
+  log_info("clients\n" + partition_table(data.manifest, data.partition));
+
+  if (runs.size() > 1) {
+    write_file(out / "experiment.yaml", to_yaml(resolved_config(config, task.units)));
+  }
+  std::vector<RunSummary> summaries;
+  for (const auto& run : runs) {
+    std::filesystem::create_directories(run.folder);
+    const RunLog log(run.folder / "run.log");
+    write_file(run.folder / "config.yaml",
+               to_yaml(resolved_config(config, task.units, run.strategy, run.seed)));
+    log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
+             run.folder.string());
+    const auto rows =
+        run_rounds(task, run.strategy, run.seed, run.folder, model, tools, [&](int round) {
+          if (options.after_round) options.after_round(run.folder, round);
+        });
+    summaries.push_back(summarise(run, rows));
+  }
+  return summaries;
+}
+
+}  // namespace strata

@@ -1,0 +1,453 @@
+#include "fedrunner/run_config.h"
+
+#include <algorithm>
+#include <cctype>
+#include <limits>
+#include <set>
+
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr std::int64_t kMax = std::numeric_limits<int>::max();
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+const std::vector<std::string> kStrategies = {"f3ocus", "topk", "random", "full"};
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<std::string> names_of(const std::vector<Unit>& units) {
+  std::vector<std::string> names;
+  for (const auto& unit : units) names.push_back(unit.name);
+  return names;
+}
+
+DataConfig read_data(ObjectReader reader) {
+  DataConfig data;
+  data.folder = reader.text("folder");
+  auto& partition = data.partition;
+  partition.scheme =
+      reader.choice("partition", {"modality", "dataset", "iid", "dirichlet"}, "modality");
+  const bool counted = partition.scheme == "iid" || partition.scheme == "dirichlet";
+  // Other schemes take the clients from the data, but a file may keep the key while they are tried
+  // out.
+  partition.clients = static_cast<int>(
+      reader.integer("clients", 1, kMax, counted ? std::nullopt : std::optional<std::int64_t>(1)));
+  partition.alpha = reader.number("alpha", 1e-6, 1e6, 0.3);
+  partition.public_fraction = reader.number("public_fraction", 0, 1, 0.0);
+  if (partition.public_fraction == 1) {
+    reader.fail("public_fraction", "1 leaves no training image to the clients");
+  }
+  partition.seed = static_cast<std::uint64_t>(
+      reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
+  reader.finish();
+  return data;
+}
+
+ModelConfig read_model(ObjectReader reader) {
+  ModelConfig model;
+  model.folder = reader.text("folder", "");
+  if (reader.has("architecture"))
+    model.architecture = vilt_config_from_yaml(reader.object("architecture"));
+  reader.finish();
+  return model;
+}
+
+UnitsConfig read_units(ObjectReader reader) {
+  UnitsConfig units;
+  const auto& selectable = reader.raw("selectable");
+  if (selectable.is_array()) {
+    units.blocks = false;
+    units.selectable = reader.texts("selectable");
+    if (units.selectable.empty()) reader.fail("selectable", "the list is empty");
+  } else {
+    reader.choice("selectable", {"blocks"}, "blocks");
+  }
+  units.always = reader.texts("always", std::vector<std::string>{"head"});
+  for (const auto* list : {&units.selectable, &units.always}) {
+    std::set<std::string> seen;
+    for (const auto& name : *list) {
+      if (!seen.insert(name).second) {
+        reader.fail(list == &units.always ? "always" : "selectable",
+                    "\"" + name + "\" stands twice");
+      }
+    }
+  }
+  reader.finish();
+  return units;
+}
+
+TrainingOptions read_training(ObjectReader& reader) {
+  TrainingOptions training;
+  training.batch_size = reader.integer("batch_size", 1, 65536, 32);
+  training.learning_rate = reader.number("learning_rate", 0, 10);
+  training.weight_decay = reader.number("weight_decay", 0, 10, 0.01);
+  training.clip_norm = reader.number("clip_norm", 0, kInfinity, 1.0);
+  return training;
+}
+
+PretrainConfig read_pretrain(ObjectReader reader, const DataConfig& data) {
+  PretrainConfig pretrain;
+  pretrain.data = reader.text("data");
+  if (pretrain.data == "public" && data.partition.public_fraction == 0) {
+    reader.fail("data", "there is no public share, as data.public_fraction is 0");
+  }
+  pretrain.vocabulary = reader.texts("vocabulary", std::vector<std::string>{data.folder});
+  pretrain.epochs = reader.integer("epochs", 1, kMax);
+  pretrain.evaluate_every = reader.integer("evaluate_every", 1, kMax, 1);
+  pretrain.seed = static_cast<std::uint64_t>(
+      reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
+  pretrain.training = read_training(reader);
+  pretrain.training.warmup = reader.number("warmup", 0, 1, 0.05);
+  pretrain.training.schedule = reader.choice("schedule", {"cosine", "constant"}, "cosine");
+  pretrain.training.flips =
+      reader.choice("flips", {"none", "horizontal", "vertical", "both"}, "none");
+  reader.finish();
+  return pretrain;
+}
+
+Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolNames& names) {
+  Strategy strategy;
+  strategy.name = reader.text("name");
+  const bool plain = strategy.name.find_first_not_of(
+                         "abcdefghijklmnopqrstuvwxyz"
+                         "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                         "0123456789_.-") == std::string::npos;
+  if (!plain || strategy.name.empty() || strategy.name.front() == '.') {
+    reader.fail("name", "\"" + strategy.name +
+                            "\" cannot name a folder (letters, digits, '_', '-' and '.' can)");
+  }
+  if (!reader.has("algorithm")) {
+    // One of the built-in ones, which a mapping may change in part.
+    reader.choice("name", kStrategies);
+    if (strategy.name == "f3ocus") strategy = {"f3ocus", run.score.metric, run.plan.algorithm, ""};
+    if (strategy.name == "topk") strategy = {"topk", run.score.metric, "topk", ""};
+    if (strategy.name == "random") strategy = {"random", "none", "random", ""};
+    if (strategy.name == "full") strategy = {"full", "none", "full", ""};
+  } else {
+    auto algorithms = names.algorithms;
+    algorithms.push_back("full");
+    strategy.algorithm = reader.choice("algorithm", algorithms);
+    const bool scored = strategy.algorithm != "random" && strategy.algorithm != "full";
+    strategy.metric = scored ? run.score.metric : "none";
+  }
+  auto metrics = names.metrics;
+  metrics.push_back("none");
+  strategy.metric = reader.choice("metric", metrics, strategy.metric);
+  strategy.choose = reader.choice("choose", names.choices, run.plan.choose);
+  if (strategy.metric == "none" && strategy.algorithm != "random" && strategy.algorithm != "full") {
+    reader.fail("metric", "the algorithm " + strategy.algorithm + " needs scores");
+  }
+  reader.finish();
+  return strategy;
+}
+
+BudgetConfig read_budget(ObjectReader& run) {
+  BudgetConfig budget;
+  budget.where = run.where("budget");
+  if (run.raw("budget").is_object()) {
+    auto reader = run.object("budget");
+    for (const auto& client : reader.keys())
+      budget.by_client.emplace_back(client, reader.integer(client, 0, kMax));
+    if (budget.by_client.empty()) run.fail("budget", "no client has a budget");
+  } else {
+    budget.number = run.integer("budget", 1, kMax);
+  }
+  return budget;
+}
+
+RunConfig read_run(ObjectReader reader, const ToolNames& names) {
+  RunConfig run;
+  auto score = reader.object("score");
+  run.score.metric = score.choice("metric", names.metrics, "lntk");
+  run.score.samples = score.integer("samples", 1, kMax, 32);
+  run.score.every = score.integer("every", 1, kMax, 1);
+  score.finish();
+
+  auto plan = reader.object("plan");
+  run.plan.algorithm = plan.choice("algorithm", names.algorithms, "exact");
+  run.plan.choose = plan.choice("choose", names.choices, "knee");
+  run.plan.evaluations =
+      plan.integer("evaluations", 1, std::numeric_limits<std::int64_t>::max(), 20000);
+  plan.finish();
+
+  std::set<std::string> seen;
+  for (auto& strategy : reader.objects("strategies")) {
+    run.strategies.push_back(read_strategy(strategy, run, names));
+    if (!seen.insert(run.strategies.back().name).second) {
+      strategy.fail("name", "the strategy \"" + run.strategies.back().name + "\" stands twice");
+    }
+  }
+  if (run.strategies.empty()) {
+    reader.fail("strategies", "at least one strategy is needed: " + quoted_list(kStrategies));
+  }
+
+  const auto& seeds = reader.raw("seeds");
+  if (seeds.is_null()) run.seeds = {1};
+  if (!seeds.is_null() && (!seeds.is_array() || seeds.empty()))
+    reader.fail("seeds", "a list of whole numbers was expected, e.g. [1, 2, 3]");
+  for (const auto& seed : seeds) {
+    if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0)
+      reader.fail("seeds", "a whole number of at least 0 was expected, found " + seed.dump());
+    const auto value = seed.get<std::uint64_t>();
+    if (std::find(run.seeds.begin(), run.seeds.end(), value) != run.seeds.end())
+      reader.fail("seeds", "the seed " + std::to_string(value) + " stands twice");
+    run.seeds.push_back(value);
+  }
+
+  run.rounds = reader.integer("rounds", 1, 99999);
+  run.evaluate_every = reader.integer("evaluate_every", 1, kMax, 1);
+  run.budget = read_budget(reader);
+
+  auto local = reader.object("local", true);
+  if (local.has("steps") && local.has("epochs"))
+    local.fail("epochs", "give either local.steps or local.epochs, not both");
+  if (local.has("steps")) {
+    run.local.steps = local.integer("steps", 1, kMax);
+  } else {
+    run.local.epochs = local.integer("epochs", 1, kMax, 1);
+  }
+  run.local.training = read_training(local);
+  local.finish();
+  reader.finish();
+  return run;
+}
+
+/// `f3ocus` in the list of strategies means `{name: f3ocus}`.
+void expand_strategies(Json& root) {
+  if (!root.is_object() || !root.contains("run") || !root["run"].is_object()) return;
+  auto& run = root["run"];
+  if (!run.contains("strategies") || !run["strategies"].is_array()) return;
+  for (auto& strategy : run["strategies"]) {
+    if (strategy.is_string()) strategy = Json{{"name", strategy}};
+  }
+}
+
+Document load_experiment(const std::filesystem::path& file, const std::vector<std::string>& set) {
+  auto document = load_yaml(file);
+  for (const auto& assignment : set) set_value(document, assignment);
+  expand_strategies(document.root);
+  return document;
+}
+
+Json to_json(const Strategy& strategy) {
+  return {{"name", strategy.name},
+          {"metric", strategy.metric},
+          {"algorithm", strategy.algorithm},
+          {"choose", strategy.choose}};
+}
+
+/// `strategies` and `seeds` are those of the run or of the whole experiment.
+Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
+              const std::vector<Strategy>& strategies, const std::vector<std::uint64_t>& seeds) {
+  const auto& partition = config.data.partition;
+  Json data{{"folder", config.data.folder}, {"partition", partition.scheme}};
+  if (partition.scheme == "iid" || partition.scheme == "dirichlet")
+    data["clients"] = partition.clients;
+  if (partition.scheme == "dirichlet") data["alpha"] = partition.alpha;
+  data["public_fraction"] = partition.public_fraction;
+  data["seed"] = partition.seed;
+
+  const auto& run = *config.run;
+  Json list = Json::array();
+  for (const auto& strategy : strategies) list.push_back(to_json(strategy));
+  Json budget;
+  if (run.budget.by_client.empty()) {
+    budget = run.budget.number;
+  } else {
+    for (const auto& [client, number] : run.budget.by_client) budget[client] = number;
+  }
+  const auto& training = run.local.training;
+  Json local;
+  if (run.local.steps > 0) local["steps"] = run.local.steps;
+  if (run.local.epochs > 0) local["epochs"] = run.local.epochs;
+  local["batch_size"] = training.batch_size;
+  local["learning_rate"] = training.learning_rate;
+  local["weight_decay"] = training.weight_decay;
+  local["clip_norm"] = training.clip_norm;
+  return {
+      {"version", 1},
+      {"name", config.name},
+      {"data", data},
+      {"model", {{"folder", config.model.folder}}},
+      {"units", {{"selectable", names_of(units.selectable)}, {"always", names_of(units.always)}}},
+      {"run",
+       {{"strategies", list},
+        {"seeds", seeds},
+        {"rounds", run.rounds},
+        {"budget", budget},
+        {"score",
+         {{"metric", run.score.metric},
+          {"samples", run.score.samples},
+          {"every", run.score.every}}},
+        {"plan",
+         {{"algorithm", run.plan.algorithm},
+          {"choose", run.plan.choose},
+          {"evaluations", run.plan.evaluations}}},
+        {"local", local},
+        {"evaluate_every", run.evaluate_every}}}};
+}
+
+std::string yaml_scalar(const Json& value) {
+  if (!value.is_string()) return value.dump();
+  const auto& text = value.get_ref<const std::string&>();
+  // Anything that YAML could take for another type or for syntax is quoted as in JSON, which YAML
+  // reads as a text.
+  const bool plain =
+      !text.empty() && std::isalpha(static_cast<unsigned char>(text[0])) &&
+      std::all_of(text.begin(), text.end(),
+                  [](unsigned char c) {
+                    return std::isalnum(c) || c == '_' || c == '-' || c == '/' || c == '.';
+                  }) &&
+      !contains({"true", "True", "TRUE", "false", "False", "FALSE", "null", "Null", "NULL"}, text);
+  return plain ? text : value.dump();
+}
+
+std::string flow(const Json& value) {
+  if (!value.is_structured()) return yaml_scalar(value);
+  std::string out;
+  for (const auto& [key, element] : value.items()) {
+    if (!out.empty()) out += ", ";
+    out += value.is_object() ? yaml_scalar(key) + ": " + flow(element) : flow(element);
+  }
+  return value.is_object() ? "{" + out + "}" : "[" + out + "]";
+}
+
+void block(const Json& object, const std::string& indent, std::string& out) {
+  for (const auto& [key, value] : object.items()) {
+    out += indent + yaml_scalar(key) + ":";
+    if (value.is_object() && !value.empty()) {
+      out += "\n";
+      block(value, indent + "  ", out);
+    } else if (value.is_array() && !value.empty() && value.front().is_structured()) {
+      out += "\n";
+      for (const auto& element : value) out += indent + "  - " + flow(element) + "\n";
+    } else {
+      out += " " + flow(value) + "\n";
+    }
+  }
+}
+
+}  // namespace
+
+ExperimentConfig read_experiment_file(const std::filesystem::path& file,
+                                      const std::vector<std::string>& set, const ToolNames& names) {
+  const auto document = load_experiment(file, set);
+  ObjectReader reader(document);
+  reader.version(1);
+  ExperimentConfig config;
+  config.file = document.file;
+  config.name = reader.text("name");
+  config.data = read_data(reader.object("data", true));
+  config.model = read_model(reader.object("model", true));
+  config.units = read_units(reader.object("units"));
+  if (reader.has("pretrain"))
+    config.pretrain = read_pretrain(reader.object("pretrain"), config.data);
+  if (reader.has("run")) config.run = read_run(reader.object("run"), names);
+  reader.finish();
+  return config;
+}
+
+ExperimentData load_experiment_data(const DataConfig& data) {
+  ExperimentData result;
+  result.manifest = load_data(data.folder);
+  result.partition = make_partition(result.manifest, data.partition);
+  return result;
+}
+
+ExperimentData load_experiment_data(const std::filesystem::path& experiment_file) {
+  const auto document = load_experiment(experiment_file, {});
+  ObjectReader reader(document);
+  reader.version(1);
+  return load_experiment_data(read_data(reader.object("data", true)));
+}
+
+SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Unit>& units) {
+  const auto known = names_of(units);
+  const auto check = [&](const char* key, const std::vector<std::string>& names) {
+    for (const auto& name : names) {
+      if (!contains(known, name)) {
+        throw InputError(config.file + ": " + key + ": the model has no unit \"" + name + "\"" +
+                         did_you_mean(name, known) + "; it has " + quoted_list(known));
+      }
+    }
+  };
+  check("units.selectable", config.units.selectable);
+  check("units.always", config.units.always);
+  SelectedUnits selected;
+  for (const auto& unit : units) {
+    const bool selectable = config.units.blocks ? unit.name.rfind("block.", 0) == 0
+                                                : contains(config.units.selectable, unit.name);
+    const bool always = contains(config.units.always, unit.name);
+    if (selectable && always) {
+      throw InputError(config.file + ": units.always: \"" + unit.name +
+                       "\" is selectable, too; a unit is either planned or always trained");
+    }
+    if (selectable) selected.selectable.push_back(unit);
+    if (always) selected.always.push_back(unit);
+  }
+  return selected;
+}
+
+std::vector<int> resolve_budgets(const BudgetConfig& budget,
+                                 const std::vector<std::string>& clients, std::size_t selectable) {
+  std::vector<int> budgets;
+  for (const auto& [client, number] : budget.by_client) {
+    if (!contains(clients, client)) {
+      throw InputError(budget.where + ": there is no client \"" + client + "\"" +
+                       did_you_mean(client, clients) + "; there are " + quoted_list(clients));
+    }
+  }
+  for (const auto& client : clients) {
+    std::int64_t number = budget.number;
+    if (!budget.by_client.empty()) {
+      const auto found = std::find_if(budget.by_client.begin(), budget.by_client.end(),
+                                      [&](const auto& entry) { return entry.first == client; });
+      if (found == budget.by_client.end())
+        throw InputError(budget.where + ": the client \"" + client + "\" has no budget");
+      number = found->second;
+    }
+    if (number > static_cast<std::int64_t>(selectable)) {
+      throw InputError(budget.where + ": the client \"" + client + "\" has a budget of " +
+                       std::to_string(number) + " units, but only " + std::to_string(selectable) +
+                       " are selectable");
+    }
+    budgets.push_back(static_cast<int>(number));
+  }
+  return budgets;
+}
+
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
+                     const Strategy& strategy, std::uint64_t seed) {
+  return resolved(config, units, {strategy}, {seed});
+}
+
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units) {
+  return resolved(config, units, config.run->strategies, config.run->seeds);
+}
+
+Json to_json(const PretrainConfig& pretrain) {
+  const auto& training = pretrain.training;
+  return {{"data", pretrain.data},
+          {"vocabulary", pretrain.vocabulary},
+          {"epochs", pretrain.epochs},
+          {"batch_size", training.batch_size},
+          {"learning_rate", training.learning_rate},
+          {"weight_decay", training.weight_decay},
+          {"warmup", training.warmup},
+          {"schedule", training.schedule},
+          {"flips", training.flips},
+          {"clip_norm", training.clip_norm},
+          {"evaluate_every", pretrain.evaluate_every},
+          {"seed", pretrain.seed}};
+}
+
+std::string to_yaml(const Json& value) {
+  std::string out;
+  block(value, "", out);
+  return out;
+}
+
+}  // namespace strata

@@ -1,0 +1,140 @@
+#pragma once
+/// \file
+/// The experiment file (docs/runs.md), read, checked and resolved. Internal: the CLI uses it, too.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/document.h"
+#include "data/manifest.h"
+#include "data/partition.h"
+#include "fedrunner/training.h"
+#include "models/vilt_config.h"
+#include "strata/core/unit.h"
+#include "strata/fedrunner/run.h"
+
+namespace strata {
+
+struct DataConfig {
+  std::string folder;
+  PartitionOptions partition;
+};
+
+struct ModelConfig {
+  std::string folder;                      ///< empty when the file does not say
+  std::optional<ViltConfig> architecture;  ///< without labels; vocab_size is not yet known
+};
+
+struct UnitsConfig {
+  bool blocks = true;                   ///< every "block.N" is selectable
+  std::vector<std::string> selectable;  ///< the selectable units otherwise
+  std::vector<std::string> always;      ///< trained by every client, outside the budget
+};
+
+struct PretrainConfig {
+  std::string data;  ///< "public" or a folder
+  std::vector<std::string> vocabulary;
+  std::int64_t epochs = 0;
+  std::int64_t evaluate_every = 1;  ///< epochs
+  std::uint64_t seed = 1;
+  TrainingOptions training;
+};
+
+struct Strategy {
+  std::string name;
+  std::string metric;     ///< "none": nothing is scored
+  std::string algorithm;  ///< one of the planner's, or "full": every selectable unit
+  std::string choose;
+};
+
+/// The number of units a client trains beside those of `units.always`.
+struct BudgetConfig {
+  std::int64_t number = 0;                                      ///< for every client, unless …
+  std::vector<std::pair<std::string, std::int64_t>> by_client;  ///< … this is not empty
+  std::string where;  ///< file, line and key, to begin an error message with
+};
+
+struct ScoreConfig {
+  std::string metric;
+  std::int64_t samples = 0;
+  std::int64_t every = 1;  ///< rounds
+};
+
+struct PlanConfig {
+  std::string algorithm;
+  std::string choose;
+  std::int64_t evaluations = 0;
+};
+
+/// Either `steps` or `epochs` is 0.
+struct LocalConfig {
+  std::int64_t steps = 0, epochs = 0;
+  TrainingOptions training;
+};
+
+struct RunConfig {
+  std::vector<Strategy> strategies;
+  std::vector<std::uint64_t> seeds;
+  std::int64_t rounds = 0;
+  BudgetConfig budget;
+  ScoreConfig score;
+  PlanConfig plan;
+  LocalConfig local;
+  std::int64_t evaluate_every = 1;
+};
+
+struct ExperimentConfig {
+  std::string file;
+  std::string name;
+  DataConfig data;
+  ModelConfig model;
+  UnitsConfig units;
+  std::optional<PretrainConfig> pretrain;
+  std::optional<RunConfig> run;
+};
+
+/// Reads and checks all that can be checked without data and model. @throws InputError
+ExperimentConfig read_experiment_file(const std::filesystem::path& file,
+                                      const std::vector<std::string>& set, const ToolNames& names);
+
+struct ExperimentData {
+  Manifest manifest;
+  Partition partition;
+};
+
+/// Loads and partitions the data set. @throws InputError
+ExperimentData load_experiment_data(const DataConfig& data);
+/// The same from an experiment file of which only `data` is read and checked, as `strata score`
+/// needs it.
+ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);
+
+/// The units of a model as the experiment names them, bottom to top.
+struct SelectedUnits {
+  std::vector<Unit> selectable, always;
+};
+/// @throws InputError: an unknown unit (with the nearest), one that is both selectable and always
+/// trained.
+SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Unit>& units);
+
+/// The budget of every client, in order. @throws InputError: a budget above `selectable` (it names
+/// the client and both numbers), a client that is unknown or has no budget.
+std::vector<int> resolve_budgets(const BudgetConfig& budget,
+                                 const std::vector<std::string>& clients, std::size_t selectable);
+
+/// The experiment file of one strategy and one seed, with every default filled in and the units
+/// spelled out: what a run folder's config.yaml holds.
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
+                     const Strategy& strategy, std::uint64_t seed);
+/// The same of a whole experiment.
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units);
+/// The pretrain section with every default filled in.
+Json to_json(const PretrainConfig& pretrain);
+
+/// Block-style YAML that `load_yaml` reads back as the same value.
+std::string to_yaml(const Json& value);
+
+}  // namespace strata

@@ -1,0 +1,131 @@
+#include "fedrunner/run_folder.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/core/safetensors.h"
+
+namespace strata {
+namespace {
+
+std::string numbered(int round) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%03d", round);
+  return text;
+}
+
+std::filesystem::path state_file(const std::filesystem::path& run_folder) {
+  return run_folder / "state" / "state.json";
+}
+
+/// The first key at which two configurations differ, or "".
+std::string first_difference(const Json& a, const Json& b, const std::string& path) {
+  if (a.type() != b.type() && !(a.is_number() && b.is_number())) return path;
+  if (a.is_object()) {
+    const auto below = [&](const std::string& key) {
+      return path.empty() ? key : path + "." + key;
+    };
+    for (const auto& [key, value] : a.items()) {
+      if (!b.contains(key)) return below(key);
+      if (auto found = first_difference(value, b.at(key), below(key)); !found.empty()) return found;
+    }
+    for (const auto& [key, value] : b.items()) {
+      if (!a.contains(key)) return below(key);
+    }
+    return "";
+  }
+  if (a.is_array() && a.size() == b.size()) {
+    for (std::size_t i = 0; i < a.size(); ++i) {
+      const auto element = path + "[" + std::to_string(i) + "]";
+      if (auto found = first_difference(a[i], b[i], element); !found.empty()) return found;
+    }
+    return "";
+  }
+  return a == b ? "" : path;
+}
+
+}  // namespace
+
+std::filesystem::path round_folder(const std::filesystem::path& run_folder, int round) {
+  return run_folder / "rounds" / numbered(round);
+}
+
+void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
+                  bool resume) {
+  for (const char* other : {"config.yaml", "experiment.yaml"}) {
+    const auto there = folder / other;
+    if (!std::filesystem::exists(there)) continue;
+    if (other != file) {
+      throw InputError(folder.string() + ": the folder holds " +
+                       (file == "config.yaml" ? "an experiment of several runs" : "a single run") +
+                       "; choose another --out");
+    }
+    const auto found = load_yaml(there);
+    const auto difference = first_difference(found.root, config, "");
+    if (!difference.empty()) {
+      throw InputError(there.string() + ": the folder holds another run, which differs in " +
+                       difference + "; choose another --out");
+    }
+    if (!resume) {
+      throw InputError(folder.string() +
+                       ": the folder already holds this run; --resume continues it, or choose "
+                       "another --out");
+    }
+  }
+}
+
+void write_state(const std::filesystem::path& run_folder, const RunState& state) {
+  const auto folder = run_folder / "state";
+  const std::string name = "round-" + numbered(state.round) + ".safetensors";
+  std::vector<torch::Tensor> on_cpu;  // keeps the bytes alive that the views point to
+  std::vector<TensorView> views;
+  for (const auto& [weight, tensor] : state.weights) {
+    on_cpu.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous());
+    const auto& values = on_cpu.back();
+    views.push_back({weight, Dtype::kF32, values.sizes().vec(),
+                     std::string_view(static_cast<const char*>(values.data_ptr()),
+                                      static_cast<std::size_t>(values.nbytes()))});
+  }
+  write_safetensors(folder / name, views);
+  const Json root{{"version", 1},
+                  {"round", state.round},
+                  {"scored_round", state.scored_round},
+                  {"changed_units", state.changed_units},
+                  {"weights", name}};
+  write_file(state_file(run_folder), root.dump(1) + "\n");
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto file = entry.path().filename().string();
+    if (file.rfind("round-", 0) == 0 && file != name) std::filesystem::remove(entry.path());
+  }
+}
+
+std::optional<RunState> read_state(const std::filesystem::path& run_folder,
+                                   const ModelState& like) {
+  if (!std::filesystem::exists(state_file(run_folder))) return std::nullopt;
+  const auto document = load_json(state_file(run_folder));
+  ObjectReader reader(document);
+  reader.version(1);
+  RunState state;
+  state.round = static_cast<int>(reader.integer("round", 1, std::numeric_limits<int>::max()));
+  state.scored_round = static_cast<int>(reader.integer("scored_round", 0, state.round));
+  state.changed_units = reader.texts("changed_units");
+  const SafetensorsFile file(run_folder / "state" / reader.text("weights"));
+  reader.finish();
+  for (const auto& [name, tensor] : like) {
+    const auto* entry = file.find(name);
+    if (!entry || entry->dtype != Dtype::kF32 || entry->shape != tensor.sizes().vec()) {
+      throw InputError(file.path().string() + ": the weight " + name +
+                       " is missing or has another shape than in the model");
+    }
+    const auto bytes = file.bytes(*entry);
+    auto values = torch::empty(tensor.sizes(), torch::kFloat32);
+    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(values.data_ptr()));
+    state.weights[name] = values.to(tensor.device());
+  }
+  return state;
+}
+
+}  // namespace strata

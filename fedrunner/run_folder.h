@@ -1,0 +1,42 @@
+#pragma once
+/// \file
+/// A run folder on disk: whose it is, and the state from which a run resumes.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/document.h"
+#include "fedrunner/aggregation.h"
+
+namespace strata {
+
+/// `rounds/003` of a run folder.
+std::filesystem::path round_folder(const std::filesystem::path& run_folder, int round);
+
+/// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
+/// Strata's is there yet, or it is the same and the run resumes. @throws InputError: the folder
+/// holds another run (it names the first key that differs), or this one and `resume` is false.
+void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
+                  bool resume);
+
+/// The last completed round.
+struct RunState {
+  int round = 0;
+  int scored_round = 0;  ///< whose scores.json is in force; 0: none
+  std::vector<std::string>
+      changed_units;  ///< by that round's aggregation: what clients download next
+  ModelState weights;
+};
+
+/// Writes `state/round-NNN.safetensors`, then `state/state.json`, which points to it, then removes
+/// older weights: at every moment state.json is absent or describes a complete round. @throws
+/// WorkError
+void write_state(const std::filesystem::path& run_folder, const RunState& state);
+
+/// None before the first completed round. The weights have the names, shapes and device of `like`.
+/// @throws InputError for a damaged state.
+std::optional<RunState> read_state(const std::filesystem::path& run_folder, const ModelState& like);
+
+}  // namespace strata

@@ -1,0 +1,416 @@
+#include "fedrunner/server.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include "core/console.h"
+#include "core/provenance.h"
+#include "fedrunner/aggregation.h"
+#include "fedrunner/evaluation.h"
+#include "fedrunner/run_folder.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+#include "strata/core/score_table.h"
+
+namespace strata {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMebibyte = 1024.0 * 1024.0;
+/// A score travels as one float64.
+constexpr double kScoreBits = 64;
+
+std::vector<std::string> names_of(const std::vector<Unit>& units) {
+  std::vector<std::string> names;
+  for (const auto& unit : units) names.push_back(unit.name);
+  return names;
+}
+
+std::vector<std::string> names_of(const std::vector<FederatedClient>& clients) {
+  std::vector<std::string> names;
+  for (const auto& client : clients) names.push_back(client.name);
+  return names;
+}
+
+/// Random streams are keyed by what they are for, never by the strategy or by what ran before:
+/// strategies are compared on the same batches, and a resumed run needs no generator state.
+std::uint64_t stream(std::uint64_t seed, const char* purpose, int round,
+                     const std::string& client = "") {
+  return derive_seed(derive_seed(derive_seed(seed, purpose), {static_cast<std::uint64_t>(round)}),
+                     client);
+}
+
+double megabits(const std::vector<Unit>& units, const std::set<std::string>& names) {
+  double bits = 0;
+  for (const auto& unit : units) {
+    if (names.count(unit.name)) bits += 8.0 * static_cast<double>(unit.bytes);
+  }
+  return bits / 1e6;
+}
+
+/// "ct, mri, oct, …" of at most four names.
+std::string shortened(const std::vector<std::string>& names) {
+  std::string out;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i == 4) return out + ", …";
+    out += (i ? ", " : "") + names[i];
+  }
+  return out;
+}
+
+void log_usage(int round, const std::vector<UnitUse>& uses) {
+  std::string trained;
+  std::vector<std::string> untouched;
+  for (const auto& use : uses) {
+    if (use.clients.empty()) {
+      untouched.push_back(use.unit);
+      continue;
+    }
+    const auto count = use.clients.size();
+    trained += (trained.empty() ? "" : "; ") + use.unit + ": " + std::to_string(count) +
+               (count == 1 ? " client (" : " clients (") + shortened(use.clients) + ")";
+  }
+  std::string idle;
+  for (const auto& name : untouched) idle += (idle.empty() ? "" : ", ") + name;
+  log_info("round " + std::to_string(round) + ": " + trained +
+           (idle.empty() ? "" : "; untouched: " + idle));
+}
+
+/// The mean over the rows in which the value is defined, weighted; NaN where there is none.
+template <typename Weight>
+double weighted_mean(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value,
+                     Weight weight) {
+  double sum = 0, weights = 0;
+  for (const auto& row : rows) {
+    if (std::isnan(row.*value)) continue;
+    sum += weight(row) * (row.*value);
+    weights += weight(row);
+  }
+  return weights > 0 ? sum / weights : kNaN;
+}
+
+double total(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value) {
+  double sum = 0;
+  for (const auto& row : rows) sum += row.*value;
+  return sum;
+}
+
+void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
+  row.test_loss = evaluation.loss();
+  row.accuracy = evaluation.accuracy();
+  row.open_accuracy = evaluation.open_accuracy();
+  row.closed_accuracy = evaluation.closed_accuracy();
+}
+
+class Server {
+ public:
+  Server(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
+         const std::filesystem::path& folder, Vilt& model, const RunTools& tools)
+      : task_(task),
+        strategy_(strategy),
+        seed_(seed),
+        folder_(folder),
+        model_(model),
+        tools_(tools),
+        client_names_(names_of(task.clients)),
+        selectable_(names_of(task.units.selectable)),
+        always_(names_of(task.units.always)) {
+    all_units_ = task.units.selectable;
+    all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
+    // The log and the costs follow the model from bottom to top.
+    std::stable_sort(all_units_.begin(), all_units_.end(), [&](const Unit& a, const Unit& b) {
+      return position(a.name) < position(b.name);
+    });
+  }
+
+  std::vector<RoundMetrics> run(const AfterRound& after_round) {
+    const int rounds = static_cast<int>(task_.run.rounds);
+    start(rounds);
+    if (rows_.empty()) {
+      evaluate_round(0, {}, true);
+      write_metrics(rows_, folder_ / "metrics.csv");
+      after_round(0);
+    }
+    const std::int64_t steps = static_cast<std::int64_t>(rounds) * client_count();
+    Progress progress(strategy_.name + ", seed " + std::to_string(seed_), steps);
+    while (state_.round < rounds) {
+      const int round = state_.round + 1;
+      run_round(round, rounds, progress);
+      after_round(round);
+    }
+    return rows_;
+  }
+
+ private:
+  std::int64_t client_count() const { return static_cast<std::int64_t>(task_.clients.size()); }
+
+  std::size_t position(const std::string& unit) const {
+    const auto& units = model_.units();
+    return static_cast<std::size_t>(
+        std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == unit; }) -
+        units.begin());
+  }
+
+  /// Takes up the last completed round, or begins.
+  void start(int rounds) {
+    if (auto state = read_state(folder_, task_.foundation)) {
+      state_ = std::move(*state);
+      rows_ = read_metrics(folder_ / "metrics.csv");
+      // Rows of a round that was not completed are measured again.
+      rows_.erase(std::remove_if(rows_.begin(), rows_.end(),
+                                 [&](const auto& row) { return row.round > state_.round; }),
+                  rows_.end());
+      log_info("resuming after round " + std::to_string(state_.round) + " of " +
+               std::to_string(rounds));
+      publish(rounds);
+    } else {
+      state_.weights = task_.foundation;
+      write_run_json(false);
+    }
+  }
+
+  void run_round(int round, int rounds, Progress& progress) {
+    model_.load_state(state_.weights);
+    const bool scores_needed = strategy_.metric != "none";
+    const bool score_due = scores_needed && (round - 1) % task_.run.score.every == 0;
+    std::optional<ScoreTable> scores;
+    if (score_due) {
+      scores = score(round);
+      write_scores(*scores, round_folder(folder_, round) / "scores.json");
+    } else if (scores_needed) {
+      scores = read_scores(round_folder(folder_, state_.scored_round) / "scores.json");
+    }
+    const Plan plan = make_plan(round, scores);
+    write_plan(plan, round_folder(folder_, round) / "plan.json");
+
+    const std::set<std::string> download(state_.changed_units.begin(), state_.changed_units.end());
+    std::vector<ClientUpdate> updates;
+    std::vector<RoundMetrics> clients;
+    for (std::size_t i = 0; i < task_.clients.size(); ++i) {
+      const auto& client = task_.clients[i];
+      progress.update(
+          static_cast<std::int64_t>(round - 1) * client_count() + static_cast<std::int64_t>(i),
+          "round " + std::to_string(round) + ", client " + client.name);
+      auto units = plan.units_of(static_cast<int>(i));
+      units.insert(units.end(), always_.begin(), always_.end());
+      RoundMetrics row;
+      row.train_loss = kNaN;
+      // A client without a unit to train takes part in scoring and evaluation only.
+      if (!units.empty()) {
+        updates.push_back(train_client(model_, state_.weights, client, units, task_.run.local,
+                                       stream(seed_, "train", round, client.name)));
+        row.train_loss = updates.back().train_loss;
+        row.seconds = updates.back().seconds;
+        row.peak_memory_mib = static_cast<double>(updates.back().peak_memory) / kMebibyte;
+      }
+      row.up_mbit = megabits(all_units_, {units.begin(), units.end()});
+      if (score_due) row.up_mbit += kScoreBits * static_cast<double>(selectable_.size()) / 1e6;
+      row.down_mbit = megabits(all_units_, download);
+      clients.push_back(row);
+    }
+
+    const auto uses = aggregate(state_.weights, all_units_, updates);
+    log_usage(round, uses);
+    model_.load_state(state_.weights);
+    state_.round = round;
+    if (score_due) state_.scored_round = round;
+    state_.changed_units.clear();
+    for (const auto& use : uses) {
+      if (!use.clients.empty()) state_.changed_units.push_back(use.unit);
+    }
+    const bool evaluated = round % task_.run.evaluate_every == 0 || round == rounds;
+    evaluate_round(round, std::move(clients), evaluated);
+    auto& all = rows_[rows_.size() - 2];
+    all.importance = scores ? plan.objectives.importance : kNaN;
+    all.usage_variance = plan.objectives.usage_variance;
+    write_metrics(rows_, folder_ / "metrics.csv");
+    write_state(folder_, state_);
+    publish(rounds);
+  }
+
+  ScoreTable score(int round) {
+    ScoreTable table;
+    table.metric = strategy_.metric;
+    table.model_fingerprint = model_.fingerprint();
+    table.samples = task_.run.score.samples;
+    table.clients = client_names_;
+    table.units = selectable_;
+    table.raw.resize(client_count(), static_cast<Eigen::Index>(selectable_.size()));
+    for (std::size_t i = 0; i < task_.clients.size(); ++i) {
+      const auto& client = task_.clients[i];
+      const auto values = tools_.score(model_, client.train, selectable_,
+                                       {strategy_.metric, static_cast<int>(table.samples),
+                                        stream(seed_, "score", round, client.name)});
+      for (std::size_t l = 0; l < values.size(); ++l)
+        table.raw(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(l)) = values[l];
+    }
+    table.scores = table.raw;
+    normalise_rows(table.scores);
+    return table;
+  }
+
+  Plan make_plan(int round, const std::optional<ScoreTable>& scores) {
+    const auto units = static_cast<Eigen::Index>(selectable_.size());
+    PlanningProblem problem;
+    problem.clients = client_names_;
+    problem.units = selectable_;
+    // Without scores every unit counts the same, which leaves the choice to the algorithm.
+    problem.importance =
+        scores ? scores->scores
+               : Eigen::MatrixXd::Constant(client_count(), units, 1.0 / static_cast<double>(units));
+    problem.budgets = task_.budgets;
+    // JSON readers elsewhere keep 53 bits of an integer.
+    const std::uint64_t seed = stream(seed_, "plan", round) >> 11;
+    Plan plan;
+    if (strategy_.algorithm == "full") {
+      problem.budgets.assign(task_.clients.size(), static_cast<int>(units));
+      plan.algorithm = "full";
+      plan.seed = seed;
+      plan.clients = problem.clients;
+      plan.units = problem.units;
+      plan.assignment = Assignment::Ones(client_count(), units);
+      plan.objectives = strata::evaluate(problem, plan.assignment);
+      plan.front = {plan.objectives};
+    } else {
+      plan = tools_.plan(problem, {strategy_.algorithm, strategy_.choose, seed,
+                                   task_.run.plan.evaluations, scores.has_value()});
+    }
+    plan.scores_digest = scores ? digest(*scores) : "";
+    // run.json says once who made the run and when; here it would make resumed plans differ.
+    const std::set<std::string> of_the_run = {"command", "machine", "date"};
+    plan.provenance.erase(
+        std::remove_if(plan.provenance.begin(), plan.provenance.end(),
+                       [&](const auto& entry) { return of_the_run.count(entry.first) > 0; }),
+        plan.provenance.end());
+    return plan;
+  }
+
+  /// Completes the clients' rows with what the global model reaches on their test examples, and
+  /// appends them and the two aggregate rows.
+  void evaluate_round(int round, std::vector<RoundMetrics> rows, bool evaluated) {
+    rows.resize(task_.clients.size());
+    Evaluation everyone;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto& client = task_.clients[i];
+      auto& row = rows[i];
+      row.round = round;
+      row.client = client.name;
+      row.train_samples = client.train.size();
+      row.test_samples = client.test ? client.test->size() : 0;
+      row.importance = row.usage_variance = kNaN;
+      if (round == 0) row.train_loss = kNaN;
+      Evaluation evaluation;
+      if (evaluated && client.test) evaluation = strata::evaluate(model_, *client.test);
+      set_evaluation(row, evaluation);
+      everyone += evaluation;
+    }
+    RoundMetrics all, mean;
+    all.round = mean.round = round;
+    all.client = "all";
+    mean.client = "mean";
+    for (const auto& row : rows) {
+      all.train_samples += row.train_samples;
+      all.test_samples += row.test_samples;
+      all.peak_memory_mib = std::max(all.peak_memory_mib, row.peak_memory_mib);
+    }
+    mean.train_samples = all.train_samples / client_count();
+    mean.test_samples = all.test_samples / client_count();
+    const auto by_samples = [](const RoundMetrics& row) {
+      return static_cast<double>(row.train_samples);
+    };
+    const auto equally = [](const RoundMetrics&) { return 1.0; };
+    all.train_loss = weighted_mean(rows, &RoundMetrics::train_loss, by_samples);
+    set_evaluation(all, everyone);
+    for (const auto value :
+         {&RoundMetrics::up_mbit, &RoundMetrics::down_mbit, &RoundMetrics::seconds}) {
+      all.*value = total(rows, value);
+    }
+    for (const auto value :
+         {&RoundMetrics::train_loss, &RoundMetrics::test_loss, &RoundMetrics::accuracy,
+          &RoundMetrics::open_accuracy, &RoundMetrics::closed_accuracy, &RoundMetrics::up_mbit,
+          &RoundMetrics::down_mbit, &RoundMetrics::seconds, &RoundMetrics::peak_memory_mib}) {
+      mean.*value = weighted_mean(rows, value, equally);
+    }
+    all.importance = all.usage_variance = mean.importance = mean.usage_variance = kNaN;
+    if (evaluated) {
+      log_info("round " + std::to_string(round) + ": accuracy " + fixed(all.accuracy, 4) +
+               " (mean over clients " + fixed(mean.accuracy, 4) + "), loss " +
+               fixed(all.test_loss, 4) +
+               (round > 0 ? ", " + fixed(all.up_mbit, 2) + " MBit up, " + fixed(all.seconds, 1) +
+                                " s of training"
+                          : ", the foundation as it is"));
+    }
+    rows_.insert(rows_.end(), rows.begin(), rows.end());
+    rows_.push_back(all);
+    rows_.push_back(mean);
+  }
+
+  /// What others read of the run's progress; all of it can be derived from the state.
+  void publish(int rounds) {
+    model_.load_state(state_.weights);
+    model_.save(folder_ / "model");
+    save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
+    write_run_json(state_.round == rounds);
+  }
+
+  void write_run_json(bool done) {
+    Json costs = Json::array();
+    for (const auto& unit : all_units_) {
+      costs.push_back({{"name", unit.name},
+                       {"parameters", unit.parameter_count},
+                       {"bytes", unit.bytes},
+                       {"forward_flops", unit.forward_flops},
+                       {"activation_bytes", unit.activation_bytes}});
+    }
+    Json budgets = Json::object();
+    for (std::size_t i = 0; i < client_names_.size(); ++i) {
+      budgets[client_names_[i]] =
+          strategy_.algorithm == "full" ? static_cast<int>(selectable_.size()) : task_.budgets[i];
+    }
+    Json origin = Json::object();
+    for (const auto& [key, value] : provenance()) origin[key] = value;
+    const Json root{{"version", 1},
+                    {"name", task_.name},
+                    {"strategy", strategy_.name},
+                    {"seed", seed_},
+                    {"metric", strategy_.metric},
+                    {"algorithm", strategy_.algorithm},
+                    {"budget", budgets},
+                    {"clients", client_names_},
+                    {"units", {{"selectable", selectable_}, {"always", always_}}},
+                    {"unit_costs", costs},
+                    {"foundation", task_.foundation_fingerprint},
+                    {"synthetic", task_.synthetic},
+                    {"status", done ? "done" : "running"},
+                    {"rounds_done", state_.round},
+                    {"provenance", origin}};
+    write_file(folder_ / "run.json", root.dump(1) + "\n");
+  }
+
+  const FederatedTask& task_;
+  const Strategy& strategy_;
+  const std::uint64_t seed_;
+  const std::filesystem::path& folder_;
+  Vilt& model_;
+  const RunTools& tools_;
+  const std::vector<std::string> client_names_, selectable_, always_;
+  std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
+  RunState state_;
+  std::vector<RoundMetrics> rows_;
+};
+
+}  // namespace
+
+std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
+                                     std::uint64_t seed, const std::filesystem::path& folder,
+                                     Vilt& model, const RunTools& tools,
+                                     const AfterRound& after_round) {
+  model.load_state(task.foundation);
+  return Server(task, strategy, seed, folder, model, tools).run(after_round);
+}
+
+}  // namespace strata

@@ -1,0 +1,43 @@
+#pragma once
+/// \file
+/// The server: rounds of score, plan, train, aggregate, evaluate, checkpoint.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "data/wordpiece.h"
+#include "fedrunner/client.h"
+#include "fedrunner/run_config.h"
+#include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/run.h"
+
+namespace strata {
+
+/// What all runs of an experiment share.
+struct FederatedTask {
+  std::string name;
+  bool synthetic = false;  ///< the data set was made by `strata data make`
+  std::vector<FederatedClient> clients;
+  SelectedUnits units;
+  std::vector<int> budgets;  ///< one a client
+  RunConfig run;
+  ModelState foundation;
+  std::string foundation_fingerprint;
+  WordPiece tokenizer;
+};
+
+/// Called when a round has been written; what it throws ends the run.
+using AfterRound = std::function<void(int round)>;
+
+/// Trains one strategy with one seed in `folder`, from its last completed round if it holds one.
+/// `model` is the workspace that does all training and evaluation; it ends with the global weights.
+/// Returns the rows of metrics.csv.
+std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
+                                     std::uint64_t seed, const std::filesystem::path& folder,
+                                     Vilt& model, const RunTools& tools,
+                                     const AfterRound& after_round);
+
+}  // namespace strata

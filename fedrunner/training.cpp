@@ -1,0 +1,117 @@
+#include "fedrunner/training.h"
+
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+
+namespace strata {
+namespace {
+
+/// Scales the gradients so that their joint norm is at most `limit`. torch's clip_grad_norm_
+/// returns the norm as a number and so waits for the device in every step; this does not.
+void clip_gradients(const std::vector<torch::Tensor>& weights, double limit) {
+  std::vector<torch::Tensor> norms;
+  for (const auto& weight : weights) {
+    if (weight.grad().defined()) norms.push_back(weight.grad().norm());
+  }
+  if (norms.empty()) return;
+  const auto factor = (limit / (torch::stack(norms).norm() + 1e-6)).clamp_max(1.0);
+  for (const auto& weight : weights) {
+    if (weight.grad().defined()) weight.grad().mul_(factor);
+  }
+}
+
+int random_flip(const std::string& flips, Random& random) {
+  if (flips == "none") return 0;
+  const int bits = static_cast<int>(random.below(4));
+  if (flips == "horizontal") return bits & 1;
+  if (flips == "vertical") return bits & 2;
+  return bits;
+}
+
+}  // namespace
+
+double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::int64_t steps) {
+  const double warmup = std::floor(options.warmup * static_cast<double>(steps));
+  const double done = static_cast<double>(step);
+  if (done < warmup) return options.learning_rate * (done + 1) / warmup;
+  if (options.schedule == "constant") return options.learning_rate;
+  const double progress = (done - warmup) / (static_cast<double>(steps) - warmup);
+  return options.learning_rate * 0.5 * (1 + std::cos(M_PI * progress));
+}
+
+std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
+  return (samples + batch_size - 1) / batch_size;
+}
+
+double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
+             std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
+             const TrainingHooks& hooks) {
+  model.train_only(units);
+  std::vector<torch::Tensor> weights;
+  for (const auto& name : units) {
+    for (auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
+  }
+  for (auto& weight : weights) weight.mutable_grad() = torch::Tensor();
+  torch::optim::AdamW optimizer(
+      weights,
+      torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
+  auto& settings =
+      static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups().front().options());
+  torch::manual_seed(seed);  // dropout
+
+  Random random(seed);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const std::int64_t epoch_steps = steps_per_epoch(data.size(), options.batch_size);
+  const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
+  auto epoch_loss = zero.clone();
+  double total_loss = 0;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    const std::int64_t in_epoch = step % epoch_steps;
+    if (in_epoch == 0) random.shuffle(order);
+    const auto first = order.begin() + in_epoch * options.batch_size;
+    const auto last = order.begin() + std::min(data.size(), (in_epoch + 1) * options.batch_size);
+    const std::vector<std::int64_t> rows(first, last);
+    std::vector<int> flips;
+    if (options.flips != "none") {
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        flips.push_back(random_flip(options.flips, random));
+    }
+    const auto batch = data.batch(rows, model.device(), flips);
+    const auto loss =
+        torch::nn::functional::cross_entropy(model.forward(batch, true), batch.labels);
+    optimizer.zero_grad();
+    loss.backward();
+    if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
+    settings.lr(learning_rate_at(options, step, steps));
+    optimizer.step();
+    epoch_loss += loss.detach();
+
+    if (hooks.after_step) hooks.after_step(step + 1);
+    if (in_epoch + 1 == epoch_steps || step + 1 == steps) {
+      const double sum = epoch_loss.item<double>();
+      if (!std::isfinite(sum)) {
+        throw WorkError("the training loss is not finite after step " + std::to_string(step + 1) +
+                        "; lower the learning rate");
+      }
+      total_loss += sum;
+      epoch_loss = zero.clone();
+      if (hooks.after_epoch) {
+        hooks.after_epoch(static_cast<int>(step / epoch_steps) + 1,
+                          sum / static_cast<double>(in_epoch + 1));
+      }
+    }
+  }
+  // Leaving no gradient behind keeps later forward passes free of autograd, and memory low.
+  for (auto& weight : weights) weight.mutable_grad() = torch::Tensor();
+  model.train_only({});
+  return total_loss / static_cast<double>(steps);
+}
+
+}  // namespace strata

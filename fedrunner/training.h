@@ -1,0 +1,46 @@
+#pragma once
+/// \file
+/// The training loop that local training and central pretraining share.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/vilt.h"
+#include "models/vqa_tensors.h"
+
+namespace strata {
+
+struct TrainingOptions {
+  std::int64_t batch_size = 32;
+  double learning_rate = 1e-3;
+  double weight_decay = 0.01;  ///< AdamW's, decoupled, on every trained weight
+  double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
+  double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
+  std::string schedule = "constant";  ///< after the warm-up: constant, or cosine down to 0
+  std::string flips = "none";  ///< random mirroring of the images: none, horizontal, vertical, both
+};
+
+/// The learning rate of step 0, 1, … of `steps`. After a warm-up of w steps, in which step s has
+/// the (s + 1) / w-th part, cosine gives ½ (1 + cos(π (s − w) / (steps − w))).
+double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::int64_t steps);
+
+struct TrainingHooks {
+  std::function<void(std::int64_t done)> after_step;
+  /// Epochs count from 1; the loss is the mean over the epoch's steps.
+  std::function<void(int epoch, double loss)> after_epoch;
+};
+
+/// Steps of one pass over `samples` rows; the last batch may be smaller.
+std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
+
+/// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of cross-entropy.
+/// Rows are shuffled anew for every pass over the data by Random(seed). Returns the mean loss over
+/// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
+/// @throws WorkError when the loss is not finite.
+double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
+             std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
+             const TrainingHooks& hooks = {});
+
+}  // namespace strata

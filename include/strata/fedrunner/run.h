@@ -1,0 +1,90 @@
+#pragma once
+/// \file
+/// Federated runs: an experiment file in, run folders out (docs/runs.md).
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "strata/core/plan.h"
+#include "strata/core/planning_problem.h"
+
+namespace strata {
+
+class Vilt;        // src/models/vilt.h
+class VqaTensors;  // src/models/vqa_tensors.h
+
+/// What the runner asks of a scorer: the value, before normalisation, of each of `units` for one
+/// client.
+struct ScoreRequest {
+  std::string metric;
+  int samples = 0;
+  std::uint64_t seed = 0;
+};
+using Scorer = std::function<std::vector<double>(const Vilt& model, const VqaTensors& data,
+                                                 const std::vector<std::string>& units,
+                                                 const ScoreRequest& request)>;
+
+/// What the runner asks of a planner.
+struct PlanRequest {
+  std::string algorithm;
+  std::string choose;
+  std::uint64_t seed = 0;
+  std::int64_t evaluations = 0;
+  bool gap =
+      true;  ///< false where the importance is a stand-in, because the strategy scores nothing
+};
+using Planner = std::function<Plan(const PlanningProblem& problem, const PlanRequest& request)>;
+
+/// The names that experiment files may use.
+struct ToolNames {
+  std::vector<std::string> metrics, algorithms, choices;
+};
+
+/// Scorer and planner, handed in so that the runner depends on neither.
+struct RunTools {
+  ToolNames names;
+  Scorer score;
+  Planner plan;
+};
+
+struct RunOptions {
+  std::string device = "cpu";
+  bool resume = false;
+  /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
+  /// What it throws ends the experiment, which can then be resumed.
+  std::function<void(const std::filesystem::path& run_folder, int round)> after_round;
+};
+
+/// The result of one run.
+struct RunSummary {
+  std::string strategy;
+  std::uint64_t seed = 0;
+  std::filesystem::path folder;
+  int rounds = 0;
+  double foundation_accuracy = 0;  ///< "all", round 0
+  double final_accuracy = 0;       ///< "all", last round
+  double final_mean_accuracy = 0;  ///< "mean", last round
+  double best_accuracy = 0;        ///< "all", best round
+  int best_round = 0;
+  double up_mbit_per_round = 0, down_mbit_per_round = 0;  ///< over all clients
+  double seconds = 0;  ///< local training, all clients and rounds
+};
+
+/// Runs every strategy × seed of the experiment file, changed by `set` ("run.rounds=10"). One pair:
+/// `out` is the run folder. Several: `out` holds one run folder a pair, `<strategy>-seed<seed>`.
+///
+/// The model, plans, scores and metrics.csv (but for its two measured columns) depend only on the
+/// experiment file, the foundation, the data, the device and the number of threads; an interrupted
+/// and resumed run ends with the same bytes as an uninterrupted one.
+/// @throws InputError before anything is written: a wrong experiment file, data or model, a folder
+/// `out` that holds another run, or this one without `resume`. @throws WorkError: a loss that is
+/// not finite, a full disk.
+std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_file,
+                                       const std::vector<std::string>& set,
+                                       const std::filesystem::path& out, const RunTools& tools,
+                                       const RunOptions& options);
+
+}  // namespace strata

@@ -1,0 +1,46 @@
+#include "strata/fedrunner/pretrain.h"
+
+#include <cmath>
+#include <iostream>
+
+#include "cli/command_line.h"
+#include "cli/runner_names.h"
+#include "core/console.h"
+#include "core/document.h"
+#include "models/device.h"
+#include "strata/core/error.h"
+
+namespace strata {
+
+int run_pretrain(const PretrainArguments& arguments, const CommonArguments& common) {
+  prepare_torch(arguments.threads);
+  const auto summary = pretrain_model(arguments.config, arguments.set, arguments.out,
+                                      arguments.device, runner_names());
+  if (common.json) {
+    const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
+    const Json root{{"version", 1},
+                    {"folder", arguments.out},
+                    {"accuracy", summary.accuracy},
+                    {"open_accuracy", number(summary.open_accuracy)},
+                    {"closed_accuracy", number(summary.closed_accuracy)},
+                    {"loss", summary.loss},
+                    {"train_samples", summary.train_samples},
+                    {"test_samples", summary.test_samples},
+                    {"labels", summary.labels},
+                    {"parameters", summary.parameters},
+                    {"seconds", summary.seconds}};
+    std::cout << root.dump(1) << std::endl;
+  } else if (!common.quiet) {
+    const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
+    TextTable table(
+        {"model", "weights", "train", "test", "accuracy", "open", "closed", "loss", "seconds"});
+    table.row({arguments.out, std::to_string(summary.parameters),
+               std::to_string(summary.train_samples), std::to_string(summary.test_samples),
+               shown(summary.accuracy), shown(summary.open_accuracy),
+               shown(summary.closed_accuracy), fixed(summary.loss, 4), fixed(summary.seconds, 1)});
+    std::cout << table.str() << std::flush;
+  }
+  return kExitDone;
+}
+
+}  // namespace strata

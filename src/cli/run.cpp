@@ -1,0 +1,96 @@
+#include "strata/fedrunner/run.h"
+
+#include <iostream>
+
+#include "cli/command_line.h"
+#include "cli/runner_names.h"
+#include "core/console.h"
+#include "core/document.h"
+#include "models/device.h"
+#include "strata/core/error.h"
+#include "strata/ntk/score.h"
+#include "strata/optimizers/make_plan.h"
+
+namespace strata {
+namespace {
+
+RunTools run_tools() {
+  RunTools tools;
+  tools.names = runner_names();
+  tools.score = [](const Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
+                   const ScoreRequest& request) {
+    ScoreOptions options;
+    options.metric = request.metric;
+    options.samples = request.samples;
+    options.seed = request.seed;
+    std::vector<double> values;
+    for (const auto& score : score_units(model, data, units, options))
+      values.push_back(score.value);
+    return values;
+  };
+  tools.plan = [](const PlanningProblem& problem, const PlanRequest& request) {
+    PlanOptions options;
+    options.algorithm = request.algorithm;
+    options.choose = request.choose;
+    options.seed = request.seed;
+    options.evaluations = request.evaluations;
+    options.gap = request.gap;
+    return make_plan(problem, options);
+  };
+  return tools;
+}
+
+std::string table(const std::vector<RunSummary>& summaries) {
+  TextTable table({"strategy", "seed", "rounds", "start", "accuracy", "mean", "best", "in round",
+                   "MBit up/round", "MBit down/round", "seconds"});
+  for (const auto& run : summaries) {
+    table.row({run.strategy, std::to_string(run.seed), std::to_string(run.rounds),
+               fixed(run.foundation_accuracy, 4), fixed(run.final_accuracy, 4),
+               fixed(run.final_mean_accuracy, 4), fixed(run.best_accuracy, 4),
+               std::to_string(run.best_round), fixed(run.up_mbit_per_round, 2),
+               fixed(run.down_mbit_per_round, 2), fixed(run.seconds, 1)});
+  }
+  return table.str();
+}
+
+Json to_json(const std::vector<RunSummary>& summaries) {
+  Json runs = Json::array();
+  for (const auto& run : summaries) {
+    runs.push_back({{"strategy", run.strategy},
+                    {"seed", run.seed},
+                    {"folder", run.folder.string()},
+                    {"rounds", run.rounds},
+                    {"foundation_accuracy", run.foundation_accuracy},
+                    {"accuracy", run.final_accuracy},
+                    {"mean_accuracy", run.final_mean_accuracy},
+                    {"best_accuracy", run.best_accuracy},
+                    {"best_round", run.best_round},
+                    {"up_mbit_per_round", run.up_mbit_per_round},
+                    {"down_mbit_per_round", run.down_mbit_per_round},
+                    {"seconds", run.seconds}});
+  }
+  return {{"version", 1}, {"runs", runs}};
+}
+
+}  // namespace
+
+ToolNames runner_names() {
+  return {metric_names(), algorithm_names(), choice_rules()};
+}
+
+int run_run(const RunArguments& arguments, const CommonArguments& common) {
+  prepare_torch(arguments.threads);
+  RunOptions options;
+  options.device = arguments.device;
+  options.resume = arguments.resume;
+  const auto summaries =
+      run_experiment(arguments.config, arguments.set, arguments.out, run_tools(), options);
+  if (common.json) {
+    std::cout << to_json(summaries).dump(1) << std::endl;
+  } else if (!common.quiet) {
+    std::cout << table(summaries) << std::flush;
+  }
+  return kExitDone;
+}
+
+}  // namespace strata

@@ -1,0 +1,12 @@
+#pragma once
+/// \file
+/// The metrics, algorithms and choice rules of this build, which experiment files are checked
+/// against.
+
+#include "strata/fedrunner/run.h"
+
+namespace strata {
+
+ToolNames runner_names();
+
+}  // namespace strata
