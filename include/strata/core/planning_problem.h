@@ -32,7 +32,7 @@ struct PlanningProblem {
   void validate() const;
 };
 
-/// The two objectives of F3OCUS (arXiv 2411.11912, eqs. 6 and 7).
+/// The two objectives of F3OCUS (arXiv 2411.11912, server-level optimisation).
 struct Objectives {
   double importance = 0;      ///< Σᵢₗ S[i,l] M[i,l], to be maximised
   double usage_variance = 0;  ///< (1/L) Σₗ (nₗ − n̄)², nₗ = Σᵢ M[i,l], to be minimised
@@ -45,8 +45,8 @@ bool dominates(const Objectives& a, const Objectives& b);
 std::vector<int> usage(const Assignment& assignment);
 
 /// Population variance of a usage histogram, (1/L) Σ (nₗ − n̄)². 0 for an empty one.
-/// Worked value: {0:5, 1:5, 12:2, 17:4, 22:3, 25:1} over 32 layers has variance 2.109 (the paper's
-/// Figure 6).
+/// Worked value: {0:5, 1:5, 12:2, 17:4, 22:3, 25:1} over 32 layers has variance 2.109, as the paper's
+/// figure of layer usage states.
 double usage_variance(const std::vector<int>& usage);
 
 /// O(clients × units).

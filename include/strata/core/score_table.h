@@ -29,7 +29,7 @@ struct ScoreTable {
   void validate(const std::string& source) const;
 };
 
-/// Divides every row by its sum: S[i,l] = λ[i,l] / Σₖ λ[i,k] (F3OCUS, arXiv 2411.11912, eq. 4).
+/// Divides every row by its sum: S[i,l] = λ[i,l] / Σₖ λ[i,k] (F3OCUS, arXiv 2411.11912, client-level importance).
 /// A row of zeros becomes uniform, 1 / units.
 void normalise_rows(Eigen::MatrixXd& scores);
 

@@ -9,7 +9,7 @@
 namespace strata {
 
 /// The metrics, in the order of --help:
-///   lntk       λ₁(Θˡ), Θˡ = JˡJˡᵀ, Jˡ = ∂(all n·K logits)/∂(unit l's weights)  (F3OCUS, eq. 3)
+///   lntk       λ₁(Θˡ), Θˡ = JˡJˡᵀ, Jˡ = ∂(all n·K logits)/∂(unit l's weights)  (F3OCUS, arXiv 2411.11912)
 ///   gradient   λ₁ of the n × n Gram matrix of the per-sample loss gradients of unit l
 ///   magnitude  mean |w| over the unit's weights
 ///   random     uniform in (0, 1], drawn from the seed

@@ -1,0 +1,50 @@
+#include "strata/core/atomic_file.h"
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+namespace fs = std::filesystem;
+
+namespace {
+std::size_t files_in(const fs::path& folder) {
+  return static_cast<std::size_t>(
+      std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
+}
+}  // namespace
+
+TEST_CASE("a committed file is whole and leaves no temporary") {
+  const test::TempDir dir;
+  write_file(dir / "deep/er/file.txt", "content");
+  CHECK(read_file(dir / "deep/er/file.txt") == "content");
+  CHECK(files_in(dir / "deep/er") == 1);
+  write_file(dir / "deep/er/file.txt", "replaced");
+  CHECK(read_file(dir / "deep/er/file.txt") == "replaced");
+}
+
+TEST_CASE("an abandoned file leaves the old one and no temporary") {
+  const test::TempDir dir;
+  dir.write("file.txt", "old");
+  {
+    AtomicFile file(dir / "file.txt");
+    file.stream() << "half";
+  }
+  CHECK(read_file(dir / "file.txt") == "old");
+  CHECK(files_in(dir.path()) == 1);
+}
+
+TEST_CASE("a full disk is an error and keeps the old file") {
+  if (!fs::exists("/dev/full")) return;
+  const test::TempDir dir;
+  dir.write("blocked", "a file where a folder is needed");
+  CHECK_THROWS_AS(write_file(dir / "blocked/file.txt", "x"), WorkError);
+  CHECK(test::slurp(dir / "blocked") == "a file where a folder is needed");
+}
+
+TEST_CASE("what cannot be read is named") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(read_file(dir / "absent.txt"),
+                    Catch::Contains("absent.txt") && Catch::Contains("No such file"));
+  CHECK_THROWS_WITH(read_file(dir.path()), Catch::Contains("is a folder"));
+}

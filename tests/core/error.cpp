@@ -1,0 +1,23 @@
+#include "strata/core/error.h"
+
+#include "catch.h"
+
+using namespace strata;
+
+TEST_CASE("the nearest name is found through typos, swaps and case") {
+  const std::vector<std::string> names{"rounds", "budget", "strategies", "seeds"};
+  CHECK(nearest_name("round", names) == "rounds");
+  CHECK(nearest_name("budegt", names) == "budget");
+  CHECK(nearest_name("STRATEGIES", names) == "strategies");
+  CHECK(nearest_name("learning_rate", names).empty());
+  // All letters different is not near, however short the name.
+  CHECK(nearest_name("xy", {"ab"}).empty());
+  CHECK(nearest_name("seed", names) == "seeds");
+}
+
+TEST_CASE("suggestions and lists read as sentences") {
+  CHECK(did_you_mean("knie", {"knee"}) == " (did you mean \"knee\"?)");
+  CHECK(did_you_mean("ideal", {"knee"}).empty());
+  CHECK(quoted_list({"a", "b"}) == "\"a\", \"b\"");
+  CHECK(quoted_list({"a", "b", "c"}, 2) == "\"a\", \"b\", … (3 in all)");
+}

@@ -1,0 +1,79 @@
+#include "strata/core/plan.h"
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Contains;
+
+namespace {
+
+Plan small_plan() {
+  Plan plan;
+  plan.algorithm = "nsga2";
+  plan.choose = "knee";
+  plan.seed = 18446744073709551615ull;
+  plan.evaluations = 200;
+  plan.clients = {"ct", "mri", "none"};
+  plan.units = {"block.0", "block.1", "head"};
+  plan.assignment.resize(3, 3);
+  plan.assignment << 1, 0, 1, 0, 1, 0, 0, 0, 0;
+  plan.objectives = {1.25, 2.0 / 9};
+  plan.front = {{1.25, 2.0 / 9}, {1.5, 0.3}};
+  plan.gap = {true, 0.125, 0.1, 0.99};
+  plan.scores_digest = "abc";
+  plan.provenance = {{"strata", "0.1.0"}, {"population", "100"}};
+  return plan;
+}
+
+}  // namespace
+
+TEST_CASE("plan.json gives back the same plan") {
+  const test::TempDir dir;
+  const Plan plan = small_plan();
+  write_plan(plan, dir / "plan.json");
+  const Plan back = read_plan(dir / "plan.json");
+  CHECK(back.assignment == plan.assignment);
+  CHECK(back.clients == plan.clients);
+  CHECK(back.units_of(0) == std::vector<std::string>{"block.0", "head"});
+  CHECK(back.seed == plan.seed);
+  CHECK(back.objectives.usage_variance == plan.objectives.usage_variance);
+  CHECK(back.front.size() == 2);
+  CHECK(back.gap.known);
+  CHECK(back.gap.importance == 0.125);
+  CHECK(back.provenance == plan.provenance);
+  write_plan(back, dir / "again.json");
+  CHECK(test::slurp(dir / "again.json") == test::slurp(dir / "plan.json"));
+}
+
+TEST_CASE("wrong plans are named by key") {
+  const test::TempDir dir;
+  const Plan plan = small_plan();
+  write_plan(plan, dir / "plan.json");
+  const std::string text = test::slurp(dir / "plan.json");
+  const auto with = [&](const std::string& from, const std::string& to) {
+    std::string changed = text;
+    changed.replace(changed.find(from), from.size(), to);
+    return read_plan(dir.write("p.json", changed));
+  };
+  CHECK_THROWS_WITH(with("\"version\": 1", "\"version\": 9"),
+                    Contains("version") && Contains("found 9"));
+  CHECK_THROWS_WITH(with("\"scores_digest\"", "\"scores_digets\""),
+                    Contains("unknown key (did you mean \"scores_digest\"?)"));
+  CHECK_THROWS_WITH(with("\"seed\": 18446744073709551615", "\"seed\": -1"), Contains("seed"));
+  CHECK_THROWS_AS(read_plan(dir.write("half.json", text.substr(0, text.size() / 2))), InputError);
+  Plan other = plan;
+  other.units[0] = "blok.0";
+  write_plan(other, dir / "other.json");
+  std::string mismatched = test::slurp(dir / "other.json");
+  mismatched.replace(mismatched.rfind("\"blok.0\""), 8, "\"block.0\"");
+  CHECK_THROWS_WITH(read_plan(dir.write("m.json", mismatched)),
+                    Contains("no unit \"block.0\" (did you mean \"blok.0\"?)"));
+}
+
+TEST_CASE("the front as CSV") {
+  const test::TempDir dir;
+  write_front_csv({{1.5, 0.25}, {2, 0.5}}, dir / "front.csv");
+  CHECK(test::slurp(dir / "front.csv") == "importance,usage_variance\n1.5,0.25\n2,0.5\n");
+}

@@ -1,0 +1,89 @@
+#include "strata/core/planning_problem.h"
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Contains;
+
+namespace {
+
+std::vector<int> histogram(int units, const std::vector<std::pair<int, int>>& counts) {
+  std::vector<int> out(units, 0);
+  for (const auto& [unit, count] : counts) out[unit] = count;
+  return out;
+}
+
+ScoreTable table() {
+  ScoreTable scores;
+  scores.clients = {"ct", "mri"};
+  scores.units = {"a", "b", "c"};
+  scores.scores.resize(2, 3);
+  scores.scores << 0.5, 0.3, 0.2, 0.1, 0.6, 0.3;
+  return scores;
+}
+
+}  // namespace
+
+TEST_CASE("the usage variances that the F3OCUS paper publishes") {
+  // Usage of 32 layers before and after the server's planning.
+  const auto before = histogram(32, {{0, 5}, {1, 5}, {12, 2}, {17, 4}, {22, 3}, {25, 1}});
+  const auto after = histogram(
+      32, {{0, 4}, {1, 2}, {12, 3}, {15, 1}, {17, 3}, {19, 1}, {22, 3}, {23, 2}, {25, 1}});
+  CHECK(usage_variance(before) == Approx(2.109).margin(0.0005));
+  CHECK(usage_variance(after) == Approx(1.297).margin(0.0005));
+  CHECK(usage_variance({}) == 0);
+  CHECK(usage_variance({3, 3, 3}) == 0);
+}
+
+TEST_CASE("objectives of a hand-made assignment") {
+  PlanningProblem problem = make_problem(table(), "2");
+  Assignment assignment(2, 3);
+  assignment << 1, 1, 0, 0, 1, 1;
+  const Objectives objectives = evaluate(problem, assignment);
+  CHECK(objectives.importance == Approx(0.5 + 0.3 + 0.6 + 0.3));
+  CHECK(objectives.usage_variance == Approx((1 + 4 + 1) / 3.0 - 16.0 / 9));
+  CHECK(is_feasible(problem, assignment));
+  assignment(0, 2) = 1;
+  CHECK_FALSE(is_feasible(problem, assignment));
+  assignment(0, 2) = 0;
+  assignment(0, 0) = 2;
+  CHECK_FALSE(is_feasible(problem, assignment));
+}
+
+TEST_CASE("dominance is strict in at least one objective") {
+  CHECK(dominates({2, 1}, {1, 1}));
+  CHECK(dominates({2, 1}, {2, 2}));
+  CHECK_FALSE(dominates({2, 1}, {2, 1}));
+  CHECK_FALSE(dominates({2, 2}, {1, 1}));
+}
+
+TEST_CASE("budgets from a number and from a file") {
+  const test::TempDir dir;
+  CHECK(make_problem(table(), "0").budgets == std::vector<int>{0, 0});
+  CHECK(
+      make_problem(table(), dir.write("b.csv", "client,budget\nmri,3\nct,1\n").string()).budgets ==
+      std::vector<int>{1, 3});
+}
+
+TEST_CASE("wrong budgets are named with client and numbers") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(make_problem(table(), "4"),
+                    Contains("client \"ct\": a budget of 4 units, but there are 3"));
+  CHECK_THROWS_WITH(make_problem(table(), "-1"), Contains("a budget of -1"));
+  CHECK_THROWS_WITH(
+      make_problem(table(), dir.write("a.csv", "client,budget\nct,1\nmri,9\n").string()),
+      Contains("a.csv:3: client \"mri\": a budget of 9"));
+  CHECK_THROWS_WITH(
+      make_problem(table(), dir.write("b.csv", "client,budget\nct,1\nmrt,1\n").string()),
+      Contains("no client \"mrt\" (did you mean \"mri\"?)"));
+  CHECK_THROWS_WITH(make_problem(table(), dir.write("c.csv", "client,budget\nct,1\n").string()),
+                    Contains("no budget for the client \"mri\""));
+  CHECK_THROWS_WITH(
+      make_problem(table(), dir.write("d.csv", "client,budget\nct,1\nct,1\n").string()),
+      Contains("stands twice"));
+  CHECK_THROWS_WITH(
+      make_problem(table(), dir.write("e.csv", "client,budget\nct,1.5\nmri,1\n").string()),
+      Contains("found \"1.5\""));
+}

@@ -1,0 +1,108 @@
+#include "strata/core/score_table.h"
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Contains;
+
+namespace {
+
+ScoreTable random_table() {
+  ScoreTable table;
+  table.metric = "lntk";
+  table.model_fingerprint = "00ff";
+  table.samples = 8;
+  table.clients = {"ct", "a \"quoted\", name", "größe"};
+  table.units = {"embeddings", "block.0", "head"};
+  Random random(4);
+  table.scores.resize(3, 3);
+  for (auto& value : table.scores.reshaped()) value = random.uniform() * 1e-3;
+  table.raw = table.scores * 1234.5;
+  return table;
+}
+
+}  // namespace
+
+TEST_CASE("JSON and CSV give back the same bits") {
+  const test::TempDir dir;
+  const ScoreTable table = random_table();
+  write_scores(table, dir / "scores.json");
+  const ScoreTable json = read_scores(dir / "scores.json");
+  CHECK(json.clients == table.clients);
+  CHECK(json.scores == table.scores);
+  CHECK(json.raw == table.raw);
+  CHECK(json.metric == "lntk");
+  CHECK(json.samples == 8);
+  CHECK(digest(json) == digest(table));
+  write_scores(table, dir / "scores.csv");
+  const ScoreTable csv = read_scores(dir / "scores.csv");
+  CHECK(csv.units == table.units);
+  CHECK(csv.scores == table.scores);
+  CHECK(digest(csv) == digest(table));
+}
+
+TEST_CASE("the digest sees names and values") {
+  ScoreTable table = random_table();
+  const std::string before = digest(table);
+  table.clients[0] = "mri";
+  CHECK(digest(table) != before);
+  table = random_table();
+  table.scores(1, 1) += 1e-18;
+  CHECK(digest(table) != before);
+}
+
+TEST_CASE("rows are divided by their sums; a row of zeros becomes uniform") {
+  Eigen::MatrixXd scores(2, 4);
+  scores << 1, 3, 4, 0, 0, 0, 0, 0;
+  normalise_rows(scores);
+  CHECK(scores(0, 1) == 0.375);
+  CHECK(scores.row(1).isConstant(0.25));
+}
+
+TEST_CASE("wrong CSV is named by line, client and unit") {
+  const test::TempDir dir;
+  const auto read = [&](const std::string& text) { return read_scores(dir.write("s.csv", text)); };
+  CHECK_THROWS_WITH(read("client,a,b\nct,1,nan\n"),
+                    Contains("s.csv:2: client \"ct\", unit \"b\": a score is nan"));
+  CHECK_THROWS_WITH(read("client,a,b\nct,1,-0.5\n"),
+                    Contains("a score is -0.5; scores must be finite and at least 0"));
+  CHECK_THROWS_WITH(read("client,a,b\nct,1,inf\n"), Contains("a score is inf"));
+  CHECK_THROWS_WITH(read("client,a,b\nct,1,x\n"), Contains("a number was expected, found \"x\""));
+  CHECK_THROWS_WITH(read("client,a,b\nct,1,2\nct,1,2\n"),
+                    Contains("s.csv:3: the client \"ct\" stands twice"));
+  CHECK_THROWS_WITH(read("client,a,a\nct,1,2\n"), Contains("the unit \"a\" stands twice"));
+  CHECK_THROWS_WITH(read("name,a\nct,1\n"), Contains("the header must be client,"));
+  CHECK_THROWS_WITH(read("client,a\n"), Contains("a header but no client"));
+  CHECK_THROWS_WITH(read("client,a\nct,1,2\n"), Contains("s.csv:2: 3 fields"));
+}
+
+TEST_CASE("wrong JSON is named by key") {
+  const test::TempDir dir;
+  const auto read = [&](const std::string& text) { return read_scores(dir.write("s.json", text)); };
+  CHECK_THROWS_WITH(read(R"({"version":2,"clients":["a"],"units":["u"],"scores":[[1]]})"),
+                    Contains("reads version 1, found 2"));
+  CHECK_THROWS_WITH(
+      read(R"({"version":1,"clients":["a"],"units":["u"],"scores":[[1]],"metrik":"x"})"),
+      Contains("metrik: unknown key (did you mean \"metric\"?)"));
+  CHECK_THROWS_WITH(read(R"({"version":1,"clients":["a","b"],"units":["u"],"scores":[[1]]})"),
+                    Contains("found 1 rows"));
+  CHECK_THROWS_WITH(read(R"({"version":1,"clients":["a"],"units":["u","v"],"scores":[[1]]})"),
+                    Contains("client \"a\"") && Contains("found 1"));
+  CHECK_THROWS_WITH(read(R"({"version":1,"clients":["a","a"],"units":["u"],"scores":[[1],[1]]})"),
+                    Contains("\"a\" stands twice"));
+  CHECK_THROWS_WITH(read(R"({"version":1,"clients":["a"],"units":["u"],"scores":[[-1]]})"),
+                    Contains("a score is -1"));
+  CHECK_THROWS_WITH(read(R"({"version":1,"clients":["a"],"units":["u"],"scores":[[null]]})"),
+                    Contains("a number was expected"));
+}
+
+TEST_CASE("nothing is written when the table is wrong") {
+  const test::TempDir dir;
+  ScoreTable table = random_table();
+  table.scores(0, 0) = -1;
+  CHECK_THROWS_AS(write_scores(table, dir / "scores.json"), InputError);
+  CHECK(std::filesystem::is_empty(dir.path()));
+}
