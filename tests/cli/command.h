@@ -1,0 +1,75 @@
+#pragma once
+// Runs the real programs and catches what they say.
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "temp_dir.h"
+
+namespace strata::test {
+
+struct Outcome {
+  int code = -1;  ///< exit code; 128 + signal when killed
+  std::string out, err;
+};
+
+/// Runs the program with these arguments in `folder`, without a terminal.
+inline Outcome run_program(const std::filesystem::path& program,
+                           const std::vector<std::string>& arguments,
+                           const std::filesystem::path& folder) {
+  const TempDir captured;
+  const auto out = captured / "out", err = captured / "err";
+  const pid_t child = fork();
+  if (child < 0) throw std::runtime_error("fork failed");
+  if (child == 0) {
+    const int in_file = ::open("/dev/null", O_RDONLY);
+    const int out_file = ::open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    const int err_file = ::open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    if (::chdir(folder.c_str()) != 0) _exit(125);
+    ::dup2(in_file, 0);
+    ::dup2(out_file, 1);
+    ::dup2(err_file, 2);
+    std::vector<char*> argv{const_cast<char*>(program.c_str())};
+    for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
+    argv.push_back(nullptr);
+    ::execv(program.c_str(), argv.data());
+    _exit(126);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  Outcome outcome;
+  outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  outcome.out = slurp(out);
+  outcome.err = slurp(err);
+  return outcome;
+}
+
+inline std::filesystem::path strata_program() {
+  return std::filesystem::path(STRATA_BINARY_DIR) / "bin" / "strata";
+}
+
+inline Outcome strata(const std::vector<std::string>& arguments,
+                      const std::filesystem::path& folder) {
+  return run_program(strata_program(), arguments, folder);
+}
+
+/// Names and bytes of every file below a folder, to show that nothing was written.
+inline std::string snapshot(const std::filesystem::path& folder) {
+  std::vector<std::string> lines;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    lines.push_back(entry.path().string() +
+                    (entry.is_regular_file() ? "\n" + slurp(entry.path()) : "/"));
+  std::sort(lines.begin(), lines.end());
+  std::string all;
+  for (const auto& line : lines) all += line + "\n";
+  return all;
+}
+
+}  // namespace strata::test

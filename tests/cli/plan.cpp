@@ -1,0 +1,136 @@
+// The planner as a process: no LibTorch, one score table in, one plan out.
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "command.h"
+#include "strata/core/plan.h"
+#include "strata/core/planning_problem.h"
+#include "strata/core/random.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using test::strata;
+
+namespace {
+
+std::string scores_csv(int clients, int units) {
+  Random random(1);
+  std::string text = "client";
+  for (int l = 0; l < units; ++l) text += ",block." + std::to_string(l);
+  for (int i = 0; i < clients; ++i) {
+    text += "\nclient-" + std::to_string(i);
+    for (int l = 0; l < units; ++l) text += "," + std::to_string(random.uniform());
+  }
+  return text + "\n";
+}
+
+}  // namespace
+
+TEST_CASE("strata plan writes a feasible plan, its front, and a table") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(9, 24));
+  for (const std::string algorithm : {"exact", "nsga2", "topk", "random"}) {
+    CAPTURE(algorithm);
+    const auto outcome =
+        strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", algorithm,
+                "--evaluations", "2000", "--out", "plan.json", "--front", "front.csv"},
+               dir.path());
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK_THAT(outcome.out, Catch::Contains("client-8"));
+    const Plan plan = read_plan(dir / "plan.json");
+    const ScoreTable scores = read_scores(dir / "scores.csv");
+    const PlanningProblem problem = make_problem(scores, "4");
+    CHECK(is_feasible(problem, plan.assignment));
+    const Objectives objectives = evaluate(problem, plan.assignment);
+    CHECK(objectives.importance == Approx(plan.objectives.importance));
+    CHECK(objectives.usage_variance == Approx(plan.objectives.usage_variance));
+    CHECK(plan.scores_digest == digest(scores));
+    CHECK(plan.gap.known);
+    CHECK(plan.gap.importance >= -1e-9);
+    for (const auto& a : plan.front)
+      for (const auto& b : plan.front) CHECK_FALSE(dominates(a, b));
+  }
+}
+
+TEST_CASE("the same seed gives the same bytes, from any folder") {
+  const test::TempDir first, second;
+  for (const auto* dir : {&first, &second}) {
+    dir->write("scores.csv", scores_csv(9, 24));
+    const auto outcome =
+        strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", "nsga2",
+                "--evaluations", "4000", "--seed", "7", "--out", "plan.json"},
+               dir->path());
+    REQUIRE(outcome.code == 0);
+  }
+  CHECK(test::slurp(first / "plan.json") == test::slurp(second / "plan.json"));
+}
+
+TEST_CASE("--json prints one object and --quiet nothing") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 6));
+  const auto json =
+      strata({"plan", "--scores", "scores.csv", "--budget", "2", "--json"}, dir.path());
+  REQUIRE(json.code == 0);
+  CHECK(nlohmann::json::parse(json.out).is_object());
+  const auto quiet =
+      strata({"plan", "--scores", "scores.csv", "--budget", "2", "--quiet", "--out", "p.json"},
+             dir.path());
+  REQUIRE(quiet.code == 0);
+  CHECK(quiet.out.empty());
+  CHECK(quiet.err.empty());
+  CHECK(std::filesystem::exists(dir / "p.json"));
+}
+
+TEST_CASE("help is complete and comes from the table that parses") {
+  const test::TempDir dir;
+  const auto top = strata({"--help"}, dir.path());
+  CHECK(top.code == 0);
+  for (const std::string name : {"score", "plan", "run", "report", "inspect", "data", "pretrain"}) {
+    CHECK_THAT(top.out, Catch::Contains("  " + name + " "));
+    CHECK(strata({name, "--help"}, dir.path()).code == 0);
+  }
+  const auto plan = strata({"plan", "--help"}, dir.path());
+  for (const std::string option :
+       {"--scores", "--budget", "--algorithm", "exact|nsga2|topk|random", "--choose",
+        "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out", "--front",
+        "--quiet", "--json", "--unit"})
+    CHECK_THAT(plan.out, Catch::Contains(option));
+}
+
+TEST_CASE("wrong scores, budgets and options are refused in one line") {
+  const test::TempDir dir;
+  dir.write("good.csv", scores_csv(2, 4));
+  dir.write("nan.csv", "client,a,b\nct,1,nan\n");
+  dir.write("negative.csv", "client,a,b\nct,1,-2\n");
+  dir.write("twice.csv", "client,a,b\nct,1,2\nct,1,2\n");
+  dir.write("truncated.json", R"({"version":1,"clients":["ct")");
+  const auto plan = [](const std::string& scores, const std::string& budget) {
+    return std::vector<std::string>{"plan",  "--scores",  scores,    "--budget", budget,
+                                    "--out", "plan.json", "--front", "front.csv"};
+  };
+  test::check_refused(plan("nan.csv", "1"), dir.path(), {"nan.csv:2", "ct", "\"b\"", "nan"});
+  test::check_refused(plan("negative.csv", "1"), dir.path(),
+                      {"negative.csv:2", "-2", "at least 0"});
+  test::check_refused(plan("twice.csv", "1"), dir.path(), {"twice.csv:3", "\"ct\" stands twice"});
+  test::check_refused(plan("truncated.json", "1"), dir.path(),
+                      {"truncated.json:1", "not valid JSON"});
+  test::check_refused(plan("absent.csv", "1"), dir.path(), {"absent.csv", "cannot be read"});
+  test::check_refused(plan("good.csv", "5"), dir.path(), {"client-0", "5", "0 to 4"});
+  test::check_refused(plan("good.csv", "four"), dir.path(), {"four", "cannot be read"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--algorithm", "nsga3"},
+                      dir.path(), {"did you mean \"nsga2\"?"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--choose", "knie"},
+                      dir.path(), {"knee"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--population", "10"},
+                      dir.path(), {"population", "10", "multiple of 4"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--evaluations", "0"},
+                      dir.path(), {"--evaluations"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--unit", "blok.1"},
+                      dir.path(), {"blok.1", "block.1"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budgett", "1"}, dir.path(), {"budget"});
+  test::check_refused({"plan", "--scores", "good.csv"}, dir.path(), {"--budget", "required"});
+  test::check_refused({"plam"}, dir.path(),
+                      {"unknown subcommand \"plam\" (did you mean \"plan\"?)"});
+  test::check_refused({}, dir.path(), {"subcommand"});
+}

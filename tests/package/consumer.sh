@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+#   consumer.sh BUILD_FOLDER CONSUMER_SOURCE CMAKE
+set -euo pipefail
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+"$3" --install "$1" --prefix "$work/prefix" >/dev/null
+"$3" -S "$2" -B "$work/build" -G Ninja -DCMAKE_PREFIX_PATH="$work/prefix" -DCMAKE_BUILD_TYPE=Release >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+"$3" --build "$work/build" >"$work/log" 2>&1 || { cat "$work/log"; exit 1; }
+output=$("$work/build/consumer")
+echo "$output"
+[ "$output" = "importance 1.7, usage variance 0.222222" ]
+"$work/prefix/bin/strata" --version | grep -q '^strata '
