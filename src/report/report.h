@@ -7,10 +7,11 @@
 
 namespace strata {
 
-/// `folder` is a run directory (config.yaml, metrics.csv, rounds/NNN/{scores.json,plan.json}, run.json) or
-/// an experiment directory whose sub-folders are run directories. Writes `folder/report.html` and returns
-/// its path. Figures are gnuplot's SVG, inlined.
-/// @throws InputError when there is no run, or a file in it is damaged; WorkError when gnuplot is missing.
+/// `folder` is a run directory (config.yaml, metrics.csv, rounds/NNN/{scores.json,plan.json},
+/// run.json) or an experiment directory whose sub-folders are run directories. Writes
+/// `folder/report.html` and returns its path. Figures are gnuplot's SVG, inlined.
+/// @throws InputError when there is no run, or a file in it is damaged; WorkError when gnuplot is
+/// missing.
 std::filesystem::path write_report(const std::filesystem::path& folder);
 
 }  // namespace strata

@@ -1,0 +1,408 @@
+#include "report/figures.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+#include "core/console.h"
+#include "core/csv.h"
+#include "report/gnuplot.h"
+
+namespace strata {
+namespace {
+
+constexpr double kFontSize = 12;
+constexpr std::array<const char*, 9> kViridis = {"#440154", "#472d7b", "#3b528b",
+                                                 "#2c728e", "#21918c", "#28ae80",
+                                                 "#5ec962", "#addc30", "#fde725"};
+
+std::string number(double value) {
+  return std::isnan(value) ? "NaN" : format_double(value);
+}
+
+std::size_t code_points(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
+}
+
+/// An upper estimate for the common sans-serif fonts; gnuplot itself knows no font metrics for SVG.
+double text_width(const std::string& text, double font_size) {
+  return 0.62 * font_size * static_cast<double>(code_points(text));
+}
+
+double widest(const std::vector<std::string>& names, double font_size) {
+  double width = 0;
+  for (const std::string& name : names) width = std::max(width, text_width(name, font_size));
+  return width;
+}
+
+std::vector<std::string> shortened(const std::vector<std::string>& names, std::size_t length) {
+  std::vector<std::string> result;
+  for (const std::string& name : names) result.push_back(strata::shortened(name, length));
+  return result;
+}
+
+unsigned rgb(const std::string& colour) {
+  return static_cast<unsigned>(std::stoul(colour.substr(1), nullptr, 16));
+}
+
+/// Relative luminance (WCAG 2) decides between black and white text.
+bool is_dark(const std::string& colour) {
+  const unsigned value = rgb(colour);
+  const auto linear = [](unsigned byte) {
+    const double c = byte / 255.0;
+    return c <= 0.03928 ? c / 12.92 : std::pow((c + 0.055) / 1.055, 2.4);
+  };
+  return 0.2126 * linear(value >> 16 & 255) + 0.7152 * linear(value >> 8 & 255) +
+             0.0722 * linear(value & 255) <
+         0.25;
+}
+
+std::string title_lines(const std::string& title, double font_size = kFontSize + 1) {
+  if (title.empty()) return "";
+  return "set title " + gnuplot_quote(title) + " font ',' . " + number(font_size) +
+         " textcolor rgb '#1f2328'\n";
+}
+
+/// What line charts, bars and scatter plots share.
+std::string axes(const std::string& title, const std::string& x_label, const std::string& y_label) {
+  return title_lines(title) +
+         "unset key\nset border 3 lc rgb '#8c959f'\nset tics nomirror out scale 0.5 textcolor rgb "
+         "'#57606a'\nset grid back lt 1 lc rgb '#e4e8ec' lw 1\nset xlabel " +
+         gnuplot_quote(x_label) + " textcolor rgb '#1f2328'\nset ylabel " + gnuplot_quote(y_label) +
+         " textcolor rgb '#1f2328'\nset datafile missing 'NaN'\n";
+}
+
+/// `set xtics` or `set ytics` with a name at every position 0, 1, …
+std::string named_tics(char axis, const std::vector<std::string>& names, double font_size,
+                       const std::string& options = "") {
+  std::string text =
+      std::string("set ") + axis + "tics " + options + " font '," + number(font_size) + "' (";
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    text += (i ? ", " : "") + gnuplot_quote(names[i], true) + " " + std::to_string(i);
+  }
+  return text + ")\n";
+}
+
+struct Range {
+  double low = 0, high = 0;
+  bool empty = true;
+  void add(const std::vector<double>& values) {
+    for (const double value : values) {
+      if (!std::isfinite(value)) continue;
+      low = empty ? value : std::min(low, value);
+      high = empty ? value : std::max(high, value);
+      empty = false;
+    }
+  }
+};
+
+/// A range with air around the data. gnuplot warns about a range without extent, hence never one.
+std::string padded(char axis, const Range& range, double share) {
+  const double extent = range.high - range.low;
+  const double pad = extent > 0 ? share * extent : std::max(0.5, std::abs(range.low) * 0.1);
+  return std::string("set ") + axis + "range [" + number(range.low - pad) + ":" +
+         number(range.high + pad) + "]\n";
+}
+
+/// Tics of an axis that counts (rounds): whole numbers, at most about twelve.
+double whole_step(double extent) {
+  for (double step = 1;; step *= 10) {
+    for (const double factor : {1.0, 2.0, 5.0}) {
+      if (extent / (step * factor) <= 12) return step * factor;
+    }
+  }
+}
+
+bool all_whole(const std::vector<LineSeries>& series) {
+  for (const LineSeries& s : series) {
+    for (const double x : s.x) {
+      if (x != std::floor(x)) return false;
+    }
+  }
+  return true;
+}
+
+/// The gnuplot data block of series i.
+std::string block_name(std::size_t i) {
+  std::string name = "$series";
+  name += std::to_string(i);
+  return name;
+}
+
+std::string join(const std::vector<std::string>& parts) {
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", \\\n  ") + part;
+  return text;
+}
+
+int gnuplot_point(Mark mark) {
+  switch (mark) {
+    case Mark::kSquare:
+      return 5;
+    case Mark::kTriangle:
+      return 9;
+    case Mark::kDiamond:
+      return 13;
+    case Mark::kStar:
+      return 3;
+    default:
+      return 7;
+  }
+}
+
+struct HeatmapLayout {
+  int left, right, top, bottom;
+  double font;
+  std::vector<std::string> rows, columns;
+};
+
+HeatmapLayout layout_of(const Heatmap& map) {
+  HeatmapLayout layout;
+  layout.rows = shortened(map.rows, 22);
+  layout.columns = shortened(map.columns, 18);
+  const int smallest = std::min(map.cell_width, map.cell_height);
+  layout.font = std::clamp(smallest * 0.75, 8.0, 11.5);
+  layout.left = map.row_names ? static_cast<int>(widest(layout.rows, layout.font)) + 14 : 6;
+  layout.right = map.colour_bar ? (map.value_label.empty() ? 66 : 84) : 6;
+  layout.top = map.title.empty() ? 8 : 30;
+  layout.bottom = 8;
+  if (map.column_names) layout.bottom += static_cast<int>(widest(layout.columns, layout.font)) + 8;
+  if (!map.column_label.empty()) layout.bottom += 20;
+  return layout;
+}
+
+}  // namespace
+
+std::string series_colour(std::size_t i) {
+  constexpr std::array<const char*, 7> kColours = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                                   "#e69f00", "#56b4e9", "#000000"};
+  return kColours[i % kColours.size()];
+}
+
+std::string viridis(double t) {
+  t = std::clamp(t, 0.0, 1.0) * (kViridis.size() - 1);
+  const std::size_t i = std::min(static_cast<std::size_t>(t), kViridis.size() - 2);
+  const unsigned from = rgb(kViridis[i]), to = rgb(kViridis[i + 1]);
+  unsigned mixed = 0;
+  for (const int shift : {16, 8, 0}) {
+    const double a = from >> shift & 255, b = to >> shift & 255;
+    mixed |= static_cast<unsigned>(std::lround(a + (b - a) * (t - static_cast<double>(i))))
+             << shift;
+  }
+  char text[8];
+  std::snprintf(text, sizeof text, "#%06x", mixed);
+  return text;
+}
+
+std::string shortened(const std::string& text, std::size_t length) {
+  if (code_points(text) <= length) return text;
+  std::string result;
+  std::size_t points = 0;
+  for (const char c : text) {
+    if ((static_cast<unsigned char>(c) & 0xc0) != 0x80 && ++points == length) break;
+    result += c;
+  }
+  return result + "…";
+}
+
+std::string draw(const LineChart& chart) {
+  std::string script = axes(chart.title, chart.x_label, chart.y_label);
+  Range xs, ys;
+  std::vector<std::string> bands, lines;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const LineSeries& s = chart.series[i];
+    const bool band = !s.low.empty();
+    xs.add(s.x);
+    ys.add(s.y);
+    ys.add(s.low);
+    ys.add(s.high);
+    const std::string name = block_name(i);
+    script += name + " << EOD\n";
+    for (std::size_t j = 0; j < s.x.size(); ++j) {
+      script += number(s.x[j]) + " " + number(s.y[j]);
+      if (band) script += " " + number(s.low[j]) + " " + number(s.high[j]);
+      script += "\n";
+    }
+    script += "EOD\n";
+    if (band) {
+      bands.push_back(name +
+                      " using 1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '" +
+                      s.colour + "'");
+    }
+    lines.push_back(name + " using 1:2 with linespoints pt 7 ps 0.45 lw 2.5 lc rgb '" + s.colour +
+                    "'");
+  }
+  if (chart.log_x) {
+    script += "set logscale x\n";
+  } else {
+    script += padded('x', xs, 0.02);
+    if (all_whole(chart.series))
+      script += "set xtics " + number(whole_step(xs.high - xs.low)) + "\n";
+  }
+  script += padded('y', ys, 0.06);
+  bands.insert(bands.end(), lines.begin(), lines.end());
+  return gnuplot_svg(script + "plot " + join(bands) + "\n", chart.width, chart.height);
+}
+
+int heatmap_margins(const Heatmap& map) {
+  const HeatmapLayout layout = layout_of(map);
+  return layout.left + layout.right;
+}
+
+std::string draw(const Heatmap& map) {
+  const HeatmapLayout layout = layout_of(map);
+  const int rows = static_cast<int>(map.rows.size()),
+            columns = static_cast<int>(map.columns.size());
+  const int inner_width = columns * map.cell_width, inner_height = rows * map.cell_height;
+  const int width = layout.left + inner_width + layout.right;
+  const int height = layout.top + inner_height + layout.bottom;
+  const auto across = [&](int pixels) { return number(static_cast<double>(pixels) / width); };
+  const auto up = [&](int pixels) { return number(static_cast<double>(pixels) / height); };
+  const double extent = map.high > map.low ? map.high - map.low : 1;
+
+  std::string script = title_lines(map.title, map.row_names ? kFontSize + 1 : kFontSize);
+  script += "unset key\nunset border\nset tics scale 0 textcolor rgb '#1f2328'\n";
+  script += "set lmargin at screen " + across(layout.left) + "\nset rmargin at screen " +
+            across(layout.left + inner_width) + "\nset bmargin at screen " + up(layout.bottom) +
+            "\nset tmargin at screen " + up(layout.bottom + inner_height) + "\n";
+  script += "set xrange [-0.5:" + number(columns - 0.5) + "]\nset yrange [" + number(rows - 0.5) +
+            ":-0.5]\n";
+  script +=
+      map.row_names ? named_tics('y', layout.rows, layout.font, "offset 0.6,0") : "unset ytics\n";
+  script += map.column_names
+                ? named_tics('x', layout.columns, layout.font, "rotate by 90 right offset 0,0.3")
+                : "unset xtics\n";
+  if (!map.column_label.empty()) {
+    script += "set label " + gnuplot_quote(map.column_label) + " at screen " +
+              across(layout.left + inner_width / 2) + ", screen " + up(9) +
+              " center textcolor rgb '#1f2328'\n";
+  }
+  script += "$cells << EOD\n";
+  std::string labels;
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < columns; ++c) {
+      const double value = map.values(r, c);
+      if (std::isnan(value)) continue;
+      std::string colour =
+          map.one_colour.empty() ? viridis((value - map.low) / extent) : map.one_colour;
+      if (value == 0 && !map.zero_colour.empty()) colour = map.zero_colour;
+      const std::string at = std::to_string(c) + " " + std::to_string(r) + " ";
+      script += at + std::to_string(rgb(colour)) + "\n";
+      if (map.decimals >= 0) {
+        labels += at + fixed(value, map.decimals) + " " +
+                  std::to_string(is_dark(colour) ? 0xffffff : 0x1f2328) + "\n";
+      }
+    }
+  }
+  script += "EOD\n$labels << EOD\n" + labels + "EOD\n";
+  std::vector<std::string> plots;
+  if (map.colour_bar) {
+    script += "set palette defined (";
+    for (std::size_t i = 0; i < kViridis.size(); ++i) {
+      script += (i ? ", " : "") + std::to_string(i) + " '" + kViridis[i] + "'";
+    }
+    script += ")\nset cbrange [" + number(map.low) + ":" + number(map.low + extent) +
+              "]\nset cbtics font ',10' offset -0.8,0 textcolor rgb '#57606a'\nset cblabel " +
+              gnuplot_quote(map.value_label) +
+              " offset 0.3,0 textcolor rgb '#57606a'\nset colorbox user vertical origin screen " +
+              across(layout.left + inner_width + 10) + ", screen " + up(layout.bottom) +
+              " size screen " + across(12) + ", screen " + up(inner_height) + " noborder\n";
+    // The cells carry their own colours; a palette plot is needed for gnuplot to draw the colour
+    // bar.
+    plots.push_back("NaN with points pt 0 lc palette");
+  }
+  // The hairline of white around a cell keeps neighbours of one colour apart.
+  plots.push_back(
+      "$cells using 1:2:(0.5):(0.5):3 with boxxyerror fs solid noborder lc rgb variable");
+  const int lines = columns + rows;
+  if (lines > 0) {
+    for (int c = 1; c < columns; ++c) {
+      script += "set arrow from " + number(c - 0.5) + ",graph 0 to " + number(c - 0.5) +
+                ",graph 1 nohead front lc rgb '#ffffff' lw 1\n";
+    }
+    for (int r = 1; r < rows; ++r) {
+      script += "set arrow from graph 0,first " + number(r - 0.5) + " to graph 1,first " +
+                number(r - 0.5) + " nohead front lc rgb '#ffffff' lw 1\n";
+    }
+  }
+  if (!labels.empty()) {
+    plots.push_back("$labels using 1:2:(stringcolumn(3)):4 with labels font '," +
+                    number(std::min(10.0, layout.font)) + "' tc rgb variable");
+  }
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", width, height);
+}
+
+std::string draw(const BarChart& chart) {
+  std::string script = axes(chart.title, "", chart.y_label);
+  const std::size_t groups = chart.groups.size(),
+                    bars = std::max<std::size_t>(1, chart.series.size());
+  const double share = 0.8 / static_cast<double>(bars);
+  const auto names = shortened(chart.groups, 20);
+  const double room = (chart.width - 80.0) / std::max<std::size_t>(1, groups);
+  const bool rotate = widest(names, 11) + 6 > room;
+  script += named_tics('x', names, 11, rotate ? "scale 0 rotate by 90 right" : "scale 0");
+  if (rotate) {
+    // gnuplot reserves too little for rotated names in a font whose metrics it does not know.
+    script += "set bmargin at screen " + number((widest(names, 11) + 16) / chart.height) + "\n";
+  }
+  script += "unset grid\nset grid ytics back lt 1 lc rgb '#e4e8ec' lw 1\nset xrange [-0.6:" +
+            number(static_cast<double>(groups) - 0.4) + "]\nset yrange [0:*]\n";
+  std::vector<std::string> plots;
+  for (std::size_t b = 0; b < chart.series.size(); ++b) {
+    const BarSeries& s = chart.series[b];
+    const std::string name = block_name(b);
+    script += name + " << EOD\n";
+    for (std::size_t g = 0; g < groups; ++g) {
+      const double left = static_cast<double>(g) - 0.4 + share * static_cast<double>(b);
+      script += number(left + 0.04 * share) + " " + number(left + 0.96 * share) + " " +
+                number(s.values[g]);
+      if (!s.low.empty()) script += " " + number(s.low[g]) + " " + number(s.high[g]);
+      script += "\n";
+    }
+    script += "EOD\n";
+    plots.push_back(name +
+                    " using ($1+$2)/2:($3/2):1:2:(0):3 with boxxyerror fs solid noborder lc rgb '" +
+                    s.colour + "'");
+    if (!s.low.empty()) {
+      plots.push_back(name +
+                      " using ($1+$2)/2:4:(0):($5-$4) with vectors nohead lw 1.5 lc rgb '#1f2328'");
+    }
+  }
+  if (!chart.reference.empty()) {
+    script += "$reference << EOD\n";
+    for (std::size_t g = 0; g < groups; ++g) {
+      script += number(static_cast<double>(g) - 0.44) + " " + number(chart.reference[g]) + "\n";
+    }
+    script += "EOD\n";
+    plots.push_back(
+        "$reference using 1:2:(0.88):(0) with vectors nohead lw 1.8 dt (6,4) lc rgb '#1f2328'");
+  }
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, chart.height);
+}
+
+std::string draw(const ScatterChart& chart) {
+  std::string script = axes(chart.title, chart.x_label, chart.y_label);
+  Range xs, ys;
+  std::vector<std::string> plots;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const ScatterSeries& s = chart.series[i];
+    xs.add(s.x);
+    ys.add(s.y);
+    const std::string name = block_name(i);
+    script += name + " << EOD\n";
+    for (std::size_t j = 0; j < s.x.size(); ++j)
+      script += number(s.x[j]) + " " + number(s.y[j]) + "\n";
+    script += "EOD\n";
+    plots.push_back(name + " using 1:2 with " +
+                    (s.joined ? "linespoints lw 1.5" : "points lw 1.5") + " pt " +
+                    std::to_string(gnuplot_point(s.mark)) + " ps " + number(0.8 * s.size) +
+                    " lc rgb '" + s.colour + "'");
+  }
+  script += padded('x', xs, 0.06) + padded('y', ys, 0.08);
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, chart.height);
+}
+
+}  // namespace strata

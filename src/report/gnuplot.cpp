@@ -1,0 +1,166 @@
+#include "report/gnuplot.h"
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+
+#include "report/html.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+extern char** environ;
+
+namespace strata {
+namespace {
+
+/// A private folder that disappears with its owner.
+class ScratchFolder {
+ public:
+  ScratchFolder() {
+    std::string pattern =
+        (std::filesystem::temp_directory_path() / "strata-report-XXXXXX").string();
+    if (!mkdtemp(pattern.data())) {
+      throw WorkError("cannot create a temporary folder " + pattern + ": " + std::strerror(errno));
+    }
+    path_ = pattern;
+  }
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  std::string operator/(const char* name) const { return (path_ / name).string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// Runs gnuplot on a file with stdout and stderr in files, so that no pipe can fill up.
+/// @returns the wait status.
+int run_gnuplot(const std::string& script, const std::string& out, const std::string& err) {
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  const int flags = O_WRONLY | O_CREAT | O_TRUNC;
+  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, out.c_str(), flags, 0600);
+  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, err.c_str(), flags, 0600);
+  std::string program = "gnuplot", defaults = "--default-settings", file = script;
+  char* argv[] = {program.data(), defaults.data(), file.data(), nullptr};
+  pid_t child = 0;
+  const int failed = posix_spawnp(&child, program.c_str(), &actions, nullptr, argv, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (failed == ENOENT) {
+    throw WorkError(
+        "gnuplot was not found, and the report's figures are drawn by it: install the package "
+        "gnuplot-nox");
+  }
+  if (failed != 0) throw WorkError(std::string("cannot start gnuplot: ") + std::strerror(failed));
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) {
+      throw WorkError(std::string("lost the gnuplot process: ") + std::strerror(errno));
+    }
+  }
+  return status;
+}
+
+/// gnuplot's complaint on one line.
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const bool space = c == '\n' || c == '\r' || c == '\t' || c == ' ';
+    if (!space) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string gnuplot_quote(std::string_view text, bool percent) {
+  std::string quoted = "'";
+  for (const char c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      quoted += ' ';
+      continue;
+    }
+    if (c == '\'' || (c == '%' && percent)) quoted += c;
+    quoted += c;
+  }
+  return quoted + "'";
+}
+
+std::string gnuplot_svg(const std::string& script, int width, int height) {
+  const ScratchFolder scratch;
+  const std::string in = scratch / "figure.gp", out = scratch / "figure.svg",
+                    err = scratch / "stderr";
+  write_file(in, "set encoding utf8\nset terminal svg size " + std::to_string(width) + "," +
+                     std::to_string(height) + " fixed noenhanced rounded font 'DejaVu Sans,12'\n" +
+                     script);
+  const int status = run_gnuplot(in, out, err);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    throw WorkError("gnuplot failed to draw a figure: " + one_line(read_file(err)));
+  }
+  std::string svg = read_file(out);
+  if (svg.find("</svg>") == std::string::npos) {
+    throw WorkError("gnuplot drew no complete figure: " + one_line(read_file(err)));
+  }
+  return svg;
+}
+
+std::string inline_svg(std::string_view svg, const std::string& prefix, std::string_view label) {
+  const std::size_t begin = svg.find("<svg");
+  if (begin == std::string_view::npos) throw WorkError("gnuplot's output holds no <svg> element");
+  svg.remove_prefix(begin);
+  std::string result = "<svg role=\"img\" aria-label=\"" + escape_html(label) + "\"";
+  std::size_t at = 4;
+  const auto starts = [&](std::string_view what) { return svg.substr(at, what.size()) == what; };
+  const auto copy = [&](std::size_t count) {
+    result += svg.substr(at, count);
+    at += count;
+  };
+  const auto end_of = [&](std::string_view tag) {
+    const std::size_t found = svg.find(tag, at);
+    if (found == std::string_view::npos) throw WorkError("gnuplot's SVG is cut short");
+    return found + tag.size();
+  };
+  while (at < svg.size()) {
+    if (starts("<text")) {
+      // Text content is a user's name and must pass unchanged, whatever it looks like.
+      copy(end_of("</text>") - at);
+    } else if (starts("<title>")) {
+      at = end_of("</title>");
+    } else if (starts("<desc>")) {
+      at = end_of("</desc>");
+    } else if (starts(" font-family=\"")) {
+      at = svg.find('"', at + 14) + 1;
+    } else if (starts(" id=\"") || starts(" id='")) {
+      copy(5);
+      result += prefix;
+    } else if (starts("xlink:href='#") || starts("xlink:href=\"#")) {
+      at += 6;
+      copy(7);
+      result += prefix;
+    } else if (starts("url(#")) {
+      copy(5);
+      result += prefix;
+    } else if (starts("xmlns:xlink=")) {
+      at = svg.find('"', at + 13) + 1;
+    } else {
+      copy(1);
+    }
+  }
+  return result;
+}
+
+}  // namespace strata

@@ -1,0 +1,228 @@
+#include "report/run_folder.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <tuple>
+
+#include "core/csv.h"
+#include "core/document.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+
+std::vector<std::pair<std::string, std::int64_t>> read_budgets(
+    ObjectReader& json, const std::vector<std::string>& clients, std::int64_t units) {
+  std::vector<std::pair<std::string, std::int64_t>> budgets;
+  if (json.raw("budget").is_object()) {
+    ObjectReader named = json.object("budget");
+    for (const std::string& client : clients)
+      budgets.emplace_back(client, named.integer(client, 0, units));
+    named.finish();
+  } else {
+    const std::int64_t budget = json.integer("budget", 0, units);
+    for (const std::string& client : clients) budgets.emplace_back(client, budget);
+  }
+  return budgets;
+}
+
+void read_run_json(const fs::path& path, RunFolder& run) {
+  const Document document = load_json(path);
+  ObjectReader json(document);
+  json.version(1);
+  run.name = json.text("name");
+  run.strategy = json.text("strategy");
+  run.seed = static_cast<std::uint64_t>(json.integer("seed", 0, kMost));
+  run.metric = json.text("metric", "");
+  run.algorithm = json.text("algorithm", "");
+  run.foundation = json.text("foundation", "");
+  run.synthetic = json.boolean("synthetic", false);
+  run.status = json.choice("status", {"running", "done"});
+  json.integer("rounds_done", 0, kMost);
+  run.clients = json.texts("clients");
+  if (run.clients.empty()) json.fail("clients", "no client; at least one is needed");
+  ObjectReader units = json.object("units", true);
+  run.selectable = units.texts("selectable");
+  run.always = units.texts("always", std::vector<std::string>{});
+  units.finish();
+  run.budgets = read_budgets(json, run.clients, static_cast<std::int64_t>(run.selectable.size()));
+  for (ObjectReader& cost : json.objects("unit_costs")) {
+    Unit unit;
+    unit.name = cost.text("name");
+    unit.parameter_count = cost.integer("parameters", 0, kMost);
+    unit.bytes = cost.integer("bytes", 0, kMost);
+    unit.forward_flops = cost.number("forward_flops", 0, std::numeric_limits<double>::max());
+    unit.activation_bytes = cost.number("activation_bytes", 0, std::numeric_limits<double>::max());
+    cost.finish();
+    run.unit_costs.push_back(std::move(unit));
+  }
+  ObjectReader provenance = json.object("provenance");
+  for (const std::string& key : provenance.keys()) {
+    const Json& value = provenance.raw(key);
+    run.provenance.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  json.finish();
+}
+
+void check_metrics(const fs::path& path, RunFolder& run) {
+  std::set<std::pair<int, std::string>> seen;
+  for (const RoundMetrics& row : run.metrics) {
+    const bool aggregate = row.client == "all" || row.client == "mean";
+    if (!aggregate &&
+        std::find(run.clients.begin(), run.clients.end(), row.client) == run.clients.end()) {
+      throw InputError(path.string() + ": round " + std::to_string(row.round) +
+                       " has the client \"" + row.client + "\", which run.json does not name" +
+                       did_you_mean(row.client, run.clients));
+    }
+    if (!seen.emplace(row.round, row.client).second) {
+      throw InputError(path.string() + ": two rows for round " + std::to_string(row.round) +
+                       " and client \"" + row.client + "\"; one is allowed");
+    }
+    run.rounds = std::max(run.rounds, row.round);
+  }
+  for (int round = 0; round <= run.rounds; ++round) {
+    for (const char* client : {"all", "mean"}) {
+      if (!seen.count({round, client})) {
+        throw InputError(path.string() + ": no row for round " + std::to_string(round) +
+                         " and client \"" + client + "\"");
+      }
+    }
+  }
+}
+
+void check_names(const fs::path& path, const char* what, const std::vector<std::string>& found,
+                 const std::vector<std::string>& known, const char* where) {
+  for (const std::string& name : found) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      throw InputError(path.string() + ": the " + what + " \"" + name + "\" is not among " + where +
+                       " of run.json" + did_you_mean(name, known));
+    }
+  }
+}
+
+void read_rounds(RunFolder& run) {
+  const fs::path rounds = run.folder / "rounds";
+  if (!fs::is_directory(rounds)) return;
+  for (const auto& entry : fs::directory_iterator(rounds)) {
+    std::int64_t number = 0;
+    if (!entry.is_directory() || !parse_integer(entry.path().filename().string(), number)) continue;
+    PlannedRound planned;
+    planned.round = static_cast<int>(number);
+    const fs::path scores = entry.path() / "scores.json", plan = entry.path() / "plan.json";
+    if (fs::exists(scores)) {
+      planned.scores = read_scores(scores);
+      planned.has_scores = true;
+      check_names(scores, "client", planned.scores.clients, run.clients, "the clients");
+      check_names(scores, "unit", planned.scores.units, run.selectable, "the selectable units");
+    }
+    if (fs::exists(plan)) {
+      planned.plan = read_plan(plan);
+      planned.has_plan = true;
+      check_names(plan, "client", planned.plan.clients, run.clients, "the clients");
+      check_names(plan, "unit", planned.plan.units, run.selectable, "the selectable units");
+    }
+    // A round that was interrupted after planning is in rounds/ but not yet in metrics.csv.
+    if ((planned.has_scores || planned.has_plan) && planned.round <= run.rounds) {
+      run.plans.push_back(std::move(planned));
+    }
+  }
+  std::sort(run.plans.begin(), run.plans.end(),
+            [](const PlannedRound& a, const PlannedRound& b) { return a.round < b.round; });
+}
+
+RunFolder read_run(const fs::path& folder) {
+  RunFolder run;
+  run.folder = folder;
+  for (const char* name : {"metrics.csv", "config.yaml"}) {
+    if (!fs::exists(folder / name)) {
+      throw InputError((folder / name).string() + ": missing; a run folder holds run.json, " +
+                       "config.yaml and metrics.csv");
+    }
+  }
+  read_run_json(folder / "run.json", run);
+  run.config = read_file(folder / "config.yaml");
+  run.metrics = read_metrics(folder / "metrics.csv");
+  check_metrics(folder / "metrics.csv", run);
+  std::stable_sort(run.metrics.begin(), run.metrics.end(),
+                   [](const RoundMetrics& a, const RoundMetrics& b) { return a.round < b.round; });
+  read_rounds(run);
+  return run;
+}
+
+/// Algorithms that ignore one of the two objectives, or both.
+bool is_baseline(const RunFolder& run) {
+  return run.algorithm == "topk" || run.algorithm == "random" || run.algorithm == "full";
+}
+
+}  // namespace
+
+const PlannedRound* RunFolder::plan_of(int round) const {
+  const PlannedRound* latest = nullptr;
+  for (const PlannedRound& planned : plans) {
+    if (planned.has_plan && planned.round <= round) latest = &planned;
+  }
+  return latest;
+}
+
+const RoundMetrics* RunFolder::find(int round, const std::string& client) const {
+  for (const RoundMetrics& row : metrics) {
+    if (row.round == round && row.client == client) return &row;
+  }
+  return nullptr;
+}
+
+std::vector<const RunFolder*> Experiment::of(const std::string& strategy) const {
+  std::vector<const RunFolder*> found;
+  for (const RunFolder& run : runs) {
+    if (run.strategy == strategy) found.push_back(&run);
+  }
+  return found;
+}
+
+Experiment read_run_folders(const fs::path& folder) {
+  if (!fs::is_directory(folder)) {
+    throw InputError(folder.string() +
+                     ": no such folder; the folder of a run or of an experiment is needed");
+  }
+  Experiment experiment;
+  if (fs::exists(folder / "run.json")) {
+    experiment.runs.push_back(read_run(folder));
+  } else {
+    std::vector<fs::path> folders;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      if (fs::exists(entry.path() / "run.json")) folders.push_back(entry.path());
+    }
+    if (folders.empty()) {
+      throw InputError(folder.string() +
+                       ": no run here: neither run.json nor a sub-folder that holds one");
+    }
+    std::sort(folders.begin(), folders.end());
+    for (const fs::path& path : folders) experiment.runs.push_back(read_run(path));
+  }
+  auto& runs = experiment.runs;
+  const auto order = [](const RunFolder& run) {
+    return std::make_tuple(is_baseline(run), run.strategy, run.seed);
+  };
+  std::sort(runs.begin(), runs.end(),
+            [&](const RunFolder& a, const RunFolder& b) { return order(a) < order(b); });
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (i > 0 && order(runs[i]) == order(runs[i - 1])) {
+      throw InputError(runs[i].folder.string() + ": the strategy \"" + runs[i].strategy +
+                       "\" with seed " + std::to_string(runs[i].seed) + " is already in " +
+                       runs[i - 1].folder.string());
+    }
+    auto& names = experiment.strategies;
+    if (std::find(names.begin(), names.end(), runs[i].strategy) == names.end()) {
+      names.push_back(runs[i].strategy);
+    }
+  }
+  experiment.name = runs.front().name;
+  return experiment;
+}
+
+}  // namespace strata

@@ -1,0 +1,66 @@
+#pragma once
+/// \file
+/// What the runner left on disk, read and checked.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "strata/core/plan.h"
+#include "strata/core/score_table.h"
+#include "strata/core/unit.h"
+#include "strata/fedrunner/metrics.h"
+
+namespace strata {
+
+/// A round that scored, planned, or both (a random plan needs no scores).
+struct PlannedRound {
+  int round = 0;
+  bool has_scores = false;
+  ScoreTable scores;
+  bool has_plan = false;
+  Plan plan;
+};
+
+/// One run: run.json, config.yaml, metrics.csv and rounds/.
+struct RunFolder {
+  std::filesystem::path folder;
+  std::string name, strategy, metric, algorithm, foundation, status;
+  std::uint64_t seed = 0;
+  bool synthetic = false;
+  int rounds = 0;  ///< the last round in metrics.csv
+  std::vector<std::string> clients;
+  std::vector<std::pair<std::string, std::int64_t>> budgets;  ///< one entry a client
+  std::vector<std::string> selectable, always;                ///< unit names
+  std::vector<Unit> unit_costs;                               ///< without their weight names
+  std::vector<std::pair<std::string, std::string>> provenance;
+  std::string config;                 ///< the text of config.yaml
+  std::vector<RoundMetrics> metrics;  ///< by round
+  std::vector<PlannedRound> plans;    ///< by round; only rounds with scores or a plan
+
+  /// What was planned for `round`: a plan holds until the next one. nullptr when there is none yet.
+  const PlannedRound* plan_of(int round) const;
+  /// The row of a round and client ("all" and "mean" are the aggregates), or nullptr.
+  const RoundMetrics* find(int round, const std::string& client) const;
+};
+
+/// Several runs under one name; runs of one strategy differ in their seed.
+struct Experiment {
+  std::string name;
+  std::vector<RunFolder> runs;
+  /// Planned strategies (those whose algorithm weighs both objectives) first, then the others, each
+  /// group by name. The first is the primary one, shown in detail.
+  std::vector<std::string> strategies;
+
+  std::vector<const RunFolder*> of(const std::string& strategy) const;  ///< by seed
+};
+
+/// Reads a run folder (one that holds run.json) or a folder of run folders.
+/// @throws InputError naming the file and what is wrong with it: no run, a missing or damaged file,
+/// a client or unit that run.json does not know, a round without its aggregate rows, two runs of
+/// one strategy and seed.
+Experiment read_run_folders(const std::filesystem::path& folder);
+
+}  // namespace strata

@@ -1,0 +1,33 @@
+// Writes the reports that tests/report/chromium.sh looks at: make_page OUT.
+
+#include <exception>
+#include <iostream>
+
+#include "report/report.h"
+#include "synthetic_runs.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) {
+    std::cerr << "usage: make_page OUT\n";
+    return 2;
+  }
+  try {
+    const std::filesystem::path out = argv[1];
+    using strata::test::SyntheticRun;
+    strata::test::write_synthetic_experiment(out / "one-seed", 3, 1);
+    SyntheticRun large;
+    large.rounds = 12;
+    large.budget = 6;
+    large.units.clear();
+    for (int l = 0; l < 24; ++l) large.units.push_back("encoder.layer." + std::to_string(l));
+    for (int i = 9; i < 20; ++i) large.clients.push_back("hospital number " + std::to_string(i));
+    strata::test::write_synthetic_experiment(out / "three-seeds", 4, 3, large);
+    for (const char* name : {"one-seed", "three-seeds"}) {
+      std::cout << strata::write_report(out / name).string() << "\n";
+    }
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << "\n";
+    return 1;
+  }
+  return 0;
+}
