@@ -1,0 +1,56 @@
+#pragma once
+/// \file
+/// The exact supported front of the layer-assignment problem: what any weighted sum of importance
+/// and usage variance can reach, computed in integers.
+
+#include <cstdint>
+#include <vector>
+
+#include "strata/core/planning_problem.h"
+
+namespace strata {
+
+/// An assignment with its objectives.
+struct FrontPoint {
+  Assignment assignment;
+  Objectives objectives;
+};
+
+/// The extreme supported points: the vertices of the upper hull of all assignments, so that every
+/// point maximises importance − w · usage variance for some w ≥ 0.
+struct ExactFront {
+  /// By ascending usage variance, and so by ascending importance. Never empty. The first has the
+  /// least usage variance of all assignments, the last the least among those of greatest
+  /// importance.
+  std::vector<FrontPoint> points;
+
+  /// The most importance that an assignment with at most this usage variance can have, by the hull:
+  /// linear between the points, constant to the right of the last, −∞ to the left of the first (no
+  /// assignment is there). Exact at the points, an upper bound between them. O(log points).
+  double importance_bound(double usage_variance) const;
+};
+
+/// Scores as integers: round(S · 2^shift). The shift makes the greatest score less than 2^bits,
+/// where bits = min(50, 60 − ⌈log₂(clients · units)⌉), so that no sum over an assignment overflows
+/// 61 bits. Integers and other short binary fractions are represented exactly; other scores are off
+/// by at most 2^(−bits) of the greatest.
+struct QuantisedScores {
+  Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> values;
+  int shift = 0;
+};
+QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
+
+/// The parametric exchange method. Let f(n) be the greatest importance of an assignment whose units
+/// are used n times; f is M♮-concave, so an assignment that cannot be improved by moving one use
+/// from a unit to another is optimal for its weight. Starting at the greatest importance, the
+/// exchange of the least cost in importance per gain in Σ n² is applied until the usage is as even
+/// as it can be; the assignment is a vertex of the hull whenever that ratio is about to increase.
+/// The costs are shortest paths in the exchange graph of the units. All comparisons are exact, on
+/// `quantise_scores`; docs/planner.md has the argument and an example.
+///
+/// O(exchanges · (units³ + clients · units²)) time, with at most Σ budgets · clients exchanges and
+/// far fewer in practice; O(units² + points · clients · units) memory. Deterministic.
+/// @throws InputError for an invalid problem.
+ExactFront exact_front(const PlanningProblem& problem);
+
+}  // namespace strata
