@@ -1,0 +1,58 @@
+// `strata data` as a process, on good and on bad input.
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "command.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using test::strata;
+
+TEST_CASE("data make and check work together, and the same seed gives the same bytes") {
+  const test::TempDir first, second;
+  for (const auto* dir : {&first, &second}) {
+    const auto made = strata({"data", "make", "phantoms", "--out", "set", "--seed", "3", "--images",
+                              "5", "--shapes", "5", "--size", "32"},
+                             dir->path());
+    CAPTURE(made.err);
+    REQUIRE(made.code == 0);
+    CHECK_THAT(made.out, Catch::Contains("synthetic") && Catch::Contains("endoscopy"));
+  }
+  CHECK(test::slurp(first / "set/manifest.jsonl") == test::slurp(second / "set/manifest.jsonl"));
+  CHECK(test::slurp(first / "set/images/ct/0001.png") ==
+        test::slurp(second / "set/images/ct/0001.png"));
+  for (const std::string partition : {"modality", "iid", "dirichlet"}) {
+    const auto checked =
+        strata({"data", "check", "set", "--partition", partition, "--clients", "3", "--alpha", "5"},
+               first.path());
+    CAPTURE(partition, checked.err);
+    CHECK(checked.code == 0);
+    CHECK_THAT(checked.out, Catch::Contains("train"));
+  }
+  const auto json = strata({"data", "check", "set", "--json"}, first.path());
+  REQUIRE(json.code == 0);
+  CHECK(nlohmann::json::parse(json.out).is_object());
+}
+
+TEST_CASE("a damaged data set is refused in one line that names it") {
+  const test::TempDir dir;
+  const std::string line =
+      R"({"image":"a.png","question":"q?","answers":["yes"],"split":"train","client":"ct","answer_type":"closed"})";
+  dir.write("no-json/manifest.jsonl", line.substr(0, 40) + "\n");
+  test::check_refused({"data", "check", "no-json"}, dir.path(), {"manifest.jsonl:1"});
+  dir.write("no-image/manifest.jsonl", line + "\n");
+  test::check_refused({"data", "check", "no-image"}, dir.path(), {"manifest.jsonl:1", "a.png"});
+  dir.write("unknown/manifest.jsonl", R"({"imaeg":"a.png"})"
+                                      "\n");
+  test::check_refused({"data", "check", "unknown"}, dir.path(), {"manifest.jsonl:1", "image"});
+  dir.write("broken/manifest.jsonl", line + "\n");
+  dir.write("broken/a.png", "\x89PNG\r\n\x1a\nnothing");
+  test::check_refused({"data", "check", "broken"}, dir.path(), {"a.png"});
+  std::filesystem::create_directories(dir / "empty");
+  test::check_refused({"data", "check", "empty"}, dir.path(), {"manifest.jsonl", "questions.json"});
+  dir.write("occupied/notes.txt", "mine");
+  test::check_refused({"data", "make", "phantoms", "--out", "occupied"}, dir.path(), {"occupied"});
+  test::check_refused({"data", "make", "fantoms", "--out", "x"}, dir.path(), {"phantoms"});
+  test::check_refused({"data", "make", "phantoms", "--out", "x", "--size", "8"}, dir.path(),
+                      {"--size"});
+}

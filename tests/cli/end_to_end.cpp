@@ -1,0 +1,267 @@
+// The whole way as a user walks it, with the real programs on a tiny configuration: data, pretrain,
+// inspect, score, plan, run (killed and resumed), report; then every kind of wrong input.
+#include <signal.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "catch.h"
+#include "command.h"
+#include "strata/core/plan.h"
+#include "strata/core/safetensors.h"
+#include "strata/core/score_table.h"
+#include "strata/fedrunner/metrics.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using test::strata;
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kConfig = R"(version: 1
+name: tiny
+data:
+  folder: data
+  partition: modality
+model:
+  folder: foundation
+  architecture: {hidden_size: 16, layers: 3, heads: 2, image_size: 32, patch_size: 8, max_text: 16}
+pretrain:
+  data: data/shapes
+  vocabulary: [data]
+  epochs: 1
+  batch_size: 16
+  learning_rate: 1.0e-3
+units:
+  selectable: blocks
+  always: [head]
+run:
+  strategies: [f3ocus, random]
+  seeds: [1]
+  rounds: 3
+  budget: 1
+  score: {samples: 2, every: 2}
+  local: {steps: 2, batch_size: 4, learning_rate: 1.0e-3}
+)";
+
+/// Data and foundation, made once for all tests of this program.
+const fs::path& workshop() {
+  static const test::TempDir dir;
+  static const bool made = [] {
+    dir.write("tiny.yaml", kConfig);
+    const auto data = strata({"data", "make", "phantoms", "--out", "data", "--images", "10",
+                              "--shapes", "20", "--size", "32"},
+                             dir.path());
+    INFO(data.err);
+    REQUIRE(data.code == 0);
+    const auto pretrain =
+        strata({"pretrain", "tiny.yaml", "--out", "foundation", "--threads", "1"}, dir.path());
+    INFO(pretrain.err);
+    REQUIRE(pretrain.code == 0);
+    return true;
+  }();
+  REQUIRE(made);
+  return dir.path();
+}
+
+/// Every file of a run that must not depend on interruptions or time, by name.
+std::map<std::string, std::string> reproducible_files(const fs::path& run) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(run)) {
+    const std::string name = fs::relative(entry.path(), run).string();
+    if (!entry.is_regular_file()) continue;
+    if (name.find("rounds/") != std::string::npos ||
+        entry.path().filename() == "model.safetensors" || entry.path().filename() == "config.yaml")
+      files[name] = test::slurp(entry.path());
+    if (entry.path().filename() == "metrics.csv") {
+      // The last two columns are measured.
+      std::string rows;
+      for (auto row : read_metrics(entry.path())) {
+        rows += std::to_string(row.round) + row.client + std::to_string(row.accuracy) +
+                std::to_string(row.test_loss) + std::to_string(row.train_loss) +
+                std::to_string(row.up_mbit) + std::to_string(row.down_mbit) + "\n";
+      }
+      files[name] = rows;
+    }
+  }
+  return files;
+}
+
+}  // namespace
+
+TEST_CASE("--version names the build, the BLAS, LibTorch and its devices") {
+  const auto outcome = strata({"--version"}, workshop());
+  CHECK(outcome.code == 0);
+  for (const std::string part : {"strata 0.1.0", "LibTorch", "BLAS", "devices: cpu"})
+    CHECK_THAT(outcome.out, Catch::Contains(part));
+}
+
+TEST_CASE("inspect prints every unit, and the head and blocks add up to the model") {
+  const auto outcome = strata({"inspect", "foundation", "--json"}, workshop());
+  REQUIRE(outcome.code == 0);
+  const auto json = nlohmann::json::parse(outcome.out);
+  std::int64_t parameters = 0;
+  std::vector<std::string> names;
+  for (const auto& unit : json["units"]) {
+    names.push_back(unit["name"]);
+    parameters += unit["parameters"].get<std::int64_t>();
+  }
+  CHECK(names == std::vector<std::string>{"embeddings", "block.0", "block.1", "block.2", "head"});
+  std::int64_t stored = 0;
+  const SafetensorsFile file(workshop() / "foundation/model.safetensors");
+  for (const auto& tensor : file.tensors()) stored += tensor.element_count();
+  CHECK(parameters == stored);
+}
+
+TEST_CASE("scores feed the planner") {
+  const auto score = strata({"score", "--model", "foundation", "--data", "data", "--samples", "2",
+                             "--threads", "1", "--out", "scores.json"},
+                            workshop());
+  INFO(score.err);
+  REQUIRE(score.code == 0);
+  const ScoreTable table = read_scores(workshop() / "scores.json");
+  CHECK(table.clients.size() == 9);
+  CHECK(table.units ==
+        std::vector<std::string>{"embeddings", "block.0", "block.1", "block.2", "head"});
+  CHECK(table.metric == "lntk");
+  CHECK(table.samples == 2);
+  for (int i = 0; i < table.client_count(); ++i) CHECK(table.scores.row(i).sum() == Approx(1));
+  CHECK((table.raw.array() > 0).all());
+  const auto plan = strata(
+      {"plan", "--scores", "scores.json", "--budget", "2", "--out", "plan.json"}, workshop());
+  REQUIRE(plan.code == 0);
+  CHECK(read_plan(workshop() / "plan.json").gap.importance == Approx(0).margin(1e-9));
+}
+
+TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the report shows it") {
+  const fs::path& folder = workshop();
+  const auto whole = strata({"run", "tiny.yaml", "--out", "whole", "--threads", "1"}, folder);
+  INFO(whole.err);
+  REQUIRE(whole.code == 0);
+  CHECK_THAT(whole.out, Catch::Contains("f3ocus") && Catch::Contains("random"));
+  // No terminal, no progress bar.
+  CHECK(whole.err.find('\r') == std::string::npos);
+
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (::chdir(folder.c_str()) != 0) _exit(125);
+    const int null = ::open("/dev/null", O_RDWR);
+    ::dup2(null, 1);
+    ::dup2(null, 2);
+    const std::string program = test::strata_program().string();
+    ::execl(program.c_str(), program.c_str(), "run", "tiny.yaml", "--out", "killed", "--threads",
+            "1", nullptr);
+    _exit(126);
+  }
+  const auto second_plan = folder / "killed/f3ocus-seed1/rounds/002/plan.json";
+  int status = 0;
+  for (int i = 0; i < 6000 && !fs::exists(second_plan); ++i) {
+    if (::waitpid(child, &status, WNOHANG) != 0) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  ::kill(child, SIGKILL);
+  ::waitpid(child, &status, 0);
+  REQUIRE(fs::exists(second_plan));
+
+  const auto refused = strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1"}, folder);
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Catch::Contains("--resume"));
+  const auto resumed =
+      strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1", "--resume"}, folder);
+  INFO(resumed.err);
+  REQUIRE(resumed.code == 0);
+  const auto expected = reproducible_files(folder / "whole"),
+             found = reproducible_files(folder / "killed");
+  REQUIRE(expected.size() > 8);
+  REQUIRE(expected.size() == found.size());
+  for (const auto& [name, bytes] : expected) {
+    CAPTURE(name);
+    REQUIRE(found.count(name) == 1);
+    CHECK((found.at(name) == bytes));
+  }
+
+  const auto report = strata({"report", "whole"}, folder);
+  INFO(report.err);
+  REQUIRE(report.code == 0);
+  CHECK_THAT(test::slurp(folder / "whole/report.html"),
+             Catch::Contains("</html>") && Catch::Contains("f3ocus"));
+  const auto single = strata({"report", "whole/f3ocus-seed1"}, folder);
+  CHECK(single.code == 0);
+}
+
+TEST_CASE("wrong input is refused in one line, with nothing written") {
+  const fs::path& folder = workshop();
+  const auto copy = [&](const std::string& from, const std::string& to) {
+    fs::copy(folder / from, folder / to,
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  };
+  const auto rewrite = [&](const std::string& name, const std::string& content) {
+    std::ofstream(folder / name, std::ios::binary) << content;
+  };
+  const auto score = [](const std::string& model, const std::string& data) {
+    return std::vector<std::string>{"score",     "--model", model,   "--data", data,
+                                    "--samples", "2",       "--out", "s.json"};
+  };
+
+  const std::string weights = test::slurp(folder / "foundation/model.safetensors");
+  copy("foundation", "truncated");
+  rewrite("truncated/model.safetensors", weights.substr(0, weights.size() - 4));
+  test::check_refused(score("truncated", "data"), folder, {"truncated/model.safetensors"});
+  test::check_refused({"inspect", "truncated"}, folder, {"truncated/model.safetensors"});
+  copy("foundation", "lying");
+  std::string lie = weights;
+  const auto shape = lie.find("\"shape\":[");
+  REQUIRE(shape != std::string::npos);
+  lie[shape + 9] = lie[shape + 9] == '9' ? '8' : '9';
+  rewrite("lying/model.safetensors", lie);
+  test::check_refused(score("lying", "data"), folder, {"lying/model.safetensors", "tensor"});
+  test::check_refused({"inspect", "lying"}, folder, {"lying/model.safetensors", "tensor"});
+
+  const std::string manifest = test::slurp(folder / "data/manifest.jsonl");
+  copy("data", "no-json");
+  rewrite("no-json/manifest.jsonl", manifest + "{\"image\":\n");
+  const auto lines = std::to_string(1 + std::count(manifest.begin(), manifest.end(), '\n'));
+  test::check_refused(score("foundation", "no-json"), folder, {"no-json/manifest.jsonl:" + lines});
+  copy("data", "no-image");
+  fs::remove(folder / "no-image/images/ct/0001.png");
+  test::check_refused(score("foundation", "no-image"), folder,
+                      {"no-image/manifest.jsonl:", "images/ct/0001.png"});
+  copy("data", "no-answer");
+  std::string unknown = manifest;
+  const auto answer = unknown.find("\"answers\":[\"yes\"]");
+  REQUIRE(answer != std::string::npos);
+  unknown.replace(answer, 17, "\"answers\":[\"yeti\"]");
+  rewrite("no-answer/manifest.jsonl", unknown);
+  test::check_refused({"run", "tiny.yaml", "--out", "o", "--set", "data.folder=no-answer"}, folder,
+                      {"\"yeti\"", "yes"});
+
+  const auto run = [&](const std::string& set) {
+    return std::vector<std::string>{"run", "tiny.yaml", "--out", "o", "--set", set};
+  };
+  test::check_refused(run("run.budget=4"), folder, {"budget", "4", "3"});
+  test::check_refused(run("run.roundz=4"), folder,
+                      {"run.roundz: unknown key (did you mean \"rounds\"?)"});
+  test::check_refused(run("run.rounds=-1"), folder, {"run.rounds", "-1"});
+  test::check_refused(run("run.strategies=[f3ocos]"), folder, {"f3ocos", "f3ocus"});
+  test::check_refused(run("model.folder=nowhere"), folder, {"nowhere"});
+  test::check_refused(run("units.always=[haed]"), folder, {"haed", "head"});
+  rewrite("typo.yaml", std::string(kConfig) + "evaluate: 3\n");
+  test::check_refused({"run", "typo.yaml", "--out", "o"}, folder, {"typo.yaml:", "evaluate"});
+  test::check_refused({"run", "tiny.yaml", "--out", "data"}, folder, {"data"});
+  test::check_refused({"pretrain", "tiny.yaml", "--out", "foundation"}, folder, {"foundation"});
+  test::check_refused(
+      {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--client", "cat"},
+      folder, {"\"cat\"", "did you mean \"ct\"?"});
+  test::check_refused(
+      {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--metric", "lmtk"},
+      folder, {"did you mean \"lntk\"?"});
+  test::check_refused({"report", "data"}, folder, {"data"});
+  const auto device = strata(
+      {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--device", "tpu"},
+      folder);
+  CHECK(device.code == 2);
+  CHECK_THAT(device.err, Catch::Contains("tpu"));
+}
