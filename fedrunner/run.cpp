@@ -66,6 +66,18 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data, const Vilt
   return clients;
 }
 
+/// Resuming on another foundation would silently mix two runs.
+void check_foundation(const std::filesystem::path& run_folder, const std::string& fingerprint,
+                      const std::string& model_folder) {
+  const auto file = run_folder / "run.json";
+  if (!std::filesystem::exists(file)) return;
+  const auto document = load_json(file);
+  if (ObjectReader(document).text("foundation") != fingerprint) {
+    throw InputError(file.string() + ": the run started from another foundation than the one in " +
+                     model_folder + "; choose another --out");
+  }
+}
+
 RunSummary summarise(const PlannedRun& planned, const std::vector<RoundMetrics>& rows) {
   RunSummary summary;
   summary.strategy = planned.strategy.name;
@@ -131,6 +143,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                            .foundation = model.state(),
                            .foundation_fingerprint = model.fingerprint(),
                            .tokenizer = std::move(tokenizer)};
+  for (const auto& run : runs)
+    check_foundation(run.folder, task.foundation_fingerprint, config.model.folder);
   log_info("clients\n" + partition_table(data.manifest, data.partition));
 
   if (runs.size() > 1) {

@@ -52,12 +52,12 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
 double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
              const TrainingHooks& hooks) {
+  model.train_only({});  // forgets gradients of an earlier training
   model.train_only(units);
   std::vector<torch::Tensor> weights;
   for (const auto& name : units) {
     for (auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
   }
-  for (auto& weight : weights) weight.mutable_grad() = torch::Tensor();
   torch::optim::AdamW optimizer(
       weights,
       torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
@@ -108,8 +108,6 @@ double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>
       }
     }
   }
-  // Leaving no gradient behind keeps later forward passes free of autograd, and memory low.
-  for (auto& weight : weights) weight.mutable_grad() = torch::Tensor();
   model.train_only({});
   return total_loss / static_cast<double>(steps);
 }

@@ -1,0 +1,62 @@
+#include "strata/fedrunner/metrics.h"
+
+#include <cmath>
+#include <limits>
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+
+TEST_CASE("metrics.csv keeps every bit and writes NaN as an empty field") {
+  const test::TempDir dir;
+  RoundMetrics row;
+  row.round = 3;
+  row.client = "ct, thorax";
+  row.train_samples = 120;
+  row.test_samples = 30;
+  row.train_loss = 1.0 / 3.0;
+  row.accuracy = 0.1 + 0.2;
+  row.open_accuracy = std::numeric_limits<double>::quiet_NaN();
+  row.up_mbit = 1e-300;
+  row.peak_memory_mib = 512;
+  write_metrics({row, row}, dir / "metrics.csv");
+  const auto text = test::slurp(dir / "metrics.csv");
+  CHECK(text ==
+        "round,client,train_samples,test_samples,train_loss,test_loss,accuracy,open_accuracy,"
+        "closed_accuracy,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib\n"
+        "3,\"ct, thorax\",120,30,0.3333333333333333,0,0.30000000000000004,,0,1e-300,0,0,0,0,512\n"
+        "3,\"ct, thorax\",120,30,0.3333333333333333,0,0.30000000000000004,,0,1e-300,0,0,0,0,512\n");
+  const auto rows = read_metrics(dir / "metrics.csv");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[1].round == 3);
+  CHECK(rows[1].client == "ct, thorax");
+  CHECK(rows[1].train_samples == 120);
+  CHECK(rows[1].test_samples == 30);
+  CHECK(rows[1].train_loss == 1.0 / 3.0);
+  CHECK(rows[1].accuracy == 0.1 + 0.2);
+  CHECK(std::isnan(rows[1].open_accuracy));
+  CHECK(rows[1].up_mbit == 1e-300);
+  write_metrics(rows, dir / "again.csv");
+  CHECK(test::slurp(dir / "again.csv") == text);
+}
+
+TEST_CASE("damaged metrics.csv files are named with their line and column") {
+  const test::TempDir dir;
+  write_metrics({RoundMetrics{}}, dir / "metrics.csv");
+  const auto good = test::slurp(dir / "metrics.csv");
+  const auto header = good.substr(0, good.find('\n') + 1);
+
+  dir.write("a.csv", "round,client\n1,ct\n");
+  CHECK_THROWS_WITH(read_metrics(dir / "a.csv"),
+                    Contains("a.csv:1: the header is \"round,client\""));
+  dir.write("b.csv", header + "1,ct,1,1,x,0,0,0,0,0,0,0,0,0,0\n");
+  CHECK_THROWS_WITH(read_metrics(dir / "b.csv"),
+                    Contains("b.csv:2: train_loss: \"x\" is not a number"));
+  dir.write("c.csv", header + "-1,ct,1,1,0,0,0,0,0,0,0,0,0,0,0\n");
+  CHECK_THROWS_WITH(read_metrics(dir / "c.csv"),
+                    Contains("c.csv:2: round: \"-1\" is not a whole number ≥ 0"));
+  CHECK_THROWS_AS(read_metrics(dir / "absent.csv"), InputError);
+}

@@ -1,0 +1,83 @@
+#include "strata/fedrunner/pretrain.h"
+
+#include "catch.h"
+#include "core/console.h"
+#include "core/document.h"
+#include "fedrunner/evaluation.h"
+#include "fedrunner/tiny.h"
+#include "strata/core/error.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Fixture {
+  test::TempDir dir;
+  Manifest manifest = test::write_tiny_data(dir / "data");
+
+  Fixture() {
+    set_quiet(true);
+    const std::string folder = (dir / "data").string();
+    dir.write("tiny.yaml", "version: 1\nname: tiny\ndata: {folder: " + folder +
+                               ", public_fraction: 0.5}\n"
+                               "model:\n  architecture: {hidden_size: 16, layers: 2, heads: 2, "
+                               "image_size: 16, patch_size: 8, max_text: 10}\n"
+                               "pretrain: {data: " +
+                               folder + ", epochs: 40, batch_size: 10, learning_rate: 0.01}\n");
+  }
+
+  PretrainSummary pretrain(const std::string& out, const std::vector<std::string>& set = {}) {
+    return pretrain_model(dir / "tiny.yaml", set, dir / out, "cpu", test::tiny_tools().names);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture,
+                 "central training learns, and the folder it writes is the model it measured") {
+  const auto summary = pretrain("model");
+  CHECK(summary.train_samples == 30);
+  CHECK(summary.test_samples == 12);
+  CHECK(summary.labels == 5);
+  CHECK(summary.accuracy >= 0.9);  // colours are easy
+
+  const auto model = Vilt::load(dir / "model");
+  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), model.config(),
+                            load_tokenizer(dir / "model"));
+  const auto again = evaluate(model, test_set);
+  CHECK(again.accuracy() == summary.accuracy);
+  CHECK(again.loss() == Approx(summary.loss).epsilon(1e-9));
+
+  const auto report = load_json(dir / "model" / "pretrain.json").root;
+  CHECK(report["epochs"].size() == 40);
+  CHECK(report["test"]["accuracy"] == summary.accuracy);
+  CHECK(report["synthetic"] == true);
+  CHECK(report["fingerprint"] == model.fingerprint());
+
+  CHECK_THROWS_WITH(pretrain("model"), Contains("the folder already holds a model (config.json)"));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "pretraining on the public share sees only its images; same seed, same bytes") {
+  const std::vector<std::string> set = {"pretrain.data=public", "pretrain.epochs=2",
+                                        "pretrain.evaluate_every=2", "pretrain.flips=both"};
+  const auto summary = pretrain("a", set);
+  CHECK(summary.train_samples == 16);  // 8 of 15 images, two questions each
+  CHECK(summary.labels == 5);          // the vocabulary is that of all training questions
+  pretrain("b", set);
+  CHECK(test::slurp(dir / "a" / "model.safetensors") ==
+        test::slurp(dir / "b" / "model.safetensors"));
+  const auto report = load_json(dir / "a" / "pretrain.json").root;
+  CHECK_FALSE(report["epochs"][0].contains("test"));
+  CHECK(report["epochs"][1].contains("test"));
+}
+
+TEST_CASE_METHOD(Fixture, "pretraining refuses wrong input before it writes") {
+  CHECK_THROWS_WITH(pretrain("out", {"pretrain.epochs=0"}), Contains("pretrain.epochs: "));
+  CHECK_THROWS_WITH(pretrain("out", {"pretrain.epoch=3"}), Contains("(did you mean \"epochs\"?)"));
+  CHECK_THROWS_AS(pretrain("out", {"pretrain.data=nowhere"}), InputError);
+  CHECK_THROWS_AS(pretrain("out", {"pretrain.vocabulary=[nowhere]"}), InputError);
+  CHECK_FALSE(fs::exists(dir / "out"));
+}

@@ -1,0 +1,183 @@
+#include "fedrunner/run_config.h"
+
+#include "catch.h"
+#include "fedrunner/tiny.h"
+#include "strata/core/error.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+
+namespace {
+
+const ToolNames kNames = {
+    {"lntk", "gradient"}, {"exact", "nsga2", "topk", "random"}, {"knee", "importance"}};
+
+const std::string kExperiment = R"(version: 1
+name: demo
+data:
+  folder: data/phantoms
+  partition: dirichlet
+  clients: 6
+  alpha: 0.3
+  public_fraction: 0.25
+  seed: 4
+model:
+  folder: models/foundation
+  architecture: {hidden_size: 16, layers: 3, heads: 2, image_size: 16, patch_size: 8}
+pretrain:
+  data: public
+  epochs: 2
+  learning_rate: 0.001
+units:
+  selectable: blocks
+  always: [head]
+run:
+  strategies: [f3ocus, topk, random, full, {name: mine, algorithm: nsga2, metric: gradient}]
+  seeds: [1, 2]
+  rounds: 5
+  budget: 2
+  score: {samples: 8, every: 2}
+  plan: {algorithm: nsga2, choose: importance}
+  local: {steps: 20, learning_rate: 0.001}
+)";
+
+ExperimentConfig read(const std::string& text, const std::vector<std::string>& set = {}) {
+  const test::TempDir dir;
+  return read_experiment_file(dir.write("demo.yaml", text), set, kNames);
+}
+
+/// The error of the experiment file after `set`.
+std::string error_with(const std::vector<std::string>& set) {
+  return test::error_of([&] { read(kExperiment, set); });
+}
+
+std::vector<Unit> units() {
+  return vilt_units(test::tiny_config(), 10);
+}
+
+}  // namespace
+
+TEST_CASE("an experiment file is read, with its defaults") {
+  const auto config = read(kExperiment);
+  CHECK(config.data.partition.scheme == "dirichlet");
+  CHECK(config.data.partition.clients == 6);
+  CHECK(config.data.partition.public_fraction == 0.25);
+  CHECK(config.data.partition.seed == 4);
+  CHECK(config.model.architecture->num_hidden_layers == 3);
+  CHECK(config.pretrain->training.schedule == "cosine");
+  CHECK(config.pretrain->training.batch_size == 32);
+  CHECK(config.pretrain->vocabulary == std::vector<std::string>{"data/phantoms"});
+  const auto& run = *config.run;
+  REQUIRE(run.strategies.size() == 5);
+  const std::vector<std::vector<std::string>> expected = {
+      {"f3ocus", "lntk", "nsga2", "importance"},
+      {"topk", "lntk", "topk", "importance"},
+      {"random", "none", "random", "importance"},
+      {"full", "none", "full", "importance"},
+      {"mine", "gradient", "nsga2", "importance"}};
+  for (std::size_t i = 0; i < 5; ++i) {
+    const auto& strategy = run.strategies[i];
+    CHECK(std::vector<std::string>{strategy.name, strategy.metric, strategy.algorithm,
+                                   strategy.choose} == expected[i]);
+  }
+  CHECK(run.seeds == std::vector<std::uint64_t>{1, 2});
+  CHECK(run.score.samples == 8);
+  CHECK(run.score.every == 2);
+  CHECK(run.local.steps == 20);
+  CHECK(run.local.epochs == 0);
+  CHECK(run.evaluate_every == 1);
+  CHECK(read(kExperiment, {"run.rounds=9"}).run->rounds == 9);
+}
+
+TEST_CASE("each mistake in an experiment file is one line that names the key") {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"run.round=5", "run.round: unknown key (did you mean \"rounds\"?)"},
+      {"run.local.lerning_rate=5",
+       "run.local.lerning_rate: unknown key (did you mean \"learning_rate\"?)"},
+      {"run.rounds=-1", "run.rounds: a whole number from 1 to 99999 was expected, found -1"},
+      {"run.strategies=[f3ocsu]",
+       "run.strategies[0].name: \"f3ocsu\" is not one of \"f3ocus\", \"topk\", \"random\", "
+       "\"full\" "
+       "(did you mean \"f3ocus\"?)"},
+      {"run.strategies=[topk, topk]", "run.strategies[1].name: the strategy \"topk\" stands twice"},
+      {"run.strategies=[]", "run.strategies: at least one strategy is needed"},
+      {"run.strategies=[{name: a, algorithm: nsga3}]", "(did you mean \"nsga2\"?)"},
+      {"run.strategies=[{name: a, algorithm: topk, metric: none}]",
+       "run.strategies[0].metric: the algorithm topk needs scores"},
+      {"run.strategies=[{name: ../a, algorithm: topk}]", "\"../a\" cannot name a folder"},
+      {"run.seeds=[3, 3]", "run.seeds: the seed 3 stands twice"},
+      {"run.seeds=7", "run.seeds: a list of whole numbers was expected"},
+      {"run.seeds=[-7]", "run.seeds: a whole number of at least 0 was expected, found -7"},
+      {"run.score.metric=ltnk", "(did you mean \"lntk\"?)"},
+      {"run.budget=many", "run.budget: a whole number from 1"},
+      {"run.local={steps: 2, epochs: 2, learning_rate: 1}",
+       "run.local.epochs: give either local.steps or local.epochs, not both"},
+      {"run.local={steps: 2}", "run.local.learning_rate: the key is missing"},
+      {"data.partition=dirichlett", "(did you mean \"dirichlet\"?)"},
+      {"data.public_fraction=1", "data.public_fraction: 1 leaves no training image"},
+      {"data.public_fraction=0", "pretrain.data: there is no public share"},
+      {"units.selectable=heads", "units.selectable: \"heads\" is not one of \"blocks\""},
+      {"units.always=[head, head]", "units.always: \"head\" stands twice"},
+      {"pretrain.flips=diagonal", "pretrain.flips: \"diagonal\" is not one of \"none\""},
+      {"version=2", "version: this Strata reads version 1, found 2"}};
+  for (const auto& [set, message] : cases) {
+    INFO(set);
+    const auto error = error_with({set});
+    CHECK_THAT(error, Contains(message));
+    CHECK_THAT(error, Contains("demo.yaml"));
+    CHECK(error.find('\n') == std::string::npos);
+  }
+}
+
+TEST_CASE("units are selected by name and checked against the model") {
+  auto config = read(kExperiment);
+  const auto selected = select_units(config, units());
+  REQUIRE(selected.selectable.size() == 3);
+  CHECK(selected.selectable[2].name == "block.2");
+  REQUIRE(selected.always.size() == 1);
+  CHECK(selected.always[0].name == "head");
+
+  config = read(kExperiment, {"units.selectable=[block.2, embeddings]", "units.always=[]"});
+  const auto listed = select_units(config, units());
+  CHECK(listed.selectable[0].name == "embeddings");
+  CHECK(listed.selectable[1].name == "block.2");
+  CHECK(listed.always.empty());
+
+  config = read(kExperiment, {"units.selectable=[blok.2]"});
+  CHECK_THROWS_WITH(select_units(config, units()),
+                    Contains("units.selectable: the model has no unit \"blok.2\" (did you mean "
+                             "\"block.2\"?)"));
+  config = read(kExperiment, {"units.always=[head, block.1]"});
+  CHECK_THROWS_WITH(select_units(config, units()),
+                    Contains("units.always: \"block.1\" is selectable, too"));
+}
+
+TEST_CASE("budgets are resolved per client") {
+  const std::vector<std::string> clients = {"ct", "mri"};
+  const auto budgets = [&](const std::string& budget, std::size_t selectable) {
+    return resolve_budgets(read(kExperiment, {"run.budget=" + budget}).run->budget, clients,
+                           selectable);
+  };
+  CHECK(budgets("2", 3) == std::vector<int>{2, 2});
+  CHECK(budgets("{mri: 0, ct: 3}", 3) == std::vector<int>{3, 0});
+  CHECK_THROWS_WITH(
+      budgets("4", 3),
+      Contains("run.budget: the client \"ct\" has a budget of 4 units, but only 3 are "
+               "selectable"));
+  CHECK_THROWS_WITH(budgets("{ct: 1, mri: 14}", 12),
+                    Contains("the client \"mri\" has a budget of 14 units, but only 12"));
+  CHECK_THROWS_WITH(budgets("{ct: 1}", 3), Contains("the client \"mri\" has no budget"));
+  CHECK_THROWS_WITH(budgets("{ct: 1, mir: 2, mri: 1}", 3),
+                    Contains("there is no client \"mir\" (did you mean \"mri\"?)"));
+}
+
+TEST_CASE("a resolved configuration is an experiment file that resolves to itself") {
+  const test::TempDir dir;
+  const auto config = read(kExperiment, {"run.budget={ct: 1, \"odd: name\": 2}"});
+  for (const auto& strategy : config.run->strategies) {
+    const auto text = to_yaml(resolved_config(config, select_units(config, units()), strategy, 2));
+    INFO(text);
+    const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
+    CHECK(to_yaml(resolved_config(again, select_units(again, units()))) == text);
+  }
+}

@@ -1,0 +1,197 @@
+#include "fedrunner/training.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "catch.h"
+#include "fedrunner/client.h"
+#include "fedrunner/evaluation.h"
+#include "fedrunner/tiny.h"
+#include "strata/core/error.h"
+
+using namespace strata;
+using test::same_bits;
+
+namespace {
+
+struct Fixture {
+  test::TempDir dir;
+  Manifest manifest = test::write_tiny_data(dir / "data");
+  ViltConfig config = test::tiny_config();
+  WordPiece tokenizer = test::tiny_tokenizer();
+  Vilt model{config, 3};
+
+  FederatedClient client(const std::string& name) const {
+    return {name,
+            VqaTensors(manifest, test::examples_of(manifest, name, "train"), config, tokenizer),
+            VqaTensors(manifest, test::examples_of(manifest, name, "test"), config, tokenizer)};
+  }
+};
+
+LocalConfig local_config() {
+  LocalConfig local;
+  local.steps = 5;
+  local.training.batch_size = 3;
+  local.training.learning_rate = 0.01;
+  local.training.weight_decay = 0.1;
+  local.training.clip_norm = 0;
+  return local;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to the last bit") {
+  const auto ct = client("ct");  // 8 rows: batches of 3, 3, 2, 3, 3
+  const std::vector<std::string> everything = {"embeddings", "block.0", "block.1", "block.2",
+                                               "head"};
+  auto global = model.state();
+  const auto update = train_client(model, global, ct, everything, local_config(), 11);
+  aggregate(global, model.units(), {update});
+
+  Vilt plain(config, 3);
+  plain.train_only(everything);
+  std::vector<torch::Tensor> weights;
+  for (const auto& unit : plain.units()) {
+    for (const auto& weight : plain.weights_of(unit)) weights.push_back(weight);
+  }
+  torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  Random random(11);
+  std::vector<std::int64_t> order(8);
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  double loss_sum = 0;
+  for (const auto& [begin, end] :
+       std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}, {0, 3}, {3, 6}}) {
+    if (begin == 0) random.shuffle(order);
+    const auto batch = ct.train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
+    optimizer.zero_grad();
+    const auto loss =
+        torch::nn::functional::cross_entropy(plain.forward(batch, true), batch.labels);
+    loss.backward();
+    optimizer.step();
+    loss_sum += loss.item<double>();
+  }
+  for (const auto& [name, weight] : global) {
+    INFO(name);
+    CHECK(same_bits(weight, plain.weight(name)));
+  }
+  CHECK(update.train_loss == Approx(loss_sum / 5).epsilon(1e-12));
+  CHECK(update.samples == 8);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "weights outside the assigned units keep their bits and get no gradient") {
+  const auto global = model.state();
+  const auto mri = client("mri");
+  const auto update = train_client(model, global, mri, {"block.1", "head"}, local_config(), 5);
+  int changed = 0;
+  for (const auto& unit : model.units()) {
+    const bool trained = unit.name == "block.1" || unit.name == "head";
+    for (const auto& name : unit.parameters) {
+      INFO(name);
+      CHECK(update.weights.count(name) == (trained ? 1u : 0u));
+      CHECK_FALSE(model.weight(name).requires_grad());
+      if (!trained) CHECK(same_bits(model.weight(name), global.at(name)));
+      if (trained) changed += !same_bits(update.weights.at(name), global.at(name));
+    }
+  }
+  CHECK(changed > 10);
+}
+
+TEST_CASE_METHOD(Fixture, "the same seed gives the same bits, another seed others") {
+  const auto global = model.state();
+  const auto oct = client("oct");
+  auto local = local_config();
+  local.training.flips = "both";
+  local.training.clip_norm = 0.5;
+  const auto first = train_client(model, global, oct, {"block.0"}, local, 5);
+  const auto second = train_client(model, global, oct, {"block.0"}, local, 5);
+  const auto other = train_client(model, global, oct, {"block.0"}, local, 6);
+  int different = 0;
+  for (const auto& [name, weight] : first.weights) {
+    CHECK(same_bits(weight, second.weights.at(name)));
+    different += !same_bits(weight, other.weights.at(name));
+  }
+  CHECK(different > 0);
+}
+
+TEST_CASE_METHOD(Fixture, "one epoch is one pass over the client's rows") {
+  const auto mri = client("mri");  // 10 rows
+  auto local = local_config();
+  local.steps = 0;
+  local.epochs = 1;
+  const auto epoch = train_client(model, model.state(), mri, {"head"}, local, 5);
+  model = Vilt(config, 3);
+  local.steps = 4;
+  local.epochs = 0;
+  const auto steps = train_client(model, model.state(), mri, {"head"}, local, 5);
+  for (const auto& [name, weight] : epoch.weights) CHECK(same_bits(weight, steps.weights.at(name)));
+}
+
+TEST_CASE_METHOD(Fixture, "clipping bounds the joint norm of the gradients") {
+  // Without momentum's history the first AdamW step does not depend on the gradient's scale, so the
+  // second one shows the clipping.
+  const auto ct = client("ct");
+  const auto global = model.state();
+  auto local = local_config();
+  const auto free = train_client(model, global, ct, {"head"}, local, 5);
+  local.training.clip_norm = 1e6;
+  const auto loose = train_client(model, global, ct, {"head"}, local, 5);
+  local.training.clip_norm = 1e-3;
+  const auto tight = train_client(model, global, ct, {"head"}, local, 5);
+  int different = 0;
+  for (const auto& [name, weight] : free.weights) {
+    CHECK(same_bits(weight, loose.weights.at(name)));
+    different += !same_bits(weight, tight.weights.at(name));
+  }
+  CHECK(different > 0);
+}
+
+TEST_CASE_METHOD(Fixture, "a loss that is not finite is an error that names the client") {
+  auto global = model.state();
+  global.at("classifier.3.bias").fill_(std::numeric_limits<float>::quiet_NaN());
+  CHECK_THROWS_WITH(train_client(model, global, client("ct"), {"head"}, local_config(), 5),
+                    "client ct: the training loss is not finite after step 3; lower the learning "
+                    "rate");
+}
+
+TEST_CASE("the learning rate warms up linearly and falls as a cosine") {
+  TrainingOptions options;
+  options.learning_rate = 0.8;
+  options.warmup = 0.2;
+  options.schedule = "cosine";
+  CHECK(learning_rate_at(options, 0, 10) == Approx(0.4));
+  CHECK(learning_rate_at(options, 1, 10) == Approx(0.8));
+  CHECK(learning_rate_at(options, 2, 10) == Approx(0.8));
+  CHECK(learning_rate_at(options, 6, 10) == Approx(0.4));
+  CHECK(learning_rate_at(options, 9, 10) == Approx(0.4 * (1 - std::cos(M_PI / 8))));
+  options.schedule = "constant";
+  CHECK(learning_rate_at(options, 9, 10) == Approx(0.8));
+  options.warmup = 0;
+  CHECK(learning_rate_at(options, 0, 10) == Approx(0.8));
+}
+
+TEST_CASE_METHOD(Fixture, "evaluation counts accepted answers, open and closed apart") {
+  // A bias that outweighs everything makes the model answer "no" always.
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("classifier.3.weight").zero_();
+    model.weight("classifier.3.bias").zero_()[2] = 20;
+  }
+  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
+  const auto result = evaluate(model, test_set);
+  // Six test images, among them images 4 and 5 of ct, 5 and 6 of mri, 6 and 7 of oct; red are those
+  // whose number is divisible by three: one of mri and one of oct.
+  CHECK(result.samples == 12);
+  CHECK(result.open == 6);
+  CHECK(result.closed == 6);
+  CHECK(result.open_correct == 0);
+  CHECK(result.closed_correct == 4);
+  CHECK(result.accuracy() == Approx(4.0 / 12));
+  CHECK(result.closed_accuracy() == Approx(4.0 / 6));
+  CHECK(result.open_accuracy() == 0);
+  // Eight rows have another answer than "no" and cost 20 nats more than the four others.
+  const double right = std::log1p(4 * std::exp(-20.0));
+  CHECK(result.loss() == Approx((4 * right + 8 * (20 + right)) / 12).epsilon(1e-6));
+  CHECK(std::isnan(Evaluation{}.accuracy()));
+}
