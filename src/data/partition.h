@@ -19,7 +19,8 @@ struct PartitionOptions {
   std::string scheme = "modality";  ///< modality (= the manifest's client), dataset, iid, dirichlet
   int clients = 0;                  ///< for iid and dirichlet
   double alpha = 0.3;               ///< Dirichlet concentration over first answers
-  double public_fraction = 0;       ///< share of the *training images* held by no client, for pretraining
+  double public_fraction =
+      0;  ///< share of the *training images* held by no client, for pretraining
   std::uint64_t seed = 1;
 };
 
@@ -28,11 +29,11 @@ struct Partition {
   std::vector<int> public_train;  ///< examples of the public images
 };
 
-/// All questions on one image stay together under `modality`, `dataset`, `iid` and for the public share;
-/// `dirichlet` draws, for every answer, the clients' shares of its examples from Dirichlet(α) (Hsu et al.
-/// 2019) and so splits questions. Test examples follow the same scheme (under dirichlet, with the
-/// training shares of their answer). Every client gets at least one training example, or it is an error.
-/// Deterministic in `seed`. @throws InputError
+/// All questions on one image stay together under `modality`, `dataset`, `iid` and for the public
+/// share; `dirichlet` draws, for every answer, the clients' shares of its examples from
+/// Dirichlet(α) (Hsu et al. 2019) and so splits questions. Test examples follow the same scheme
+/// (under dirichlet, with the training shares of their answer). Every client gets at least one
+/// training example, or it is an error. Deterministic in `seed`. @throws InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 
 /// client | train | test | images | answers (the commonest, with shares): as printed by the CLI.

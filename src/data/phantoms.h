@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// Synthetic images in the manner of nine medical modalities, with questions: the built-in data set.
-/// Synthetic throughout: nothing here is, or is derived from, a patient's image.
+/// Synthetic images in the manner of nine medical modalities, with questions: the built-in data
+/// set. Synthetic throughout: nothing here is, or is derived from, a patient's image.
 
 #include <cstdint>
 #include <filesystem>
@@ -23,9 +23,10 @@ struct PhantomOptions {
   int threads = 0;                ///< 0: all; the files do not depend on it
 };
 
-/// Writes OUT/manifest.jsonl, OUT/images/<modality>/NNNN.png and OUT/shapes/… (a data set of its own).
-/// The same options give the same bytes on every machine and for any number of threads.
-/// Returns the medical-manner set's manifest. @throws WorkError, InputError when OUT holds something else.
+/// Writes OUT/manifest.jsonl, OUT/images/<modality>/NNNN.png and OUT/shapes/… (a data set of its
+/// own). The same options give the same bytes on every machine and for any number of threads.
+/// Returns the medical-manner set's manifest. @throws WorkError, InputError when OUT holds
+/// something else.
 Manifest make_phantoms(const std::filesystem::path& out, const PhantomOptions& options);
 
 }  // namespace strata

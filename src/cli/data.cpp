@@ -1,0 +1,129 @@
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "cli/command_line.h"
+#include "core/console.h"
+#include "data/image.h"
+#include "data/parallel.h"
+#include "data/partition.h"
+#include "data/phantoms.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::vector<std::string> distinct_images(const Manifest& manifest, const std::string& client = "") {
+  std::set<std::string> images;
+  for (const Example& example : manifest.examples)
+    if (client.empty() || example.client == client) images.insert(example.image);
+  return {images.begin(), images.end()};
+}
+
+struct Counts {
+  std::int64_t images = 0, train = 0, test = 0;
+};
+
+Counts count(const Manifest& manifest, const std::string& client) {
+  Counts counts;
+  counts.images = static_cast<std::int64_t>(distinct_images(manifest, client).size());
+  for (const Example& example : manifest.examples)
+    if (example.client == client) ++(example.split == "train" ? counts.train : counts.test);
+  return counts;
+}
+
+/// @throws InputError for the first image, in the order of the names, that does not decode.
+void decode_all(const Manifest& manifest, const std::vector<std::string>& images) {
+  parallel_for(static_cast<int>(images.size()), 0,
+               [&](int i) { read_image(manifest.folder / images[i]); });
+}
+
+}  // namespace
+
+int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common) {
+  const std::vector<std::string> sets = {"phantoms"};
+  if (arguments.set != sets[0])
+    throw InputError("data make: unknown set \"" + arguments.set + "\"" +
+                     did_you_mean(arguments.set, sets) + "; allowed is \"phantoms\"");
+  PhantomOptions options;
+  options.seed = arguments.seed;
+  options.images_per_modality = arguments.images;
+  options.shapes_images = arguments.shapes;
+  options.size = arguments.size;
+  const Manifest phantoms = make_phantoms(arguments.out, options);
+  const Manifest shapes = load_data(std::filesystem::path(arguments.out) / "shapes");
+
+  TextTable table({"client", "images", "train questions", "test questions"});
+  Json clients = Json::array();
+  for (const Manifest* manifest : {&phantoms, &shapes})
+    for (const std::string& name : manifest->clients()) {
+      const Counts counts = count(*manifest, name);
+      table.row({name, std::to_string(counts.images), std::to_string(counts.train),
+                 std::to_string(counts.test)});
+      clients.push_back({{"dataset", manifest->name},
+                         {"name", name},
+                         {"images", counts.images},
+                         {"train", counts.train},
+                         {"test", counts.test}});
+    }
+  if (common.json) {
+    const Json out = {{"version", 1},
+                      {"folder", arguments.out},
+                      {"synthetic", true},
+                      {"seed", arguments.seed},
+                      {"clients", clients}};
+    std::cout << out.dump(2) << '\n';
+  } else if (!common.quiet) {
+    std::cout << table.str()
+              << "All of it is synthetic: no image is, or is derived from, a patient's.\n"
+              << "phantoms: " << phantoms.folder.string()
+              << "\nshapes:   " << shapes.folder.string() << '\n';
+  }
+  return kExitDone;
+}
+
+int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common) {
+  const Manifest manifest = load_data(arguments.folder);
+  PartitionOptions options;
+  options.scheme = arguments.partition;
+  options.clients = arguments.clients;
+  options.alpha = arguments.alpha;
+  options.public_fraction = arguments.public_fraction;
+  options.seed = arguments.seed;
+  const Partition partition = make_partition(manifest, options);
+  const std::vector<std::string> images = distinct_images(manifest);
+  decode_all(manifest, images);
+  std::set<std::string> questions;
+  for (const Example& example : manifest.examples) questions.insert(example.question);
+  const std::vector<std::string> answers = manifest.answers();
+
+  if (common.json) {
+    Json out = {{"version", 1},
+                {"name", manifest.name},
+                {"synthetic", manifest.synthetic},
+                {"images", images.size()},
+                {"examples", manifest.examples.size()},
+                {"distinct_questions", questions.size()},
+                {"answers", answers}};
+    out["partition"] = options.scheme;
+    out["clients"] = Json::array();
+    for (const ClientExamples& client : partition.clients)
+      out["clients"].push_back(
+          {{"name", client.name}, {"train", client.train.size()}, {"test", client.test.size()}});
+    out["public"] = partition.public_train.size();
+    std::cout << out.dump(2) << '\n';
+  } else if (!common.quiet) {
+    std::cout << manifest.name << (manifest.synthetic ? " (synthetic)" : "") << ": "
+              << images.size() << " images, all readable; " << manifest.examples.size()
+              << " questions, " << questions.size() << " of them distinct; " << answers.size()
+              << " answers\n"
+              << partition_table(manifest, partition);
+  }
+  return kExitDone;
+}
+
+}  // namespace strata

@@ -1,0 +1,310 @@
+#include "data/image.h"
+
+// jpeglib.h needs FILE and size_t declared before it.
+#include <jerror.h>
+#include <jpeglib.h>
+#include <png.h>
+#include <zlib.h>
+#include <csetjmp>
+#include <cstdio>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+/// Larger images are refused, so that a damaged header cannot ask for gigabytes.
+constexpr std::uint32_t kMaxSide = 16384;
+
+enum class Format { kPng, kJpeg };
+
+[[noreturn]] void fail(const std::filesystem::path& path, const std::string& message) {
+  throw InputError(path.string() + ": " + message);
+}
+
+Format format_of(const std::filesystem::path& path, std::string_view bytes) {
+  if (bytes.substr(0, 8) == std::string_view("\x89PNG\r\n\x1a\n", 8)) return Format::kPng;
+  if (bytes.substr(0, 3) == "\xff\xd8\xff") return Format::kJpeg;
+  fail(path, "neither a PNG nor a JPEG image (by its first bytes)");
+}
+
+// libpng and libjpeg report errors by longjmp. No object with a destructor may live between the
+// setjmp and the calls that can jump, so everything they fill is kept in these structs, outside.
+
+struct PngSource {
+  std::string_view bytes;
+  std::size_t position = 0;
+  char message[128] = "";
+};
+
+void png_read_bytes(png_structp png, png_bytep out, png_size_t count) {
+  auto* source = static_cast<PngSource*>(png_get_io_ptr(png));
+  if (source->bytes.size() - source->position < count) png_error(png, "the file ends too early");
+  std::memcpy(out, source->bytes.data() + source->position, count);
+  source->position += count;
+}
+
+void png_fail(png_structp png, png_const_charp message) {
+  auto* source = static_cast<PngSource*>(png_get_error_ptr(png));
+  std::snprintf(source->message, sizeof source->message, "%s", message);
+  png_longjmp(png, 1);
+}
+
+void png_ignore_warning(png_structp, png_const_charp) {}
+
+struct PngRows {
+  Image image;
+  std::vector<std::uint8_t> rgba;
+  std::vector<png_bytep> rows;
+};
+
+/// False with source.message set when the file is damaged.
+bool decode_png(PngSource& source, PngRows& out, bool header_only) {
+  png_structp png =
+      png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, png_fail, png_ignore_warning);
+  png_infop info = png ? png_create_info_struct(png) : nullptr;
+  if (!info) {
+    png_destroy_read_struct(&png, nullptr, nullptr);
+    throw WorkError("libpng could not be started");
+  }
+  if (setjmp(png_jmpbuf(png))) {
+    png_destroy_read_struct(&png, &info, nullptr);
+    return false;
+  }
+  png_set_read_fn(png, &source, png_read_bytes);
+  png_set_user_limits(png, kMaxSide, kMaxSide);
+  png_read_info(png, info);
+  out.image.width = static_cast<int>(png_get_image_width(png, info));
+  out.image.height = static_cast<int>(png_get_image_height(png, info));
+  if (!header_only) {
+    png_set_expand(png);
+    png_set_scale_16(png);
+    png_set_gray_to_rgb(png);
+    png_set_add_alpha(png, 0xff, PNG_FILLER_AFTER);
+    png_set_interlace_handling(png);
+    png_read_update_info(png, info);
+    const std::size_t stride = png_get_rowbytes(png, info);
+    out.rgba.resize(stride * out.image.height);
+    out.rows.resize(out.image.height);
+    for (int y = 0; y < out.image.height; ++y) out.rows[y] = out.rgba.data() + stride * y;
+    png_read_image(png, out.rows.data());
+    png_read_end(png, nullptr);
+  }
+  png_destroy_read_struct(&png, &info, nullptr);
+  return true;
+}
+
+Image read_png(const std::filesystem::path& path, std::string_view bytes, bool header_only) {
+  PngSource source{bytes};
+  PngRows rows;
+  if (!decode_png(source, rows, header_only))
+    fail(path, std::string("damaged PNG image: ") + source.message);
+  Image image = std::move(rows.image);
+  if (header_only) return image;
+  const std::size_t count = static_cast<std::size_t>(image.width) * image.height;
+  image.pixels.resize(count * 3);
+  for (std::size_t i = 0; i < count; ++i) {
+    const unsigned alpha = rows.rgba[4 * i + 3];
+    for (int c = 0; c < 3; ++c)
+      image.pixels[3 * i + c] =
+          static_cast<std::uint8_t>((rows.rgba[4 * i + c] * alpha + 127) / 255);
+  }
+  return image;
+}
+
+struct JpegErrors {
+  jpeg_error_mgr manager;
+  std::jmp_buf jump;
+  char message[JMSG_LENGTH_MAX] = "";
+};
+
+void jpeg_fail(j_common_ptr info) {
+  auto* errors = reinterpret_cast<JpegErrors*>(info->err);
+  info->err->format_message(info, errors->message);
+  std::longjmp(errors->jump, 1);
+}
+
+void jpeg_warn(j_common_ptr info, int level) {
+  // libjpeg fills the rest of a truncated image with grey and calls that a warning; other warnings
+  // (stray bytes between markers) leave the picture whole.
+  const int code = info->err->msg_code;
+  if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER)) jpeg_fail(info);
+}
+
+bool decode_jpeg(std::string_view bytes, JpegErrors& errors, Image& image, bool header_only) {
+  jpeg_decompress_struct jpeg;
+  jpeg.err = jpeg_std_error(&errors.manager);
+  errors.manager.error_exit = jpeg_fail;
+  errors.manager.emit_message = jpeg_warn;
+  if (setjmp(errors.jump)) {
+    jpeg_destroy_decompress(&jpeg);
+    return false;
+  }
+  jpeg_create_decompress(&jpeg);
+  jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  jpeg_read_header(&jpeg, TRUE);
+  if (jpeg.image_width > kMaxSide || jpeg.image_height > kMaxSide) {
+    std::snprintf(errors.message, sizeof errors.message, "larger than %u pixels a side", kMaxSide);
+    jpeg_destroy_decompress(&jpeg);
+    return false;
+  }
+  image.width = static_cast<int>(jpeg.image_width);
+  image.height = static_cast<int>(jpeg.image_height);
+  if (!header_only) {
+    jpeg.out_color_space = JCS_RGB;
+    jpeg.dct_method = JDCT_ISLOW;
+    jpeg_start_decompress(&jpeg);
+    const std::size_t stride = static_cast<std::size_t>(image.width) * 3;
+    image.pixels.resize(stride * image.height);
+    while (jpeg.output_scanline < jpeg.output_height) {
+      JSAMPROW row = image.pixels.data() + stride * jpeg.output_scanline;
+      jpeg_read_scanlines(&jpeg, &row, 1);
+    }
+    jpeg_finish_decompress(&jpeg);
+  }
+  jpeg_destroy_decompress(&jpeg);
+  return true;
+}
+
+Image decode(const std::filesystem::path& path, bool header_only) {
+  const std::string bytes = read_file(path);
+  if (format_of(path, bytes) == Format::kPng) return read_png(path, bytes, header_only);
+  Image image;
+  JpegErrors errors;
+  if (!decode_jpeg(bytes, errors, image, header_only))
+    fail(path, std::string("damaged JPEG image: ") + errors.message);
+  return image;
+}
+
+void append_u32(std::string& out, std::uint32_t value) {
+  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
+}
+
+void append_chunk(std::string& out, std::string_view type, std::string_view data) {
+  append_u32(out, static_cast<std::uint32_t>(data.size()));
+  const std::size_t start = out.size();
+  out += type;
+  out += data;
+  const auto* bytes = reinterpret_cast<const Bytef*>(out.data()) + start;
+  append_u32(out,
+             static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(out.size() - start))));
+}
+
+/// The weights with which the pixels [first, first + weights.size()) of a line make one output
+/// pixel.
+struct Taps {
+  int first = 0;
+  std::vector<std::int64_t> weights;
+};
+
+constexpr int kWeightBits = 22;
+
+std::vector<Taps> triangle_taps(int from, int to) {
+  const double scale = static_cast<double>(from) / to;
+  const double support = std::max(scale, 1.0);
+  std::vector<Taps> taps(to);
+  for (int i = 0; i < to; ++i) {
+    const double centre = (i + 0.5) * scale;
+    const int first = std::max(0, static_cast<int>(centre - support + 0.5));
+    const int last = std::min(from, static_cast<int>(centre + support + 0.5));
+    std::vector<double> weights(last - first);
+    double sum = 0;
+    for (int j = first; j < last; ++j) {
+      weights[j - first] = std::max(0.0, 1 - std::abs((j + 0.5 - centre) / support));
+      sum += weights[j - first];
+    }
+    taps[i].first = first;
+    for (const double weight : weights)
+      taps[i].weights.push_back(std::llround(weight / sum * (1 << kWeightBits)));
+  }
+  return taps;
+}
+
+/// One pass of the separable filter over lines of `from` pixels; the result is rounded to 8 bits.
+/// `step` is the distance of a line's neighbours and `line_step` that of the lines, both in pixels.
+void filter_lines(const std::uint8_t* in, std::uint8_t* out, int lines,
+                  const std::vector<Taps>& taps, std::size_t in_step, std::size_t in_line_step,
+                  std::size_t out_step, std::size_t out_line_step) {
+  for (int line = 0; line < lines; ++line)
+    for (std::size_t i = 0; i < taps.size(); ++i)
+      for (int c = 0; c < 3; ++c) {
+        std::int64_t sum = std::int64_t{1} << (kWeightBits - 1);
+        for (std::size_t j = 0; j < taps[i].weights.size(); ++j)
+          sum += taps[i].weights[j] *
+                 in[(line * in_line_step + (taps[i].first + j) * in_step) * 3 + c];
+        out[(line * out_line_step + i * out_step) * 3 + c] =
+            static_cast<std::uint8_t>(std::clamp<std::int64_t>(sum >> kWeightBits, 0, 255));
+      }
+}
+
+}  // namespace
+
+Image read_image(const std::filesystem::path& path) {
+  return decode(path, false);
+}
+
+void read_image_size(const std::filesystem::path& path, int& width, int& height) {
+  const Image image = decode(path, true);
+  width = image.width;
+  height = image.height;
+}
+
+void write_png(const Image& image, const std::filesystem::path& path) {
+  // Written here and uncompressed: what deflate makes of the same pixels differs between versions
+  // and replacements of zlib, and the data sets promise the same bytes on every machine.
+  const std::size_t stride = static_cast<std::size_t>(image.width) * 3;
+  std::string raw;
+  raw.reserve((stride + 1) * image.height);
+  for (int y = 0; y < image.height; ++y) {
+    raw += '\0';
+    raw.append(reinterpret_cast<const char*>(image.pixels.data()) + stride * y, stride);
+  }
+  std::string stream = "\x78\x01";
+  constexpr std::size_t kBlock = 65535;
+  for (std::size_t at = 0; at < raw.size(); at += kBlock) {
+    const auto length = static_cast<std::uint16_t>(std::min(kBlock, raw.size() - at));
+    const auto inverse = static_cast<std::uint16_t>(~length);
+    stream += at + length == raw.size() ? '\1' : '\0';
+    for (const std::uint16_t value : {length, inverse}) {
+      stream += static_cast<char>(value & 0xff);
+      stream += static_cast<char>(value >> 8);
+    }
+    stream.append(raw, at, length);
+  }
+  const auto* bytes = reinterpret_cast<const Bytef*>(raw.data());
+  append_u32(stream, static_cast<std::uint32_t>(adler32(1, bytes, static_cast<uInt>(raw.size()))));
+
+  std::string header;
+  append_u32(header, static_cast<std::uint32_t>(image.width));
+  append_u32(header, static_cast<std::uint32_t>(image.height));
+  // 8 bits a channel, RGB, deflate, adaptive filters, not interlaced.
+  header += std::string_view("\x08\x02\x00\x00\x00", 5);
+
+  std::string file("\x89PNG\r\n\x1a\n", 8);
+  append_chunk(file, "IHDR", header);
+  append_chunk(file, "IDAT", stream);
+  append_chunk(file, "IEND", "");
+  write_file(path, file);
+}
+
+Image resize(const Image& image, int width, int height) {
+  if (width == image.width && height == image.height) return image;
+  Image wide{width, image.height, {}};
+  wide.pixels.resize(static_cast<std::size_t>(width) * image.height * 3);
+  filter_lines(image.pixels.data(), wide.pixels.data(), image.height,
+               triangle_taps(image.width, width), 1, image.width, 1, width);
+  Image out{width, height, {}};
+  out.pixels.resize(static_cast<std::size_t>(width) * height * 3);
+  filter_lines(wide.pixels.data(), out.pixels.data(), width, triangle_taps(image.height, height),
+               width, 1, width, 1);
+  return out;
+}
+
+}  // namespace strata

@@ -1,0 +1,205 @@
+#include "data/manifest.h"
+
+#include <algorithm>
+#include <set>
+#include <unordered_set>
+
+#include "core/document.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+const std::vector<std::string> kKeys = {"image",  "question",    "answers", "split",
+                                        "client", "answer_type", "dataset"};
+
+/// One line of a manifest, with the place to begin an error message with.
+class Line {
+ public:
+  Line(std::string where, const std::string& text) : where_(std::move(where)) {
+    try {
+      object_ = Json::parse(text);
+    } catch (const Json::parse_error& error) {
+      fail("not JSON (at character " + std::to_string(error.byte) + ")");
+    }
+    if (!object_.is_object())
+      fail(std::string("found ") + type_name(object_) + ", expected an object");
+    for (const auto& item : object_.items())
+      if (std::find(kKeys.begin(), kKeys.end(), item.key()) == kKeys.end())
+        fail("unknown key \"" + item.key() + "\"" + did_you_mean(item.key(), kKeys) +
+             "; allowed are " + quoted_list(kKeys));
+  }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw InputError(where_ + ": " + message);
+  }
+
+  bool has(const std::string& key) const { return object_.contains(key); }
+
+  const Json& value(const std::string& key) const {
+    const auto found = object_.find(key);
+    if (found == object_.end()) fail("the key \"" + key + "\" is missing");
+    return *found;
+  }
+
+  std::string text(const std::string& key) const {
+    const Json& found = value(key);
+    if (!found.is_string()) fail("\"" + key + "\" is " + type_name(found) + ", expected a string");
+    if (found.get_ref<const std::string&>().empty()) fail("\"" + key + "\" is empty");
+    return found.get<std::string>();
+  }
+
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed) const {
+    const std::string found = text(key);
+    if (std::find(allowed.begin(), allowed.end(), found) == allowed.end())
+      fail("\"" + key + "\" is \"" + found + "\", expected one of " + quoted_list(allowed) +
+           did_you_mean(found, allowed));
+    return found;
+  }
+
+  std::vector<std::string> texts(const std::string& key) const {
+    const Json& found = value(key);
+    if (!found.is_array())
+      fail("\"" + key + "\" is " + type_name(found) + ", expected a list of strings");
+    if (found.empty()) fail("\"" + key + "\" is empty: at least one answer is needed");
+    std::vector<std::string> out;
+    for (const Json& element : found) {
+      if (!element.is_string() || element.get_ref<const std::string&>().empty())
+        fail("\"" + key + "\" holds " +
+             (element.is_string() ? "an empty string" : type_name(element)) +
+             ", expected non-empty strings");
+      out.push_back(element.get<std::string>());
+    }
+    return out;
+  }
+
+ private:
+  static std::string type_name(const Json& value) {
+    switch (value.type()) {
+      case Json::value_t::object:
+        return "an object";
+      case Json::value_t::array:
+        return "a list";
+      case Json::value_t::string:
+        return "a string";
+      case Json::value_t::boolean:
+        return "a boolean";
+      case Json::value_t::null:
+        return "null";
+      default:
+        return "a number";
+    }
+  }
+
+  std::string where_;
+  Json object_;
+};
+
+void read_description(Manifest& manifest) {
+  const auto file = manifest.folder / "dataset.json";
+  manifest.name = std::filesystem::absolute(manifest.folder).lexically_normal().filename().string();
+  if (manifest.name.empty())
+    manifest.name = std::filesystem::absolute(manifest.folder)
+                        .lexically_normal()
+                        .parent_path()
+                        .filename()
+                        .string();
+  if (!std::filesystem::exists(file)) return;
+  const Document document = load_json(file);
+  ObjectReader reader(document);
+  reader.version(1);
+  manifest.name = reader.text("name");
+  manifest.synthetic = reader.boolean("synthetic", false);
+  // What `strata data make` adds to say how the set was made.
+  for (const char* key : {"seed", "size", "images_per_modality", "shapes_images"}) reader.raw(key);
+  reader.finish();
+}
+
+}  // namespace
+
+std::vector<std::string> Manifest::clients() const {
+  std::vector<std::string> names;
+  std::unordered_set<std::string> seen;
+  for (const Example& example : examples)
+    if (seen.insert(example.client).second) names.push_back(example.client);
+  return names;
+}
+
+std::vector<std::string> Manifest::answers() const {
+  std::set<std::string> answers;
+  for (const Example& example : examples) answers.insert(example.answers.front());
+  return {answers.begin(), answers.end()};
+}
+
+Manifest load_data(const std::filesystem::path& folder) {
+  if (!std::filesystem::is_directory(folder))
+    throw InputError(folder.string() + ": no such folder");
+  if (std::filesystem::exists(folder / "manifest.jsonl")) return read_manifest(folder);
+  if (std::filesystem::exists(folder / "train" / "questions.json")) return read_easy_vqa(folder);
+  throw InputError(folder.string() +
+                   ": no data set here: neither manifest.jsonl (Strata's own layout) nor "
+                   "train/questions.json (easy-VQA's)");
+}
+
+Manifest read_manifest(const std::filesystem::path& folder) {
+  Manifest manifest;
+  manifest.folder = folder;
+  read_description(manifest);
+  const auto file = folder / "manifest.jsonl";
+  const std::string text = read_file(file);
+  std::unordered_set<std::string> images;
+  int number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string content = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    if (content.find_first_not_of(" \t\r") == std::string::npos) continue;
+    const Line line(file.string() + ":" + std::to_string(number), content);
+    Example example;
+    example.image = line.text("image");
+    example.question = line.text("question");
+    example.answers = line.texts("answers");
+    example.split = line.choice("split", {"train", "test"});
+    example.client = line.text("client");
+    example.answer_type = line.choice("answer_type", {"closed", "open"});
+    if (line.has("dataset")) example.dataset = line.text("dataset");
+    if (images.insert(example.image).second) {
+      const std::filesystem::path relative = example.image;
+      if (relative.is_absolute()) line.fail("the image path \"" + example.image + "\" is absolute");
+      if (!std::filesystem::is_regular_file(folder / relative))
+        line.fail("the image " + (folder / relative).string() + " does not exist");
+    }
+    manifest.examples.push_back(std::move(example));
+  }
+  if (manifest.examples.empty()) throw InputError(file.string() + ": no example in it");
+  return manifest;
+}
+
+void write_manifest_lines(const Manifest& manifest) {
+  AtomicFile file(manifest.folder / "manifest.jsonl");
+  for (const Example& example : manifest.examples) {
+    Json line;
+    line["image"] = example.image;
+    line["question"] = example.question;
+    line["answers"] = example.answers;
+    line["split"] = example.split;
+    line["client"] = example.client;
+    line["answer_type"] = example.answer_type;
+    if (!example.dataset.empty()) line["dataset"] = example.dataset;
+    file.stream() << line.dump() << '\n';
+  }
+  file.commit();
+}
+
+void write_manifest(const Manifest& manifest) {
+  write_manifest_lines(manifest);
+  Json description;
+  description["version"] = 1;
+  description["name"] = manifest.name;
+  description["synthetic"] = manifest.synthetic;
+  write_file(manifest.folder / "dataset.json", description.dump(2) + "\n");
+}
+
+}  // namespace strata

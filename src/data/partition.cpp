@@ -1,0 +1,223 @@
+#include "data/partition.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "core/console.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+
+namespace strata {
+namespace {
+
+const std::vector<std::string> kSchemes = {"modality", "dataset", "iid", "dirichlet"};
+
+void check(const PartitionOptions& options) {
+  if (std::find(kSchemes.begin(), kSchemes.end(), options.scheme) == kSchemes.end())
+    throw InputError("partition: unknown scheme \"" + options.scheme + "\"" +
+                     did_you_mean(options.scheme, kSchemes) + "; allowed are " +
+                     quoted_list(kSchemes));
+  const bool counted = options.scheme == "iid" || options.scheme == "dirichlet";
+  if (counted && options.clients < 1)
+    throw InputError("partition: the scheme \"" + options.scheme +
+                     "\" needs the number of clients, at least 1, found " +
+                     std::to_string(options.clients));
+  if (options.scheme == "dirichlet" && !(options.alpha > 0 && std::isfinite(options.alpha)))
+    throw InputError("partition: alpha is " + std::to_string(options.alpha) +
+                     ", expected a finite number above 0");
+  if (!(options.public_fraction >= 0 && options.public_fraction < 1))
+    throw InputError("partition: the public fraction is " +
+                     std::to_string(options.public_fraction) +
+                     ", expected a number from 0 up to, but without, 1");
+}
+
+std::set<std::string> public_images(const Manifest& manifest, const PartitionOptions& options) {
+  std::vector<std::string> images;
+  std::set<std::string> seen;
+  for (const Example& example : manifest.examples)
+    if (example.split == "train" && seen.insert(example.image).second)
+      images.push_back(example.image);
+  Random random(derive_seed(options.seed, "partition.public"));
+  random.shuffle(images);
+  images.resize(std::llround(options.public_fraction * static_cast<double>(images.size())));
+  return {images.begin(), images.end()};
+}
+
+std::vector<ClientExamples> numbered_clients(int count) {
+  const std::size_t width = std::to_string(count).size();
+  std::vector<ClientExamples> clients(count);
+  for (int i = 0; i < count; ++i) {
+    const std::string number = std::to_string(i + 1);
+    clients[i].name = "client-" + std::string(width - number.size(), '0') + number;
+  }
+  return clients;
+}
+
+void by_name(const Manifest& manifest, const std::vector<bool>& is_public, bool by_dataset,
+             Partition& partition) {
+  std::map<std::string, std::size_t> index;
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+    const Example& example = manifest.examples[i];
+    const std::string& dataset = example.dataset.empty() ? manifest.name : example.dataset;
+    const std::string& name = by_dataset ? dataset : example.client;
+    const auto [entry, fresh] = index.emplace(name, partition.clients.size());
+    if (fresh) partition.clients.push_back({name, {}, {}});
+    if (is_public[i]) continue;
+    ClientExamples& client = partition.clients[entry->second];
+    (example.split == "train" ? client.train : client.test).push_back(static_cast<int>(i));
+  }
+}
+
+void iid(const Manifest& manifest, const std::vector<bool>& is_public,
+         const PartitionOptions& options, Partition& partition) {
+  partition.clients = numbered_clients(options.clients);
+  for (const std::string& split : {std::string("train"), std::string("test")}) {
+    std::vector<std::string> images;
+    std::set<std::string> seen;
+    for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+      const Example& example = manifest.examples[i];
+      if (example.split == split && !is_public[i] && seen.insert(example.image).second)
+        images.push_back(example.image);
+    }
+    Random random(derive_seed(options.seed, "partition.iid." + split));
+    random.shuffle(images);
+    std::map<std::string, std::size_t> owner;
+    for (std::size_t i = 0; i < images.size(); ++i) owner[images[i]] = i % partition.clients.size();
+    for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+      const Example& example = manifest.examples[i];
+      if (example.split != split || is_public[i]) continue;
+      ClientExamples& client = partition.clients[owner.at(example.image)];
+      (split == "train" ? client.train : client.test).push_back(static_cast<int>(i));
+    }
+  }
+}
+
+/// One draw from the symmetric Dirichlet distribution over `count` clients.
+std::vector<double> dirichlet_shares(int count, double alpha, Random& random) {
+  std::vector<double> shares(count);
+  double sum = 0;
+  for (double& share : shares) sum += share = random.gamma(alpha);
+  if (sum > 0) {
+    for (double& share : shares) share /= sum;
+  } else {
+    // For very small alpha every gamma variate underflows; the limit gives all to one client.
+    shares[random.below(count)] = 1;
+  }
+  return shares;
+}
+
+void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
+               const PartitionOptions& options, Partition& partition) {
+  partition.clients = numbered_clients(options.clients);
+  struct Indices {
+    std::vector<int> train, test;
+  };
+  std::map<std::string, Indices> by_answer;
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+    if (is_public[i]) continue;
+    Indices& indices = by_answer[manifest.examples[i].answers.front()];
+    (manifest.examples[i].split == "train" ? indices.train : indices.test)
+        .push_back(static_cast<int>(i));
+  }
+  Random random(derive_seed(options.seed, "partition.dirichlet"));
+  for (auto& [answer, indices] : by_answer) {
+    const std::vector<double> shares = dirichlet_shares(options.clients, options.alpha, random);
+    for (auto* list : {&indices.train, &indices.test}) {
+      random.shuffle(*list);
+      const auto total = static_cast<double>(list->size());
+      double cumulative = 0;
+      std::size_t begin = 0;
+      for (int c = 0; c < options.clients; ++c) {
+        cumulative += shares[c];
+        const std::size_t end =
+            c + 1 == options.clients
+                ? list->size()
+                : std::min(list->size(),
+                           static_cast<std::size_t>(std::floor(cumulative * total + 0.5)));
+        ClientExamples& client = partition.clients[c];
+        auto& target = list == &indices.train ? client.train : client.test;
+        target.insert(target.end(), list->begin() + begin, list->begin() + end);
+        begin = end;
+      }
+    }
+  }
+  for (ClientExamples& client : partition.clients) {
+    std::sort(client.train.begin(), client.train.end());
+    std::sort(client.test.begin(), client.test.end());
+  }
+}
+
+std::vector<std::string> table_row(const Manifest& manifest, const std::string& name,
+                                   const std::vector<int>& train, const std::vector<int>& test) {
+  std::set<std::string> images;
+  std::map<std::string, int> counts;
+  for (const auto* list : {&train, &test})
+    for (const int i : *list) {
+      images.insert(manifest.examples[i].image);
+      ++counts[manifest.examples[i].answers.front()];
+    }
+  std::vector<std::pair<std::string, int>> common(counts.begin(), counts.end());
+  std::stable_sort(common.begin(), common.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  const double total = static_cast<double>(train.size() + test.size());
+  std::string answers;
+  for (std::size_t i = 0; i < common.size() && i < 4; ++i)
+    answers +=
+        (i ? ", " : "") + common[i].first + " " + fixed(100 * common[i].second / total, 0) + " %";
+  return {name, std::to_string(train.size()), std::to_string(test.size()),
+          std::to_string(images.size()), answers};
+}
+
+}  // namespace
+
+Partition make_partition(const Manifest& manifest, const PartitionOptions& options) {
+  check(options);
+  Partition partition;
+  const std::set<std::string> held = public_images(manifest, options);
+  std::vector<bool> is_public(manifest.examples.size());
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+    const Example& example = manifest.examples[i];
+    is_public[i] = example.split == "train" && held.count(example.image) > 0;
+    if (is_public[i]) partition.public_train.push_back(static_cast<int>(i));
+  }
+  if (options.scheme == "iid") {
+    iid(manifest, is_public, options, partition);
+  } else if (options.scheme == "dirichlet") {
+    dirichlet(manifest, is_public, options, partition);
+  } else {
+    by_name(manifest, is_public, options.scheme == "dataset", partition);
+    const int found = static_cast<int>(partition.clients.size());
+    if (options.clients != 0 && options.clients != found)
+      throw InputError("partition: " + std::to_string(options.clients) +
+                       " clients were asked for, but the scheme \"" + options.scheme + "\" gives " +
+                       std::to_string(found) +
+                       "; leave the number out or use \"iid\" or \"dirichlet\"");
+  }
+  for (const ClientExamples& client : partition.clients)
+    if (client.train.empty())
+      throw InputError("partition: the client \"" + client.name +
+                       "\" gets no training example; use fewer clients" +
+                       (options.scheme == "dirichlet" ? ", a larger alpha or another seed"
+                                                      : " or a smaller public fraction"));
+  return partition;
+}
+
+std::string partition_table(const Manifest& manifest, const Partition& partition) {
+  TextTable table({"client", "train", "test", "images", "answers (commonest)"});
+  std::vector<int> train, test;
+  for (const ClientExamples& client : partition.clients) {
+    table.row(table_row(manifest, client.name, client.train, client.test));
+    train.insert(train.end(), client.train.begin(), client.train.end());
+    test.insert(test.end(), client.test.begin(), client.test.end());
+  }
+  if (!partition.public_train.empty()) {
+    table.row(table_row(manifest, "(public)", partition.public_train, {}));
+    train.insert(train.end(), partition.public_train.begin(), partition.public_train.end());
+  }
+  table.row(table_row(manifest, "total", train, test));
+  return table.str();
+}
+
+}  // namespace strata

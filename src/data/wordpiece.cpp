@@ -1,0 +1,217 @@
+#include "data/wordpiece.h"
+
+#include <unicode/locid.h>
+#include <unicode/normalizer2.h>
+#include <unicode/uchar.h>
+#include <unicode/unistr.h>
+
+#include <set>
+
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr int kMaxWordCharacters = 100;
+
+bool is_whitespace(UChar32 c) {
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || u_charType(c) == U_SPACE_SEPARATOR;
+}
+
+bool is_dropped(UChar32 c) {
+  if (c == 0 || c == 0xFFFD) return true;
+  switch (u_charType(c)) {
+    case U_UNASSIGNED:
+    case U_CONTROL_CHAR:
+    case U_FORMAT_CHAR:
+    case U_PRIVATE_USE_CHAR:
+    case U_SURROGATE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// All ASCII symbols count as punctuation, also those (such as $ and ^) that Unicode classes as
+/// symbols.
+bool is_punctuation(UChar32 c) {
+  if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
+      (c >= 123 && c <= 126))
+    return true;
+  return u_ispunct(c);
+}
+
+/// The blocks of ideographs that BERT spaces apart; Hangul and kana are left to WordPiece.
+bool is_cjk(UChar32 c) {
+  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
+         (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
+         (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B820 && c <= 0x2CEAF) ||
+         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
+}
+
+template <typename Visit>
+void for_each_character(const icu::UnicodeString& text, Visit visit) {
+  for (int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) visit(text.char32At(i));
+}
+
+icu::UnicodeString strip_accents(const icu::UnicodeString& text) {
+  UErrorCode status = U_ZERO_ERROR;
+  const icu::Normalizer2* nfd = icu::Normalizer2::getNFDInstance(status);
+  if (U_FAILURE(status)) throw WorkError(std::string("ICU: no NFD data: ") + u_errorName(status));
+  const icu::UnicodeString decomposed = nfd->normalize(text, status);
+  if (U_FAILURE(status)) throw WorkError(std::string("ICU: NFD failed: ") + u_errorName(status));
+  icu::UnicodeString out;
+  for_each_character(decomposed, [&](UChar32 c) {
+    if (u_charType(c) != U_NON_SPACING_MARK) out.append(c);
+  });
+  return out;
+}
+
+std::string utf8(const icu::UnicodeString& text) {
+  std::string out;
+  text.toUTF8String(out);
+  return out;
+}
+
+/// Byte offsets at which the characters of valid UTF-8 begin, then the length.
+std::vector<std::size_t> character_offsets(const std::string& word) {
+  std::vector<std::size_t> offsets;
+  for (std::size_t i = 0; i < word.size(); ++i)
+    if ((static_cast<unsigned char>(word[i]) & 0xC0) != 0x80) offsets.push_back(i);
+  offsets.push_back(word.size());
+  return offsets;
+}
+
+}  // namespace
+
+std::vector<std::string> basic_tokenize(const std::string& text, bool lower_case) {
+  std::vector<icu::UnicodeString> words(1);
+  for_each_character(icu::UnicodeString::fromUTF8(text), [&](UChar32 c) {
+    // The line and paragraph separators are neither control characters nor spaces by category, yet
+    // Python's str.split(), on which BERT relies, splits at them.
+    if (is_whitespace(c) || c == 0x2028 || c == 0x2029) {
+      words.emplace_back();
+    } else if (is_cjk(c)) {
+      words.emplace_back(c);
+      words.emplace_back();
+    } else if (!is_dropped(c)) {
+      words.back().append(c);
+    }
+  });
+  std::vector<std::string> tokens;
+  for (icu::UnicodeString& word : words) {
+    if (lower_case) word = strip_accents(word.toLower(icu::Locale::getRoot()));
+    icu::UnicodeString token;
+    const auto finish = [&] {
+      if (!token.isEmpty()) tokens.push_back(utf8(token));
+      token.remove();
+    };
+    for_each_character(word, [&](UChar32 c) {
+      if (is_punctuation(c)) {
+        finish();
+        tokens.push_back(utf8(icu::UnicodeString(c)));
+      } else {
+        token.append(c);
+      }
+    });
+    finish();
+  }
+  return tokens;
+}
+
+WordPiece WordPiece::from_file(const std::filesystem::path& vocab, bool lower_case) {
+  const std::string text = read_file(vocab);
+  std::vector<std::string> tokens;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    tokens.push_back(text.substr(begin, end - begin));
+    if (!tokens.back().empty() && tokens.back().back() == '\r') tokens.back().pop_back();
+    begin = end + 1;
+  }
+  try {
+    return WordPiece(std::move(tokens), lower_case);
+  } catch (const InputError& error) {
+    throw InputError(vocab.string() + ": " + error.what());
+  }
+}
+
+WordPiece::WordPiece(std::vector<std::string> vocabulary, bool lower_case)
+    : vocabulary_(std::move(vocabulary)), lower_case_(lower_case) {
+  for (std::size_t i = 0; i < vocabulary_.size(); ++i) {
+    const auto [entry, fresh] = ids_.emplace(vocabulary_[i], static_cast<std::int64_t>(i));
+    if (!fresh)
+      throw InputError("line " + std::to_string(i + 1) + ": the token \"" + vocabulary_[i] +
+                       "\" is already on line " + std::to_string(entry->second + 1));
+  }
+  const auto special = [&](const std::string& token) {
+    const auto found = ids_.find(token);
+    if (found == ids_.end())
+      throw InputError("the vocabulary lacks the special token " + token +
+                       "; [PAD], [UNK], [CLS] and [SEP] must be there");
+    return found->second;
+  };
+  pad_ = special("[PAD]");
+  unk_ = special("[UNK]");
+  cls_ = special("[CLS]");
+  sep_ = special("[SEP]");
+}
+
+std::vector<std::string> WordPiece::tokenize(const std::string& text) const {
+  std::vector<std::string> tokens;
+  for (const std::string& word : basic_tokenize(text, lower_case_)) {
+    const std::vector<std::size_t> offsets = character_offsets(word);
+    const int length = static_cast<int>(offsets.size()) - 1;
+    std::vector<std::string> pieces;
+    bool known = length <= kMaxWordCharacters;
+    for (int begin = 0; known && begin < length;) {
+      int end = length;
+      std::string piece;
+      for (; end > begin; --end) {
+        piece =
+            (begin > 0 ? "##" : "") + word.substr(offsets[begin], offsets[end] - offsets[begin]);
+        if (ids_.count(piece)) break;
+      }
+      known = end > begin;
+      pieces.push_back(std::move(piece));
+      begin = end;
+    }
+    if (known)
+      tokens.insert(tokens.end(), pieces.begin(), pieces.end());
+    else
+      tokens.push_back("[UNK]");
+  }
+  return tokens;
+}
+
+std::vector<std::int64_t> WordPiece::encode(const std::string& text, int max_length) const {
+  if (max_length < 2)
+    throw InputError("a text cannot be encoded in " + std::to_string(max_length) +
+                     " tokens: [CLS] and [SEP] need 2");
+  std::vector<std::int64_t> ids = {cls_};
+  for (const std::string& token : tokenize(text)) {
+    if (static_cast<int>(ids.size()) == max_length - 1) break;
+    ids.push_back(ids_.at(token));
+  }
+  ids.push_back(sep_);
+  return ids;
+}
+
+std::vector<std::string> build_vocabulary(const std::vector<std::string>& texts) {
+  std::set<std::string> characters, words;
+  for (const std::string& text : texts)
+    for (const std::string& word : basic_tokenize(text, true)) {
+      const std::vector<std::size_t> offsets = character_offsets(word);
+      const std::size_t length = offsets.size() - 1;
+      for (std::size_t i = 0; i < length; ++i)
+        characters.insert(word.substr(offsets[i], offsets[i + 1] - offsets[i]));
+      if (length > 1 && length <= kMaxWordCharacters) words.insert(word);
+    }
+  std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+  vocabulary.insert(vocabulary.end(), characters.begin(), characters.end());
+  for (const std::string& character : characters) vocabulary.push_back("##" + character);
+  vocabulary.insert(vocabulary.end(), words.begin(), words.end());
+  return vocabulary;
+}
+
+}  // namespace strata
