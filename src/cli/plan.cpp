@@ -1,5 +1,3 @@
-#include "core/document.h"
-
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -8,6 +6,7 @@
 
 #include "cli/command_line.h"
 #include "core/console.h"
+#include "core/document.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
 #include "strata/core/score_table.h"

@@ -1,0 +1,298 @@
+#include "strata/optimizers/exact_front.h"
+
+#include <lemon/network_simplex.h>
+#include <lemon/smart_graph.h>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "catch.h"
+#include "instances.h"
+#include "strata/core/error.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+/// (Σ n², importance), both whole: the instances have whole scores.
+using Point = std::pair<std::int64_t, std::int64_t>;
+
+// Positive where b lies above the line from a to c.
+std::int64_t above(const Point& a, const Point& b, const Point& c) {
+  return (b.second - a.second) * (c.first - a.first) - (c.second - a.second) * (b.first - a.first);
+}
+
+/// Vertices of the upper hull of nondominated points that are sorted by Σ n².
+std::vector<Point> upper_hull(const std::vector<Point>& points) {
+  std::vector<Point> hull;
+  for (const Point& point : points) {
+    while (hull.size() > 1 && above(hull[hull.size() - 2], hull.back(), point) <= 0)
+      hull.pop_back();
+    hull.push_back(point);
+  }
+  return hull;
+}
+
+std::vector<Point> points_of(const ExactFront& front) {
+  std::vector<Point> points;
+  for (const FrontPoint& point : front.points) {
+    points.emplace_back(sum_of_squares(point.assignment),
+                        std::llround(point.objectives.importance));
+  }
+  return points;
+}
+
+std::vector<Point> enumerated_hull(const PlanningProblem& problem) {
+  std::map<std::int64_t, std::int64_t> best;
+  for_each_assignment(problem, [&](const Assignment& assignment) {
+    const auto importance = std::llround(evaluate(problem, assignment).importance);
+    const auto [at, fresh] = best.emplace(sum_of_squares(assignment), importance);
+    if (!fresh) at->second = std::max<std::int64_t>(at->second, importance);
+  });
+  std::vector<Point> nondominated;
+  for (const auto& [squares, importance] : best) {
+    if (nondominated.empty() || importance > nondominated.back().second) {
+      nondominated.emplace_back(squares, importance);
+    }
+  }
+  return upper_hull(nondominated);
+}
+
+void check_invariants(const PlanningProblem& problem, const ExactFront& front) {
+  REQUIRE_FALSE(front.points.empty());
+  for (std::size_t i = 0; i < front.points.size(); ++i) {
+    const FrontPoint& point = front.points[i];
+    REQUIRE(is_feasible(problem, point.assignment));
+    const Objectives again = evaluate(problem, point.assignment);
+    REQUIRE(point.objectives.importance == again.importance);
+    REQUIRE(point.objectives.usage_variance == again.usage_variance);
+    REQUIRE(front.importance_bound(again.usage_variance) == again.importance);
+    if (i == 0) continue;
+    REQUIRE(point.objectives.importance > front.points[i - 1].objectives.importance);
+    REQUIRE(point.objectives.usage_variance > front.points[i - 1].objectives.usage_variance);
+  }
+}
+
+/// max q · importance − p · Σ n² by min-cost flow: clients → units carry −q·S, and the k-th client
+/// of a unit pays p · (2k − 1), as k² is the sum of the first k odd numbers.
+class FlowOracle {
+ public:
+  explicit FlowOracle(const PlanningProblem& problem) : problem_(problem), supply_(graph_, 0) {
+    const int clients = problem.client_count(), units = problem.unit_count();
+    const auto sink = graph_.addNode();
+    std::vector<lemon::SmartDigraph::Node> unit_nodes;
+    for (int x = 0; x < units; ++x) unit_nodes.push_back(graph_.addNode());
+    std::int64_t slots = 0;
+    for (int c = 0; c < clients; ++c) {
+      const auto client = graph_.addNode();
+      supply_[client] = problem.budgets[c];
+      slots += problem.budgets[c];
+      for (int x = 0; x < units; ++x) graph_.addArc(client, unit_nodes[x]);
+    }
+    supply_[sink] = -slots;
+    for (int x = 0; x < units; ++x) {
+      for (int k = 0; k < clients; ++k) graph_.addArc(unit_nodes[x], sink);
+    }
+  }
+
+  Point solve(std::int64_t q, std::int64_t p) {
+    const int clients = problem_.client_count(), units = problem_.unit_count();
+    lemon::SmartDigraph::ArcMap<std::int64_t> cost(graph_), capacity(graph_, 1);
+    int arc = 0;
+    for (int c = 0; c < clients; ++c) {
+      for (int x = 0; x < units; ++x) {
+        cost[graph_.arcFromId(arc++)] = -q * std::llround(problem_.importance(c, x));
+      }
+    }
+    for (int x = 0; x < units; ++x) {
+      for (int k = 1; k <= clients; ++k) cost[graph_.arcFromId(arc++)] = p * (2 * k - 1);
+    }
+    lemon::NetworkSimplex<lemon::SmartDigraph, std::int64_t, std::int64_t> flow(graph_);
+    flow.upperMap(capacity).costMap(cost).supplyMap(supply_);
+    REQUIRE(flow.run() == decltype(flow)::OPTIMAL);
+    Point point{0, 0};
+    std::vector<std::int64_t> n(units, 0);
+    arc = 0;
+    for (int c = 0; c < clients; ++c) {
+      for (int x = 0; x < units; ++x) {
+        if (flow.flow(graph_.arcFromId(arc++)) == 0) continue;
+        point.second += std::llround(problem_.importance(c, x));
+        ++n[x];
+      }
+    }
+    for (const std::int64_t count : n) point.first += count * count;
+    return point;
+  }
+
+ private:
+  const PlanningProblem& problem_;
+  lemon::SmartDigraph graph_;
+  lemon::SmartDigraph::NodeMap<std::int64_t> supply_;
+};
+
+// Dichotomy (Aneja & Nair 1979): all vertices between two of them.
+void vertices_between(FlowOracle& oracle, const Point& left, const Point& right,
+                      std::set<Point>& found) {
+  const std::int64_t q = right.first - left.first, p = right.second - left.second;
+  const Point point = oracle.solve(q, p);
+  if (q * point.second - p * point.first == q * left.second - p * left.first) return;
+  found.insert(point);
+  vertices_between(oracle, left, point, found);
+  vertices_between(oracle, point, right, found);
+}
+
+std::vector<Point> hull_by_dichotomy(const PlanningProblem& problem, FlowOracle& oracle) {
+  // Weights so large that one objective decides and the other only breaks ties.
+  const std::int64_t clients = problem.client_count();
+  const std::int64_t above_squares = clients * clients * problem.unit_count() + 1;
+  const std::int64_t above_importance = std::llround(problem.importance.sum()) + 1;
+  const Point left = oracle.solve(1, above_importance);
+  const Point right = oracle.solve(above_squares, 1);
+  std::set<Point> found{left, right};
+  if (left != right) vertices_between(oracle, left, right, found);
+  return upper_hull({found.begin(), found.end()});
+}
+
+// At the breakpoint between two vertices both must be optimal: no vertex is missing between them.
+// Inside an interval of weights (at the mediant of its breakpoints) the vertex they share must be.
+void check_by_flow(const PlanningProblem& problem, const ExactFront& front, bool inside) {
+  FlowOracle oracle(problem);
+  const std::vector<Point> points = points_of(front);
+  REQUIRE(points.size() > 2);
+  const auto check = [&](const Point& point, std::int64_t q, std::int64_t p) {
+    const Point best = oracle.solve(q, p);
+    REQUIRE(q * point.second - p * point.first == q * best.second - p * best.first);
+  };
+  for (std::size_t i = 1; i < points.size(); ++i) {
+    const std::int64_t q = points[i].first - points[i - 1].first;
+    const std::int64_t p = points[i].second - points[i - 1].second;
+    check(points[i - 1], q, p);
+    if (!inside || i + 1 == points.size()) continue;
+    check(points[i], q + points[i + 1].first - points[i].first,
+          p + points[i + 1].second - points[i].second);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("exact front equals the hull of all assignments on 400 small instances") {
+  int with_many_points = 0;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    CAPTURE(seed);
+    const PlanningProblem problem = tiny_instance(seed);
+    const ExactFront front = exact_front(problem);
+    check_invariants(problem, front);
+    REQUIRE(points_of(front) == enumerated_hull(problem));
+    with_many_points += front.points.size() > 2;
+  }
+  CHECK(with_many_points > 40);  // the instances are not trivial
+}
+
+TEST_CASE("no assignment is above the importance bound") {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const PlanningProblem problem = tiny_instance(seed);
+    const ExactFront front = exact_front(problem);
+    double worst = std::numeric_limits<double>::infinity();
+    for_each_assignment(problem, [&](const Assignment& assignment) {
+      const Objectives objectives = evaluate(problem, assignment);
+      worst = std::min(worst,
+                       front.importance_bound(objectives.usage_variance) - objectives.importance);
+    });
+    REQUIRE(worst > -1e-9);
+  }
+}
+
+TEST_CASE("exact front equals min-cost flow at 9 x 24") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  const ExactFront front = exact_front(problem);
+  check_invariants(problem, front);
+  check_by_flow(problem, front, true);
+  FlowOracle oracle(problem);
+  CHECK(points_of(front) == hull_by_dichotomy(problem, oracle));
+}
+
+TEST_CASE("exact front equals min-cost flow at 20 x 48") {
+  PlanningProblem problem = layered_instance(20, 48, 6, 2);
+  for (int c = 0; c < 20; ++c) problem.budgets[c] = 1 + c % 9;
+  const ExactFront front = exact_front(problem);
+  check_invariants(problem, front);
+  check_by_flow(problem, front, true);
+  FlowOracle oracle(problem);
+  CHECK(points_of(front) == hull_by_dichotomy(problem, oracle));
+}
+
+TEST_CASE("exact front equals min-cost flow at 100 x 48") {
+  const PlanningProblem problem = layered_instance(100, 48, 4, 3);
+  const ExactFront front = exact_front(problem);
+  check_invariants(problem, front);
+  check_by_flow(problem, front, false);
+}
+
+TEST_CASE("importance bound: exact at the points, linear between, constant beyond the last") {
+  // Both clients want unit 0. Sharing it: importance 5 + 4, usages (2, 0). Giving it to client 0
+  // alone: 5 + 1, usages (1, 1).
+  Eigen::MatrixXd importance(2, 2);
+  importance << 5, 0, 4, 1;
+  const ExactFront front = exact_front(make_instance(importance, {1, 1}));
+  REQUIRE(front.points.size() == 2);
+  CHECK(front.points[0].objectives.importance == 6);
+  CHECK(front.points[0].objectives.usage_variance == 0);
+  CHECK(front.points[1].objectives.importance == 9);
+  CHECK(front.points[1].objectives.usage_variance == 1);
+  CHECK(front.importance_bound(0.5) == Approx(7.5));
+  CHECK(front.importance_bound(1) == 9);
+  CHECK(front.importance_bound(7) == 9);
+  CHECK(front.importance_bound(-0.1) == -std::numeric_limits<double>::infinity());
+}
+
+TEST_CASE("exact front of problems with one outcome") {
+  const auto single = [](const Eigen::MatrixXd& importance, std::vector<int> budgets) {
+    return exact_front(make_instance(importance, std::move(budgets)));
+  };
+  CHECK(single(Eigen::MatrixXd::Ones(3, 4), {0, 0, 0}).points.size() == 1);
+  CHECK(single(Eigen::MatrixXd::Ones(3, 4), {4, 4, 4}).points.size() == 1);
+  CHECK(single(Eigen::MatrixXd::Constant(1, 1, 0.3), {1}).points.size() == 1);
+  CHECK(single(Eigen::MatrixXd::Random(1, 9).cwiseAbs(), {3}).points.size() == 1);
+  // Equal scores: the exchanges that cost nothing come first, so the only point is perfectly even.
+  const ExactFront even = single(Eigen::MatrixXd::Constant(4, 4, 0.25), {2, 2, 2, 2});
+  REQUIRE(even.points.size() == 1);
+  CHECK(even.points[0].objectives.usage_variance == 0);
+  const ExactFront zeros = single(Eigen::MatrixXd::Zero(4, 2), {1, 1, 1, 1});
+  REQUIRE(zeros.points.size() == 1);
+  CHECK(zeros.points[0].objectives.usage_variance == 0);
+}
+
+TEST_CASE("exact front does not depend on the scale of the scores") {
+  PlanningProblem problem = layered_instance(9, 24, 4, 5);
+  const std::vector<Point> points = points_of(exact_front(problem));
+  problem.importance = problem.importance * 0x1p-300;
+  const ExactFront scaled = exact_front(problem);
+  REQUIRE(scaled.points.size() == points.size());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    CHECK(sum_of_squares(scaled.points[i].assignment) == points[i].first);
+  }
+}
+
+TEST_CASE("quantised scores keep whole numbers and cannot overflow") {
+  Eigen::MatrixXd scores(2, 2);
+  scores << 3, 0, 1, 0.1;
+  const QuantisedScores quantised = quantise_scores(scores);
+  CHECK(quantised.values(0, 0) == 3 * quantised.values(1, 0));
+  CHECK(quantised.values(0, 1) == 0);
+  CHECK(std::abs(std::ldexp(static_cast<double>(quantised.values(1, 1)), -quantised.shift) - 0.1) <
+        3 * 0x1p-50);
+  const QuantisedScores large = quantise_scores(Eigen::MatrixXd::Constant(100, 48, 1e300));
+  CHECK(large.values(0, 0) <= (std::int64_t{1} << 60) / 4800);
+  CHECK(quantise_scores(Eigen::MatrixXd::Zero(2, 3)).values.isZero());
+}
+
+TEST_CASE("exact front refuses an invalid problem") {
+  CHECK_THROWS_AS(exact_front(make_instance(Eigen::MatrixXd::Ones(1, 2), {3})), InputError);
+  Eigen::MatrixXd importance = Eigen::MatrixXd::Ones(1, 2);
+  importance(0, 1) = -1;
+  CHECK_THROWS_AS(exact_front(make_instance(importance, {1})), InputError);
+}

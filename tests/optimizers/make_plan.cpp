@@ -1,0 +1,123 @@
+#include "strata/optimizers/make_plan.h"
+
+#include <limits>
+
+#include "catch.h"
+#include "instances.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+PlanOptions with(const std::string& algorithm, std::uint64_t seed = 1) {
+  PlanOptions options;
+  options.algorithm = algorithm;
+  options.seed = seed;
+  options.evaluations = 600;
+  options.population = 20;
+  return options;
+}
+
+}  // namespace
+
+TEST_CASE("plans of every algorithm are feasible, on their front and nondominated") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  for (const std::string& algorithm : algorithm_names()) {
+    CAPTURE(algorithm);
+    const Plan plan = make_plan(problem, with(algorithm));
+    CHECK(plan.algorithm == algorithm);
+    CHECK(plan.clients == problem.clients);
+    CHECK(plan.units == problem.units);
+    REQUIRE(is_feasible(problem, plan.assignment));
+    const Objectives again = evaluate(problem, plan.assignment);
+    CHECK(plan.objectives.importance == again.importance);
+    CHECK(plan.objectives.usage_variance == again.usage_variance);
+    bool on_front = false;
+    for (const Objectives& a : plan.front) {
+      on_front = on_front ||
+                 (a.importance == again.importance && a.usage_variance == again.usage_variance);
+      for (const Objectives& b : plan.front) CHECK_FALSE(dominates(a, b));
+    }
+    CHECK(on_front);
+    CHECK(plan.evaluations == (algorithm == "nsga2" ? 600 : 0));
+    CHECK(plan.provenance[0].first == "strata");
+    CHECK(plan.provenance[1].first == "commit");
+  }
+}
+
+TEST_CASE("the gap is a certificate: no assignment on small instances exceeds it") {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    const PlanningProblem problem = tiny_instance(seed);
+    for (const std::string& algorithm : algorithm_names()) {
+      CAPTURE(seed, algorithm);
+      const Plan plan = make_plan(problem, with(algorithm, seed));
+      REQUIRE(plan.gap.known);
+      CHECK(plan.gap.importance >= 0);
+      CHECK(plan.gap.relative <= 1);
+      double best = 0;
+      for_each_assignment(problem, [&](const Assignment& assignment) {
+        const Objectives objectives = evaluate(problem, assignment);
+        if (objectives.usage_variance <= plan.objectives.usage_variance) {
+          best = std::max(best, objectives.importance);
+        }
+      });
+      CHECK(best <= plan.objectives.importance + plan.gap.importance + 1e-9);
+    }
+  }
+}
+
+TEST_CASE("the exact plan has no gap, the baselines have one") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 2);
+  const Plan exact = make_plan(problem, with("exact"));
+  CHECK(exact.gap.importance == 0);
+  CHECK(exact.gap.relative == 0);
+  CHECK(exact.gap.hypervolume_ratio == 1);
+  CHECK(exact.front.size() > 10);
+  const Plan random = make_plan(problem, with("random"));
+  CHECK(random.gap.relative > 0.01);
+  CHECK(random.gap.hypervolume_ratio < 0.9);
+  const Plan topk = make_plan(problem, with("topk"));
+  CHECK(topk.objectives.importance == exact.front.back().importance);
+  CHECK(topk.gap.importance == 0);  // it is the front's right end, unless that has ties
+}
+
+TEST_CASE("without the gap the exact front is not computed") {
+  PlanOptions options = with("topk");
+  options.gap = false;
+  CHECK_FALSE(make_plan(layered_instance(3, 6, 2, 1), options).gap.known);
+}
+
+TEST_CASE("the same arguments give the same plan.json") {
+  const PlanningProblem problem = layered_instance(6, 12, 3, 1);
+  const TempDir folder;
+  for (const std::string& algorithm : algorithm_names()) {
+    write_plan(make_plan(problem, with(algorithm, 3)), folder / "a.json");
+    write_plan(make_plan(problem, with(algorithm, 3)), folder / "b.json");
+    CHECK(slurp(folder / "a.json") == slurp(folder / "b.json"));
+  }
+}
+
+TEST_CASE("make_plan names what is wrong with an option") {
+  const PlanningProblem problem = layered_instance(3, 6, 2, 1);
+  CHECK_THROWS_WITH(make_plan(problem, with("nsga")),
+                    "algorithm: unknown name \"nsga\" (did you mean \"nsga2\"?); allowed: "
+                    "\"exact\", \"nsga2\", \"topk\", \"random\"");
+  PlanOptions options;
+  options.choose = "nee";
+  CHECK_THROWS_WITH(make_plan(problem, options),
+                    "choose: unknown name \"nee\" (did you mean \"knee\"?); allowed: \"knee\"");
+  options = {};
+  options.evaluations = 0;
+  CHECK_THROWS_WITH(make_plan(problem, options), "evaluations: found 0, allowed is 1 or more");
+  options = {};
+  options.population = 6;
+  CHECK_THROWS_WITH(make_plan(problem, options),
+                    "population: found 6, allowed is a multiple of 4 that is at least 8");
+  CHECK_THROWS_AS(make_plan(make_instance(Eigen::MatrixXd::Ones(1, 2), {3}), {}), InputError);
+  Eigen::MatrixXd importance = Eigen::MatrixXd::Ones(1, 2);
+  importance(0, 0) = std::numeric_limits<double>::quiet_NaN();
+  CHECK_THROWS_AS(make_plan(make_instance(importance, {1}), {}), InputError);
+}
