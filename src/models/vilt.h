@@ -16,17 +16,28 @@
 
 namespace strata {
 
-/// A captured elementary operation with parameters, for per-sample gradients (see ntk/). `input` is what
-/// the parameters act on and `output` the result, in whose gradient δ the per-sample parameter gradient
-/// is a contraction:
+/// A captured elementary operation with parameters, for per-sample gradients (see ntk/). `input` is
+/// what the parameters act on and `output` the result, in whose gradient δ the per-sample parameter
+/// gradient is a contraction:
 ///   kLinear     output = input · Wᵀ + b      ∂/∂W = Σₜ δₜ inputₜᵀ, ∂/∂b = Σₜ δₜ
-///   kNorm       output = input ⊙ γ + β       (input is the normalised x̂)
-///   kEmbedding  output = W[input]            (input: int64 indices, (n, T))
-///   kAdded      output = … + W               ∂/∂W = δ, summed over nothing: W has output's shape per sample
+///   kNorm       output = input ⊙ γ + β       ∂/∂γ = Σₜ δₜ ⊙ inputₜ, ∂/∂β = Σₜ δₜ (input is the
+///   normalised x̂) kEmbedding  output = … + W[input]        ∂/∂W[r] = Σ over the t with inputₜ = r
+///   of δₜ kAdded      output = … + W               ∂/∂W = δ: W has the output's shape per sample
+/// The dimensions before the last flatten to n·T rows, those of a sample together; kEmbedding's
+/// input is int64 (n, T), kAdded's undefined.
 struct CapturedOp {
   enum class Kind { kLinear, kNorm, kEmbedding, kAdded } kind;
   std::string weight, bias;  ///< parameter names; bias may be empty
   torch::Tensor input, output;
+};
+
+/// The captured operations of one unit, and the tensor through which everything below reaches it.
+struct CapturedUnit {
+  std::string unit;
+  /// The unit's input where it is part of the autograd graph (undefined for the lowest captured
+  /// unit). Units form a chain: the gradient with respect to `input` is all that lower units need.
+  torch::Tensor input;
+  std::vector<CapturedOp> ops;
 };
 
 /// One batch. Images are float, already normalised.
@@ -38,16 +49,17 @@ struct Batch {
   std::int64_t size() const { return input_ids.size(0); }
 };
 
-/// The model: a configuration and named weights. No torch::nn::Module: selecting, freezing, averaging and
-/// saving are all by weight name, and the forward pass is one function.
+/// The model: a configuration and named weights. No torch::nn::Module: selecting, freezing,
+/// averaging and saving are all by weight name, and the forward pass is one function.
 class Vilt {
  public:
-  /// Fresh weights, N(0, initializer_range²) for matrices and embeddings, 0 for biases and cls/position
-  /// embeddings as transformers has it, 1 for LayerNorm weights; drawn on the CPU from `seed`, the same
-  /// for every thread count and device.
+  /// Fresh weights, N(0, initializer_range²) for matrices and embeddings, 0 for biases and
+  /// cls/position embeddings as transformers has it, 1 for LayerNorm weights; drawn on the CPU from
+  /// `seed`, the same for every thread count and device.
   Vilt(ViltConfig config, std::uint64_t seed, torch::Device device = torch::kCPU);
   /// From `config.json` and `model.safetensors` in a folder. Float types are converted to float32.
-  /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are allowed).
+  /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are
+  /// allowed).
   static Vilt load(const std::filesystem::path& folder, torch::Device device = torch::kCPU);
   /// Writes config.json and model.safetensors (weights in name order of vilt_weights).
   void save(const std::filesystem::path& folder) const;
@@ -61,29 +73,32 @@ class Vilt {
   const torch::Tensor& weight(const std::string& name) const;
   std::vector<torch::Tensor> weights_of(const Unit& unit) const;
 
-  /// requires_grad exactly for the weights of the named units. Autograd then records nothing below the
-  /// lowest of them, and back-propagation stops there.
+  /// requires_grad exactly for the weights of the named units. Autograd then records nothing below
+  /// the lowest of them, and back-propagation stops there.
   void train_only(const std::vector<std::string>& unit_names);
 
-  /// Copies of all weights (detached), and back. @throws std::out_of_range for an unknown name.
+  /// Copies of all weights (detached), and back into the same tensors (an optimizer that holds them
+  /// stays valid). @throws std::out_of_range for an unknown name.
   std::map<std::string, torch::Tensor> state() const;
   void load_state(const std::map<std::string, torch::Tensor>& state);
 
   /// Logits (n, labels). `training` applies dropout where the configuration has any.
   torch::Tensor forward(const Batch& batch, bool training = false) const;
 
-  /// Forward pass that records every parameterised operation of the units asked for (all when empty), in
-  /// order. Weights are taken as constants; each recorded `output` is part of the autograd graph of the
-  /// returned logits, so that torch::autograd::grad(logits[:,k].sum(), outputs) gives every δ.
-  torch::Tensor forward_captured(const Batch& batch, std::vector<CapturedOp>& captured) const;
+  /// Forward pass that records every parameterised operation of the units asked for (all when
+  /// empty), bottom to top. Weights are taken as constants; each recorded `output` is part of the
+  /// autograd graph of the returned logits, so that torch::autograd::grad(logits[:,k].sum(),
+  /// outputs) gives every δ. A weight may be used by several operations: its gradient is their sum.
+  torch::Tensor forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
+                                 std::vector<CapturedUnit>& captured) const;
 
   /// SHA-256 over names and bytes of all weights.
   std::string fingerprint() const;
 
  private:
-  struct Recorder;
+  struct Pass;
   Vilt() = default;
-  torch::Tensor run(const Batch& batch, bool training, Recorder* recorder) const;
+  torch::Tensor run(const Batch& batch, Pass& pass) const;
 
   ViltConfig config_;
   torch::Device device_ = torch::kCPU;

@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// Examples as tensors: images decoded and resized once, questions as token ids, answers as label ids.
+/// Examples as tensors: images decoded and resized once, questions as token ids, answers as label
+/// ids.
 
 #include <torch/torch.h>
 
@@ -18,17 +19,18 @@ namespace strata {
 /// A data set ready to be batched. Images are kept as uint8 and shared by their questions.
 class VqaTensors {
  public:
-  /// Encodes the examples `indices` of the manifest: every image is decoded (in parallel) and resized to
-  /// the model's image_size; questions are cut to its max_position_embeddings.
-  /// An example whose answers are all outside the labels is an InputError naming the example, the answer
-  /// and the nearest label; with several accepted answers the first that is a label is the target.
+  /// Encodes the examples `indices` of the manifest: every image is decoded (in parallel) and
+  /// resized to the model's image_size; questions are cut to its max_position_embeddings. An
+  /// example whose answers are all outside the labels is an InputError naming the example, the
+  /// answer and the nearest label; with several accepted answers the first that is a label is the
+  /// target.
   VqaTensors(const Manifest& manifest, const std::vector<int>& indices, const ViltConfig& config,
              const WordPiece& tokenizer);
 
   std::int64_t size() const { return labels_.size(0); }
-  /// Pixels are scaled to [-1, 1] (mean and std 0.5, as ViltImageProcessor). Text is padded to the longest
-  /// of the batch. `flips`, when given, has one entry in 0..3 a row: bit 0 mirrors left-right, bit 1
-  /// up-down.
+  /// Pixels are scaled to [-1, 1] (mean and std 0.5, as ViltImageProcessor). Text is padded to the
+  /// longest of the batch. `flips`, when given, has one entry in 0..3 a row: bit 0 mirrors
+  /// left-right, bit 1 up-down.
   Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
               const std::vector<int>& flips = {}) const;
   const std::vector<bool>& closed() const { return closed_; }
@@ -48,7 +50,8 @@ class VqaTensors {
   std::vector<std::vector<std::int64_t>> accepted_;
 };
 
-/// The tokenizer of a model folder: vocab.txt, and do_lower_case from tokenizer_config.json if there.
+/// The tokenizer of a model folder: vocab.txt, and do_lower_case from tokenizer_config.json if
+/// there.
 WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 /// vocab.txt, tokenizer_config.json and preprocessor_config.json beside the weights.
 void save_tokenizer(const WordPiece& tokenizer, const ViltConfig& config,

@@ -25,13 +25,16 @@ struct UnitScore {
   double residual = 0;  ///< ‖Θv − λv‖ / λ for eigenvalues, 0 for other metrics
 };
 
-/// Scores `units` (names, in order) for one client's data. Cost of lntk: one forward pass, K backward
-/// passes over n samples without weight gradients, and n²K² · parameters multiply-adds in sgemm.
-/// Memory: activations of the n samples for the captured units, K gradients of each captured output, and
-/// one n·K × chunk block of the Jacobian.
-/// @throws InputError: no samples, an unknown metric or unit; WorkError: a value that is not finite (it
-/// names the unit).
+/// Scores `units` (names, in order) for one client's data; its samples are drawn without
+/// replacement from `seed`. lntk and gradient (docs/lntk.md) cost one forward pass, K (or 1)
+/// backward passes over n samples without weight gradients, and about n²K² · parameters
+/// multiply-adds in matrix products. Memory: activations of the n samples, one unit's K gradients
+/// of its captured outputs, one block of the Jacobian (at most 256 MiB) and one n·K × n·K matrix of
+/// doubles.
+/// @throws InputError: no samples, an unknown metric or unit; WorkError: a value that is not finite
+/// (it names the unit).
 std::vector<UnitScore> score_units(const Vilt& model, const VqaTensors& data,
-                                   const std::vector<std::string>& units, const ScoreOptions& options);
+                                   const std::vector<std::string>& units,
+                                   const ScoreOptions& options);
 
 }  // namespace strata

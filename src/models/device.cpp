@@ -1,0 +1,131 @@
+#include "models/device.h"
+
+#include <ATen/Context.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <fstream>
+#include <limits>
+#include <string>
+#include <thread>
+
+#include "core/console.h"
+#include "models/cuda_memory.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+bool built_with_cuda() {
+  return c10::impl::hasDeviceGuardImpl(torch::kCUDA);
+}
+
+/// What does the matrix products. LibTorch does not say, but the libraries can be asked.
+struct Blas {
+  std::string name;
+  std::string warning;  ///< empty when it is a fast one that shares LibTorch's threads
+};
+
+Blas find_blas() {
+  if (at::hasMKL()) return {"MKL", ""};
+  using Parallel = int (*)();
+  using Config = char* (*)();
+  const auto parallel = reinterpret_cast<Parallel>(dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
+  const auto config = reinterpret_cast<Config>(dlsym(RTLD_DEFAULT, "openblas_get_config"));
+  const std::string install = "; install libopenblas0-openmp";
+  if (parallel) {
+    std::string name = "OpenBLAS";
+    if (config) {
+      const std::string text = config();  // "OpenBLAS 0.3.21 NO_LAPACK DYNAMIC_ARCH …"
+      name = text.substr(0, text.find(' ', text.find(' ') + 1));
+    }
+    switch (parallel()) {
+      case 2:
+        return {name + " (OpenMP)", ""};
+      case 1:
+        return {
+            name + " (pthreads)",
+            "the BLAS is OpenBLAS's pthread build, which fights with LibTorch's OpenMP threads" +
+                install};
+      default:
+        return {name + " (serial)", "the BLAS is OpenBLAS's serial build" + install};
+    }
+  }
+  return {"unknown",
+          "the BLAS is neither OpenBLAS nor MKL and may be the slow reference one" + install};
+}
+
+}  // namespace
+
+torch::Device parse_device(const std::string& text) {
+  if (text == "cpu") return torch::kCPU;
+  const std::string cuda = "cuda";
+  const std::string number = text.size() > 5 ? text.substr(5) : "";
+  const bool numbered =
+      text.rfind("cuda:", 0) == 0 && !number.empty() && number.size() < 4 &&
+      std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (text != cuda && !numbered) {
+    throw InputError("device \"" + text + "\": \"cpu\", \"cuda\" or \"cuda:N\" is allowed" +
+                     did_you_mean(text, {"cpu", "cuda"}));
+  }
+  if (!built_with_cuda()) {
+    throw InputError("device \"" + text + "\": this LibTorch was built without CUDA");
+  }
+  const int count = static_cast<int>(torch::cuda::device_count());
+  if (count == 0) {
+    throw InputError("device \"" + text + "\": LibTorch has CUDA, but no device was found");
+  }
+  const int index = numbered ? std::stoi(number) : 0;
+  if (index >= count) {
+    throw InputError("device \"" + text + "\": there are " + std::to_string(count) +
+                     " CUDA devices, cuda:0 to cuda:" + std::to_string(count - 1));
+  }
+  return torch::Device(torch::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+void prepare_torch(int threads) {
+  // LibTorch's own default may be 1 (a set OMP_NUM_THREADS, a container): the core count is asked
+  // for.
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  at::set_num_threads(threads > 0 ? threads : cores);
+  // Operations without a deterministic implementation warn instead of failing.
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  at::globalContext().setDeterministicCuDNN(true);
+  at::globalContext().setBenchmarkCuDNN(false);
+  static const bool warned = [] {
+    const Blas blas = find_blas();
+    if (!blas.warning.empty()) log_warning(blas.warning);
+    return true;
+  }();
+  static_cast<void>(warned);
+}
+
+std::string describe_torch() {
+  std::string devices = "cpu";
+  if (built_with_cuda()) {
+    const int count = static_cast<int>(torch::cuda::device_count());
+    for (int i = 0; i < count; ++i) devices += ", cuda:" + std::to_string(i);
+    if (count == 0) devices += " (CUDA built in, no device found)";
+  }
+  return std::string("LibTorch ") + TORCH_VERSION + "; BLAS: " + find_blas().name +
+         "; devices: " + devices;
+}
+
+void reset_peak_memory(torch::Device device) {
+  if (device.is_cuda()) return reset_cuda_peak_memory(device.index());
+  std::ofstream("/proc/self/clear_refs") << "5";
+}
+
+std::int64_t peak_memory(torch::Device device) {
+  if (device.is_cuda()) return cuda_peak_memory(device.index());
+  std::ifstream status("/proc/self/status");
+  for (std::string field; status >> field;) {
+    std::int64_t kib = 0;
+    if (field == "VmHWM:" && status >> kib) return kib * 1024;
+    status.ignore(std::numeric_limits<std::streamsize>::max(), '\n');
+  }
+  return 0;
+}
+
+}  // namespace strata

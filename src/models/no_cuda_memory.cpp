@@ -1,0 +1,13 @@
+#include "models/cuda_memory.h"
+#include "strata/core/error.h"
+
+namespace strata {
+
+void reset_cuda_peak_memory(int) {
+  throw WorkError("this LibTorch was built without CUDA");
+}
+std::int64_t cuda_peak_memory(int) {
+  throw WorkError("this LibTorch was built without CUDA");
+}
+
+}  // namespace strata

@@ -1,0 +1,139 @@
+#include "models/vilt_config.h"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr std::int64_t kLargest = 1 << 24;
+
+/// id2label as a list. Ids must be 0 … n-1, each once.
+std::vector<std::string> read_labels(ObjectReader& reader) {
+  const Json& map = reader.raw("id2label");
+  if (!map.is_object() || map.empty()) {
+    reader.fail("id2label", "must map the ids \"0\", \"1\", … to answers");
+  }
+  std::vector<std::string> labels(map.size());
+  std::vector<bool> seen(map.size());
+  for (const auto& [key, value] : map.items()) {
+    const bool digits =
+        !key.empty() && key.size() < 10 &&
+        std::all_of(key.begin(), key.end(), [](char c) { return c >= '0' && c <= '9'; });
+    const std::size_t id = digits ? std::stoul(key) : map.size();
+    if (id >= map.size() || seen[id]) {
+      reader.fail("id2label", "found the id \"" + key + "\", but the ids must be 0 to " +
+                                  std::to_string(map.size() - 1) + ", each once");
+    }
+    if (!value.is_string()) reader.fail("id2label", "the label of \"" + key + "\" is not a text");
+    seen[id] = true;
+    labels[id] = value.get<std::string>();
+  }
+  return labels;
+}
+
+void check_divisible(const ObjectReader& reader, const std::string& key, std::int64_t value,
+                     const std::string& divisor_key, std::int64_t divisor) {
+  if (value % divisor != 0) {
+    reader.fail(key, std::to_string(value) + " is not a multiple of " + divisor_key + " = " +
+                         std::to_string(divisor));
+  }
+}
+
+}  // namespace
+
+ViltConfig read_vilt_config(const std::filesystem::path& file) {
+  const Document document = load_json(file);
+  ObjectReader reader(document);
+  reader.choice("model_type", {"vilt"});
+  reader.choice("hidden_act", {"gelu"}, "gelu");
+
+  ViltConfig config;
+  const auto integer = [&](const char* key, std::int64_t low, std::int64_t& field) {
+    field = reader.integer(key, low, kLargest, field);
+  };
+  integer("vocab_size", 1, config.vocab_size);
+  integer("type_vocab_size", 1, config.type_vocab_size);
+  integer("modality_type_vocab_size", 2, config.modality_type_vocab_size);
+  integer("max_position_embeddings", 2, config.max_position_embeddings);
+  integer("hidden_size", 1, config.hidden_size);
+  integer("num_hidden_layers", 1, config.num_hidden_layers);
+  integer("num_attention_heads", 1, config.num_attention_heads);
+  integer("intermediate_size", 1, config.intermediate_size);
+  integer("image_size", 1, config.image_size);
+  integer("patch_size", 1, config.patch_size);
+  config.num_channels = reader.integer("num_channels", 3, 3, config.num_channels);
+  config.hidden_dropout_prob =
+      reader.number("hidden_dropout_prob", 0, 0.999, config.hidden_dropout_prob);
+  config.attention_probs_dropout_prob =
+      reader.number("attention_probs_dropout_prob", 0, 0.999, config.attention_probs_dropout_prob);
+  config.initializer_range = reader.number("initializer_range", 0, 10, config.initializer_range);
+  config.layer_norm_eps = reader.number("layer_norm_eps", 0, 1, config.layer_norm_eps);
+  config.qkv_bias = reader.boolean("qkv_bias", config.qkv_bias);
+  config.labels = read_labels(reader);
+  check_divisible(reader, "hidden_size", config.hidden_size, "num_attention_heads",
+                  config.num_attention_heads);
+  check_divisible(reader, "image_size", config.image_size, "patch_size", config.patch_size);
+  return config;
+}
+
+void write_vilt_config(const ViltConfig& config, const std::filesystem::path& file) {
+  Json id2label = Json::object();
+  Json label2id = Json::object();
+  for (std::int64_t id = 0; id < config.label_count(); ++id) {
+    id2label[std::to_string(id)] = config.labels[id];
+    label2id[config.labels[id]] = id;
+  }
+  Json json;
+  json["architectures"] = {"ViltForQuestionAnswering"};
+  json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
+  json["hidden_act"] = "gelu";
+  json["hidden_dropout_prob"] = config.hidden_dropout_prob;
+  json["hidden_size"] = config.hidden_size;
+  json["id2label"] = std::move(id2label);
+  json["image_size"] = config.image_size;
+  json["initializer_range"] = config.initializer_range;
+  json["intermediate_size"] = config.intermediate_size;
+  json["label2id"] = std::move(label2id);
+  json["layer_norm_eps"] = config.layer_norm_eps;
+  json["max_image_length"] = -1;
+  json["max_position_embeddings"] = config.max_position_embeddings;
+  json["modality_type_vocab_size"] = config.modality_type_vocab_size;
+  json["model_type"] = "vilt";
+  json["num_attention_heads"] = config.num_attention_heads;
+  json["num_channels"] = config.num_channels;
+  json["num_hidden_layers"] = config.num_hidden_layers;
+  json["num_images"] = -1;
+  json["patch_size"] = config.patch_size;
+  json["qkv_bias"] = config.qkv_bias;
+  json["torch_dtype"] = "float32";
+  json["type_vocab_size"] = config.type_vocab_size;
+  json["vocab_size"] = config.vocab_size;
+  write_file(file, json.dump(2) + "\n");
+}
+
+ViltConfig vilt_config_from_yaml(ObjectReader reader) {
+  ViltConfig config;
+  config.hidden_size = reader.integer("hidden_size", 1, kLargest);
+  config.num_hidden_layers = reader.integer("layers", 1, 1000);
+  config.num_attention_heads = reader.integer("heads", 1, kLargest);
+  config.intermediate_size =
+      reader.integer("intermediate_size", 1, kLargest, 4 * config.hidden_size);
+  config.image_size = reader.integer("image_size", 1, 4096);
+  config.patch_size = reader.integer("patch_size", 1, 4096);
+  config.max_position_embeddings =
+      reader.integer("max_text", 2, 4096, config.max_position_embeddings);
+  config.hidden_dropout_prob = reader.number("dropout", 0, 0.999, 0.0);
+  config.attention_probs_dropout_prob = config.hidden_dropout_prob;
+  config.initializer_range = reader.number("initializer_range", 0, 10, config.initializer_range);
+  reader.finish();
+  check_divisible(reader, "hidden_size", config.hidden_size, "heads", config.num_attention_heads);
+  check_divisible(reader, "image_size", config.image_size, "patch_size", config.patch_size);
+  return config;
+}
+
+}  // namespace strata

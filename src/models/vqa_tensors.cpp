@@ -1,0 +1,152 @@
+#include "models/vqa_tensors.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "data/image.h"
+#include "data/parallel.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+/// Decodes, resizes and lays out as (3, size, size).
+void load_image(const std::filesystem::path& path, std::int64_t size, std::uint8_t* out) {
+  const Image image = resize(read_image(path), static_cast<int>(size), static_cast<int>(size));
+  const std::int64_t area = size * size;
+  for (std::int64_t i = 0; i < area; ++i) {
+    for (int channel = 0; channel < 3; ++channel) {
+      out[channel * area + i] = image.pixels[i * 3 + channel];
+    }
+  }
+}
+
+}  // namespace
+
+VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
+                       const ViltConfig& config, const WordPiece& tokenizer) {
+  const std::int64_t n = static_cast<std::int64_t>(indices.size());
+  std::unordered_map<std::string, std::int64_t> label_ids, image_ids;
+  for (std::int64_t id = 0; id < config.label_count(); ++id) {
+    label_ids.emplace(config.labels[id], id);
+  }
+
+  std::vector<std::string> images;
+  std::vector<std::vector<std::int64_t>> encoded;
+  std::vector<std::int64_t> image_index, lengths, labels;
+  for (const int index : indices) {
+    const Example& example = manifest.examples.at(index);
+    const auto [place, added] =
+        image_ids.emplace(example.image, static_cast<std::int64_t>(images.size()));
+    if (added) images.push_back(example.image);
+    image_index.push_back(place->second);
+
+    encoded.push_back(
+        tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
+    lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
+
+    std::vector<std::int64_t> accepted;
+    for (const std::string& answer : example.answers) {
+      const auto label = label_ids.find(answer);
+      if (label != label_ids.end()) accepted.push_back(label->second);
+    }
+    if (accepted.empty()) {
+      const std::string answer = example.answers.empty() ? "" : example.answers.front();
+      throw InputError((manifest.folder / example.image).string() + ", question \"" +
+                       example.question + "\": the answer \"" + answer +
+                       "\" is not one of the model's " + std::to_string(config.label_count()) +
+                       " labels" + did_you_mean(answer, config.labels));
+    }
+    labels.push_back(accepted.front());
+    accepted_.push_back(std::move(accepted));
+    closed_.push_back(example.answer_type == "closed");
+  }
+
+  const std::int64_t longest = n ? *std::max_element(lengths.begin(), lengths.end()) : 0;
+  input_ids_ = torch::full({n, longest}, tokenizer.pad_id(), torch::kInt64);
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::copy(encoded[i].begin(), encoded[i].end(),
+              input_ids_.data_ptr<std::int64_t>() + i * longest);
+  }
+  image_index_ = torch::tensor(image_index, torch::kInt64);
+  lengths_ = torch::tensor(lengths, torch::kInt64);
+  labels_ = torch::tensor(labels, torch::kInt64);
+
+  const std::int64_t size = config.image_size, count = static_cast<std::int64_t>(images.size());
+  images_ = torch::empty({count, 3, size, size}, torch::kUInt8);
+  std::uint8_t* pixels = images_.data_ptr<std::uint8_t>();
+  parallel_for(static_cast<int>(count), 0, [&](int i) {
+    load_image(manifest.folder / images[i], size, pixels + i * 3 * size * size);
+  });
+}
+
+Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device device,
+                        const std::vector<int>& flips) const {
+  const torch::Tensor index = torch::tensor(rows, torch::kInt64);
+  const torch::Tensor lengths = lengths_.index_select(0, index);
+  const std::int64_t longest = lengths.max().item<std::int64_t>();
+
+  torch::Tensor images = images_.index_select(0, image_index_.index_select(0, index));
+  for (std::size_t i = 0; i < flips.size(); ++i) {
+    std::vector<std::int64_t> dimensions;
+    if (flips[i] & 1) dimensions.push_back(2);
+    if (flips[i] & 2) dimensions.push_back(1);
+    if (!dimensions.empty()) images[i].copy_(images[i].flip(dimensions));
+  }
+
+  Batch batch;
+  batch.input_ids = input_ids_.narrow(1, 0, longest).index_select(0, index).to(device);
+  batch.attention_mask =
+      (torch::arange(longest).unsqueeze(0) < lengths.unsqueeze(1)).to(torch::kFloat).to(device);
+  batch.pixels = images.to(device).to(torch::kFloat).div_(127.5).sub_(1);
+  batch.labels = labels_.index_select(0, index).to(device);
+  return batch;
+}
+
+std::int64_t VqaTensors::label(std::int64_t row) const {
+  return labels_[row].item<std::int64_t>();
+}
+
+bool VqaTensors::accepts(std::int64_t row, std::int64_t label) const {
+  const std::vector<std::int64_t>& accepted = accepted_.at(row);
+  return std::find(accepted.begin(), accepted.end(), label) != accepted.end();
+}
+
+WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
+  bool lower_case = true;
+  const std::filesystem::path config = model_folder / "tokenizer_config.json";
+  if (std::filesystem::exists(config)) {
+    const Document document = load_json(config);
+    lower_case = ObjectReader(document).boolean("do_lower_case", true);
+  }
+  return WordPiece::from_file(model_folder / "vocab.txt", lower_case);
+}
+
+void save_tokenizer(const WordPiece& tokenizer, const ViltConfig& config,
+                    const std::filesystem::path& model_folder) {
+  std::string vocabulary;
+  for (const std::string& token : tokenizer.vocabulary()) vocabulary += token + "\n";
+  write_file(model_folder / "vocab.txt", vocabulary);
+
+  Json json;
+  json["do_lower_case"] = tokenizer.lower_case();
+  json["model_max_length"] = config.max_position_embeddings;
+  json["tokenizer_class"] = "BertTokenizer";
+  write_file(model_folder / "tokenizer_config.json", json.dump(2) + "\n");
+
+  Json images;
+  images["do_normalize"] = true;
+  images["do_pad"] = true;
+  images["do_rescale"] = true;
+  images["do_resize"] = true;
+  images["image_mean"] = {0.5, 0.5, 0.5};
+  images["image_processor_type"] = "ViltImageProcessor";
+  images["image_std"] = {0.5, 0.5, 0.5};
+  images["resample"] = 2;
+  images["size"] = {{"shortest_edge", config.image_size}};
+  images["size_divisor"] = config.patch_size;
+  write_file(model_folder / "preprocessor_config.json", images.dump(2) + "\n");
+}
+
+}  // namespace strata
