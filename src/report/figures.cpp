@@ -60,15 +60,15 @@ bool is_dark(const std::string& colour) {
          0.25;
 }
 
-std::string title_lines(const std::string& title, double font_size = kFontSize + 1) {
+std::string title_line(const std::string& title) {
   if (title.empty()) return "";
-  return "set title " + gnuplot_quote(title) + " font ',' . " + number(font_size) +
+  return "set title " + gnuplot_quote(title) + " font ',' . " + number(kFontSize + 1) +
          " textcolor rgb '#1f2328'\n";
 }
 
 /// What line charts, bars and scatter plots share.
 std::string axes(const std::string& title, const std::string& x_label, const std::string& y_label) {
-  return title_lines(title) +
+  return title_line(title) +
          "unset key\nset border 3 lc rgb '#8c959f'\nset tics nomirror out scale 0.5 textcolor rgb "
          "'#57606a'\nset grid back lt 1 lc rgb '#e4e8ec' lw 1\nset xlabel " +
          gnuplot_quote(x_label) + " textcolor rgb '#1f2328'\nset ylabel " + gnuplot_quote(y_label) +
@@ -167,7 +167,7 @@ HeatmapLayout layout_of(const Heatmap& map) {
   layout.font = std::clamp(smallest * 0.75, 8.0, 11.5);
   layout.left = map.row_names ? static_cast<int>(widest(layout.rows, layout.font)) + 14 : 6;
   layout.right = map.colour_bar ? (map.value_label.empty() ? 66 : 84) : 6;
-  layout.top = map.title.empty() ? 8 : 30;
+  layout.top = map.title.empty() ? 6 : 26;
   layout.bottom = 8;
   if (map.column_names) layout.bottom += static_cast<int>(widest(layout.columns, layout.font)) + 8;
   if (!map.column_label.empty()) layout.bottom += 20;
@@ -220,10 +220,10 @@ std::string draw(const LineChart& chart) {
     ys.add(s.low);
     ys.add(s.high);
     const std::string name = block_name(i);
-    script += name + " << EOD\n";
+    script.append(name).append(" << EOD\n");
     for (std::size_t j = 0; j < s.x.size(); ++j) {
       script += number(s.x[j]) + " " + number(s.y[j]);
-      if (band) script += " " + number(s.low[j]) + " " + number(s.high[j]);
+      if (band) script.append(" ").append(number(s.low[j]) + " " + number(s.high[j]));
       script += "\n";
     }
     script += "EOD\n";
@@ -263,8 +263,7 @@ std::string draw(const Heatmap& map) {
   const auto up = [&](int pixels) { return number(static_cast<double>(pixels) / height); };
   const double extent = map.high > map.low ? map.high - map.low : 1;
 
-  std::string script = title_lines(map.title, map.row_names ? kFontSize + 1 : kFontSize);
-  script += "unset key\nunset border\nset tics scale 0 textcolor rgb '#1f2328'\n";
+  std::string script = "unset key\nunset border\nset tics scale 0 textcolor rgb '#1f2328'\n";
   script += "set lmargin at screen " + across(layout.left) + "\nset rmargin at screen " +
             across(layout.left + inner_width) + "\nset bmargin at screen " + up(layout.bottom) +
             "\nset tmargin at screen " + up(layout.bottom + inner_height) + "\n";
@@ -275,6 +274,12 @@ std::string draw(const Heatmap& map) {
   script += map.column_names
                 ? named_tics('x', layout.columns, layout.font, "rotate by 90 right offset 0,0.3")
                 : "unset xtics\n";
+  if (!map.title.empty()) {
+    // A title proper is placed by font metrics that gnuplot does not know here.
+    script += "set label " + gnuplot_quote(map.title) + " at screen " +
+              across(layout.left + inner_width / 2) + ", screen " + up(height - 13) +
+              " center font ',12.5' textcolor rgb '#1f2328'\n";
+  }
   if (!map.column_label.empty()) {
     script += "set label " + gnuplot_quote(map.column_label) + " at screen " +
               across(layout.left + inner_width / 2) + ", screen " + up(9) +
@@ -291,7 +296,7 @@ std::string draw(const Heatmap& map) {
       if (value == 0 && !map.zero_colour.empty()) colour = map.zero_colour;
       const std::string at = std::to_string(c) + " " + std::to_string(r) + " ";
       script += at + std::to_string(rgb(colour)) + "\n";
-      if (map.decimals >= 0) {
+      if (map.decimals >= 0 && colour != map.zero_colour) {
         labels += at + fixed(value, map.decimals) + " " +
                   std::to_string(is_dark(colour) ? 0xffffff : 0x1f2328) + "\n";
       }
@@ -300,14 +305,16 @@ std::string draw(const Heatmap& map) {
   script += "EOD\n$labels << EOD\n" + labels + "EOD\n";
   std::vector<std::string> plots;
   if (map.colour_bar) {
+    const std::string steps = inner_height < 140 ? number(extent / 2) : "";
     script += "set palette defined (";
     for (std::size_t i = 0; i < kViridis.size(); ++i) {
       script += (i ? ", " : "") + std::to_string(i) + " '" + kViridis[i] + "'";
     }
     script += ")\nset cbrange [" + number(map.low) + ":" + number(map.low + extent) +
-              "]\nset cbtics font ',10' offset -0.8,0 textcolor rgb '#57606a'\nset cblabel " +
+              "]\nset cbtics " + steps +
+              " font ',10' offset -0.8,0 textcolor rgb '#57606a'\nset cblabel " +
               gnuplot_quote(map.value_label) +
-              " offset 0.3,0 textcolor rgb '#57606a'\nset colorbox user vertical origin screen " +
+              " offset -1,0 textcolor rgb '#57606a'\nset colorbox user vertical origin screen " +
               across(layout.left + inner_width + 10) + ", screen " + up(layout.bottom) +
               " size screen " + across(12) + ", screen " + up(inner_height) + " noborder\n";
     // The cells carry their own colours; a palette plot is needed for gnuplot to draw the colour
@@ -342,11 +349,14 @@ std::string draw(const BarChart& chart) {
   const double share = 0.8 / static_cast<double>(bars);
   const auto names = shortened(chart.groups, 20);
   const double room = (chart.width - 80.0) / std::max<std::size_t>(1, groups);
+  int height = chart.height;
   const bool rotate = widest(names, 11) + 6 > room;
   script += named_tics('x', names, 11, rotate ? "scale 0 rotate by 90 right" : "scale 0");
   if (rotate) {
     // gnuplot reserves too little for rotated names in a font whose metrics it does not know.
-    script += "set bmargin at screen " + number((widest(names, 11) + 16) / chart.height) + "\n";
+    const double margin = widest(names, 11) + 16;
+    height += static_cast<int>(margin);
+    script += "set bmargin at screen " + number(margin / height) + "\n";
   }
   script += "unset grid\nset grid ytics back lt 1 lc rgb '#e4e8ec' lw 1\nset xrange [-0.6:" +
             number(static_cast<double>(groups) - 0.4) + "]\nset yrange [0:*]\n";
@@ -354,12 +364,12 @@ std::string draw(const BarChart& chart) {
   for (std::size_t b = 0; b < chart.series.size(); ++b) {
     const BarSeries& s = chart.series[b];
     const std::string name = block_name(b);
-    script += name + " << EOD\n";
+    script.append(name).append(" << EOD\n");
     for (std::size_t g = 0; g < groups; ++g) {
       const double left = static_cast<double>(g) - 0.4 + share * static_cast<double>(b);
       script += number(left + 0.04 * share) + " " + number(left + 0.96 * share) + " " +
                 number(s.values[g]);
-      if (!s.low.empty()) script += " " + number(s.low[g]) + " " + number(s.high[g]);
+      if (!s.low.empty()) script.append(" ").append(number(s.low[g]) + " " + number(s.high[g]));
       script += "\n";
     }
     script += "EOD\n";
@@ -380,7 +390,7 @@ std::string draw(const BarChart& chart) {
     plots.push_back(
         "$reference using 1:2:(0.88):(0) with vectors nohead lw 1.8 dt (6,4) lc rgb '#1f2328'");
   }
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, chart.height);
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, height);
 }
 
 std::string draw(const ScatterChart& chart) {
@@ -392,7 +402,7 @@ std::string draw(const ScatterChart& chart) {
     xs.add(s.x);
     ys.add(s.y);
     const std::string name = block_name(i);
-    script += name + " << EOD\n";
+    script.append(name).append(" << EOD\n");
     for (std::size_t j = 0; j < s.x.size(); ++j)
       script += number(s.x[j]) + " " + number(s.y[j]) + "\n";
     script += "EOD\n";

@@ -48,7 +48,7 @@ struct Heatmap {
   Eigen::MatrixXd values;                 ///< rows × columns
   double low = 0, high = 1;
   std::string one_colour, zero_colour;
-  int decimals = -1;  ///< of the number in each cell; -1: no numbers
+  int decimals = -1;  ///< of the number in each cell but those of `zero_colour`; -1: none
   bool row_names = true, column_names = true, colour_bar = true;
   int cell_width = 30, cell_height = 24;  ///< CSS pixels
 };
@@ -68,8 +68,8 @@ struct BarChart {
   std::string title, y_label;
   std::vector<std::string> groups;
   std::vector<BarSeries> series;
-  std::vector<double> reference;  ///< a dashed line across each group; may be empty
-  int width = 1060, height = 300;
+  std::vector<double> reference;   ///< a dashed line across each group; may be empty
+  int width = 1060, height = 300;  ///< names too long to stand side by side add to the height
 };
 std::string draw(const BarChart& chart);
 

@@ -20,11 +20,14 @@ p.notice { max-width: none; margin: 14px 0; padding: 9px 14px; background: #fff6
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; margin: 12px 0; font-variant-numeric: tabular-nums;
   font-size: 14px; }
+td { white-space: nowrap; }
 th, td { padding: 5px 14px 5px 0; text-align: right; vertical-align: top;
   border-bottom: 1px solid #e4e8ec; }
 th { font-weight: 600; color: #57606a; vertical-align: bottom; border-bottom: 1.5px solid #8c959f; }
 td + td, th + th { padding-left: 10px; }
-th.left, td.left { text-align: left; overflow-wrap: anywhere; }
+th.left, td.left { text-align: left; }
+td.left { overflow-wrap: break-word; max-width: 860px; white-space: normal; }
+#table-run td + td { overflow-wrap: anywhere; }
 tbody tr:hover { background: #f6f8fa; }
 figure { margin: 16px 0 26px; break-inside: avoid; }
 figcaption { color: #57606a; max-width: 92ch; margin-top: 4px; }

@@ -54,8 +54,9 @@ std::string text(double value, int decimals) {
 }
 
 std::string text(const Spread& s, int decimals) {
-  if (s.count < 2) return text(s.mean, decimals);
-  return text(s.mean, decimals) + " (" + text(s.low, decimals) + "–" + text(s.high, decimals) + ")";
+  const std::string low = text(s.low, decimals), high = text(s.high, decimals);
+  if (low == high) return text(s.mean, decimals);
+  return text(s.mean, decimals) + " (" + low + "–" + high + ")";
 }
 
 /// 1234567 with narrow spaces between the thousands.
@@ -332,9 +333,9 @@ class Page {
       named.push_back(client + " " + std::to_string(budget));
     }
     if (values.size() == 1) {
-      return counted(static_cast<std::size_t>(*values.begin()), "unit") + " a client and round";
+      return counted(static_cast<std::size_t>(*values.begin()), "unit") + " per client and round";
     }
-    return "units a client and round: " + joined(named);
+    return "units per client and round: " + joined(named);
   }
 
   /// The `data` section of the resolved configuration on one line.
@@ -353,8 +354,12 @@ class Page {
   void unit_table() {
     HtmlTable table;
     table.id = "table-units";
-    table.header = {
-        "unit", "role", "parameters", "MBit", "forward MFLOP a sample", "activations KiB a sample"};
+    table.header = {"unit",
+                    "role",
+                    "parameters",
+                    "MBit",
+                    "forward MFLOP per sample",
+                    "activations KiB per sample"};
     table.left_columns = 2;
     for (const Unit& unit : primary_.unit_costs) {
       const auto in = [&](const std::vector<std::string>& names) {
@@ -378,10 +383,10 @@ class Page {
     table.id = "table-result";
     table.header = {"strategy",
                     "seeds",
-                    "accuracy, weighted %",
-                    "accuracy, plain %",
-                    "before training %",
-                    "MBit up a client and round",
+                    "accuracy %, weighted",
+                    "accuracy %, plain",
+                    "before training %, weighted",
+                    "MBit up per client and round",
                     "MBit in total",
                     "training seconds"};
     for (const std::string& name : experiment_.strategies) {
@@ -412,7 +417,9 @@ class Page {
         std::string("Accuracy of the last evaluated round on the clients' test questions: weighted "
                     "by each client's number of questions, and as the plain mean over clients. "
                     "Seconds are the clients' local training, added up.") +
-        (several_seeds() ? " Mean over the seeds, in brackets the lowest and the highest." : ""));
+        (several_seeds()
+             ? " Mean over the seeds, in brackets the lowest and the highest where they differ."
+             : ""));
   }
 
   LineChart accuracy_chart(const char* client, const char* title) const {
@@ -461,11 +468,13 @@ class Page {
 
   void client_accuracy() {
     const std::string id = "fig-client-accuracy";
-    constexpr std::size_t kGroupsInAPanel = 16;
+    constexpr std::size_t kMostInAPanel = 16;
     const auto& clients = primary_.clients;
+    const std::size_t panels = (clients.size() + kMostInAPanel - 1) / kMostInAPanel;
+    const std::size_t in_a_panel = (clients.size() + panels - 1) / panels;
     std::vector<std::vector<std::string>> rows;
-    for (std::size_t from = 0; from < clients.size(); from += kGroupsInAPanel) {
-      const std::size_t to = std::min(clients.size(), from + kGroupsInAPanel);
+    for (std::size_t from = 0; from < clients.size(); from += in_a_panel) {
+      const std::size_t to = std::min(clients.size(), from + in_a_panel);
       BarChart chart;
       chart.y_label = "test accuracy, %";
       chart.width = kPageWidth;
@@ -672,8 +681,10 @@ class Page {
                              after = usage(decision.plan->assignment);
       chart.series = {{kGrey, {before.begin(), before.end()}, {}, {}},
                       {after_colour, {after.begin(), after.end()}, {}, {}}};
-      panels.push_back(panel(id, draw(chart), "Usage of the units in " + chart.title));
       const Objectives top = evaluate(decision.problem, decision.top_k);
+      chart.title += ": variance " + fixed(top.usage_variance, 2) + " before, " +
+                     fixed(decision.plan->objectives.usage_variance, 2) + " after";
+      panels.push_back(panel(id, draw(chart), "Usage of the units in " + chart.title));
       table.rows.push_back({std::to_string(decision.round), fixed(top.usage_variance, 3),
                             fixed(decision.plan->objectives.usage_variance, 3),
                             fixed(top.importance, 3),
@@ -756,9 +767,18 @@ class Page {
         "gain importance without using the units less evenly. The diamond is the plan that "
         "was run (" +
             primary_name() +
-            "); marks below the front are worse in both. Other "
-            "strategies are shown in the first round, where all start from the same scores.");
+            "). A mark below the front gives importance away. Other strategies are shown in the "
+            "first round, where all start from the same scores." +
+            (exact ? std::string() : distance_text(*decisions.front().plan)));
     gap_table(decisions);
+  }
+
+  /// How far a front that need not be exact is from the exact one.
+  static std::string distance_text(const Plan& plan) {
+    if (!plan.gap.known) return " How far the front is from the exact one was not measured.";
+    return " In that round the plan has " + fixed(100 * plan.gap.relative, 2) +
+           " % less importance than the exact front at its usage variance, and the front covers " +
+           fixed(plan.gap.hypervolume_ratio, 4) + " of the exact front's hypervolume.";
   }
 
   void gap_table(const std::vector<Decision>& decisions) {
@@ -773,6 +793,7 @@ class Page {
                     "gap to the exact front",
                     "gap %",
                     "hypervolume ratio"};
+    table.left_columns = 3;
     for (const Decision& decision : decisions) {
       const Plan& plan = *decision.plan;
       const double known = plan.gap.known ? 1 : kNaN;
@@ -796,8 +817,8 @@ class Page {
     HtmlTable table;
     table.id = "table-bytes";
     table.header = {"strategy",
-                    "MBit up a client and round",
-                    "MBit down a client and round",
+                    "MBit up per client and round",
+                    "MBit down per client and round",
                     "MBit up in total",
                     "MBit down in total",
                     "MBit in total",
@@ -850,7 +871,7 @@ class Page {
       }
       clients.rows.push_back(std::move(row));
     }
-    body_ += "<details><summary>MBit a round for every client</summary>\n" + html(clients) +
+    body_ += "<details><summary>MBit per round for every client</summary>\n" + html(clients) +
              "</details>\n";
   }
 
