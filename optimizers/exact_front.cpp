@@ -13,11 +13,9 @@ namespace {
 
 __extension__ typedef __int128 Int128;
 
-// Distances are less than 2^60 in size (see QuantisedScores). An unreachable entry may have a few
-// finite terms added to it, but it stays above this threshold, and two of them still fit in 64
-// bits.
-constexpr std::int64_t kUnreachable = std::int64_t{1} << 61;
-constexpr std::int64_t kReachableBelow = std::int64_t{1} << 60;
+// Weights and distances are whole numbers below 2^53 in size (see QuantisedScores), which doubles
+// hold exactly; unlike 64-bit integers, their minimum is vectorised on every processor.
+constexpr double kUnreachable = std::numeric_limits<double>::infinity();
 
 /// Moving one use of `from` to `to` along a shortest path.
 struct Exchange {
@@ -31,14 +29,15 @@ struct Exchange {
 class ExchangeGraph {
  public:
   ExchangeGraph(const QuantisedScores& scores, Assignment assignment)
-      : scores_(scores.values),
+      : scores_(scores.values.cast<double>()),
         assignment_(std::move(assignment)),
         units_(static_cast<int>(assignment_.cols())),
         usage_(usage(assignment_)),
         weight_(static_cast<std::size_t>(units_) * units_),
         distance_(weight_.size()),
         client_(weight_.size()) {
-    refresh();
+    for (int unit = 0; unit < units_; ++unit) find_arcs(unit);
+    find_distances();
   }
 
   const Assignment& assignment() const { return assignment_; }
@@ -50,8 +49,8 @@ class ExchangeGraph {
     for (int from = 0; from < units_; ++from) {
       for (int to = 0; to < units_; ++to) {
         const std::int64_t gain = usage_[from] - usage_[to] - 1;
-        const std::int64_t cost = distance_[at(from, to)];
-        if (gain < 1 || cost >= kReachableBelow) continue;
+        if (gain < 1 || distance_[at(from, to)] == kUnreachable) continue;
+        const auto cost = static_cast<std::int64_t>(distance_[at(from, to)]);
         const Int128 left = static_cast<Int128>(cost) * best.gain;
         const Int128 right = static_cast<Int128>(best.cost) * gain;
         if (best.from < 0 || left < right || (left == right && gain > best.gain)) {
@@ -66,7 +65,9 @@ class ExchangeGraph {
   /// takes the same unit twice, and every swap keeps its client's number of units.
   void apply(const Exchange& exchange) {
     const std::vector<int> previous = shortest_path_tree(exchange.from, exchange.to);
+    std::vector<int> path{exchange.from};
     for (int y = exchange.to; y != exchange.from; y = previous[y]) {
+      path.push_back(y);
       const int x = previous[y];
       const int c = client_[at(x, y)];
       assignment_(c, x) = 0;
@@ -74,40 +75,51 @@ class ExchangeGraph {
     }
     --usage_[exchange.from];
     ++usage_[exchange.to];
-    refresh();
+    // A client that gave up x for y changes only arcs at x and at y.
+    for (const int unit : path) find_arcs(unit);
+    find_distances();
   }
 
  private:
   std::size_t at(int x, int y) const { return static_cast<std::size_t>(x) * units_ + y; }
 
-  void refresh() {
-    std::fill(weight_.begin(), weight_.end(), kUnreachable);
-    std::vector<int> taken, left;
+  // The arcs from and to `unit`.
+  void find_arcs(int unit) {
+    for (int y = 0; y < units_; ++y) weight_[at(unit, y)] = weight_[at(y, unit)] = kUnreachable;
+    const auto offer = [this](int x, int y, int c) {
+      const double weight = scores_(c, x) - scores_(c, y);
+      if (weight < weight_[at(x, y)]) {
+        weight_[at(x, y)] = weight;
+        client_[at(x, y)] = c;
+      }
+    };
     for (int c = 0; c < assignment_.rows(); ++c) {
-      taken.clear();
-      left.clear();
-      for (int x = 0; x < units_; ++x) (assignment_(c, x) ? taken : left).push_back(x);
-      for (const int x : taken) {
-        const std::int64_t score = scores_(c, x);
-        for (const int y : left) {
-          const std::int64_t weight = score - scores_(c, y);
-          if (weight < weight_[at(x, y)]) {
-            weight_[at(x, y)] = weight;
-            client_[at(x, y)] = c;
-          }
+      if (assignment_(c, unit)) {
+        for (int y = 0; y < units_; ++y) {
+          if (!assignment_(c, y)) offer(unit, y, c);
+        }
+      } else {
+        for (int x = 0; x < units_; ++x) {
+          if (assignment_(c, x)) offer(x, unit, c);
         }
       }
     }
+  }
+
+  void find_distances() {
     // Floyd–Warshall. Weights may be negative, but an optimal assignment has no negative cycle.
     distance_ = weight_;
     for (int x = 0; x < units_; ++x) distance_[at(x, x)] = 0;
     for (int k = 0; k < units_; ++k) {
-      const std::int64_t* from_k = &distance_[at(k, 0)];
+      const double* from_k = &distance_[at(k, 0)];
       for (int i = 0; i < units_; ++i) {
-        const std::int64_t to_k = distance_[at(i, k)];
-        if (i == k || to_k >= kReachableBelow) continue;
-        std::int64_t* row = &distance_[at(i, 0)];
-        for (int j = 0; j < units_; ++j) row[j] = std::min(row[j], to_k + from_k[j]);
+        const double to_k = distance_[at(i, k)];
+        if (i == k || to_k == kUnreachable) continue;
+        double* row = &distance_[at(i, 0)];
+        for (int j = 0; j < units_; ++j) {
+          const double over_k = to_k + from_k[j];
+          row[j] = over_k < row[j] ? over_k : row[j];
+        }
       }
     }
   }
@@ -129,12 +141,12 @@ class ExchangeGraph {
     return previous;
   }
 
-  const Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>& scores_;
+  Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> scores_;  // whole numbers
   Assignment assignment_;
   int units_;
   std::vector<int> usage_;
-  std::vector<std::int64_t> weight_, distance_;  // units × units
-  std::vector<int> client_;                      // the client of each arc
+  std::vector<double> weight_, distance_;  // units × units
+  std::vector<int> client_;                // the client of each arc
 };
 
 }  // namespace
@@ -144,8 +156,10 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores) {
   quantised.values.setZero(scores.rows(), scores.cols());
   const double greatest = scores.size() > 0 ? scores.maxCoeff() : 0.0;
   if (greatest > 0) {
-    const auto cells = static_cast<std::uint64_t>(scores.size());
-    const int bits = std::min(50, 60 - static_cast<int>(std::bit_width(cells - 1)));
+    const auto log2_above = [](Eigen::Index n) {
+      return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+    };
+    const int bits = std::min(52 - log2_above(scores.cols()), 60 - log2_above(scores.size()));
     int exponent = 0;
     std::frexp(greatest, &exponent);  // greatest < 2^exponent
     quantised.shift = bits - exponent;

@@ -30,10 +30,11 @@ struct ExactFront {
   double importance_bound(double usage_variance) const;
 };
 
-/// Scores as integers: round(S · 2^shift). The shift makes the greatest score less than 2^bits,
-/// where bits = min(50, 60 − ⌈log₂(clients · units)⌉), so that no sum over an assignment overflows
-/// 61 bits. Integers and other short binary fractions are represented exactly; other scores are off
-/// by at most 2^(−bits) of the greatest.
+/// Scores as integers: round(S · 2^shift). The shift makes the greatest score less than 2^bits with
+/// bits = min(52 − ⌈log₂ units⌉, 60 − ⌈log₂(clients · units)⌉), so that every path of swaps stays
+/// below 2^53 and every sum over an assignment below 2^60. Whole numbers and other short binary
+/// fractions are represented exactly; other scores are off by at most 2^(−bits) of the greatest
+/// (2^−47 at 24 units).
 struct QuantisedScores {
   Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> values;
   int shift = 0;
