@@ -106,7 +106,8 @@ std::vector<FrontPoint> FrontArchive::front(const PlanningProblem& problem) cons
   return points;
 }
 
-Nsga2::Nsga2(int generations, std::uint64_t seed) : generations_(generations), random_(seed) {}
+Nsga2::Nsga2(std::int64_t generations, std::uint64_t seed)
+    : generations_(generations), random_(seed) {}
 
 void Nsga2::set_seed(unsigned seed) {
   random_ = Random(seed);
@@ -130,7 +131,7 @@ pagmo::population Nsga2::evolve(pagmo::population population) const {
     archive_.insert(parents[i], -population.get_f()[i][0]);
   }
   std::vector<pagmo::vector_double> fitness = population.get_f();
-  for (int generation = 1; generation <= generations_; ++generation) {
+  for (std::int64_t generation = 1; generation <= generations_; ++generation) {
     const Standing parents_standing = standing(fitness);
     std::vector<Assignment> all = parents;
     for (std::size_t i = 0; i < size; i += 2) {
@@ -180,7 +181,6 @@ Nsga2Result run_nsga2(const PlanningProblem& problem, const Nsga2Options& option
                      ", allowed is 1 or more");
   }
   const std::uint64_t stream = derive_seed(options.seed, "nsga2");
-  Nsga2Result result;
   const bool no_slots = std::all_of(problem.budgets.begin(), problem.budgets.end(),
                                     [](int budget) { return budget == 0; });
   if (no_slots) {  // pagmo has no decision vectors without a dimension
@@ -206,11 +206,10 @@ Nsga2Result run_nsga2(const PlanningProblem& problem, const Nsga2Options& option
     return {archive.front(problem), start};
   }
   const std::int64_t generations = options.evaluations / options.population - 1;
-  const pagmo::algorithm algorithm(Nsga2(static_cast<int>(generations), stream));
+  const pagmo::algorithm algorithm(Nsga2(generations, stream));
   population = algorithm.evolve(population);
-  result.front = algorithm.extract<Nsga2>()->archive().front(problem);
-  result.evaluations = static_cast<std::int64_t>(population.get_problem().get_fevals());
-  return result;
+  return {algorithm.extract<Nsga2>()->archive().front(problem),
+          static_cast<std::int64_t>(population.get_problem().get_fevals())};
 }
 
 }  // namespace strata

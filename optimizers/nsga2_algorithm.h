@@ -44,9 +44,9 @@ class Nsga2 {
  public:
   /// (generation, evaluations so far, greatest importance, least usage variance) after each
   /// generation.
-  using LogLine = std::tuple<int, std::uint64_t, double, double>;
+  using LogLine = std::tuple<std::int64_t, std::uint64_t, double, double>;
 
-  explicit Nsga2(int generations = 1, std::uint64_t seed = 1);
+  explicit Nsga2(std::int64_t generations = 1, std::uint64_t seed = 1);
 
   /// @throws std::invalid_argument unless the problem is a LayerProblem and the population a
   /// multiple of 4 and at least 8.
@@ -59,7 +59,7 @@ class Nsga2 {
   const std::vector<LogLine>& get_log() const { return log_; }
 
  private:
-  int generations_;
+  std::int64_t generations_;
   // pagmo's evolve is const by its interface; what evolves along is mutable in pagmo's own
   // algorithms too.
   mutable Random random_;

@@ -20,10 +20,10 @@ ScoreTable select_units(const ScoreTable& table, const std::vector<std::string>&
   std::set<std::string> wanted;
   for (const std::string& name : names) {
     if (std::find(table.units.begin(), table.units.end(), name) == table.units.end()) {
-      throw InputError("--units: the scores have no unit \"" + name + "\"" +
+      throw InputError("--unit: the scores have no unit \"" + name + "\"" +
                        did_you_mean(name, table.units) + "; there are " + quoted_list(table.units));
     }
-    if (!wanted.insert(name).second) throw InputError("--units: \"" + name + "\" stands twice");
+    if (!wanted.insert(name).second) throw InputError("--unit: \"" + name + "\" stands twice");
   }
   ScoreTable selected = table;
   selected.units.clear();
@@ -58,7 +58,7 @@ void print_tables(const Plan& plan, double seconds) {
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
   facts.row({"seconds", fixed(seconds, 3)});
-  std::cout << clients.str() << '\n' << facts.str();
+  std::cout << clients.str() << "\n\n" << facts.str() << '\n';
 }
 
 void print_json(const Plan& plan, double seconds) {

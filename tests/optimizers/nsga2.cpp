@@ -47,6 +47,7 @@ TEST_CASE("NSGA-II at 9 x 24 with 20,000 evaluations") {
         hypervolume_ratio(objectives_of(result.front), objectives_of(exact_front(problem).points));
     std::cout << "NSGA-II, 9 x 24, 20,000 evaluations, seed " << seed << ": hypervolume ratio "
               << ratio << '\n';
+    // Measured: 0.928, 0.928 and 0.953; 0.904 to 0.989 over the seeds 1 to 12.
     CHECK(ratio > 0.9);
   }
 }
