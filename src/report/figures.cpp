@@ -321,19 +321,16 @@ std::string draw(const Heatmap& map) {
     // bar.
     plots.push_back("NaN with points pt 0 lc palette");
   }
-  // The hairline of white around a cell keeps neighbours of one colour apart.
   plots.push_back(
       "$cells using 1:2:(0.5):(0.5):3 with boxxyerror fs solid noborder lc rgb variable");
-  const int lines = columns + rows;
-  if (lines > 0) {
-    for (int c = 1; c < columns; ++c) {
-      script += "set arrow from " + number(c - 0.5) + ",graph 0 to " + number(c - 0.5) +
-                ",graph 1 nohead front lc rgb '#ffffff' lw 1\n";
-    }
-    for (int r = 1; r < rows; ++r) {
-      script += "set arrow from graph 0,first " + number(r - 0.5) + " to graph 1,first " +
-                number(r - 0.5) + " nohead front lc rgb '#ffffff' lw 1\n";
-    }
+  // A hairline of white keeps neighbours of one colour apart.
+  for (int c = 1; c < columns; ++c) {
+    script += "set arrow from " + number(c - 0.5) + ",graph 0 to " + number(c - 0.5) +
+              ",graph 1 nohead front lc rgb '#ffffff' lw 1\n";
+  }
+  for (int r = 1; r < rows; ++r) {
+    script += "set arrow from graph 0,first " + number(r - 0.5) + " to graph 1,first " +
+              number(r - 0.5) + " nohead front lc rgb '#ffffff' lw 1\n";
   }
   if (!labels.empty()) {
     plots.push_back("$labels using 1:2:(stringcolumn(3)):4 with labels font '," +

@@ -556,6 +556,11 @@ class Page {
             "each row sums to 1.");
   }
 
+  /// Full fine-tuning: a map of its assignment would be one even colour.
+  bool trains_everything(const std::string& strategy) const {
+    return experiment_.of(strategy).front()->algorithm == "full";
+  }
+
   /// In how many of the rounds 1, 2, … each client trained each unit, as a share, over all seeds.
   std::optional<Heatmap> share_map(const std::string& strategy) const {
     Heatmap map;
@@ -601,7 +606,7 @@ class Page {
     std::vector<std::string> panels;
     for (const std::string& name : experiment_.strategies) {
       auto map = share_map(name);
-      if (!map) continue;
+      if (!map || trains_everything(name)) continue;
       map->title = shortened(name, 40);
       map->zero_colour = kLightGrey;
       map->decimals = 2;
@@ -610,7 +615,7 @@ class Page {
       panels.push_back(panel(id, draw(*map), "Share of rounds, strategy " + name));
     }
     if (panels.empty()) {
-      paragraph("No plan was recorded in this run.");
+      paragraph("No strategy of this run chooses who trains what.");
       return;
     }
     body_ += html_figure(id, "", {panels},
@@ -803,7 +808,12 @@ class Page {
            fixed(plan.objectives.usage_variance, 4), text(known * plan.gap.importance, 4),
            text(100 * known * plan.gap.relative, 2), text(known * plan.gap.hypervolume_ratio, 4)});
     }
-    body_ += html(table);
+    // A long table would push the next section out of sight.
+    constexpr std::size_t kMostRounds = 6;
+    body_ += decisions.size() > kMostRounds
+                 ? "<details><summary>Every planned round in numbers</summary>\n" + html(table) +
+                       "</details>\n"
+                 : html(table);
     paragraph(
         "The gap is the importance that an assignment of the same usage variance could have at "
         "most, "
@@ -886,7 +896,7 @@ class Page {
     std::size_t rounds = 0;
     for (const std::string& name : experiment_.strategies) {
       const RunFolder& run = *experiment_.of(name).front();
-      if (!has_plans(run)) continue;
+      if (!has_plans(run) || trains_everything(name)) continue;
       Heatmap map;
       map.title = shortened(name, 40);
       map.columns = primary_.selectable;
@@ -914,7 +924,7 @@ class Page {
       panels.push_back(panel(id, draw(map), "Clients that trained each unit, strategy " + name));
     }
     if (panels.empty()) {
-      paragraph("No plan was recorded in this run.");
+      paragraph("No strategy of this run chooses who trains what.");
       return;
     }
     body_ += html_figure(

@@ -229,7 +229,7 @@ TEST_CASE("a single run and a run without plans are reported, too") {
   const std::string bare = slurp(write_report(folder.path()));
   CHECK(contains(bare, "<figure id=\"fig-accuracy\">"));
   CHECK_FALSE(contains(bare, "<figure id=\"fig-front\">"));
-  CHECK(contains(bare, "No plan was recorded in this run."));
+  CHECK(contains(bare, "No strategy of this run chooses who trains what."));
 }
 
 TEST_CASE("names are data: they are shown as they are and never interpreted") {
