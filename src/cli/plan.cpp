@@ -58,7 +58,7 @@ void print_tables(const Plan& plan, double seconds) {
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
   facts.row({"seconds", fixed(seconds, 3)});
-  std::cout << clients.str() << "\n\n" << facts.str() << '\n';
+  std::cout << clients.str() << '\n' << facts.str();
 }
 
 void print_json(const Plan& plan, double seconds) {
