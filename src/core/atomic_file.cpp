@@ -50,25 +50,27 @@ AtomicFile::~AtomicFile() {
   std::filesystem::remove(temporary_, ignored);
 }
 
-void AtomicFile::commit() {
+void AtomicFile::commit(bool flush_to_disk) {
   errno = 0;
   stream_.flush();
   if (!stream_) fail(destination_);
   stream_.close();
   if (!stream_) fail(destination_);
-  sync_path(temporary_, O_RDONLY);
+  if (flush_to_disk) sync_path(temporary_, O_RDONLY);
   errno = 0;
   if (std::rename(temporary_.c_str(), destination_.c_str()) != 0) fail(destination_);
   committed_ = true;
+  if (!flush_to_disk) return;
   // Without this the rename itself may be lost in a power failure.
   sync_path(destination_.has_parent_path() ? destination_.parent_path() : ".",
             O_RDONLY | O_DIRECTORY);
 }
 
-void write_file(const std::filesystem::path& destination, std::string_view content) {
+void write_file(const std::filesystem::path& destination, std::string_view content,
+                bool flush_to_disk) {
   AtomicFile file(destination);
   file.stream().write(content.data(), static_cast<std::streamsize>(content.size()));
-  file.commit();
+  file.commit(flush_to_disk);
 }
 
 std::string read_file(const std::filesystem::path& path) {

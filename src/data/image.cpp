@@ -291,7 +291,7 @@ void write_png(const Image& image, const std::filesystem::path& path) {
   append_chunk(file, "IHDR", header);
   append_chunk(file, "IDAT", stream);
   append_chunk(file, "IEND", "");
-  write_file(path, file);
+  write_file(path, file, /*flush_to_disk=*/false);
 }
 
 Image resize(const Image& image, int width, int height) {

@@ -22,7 +22,8 @@ Image read_image(const std::filesystem::path& path);
 /// Width and height from the header alone. @throws InputError
 void read_image_size(const std::filesystem::path& path, int& width, int& height);
 
-/// 8-bit RGB PNG; the same image gives the same bytes. @throws WorkError
+/// 8-bit RGB PNG; the same image gives the same bytes. Whole or absent, but
+/// not flushed to the disk, as sets have thousands of images. @throws WorkError
 void write_png(const Image& image, const std::filesystem::path& path);
 
 /// Bilinear with antialiasing when shrinking (a triangle filter scaled to the source, as PIL's

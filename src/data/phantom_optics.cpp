@@ -98,7 +98,7 @@ std::optional<Image> draw_oct(const PhantomDrawing& drawing) {
       }
     const double epithelium = bruch - lift;
     double inner = bruch - thickness(x) + 0.5 * wave.at(x / 7, 0);
-    const double open = macula ? 0 : smooth_step(cup + 1.5, cup - 1.5, std::abs(x - centre));
+    const double open = macula ? 0 : smooth_step(cup + 2.5, cup - 2.5, std::abs(x - centre));
     inner = mix(inner, bruch + 4, open);
     double v = 0.05;
     if (y > bruch + 1) {
@@ -328,7 +328,7 @@ std::optional<Image> draw_endoscopy(const PhantomDrawing& drawing) {
   constexpr double kFolds[] = {10.5, 16, 22.5, 30};
   return paint(drawing.size, [&](double x, double y) {
     const double rho = distance(x, y, cx, cy);
-    Rgb c = colon ? Rgb{0.88, 0.47, 0.42} : Rgb{0.88, 0.56, 0.38};
+    Rgb c = colon ? Rgb{0.88, 0.47, 0.42} : Rgb{0.90, 0.54, 0.44};
     double light = 1 + 0.08 * mucosa.fractal(x / 4, y / 4);
     if (colon) {
       const double ux = rho > 0 ? (x - cx) / rho : 0, uy = rho > 0 ? (y - cy) / rho : 0;
@@ -340,9 +340,9 @@ std::optional<Image> draw_endoscopy(const PhantomDrawing& drawing) {
                  0.38 * smooth_step(fold - 3.6, fold - 1.2, bent) * cover(bent - fold + 1);
     } else {
       const double phase =
-          ((x - 32) * along + (y - 32) * across) * 0.62 + 2.6 * wobble.at(x / 15, y / 15);
+          ((x - 32) * along + (y - 32) * across) * 0.44 + 2.6 * wobble.at(x / 15, y / 15);
       const double fold = exact_sin(phase);
-      light *= 1.02 + 0.12 * fold - 0.38 * smooth_step(-0.55, -1, fold);
+      light *= 0.98 + 0.16 * fold - 0.22 * smooth_step(-0.2, -1, fold);
       light *= 1.1 - 0.0006 * distance(x, y, 32, 32) * distance(x, y, 32, 32);
     }
     c = c * light;

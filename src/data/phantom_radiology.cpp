@@ -155,7 +155,7 @@ std::optional<Image> draw_ct(const PhantomDrawing& drawing) {
       return organ.distance(mark.x, mark.y) < -share * mark.radius;
     };
     if (chest) return (inside(lungs[0], 0.85) || inside(lungs[1], 0.85)) && !inside(heart, -0.7);
-    return wall.distance(mark.x, mark.y) < -mark.radius - 1 && !inside(vertebra, -1.2) &&
+    return wall.distance(mark.x, mark.y) < -mark.radius - 2.5 && !inside(vertebra, -1.2) &&
            (inside(liver, 0.7) || inside(spleen, 0.5) || inside(stomach, 0.5));
   });
   if (!marks) return {};
@@ -197,7 +197,7 @@ std::optional<Image> draw_ct(const PhantomDrawing& drawing) {
     }
     add(cover(std::abs(y - 59 - 0.006 * (32 - x) * (x - 32)) - 0.6), -100);
     hu += (chest ? 42 : 11) * noise_sample(random);
-    const double v = chest ? windowed(hu, -500, 1250) : windowed(hu, 75, 340);
+    const double v = chest ? windowed(hu, -500, 1250) : windowed(hu, 60, 400);
     return grey(v * cover(distance(x, y, 32, 32) - 32.5));
   });
 }

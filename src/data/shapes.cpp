@@ -26,6 +26,11 @@ double shape_distance(int shape, const Mark& mark, double x, double y) {
   }
 }
 
+double contrast(const Rgb& a, const Rgb& b) {
+  return std::sqrt((a.r - b.r) * (a.r - b.r) + (a.g - b.g) * (a.g - b.g) +
+                   (a.b - b.b) * (a.b - b.b));
+}
+
 double luminance(const Rgb& c) {
   return 0.3 * c.r + 0.59 * c.g + 0.11 * c.b;
 }
@@ -44,15 +49,15 @@ std::optional<Image> draw_shapes(const PhantomDrawing& drawing, const ShapesStyl
   const Noise coarse(random), fine(random);
   const double turn = random.uniform(0, 6.283185307179586);
   const double along = exact_cos(turn), across = exact_sin(turn);
-  // Pale or dark or greyish backgrounds keep clear of the shapes' saturated colours.
   const auto background_colour = [&] {
-    const double level = random.uniform(0.05, 0.95);
-    Rgb c = grey(level);
-    if (!style.coloured) return c;
-    c.r += random.uniform(-0.1, 0.1);
-    c.g += random.uniform(-0.1, 0.1);
-    c.b += random.uniform(-0.1, 0.1);
-    return c;
+    if (!style.coloured) return grey(random.uniform(0.05, 0.95));
+    for (;;) {
+      Rgb c = grey(random.uniform(0.05, 0.95));
+      for (double* channel : {&c.r, &c.g, &c.b}) *channel += random.uniform(-0.1, 0.1);
+      if (contrast(c, kColours[style.colours[0]]) > 0.55 &&
+          contrast(c, kColours[style.colours[1]]) > 0.55)
+        return c;
+    }
   };
   const Rgb first = background_colour();
   const bool gradient = random.below(2) == 0;
@@ -67,7 +72,7 @@ std::optional<Image> draw_shapes(const PhantomDrawing& drawing, const ShapesStyl
     if (!style.coloured) {
       const double around = luminance(mix(first, second, 0.5));
       const bool brighter = around < 0.35 || (around < 0.65 && random.below(2) == 0);
-      fill[k] = grey(clamp01(around + (brighter ? 1 : -1) * random.uniform(0.32, 0.5)));
+      fill[k] = grey(clamp01(around + (brighter ? 1 : -1) * random.uniform(0.38, 0.55)));
     }
   }
   return paint(drawing.size, [&](double x, double y) {

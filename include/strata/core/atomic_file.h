@@ -21,8 +21,9 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   std::ostream& stream() { return stream_; }
-  /// Flush, fsync and rename.
-  void commit();
+  /// Flush, fsync and rename. Without `flush_to_disk` the file is as whole, but a power failure may lose
+  /// it: for thousands of small files that can be made again.
+  void commit(bool flush_to_disk = true);
 
  private:
   std::filesystem::path destination_, temporary_;
@@ -31,7 +32,8 @@ class AtomicFile {
 };
 
 /// Writes `content` to `destination`, whole or not at all. @throws WorkError
-void write_file(const std::filesystem::path& destination, std::string_view content);
+void write_file(const std::filesystem::path& destination, std::string_view content,
+                bool flush_to_disk = true);
 
 /// The whole file. @throws InputError if it cannot be read.
 std::string read_file(const std::filesystem::path& path);

@@ -1,0 +1,113 @@
+#include "data/manifest.h"
+
+#include "data/error_text.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+const std::string kGood =
+    R"({"image":"a.png","question":"is it?","answers":["yes"],"split":"train","client":"ct","answer_type":"closed"})";
+
+std::string replaced(const std::string& from, const std::string& to) {
+  std::string line = kGood;
+  const auto at = line.find(from);
+  REQUIRE(at != std::string::npos);
+  return line.replace(at, from.size(), to);
+}
+
+}  // namespace
+
+TEST_CASE("a manifest reads back as it was written") {
+  const TempDir folder;
+  folder.write("images/a.png", "");
+  folder.write("b.png", "");
+  Manifest manifest{folder.path(), "some set", true, {}};
+  manifest.examples = {
+      {"images/a.png", "where \"is\" it?\n", {"left", "on the left"}, "train", "ct", "closed", ""},
+      {"b.png", "\u00E4\u4E2D", {"z"}, "test", "xray", "open", "other"},
+      {"b.png", "q", {"a"}, "train", "ct", "open", "other"}};
+  write_manifest(manifest);
+  const Manifest back = load_data(folder.path());
+  CHECK(back.name == "some set");
+  CHECK(back.synthetic);
+  REQUIRE(back.examples.size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    const Example &a = manifest.examples[i], &b = back.examples[i];
+    CHECK(a.image == b.image);
+    CHECK(a.question == b.question);
+    CHECK(a.answers == b.answers);
+    CHECK(a.split == b.split);
+    CHECK(a.client == b.client);
+    CHECK(a.answer_type == b.answer_type);
+    CHECK(a.dataset == b.dataset);
+  }
+  CHECK(back.clients() == std::vector<std::string>{"ct", "xray"});
+  CHECK(back.answers() == std::vector<std::string>{"a", "left", "z"});
+}
+
+TEST_CASE("without dataset.json a set has its folder's name and is taken as real") {
+  const TempDir folder;
+  folder.write("hospital/a.png", "");
+  folder.write("hospital/manifest.jsonl", kGood + "\r\n\n" + kGood);
+  for (const auto& path : {folder / "hospital", folder / "hospital/"}) {
+    const Manifest manifest = load_data(path);
+    CHECK(manifest.name == "hospital");
+    CHECK_FALSE(manifest.synthetic);
+    CHECK(manifest.examples.size() == 2);
+  }
+}
+
+TEST_CASE("every wrong line is an error with file and line") {
+  const TempDir folder;
+  folder.write("a.png", "");
+  const std::string file = (folder / "manifest.jsonl").string();
+  const auto error = [&](const std::string& line) {
+    folder.write("manifest.jsonl", kGood + "\n\n" + line + "\n");
+    const std::string text = input_error([&] { load_data(folder.path()); });
+    CHECK(text.substr(0, file.size() + 4) == file + ":3: ");
+    return text.substr(std::min(text.size(), file.size() + 4));
+  };
+  CHECK(contains(error("{\"image\":"), "not JSON"));
+  CHECK(contains(error("[1]"), "found a list, expected an object"));
+  CHECK(contains(error(replaced("answer_type", "answer_typ")),
+                 "unknown key \"answer_typ\" (did you mean \"answer_type\"?)"));
+  CHECK(error(replaced("\"client\":\"ct\",", "")) == "the key \"client\" is missing");
+  CHECK(error(replaced("\"is it?\"", "7")) == "\"question\" is a number, expected a string");
+  CHECK(error(replaced("\"is it?\"", "\"\"")) == "\"question\" is empty");
+  CHECK(error(replaced("[\"yes\"]", "\"yes\"")) ==
+        "\"answers\" is a string, expected a list of strings");
+  CHECK(error(replaced("[\"yes\"]", "[]")) ==
+        "\"answers\" is empty: at least one answer is needed");
+  CHECK(error(replaced("[\"yes\"]", "[\"yes\",null]")) ==
+        "\"answers\" holds null, expected non-empty strings");
+  CHECK(error(replaced("[\"yes\"]", "[\"\"]")) ==
+        "\"answers\" holds an empty string, expected non-empty strings");
+  CHECK(contains(
+      error(replaced("\"train\"", "\"trian\"")),
+      "\"split\" is \"trian\", expected one of \"train\", \"test\" (did you mean \"train\"?)"));
+  CHECK(contains(error(replaced("\"closed\"", "\"yesno\"")), "\"answer_type\" is \"yesno\""));
+  CHECK(contains(error(replaced("a.png", "b.png")),
+                 "the image " + (folder / "b.png").string() + " does not exist"));
+  CHECK(contains(error(replaced("a.png", (folder / "a.png").string())), "is absolute"));
+}
+
+TEST_CASE("folders that hold no data set are errors") {
+  const TempDir folder;
+  CHECK(contains(input_error([&] { load_data(folder / "absent"); }), "no such folder"));
+  const std::string text = input_error([&] { load_data(folder.path()); });
+  CHECK(contains(text, "manifest.jsonl"));
+  CHECK(contains(text, "train/questions.json"));
+  folder.write("manifest.jsonl", "\n");
+  CHECK(contains(input_error([&] { load_data(folder.path()); }), "no example"));
+  folder.write("a.png", "");
+  folder.write("manifest.jsonl", kGood);
+  folder.write("dataset.json", R"({"version":2,"name":"x"})");
+  CHECK(contains(input_error([&] { load_data(folder.path()); }), "version"));
+  folder.write("dataset.json", R"({"version":1,"nam":"x"})");
+  CHECK(contains(input_error([&] { load_data(folder.path()); }), "name"));
+  folder.write("dataset.json", R"({"version":1,"name":"x","synthetik":true})");
+  CHECK(contains(input_error([&] { load_data(folder.path()); }), "did you mean \"synthetic\"?"));
+}

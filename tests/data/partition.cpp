@@ -1,0 +1,190 @@
+#include "data/partition.h"
+
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "data/error_text.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+/// 4 clients, 50 images each, 6 questions an image with 5 different answers; every fifth image is a
+/// test.
+Manifest manifest_of(int images = 50) {
+  Manifest manifest{"folder", "set", false, {}};
+  const std::vector<std::string> answers = {"yes", "no", "left", "right", "two"};
+  for (int client = 0; client < 4; ++client)
+    for (int image = 0; image < images; ++image)
+      for (int question = 0; question < 6; ++question) {
+        const std::string name = std::string(1, static_cast<char>('a' + client));
+        manifest.examples.push_back({name + std::to_string(image),
+                                     "q" + std::to_string(question),
+                                     {answers[(image / 5 + question) % 5]},
+                                     image % 5 == 0 ? "test" : "train",
+                                     name,
+                                     "closed",
+                                     client < 3 ? "first" : "second"});
+      }
+  return manifest;
+}
+
+/// Disjoint, complete, ascending, and every list holds its split only.
+void check_cover(const Manifest& manifest, const Partition& partition) {
+  std::set<int> seen;
+  std::size_t total = 0;
+  const auto visit = [&](const std::vector<int>& list, const std::string& split) {
+    CHECK(std::is_sorted(list.begin(), list.end()));
+    for (const int i : list) CHECK(manifest.examples.at(i).split == split);
+    seen.insert(list.begin(), list.end());
+    total += list.size();
+  };
+  for (const ClientExamples& client : partition.clients) {
+    CHECK_FALSE(client.train.empty());
+    visit(client.train, "train");
+    visit(client.test, "test");
+  }
+  visit(partition.public_train, "train");
+  CHECK(seen.size() == total);
+  CHECK(total == manifest.examples.size());
+}
+
+bool splits_images(const Manifest& manifest, const Partition& partition) {
+  std::map<std::string, std::set<std::string>> owners;
+  for (const ClientExamples& client : partition.clients)
+    for (const auto* list : {&client.train, &client.test})
+      for (const int i : *list) owners[manifest.examples[i].image].insert(client.name);
+  for (const auto& [image, names] : owners)
+    if (names.size() > 1) return true;
+  return false;
+}
+
+/// Mean over answers of the largest client's share of the answer's training examples.
+double skew(const Manifest& manifest, const Partition& partition) {
+  std::map<std::string, std::map<std::string, double>> counts;
+  std::map<std::string, double> totals;
+  for (const ClientExamples& client : partition.clients)
+    for (const int i : client.train) {
+      const std::string& answer = manifest.examples[i].answers.front();
+      ++counts[answer][client.name];
+      ++totals[answer];
+    }
+  double sum = 0;
+  for (const auto& [answer, by_client] : counts) {
+    double largest = 0;
+    for (const auto& [name, count] : by_client) largest = std::max(largest, count);
+    sum += largest / totals[answer];
+  }
+  return sum / static_cast<double>(counts.size());
+}
+
+}  // namespace
+
+TEST_CASE("every scheme gives each example to exactly one client or to the public share") {
+  const Manifest manifest = manifest_of();
+  for (const std::string scheme : {"modality", "dataset", "iid", "dirichlet"})
+    for (const double share : {0.0, 0.25}) {
+      INFO(scheme << ", public " << share);
+      PartitionOptions options;
+      options.scheme = scheme;
+      options.public_fraction = share;
+      if (scheme == "iid" || scheme == "dirichlet") options.clients = 6;
+      if (scheme == "dirichlet") options.alpha = 1;
+      const Partition partition = make_partition(manifest, options);
+      check_cover(manifest, partition);
+      CHECK(splits_images(manifest, partition) == (scheme == "dirichlet"));
+      // 160 training images of 6 questions.
+      CHECK(partition.public_train.size() == static_cast<std::size_t>(share * 160) * 6);
+
+      const Partition again = make_partition(manifest, options);
+      CHECK(again.public_train == partition.public_train);
+      for (std::size_t i = 0; i < partition.clients.size(); ++i) {
+        CHECK(again.clients[i].train == partition.clients[i].train);
+        CHECK(again.clients[i].test == partition.clients[i].test);
+      }
+    }
+}
+
+TEST_CASE("names and sizes of the clients") {
+  const Manifest manifest = manifest_of();
+  PartitionOptions options;
+  const Partition modality = make_partition(manifest, options);
+  REQUIRE(modality.clients.size() == 4);
+  CHECK(modality.clients[0].name == "a");
+  CHECK(modality.clients[3].train.size() == 240);
+  CHECK(modality.clients[3].test.size() == 60);
+  options.scheme = "dataset";
+  const Partition dataset = make_partition(manifest, options);
+  REQUIRE(dataset.clients.size() == 2);
+  CHECK(dataset.clients[1].name == "second");
+  CHECK(dataset.clients[0].train.size() == 720);
+  options.scheme = "iid";
+  options.clients = 10;
+  const Partition iid = make_partition(manifest, options);
+  CHECK(iid.clients.front().name == "client-01");
+  CHECK(iid.clients.back().name == "client-10");
+  // 160 training images over 10 clients are 16 each, of 6 questions.
+  for (const ClientExamples& client : iid.clients) CHECK(client.train.size() == 96);
+  options.seed = 2;
+  CHECK(make_partition(manifest, options).clients[0].train != iid.clients[0].train);
+}
+
+TEST_CASE("a smaller alpha skews the answers more, and test examples follow the training shares") {
+  const Manifest manifest = manifest_of(500);
+  PartitionOptions options;
+  options.scheme = "dirichlet";
+  options.clients = 5;
+  std::vector<double> skews;
+  for (const double alpha : {100.0, 1.0, 0.2}) {
+    options.alpha = alpha;
+    double mean = 0;
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      options.seed = seed;
+      const Partition partition = make_partition(manifest, options);
+      mean += skew(manifest, partition) / 5;
+      for (const ClientExamples& client : partition.clients) {
+        std::map<std::string, double> train, test;
+        for (const int i : client.train) ++train[manifest.examples[i].answers.front()];
+        for (const int i : client.test) ++test[manifest.examples[i].answers.front()];
+        // Four training examples to one test example of every answer, up to rounding.
+        for (const auto& [answer, count] : train) CHECK(std::abs(test[answer] - count / 4) <= 1.25);
+      }
+    }
+    skews.push_back(mean);
+  }
+  CHECK(skews[0] < 0.26);  // an even share is 0.2
+  CHECK(skews[0] < skews[1] - 0.1);
+  CHECK(skews[1] < skews[2] - 0.1);
+}
+
+TEST_CASE("wrong options are errors") {
+  const Manifest manifest = manifest_of();
+  const auto error = [&](auto change) {
+    PartitionOptions options;
+    change(options);
+    return input_error([&] { make_partition(manifest, options); });
+  };
+  CHECK(contains(error([](auto& o) { o.scheme = "dirichlt"; }), "did you mean \"dirichlet\"?"));
+  CHECK(contains(error([](auto& o) { o.scheme = "iid"; }), "number of clients"));
+  CHECK(contains(error([](auto& o) { o.scheme = "dirichlet", o.clients = 3, o.alpha = 0; }),
+                 "alpha"));
+  CHECK(contains(error([](auto& o) { o.public_fraction = 1; }), "public fraction"));
+  CHECK(contains(error([](auto& o) { o.public_fraction = -0.1; }), "public fraction"));
+  CHECK(contains(error([](auto& o) { o.clients = 3; }), "the scheme \"modality\" gives 4"));
+  CHECK(contains(error([](auto& o) { o.scheme = "iid", o.clients = 161; }),
+                 "\"client-161\" gets no training example"));
+}
+
+TEST_CASE("the table has a row for every client, the public share and the total") {
+  const Manifest manifest = manifest_of();
+  PartitionOptions options;
+  options.public_fraction = 0.25;
+  const std::string table = partition_table(manifest, make_partition(manifest, options));
+  CHECK(std::count(table.begin(), table.end(), '\n') >= 7);
+  CHECK(contains(table, "(public)"));
+  CHECK(contains(table, "total"));
+  CHECK(contains(table, "960"));
+  CHECK(contains(table, "no 20 %"));
+}
