@@ -325,7 +325,7 @@ void block(const Json& object, const std::string& indent, std::string& out) {
       out += "\n";
       for (const auto& element : value) out += indent + "  - " + flow(element) + "\n";
     } else {
-      out += " " + flow(value) + "\n";
+      out.append(" ").append(flow(value)).append("\n");
     }
   }
 }
