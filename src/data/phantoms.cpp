@@ -267,9 +267,8 @@ Made make_shapes_image(const Design& where, std::uint64_t seed, int size,
   made.test = where.test;
   const std::array<Noun, 2> nouns = {shapes()[kinds[0]], shapes()[kinds[1]]};
   ask_findings(nouns, facts, 4, random, made.questions);
-  if (second)
-    made.questions.push_back(ask_presence(shapes()[kinds[2]], false, random));
-  else
+  made.questions.push_back(ask_presence(shapes()[kinds[2]], false, random));
+  if (!second)
     made.questions.push_back(
         {pick({"what shape is shown?", "which shape is this?"}, random), nouns[0].singular, false});
   if (style.coloured) {
