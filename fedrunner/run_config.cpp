@@ -31,10 +31,10 @@ DataConfig read_data(ObjectReader reader) {
   partition.scheme =
       reader.choice("partition", {"modality", "dataset", "iid", "dirichlet"}, "modality");
   const bool counted = partition.scheme == "iid" || partition.scheme == "dirichlet";
-  // Other schemes take the clients from the data, but a file may keep the key while they are tried
-  // out.
-  partition.clients = static_cast<int>(
-      reader.integer("clients", 1, kMax, counted ? std::nullopt : std::optional<std::int64_t>(1)));
+  const auto clients =
+      reader.integer("clients", 1, kMax, counted ? std::nullopt : std::optional<std::int64_t>(1));
+  // Other schemes take the clients from the data, but a file may keep the key while they are tried.
+  partition.clients = counted ? static_cast<int>(clients) : 0;
   partition.alpha = reader.number("alpha", 1e-6, 1e6, 0.3);
   partition.public_fraction = reader.number("public_fraction", 0, 1, 0.0);
   if (partition.public_fraction == 1) {

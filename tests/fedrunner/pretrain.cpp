@@ -20,12 +20,13 @@ struct Fixture {
   Fixture() {
     set_quiet(true);
     const std::string folder = (dir / "data").string();
-    dir.write("tiny.yaml", "version: 1\nname: tiny\ndata: {folder: " + folder +
-                               ", public_fraction: 0.5}\n"
-                               "model:\n  architecture: {hidden_size: 16, layers: 2, heads: 2, "
-                               "image_size: 16, patch_size: 8, max_text: 10}\n"
-                               "pretrain: {data: " +
-                               folder + ", epochs: 40, batch_size: 10, learning_rate: 0.01}\n");
+    dir.write("tiny.yaml",
+              "version: 1\nname: tiny\ndata: {folder: " + folder +
+                  ", public_fraction: 0.5}\n"
+                  "model:\n  architecture: {hidden_size: 16, layers: 2, heads: 2, "
+                  "image_size: 16, patch_size: 8, max_text: 10, initializer_range: 0.2}\n"
+                  "pretrain: {data: " +
+                  folder + ", epochs: 40, batch_size: 10, learning_rate: 0.01}\n");
   }
 
   PretrainSummary pretrain(const std::string& out, const std::vector<std::string>& set = {}) {
