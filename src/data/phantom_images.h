@@ -135,7 +135,7 @@ struct Mark {
 };
 
 struct Radii {
-  double small = 3.0, large = 5.0;
+  double small = 3.0, large = 6.0;
 };
 
 /// Places the findings of `facts` where `room(mark)` allows, clear of the midline, of the image's

@@ -77,7 +77,7 @@ std::optional<Image> draw_oct(const PhantomDrawing& drawing) {
     return full * (1 - (macula ? 0.55 : 0.0) * exact_exp(-t * t));
   };
   auto marks = place(
-      drawing.facts, random, {3.1, 5.0},
+      drawing.facts, random, {3.1, 5.6},
       [&](const Mark& mark) {
         return macula || std::abs(mark.x - centre) > cup + mark.radius + 0.4;
       },
@@ -164,7 +164,7 @@ std::optional<Image> draw_fundus(const PhantomDrawing& drawing) {
         }
       }
     }
-  const auto marks = place(drawing.facts, random, {2.9, 4.9}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.0, 5.7}, [&](const Mark& mark) {
     return distance(mark.x, mark.y, 32, 32) < 28.5 - mark.radius &&
            disc.distance(mark.x, mark.y) > mark.radius + 1;
   });
@@ -195,7 +195,7 @@ std::optional<Image> draw_fundus(const PhantomDrawing& drawing) {
 std::optional<Image> draw_dermoscopy(const PhantomDrawing& drawing) {
   Random& random = drawing.random;
   const bool palm = drawing.facts.structure == 1;
-  const auto marks = place(drawing.facts, random, {3.2, 5.4}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.2, 6.2}, [&](const Mark& mark) {
     return distance(mark.x, mark.y, 32, 32) < 32 - mark.radius;
   });
   if (!marks) return {};
@@ -246,7 +246,7 @@ std::optional<Image> draw_dermoscopy(const PhantomDrawing& drawing) {
 std::optional<Image> draw_histology(const PhantomDrawing& drawing) {
   Random& random = drawing.random;
   const bool colon = drawing.facts.structure == 0;
-  const auto marks = place(drawing.facts, random, {3.2, 5.3}, [](const Mark&) { return true; });
+  const auto marks = place(drawing.facts, random, {3.2, 6.2}, [](const Mark&) { return true; });
   if (!marks) return {};
   struct Nucleus {
     double x, y, radius, dark;
@@ -297,7 +297,7 @@ std::optional<Image> draw_histology(const PhantomDrawing& drawing) {
     for (const Mark& mark : *marks) {
       const double d = wobbly_distance(mark, edge, x, y, mark.kind == 0 ? 0.14 : 0.06);
       if (mark.kind == 0) {
-        const Rgb dense = mix(Rgb{0.10, 0.03, 0.24}, Rgb{0.26, 0.10, 0.42},
+        const Rgb dense = mix(Rgb{0.06, 0.02, 0.20}, Rgb{0.18, 0.06, 0.32},
                               clamp01(0.5 + chromatin.at(x / 1.1, y / 1.1)));
         c = mix(c, Rgb{0.96, 0.82, 0.90}, cover(d - 0.9));
         c = mix(c, dense, cover(d));
@@ -315,7 +315,7 @@ std::optional<Image> draw_endoscopy(const PhantomDrawing& drawing) {
   Random& random = drawing.random;
   const bool colon = drawing.facts.structure == 0;
   const double cx = 32 + random.uniform(-2.5, 2.5), cy = 32 + random.uniform(-2.5, 2.5);
-  const auto marks = place(drawing.facts, random, {3.2, 5.2}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.2, 5.9}, [&](const Mark& mark) {
     const bool seen = distance(mark.x, mark.y, 32, 32) < 30 - mark.radius;
     return seen && (!colon || distance(mark.x, mark.y, cx, cy) > 7 + mark.radius);
   });

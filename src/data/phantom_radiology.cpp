@@ -39,7 +39,7 @@ std::optional<Image> draw_chest_film(const PhantomDrawing& drawing) {
   const Ellipse heart = {cx + 4, cy + 13, 10.5 * random.uniform(0.85, 1.1), 9.5};
   const double dome = cy + random.uniform(16, 19), rib_phase = random.uniform(0, 5);
   const Noise texture(random);
-  const auto marks = place(drawing.facts, random, {3.2, 5.3}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.2, 6.1}, [&](const Mark& mark) {
     const bool in_lung = std::min(lungs[0].distance(mark.x, mark.y),
                                   lungs[1].distance(mark.x, mark.y)) < -0.55 * mark.radius;
     return in_lung && heart.distance(mark.x, mark.y) > 0.4 * mark.radius &&
@@ -91,7 +91,7 @@ std::optional<Image> draw_knee_film(const PhantomDrawing& drawing) {
     return std::max(side - half_width(y) + round, gap);
   };
   const Noise trabeculae(random);
-  const auto marks = place(drawing.facts, random, {3.2, 5.3}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.2, 6.1}, [&](const Mark& mark) {
     return bone_distance(mark.x, mark.y) < -0.75 * mark.radius;
   });
   if (!marks) return {};
@@ -150,7 +150,7 @@ std::optional<Image> draw_ct(const PhantomDrawing& drawing) {
     vessels.push_back({lung.x + random.uniform(-8, 8), lung.y + random.uniform(-14, 14),
                        random.uniform(0.35, 0.8)});
   }
-  const auto marks = place(drawing.facts, random, {3.0, 5.0}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.0, 5.8}, [&](const Mark& mark) {
     const auto inside = [&](const Ellipse& organ, double share) {
       return organ.distance(mark.x, mark.y) < -share * mark.radius;
     };
@@ -223,7 +223,7 @@ std::optional<Image> draw_mri(const PhantomDrawing& drawing) {
     return std::min(shaft, condyle.distance(x, y));
   };
   const Noise folds(random), texture(random);
-  const auto marks = place(drawing.facts, random, {3.0, 5.0}, [&](const Mark& mark) {
+  const auto marks = place(drawing.facts, random, {3.0, 5.8}, [&](const Mark& mark) {
     if (!brain)
       return std::min(femur_distance(mark.x, mark.y), tibia_distance(mark.x, mark.y)) <
              -0.9 * mark.radius;
@@ -286,7 +286,7 @@ std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing) {
   constexpr double kApexX = 32, kApexY = -12, kOpening = 0.66, kNear = 17, kFar = 73;
   const auto slope = [](double x, double y) { return (x - kApexX) / (y - kApexY); };
   const auto marks = place(
-      drawing.facts, random, {3.1, 4.9},
+      drawing.facts, random, {3.1, 5.6},
       [&](const Mark& mark) {
         const double depth = distance(mark.x, mark.y, kApexX, kApexY);
         return depth > kNear + mark.radius + 2 && depth < kFar - mark.radius - 6 &&

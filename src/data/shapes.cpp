@@ -44,7 +44,7 @@ const std::vector<std::string>& shape_colours() {
 
 std::optional<Image> draw_shapes(const PhantomDrawing& drawing, const ShapesStyle& style) {
   Random& random = drawing.random;
-  const auto marks = place(drawing.facts, random, {3.4, 5.8}, [](const Mark&) { return true; });
+  const auto marks = place(drawing.facts, random, {3.4, 6.5}, [](const Mark&) { return true; });
   if (!marks) return {};
   const Noise coarse(random), fine(random);
   const double turn = random.uniform(0, 6.283185307179586);
