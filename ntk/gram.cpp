@@ -11,6 +11,10 @@ namespace strata {
 
 using torch::Tensor;
 
+namespace {
+constexpr double kTolerance = 1e-8;
+}
+
 Gram::Gram(std::int64_t samples, std::int64_t outputs, std::int64_t chunk_bytes)
     : samples_(samples),
       outputs_(outputs),
@@ -139,6 +143,9 @@ LargestEigenvalue largest_eigenvalue(const Tensor& matrix, const std::string& wh
     if (solver.info() == Spectra::CompInfo::Successful) {
       result.value = solver.eigenvalues()[0];
       vector = solver.eigenvectors().col(0);
+      // Spectra can report success with a wrong pair when the rank is below the Krylov dimension.
+      const double residual = (theta * vector - result.value * vector).norm();
+      if (!(residual <= kTolerance * result.value)) vector.resize(0);
     }
   }
   if (vector.size() == 0) {

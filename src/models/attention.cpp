@@ -1,20 +1,212 @@
 #include "models/attention.h"
 
+#include <ATen/Parallel.h>
+
 #include <cmath>
+#include <vector>
+
+// Compiled a second time for processors with AVX2 and FMA; the loader picks.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define STRATA_VECTOR_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#else
+#define STRATA_VECTOR_CLONES
+#endif
 
 namespace strata {
+namespace {
 
-torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
-                        const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
-                        double dropout) {
+using torch::Tensor;
+using torch::autograd::AutogradContext;
+using torch::autograd::tensor_list;
+
+/// A matrix inside larger rows: element (i, j) is data[i * row + j * column].
+template <typename T>
+struct Strided {
+  T* data;
+  std::int64_t row, column;
+};
+
+/// kWidth columns of C = α A B from column j on, their sums kept in registers.
+template <int kWidth, typename T>
+inline __attribute__((always_inline)) std::int64_t multiply_columns(
+    std::int64_t j, std::int64_t rows, std::int64_t inner, std::int64_t columns, T alpha,
+    Strided<const T> a, Strided<const T> b, Strided<T> c) {
+  for (; j + kWidth <= columns; j += kWidth) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      T sum[kWidth] = {};
+      for (std::int64_t l = 0; l < inner; ++l) {
+        const T factor = a.data[i * a.row + l * a.column];
+        for (int w = 0; w < kWidth; ++w) sum[w] += factor * b.data[l * b.row + j + w];
+      }
+      for (int w = 0; w < kWidth; ++w) c.data[i * c.row + j + w] = alpha * sum[w];
+    }
+  }
+  return j;
+}
+
+/// C = α A B for matrices of a few dozen rows and columns; B and C have contiguous rows.
+template <typename T>
+inline __attribute__((always_inline)) void multiply_any(std::int64_t rows, std::int64_t inner,
+                                                        std::int64_t columns, T alpha,
+                                                        Strided<const T> a, Strided<const T> b,
+                                                        Strided<T> c) {
+  std::int64_t j = multiply_columns<16>(0, rows, inner, columns, alpha, a, b, c);
+  j = multiply_columns<8>(j, rows, inner, columns, alpha, a, b, c);
+  j = multiply_columns<4>(j, rows, inner, columns, alpha, a, b, c);
+  multiply_columns<1>(j, rows, inner, columns, alpha, a, b, c);
+}
+
+STRATA_VECTOR_CLONES void multiply(std::int64_t rows, std::int64_t inner, std::int64_t columns,
+                                   float alpha, Strided<const float> a, Strided<const float> b,
+                                   Strided<float> c) {
+  multiply_any(rows, inner, columns, alpha, a, b, c);
+}
+
+STRATA_VECTOR_CLONES void multiply(std::int64_t rows, std::int64_t inner, std::int64_t columns,
+                                   double alpha, Strided<const double> a, Strided<const double> b,
+                                   Strided<double> c) {
+  multiply_any(rows, inner, columns, alpha, a, b, c);
+}
+
+struct Sizes {
+  std::int64_t samples, heads, queries, tokens, head_size;
+  std::int64_t width() const { return heads * head_size; }
+};
+
+Sizes sizes_of(const Tensor& query, const Tensor& mask, std::int64_t heads) {
+  const std::int64_t samples = mask.size(0);
+  return {samples, heads, query.size(0) / samples, mask.size(1), query.size(1) / heads};
+}
+
+/// work(sample, head) for all of them, in parallel; each writes its own part.
+template <typename Work>
+void for_each_head(const Sizes& sizes, const Work& work) {
+  at::parallel_for(0, sizes.samples * sizes.heads, 8, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) work(i / sizes.heads, i % sizes.heads);
+  });
+}
+
+/// One head's part of a sample in (n·T, heads·d), and of the weights in (n, heads, Q, S).
+template <typename T>
+Strided<T> head_of(T* data, const Sizes& s, std::int64_t tokens, std::int64_t i, std::int64_t h) {
+  return {data + i * tokens * s.width() + h * s.head_size, s.width(), 1};
+}
+template <typename T>
+Strided<T> weights_of(T* data, const Sizes& s, std::int64_t i, std::int64_t h) {
+  return {data + (i * s.heads + h) * s.queries * s.tokens, s.tokens, 1};
+}
+template <typename T>
+Strided<T> transposed(Strided<T> matrix) {
+  return {matrix.data, matrix.column, matrix.row};
+}
+
+/// out[i, h] = α · rows[i, h] · columns[i, h]ᵀ: (Q, d) × (S, d)ᵀ for every sample and head.
+template <typename T>
+void products_with_transposed(const Sizes& s, T alpha, const Tensor& rows, const Tensor& columns,
+                              Tensor& out) {
+  const T* left = rows.data_ptr<T>();
+  const T* right = columns.data_ptr<T>();
+  T* result = out.data_ptr<T>();
+  for_each_head(s, [&](std::int64_t i, std::int64_t h) {
+    // `multiply` wants contiguous rows of its second factor.
+    thread_local std::vector<T> copy;
+    copy.resize(s.head_size * s.tokens);
+    const Strided<const T> from = head_of(right, s, s.tokens, i, h);
+    for (std::int64_t t = 0; t < s.tokens; ++t) {
+      for (std::int64_t d = 0; d < s.head_size; ++d) {
+        copy[d * s.tokens + t] = from.data[t * from.row + d];
+      }
+    }
+    multiply(s.queries, s.head_size, s.tokens, alpha, head_of(left, s, s.queries, i, h),
+             Strided<const T>{copy.data(), s.tokens, 1}, weights_of(result, s, i, h));
+  });
+}
+
+/// out[i, h] = α · weights[i, h] · values[i, h]: (Q, S) × (S, d).
+template <typename T>
+void products_over_tokens(const Sizes& s, T alpha, const Tensor& weights, const Tensor& values,
+                          Tensor& out) {
+  const T* left = weights.data_ptr<T>();
+  const T* right = values.data_ptr<T>();
+  T* result = out.data_ptr<T>();
+  for_each_head(s, [&](std::int64_t i, std::int64_t h) {
+    multiply(s.queries, s.tokens, s.head_size, alpha, weights_of(left, s, i, h),
+             head_of(right, s, s.tokens, i, h), head_of(result, s, s.queries, i, h));
+  });
+}
+
+/// out[i, h] = α · weights[i, h]ᵀ · rows[i, h]: (Q, S)ᵀ × (Q, d).
+template <typename T>
+void products_over_queries(const Sizes& s, T alpha, const Tensor& weights, const Tensor& rows,
+                           Tensor& out) {
+  const T* left = weights.data_ptr<T>();
+  const T* right = rows.data_ptr<T>();
+  T* result = out.data_ptr<T>();
+  for_each_head(s, [&](std::int64_t i, std::int64_t h) {
+    multiply(s.tokens, s.queries, s.head_size, alpha, transposed(weights_of(left, s, i, h)),
+             head_of(right, s, s.queries, i, h), head_of(result, s, s.tokens, i, h));
+  });
+}
+
+class FusedAttention : public torch::autograd::Function<FusedAttention> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key,
+                        const Tensor& value, const Tensor& mask, std::int64_t heads) {
+    const Sizes s = sizes_of(query, mask, heads);
+    const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
+    Tensor weights = torch::empty({s.samples, s.heads, s.queries, s.tokens}, query.options());
+    Tensor out = torch::empty_like(query);
+    AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention", [&] {
+      products_with_transposed<scalar_t>(s, static_cast<scalar_t>(scale), query, key, weights);
+      weights = torch::softmax(weights.add_(mask.view({s.samples, 1, 1, s.tokens})), -1);
+      products_over_tokens<scalar_t>(s, 1, weights, value, out);
+    });
+    context->save_for_backward({query, key, value, weights});
+    context->saved_data["heads"] = heads;
+    return out;
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &weights = saved[3];
+    const Sizes s{weights.size(0), weights.size(1), weights.size(2), weights.size(3),
+                  query.size(1) / weights.size(1)};
+    const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
+    const Tensor gradient = gradients[0].contiguous();
+    Tensor weights_gradient = torch::empty_like(weights);
+    Tensor query_gradient = torch::empty_like(query), key_gradient = torch::empty_like(key);
+    Tensor value_gradient = torch::empty_like(value);
+    AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention", [&] {
+      const scalar_t alpha = static_cast<scalar_t>(scale);
+      products_over_queries<scalar_t>(s, 1, weights, gradient, value_gradient);
+      products_with_transposed<scalar_t>(s, 1, gradient, value, weights_gradient);
+      const Tensor scores_gradient =
+          at::_softmax_backward_data(weights_gradient, weights, -1, query.scalar_type());
+      products_over_tokens<scalar_t>(s, alpha, scores_gradient, key, query_gradient);
+      products_over_queries<scalar_t>(s, alpha, scores_gradient, query, key_gradient);
+    });
+    return {query_gradient, key_gradient, value_gradient, Tensor(), Tensor()};
+  }
+};
+
+}  // namespace
+
+Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                 std::int64_t heads, double dropout) {
+  const bool floating =
+      query.scalar_type() == torch::kFloat || query.scalar_type() == torch::kDouble;
+  if (query.is_cpu() && floating && dropout == 0) {
+    return FusedAttention::apply(query.contiguous(), key.contiguous(), value.contiguous(),
+                                 mask.contiguous(), heads);
+  }
   const std::int64_t n = mask.size(0), width = query.size(1), size = width / heads;
-  const auto split = [&](const torch::Tensor& rows) {
+  const auto split = [&](const Tensor& rows) {
     return rows.view({n, -1, heads, size}).transpose(1, 2);
   };
   const double scale = 1 / std::sqrt(static_cast<double>(size));
-  const torch::Tensor scores =
+  const Tensor scores =
       torch::matmul(split(query * scale), split(key).transpose(2, 3)) + mask.view({n, 1, 1, -1});
-  torch::Tensor weights = torch::softmax(scores, -1);
+  Tensor weights = torch::softmax(scores, -1);
   if (dropout > 0) weights = torch::dropout(weights, dropout, true);
   return torch::matmul(weights, split(value)).transpose(1, 2).reshape({-1, width});
 }
