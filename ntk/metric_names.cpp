@@ -3,7 +3,8 @@
 namespace strata {
 
 const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names{"lntk", "gradient", "magnitude", "random", "first", "last"};
+  static const std::vector<std::string> names{"lntk",   "gradient", "magnitude",
+                                              "random", "first",    "last"};
   return names;
 }
 
