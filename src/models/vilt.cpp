@@ -27,15 +27,31 @@ bool ends_with(std::string_view text, std::string_view end) {
 
 Tensor initial_weight(const WeightShape& weight, const ViltConfig& config, std::uint64_t seed) {
   Tensor tensor = torch::zeros(weight.shape);
-  const bool vector = weight.shape.size() == 1;
-  if (vector && ends_with(weight.name, ".weight")) {
-    tensor.fill_(1);
-  } else if (!vector && ends_with(weight.name, ".weight")) {
-    Random random(derive_seed(seed, weight.name));
-    float* values = tensor.data_ptr<float>();
-    for (std::int64_t i = 0; i < tensor.numel(); ++i) {
-      values[i] = static_cast<float>(config.initializer_range * random.normal());
-    }
+  const std::string& name = weight.name;
+  const bool matrix = weight.shape.size() > 1 && ends_with(name, ".weight");
+  const bool embedding = name.find("_embeddings") != std::string::npos &&
+                         !ends_with(name, "projection.weight") && weight.shape.size() > 1;
+  const bool token = ends_with(name, "cls_token");
+  if (weight.shape.size() == 1 && ends_with(name, ".weight")) tensor.fill_(1);
+  const bool scaled = config.scaled_initialization;
+  if (!matrix && !(scaled && (embedding || token))) return tensor;
+
+  Random random(derive_seed(seed, name));
+  float* values = tensor.data_ptr<float>();
+  const auto fill = [&](auto&& draw) {
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(draw());
+  };
+  if (!scaled) {
+    fill([&] { return config.initializer_range * random.normal(); });
+  } else if (embedding || token) {
+    fill([&] { return 0.5 * random.normal(); });
+  } else {
+    const auto out = static_cast<double>(weight.shape[0]);
+    const double in = static_cast<double>(tensor.numel()) / out;
+    const bool ends_branch = name.find(".output.dense") != std::string::npos;
+    const double depth = 2.0 * static_cast<double>(config.num_hidden_layers);
+    const double limit = std::sqrt(6 / (in + out)) / (ends_branch ? std::sqrt(depth) : 1);
+    fill([&] { return random.uniform(-limit, limit); });
   }
   return tensor;
 }

@@ -53,9 +53,13 @@ struct Batch {
 /// averaging and saving are all by weight name, and the forward pass is one function.
 class Vilt {
  public:
-  /// Fresh weights, N(0, initializer_range²) for matrices and embeddings, 0 for biases and
-  /// cls/position embeddings as transformers has it, 1 for LayerNorm weights; drawn on the CPU from
-  /// `seed`, the same for every thread count and device.
+  /// Fresh weights, drawn on the CPU from `seed`, the same for every thread count and device.
+  /// Biases are 0 and LayerNorm weights 1. By default as transformers has it: N(0,
+  /// initializer_range²) for matrices and embeddings, 0 for the cls token and image positions. With
+  /// `scaled_initialization`, for small models trained from scratch: Xavier-uniform matrices
+  /// (Glorot & Bengio 2010), the two that end a residual branch divided by √(2·layers) (Radford et
+  /// al. 2019), and N(0, 0.5²) for embeddings, positions and cls token, so that attention can tell
+  /// tokens apart from the first step.
   Vilt(ViltConfig config, std::uint64_t seed, torch::Device device = torch::kCPU);
   /// From `config.json` and `model.safetensors` in a folder. Float types are converted to float32.
   /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are

@@ -129,6 +129,8 @@ ViltConfig vilt_config_from_yaml(ObjectReader reader) {
       reader.integer("max_text", 2, 4096, config.max_position_embeddings);
   config.hidden_dropout_prob = reader.number("dropout", 0, 0.999, 0.0);
   config.attention_probs_dropout_prob = config.hidden_dropout_prob;
+  config.scaled_initialization =
+      reader.choice("initialization", {"huggingface", "scaled"}, "huggingface") == "scaled";
   config.initializer_range = reader.number("initializer_range", 0, 10, config.initializer_range);
   reader.finish();
   check_divisible(reader, "hidden_size", config.hidden_size, "heads", config.num_attention_heads);

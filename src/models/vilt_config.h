@@ -28,6 +28,8 @@ struct ViltConfig {
   double hidden_dropout_prob = 0.0;
   double attention_probs_dropout_prob = 0.0;
   double initializer_range = 0.02;
+  /// How fresh weights are drawn (Vilt's constructor); not part of config.json.
+  bool scaled_initialization = false;
   double layer_norm_eps = 1e-12;
   std::int64_t image_size = 384;
   std::int64_t patch_size = 32;
@@ -50,7 +52,8 @@ ViltConfig read_vilt_config(const std::filesystem::path& file);
 void write_vilt_config(const ViltConfig& config, const std::filesystem::path& file);
 /// The `model.architecture` mapping of an experiment file (all keys optional but hidden_size,
 /// layers, heads, image_size, patch_size): hidden_size, layers, heads, intermediate_size (default 4
-/// ×), image_size, patch_size, max_text, dropout, initializer_range. Calls finish().
+/// ×), image_size, patch_size, max_text, dropout, initialization (huggingface or scaled),
+/// initializer_range. Calls finish().
 ViltConfig vilt_config_from_yaml(ObjectReader reader);
 
 /// Name and shape of every weight of ViltForQuestionAnswering, in transformers' order.
