@@ -8,6 +8,10 @@ if(STRATA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
 endif()
 
 set(STRATA_WARNINGS -Wall -Wextra -Wno-unused-parameter)
+if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns of impossible overlaps in std::string concatenation (GCC bug 105329).
+  list(APPEND STRATA_WARNINGS -Wno-restrict)
+endif()
 
 # strata_module(NAME SOURCES... [PUBLIC libs...] [PRIVATE libs...])
 # One static library `strata_NAME` with the alias strata::NAME. Public headers are under include/,

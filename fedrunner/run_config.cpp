@@ -85,6 +85,7 @@ TrainingOptions read_training(ObjectReader& reader) {
   training.learning_rate = reader.number("learning_rate", 0, 10);
   training.weight_decay = reader.number("weight_decay", 0, 10, 0.01);
   training.clip_norm = reader.number("clip_norm", 0, kInfinity, 1.0);
+  training.flips = reader.choice("flips", {"none", "horizontal", "vertical", "both"}, "none");
   return training;
 }
 
@@ -102,8 +103,6 @@ PretrainConfig read_pretrain(ObjectReader reader, const DataConfig& data) {
   pretrain.training = read_training(reader);
   pretrain.training.warmup = reader.number("warmup", 0, 1, 0.05);
   pretrain.training.schedule = reader.choice("schedule", {"cosine", "constant"}, "cosine");
-  pretrain.training.flips =
-      reader.choice("flips", {"none", "horizontal", "vertical", "both"}, "none");
   reader.finish();
   return pretrain;
 }
@@ -210,6 +209,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
     run.local.epochs = local.integer("epochs", 1, kMax, 1);
   }
   run.local.training = read_training(local);
+  run.local.training.calibrate_labels = local.boolean("calibrate_labels", false);
   local.finish();
   reader.finish();
   return run;
@@ -267,6 +267,8 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   local["learning_rate"] = training.learning_rate;
   local["weight_decay"] = training.weight_decay;
   local["clip_norm"] = training.clip_norm;
+  local["flips"] = training.flips;
+  local["calibrate_labels"] = training.calibrate_labels;
   return {
       {"version", 1},
       {"name", config.name},

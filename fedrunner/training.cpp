@@ -26,6 +26,19 @@ void clip_gradients(const std::vector<torch::Tensor>& weights, double limit) {
   }
 }
 
+/// log((count + 1) / (samples + labels)) of every label, or zeros.
+torch::Tensor label_margins(const Vilt& model, const VqaTensors& data,
+                            const TrainingOptions& options) {
+  const std::int64_t labels = model.config().label_count();
+  auto counts = torch::zeros({labels}, torch::kFloat64);
+  if (options.calibrate_labels) {
+    counts.fill_(1);
+    for (std::int64_t row = 0; row < data.size(); ++row) counts[data.label(row)] += 1;
+    counts.div_(counts.sum()).log_();
+  }
+  return counts.to(torch::kFloat).to(model.device());
+}
+
 int random_flip(const std::string& flips, Random& random) {
   if (flips == "none") return 0;
   const int bits = static_cast<int>(random.below(4));
@@ -69,6 +82,7 @@ double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>
   std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
   std::iota(order.begin(), order.end(), std::int64_t{0});
   const std::int64_t epoch_steps = steps_per_epoch(data.size(), options.batch_size);
+  const auto margins = label_margins(model, data, options);
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
@@ -84,8 +98,9 @@ double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>
         flips.push_back(random_flip(options.flips, random));
     }
     const auto batch = data.batch(rows, model.device(), flips);
-    const auto loss =
-        torch::nn::functional::cross_entropy(model.forward(batch, true), batch.labels);
+    auto logits = model.forward(batch, true);
+    if (options.calibrate_labels) logits = logits + margins;
+    const auto loss = torch::nn::functional::cross_entropy(logits, batch.labels);
     optimizer.zero_grad();
     loss.backward();
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);

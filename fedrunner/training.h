@@ -19,6 +19,10 @@ struct TrainingOptions {
   double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
   double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
   std::string schedule = "constant";  ///< after the warm-up: constant, or cosine down to 0
+  /// Adds log((count + 1) / (samples + labels)) of each label among the training rows to its logit,
+  /// in the loss only: a client whose answers are mostly "no" then learns from its images rather
+  /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).
+  bool calibrate_labels = false;
   std::string flips = "none";  ///< random mirroring of the images: none, horizontal, vertical, both
 };
 

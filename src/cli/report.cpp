@@ -13,7 +13,7 @@ int run_report(const ReportArguments& arguments, const CommonArguments& common) 
   if (common.json) {
     std::cout << nlohmann::ordered_json{{"report", page}}.dump() << "\n";
   } else if (!common.quiet) {
-    std::cout << page << "\n";
+    std::cout << result_text(arguments.folder) << page << "\n";
   }
   return kExitDone;
 }

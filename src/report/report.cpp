@@ -139,6 +139,44 @@ double full_mbit(const RunFolder& run) {
   return 8e-6 * static_cast<double>(bytes);
 }
 
+/// One row a strategy: what it reached and what it cost.
+HtmlTable result_table(const Experiment& experiment) {
+  HtmlTable table;
+  table.id = "table-result";
+  table.header = {"strategy",
+                  "seeds",
+                  "accuracy %, weighted",
+                  "accuracy %, plain",
+                  "before training %, weighted",
+                  "MBit up per client and round",
+                  "MBit in total",
+                  "training seconds"};
+  for (const std::string& name : experiment.strategies) {
+    const Runs runs = experiment.of(name);
+    const auto final_accuracy = [](const char* client) {
+      return [client](const RunFolder& run) { return accuracy(run, final_round(run), client); };
+    };
+    table.rows.push_back(
+        {name, std::to_string(runs.size()), text(over(runs, final_accuracy("all")), 1),
+         text(over(runs, final_accuracy("mean")), 1),
+         text(over(runs, [](const RunFolder& run) { return accuracy(run, 0, "all"); }).mean, 1),
+         text(over(runs,
+                   [](const RunFolder& run) {
+                     return share(run, total(run, &RoundMetrics::up_mbit));
+                   }),
+              2),
+         text(over(runs,
+                   [](const RunFolder& run) {
+                     return total(run, &RoundMetrics::up_mbit) +
+                            total(run, &RoundMetrics::down_mbit);
+                   }),
+              1),
+         text(over(runs, [](const RunFolder& run) { return total(run, &RoundMetrics::seconds); }),
+              1)});
+  }
+  return table;
+}
+
 /// Client i's budget best units by score alone; among equal scores the earlier unit, as the
 /// planner's top-k does.
 Assignment top_k(const ScoreTable& scores, const std::vector<int>& budgets) {
@@ -379,40 +417,7 @@ class Page {
 
   void headline() {
     section("Result");
-    HtmlTable table;
-    table.id = "table-result";
-    table.header = {"strategy",
-                    "seeds",
-                    "accuracy %, weighted",
-                    "accuracy %, plain",
-                    "before training %, weighted",
-                    "MBit up per client and round",
-                    "MBit in total",
-                    "training seconds"};
-    for (const std::string& name : experiment_.strategies) {
-      const Runs runs = experiment_.of(name);
-      const auto final_accuracy = [](const char* client) {
-        return [client](const RunFolder& run) { return accuracy(run, final_round(run), client); };
-      };
-      table.rows.push_back(
-          {name, std::to_string(runs.size()), text(over(runs, final_accuracy("all")), 1),
-           text(over(runs, final_accuracy("mean")), 1),
-           text(over(runs, [](const RunFolder& run) { return accuracy(run, 0, "all"); }).mean, 1),
-           text(over(runs,
-                     [](const RunFolder& run) {
-                       return share(run, total(run, &RoundMetrics::up_mbit));
-                     }),
-                2),
-           text(over(runs,
-                     [](const RunFolder& run) {
-                       return total(run, &RoundMetrics::up_mbit) +
-                              total(run, &RoundMetrics::down_mbit);
-                     }),
-                1),
-           text(over(runs, [](const RunFolder& run) { return total(run, &RoundMetrics::seconds); }),
-                1)});
-    }
-    body_ += html(table);
+    body_ += html(result_table(experiment_));
     paragraph(
         std::string("Accuracy of the last evaluated round on the clients' test questions: weighted "
                     "by each client's number of questions, and as the plain mean over clients. "
@@ -962,6 +967,13 @@ class Page {
 };
 
 }  // namespace
+
+std::string result_text(const std::filesystem::path& folder) {
+  const HtmlTable result = result_table(read_run_folders(folder));
+  TextTable table(result.header);
+  for (const auto& row : result.rows) table.row(row);
+  return table.str();
+}
 
 std::filesystem::path write_report(const std::filesystem::path& folder) {
   const Experiment experiment = read_run_folders(folder);

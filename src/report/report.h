@@ -14,4 +14,7 @@ namespace strata {
 /// missing.
 std::filesystem::path write_report(const std::filesystem::path& folder);
 
+/// The page's result table as text: a row a strategy with accuracy, MBit and seconds over its seeds.
+std::string result_text(const std::filesystem::path& folder);
+
 }  // namespace strata

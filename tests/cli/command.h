@@ -55,8 +55,8 @@ inline std::filesystem::path strata_program() {
   return std::filesystem::path(STRATA_BINARY_DIR) / "bin" / "strata";
 }
 
-inline Outcome strata(const std::vector<std::string>& arguments,
-                      const std::filesystem::path& folder) {
+inline Outcome run_strata(const std::vector<std::string>& arguments,
+                          const std::filesystem::path& folder) {
   return run_program(strata_program(), arguments, folder);
 }
 

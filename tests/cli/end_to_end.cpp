@@ -15,7 +15,7 @@
 #include "wrong_input.h"
 
 using namespace strata;
-using test::strata;
+using test::run_strata;
 namespace fs = std::filesystem;
 
 namespace {
@@ -51,13 +51,13 @@ const fs::path& workshop() {
   static const test::TempDir dir;
   static const bool made = [] {
     dir.write("tiny.yaml", kConfig);
-    const auto data = strata({"data", "make", "phantoms", "--out", "data", "--images", "10",
-                              "--shapes", "20", "--size", "32"},
-                             dir.path());
+    const auto data = run_strata({"data", "make", "phantoms", "--out", "data", "--images", "10",
+                                  "--shapes", "20", "--size", "32"},
+                                 dir.path());
     INFO(data.err);
     REQUIRE(data.code == 0);
     const auto pretrain =
-        strata({"pretrain", "tiny.yaml", "--out", "foundation", "--threads", "1"}, dir.path());
+        run_strata({"pretrain", "tiny.yaml", "--out", "foundation", "--threads", "1"}, dir.path());
     INFO(pretrain.err);
     REQUIRE(pretrain.code == 0);
     return true;
@@ -92,14 +92,14 @@ std::map<std::string, std::string> reproducible_files(const fs::path& run) {
 }  // namespace
 
 TEST_CASE("--version names the build, the BLAS, LibTorch and its devices") {
-  const auto outcome = strata({"--version"}, workshop());
+  const auto outcome = run_strata({"--version"}, workshop());
   CHECK(outcome.code == 0);
   for (const std::string part : {"strata 0.1.0", "LibTorch", "BLAS", "devices: cpu"})
     CHECK_THAT(outcome.out, Catch::Contains(part));
 }
 
 TEST_CASE("inspect prints every unit, and the head and blocks add up to the model") {
-  const auto outcome = strata({"inspect", "foundation", "--json"}, workshop());
+  const auto outcome = run_strata({"inspect", "foundation", "--json"}, workshop());
   REQUIRE(outcome.code == 0);
   const auto json = nlohmann::json::parse(outcome.out);
   std::int64_t parameters = 0;
@@ -116,9 +116,9 @@ TEST_CASE("inspect prints every unit, and the head and blocks add up to the mode
 }
 
 TEST_CASE("scores feed the planner") {
-  const auto score = strata({"score", "--model", "foundation", "--data", "data", "--samples", "2",
-                             "--threads", "1", "--out", "scores.json"},
-                            workshop());
+  const auto score = run_strata({"score", "--model", "foundation", "--data", "data", "--samples",
+                                 "2", "--threads", "1", "--out", "scores.json"},
+                                workshop());
   INFO(score.err);
   REQUIRE(score.code == 0);
   const ScoreTable table = read_scores(workshop() / "scores.json");
@@ -129,7 +129,7 @@ TEST_CASE("scores feed the planner") {
   CHECK(table.samples == 2);
   for (int i = 0; i < table.client_count(); ++i) CHECK(table.scores.row(i).sum() == Approx(1));
   CHECK((table.raw.array() > 0).all());
-  const auto plan = strata(
+  const auto plan = run_strata(
       {"plan", "--scores", "scores.json", "--budget", "2", "--out", "plan.json"}, workshop());
   REQUIRE(plan.code == 0);
   CHECK(read_plan(workshop() / "plan.json").gap.importance == Approx(0).margin(1e-9));
@@ -137,7 +137,7 @@ TEST_CASE("scores feed the planner") {
 
 TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the report shows it") {
   const fs::path& folder = workshop();
-  const auto whole = strata({"run", "tiny.yaml", "--out", "whole", "--threads", "1"}, folder);
+  const auto whole = run_strata({"run", "tiny.yaml", "--out", "whole", "--threads", "1"}, folder);
   INFO(whole.err);
   REQUIRE(whole.code == 0);
   CHECK_THAT(whole.out, Catch::Contains("f3ocus") && Catch::Contains("random"));
@@ -166,11 +166,12 @@ TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the
   ::waitpid(child, &status, 0);
   REQUIRE(fs::exists(second_plan));
 
-  const auto refused = strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1"}, folder);
+  const auto refused =
+      run_strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1"}, folder);
   CHECK(refused.code == 2);
   CHECK_THAT(refused.err, Catch::Contains("--resume"));
   const auto resumed =
-      strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1", "--resume"}, folder);
+      run_strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1", "--resume"}, folder);
   INFO(resumed.err);
   REQUIRE(resumed.code == 0);
   const auto expected = reproducible_files(folder / "whole"),
@@ -183,12 +184,12 @@ TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the
     CHECK((found.at(name) == bytes));
   }
 
-  const auto report = strata({"report", "whole"}, folder);
+  const auto report = run_strata({"report", "whole"}, folder);
   INFO(report.err);
   REQUIRE(report.code == 0);
   CHECK_THAT(test::slurp(folder / "whole/report.html"),
              Catch::Contains("</html>") && Catch::Contains("f3ocus"));
-  const auto single = strata({"report", "whole/f3ocus-seed1"}, folder);
+  const auto single = run_strata({"report", "whole/f3ocus-seed1"}, folder);
   CHECK(single.code == 0);
 }
 
@@ -259,7 +260,7 @@ TEST_CASE("wrong input is refused in one line, with nothing written") {
       {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--metric", "lmtk"},
       folder, {"did you mean \"lntk\"?"});
   test::check_refused({"report", "data"}, folder, {"data"});
-  const auto device = strata(
+  const auto device = run_strata(
       {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--device", "tpu"},
       folder);
   CHECK(device.code == 2);

@@ -9,7 +9,7 @@
 #include "wrong_input.h"
 
 using namespace strata;
-using test::strata;
+using test::run_strata;
 
 namespace {
 
@@ -32,9 +32,9 @@ TEST_CASE("strata plan writes a feasible plan, its front, and a table") {
   for (const std::string algorithm : {"exact", "nsga2", "topk", "random"}) {
     CAPTURE(algorithm);
     const auto outcome =
-        strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", algorithm,
-                "--evaluations", "2000", "--out", "plan.json", "--front", "front.csv"},
-               dir.path());
+        run_strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", algorithm,
+                    "--evaluations", "2000", "--out", "plan.json", "--front", "front.csv"},
+                   dir.path());
     CAPTURE(outcome.err);
     REQUIRE(outcome.code == 0);
     CHECK_THAT(outcome.out, Catch::Contains("client-8"));
@@ -58,9 +58,9 @@ TEST_CASE("the same seed gives the same bytes, from any folder") {
   for (const auto* dir : {&first, &second}) {
     dir->write("scores.csv", scores_csv(9, 24));
     const auto outcome =
-        strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", "nsga2",
-                "--evaluations", "4000", "--seed", "7", "--out", "plan.json"},
-               dir->path());
+        run_strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", "nsga2",
+                    "--evaluations", "4000", "--seed", "7", "--out", "plan.json"},
+                   dir->path());
     REQUIRE(outcome.code == 0);
   }
   CHECK(test::slurp(first / "plan.json") == test::slurp(second / "plan.json"));
@@ -70,12 +70,12 @@ TEST_CASE("--json prints one object and --quiet nothing") {
   const test::TempDir dir;
   dir.write("scores.csv", scores_csv(3, 6));
   const auto json =
-      strata({"plan", "--scores", "scores.csv", "--budget", "2", "--json"}, dir.path());
+      run_strata({"plan", "--scores", "scores.csv", "--budget", "2", "--json"}, dir.path());
   REQUIRE(json.code == 0);
   CHECK(nlohmann::json::parse(json.out).is_object());
   const auto quiet =
-      strata({"plan", "--scores", "scores.csv", "--budget", "2", "--quiet", "--out", "p.json"},
-             dir.path());
+      run_strata({"plan", "--scores", "scores.csv", "--budget", "2", "--quiet", "--out", "p.json"},
+                 dir.path());
   REQUIRE(quiet.code == 0);
   CHECK(quiet.out.empty());
   CHECK(quiet.err.empty());
@@ -84,13 +84,13 @@ TEST_CASE("--json prints one object and --quiet nothing") {
 
 TEST_CASE("help is complete and comes from the table that parses") {
   const test::TempDir dir;
-  const auto top = strata({"--help"}, dir.path());
+  const auto top = run_strata({"--help"}, dir.path());
   CHECK(top.code == 0);
   for (const std::string name : {"score", "plan", "run", "report", "inspect", "data", "pretrain"}) {
     CHECK_THAT(top.out, Catch::Contains("  " + name + " "));
-    CHECK(strata({name, "--help"}, dir.path()).code == 0);
+    CHECK(run_strata({name, "--help"}, dir.path()).code == 0);
   }
-  const auto plan = strata({"plan", "--help"}, dir.path());
+  const auto plan = run_strata({"plan", "--help"}, dir.path());
   for (const std::string option :
        {"--scores", "--budget", "--algorithm", "exact|nsga2|topk|random", "--choose",
         "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out", "--front",

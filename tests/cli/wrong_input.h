@@ -15,7 +15,7 @@ inline void check_refused(const std::vector<std::string>& arguments,
   for (const auto& argument : arguments) line += argument + " ";
   CAPTURE(line);
   const std::string before = snapshot(folder);
-  const Outcome outcome = strata(arguments, folder);
+  const Outcome outcome = run_strata(arguments, folder);
   CHECK(outcome.code == 2);
   CHECK(outcome.out.empty());
   CAPTURE(outcome.err);

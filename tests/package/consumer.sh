@@ -9,4 +9,5 @@ trap 'rm -rf "$work"' EXIT
 output=$("$work/build/consumer")
 echo "$output"
 [ "$output" = "importance 1.7, usage variance 0.222222" ]
-"$work/prefix/bin/strata" --version | grep -q '^strata '
+version=$("$work/prefix/bin/strata" --version)
+grep -q '^strata ' <<<"$version"
