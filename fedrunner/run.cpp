@@ -152,10 +152,9 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   std::vector<RunSummary> summaries;
   for (const auto& run : runs) {
-    std::filesystem::create_directories(run.folder);
-    const RunLog log(run.folder / "run.log");
     write_file(run.folder / "config.yaml",
                to_yaml(resolved_config(config, task.units, run.strategy, run.seed)));
+    const RunLog log(run.folder / "run.log");
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
     const auto rows =

@@ -55,6 +55,8 @@ std::filesystem::path round_folder(const std::filesystem::path& run_folder, int 
 
 void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
                   bool resume) {
+  if (std::filesystem::exists(folder) && !std::filesystem::is_directory(folder))
+    throw InputError(folder.string() + ": is a file; a run needs a folder");
   for (const char* other : {"config.yaml", "experiment.yaml"}) {
     const auto there = folder / other;
     if (!std::filesystem::exists(there)) continue;
@@ -74,6 +76,14 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
                        ": the folder already holds this run; --resume continues it, or choose "
                        "another --out");
     }
+    return;
+  }
+  if (!std::filesystem::exists(folder)) return;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    // A kill in the middle of the very first file leaves its temporary.
+    if (entry.path().filename().string().find(".tmp-") != std::string::npos) continue;
+    throw InputError(folder.string() + ": the folder is not empty and holds no run (it has \"" +
+                     entry.path().filename().string() + "\"); choose another --out");
   }
 }
 

@@ -51,8 +51,8 @@ const fs::path& workshop() {
   static const test::TempDir dir;
   static const bool made = [] {
     dir.write("tiny.yaml", kConfig);
-    const auto data = run_strata({"data", "make", "phantoms", "--out", "data", "--images", "10",
-                                  "--shapes", "20", "--size", "32"},
+    const auto data = run_strata({"data", "make", "phantoms", "--out", "data", "--images", "20",
+                                  "--shapes", "200", "--size", "32"},
                                  dir.path());
     INFO(data.err);
     REQUIRE(data.code == 0);
@@ -251,7 +251,8 @@ TEST_CASE("wrong input is refused in one line, with nothing written") {
   test::check_refused(run("units.always=[haed]"), folder, {"haed", "head"});
   rewrite("typo.yaml", std::string(kConfig) + "evaluate: 3\n");
   test::check_refused({"run", "typo.yaml", "--out", "o"}, folder, {"typo.yaml:", "evaluate"});
-  test::check_refused({"run", "tiny.yaml", "--out", "data"}, folder, {"data"});
+  test::check_refused({"run", "tiny.yaml", "--out", "data"}, folder,
+                      {"data: the folder is not empty"});
   test::check_refused({"pretrain", "tiny.yaml", "--out", "foundation"}, folder, {"foundation"});
   test::check_refused(
       {"score", "--model", "foundation", "--data", "data", "--out", "s.json", "--client", "cat"},
