@@ -20,9 +20,8 @@ struct RoundMetrics {
   double accuracy = 0;    ///< in [0, 1]
   double open_accuracy = 0;    ///< NaN where the client has no open test question
   double closed_accuracy = 0;  ///< likewise
-  double up_mbit = 0,
-         down_mbit = 0;  ///< 10⁶ bits sent and received by the client; aggregates: the sum
-                         ///< ("all") and the mean ("mean")
+  /// 10⁶ bits sent and received by the client; aggregates: the sum ("all") and the mean ("mean").
+  double up_mbit = 0, down_mbit = 0;
   double importance = 0, usage_variance = 0;  ///< of the round's plan; only in "all" rows, else NaN
   double seconds = 0;          ///< local training; measured, so not reproducible to the byte
   double peak_memory_mib = 0;  ///< likewise

@@ -33,8 +33,8 @@ struct PlanRequest {
   std::string choose;
   std::uint64_t seed = 0;
   std::int64_t evaluations = 0;
-  bool gap =
-      true;  ///< false where the importance is a stand-in, because the strategy scores nothing
+  /// False where the importance is a stand-in, because the strategy scores nothing.
+  bool gap = true;
 };
 using Planner = std::function<Plan(const PlanningProblem& problem, const PlanRequest& request)>;
 
