@@ -195,3 +195,36 @@ TEST_CASE_METHOD(Fixture, "evaluation counts accepted answers, open and closed a
   CHECK(result.loss() == Approx((4 * right + 8 * (20 + right)) / 12).epsilon(1e-6));
   CHECK(std::isnan(Evaluation{}.accuracy()));
 }
+
+TEST_CASE_METHOD(Fixture,
+                 "calibrated labels: the loss sees each logit plus log((count + 1) / (n + K))") {
+  const auto ct = client("ct");
+  TrainingOptions options;
+  options.batch_size = 64;
+  options.learning_rate = 0;
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(ct.train.size()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  const auto batch = ct.train.batch(rows, torch::kCPU);
+  const auto labels = config.label_count();
+  std::vector<double> counts(static_cast<std::size_t>(labels), 1.0);
+  for (const auto row : rows) counts[static_cast<std::size_t>(ct.train.label(row))] += 1;
+  const auto logits = model.forward(batch).to(torch::kDouble);
+  double plain = 0, calibrated = 0;
+  for (const auto row : rows) {
+    const auto target = ct.train.label(row);
+    double plain_sum = 0, sum = 0;
+    for (std::int64_t k = 0; k < labels; ++k) {
+      const double value = std::exp(logits[row][k].item<double>());
+      plain_sum += value;
+      sum += value * counts[static_cast<std::size_t>(k)];
+    }
+    const double own = std::exp(logits[row][target].item<double>());
+    plain -= std::log(own / plain_sum);
+    calibrated -= std::log(own * counts[static_cast<std::size_t>(target)] / sum);
+  }
+  const auto n = static_cast<double>(rows.size());
+  REQUIRE(std::abs(plain - calibrated) / n > 0.01);
+  CHECK(train(model, ct.train, {"head"}, 1, options, 5) == Approx(plain / n).epsilon(1e-5));
+  options.calibrate_labels = true;
+  CHECK(train(model, ct.train, {"head"}, 1, options, 5) == Approx(calibrated / n).epsilon(1e-5));
+}
