@@ -210,6 +210,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   }
   run.local.training = read_training(local);
   run.local.training.calibrate_labels = local.boolean("calibrate_labels", false);
+  run.local.schedule = local.choice("schedule", {"constant", "cosine"}, "constant");
   local.finish();
   reader.finish();
   return run;
@@ -265,6 +266,7 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   if (run.local.epochs > 0) local["epochs"] = run.local.epochs;
   local["batch_size"] = training.batch_size;
   local["learning_rate"] = training.learning_rate;
+  local["schedule"] = run.local.schedule;
   local["weight_decay"] = training.weight_decay;
   local["clip_norm"] = training.clip_norm;
   local["flips"] = training.flips;

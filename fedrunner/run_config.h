@@ -73,7 +73,8 @@ struct PlanConfig {
 /// Either `steps` or `epochs` is 0.
 struct LocalConfig {
   std::int64_t steps = 0, epochs = 0;
-  TrainingOptions training;
+  TrainingOptions training;  ///< within a round: the learning rate is the first round's, constant
+  std::string schedule;      ///< of the learning rate over the rounds: constant or cosine
 };
 
 struct RunConfig {

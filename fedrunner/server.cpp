@@ -188,6 +188,10 @@ class Server {
     write_plan(plan, round_folder(folder_, round) / "plan.json");
 
     const std::set<std::string> download(state_.changed_units.begin(), state_.changed_units.end());
+    LocalConfig local = task_.run.local;
+    auto over_rounds = local.training;
+    over_rounds.schedule = local.schedule;
+    local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
     std::vector<ClientUpdate> updates;
     std::vector<RoundMetrics> clients;
     for (std::size_t i = 0; i < task_.clients.size(); ++i) {
@@ -201,7 +205,7 @@ class Server {
       row.train_loss = kNaN;
       // A client without a unit to train takes part in scoring and evaluation only.
       if (!units.empty()) {
-        updates.push_back(train_client(model_, state_.weights, client, units, task_.run.local,
+        updates.push_back(train_client(model_, state_.weights, client, units, local,
                                        stream(seed_, "train", round, client.name)));
         row.train_loss = updates.back().train_loss;
         row.seconds = updates.back().seconds;

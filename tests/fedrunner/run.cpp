@@ -274,6 +274,21 @@ TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies 
   }
 }
 
+TEST_CASE_METHOD(Fixture, "the cosine schedule lowers the learning rate from round to round") {
+  const auto weights = [&](const std::string& rounds, const std::string& schedule) {
+    const std::string out = schedule + rounds;
+    run(out, {"run.rounds=" + rounds, "run.local.schedule=" + schedule});
+    return test::slurp(dir / out / "model" / "model.safetensors");
+  };
+  CHECK((weights("1", "cosine") == weights("1", "constant")));
+  CHECK((weights("2", "cosine") != weights("2", "constant")));
+  CHECK(
+      test::error_of([&] { run("out", {"run.local.schedule=cosinus"}); }) ==
+      (dir / "tiny.yaml").string() +
+          ": run.local.schedule: \"cosinus\" is not one of \"constant\", \"cosine\" (did you mean "
+          "\"cosine\"?)");
+}
+
 TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is written") {
   run("out", {"run.rounds=1"});
   const auto before = contents(dir / "out");
