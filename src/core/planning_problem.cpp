@@ -1,5 +1,6 @@
 #include "strata/core/planning_problem.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 
@@ -8,29 +9,112 @@
 
 namespace strata {
 
-void PlanningProblem::validate() const {
-  if (importance.rows() != client_count() || importance.cols() != unit_count() ||
-      budgets.size() != clients.size())
-    throw InputError("the planning problem has " + std::to_string(client_count()) +
-                     " clients and " + std::to_string(unit_count()) + " units, but " +
-                     std::to_string(importance.rows()) + " × " + std::to_string(importance.cols()) +
-                     " scores and " + std::to_string(budgets.size()) + " budgets");
-  for (int i = 0; i < client_count(); ++i) {
-    if (budgets[i] < 0 || budgets[i] > unit_count())
-      throw InputError("client \"" + clients[i] + "\": a budget of " + std::to_string(budgets[i]) +
-                       " units, but there are " + std::to_string(unit_count()) +
-                       "; allowed is 0 to " + std::to_string(unit_count()));
-    for (int l = 0; l < unit_count(); ++l)
-      if (!std::isfinite(importance(i, l)) || importance(i, l) < 0)
-        throw InputError("client \"" + clients[i] + "\", unit \"" + units[l] + "\": a score is " +
-                         format_double(importance(i, l)) +
-                         "; scores must be finite and at least 0");
+namespace {
+
+std::string client_text(const PlanningProblem& problem, int client) {
+  return "client \"" + problem.clients[client] + "\"";
+}
+
+void check_sizes(const PlanningProblem& problem) {
+  const auto clients = problem.clients.size(), units = problem.units.size();
+  const auto check = [&](const char* name, std::size_t found, std::size_t expected, bool optional) {
+    if (found == expected || (optional && found == 0)) return;
+    throw InputError("the planning problem has " + std::to_string(clients) + " clients and " +
+                     std::to_string(units) + " units, but " + std::to_string(found) + " " + name +
+                     "; allowed is " + std::to_string(expected));
+  };
+  const auto size = [](const Eigen::MatrixXd& matrix) {
+    return static_cast<std::size_t>(matrix.size());
+  };
+  if (problem.importance.rows() != problem.client_count() ||
+      problem.importance.cols() != problem.unit_count())
+    throw InputError("the planning problem has " + std::to_string(clients) + " clients and " +
+                     std::to_string(units) + " units, but " +
+                     std::to_string(problem.importance.rows()) + " × " +
+                     std::to_string(problem.importance.cols()) + " scores");
+  check("budgets", problem.budgets.size(), problem.counts_units() ? clients : 0, false);
+  check("capacities", problem.capacities.size(), problem.counts_units() ? 0 : clients, false);
+  check("unit costs", problem.unit_costs.size(), problem.counts_units() ? 0 : units, false);
+  check("rules", problem.rules.size(), clients * units, true);
+  check("least usages", problem.coverage.size(), units, true);
+  check("uplink sizes", problem.uplink_bytes.size(), units, true);
+  check("training times", size(problem.seconds), clients * units, true);
+}
+
+void check_client(const PlanningProblem& problem, int i) {
+  const int units = problem.unit_count();
+  int pinned = 0, allowed = 0;
+  std::int64_t pinned_cost = 0;
+  for (int l = 0; l < units; ++l) {
+    if (!std::isfinite(problem.importance(i, l)) || problem.importance(i, l) < 0)
+      throw InputError(client_text(problem, i) + ", unit \"" + problem.units[l] +
+                       "\": a score is " + format_double(problem.importance(i, l)) +
+                       "; scores must be finite and at least 0");
+    allowed += problem.rule(i, l) != Rule::kForbidden;
+    if (problem.rule(i, l) != Rule::kPinned) continue;
+    ++pinned;
+    if (!problem.counts_units()) pinned_cost += problem.unit_costs[l];
   }
+  if (problem.counts_units()) {
+    const int budget = problem.budgets[i];
+    const auto fail = [&](const std::string& what) {
+      throw InputError(client_text(problem, i) + ": a budget of " + std::to_string(budget) +
+                       " units, but " + what);
+    };
+    if (budget < 0 || budget > units)
+      fail("there are " + std::to_string(units) + "; allowed is 0 to " + std::to_string(units));
+    if (pinned > budget) fail(std::to_string(pinned) + " are pinned");
+    if (allowed < budget) fail("only " + std::to_string(allowed) + " are not forbidden");
+  } else {
+    const std::int64_t capacity = problem.capacities[i];
+    if (capacity < 0 || pinned_cost > capacity)
+      throw InputError(client_text(problem, i) + ": a budget of " + std::to_string(capacity) + " " +
+                       problem.resource +
+                       (capacity < 0
+                            ? "; allowed is 0 or more"
+                            : ", but the pinned units need " + std::to_string(pinned_cost)));
+  }
+}
+
+void check_unit(const PlanningProblem& problem, int l) {
+  const auto fail = [&](const std::string& what) {
+    throw InputError("unit \"" + problem.units[l] + "\": " + what);
+  };
+  if (!problem.counts_units() && problem.unit_costs[l] < 0)
+    fail("a cost of " + std::to_string(problem.unit_costs[l]) + " " + problem.resource +
+         "; allowed is 0 or more");
+  if (!problem.uplink_bytes.empty() && problem.uplink_bytes[l] < 0)
+    fail("an uplink of " + std::to_string(problem.uplink_bytes[l]) +
+         " bytes; allowed is 0 or more");
+  for (int i = 0; problem.seconds.size() > 0 && i < problem.client_count(); ++i)
+    if (!std::isfinite(problem.seconds(i, l)) || problem.seconds(i, l) < 0)
+      fail("a training time of " + format_double(problem.seconds(i, l)) + " seconds for " +
+           client_text(problem, i) + "; allowed is 0 or more");
+  int able = 0;
+  for (int i = 0; i < problem.client_count(); ++i) {
+    const bool affordable = problem.counts_units() ? problem.budgets[i] > 0
+                                                   : problem.unit_costs[l] <= problem.capacities[i];
+    able += problem.rule(i, l) != Rule::kForbidden && affordable;
+  }
+  if (problem.least_usage(l) < 0 || problem.least_usage(l) > able)
+    fail("a coverage of " + std::to_string(problem.least_usage(l)) + " clients, but only " +
+         std::to_string(able) + " may train it and can afford it; allowed is 0 to " +
+         std::to_string(able));
+}
+
+}  // namespace
+
+void PlanningProblem::validate() const {
+  check_sizes(*this);
+  for (int i = 0; i < client_count(); ++i) check_client(*this, i);
+  for (int l = 0; l < unit_count(); ++l) check_unit(*this, l);
 }
 
 bool dominates(const Objectives& a, const Objectives& b) {
   return a.importance >= b.importance && a.usage_variance <= b.usage_variance &&
-         (a.importance > b.importance || a.usage_variance < b.usage_variance);
+         a.uplink_bytes <= b.uplink_bytes && a.slowest_seconds <= b.slowest_seconds &&
+         (a.importance > b.importance || a.usage_variance < b.usage_variance ||
+          a.uplink_bytes < b.uplink_bytes || a.slowest_seconds < b.slowest_seconds);
 }
 
 std::vector<int> usage(const Assignment& assignment) {
@@ -53,11 +137,20 @@ double usage_variance(const std::vector<int>& usage) {
 }
 
 Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment) {
-  double importance = 0;
-  for (int i = 0; i < problem.client_count(); ++i)
-    for (int l = 0; l < problem.unit_count(); ++l)
-      if (assignment(i, l)) importance += problem.importance(i, l);
-  return {importance, usage_variance(usage(assignment))};
+  Objectives objectives;
+  for (int i = 0; i < problem.client_count(); ++i) {
+    double seconds = 0;
+    for (int l = 0; l < problem.unit_count(); ++l) {
+      if (!assignment(i, l)) continue;
+      objectives.importance += problem.importance(i, l);
+      if (!problem.uplink_bytes.empty())
+        objectives.uplink_bytes += static_cast<double>(problem.uplink_bytes[l]);
+      if (problem.seconds.size() > 0) seconds += problem.seconds(i, l);
+    }
+    objectives.slowest_seconds = std::max(objectives.slowest_seconds, seconds);
+  }
+  objectives.usage_variance = usage_variance(usage(assignment));
+  return objectives;
 }
 
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
@@ -65,12 +158,20 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
     return false;
   for (int i = 0; i < problem.client_count(); ++i) {
     int chosen = 0;
+    std::int64_t cost = 0;
     for (int l = 0; l < problem.unit_count(); ++l) {
       if (assignment(i, l) > 1) return false;
-      chosen += assignment(i, l);
+      if (problem.rule(i, l) == (assignment(i, l) ? Rule::kForbidden : Rule::kPinned)) return false;
+      if (!assignment(i, l)) continue;
+      ++chosen;
+      if (!problem.counts_units()) cost += problem.unit_costs[l];
     }
-    if (chosen != problem.budgets[i]) return false;
+    if (problem.counts_units() ? chosen != problem.budgets[i] : cost > problem.capacities[i])
+      return false;
   }
+  const auto counts = usage(assignment);
+  for (int l = 0; l < problem.unit_count(); ++l)
+    if (counts[l] < problem.least_usage(l)) return false;
   return true;
 }
 

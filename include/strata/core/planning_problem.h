@@ -15,44 +15,78 @@ namespace strata {
 /// M ∈ {0,1}^(clients × units), row-major so that a client's choice is contiguous.
 using Assignment = Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Who may train how much of what. Client i trains exactly `budgets[i]` units.
+/// Whether a client may, must or must not train a unit.
+enum class Rule : std::uint8_t { kFree, kPinned, kForbidden };
+
+/// Who may train how much of what.
 ///
-/// Exactly, not at most: as scores are ≥ 0 an unused slot can only lose importance, and the paper
-/// fixes the number of layers per client. Budgets of 0 and of all units are allowed.
+/// Budgets count units or a resource:
+/// - units: client i trains exactly `budgets[i]` units, pinned ones included. Exactly, not at most:
+///   as scores are ≥ 0 an unused slot can only lose importance, and the paper fixes the number of
+///   layers per client. Budgets of 0 and of all units are allowed.
+/// - a resource (`resource` is not empty): client i trains any units whose costs sum to at most
+///   `capacities[i]`. Costs are additive; `budgets` is empty.
+///
+/// Whoever fills in only the first four members gets F3OCUS's problem.
 struct PlanningProblem {
   std::vector<std::string> clients;
   std::vector<std::string> units;
-  Eigen::MatrixXd importance;  ///< S, clients × units, finite and ≥ 0
-  std::vector<int> budgets;    ///< one per client, in [0, units]
+  /// S, clients × units, finite and ≥ 0; already multiplied by the clients' weights.
+  Eigen::MatrixXd importance;
+  std::vector<int> budgets;  ///< one per client, in [0, units]
+
+  std::string resource = {};                  ///< "" (units), bytes, flops or memory
+  std::vector<std::int64_t> unit_costs = {};  ///< of the resource, one per unit, ≥ 0
+  std::vector<std::int64_t> capacities = {};  ///< of the resource, one per client, ≥ 0
+  std::vector<Rule> rules = {};               ///< clients × units, row-major; empty: all free
+  std::vector<int> coverage = {};             ///< least usage of every unit; empty: 0
+
+  /// Further objectives, minimised, where these are not empty.
+  std::vector<std::int64_t> uplink_bytes = {};  ///< one per unit, ≥ 0: what training it sends
+  Eigen::MatrixXd seconds = {};                 ///< clients × units, ≥ 0: what training it takes
 
   int client_count() const { return static_cast<int>(clients.size()); }
   int unit_count() const { return static_cast<int>(units.size()); }
+  bool counts_units() const { return resource.empty(); }
+  Rule rule(int client, int unit) const {
+    return rules.empty() ? Rule::kFree
+                         : rules[static_cast<std::size_t>(client) * units.size() + unit];
+  }
+  int least_usage(int unit) const { return coverage.empty() ? 0 : coverage[unit]; }
 
-  /// @throws InputError naming the client, the budget found and the range allowed.
+  /// Checks sizes, ranges and everything about a single client or unit: budgets within the units,
+  /// pinned units within the budget, enough units that are not forbidden, coverage within the
+  /// clients that may train the unit. Whether the coverage of all units can be met together is
+  /// found by `feasible_assignment` (strata/optimizers/feasible.h).
+  /// @throws InputError naming the client or unit, the number found and the range allowed.
   void validate() const;
 };
 
-/// The two objectives of F3OCUS (arXiv 2411.11912, server-level optimisation).
+/// The two objectives of F3OCUS (arXiv 2411.11912, server-level optimisation) and two further ones,
+/// which are 0 unless the problem has them.
 struct Objectives {
   double importance = 0;      ///< Σᵢₗ S[i,l] M[i,l], to be maximised
   double usage_variance = 0;  ///< (1/L) Σₗ (nₗ − n̄)², nₗ = Σᵢ M[i,l], to be minimised
+  double uplink_bytes = 0;    ///< Σᵢₗ bytes[l] M[i,l], to be minimised
+  double slowest_seconds = 0;  ///< maxᵢ Σₗ seconds[i,l] M[i,l], to be minimised
 };
 
-/// a is at least as good as b in both objectives and better in one.
+/// a is at least as good as b in all objectives and better in one.
 bool dominates(const Objectives& a, const Objectives& b);
 
 /// nₗ: how many clients train unit l.
 std::vector<int> usage(const Assignment& assignment);
 
 /// Population variance of a usage histogram, (1/L) Σ (nₗ − n̄)². 0 for an empty one.
-/// Worked value: {0:5, 1:5, 12:2, 17:4, 22:3, 25:1} over 32 layers has variance 2.109, as the paper's
-/// figure of layer usage states.
+/// Worked value: {0:5, 1:5, 12:2, 17:4, 22:3, 25:1} over 32 layers has variance 2.109, as the
+/// paper's figure of layer usage states.
 double usage_variance(const std::vector<int>& usage);
 
 /// O(clients × units).
 Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment);
 
-/// Every row sums to the client's budget and every entry is 0 or 1.
+/// Every entry is 0 or 1, every row keeps to the client's budget and rules, and every unit's
+/// coverage is met.
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment);
 
 /// From a score table and `--budget`: either one number for every client, or a CSV file with the

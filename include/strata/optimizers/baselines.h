@@ -3,18 +3,37 @@
 /// Assignments that the planner is compared with.
 
 #include <cstdint>
+#include <vector>
 
 #include "strata/core/planning_problem.h"
+#include "strata/optimizers/exact_front.h"
 
 namespace strata {
 
-/// Each client's budget of units with the greatest scores; equal scores go to the lower unit. This
-/// is the greatest importance any assignment has. O(clients · units log units). The problem must be
-/// valid.
+/// Each client's budget of units with the greatest scores (of a resource: by score per cost until
+/// nothing more fits); equal scores go to the lower unit; pinned units first, forbidden ones never.
+/// With budgets of units and without coverage, the greatest importance any assignment has. Coverage
+/// is met as in `feasible_assignment`. O(clients · units log units).
+/// @throws InputError for an invalid or infeasible problem.
 Assignment top_k(const PlanningProblem& problem);
 
-/// A subset of each client's budgeted size, uniform over such subsets and independent between
-/// clients, from derive_seed(seed, "random"). O(clients · units). The problem must be valid.
+/// A subset of each client's budgeted size (of a resource: units in random order while they fit),
+/// uniform over such subsets and independent between clients, from derive_seed(seed, "random"),
+/// then repaired to meet the coverage. O(clients · units).
+/// @throws InputError for an invalid or infeasible problem.
 Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed);
+
+/// Clients in turn, each taking in turn its unit with the greatest score less price · (2 n + 1) /
+/// units, n being the unit's usage so far: the fall of importance − price · usage variance (up to a
+/// constant). One pass, no improvement afterwards. @throws as above
+Assignment greedy_by_price(const PlanningProblem& problem, double price);
+/// greedy_by_price at price 0 and at `prices` − 1 further ones in geometric progression, from where
+/// usage begins to matter to where it alone does: nondominated ones by ascending usage variance.
+std::vector<FrontPoint> greedy_front(const PlanningProblem& problem, int prices);
+
+/// Maximum diversity: units are dealt out one client and one slot after the other, always the least
+/// used unit that the client may train and does not yet, ties to its greater score. @throws as
+/// above
+Assignment round_robin(const PlanningProblem& problem);
 
 }  // namespace strata

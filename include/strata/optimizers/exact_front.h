@@ -23,6 +23,9 @@ struct ExactFront {
   /// least usage variance of all assignments, the last the least among those of greatest
   /// importance.
   std::vector<FrontPoint> points;
+  /// The nondominated assignments met on the way from point to point (the sweep), the points
+  /// included, by ascending usage variance: nearly the whole front, unsupported points included.
+  std::vector<FrontPoint> sweep;
 
   /// The most importance that an assignment with at most this usage variance can have, by the hull:
   /// linear between the points, constant to the right of the last, −∞ to the left of the first (no
@@ -41,6 +44,9 @@ struct QuantisedScores {
 };
 QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
+/// Which problems the exact front exists for: budgets of units, any rules and coverage, two
+/// objectives (further ones are ignored).
+///
 /// The parametric exchange method. Let f(n) be the greatest importance of an assignment whose units
 /// are used n times; f is M♮-concave, so an assignment that cannot be improved by moving one use
 /// from a unit to another is optimal for its weight. Starting at the greatest importance, the
@@ -51,7 +57,19 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 ///
 /// O(exchanges · (units³ + clients · units²)) time, with at most Σ budgets · clients exchanges and
 /// far fewer in practice; O(units² + points · clients · units) memory. Deterministic.
-/// @throws InputError for an invalid problem.
+/// @throws InputError for an invalid or infeasible problem, or budgets of a resource.
 ExactFront exact_front(const PlanningProblem& problem);
+
+/// All nondominated points, supported or not, one assignment each.
+struct FullFront {
+  std::vector<FrontPoint> points;  ///< by ascending usage variance
+  /// Every nondominated point is there. Otherwise time ran out, and `points` are the nondominated
+  /// ones of those found, the sweep's included.
+  bool complete = false;
+};
+
+/// Enumerates usages by best-first search between neighbouring supported points. Exponential in the
+/// worst case; `seconds` > 0 bounds the time. @throws InputError as `exact_front`.
+FullFront full_front(const PlanningProblem& problem, double seconds);
 
 }  // namespace strata

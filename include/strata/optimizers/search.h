@@ -1,0 +1,56 @@
+#pragma once
+/// \file
+/// Runs a metaheuristic: Strata's five or pagmo's own.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "strata/core/planning_problem.h"
+#include "strata/optimizers/exact_front.h"
+
+namespace strata {
+
+/// nsga2, mopso, aco, abc, annealing, and for comparison pagmo:nsga2, pagmo:nspso, pagmo:maco,
+/// pagmo:bee_colony, pagmo:simulated_annealing.
+const std::vector<std::string>& search_algorithms();
+/// random: uniformly random assignments. greedy: clients in turn choose by score less a price on
+/// usage, at prices from 0 up. exact: the exact supported front.
+const std::vector<std::string>& search_starts();
+
+struct SearchOptions {
+  std::string algorithm = "nsga2";
+  std::string start = "random";
+  std::int64_t evaluations = 20000;  ///< ≥ 1, shared by the islands
+  double seconds = 0;    ///< > 0: stop after this time, which makes results depend on it
+  int population = 100;  ///< a multiple of 4, ≥ 8
+  int islands = 1;       ///< ≥ 1: more run in a pagmo archipelago with migration
+  std::uint64_t seed = 1;
+  /// (Least importance, greatest usage variance) that the log's hypervolumes are measured from.
+  /// Without it nothing is logged.
+  std::optional<Objectives> reference = {};
+};
+
+/// The archive's hypervolume (hypervolume.h) after so many evaluations, at most one line for every
+/// percent of further evaluations, and one at the end.
+struct SearchLogLine {
+  std::int64_t evaluations = 0;
+  double seconds = 0;
+  double hypervolume = 0;
+};
+
+struct SearchResult {
+  /// All nondominated assignments met, by ascending usage variance. With further objectives, by
+  /// usage variance and then by descending importance, and at most 1,000, the least crowded.
+  std::vector<FrontPoint> front;
+  std::int64_t evaluations = 0;  ///< candidates whose objectives were computed, by deltas or whole
+  double seconds = 0;
+  std::vector<SearchLogLine> log;
+};
+
+/// Same arguments, same front, whatever the number of threads (unless `seconds` is set).
+/// @throws InputError for an invalid or infeasible problem or option.
+SearchResult search(const PlanningProblem& problem, const SearchOptions& options);
+
+}  // namespace strata
