@@ -1,0 +1,261 @@
+#include "optimizers/exchange_graph.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+__extension__ typedef __int128 Int128;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+int compare(const Slope& a, const Slope& b) {
+  const Int128 left = static_cast<Int128>(a.cost) * b.gain;
+  const Int128 right = static_cast<Int128>(b.cost) * a.gain;
+  return left < right ? -1 : left > right;
+}
+
+ExchangeGraph::ExchangeGraph(const PlanningProblem& problem, const QuantisedScores& scores,
+                             Assignment assignment)
+    : problem_(problem),
+      assignment_(std::move(assignment)),
+      units_(problem.unit_count()),
+      usage_(strata::usage(assignment_)),
+      score_(scores.values.cast<double>()),
+      given_up_(Eigen::MatrixXd::Constant(score_.rows(), score_.cols(), kInfinity)),
+      taken_(Eigen::MatrixXd::Constant(score_.rows(), score_.cols(), -kInfinity)),
+      weight_(static_cast<std::size_t>(units_) * units_),
+      order_(units_) {
+  for (const int n : usage_) sum_of_squares_ += std::int64_t{n} * n;
+  for (int c = 0; c < problem.client_count(); ++c) {
+    for (int x = 0; x < units_; ++x) {
+      if (assignment_(c, x)) importance_ += scores.values(c, x);
+      if (assignment_(c, x) && problem.rule(c, x) != Rule::kPinned) given_up_(c, x) = score_(c, x);
+      if (!assignment_(c, x) && problem.rule(c, x) != Rule::kForbidden) taken_(c, x) = score_(c, x);
+    }
+  }
+  for (int x = 0; x < units_; ++x) {
+    for (int y = 0; y < units_; ++y) weight_[at(x, y)] = find_weight(x, y);
+  }
+  std::iota(order_.begin(), order_.end(), 0);
+  sort_units();
+  if (score_.size() > 0) steepest_.cost = scores.values.maxCoeff() * units_;
+}
+
+void ExchangeGraph::sort_units() {
+  std::sort(order_.begin(), order_.end(), [this](int a, int b) {
+    return usage_[a] != usage_[b] ? usage_[a] > usage_[b] : a < b;
+  });
+}
+
+std::int64_t ExchangeGraph::find_weight(int x, int y) const {
+  // A client that trains x does not lack it, so a unit has no arc to itself.
+  if (score_.rows() == 0) return kNoArc;
+  const double least = (given_up_.col(x) - taken_.col(y)).minCoeff();
+  return least == kInfinity ? kNoArc : static_cast<std::int64_t>(least);
+}
+
+int ExchangeGraph::client(int x, int y) const {
+  const auto weight = static_cast<double>(weight_[at(x, y)]);
+  int c = 0;
+  while (given_up_(c, x) - taken_(c, y) != weight) ++c;
+  return c;
+}
+
+void ExchangeGraph::find_paths(const Slope& slope, ShortestPaths& paths) const {
+  paths.slope = slope;
+  paths.label.assign(units_, kUnreachable);
+  paths.source_usage = usage_;
+  paths.previous.resize(units_);
+  std::iota(paths.previous.begin(), paths.previous.end(), 0);
+  const int greatest = units_ == 0 ? 0 : *std::max_element(usage_.begin(), usage_.end());
+  paths.remainder.assign(greatest + 1, 0);
+  for (int n = 0; n <= greatest; ++n) {
+    const std::int64_t remainder = slope.cost * n % slope.gain;
+    paths.remainder[n] = static_cast<int>(remainder == 0 ? 0 : slope.gain - remainder);
+  }
+  std::vector<char> improved(units_, 0);
+  for (int x = 0; x < units_; ++x) {
+    if (!may_lose(x)) continue;
+    paths.label[x] = -((slope.cost * usage_[x] + slope.gain - 1) / slope.gain);
+    improved[x] = 1;
+  }
+  bool any = true;
+  while (any) {
+    any = false;
+    for (const int x : order_) {
+      if (!improved[x]) continue;
+      improved[x] = 0;
+      any = true;
+      const std::int64_t label = paths.label[x];
+      const int n = paths.source_usage[x], remainder = paths.remainder[n];
+      const std::int64_t* weights = &weight_[at(x, 0)];
+      for (int y = 0; y < units_; ++y) {
+        const std::int64_t over_x = label + weights[y];
+        if (over_x > paths.label[y]) continue;
+        if (over_x == paths.label[y]) {
+          const int other = paths.source_usage[y];
+          if (remainder > paths.remainder[other]) continue;
+          if (remainder == paths.remainder[other] && n <= other) continue;
+        }
+        paths.label[y] = over_x;
+        paths.source_usage[y] = n;
+        paths.previous[y] = x;
+        improved[y] = 1;
+      }
+    }
+  }
+}
+
+Exchange ExchangeGraph::exchange(const ShortestPaths& paths, int to) const {
+  Exchange exchange{to, to, 0, 0};
+  while (paths.previous[exchange.from] != exchange.from) {
+    exchange.cost += weight_[at(paths.previous[exchange.from], exchange.from)];
+    exchange.from = paths.previous[exchange.from];
+  }
+  exchange.gain = usage_[exchange.from] - usage_[to] - 1;
+  return exchange;
+}
+
+std::vector<Swap> ExchangeGraph::swaps(const ShortestPaths& paths, int to) const {
+  std::vector<Swap> swaps;
+  for (int y = to; paths.previous[y] != y; y = paths.previous[y]) {
+    swaps.push_back({client(paths.previous[y], y), paths.previous[y], y});
+  }
+  return swaps;
+}
+
+Exchange ExchangeGraph::best_exchange(const Slope& least, ShortestPaths& paths) const {
+  // Dinkelbach's method: at a slope that is too steep, some exchange costs less than slope · gain,
+  // and the one that does so most has a smaller slope. At the right one none does. The search
+  // starts at `least`, where the exchanges that come close to it give a first guess from above.
+  for (Slope slope = least;;) {
+    find_paths(slope, paths);
+    Exchange best;
+    for (int y = 0; y < units_; ++y) {
+      if (paths.label[y] >= kUnreachable || paths.source_usage[y] - usage_[y] < 2) continue;
+      const Exchange found = exchange(paths, y);
+      const int order =
+          best.from < 0 ? -1 : compare({found.cost, found.gain}, {best.cost, best.gain});
+      if (order < 0 || (order == 0 && found.gain > best.gain)) best = found;
+    }
+    if (best.from >= 0) {
+      const Slope found{best.cost, best.gain};
+      if (compare(found, slope) == 0) return best;
+      slope = found;
+    } else if (compare(slope, steepest_) < 0) {
+      slope = steepest_;
+    } else {
+      return best;
+    }
+  }
+}
+
+Exchange ExchangeGraph::best_covering_exchange(ShortestPaths& paths) const {
+  find_paths({}, paths);
+  Exchange best;
+  for (int y = 0; y < units_; ++y) {
+    if (usage_[y] >= problem_.least_usage(y) || paths.label[y] == kUnreachable) continue;
+    const Exchange found = exchange(paths, y);
+    if (best.from < 0 || found.cost < best.cost) best = found;
+  }
+  return best;
+}
+
+void ExchangeGraph::offer(int x, int y, double weight) {
+  weight_[at(x, y)] = std::min(weight_[at(x, y)], static_cast<std::int64_t>(weight));
+}
+
+void ExchangeGraph::withdraw(int x, int y, double weight) {
+  if (weight_[at(x, y)] == static_cast<std::int64_t>(weight)) weight_[at(x, y)] = find_weight(x, y);
+}
+
+void ExchangeGraph::apply(const Swap& swap) {
+  const auto [c, from, to] = swap;
+  const double from_score = score_(c, from), to_score = score_(c, to);
+  assignment_(c, from) = 0;
+  assignment_(c, to) = 1;
+  --usage_[from];
+  ++usage_[to];
+  importance_ += static_cast<std::int64_t>(to_score) - static_cast<std::int64_t>(from_score);
+  given_up_(c, from) = kInfinity;
+  given_up_(c, to) = to_score;
+  taken_(c, from) = from_score;
+  taken_(c, to) = -kInfinity;
+  for (int x = 0; x < units_; ++x) {
+    if (x == from || x == to) continue;
+    if (taken_(c, x) > -kInfinity) {
+      withdraw(from, x, from_score - taken_(c, x));
+      offer(to, x, to_score - taken_(c, x));
+    } else if (given_up_(c, x) < kInfinity) {
+      withdraw(x, to, given_up_(c, x) - to_score);
+      offer(x, from, given_up_(c, x) - from_score);
+    }
+  }
+  withdraw(from, to, from_score - to_score);
+  offer(to, from, to_score - from_score);
+}
+
+void ExchangeGraph::apply(const std::vector<Swap>& swaps) {
+  for (const Swap& swap : swaps) apply(swap);
+  sum_of_squares_ = 0;
+  for (const int n : usage_) sum_of_squares_ += std::int64_t{n} * n;
+  sort_units();
+}
+
+Assignment best_units(const PlanningProblem& problem, const QuantisedScores& scores) {
+  Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
+  std::vector<int> order(problem.unit_count());
+  for (int c = 0; c < problem.client_count(); ++c) {
+    const auto rank = [&](int unit) {
+      const Rule rule = problem.rule(c, unit);
+      return rule == Rule::kPinned ? 0 : rule == Rule::kFree ? 1 : 2;
+    };
+    std::iota(order.begin(), order.end(), 0);
+    std::sort(order.begin(), order.end(), [&](int a, int b) {
+      if (rank(a) != rank(b)) return rank(a) < rank(b);
+      if (scores.values(c, a) != scores.values(c, b))
+        return scores.values(c, a) > scores.values(c, b);
+      return a < b;
+    });
+    for (int k = 0; k < problem.budgets[c]; ++k) assignment(c, order[k]) = 1;
+  }
+  return assignment;
+}
+
+ExchangeGraph greatest_importance(const PlanningProblem& problem, const QuantisedScores& scores) {
+  ExchangeGraph graph(problem, scores, best_units(problem, scores));
+  // A price on every use that is missing, raised from 0 until none is: the cheapest exchanges first
+  // keep the assignment the most important one for its price, and the last one is of the greatest
+  // importance among those that meet the coverage. Coverage that no exchange improves at any price
+  // cannot be met.
+  const auto is_short = [&](int unit) { return graph.usage()[unit] < problem.least_usage(unit); };
+  ShortestPaths paths;
+  for (int unit = 0; unit < problem.unit_count(); ++unit) {
+    while (is_short(unit)) {
+      const Exchange next = graph.best_covering_exchange(paths);
+      if (next.from < 0) {
+        std::string units;
+        for (int x = 0; x < problem.unit_count(); ++x) {
+          if (!is_short(x)) continue;
+          units += (units.empty() ? "unit \"" : ", unit \"") + problem.units[x] + "\" by " +
+                   std::to_string(graph.usage()[x]) + " of " +
+                   std::to_string(problem.least_usage(x)) + " clients";
+        }
+        throw InputError("the coverage cannot be met with these budgets and rules; at best, " +
+                         units);
+      }
+      graph.apply(graph.swaps(paths, next.to));
+    }
+  }
+  return graph;
+}
+
+}  // namespace strata
