@@ -11,6 +11,7 @@ find_package(JPEG REQUIRED)
 find_package(ICU REQUIRED COMPONENTS uc)
 # pagmo's package file looks for Boost through a removed module interface; the policy keeps it quiet.
 find_package(pagmo 2.18 REQUIRED)
+find_package(TBB REQUIRED)
 
 if(TARGET yaml-cpp::yaml-cpp)
   set(STRATA_YAML yaml-cpp::yaml-cpp)

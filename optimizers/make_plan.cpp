@@ -1,35 +1,30 @@
 #include "strata/optimizers/make_plan.h"
 
 #include <algorithm>
+#include <memory>
 
 #include "core/build_info.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/choose.h"
-#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
-#include "strata/optimizers/nsga2.h"
+#include "strata/optimizers/price_front.h"
+#include "strata/optimizers/search.h"
 
 namespace strata {
 namespace {
 
-void validate(const PlanOptions& options) {
-  const auto require_name = [](const std::string& option, const std::string& found,
-                               const std::vector<std::string>& allowed) {
-    if (std::find(allowed.begin(), allowed.end(), found) != allowed.end()) return;
-    throw InputError(option + ": unknown name \"" + found + "\"" + did_you_mean(found, allowed) +
-                     "; allowed: " + quoted_list(allowed));
-  };
-  require_name("algorithm", options.algorithm, algorithm_names());
-  require_name("choose", options.choose, choice_rules());
-  if (options.evaluations < 1) {
-    throw InputError("evaluations: found " + std::to_string(options.evaluations) +
-                     ", allowed is 1 or more");
-  }
-  if (options.population < 8 || options.population % 4 != 0) {
-    throw InputError("population: found " + std::to_string(options.population) +
-                     ", allowed is a multiple of 4 that is at least 8");
-  }
+constexpr std::int64_t kLargestExact = 200000;  // clients · units
+constexpr int kGreedyPrices = 40;
+
+bool is_search(const std::string& algorithm) {
+  const auto& names = search_algorithms();
+  return std::find(names.begin(), names.end(), algorithm) != names.end();
+}
+
+bool suits_exact(const PlanningProblem& problem) {
+  return problem.counts_units() &&
+         std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact;
 }
 
 std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
@@ -38,61 +33,136 @@ std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
   return objectives;
 }
 
-Gap measure_gap(const Plan& plan, const ExactFront& exact) {
-  Gap gap;
-  gap.known = true;
-  const double bound = exact.importance_bound(plan.objectives.usage_variance);
-  // Below zero only by the rounding of the scores to integers and of sums.
-  gap.importance = std::max(0.0, bound - plan.objectives.importance);
-  gap.relative = bound > 0 ? gap.importance / bound : 0.0;
-  gap.hypervolume_ratio = hypervolume_ratio(plan.front, objectives_of(exact.points));
-  return gap;
+Certificate certify_exactly(const PlanningProblem& problem) {
+  auto exact = std::make_shared<ExactFront>(exact_front(problem));
+  Certificate certificate{"exact", exact->points, objectives_of(exact->points), {}};
+  certificate.importance_bound = [exact](double variance) {
+    return exact->importance_bound(variance);
+  };
+  return certificate;
+}
+
+Certificate certify_by_prices(const PlanningProblem& problem) {
+  auto front = std::make_shared<PriceFront>(price_front(problem));
+  Certificate certificate{"prices", front->points, {}, {}};
+  certificate.importance_bound = [front](double variance) {
+    return front->importance_bound(variance);
+  };
+  // A staircase above the bound: every step has the bound of its right end.
+  constexpr int kSteps = 1000;
+  const double least = front->points.front().objectives.usage_variance;
+  const double most = front->points.back().objectives.usage_variance;
+  for (int k = 0; k <= kSteps; ++k) {
+    const auto at = [&](int step) { return least + (most - least) * step / kSteps; };
+    Objectives bound;
+    bound.usage_variance = at(k);
+    bound.importance = front->importance_bound(at(std::min(k + 1, kSteps)));
+    certificate.bounds.push_back(bound);
+  }
+  // The corner that hypervolumes are measured from: the least importance of the front itself.
+  certificate.bounds.front().importance =
+      std::min(certificate.bounds.front().importance, front->points.front().objectives.importance);
+  return certificate;
+}
+
+SearchOptions search_options(const PlanOptions& options, const std::string& algorithm) {
+  SearchOptions search;
+  search.algorithm = algorithm;
+  search.start = options.start;
+  search.evaluations = options.evaluations;
+  search.seconds = options.seconds;
+  search.population = options.population;
+  search.islands = options.islands;
+  search.seed = options.seed;
+  return search;
+}
+
+struct Found {
+  std::vector<FrontPoint> front;
+  std::int64_t evaluations = 0;
+};
+
+Found find_front(const PlanningProblem& problem, const PlanOptions& options,
+                 const std::string& algorithm, const Certificate& certificate) {
+  const auto one = [&](const Assignment& assignment) {
+    return Found{{{assignment, evaluate(problem, assignment)}}, 0};
+  };
+  if (algorithm == certificate.method) return {certificate.points, 0};
+  if (algorithm == "exact") return {exact_front(problem).points, 0};
+  if (algorithm == "prices") return {price_front(problem).points, 0};
+  if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};
+  if (algorithm == "roundrobin") return one(round_robin(problem));
+  if (algorithm == "topk") return one(top_k(problem));
+  if (algorithm == "random") return one(random_assignment(problem, options.seed));
+  SearchResult result = search(problem, search_options(options, algorithm));
+  return {std::move(result.front), result.evaluations};
 }
 
 }  // namespace
 
 const std::vector<std::string>& algorithm_names() {
-  static const std::vector<std::string> names = {"exact", "nsga2", "topk", "random"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> names = {"auto", "exact", "prices"};
+    names.insert(names.end(), search_algorithms().begin(), search_algorithms().end());
+    names.insert(names.end(), {"greedy", "roundrobin", "topk", "random"});
+    return names;
+  }();
   return names;
 }
 
-Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
-  validate(options);
+Certificate certify(const PlanningProblem& problem) {
   problem.validate();
+  return suits_exact(problem) ? certify_exactly(problem) : certify_by_prices(problem);
+}
+
+Gap measure_gap(const Plan& plan, const Certificate& certificate) {
+  Gap gap;
+  gap.known = true;
+  gap.certificate = certificate.method;
+  const double bound = certificate.importance_bound(plan.objectives.usage_variance);
+  // Below zero only by the rounding of the scores to integers and of sums.
+  gap.importance = std::max(0.0, bound - plan.objectives.importance);
+  gap.relative = bound > 0 ? gap.importance / bound : 0.0;
+  gap.hypervolume_ratio = hypervolume_ratio(plan.front, certificate.bounds);
+  return gap;
+}
+
+Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
+  const auto& names = algorithm_names();
+  if (std::find(names.begin(), names.end(), options.algorithm) == names.end()) {
+    throw InputError("algorithm: unknown name \"" + options.algorithm + "\"" +
+                     did_you_mean(options.algorithm, names) + "; allowed: " + quoted_list(names));
+  }
+  check_choice(options.choose);
+  // What a search would refuse is refused whatever the algorithm.
+  check_search(search_options(options, is_search(options.algorithm) ? options.algorithm : "nsga2"));
+  problem.validate();
+  const std::string algorithm = options.algorithm != "auto" ? options.algorithm
+                                : suits_exact(problem)      ? "exact"
+                                                            : "prices";
   Plan plan;
-  plan.algorithm = options.algorithm;
+  plan.algorithm = algorithm;
   plan.choose = options.choose;
   plan.seed = options.seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
   plan.provenance = {{"strata", build_version()}, {"commit", build_commit()}};
-
-  // The exact algorithm yields the exact front anyway, so its gap is always known.
-  ExactFront exact;
-  if (options.gap || options.algorithm == "exact") exact = exact_front(problem);
-
-  std::vector<FrontPoint> front;
-  if (options.algorithm == "exact") {
-    front = exact.points;
-    plan.provenance.emplace_back("method", "parametric exchange");
-  } else if (options.algorithm == "nsga2") {
-    Nsga2Result result =
-        run_nsga2(problem, {options.population, options.evaluations, options.seed});
-    front = std::move(result.front);
-    plan.evaluations = result.evaluations;
+  if (is_search(algorithm)) {
+    plan.provenance.emplace_back("start", options.start);
     plan.provenance.emplace_back("population", std::to_string(options.population));
     plan.provenance.emplace_back("evaluations", std::to_string(options.evaluations));
-  } else {
-    const Assignment assignment =
-        options.algorithm == "topk" ? top_k(problem) : random_assignment(problem, options.seed);
-    front.push_back({assignment, evaluate(problem, assignment)});
+    plan.provenance.emplace_back("islands", std::to_string(options.islands));
   }
 
-  plan.front = objectives_of(front);
-  const FrontPoint& chosen = front[choose(plan.front, options.choose)];
+  Certificate certificate;
+  if (options.gap) certificate = certify(problem);
+  Found found = find_front(problem, options, algorithm, certificate);
+  plan.evaluations = found.evaluations;
+  plan.front = objectives_of(found.front);
+  const FrontPoint& chosen = found.front[choose(plan.front, options.choose)];
   plan.assignment = chosen.assignment;
   plan.objectives = chosen.objectives;
-  if (!exact.points.empty()) plan.gap = measure_gap(plan, exact);
+  if (options.gap) plan.gap = measure_gap(plan, certificate);
   return plan;
 }
 

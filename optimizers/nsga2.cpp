@@ -1,15 +1,19 @@
-#include "strata/optimizers/nsga2.h"
+// NSGA-II (Deb, Pratap, Agarwal, Meyarivan: A fast and elitist multiobjective genetic algorithm,
+// IEEE Transactions on Evolutionary Computation 6(2), 2002): binary tournaments by rank and
+// crowding distance, crossover with probability 0.9, mutation, and the best of parents and
+// offspring.
+//
+// The variation suits assignments. Crossover: per client, each exchange that brings one parent
+// closer to the other is made with probability 1/2. Mutation: `perturb` under the prices of its
+// place on the front or random ones.
 
 #include <algorithm>
 #include <cmath>
-#include <pagmo/algorithm.hpp>
-#include <pagmo/problem.hpp>
+#include <pagmo/types.hpp>
 #include <pagmo/utils/multi_objective.hpp>
-#include <stdexcept>
 
-#include "optimizers/nsga2_algorithm.h"
-#include "strata/core/error.h"
-#include "strata/optimizers/baselines.h"
+#include "optimizers/metaheuristic.h"
+#include "optimizers/neighbourhood.h"
 
 namespace strata {
 namespace {
@@ -21,6 +25,18 @@ struct Standing {
   std::vector<std::size_t> rank;
   std::vector<double> crowding;
 };
+
+std::vector<pagmo::vector_double> fitness_of(const std::vector<LayerState>& states) {
+  std::vector<pagmo::vector_double> fitness;
+  for (const LayerState& state : states) {
+    const Value& value = state.value();
+    fitness.push_back({-static_cast<double>(value.importance), static_cast<double>(value.spread)});
+    if (state.model().two_objectives()) continue;
+    fitness.back().push_back(static_cast<double>(value.bytes));
+    fitness.back().push_back(value.seconds);
+  }
+  return fitness;
+}
 
 Standing standing(const std::vector<pagmo::vector_double>& fitness) {
   auto [fronts, dominated, counts, ranks] = pagmo::fast_non_dominated_sorting(fitness);
@@ -38,178 +54,66 @@ Standing standing(const std::vector<pagmo::vector_double>& fitness) {
   return result;
 }
 
+bool better(const Standing& standing, std::size_t a, std::size_t b) {
+  if (standing.rank[a] != standing.rank[b]) return standing.rank[a] < standing.rank[b];
+  return standing.crowding[a] > standing.crowding[b];
+}
+
 std::size_t tournament(const Standing& standing, Random& random) {
   const std::size_t size = standing.rank.size();
   const std::size_t a = random.below(size);
   const std::size_t b = (a + 1 + random.below(size - 1)) % size;
-  if (standing.rank[a] != standing.rank[b]) return standing.rank[a] < standing.rank[b] ? a : b;
-  if (standing.crowding[a] != standing.crowding[b]) {
-    return standing.crowding[a] > standing.crowding[b] ? a : b;
-  }
-  return random.below(2) == 0 ? a : b;
+  return better(standing, b, a) ? b : a;
 }
 
-void crossover(Assignment& a, Assignment& b, Random& random) {
-  std::vector<int> only_a, only_b;
-  for (Eigen::Index c = 0; c < a.rows(); ++c) {
-    only_a.clear();
-    only_b.clear();
-    for (int unit = 0; unit < a.cols(); ++unit) {
-      if (a(c, unit) && !b(c, unit)) only_a.push_back(unit);
-      if (b(c, unit) && !a(c, unit)) only_b.push_back(unit);
-    }
-    random.shuffle(only_b);
-    for (std::size_t k = 0; k < only_a.size(); ++k) {
+void cross(LayerState& child, const LayerState& other, Random& random) {
+  const int words = child.model().words();
+  for (const int client : child.model().movable()) {
+    const std::uint64_t* target = other.row(client);
+    int differing = 0;
+    for (int w = 0; w < words; ++w) differing += std::popcount(target[w] & ~child.row(client)[w]);
+    for (; differing > 0; --differing) {
       if (random.below(2) == 0) continue;
-      std::swap(a(c, only_a[k]), b(c, only_a[k]));
-      std::swap(a(c, only_b[k]), b(c, only_b[k]));
+      if (const auto move = draw_move_towards(child, target, client, random)) child.apply(*move);
     }
-  }
-}
-
-void mutate(Assignment& assignment, Random& random) {
-  const double probability = 1.0 / static_cast<double>(assignment.rows());
-  std::vector<int> selected, unselected;
-  for (Eigen::Index c = 0; c < assignment.rows(); ++c) {
-    if (random.uniform() >= probability) continue;
-    selected.clear();
-    unselected.clear();
-    for (int unit = 0; unit < assignment.cols(); ++unit) {
-      (assignment(c, unit) ? selected : unselected).push_back(unit);
-    }
-    if (selected.empty() || unselected.empty()) continue;
-    assignment(c, selected[random.below(selected.size())]) = 0;
-    assignment(c, unselected[random.below(unselected.size())]) = 1;
   }
 }
 
 }  // namespace
 
-void FrontArchive::insert(const Assignment& assignment, double importance) {
-  std::int64_t squares = 0;
-  for (const int n : usage(assignment)) squares += static_cast<std::int64_t>(n) * n;
-  auto next = entries_.lower_bound(squares);
-  if (next != entries_.begin() && std::prev(next)->second.importance >= importance) return;
-  if (next != entries_.end() && next->first == squares && next->second.importance >= importance) {
-    return;
-  }
-  while (next != entries_.end() && next->second.importance <= importance)
-    next = entries_.erase(next);
-  entries_.emplace_hint(next, squares, Entry{importance, assignment});
-}
-
-std::vector<FrontPoint> FrontArchive::front(const PlanningProblem& problem) const {
-  std::vector<FrontPoint> points;
-  for (const auto& [squares, entry] : entries_) {
-    points.push_back({entry.assignment, evaluate(problem, entry.assignment)});
-  }
-  return points;
-}
-
-Nsga2::Nsga2(std::int64_t generations, std::uint64_t seed)
-    : generations_(generations), random_(seed) {}
-
-void Nsga2::set_seed(unsigned seed) {
-  random_ = Random(seed);
-}
-
-pagmo::population Nsga2::evolve(pagmo::population population) const {
-  const pagmo::problem& problem = population.get_problem();
-  const LayerProblem* layers = problem.extract<LayerProblem>();
-  if (!layers)
-    throw std::invalid_argument("Strata NSGA-II needs a LayerProblem, not " + problem.get_name());
+void search_nsga2(SearchRun& run, std::vector<LayerState>& population) {
   const std::size_t size = population.size();
-  if (size < 8 || size % 4 != 0) {
-    throw std::invalid_argument(
-        "Strata NSGA-II needs a population that is a multiple of 4 and at least 8, not " +
-        std::to_string(size));
-  }
-  log_.clear();
-  std::vector<Assignment> parents;
-  for (std::size_t i = 0; i < size; ++i) {
-    parents.push_back(layers->decode(population.get_x()[i].data()));
-    archive_.insert(parents[i], -population.get_f()[i][0]);
-  }
-  std::vector<pagmo::vector_double> fitness = population.get_f();
-  for (std::int64_t generation = 1; generation <= generations_; ++generation) {
-    const Standing parents_standing = standing(fitness);
-    std::vector<Assignment> all = parents;
-    for (std::size_t i = 0; i < size; i += 2) {
-      Assignment a = parents[tournament(parents_standing, random_)];
-      Assignment b = parents[tournament(parents_standing, random_)];
-      if (random_.uniform() < kCrossoverProbability) crossover(a, b, random_);
-      mutate(a, random_);
-      mutate(b, random_);
-      all.push_back(std::move(a));
-      all.push_back(std::move(b));
+  Standing parents = standing(fitness_of(population));
+  while (!run.spent()) {
+    while (population.size() < 2 * size && !run.spent()) {
+      const std::size_t a = tournament(parents, run.random), b = tournament(parents, run.random);
+      LayerState first = population[a], second = population[b];
+      if (run.random.uniform() < kCrossoverProbability) {
+        cross(first, population[b], run.random);
+        cross(second, population[a], run.random);
+      }
+      for (LayerState* child : {&first, &second}) {
+        if (run.spent()) break;
+        perturb(*child, run.prices_near(child->value()), run.random);
+        run.record(*child);
+        population.push_back(std::move(*child));
+      }
     }
-    pagmo::vector_double vectors;
-    for (std::size_t i = size; i < all.size(); ++i) {
-      const pagmo::vector_double x = layers->encode(all[i]);
-      vectors.insert(vectors.end(), x.begin(), x.end());
-    }
-    const pagmo::vector_double values = problem.batch_fitness(vectors);
+    const Standing all = standing(fitness_of(population));
+    std::vector<std::size_t> order(population.size());
+    for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return better(all, a, b); });
+    std::vector<LayerState> survivors;
+    Standing next;
     for (std::size_t i = 0; i < size; ++i) {
-      fitness.push_back({values[2 * i], values[2 * i + 1]});
-      archive_.insert(all[size + i], -values[2 * i]);
+      survivors.push_back(std::move(population[order[i]]));
+      next.rank.push_back(all.rank[order[i]]);
+      next.crowding.push_back(all.crowding[order[i]]);
     }
-    std::vector<Assignment> survivors;
-    std::vector<pagmo::vector_double> survivors_fitness;
-    for (const auto i : pagmo::select_best_N_mo(fitness, size)) {
-      survivors.push_back(all[i]);
-      survivors_fitness.push_back(fitness[i]);
-    }
-    parents = std::move(survivors);
-    fitness = std::move(survivors_fitness);
-    const pagmo::vector_double ideal = pagmo::ideal(fitness);
-    log_.emplace_back(generation, problem.get_fevals(), -ideal[0], ideal[1]);
+    population = std::move(survivors);
+    parents = std::move(next);
   }
-  for (std::size_t i = 0; i < size; ++i) {
-    population.set_xf(i, layers->encode(parents[i]), fitness[i]);
-  }
-  return population;
-}
-
-Nsga2Result run_nsga2(const PlanningProblem& problem, const Nsga2Options& options) {
-  problem.validate();
-  if (options.population < 8 || options.population % 4 != 0) {
-    throw InputError("population: found " + std::to_string(options.population) +
-                     ", allowed is a multiple of 4 that is at least 8");
-  }
-  if (options.evaluations < 1) {
-    throw InputError("evaluations: found " + std::to_string(options.evaluations) +
-                     ", allowed is 1 or more");
-  }
-  const std::uint64_t stream = derive_seed(options.seed, "nsga2");
-  const bool no_slots = std::all_of(problem.budgets.begin(), problem.budgets.end(),
-                                    [](int budget) { return budget == 0; });
-  if (no_slots) {  // pagmo has no decision vectors without a dimension
-    FrontArchive archive;
-    const Assignment only = top_k(problem);
-    archive.insert(only, evaluate(problem, only).importance);
-    return {archive.front(problem), 1};
-  }
-
-  const LayerProblem layers(problem);
-  const std::int64_t start = std::min<std::int64_t>(options.population, options.evaluations);
-  // pagmo's own seed only names individuals.
-  pagmo::population population(layers, 0, static_cast<unsigned>(stream));
-  for (std::int64_t i = 0; i < start; ++i) {
-    const auto seed = derive_seed(stream, {static_cast<std::uint64_t>(i)});
-    population.push_back(layers.encode(random_assignment(problem, seed)));
-  }
-  if (start < options.population) {
-    FrontArchive archive;
-    for (std::size_t i = 0; i < population.size(); ++i) {
-      archive.insert(layers.decode(population.get_x()[i].data()), -population.get_f()[i][0]);
-    }
-    return {archive.front(problem), start};
-  }
-  const std::int64_t generations = options.evaluations / options.population - 1;
-  const pagmo::algorithm algorithm(Nsga2(generations, stream));
-  population = algorithm.evolve(population);
-  return {algorithm.extract<Nsga2>()->archive().front(problem),
-          static_cast<std::int64_t>(population.get_problem().get_fevals())};
 }
 
 }  // namespace strata

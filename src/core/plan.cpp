@@ -14,13 +14,19 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Json to_json(const Objectives& objectives) {
-  return {{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
+  Json json{{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
+  // Further objectives are 0 unless the problem has them.
+  if (objectives.uplink_bytes > 0) json["uplink_bytes"] = objectives.uplink_bytes;
+  if (objectives.slowest_seconds > 0) json["slowest_seconds"] = objectives.slowest_seconds;
+  return json;
 }
 
 Objectives read_objectives(ObjectReader reader) {
   Objectives out;
   out.importance = reader.number("importance", 0, kInfinity);
   out.usage_variance = reader.number("usage_variance", 0, kInfinity);
+  out.uplink_bytes = reader.number("uplink_bytes", 0, kInfinity, 0.0);
+  out.slowest_seconds = reader.number("slowest_seconds", 0, kInfinity, 0.0);
   reader.finish();
   return out;
 }
@@ -45,7 +51,8 @@ void write_plan(const Plan& plan, const std::filesystem::path& path) {
   root["front"] = Json::array();
   for (const auto& point : plan.front) root["front"].push_back(to_json(point));
   if (plan.gap.known)
-    root["gap"] = {{"importance", plan.gap.importance},
+    root["gap"] = {{"certificate", plan.gap.certificate},
+                   {"importance", plan.gap.importance},
                    {"relative", plan.gap.relative},
                    {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
   root["scores_digest"] = plan.scores_digest;
@@ -86,6 +93,7 @@ Plan read_plan(const std::filesystem::path& path) {
   if (reader.has("gap")) {
     ObjectReader gap = reader.object("gap");
     plan.gap.known = true;
+    plan.gap.certificate = gap.choice("certificate", {"exact", "prices"}, "exact");
     plan.gap.importance = gap.number("importance", -kInfinity, kInfinity);
     plan.gap.relative = gap.number("relative", -kInfinity, kInfinity);
     plan.gap.hypervolume_ratio = gap.number("hypervolume_ratio", 0, kInfinity);
@@ -99,9 +107,19 @@ Plan read_plan(const std::filesystem::path& path) {
 }
 
 void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path) {
-  std::string out = "importance,usage_variance\n";
-  for (const auto& point : front)
-    out += format_double(point.importance) + "," + format_double(point.usage_variance) + "\n";
+  const auto any = [&](double Objectives::*objective) {
+    return std::any_of(front.begin(), front.end(),
+                       [&](const Objectives& point) { return point.*objective > 0; });
+  };
+  const bool bytes = any(&Objectives::uplink_bytes), seconds = any(&Objectives::slowest_seconds);
+  std::string out = "importance,usage_variance";
+  out += std::string(bytes ? ",uplink_bytes" : "") + (seconds ? ",slowest_seconds" : "") + "\n";
+  for (const auto& point : front) {
+    out += format_double(point.importance) + "," + format_double(point.usage_variance);
+    if (bytes) out += "," + format_double(point.uplink_bytes);
+    if (seconds) out += "," + format_double(point.slowest_seconds);
+    out += "\n";
+  }
   write_file(path, out);
 }
 

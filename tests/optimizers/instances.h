@@ -58,7 +58,47 @@ inline PlanningProblem tiny_instance(std::uint64_t seed) {
   return make_instance(std::move(importance), std::move(budgets));
 }
 
-/// Calls visit(assignment) for every feasible assignment.
+/// `tiny_instance` with pinned and forbidden units and a coverage that some assignment meets.
+inline PlanningProblem tiny_ruled_instance(std::uint64_t seed) {
+  PlanningProblem problem = tiny_instance(seed);
+  Random random(seed + 1000);
+  // The rules leave this assignment feasible.
+  Assignment kept = Assignment::Zero(problem.client_count(), problem.unit_count());
+  for (int c = 0; c < problem.client_count(); ++c) {
+    for (const int x : random.sample(problem.unit_count(), problem.budgets[c])) kept(c, x) = 1;
+  }
+  for (int c = 0; c < problem.client_count(); ++c) {
+    for (int x = 0; x < problem.unit_count(); ++x) {
+      const bool ruled = random.below(5) == 0;
+      problem.rules.push_back(!ruled ? Rule::kFree : kept(c, x) ? Rule::kPinned : Rule::kForbidden);
+    }
+  }
+  for (const int n : usage(kept))
+    problem.coverage.push_back(static_cast<int>(random.between(0, n)));
+  return problem;
+}
+
+/// A tiny instance with budgets of bytes, uplink and time objectives.
+inline PlanningProblem tiny_resource_instance(std::uint64_t seed) {
+  PlanningProblem problem = tiny_instance(seed);
+  Random random(seed + 2000);
+  problem.resource = "bytes";
+  problem.budgets.clear();
+  for (int x = 0; x < problem.unit_count(); ++x) {
+    problem.unit_costs.push_back(random.between(0, 9));
+    problem.uplink_bytes.push_back(random.between(0, 9));
+  }
+  problem.seconds.resize(problem.client_count(), problem.unit_count());
+  for (int c = 0; c < problem.client_count(); ++c) {
+    problem.capacities.push_back(random.between(0, 20));
+    for (int x = 0; x < problem.unit_count(); ++x)
+      problem.seconds(c, x) = static_cast<double>(random.between(1, 5)) / 3;
+  }
+  return problem;
+}
+
+/// Calls visit(assignment) for every assignment with budgets of units kept; rules, coverage and
+/// budgets of a resource are for `is_feasible`.
 template <typename Visit>
 void for_each_assignment(const PlanningProblem& problem, Visit visit, int client = 0,
                          Assignment assignment = {}) {
@@ -68,7 +108,9 @@ void for_each_assignment(const PlanningProblem& problem, Visit visit, int client
     return;
   }
   for (int set = 0; set < 1 << problem.unit_count(); ++set) {
-    if (__builtin_popcount(static_cast<unsigned>(set)) != problem.budgets[client]) continue;
+    if (problem.counts_units() &&
+        __builtin_popcount(static_cast<unsigned>(set)) != problem.budgets[client])
+      continue;
     for (int x = 0; x < problem.unit_count(); ++x) assignment(client, x) = set >> x & 1;
     for_each_assignment(problem, visit, client + 1, assignment);
   }

@@ -15,7 +15,10 @@ namespace strata {
 /// How far a plan and its front are from the exact supported front. All values are certified: the
 /// upper hull of the supported points bounds what *any* assignment can reach.
 struct Gap {
-  bool known = false;  ///< false: the exact front was not computed (--no-gap)
+  bool known = false;  ///< false: nothing was certified (--no-gap)
+  /// exact: against the exact supported front. prices: against a bound by duality, for budgets of a
+  /// resource and for large problems; all values are then upper bounds of the distance.
+  std::string certificate = "exact";
   /// Importance that any assignment with at most the plan's usage variance can have at most, minus
   /// the plan's. ≥ 0 up to rounding; 0 on the supported front.
   double importance = 0;
@@ -47,7 +50,8 @@ struct Plan {
 /// @throws InputError with file and key; WorkError when it cannot be written.
 Plan read_plan(const std::filesystem::path& path);
 void write_plan(const Plan& plan, const std::filesystem::path& path);
-/// Header `importance,usage_variance`, one row a front point.
+/// Header `importance,usage_variance`, and `uplink_bytes` and `slowest_seconds` where any point has
+/// them; one row a front point.
 void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path);
 
 }  // namespace strata

@@ -3,27 +3,51 @@
 /// From a problem to a plan by any algorithm: what `strata plan` and the federated runner call.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "strata/core/plan.h"
 #include "strata/core/planning_problem.h"
+#include "strata/optimizers/exact_front.h"
 
 namespace strata {
 
-/// exact, nsga2, topk, random.
+/// auto, exact, prices, the metaheuristics of search.h, greedy, roundrobin, topk, random.
+///
+/// auto: exact where budgets count units and clients · units ≤ 200,000, prices otherwise. greedy:
+/// greedy_front with 40 prices. The last three are one assignment each.
 const std::vector<std::string>& algorithm_names();
 /// Rules that pick one point of a front: see choose.h.
 const std::vector<std::string>& choice_rules();
 
 struct PlanOptions {
-  std::string algorithm = "exact";
+  std::string algorithm = "auto";
   std::string choose = "knee";
   std::uint64_t seed = 1;
-  std::int64_t evaluations = 20000;  ///< budget of the metaheuristics; ≥ 1
-  int population = 100;              ///< NSGA-II's, a multiple of 4, ≥ 8
-  bool gap = true;                   ///< measure the distance from the exact supported front
+  // Of the metaheuristics: see SearchOptions.
+  std::string start = "greedy";
+  std::int64_t evaluations = 20000;
+  double seconds = 0;
+  int population = 100;
+  int islands = 1;
+  bool gap = true;  ///< certify the distance from optimal
 };
+
+/// The exact supported front, or a bound by prices: whichever `auto` would plan with.
+struct Certificate {
+  std::string method;              ///< exact or prices
+  std::vector<FrontPoint> points;  ///< found on the way, nondominated, by ascending usage variance
+  /// Points whose hypervolume no front's exceeds, but for unsupported points of an exact one
+  /// (hypervolume.h).
+  std::vector<Objectives> bounds;
+  std::function<double(double usage_variance)> importance_bound;
+};
+/// @throws InputError for an invalid or infeasible problem.
+Certificate certify(const PlanningProblem& problem);
+
+/// The distance of a plan (its objectives and front) from what the certificate allows.
+Gap measure_gap(const Plan& plan, const Certificate& certificate);
 
 /// Plans. The result is feasible, its front holds no dominated point, and it depends only on the
 /// arguments. @throws InputError for an invalid problem or option.

@@ -15,8 +15,9 @@ namespace strata {
 /// nsga2, mopso, aco, abc, annealing, and for comparison pagmo:nsga2, pagmo:nspso, pagmo:maco,
 /// pagmo:bee_colony, pagmo:simulated_annealing.
 const std::vector<std::string>& search_algorithms();
-/// random: uniformly random assignments. greedy: clients in turn choose by score less a price on
-/// usage, at prices from 0 up. exact: the exact supported front.
+/// random: uniformly random assignments. greedy: clients in turn answer the others' usages with
+/// their best units by score less a price on usage, until none changes; the prices are chosen where
+/// the front found so far has its widest gaps. exact: the exact supported front.
 const std::vector<std::string>& search_starts();
 
 struct SearchOptions {
@@ -48,6 +49,9 @@ struct SearchResult {
   double seconds = 0;
   std::vector<SearchLogLine> log;
 };
+
+/// @throws InputError naming the option, what was found and what is allowed.
+void check_search(const SearchOptions& options);
 
 /// Same arguments, same front, whatever the number of threads (unless `seconds` is set).
 /// @throws InputError for an invalid or infeasible problem or option.

@@ -1,0 +1,242 @@
+#include "strata/optimizers/search.h"
+
+#include <tbb/global_control.h>
+
+#include <pagmo/algorithm.hpp>
+#include <pagmo/archipelago.hpp>
+#include <pagmo/problem.hpp>
+#include <pagmo/problems/zdt.hpp>
+
+#include "catch.h"
+#include "instances.h"
+#include "optimizers/layer_problem.h"
+#include "optimizers/metaheuristic.h"
+#include "strata/core/error.h"
+#include "strata/optimizers/hypervolume.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+const std::vector<std::string> kOwn = {"nsga2", "mopso", "aco", "abc", "annealing"};
+
+SearchOptions with(const std::string& algorithm, std::int64_t evaluations, std::uint64_t seed = 1) {
+  SearchOptions options;
+  options.algorithm = algorithm;
+  options.evaluations = evaluations;
+  options.population = 20;
+  options.seed = seed;
+  return options;
+}
+
+std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
+  std::vector<Objectives> objectives;
+  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
+  return objectives;
+}
+
+void check_front(const PlanningProblem& problem, const std::vector<FrontPoint>& front) {
+  REQUIRE_FALSE(front.empty());
+  for (const FrontPoint& point : front) {
+    REQUIRE(is_feasible(problem, point.assignment));
+    const Objectives again = evaluate(problem, point.assignment);
+    REQUIRE(point.objectives.importance == again.importance);
+    REQUIRE(point.objectives.usage_variance == again.usage_variance);
+    REQUIRE(point.objectives.uplink_bytes == again.uplink_bytes);
+    REQUIRE(point.objectives.slowest_seconds == again.slowest_seconds);
+    for (const FrontPoint& other : front)
+      REQUIRE_FALSE(dominates(other.objectives, point.objectives));
+  }
+}
+
+bool same(const std::vector<FrontPoint>& a, const std::vector<FrontPoint>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].assignment != b[i].assignment) return false;
+  return true;
+}
+
+}  // namespace
+
+TEST_CASE("fronts of every algorithm and start are feasible, nondominated and within budget") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  for (const std::string& algorithm : search_algorithms()) {
+    for (const std::string& start : search_starts()) {
+      CAPTURE(algorithm, start);
+      SearchOptions options = with(algorithm, 1200);
+      options.start = start;
+      const SearchResult result = search(problem, options);
+      CHECK(result.evaluations == 1200);
+      check_front(problem, result.front);
+      CHECK(result.log.empty());
+    }
+  }
+}
+
+TEST_CASE("rules, coverage, budgets of a resource and further objectives: every plan is feasible") {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    for (const std::string& algorithm : search_algorithms()) {
+      CAPTURE(seed, algorithm);
+      const PlanningProblem ruled = tiny_ruled_instance(seed);
+      check_front(ruled, search(ruled, with(algorithm, 300, seed)).front);
+      const PlanningProblem resource = tiny_resource_instance(seed);
+      check_front(resource, search(resource, with(algorithm, 300, seed)).front);
+    }
+  }
+}
+
+TEST_CASE("each of Strata's metaheuristics finds the exact hull of small instances") {
+  for (const std::string& algorithm : kOwn) {
+    for (std::uint64_t seed = 1; seed <= 15; ++seed) {
+      CAPTURE(algorithm, seed);
+      const PlanningProblem problem = tiny_instance(seed);
+      const SearchResult result = search(problem, with(algorithm, 3000, seed));
+      const auto exact = objectives_of(exact_front(problem).points);
+      CHECK(hypervolume_ratio(objectives_of(result.front), exact) >= 1 - 1e-12);
+    }
+  }
+}
+
+TEST_CASE("from random starts each of the five beats pagmo's NSGA-II, from greedy ones more so") {
+  const PlanningProblem problem = layered_instance(20, 48, 6, 3);
+  const auto exact = objectives_of(exact_front(problem).points);
+  const auto ratio = [&](const std::string& algorithm, const std::string& start) {
+    SearchOptions options = with(algorithm, 5000);
+    options.population = 100;
+    options.start = start;
+    return hypervolume_ratio(objectives_of(search(problem, options).front), exact);
+  };
+  const double stock = ratio("pagmo:nsga2", "random");
+  for (const std::string& algorithm : kOwn) {
+    CAPTURE(algorithm);
+    const double random = ratio(algorithm, "random");
+    CHECK(random > stock);
+    CHECK(ratio(algorithm, "greedy") > random);
+    CHECK(ratio(algorithm, "exact") > 0.99);
+  }
+}
+
+TEST_CASE("a search depends on its seed, and neither on threads nor on logging") {
+  const PlanningProblem problem = layered_instance(6, 12, 3, 1);
+  for (const std::string& algorithm : search_algorithms()) {
+    CAPTURE(algorithm);
+    const SearchOptions options = with(algorithm, 1000, 5);
+    const auto a = search(problem, options).front;
+    {
+      const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
+      CHECK(same(a, search(problem, options).front));
+    }
+    SearchOptions logged = options;
+    logged.reference = Objectives{0, 100};
+    CHECK(same(a, search(problem, logged).front));
+    CHECK_FALSE(same(a, search(problem, with(algorithm, 1000, 6)).front));
+  }
+}
+
+TEST_CASE("the log's hypervolume grows to that of the front") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  for (const std::string& algorithm : search_algorithms()) {
+    CAPTURE(algorithm);
+    SearchOptions options = with(algorithm, 2000);
+    const auto exact = exact_front(problem).points;
+    options.reference =
+        Objectives{exact.front().objectives.importance, exact.back().objectives.usage_variance};
+    const SearchResult result = search(problem, options);
+    REQUIRE_FALSE(result.log.empty());
+    for (std::size_t i = 1; i < result.log.size(); ++i) {
+      CHECK(result.log[i].evaluations > result.log[i - 1].evaluations);
+      CHECK(result.log[i].hypervolume >= result.log[i - 1].hypervolume * (1 - 1e-12));
+      CHECK(result.log[i].seconds >= result.log[i - 1].seconds);
+    }
+    CHECK(result.log.back().evaluations == result.evaluations);
+    CHECK(result.log.back().hypervolume ==
+          Approx(hypervolume(objectives_of(result.front), *options.reference)));
+  }
+}
+
+TEST_CASE("islands: a pagmo archipelago whose result is the same every time") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  for (const std::string& algorithm : kOwn) {
+    CAPTURE(algorithm);
+    SearchOptions options = with(algorithm, 4000);
+    options.islands = 3;
+    const SearchResult a = search(problem, options);
+    check_front(problem, a.front);
+    CHECK(a.evaluations <= 4000);
+    CHECK(a.evaluations > 3900);
+    CHECK(same(a.front, search(problem, options).front));
+  }
+}
+
+TEST_CASE("fewer evaluations than the population, and nothing to choose") {
+  const PlanningProblem problem = layered_instance(4, 6, 2, 1);
+  CHECK(search(problem, with("nsga2", 1)).evaluations == 1);
+  CHECK(search(problem, with("aco", 20)).evaluations == 20);
+  const PlanningProblem none = make_instance(Eigen::MatrixXd::Ones(2, 2), {0, 2});
+  for (const std::string& algorithm : search_algorithms())
+    CHECK(search(none, with(algorithm, 100)).front.size() == 1);
+}
+
+TEST_CASE("a time limit ends a search early") {
+  SearchOptions options = with("annealing", 2'000'000'000);
+  options.seconds = 0.05;
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  const SearchResult result = search(problem, options);
+  CHECK(result.evaluations < 2'000'000'000);
+  check_front(problem, result.front);
+}
+
+TEST_CASE("a metaheuristic as a pagmo algorithm: archive and misuse") {
+  const PlanningProblem problem = layered_instance(5, 8, 3, 2);
+  const LayerProblem layers(problem);
+  for (const std::string& method : kOwn) {
+    CAPTURE(method);
+    pagmo::population population(layers, 16, 3);
+    pagmo::algorithm algorithm(Metaheuristic(method, 500, 9));
+    CHECK(algorithm.get_name() == "Strata " + method);
+    population = algorithm.evolve(population);
+    CHECK(population.get_problem().get_fevals() == 516);
+    for (std::size_t i = 0; i < population.size(); ++i) {
+      const auto fitness = layers.fitness(population.get_x()[i]);
+      CHECK(population.get_f()[i][0] == Approx(fitness[0]));
+      CHECK(population.get_f()[i][1] == Approx(fitness[1]).margin(1e-12));
+    }
+    const auto& archive = algorithm.extract<Metaheuristic>()->archive();
+    check_front(problem, archive.front(LayerModel(problem)));
+    CHECK_THROWS_AS(algorithm.evolve(pagmo::population(pagmo::zdt(1, 4), 16, 3)),
+                    std::invalid_argument);
+    CHECK_THROWS_AS(algorithm.evolve(pagmo::population(layers, 1, 3)), std::invalid_argument);
+    algorithm.set_seed(4);
+    const auto a = algorithm.evolve(population).get_x();
+    algorithm.set_seed(4);
+    CHECK(algorithm.evolve(population).get_x() == a);
+  }
+}
+
+TEST_CASE("search names the option that is out of range") {
+  const PlanningProblem problem = layered_instance(4, 6, 2, 1);
+  const auto error = [&](auto change) {
+    SearchOptions options;
+    change(options);
+    try {
+      search(problem, options);
+    } catch (const InputError& e) {
+      return std::string(e.what());
+    }
+    return std::string();
+  };
+  CHECK(error([](auto& o) { o.population = 10; }) ==
+        "population: found 10, allowed is a multiple of 4 that is at least 8");
+  CHECK(error([](auto& o) { o.evaluations = 0; }) == "evaluations: found 0, allowed is 1 or more");
+  CHECK(error([](auto& o) { o.islands = 0; }) == "islands: found 0, allowed is 1 or more");
+  CHECK(error([](auto& o) {
+          o.islands = 2;
+          o.algorithm = "pagmo:maco";
+        }) ==
+        "islands: found 2 with pagmo:maco, allowed is 1; islands are for Strata's own "
+        "algorithms");
+  CHECK(error([](auto& o) { o.start = "gredy"; }) ==
+        "start: unknown name \"gredy\" (did you mean \"greedy\"?); allowed: \"random\", "
+        "\"greedy\", \"exact\"");
+}
