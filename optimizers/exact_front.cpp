@@ -4,7 +4,6 @@
 #include <bit>
 #include <cmath>
 #include <limits>
-#include <map>
 
 #include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
@@ -12,93 +11,141 @@
 namespace strata {
 namespace {
 
-/// An assignment that is some swaps away from the one after `step` exchanges.
-struct SweepEntry {
-  std::int64_t importance = 0;  // quantised
-  std::size_t step = 0;
+/// An assignment on the way: some swaps away from where `exchanges` exchanges lead.
+struct Milestone {
+  std::size_t exchanges = 0;
   std::vector<Swap> swaps = {};
   bool is_vertex = false;
 };
 
-/// What the exchanges pass by: the most important assignment found for each Σ n².
-class Sweep {
- public:
-  explicit Sweep(ExchangeGraph graph) : start_(graph), graph_(std::move(graph)) {}
+struct Way {
+  Assignment start;
+  std::vector<std::vector<Swap>> exchanges;
+  /// By descending Σ n² and importance: the nondominated ones.
+  std::vector<Milestone> milestones;
+};
 
-  void run() {
-    ShortestPaths paths;
-    Slope slope;  // 0: exchanges that cost nothing come first
-    for (Exchange next = graph_.best_exchange(slope, paths); next.from >= 0;
-         next = graph_.best_exchange(slope, paths)) {
-      const Slope found{next.cost, next.gain};
-      record_step(compare(found, slope) > 0);
-      slope = found;
-      for (int unit = 0; unit < graph_.units(); ++unit) record_exchange(paths, unit, next);
-      steps_.push_back(graph_.swaps(paths, next.to));
-      graph_.apply(steps_.back());
-    }
-    record_step(true);
-  }
-
-  /// Removes what is dominated.
-  void filter() {
-    std::int64_t greatest = -1;
-    for (auto entry = best_.begin(); entry != best_.end();) {
-      const bool dominated = entry->second.importance <= greatest;
-      greatest = std::max(greatest, entry->second.importance);
-      entry = dominated ? best_.erase(entry) : std::next(entry);
-    }
-  }
-
-  const std::map<std::int64_t, SweepEntry>& entries() const { return best_; }
-
-  /// visit(entry, assignment) for every entry that `wanted` holds for, from the least even one.
-  template <typename Wanted, typename Visit>
-  void for_each(Wanted wanted, Visit visit) const {
-    std::vector<const SweepEntry*> entries;
-    for (const auto& [squares, entry] : best_) {
-      if (wanted(entry)) entries.push_back(&entry);
-    }
-    std::stable_sort(entries.begin(), entries.end(),
-                     [](const SweepEntry* a, const SweepEntry* b) { return a->step < b->step; });
-    Assignment assignment = start_.assignment();
-    std::size_t step = 0;
-    const auto swap_all = [](Assignment& to, const std::vector<Swap>& swaps) {
-      for (const Swap& swap : swaps) {
-        to(swap.client, swap.from) = 0;
-        to(swap.client, swap.to) = 1;
+/// Where single exchanges lead that are cheaper and gain less than the next one, `next`: points
+/// under the hull's edge to it. `paths` are at the slope of `next`.
+void add_unsupported(const ExchangeGraph& graph, const ShortestPaths& paths, const Exchange& next,
+                     Way& way) {
+  if (next.gain < 2) return;
+  // For such an exchange from x to y, label(x) ≤ −slope · usage(x), and as no exchange is below the
+  // slope, label(y) > −slope · (usage(y) + 1) − 1. So d + label(x) − label(y) is less than
+  // next.cost − slope · gain + 1.
+  const Distances distances(graph, paths, next.cost - next.cost / next.gain + 2);
+  std::vector<Exchange> best(next.gain);  // by gain
+  for (int x = 0; x < graph.units(); ++x) {
+    if (!graph.may_lose(x)) continue;
+    for (int y = 0; y < graph.units(); ++y) {
+      const std::int64_t gain = graph.usage()[x] - graph.usage()[y] - 1;
+      if (gain < 1 || gain >= next.gain || !distances.reaches(x, y)) continue;
+      const std::int64_t cost = distances(x, y);
+      if (cost < (best[gain].from < 0 ? next.cost : best[gain].cost)) {
+        best[gain] = {x, y, cost, gain};
       }
-    };
-    for (const SweepEntry* entry : entries) {
-      while (step < entry->step) swap_all(assignment, steps_[step++]);
-      Assignment copy = assignment;
-      swap_all(copy, entry->swaps);
-      visit(*entry, std::move(copy));
     }
   }
+  // Nondominated are those that cost less than all that gain more.
+  std::int64_t least = next.cost;
+  std::vector<Milestone> found;
+  for (std::int64_t gain = next.gain - 1; gain > 0; --gain) {
+    if (best[gain].from < 0 || best[gain].cost >= least) continue;
+    least = best[gain].cost;
+    found.push_back({way.exchanges.size(), distances.swaps(best[gain].from, best[gain].to)});
+  }
+  way.milestones.insert(way.milestones.end(), found.rbegin(), found.rend());
+}
 
-  std::size_t steps() const { return steps_.size(); }
+Way find_way(const PlanningProblem& problem, bool with_sweep) {
+  ExchangeGraph graph = greatest_importance(problem, quantise_scores(problem.importance));
+  Way way{graph.assignment(), {}, {}};
+  ShortestPaths paths;
+  Slope slope;  // 0: exchanges that cost nothing come first
+  for (Exchange next = graph.best_exchange(slope, paths); next.from >= 0;
+       next = graph.best_exchange(slope, paths)) {
+    const bool is_vertex = compare({next.cost, next.gain}, slope) > 0;
+    slope = {next.cost, next.gain};
+    if (is_vertex || (with_sweep && next.cost > 0)) {
+      way.milestones.push_back({way.exchanges.size(), {}, is_vertex});
+    }
+    if (with_sweep && next.cost > 0) add_unsupported(graph, paths, next, way);
+    way.exchanges.push_back(graph.swaps(paths, next.to));
+    graph.apply(way.exchanges.back());
+  }
+  way.milestones.push_back({way.exchanges.size(), {}, true});
+  return way;
+}
+
+/// An assignment under swaps, with its objectives at hand.
+class Walker {
+ public:
+  Walker(const PlanningProblem& problem, const Assignment& start)
+      : problem_(problem), assignment_(start), usage_(usage(start)) {
+    for (int c = 0; c < problem.client_count(); ++c) {
+      begin_.push_back(units_.size());
+      for (int x = 0; x < problem.unit_count(); ++x) {
+        if (assignment_(c, x)) units_.push_back(x);
+      }
+    }
+    begin_.push_back(units_.size());
+    for (int c = 0; c < problem.client_count(); ++c) copy_scores(c);
+  }
+
+  void apply(const std::vector<Swap>& swaps) {
+    for (const Swap& swap : swaps) apply(swap);
+  }
+  void undo(const std::vector<Swap>& swaps) {
+    for (const Swap& swap : swaps) apply({swap.client, swap.to, swap.from});
+  }
+
+  FrontPoint point() const {
+    if (!problem_.uplink_bytes.empty() || problem_.seconds.size() > 0)
+      return {assignment_, evaluate(problem_, assignment_)};
+    // evaluate()'s sum, term by term, without the units that are not chosen.
+    Objectives objectives;
+    for (const double score : scores_) objectives.importance += score;
+    objectives.usage_variance = usage_variance(usage_);
+    return {assignment_, objectives};
+  }
 
  private:
-  void record_step(bool is_vertex) {
-    best_[graph_.sum_of_squares()] = {graph_.importance(), steps_.size(), {}, is_vertex};
+  void apply(const Swap& swap) {
+    assignment_(swap.client, swap.from) = 0;
+    assignment_(swap.client, swap.to) = 1;
+    --usage_[swap.from];
+    ++usage_[swap.to];
+    const auto first = units_.begin() + begin_[swap.client];
+    const auto last = units_.begin() + begin_[swap.client + 1];
+    *std::lower_bound(first, last, swap.from) = swap.to;
+    std::sort(first, last);
+    copy_scores(swap.client);
   }
 
-  void record_exchange(const ShortestPaths& paths, int to, const Exchange& next) {
-    if (paths.label[to] == ExchangeGraph::kUnreachable) return;
-    const Exchange exchange = graph_.exchange(paths, to);
-    // The next step dominates what is no more even and no cheaper.
-    if (exchange.gain < 1 || (exchange.gain <= next.gain && exchange.cost >= next.cost)) return;
-    const std::int64_t importance = graph_.importance() - exchange.cost;
-    SweepEntry& entry = best_[graph_.sum_of_squares() - 2 * exchange.gain];
-    if (entry.importance > importance) return;
-    entry = {importance, steps_.size(), graph_.swaps(paths, to)};
+  void copy_scores(int client) {
+    scores_.resize(units_.size());
+    for (std::size_t i = begin_[client]; i < begin_[client + 1]; ++i) {
+      scores_[i] = problem_.importance(client, units_[i]);
+    }
   }
 
-  ExchangeGraph start_, graph_;
-  std::vector<std::vector<Swap>> steps_;
-  std::map<std::int64_t, SweepEntry> best_;  // by Σ n²
+  const PlanningProblem& problem_;
+  Assignment assignment_;
+  std::vector<int> usage_;
+  std::vector<int> units_;          // the chosen ones, client by client, ascending
+  std::vector<std::size_t> begin_;  // where a client's begin
+  std::vector<double> scores_;
 };
+
+/// Appends a point of less usage variance. Different quantised importances may be equal as sums of
+/// doubles, and then only one of the points stays: a vertex before any other.
+void append(std::vector<FrontPoint>& points, FrontPoint point, bool is_vertex) {
+  const auto is_dominated = [&] {
+    return !points.empty() && points.back().objectives.importance <= point.objectives.importance;
+  };
+  while (is_vertex && is_dominated()) points.pop_back();
+  if (!is_dominated()) points.push_back(std::move(point));
+}
 
 }  // namespace
 
@@ -140,18 +187,27 @@ double ExactFront::importance_bound(double usage_variance) const {
       (usage_variance - below.usage_variance) / (above.usage_variance - below.usage_variance));
 }
 
-ExactFront exact_front(const PlanningProblem& problem) {
+ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& options) {
   problem.validate();
-  Sweep sweep(greatest_importance(problem, quantise_scores(problem.importance)));
-  sweep.run();
-  sweep.filter();
+  if (!problem.counts_units())
+    throw InputError("the exact front needs budgets that count units, but these are of " +
+                     problem.resource + "; use --algorithm prices");
+  const Way way = find_way(problem, options.sweep);
+  const std::size_t bytes = way.milestones.size() * way.start.size();
+  const std::size_t every = 1 + bytes / std::max<std::size_t>(1, options.sweep_bytes);
   ExactFront front;
-  sweep.for_each([](const SweepEntry&) { return true; },
-                 [&](const SweepEntry& entry, Assignment assignment) {
-                   const Objectives objectives = evaluate(problem, assignment);
-                   if (entry.is_vertex) front.points.push_back({assignment, objectives});
-                   front.sweep.push_back({std::move(assignment), objectives});
-                 });
+  Walker walker(problem, way.start);
+  std::size_t exchanges = 0;
+  for (std::size_t i = 0; i < way.milestones.size(); ++i) {
+    const Milestone& milestone = way.milestones[i];
+    const bool is_swept = options.sweep && (i % every == 0 || i + 1 == way.milestones.size());
+    if (!milestone.is_vertex && !is_swept) continue;
+    while (exchanges < milestone.exchanges) walker.apply(way.exchanges[exchanges++]);
+    walker.apply(milestone.swaps);
+    if (milestone.is_vertex) append(front.points, walker.point(), true);
+    if (is_swept) append(front.sweep, walker.point(), milestone.is_vertex);
+    walker.undo(milestone.swaps);
+  }
   std::reverse(front.points.begin(), front.points.end());
   std::reverse(front.sweep.begin(), front.sweep.end());
   return front;

@@ -210,6 +210,75 @@ void ExchangeGraph::apply(const std::vector<Swap>& swaps) {
   sort_units();
 }
 
+Distances::Distances(const ExchangeGraph& graph)
+    : graph_(graph), units_(graph.units()), label_(units_, 0), bound_(kInfinity) {
+  arc_.reserve(static_cast<std::size_t>(units_) * units_);
+  for (int x = 0; x < units_; ++x) {
+    for (int y = 0; y < units_; ++y) {
+      const std::int64_t weight = graph.weight(x, y);
+      arc_.push_back(weight == ExchangeGraph::kNoArc ? kInfinity : static_cast<double>(weight));
+    }
+  }
+  find();
+}
+
+Distances::Distances(const ExchangeGraph& graph, const ShortestPaths& paths, std::int64_t bound)
+    : graph_(graph),
+      units_(graph.units()),
+      label_(paths.label),
+      bound_(static_cast<double>(bound)),
+      arc_(static_cast<std::size_t>(units_) * units_, kInfinity) {
+  for (int x = 0; x < units_; ++x) {
+    // No source reaches it.
+    if (label_[x] == ExchangeGraph::kUnreachable) continue;
+    for (int y = 0; y < units_; ++y) {
+      if (graph.weight(x, y) == ExchangeGraph::kNoArc) continue;
+      const std::int64_t reduced = graph.weight(x, y) + label_[x] - label_[y];
+      if (reduced < bound) arc_[at(x, y)] = static_cast<double>(reduced);
+    }
+  }
+  find();
+}
+
+void Distances::find() {
+  value_ = arc_;
+  for (int x = 0; x < units_; ++x) value_[at(x, x)] = 0;
+  for (int k = 0; k < units_; ++k) {
+    const double* from_k = &value_[at(k, 0)];
+    for (int i = 0; i < units_; ++i) {
+      const double to_k = value_[at(i, k)];
+      if (i == k || !(to_k < bound_)) continue;
+      double* row = &value_[at(i, 0)];
+      for (int j = 0; j < units_; ++j) {
+        const double over_k = to_k + from_k[j];
+        row[j] = over_k < row[j] ? over_k : row[j];
+      }
+    }
+  }
+}
+
+std::vector<Swap> Distances::swaps(int from, int to) const {
+  // Breadth-first over the arcs of shortest paths from `from`, so that cycles of cost zero cannot
+  // make the path visit a unit twice.
+  std::vector<int> previous(units_, -1), queue{from};
+  previous[from] = from;
+  for (std::size_t head = 0; previous[to] < 0; ++head) {
+    const int x = queue[head];
+    for (int y = 0; y < units_; ++y) {
+      if (previous[y] >= 0 || value_[at(from, x)] + arc_[at(x, y)] != value_[at(from, y)] ||
+          !reaches(from, y))
+        continue;
+      previous[y] = x;
+      queue.push_back(y);
+    }
+  }
+  std::vector<Swap> swaps;
+  for (int y = to; y != from; y = previous[y]) {
+    swaps.push_back({graph_.client(previous[y], y), previous[y], y});
+  }
+  return swaps;
+}
+
 Assignment best_units(const PlanningProblem& problem, const QuantisedScores& scores) {
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
   std::vector<int> order(problem.unit_count());

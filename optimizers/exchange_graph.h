@@ -113,6 +113,36 @@ class ExchangeGraph {
   Slope steepest_;          // no exchange costs as much per gain
 };
 
+/// Shortest paths between all units, by Floyd and Warshall. O(units³) time, O(units²) memory.
+class Distances {
+ public:
+  /// Keeps a reference to the graph.
+  explicit Distances(const ExchangeGraph& graph);
+  /// Only the pairs with d(x, y) + label(x) − label(y) < bound (≤ 2^53), where x may lose a use.
+  /// Those sums are ≥ 0 for every arc, so that only the paths below the bound are followed: far
+  /// fewer. `paths` are of this graph.
+  Distances(const ExchangeGraph& graph, const ShortestPaths& paths, std::int64_t bound);
+
+  bool reaches(int from, int to) const { return value_[at(from, to)] < bound_; }
+  /// Where it reaches.
+  std::int64_t operator()(int from, int to) const {
+    return static_cast<std::int64_t>(value_[at(from, to)]) - label_[from] + label_[to];
+  }
+  /// The swaps along a shortest path, as ExchangeGraph::swaps. O(units² + length · clients).
+  std::vector<Swap> swaps(int from, int to) const;
+
+ private:
+  std::size_t at(int x, int y) const { return static_cast<std::size_t>(x) * units_ + y; }
+  void find();
+
+  const ExchangeGraph& graph_;
+  int units_;
+  std::vector<std::int64_t> label_;
+  double bound_;
+  // d(x, y) + label(x) − label(y): whole numbers below 2^53, or ∞. As in ExchangeGraph, doubles.
+  std::vector<double> arc_, value_;
+};
+
 /// Each client's units of greatest quantised score, pinned ones first, forbidden ones never; ties
 /// to the lower unit. Of the greatest importance where there is no coverage.
 Assignment best_units(const PlanningProblem& problem, const QuantisedScores& scores);

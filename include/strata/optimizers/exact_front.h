@@ -3,6 +3,7 @@
 /// The exact supported front of the layer-assignment problem: what any weighted sum of importance
 /// and usage variance can reach, computed in integers.
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -23,8 +24,9 @@ struct ExactFront {
   /// least usage variance of all assignments, the last the least among those of greatest
   /// importance.
   std::vector<FrontPoint> points;
-  /// The nondominated assignments met on the way from point to point (the sweep), the points
-  /// included, by ascending usage variance: nearly the whole front, unsupported points included.
+  /// The points and, between two of them, the nondominated assignments that single exchanges from
+  /// the second lead to, by ascending usage variance: nearly the whole front, unsupported points
+  /// included. See ExactFrontOptions.
   std::vector<FrontPoint> sweep;
 
   /// The most importance that an assignment with at most this usage variance can have, by the hull:
@@ -44,6 +46,13 @@ struct QuantisedScores {
 };
 QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
+struct ExactFrontOptions {
+  bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
+  /// Where the sweep's assignments would need more bytes, only every k-th is kept, its first and
+  /// its last, k being the least number that suffices. `ExactFront::points` are always complete.
+  std::size_t sweep_bytes = std::size_t{1} << 29;
+};
+
 /// Which problems the exact front exists for: budgets of units, any rules and coverage, two
 /// objectives (further ones are ignored).
 ///
@@ -52,24 +61,28 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 /// from a unit to another is optimal for its weight. Starting at the greatest importance, the
 /// exchange of the least cost in importance per gain in Σ n² is applied until the usage is as even
 /// as it can be; the assignment is a vertex of the hull whenever that ratio is about to increase.
-/// The costs are shortest paths in the exchange graph of the units. All comparisons are exact, on
+/// The exchanges are shortest paths in the exchange graph of the units, found by Dinkelbach's
+/// method with one run of shortest paths from all units at a time. All comparisons are exact, on
 /// `quantise_scores`; docs/planner.md has the argument and an example.
 ///
-/// O(exchanges · (units³ + clients · units²)) time, with at most Σ budgets · clients exchanges and
-/// far fewer in practice; O(units² + points · clients · units) memory. Deterministic.
+/// O(exchanges · units · (units + clients)) time in practice, units times that at worst, with at
+/// most Σ budgets · clients exchanges and far fewer in practice (about Σ budgets); and O(units³)
+/// for each exchange of the sweep, little of which is reached. O(clients · units · (points + sweep)
+/// + units²) memory. Deterministic.
 /// @throws InputError for an invalid or infeasible problem, or budgets of a resource.
-ExactFront exact_front(const PlanningProblem& problem);
+ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& options = {});
 
 /// All nondominated points, supported or not, one assignment each.
 struct FullFront {
   std::vector<FrontPoint> points;  ///< by ascending usage variance
-  /// Every nondominated point is there. Otherwise time ran out, and `points` are the nondominated
-  /// ones of those found, the sweep's included.
+  /// Every nondominated point is there. Otherwise time or memory (1 GiB) ran out, and `points` are
+  /// the nondominated ones of those found, the sweep's included.
   bool complete = false;
 };
 
-/// Enumerates usages by best-first search between neighbouring supported points. Exponential in the
-/// worst case; `seconds` > 0 bounds the time. @throws InputError as `exact_front`.
+/// Enumerates usages by best-first search below the edges of the hull. Exponential in the worst
+/// case; `seconds` bounds the time spent (0: none but the exact front's, which is always found).
+/// @throws InputError as `exact_front`.
 FullFront full_front(const PlanningProblem& problem, double seconds);
 
 }  // namespace strata
