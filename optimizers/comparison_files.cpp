@@ -1,0 +1,231 @@
+#include <cmath>
+#include <limits>
+
+#include "core/csv.h"
+#include "core/document.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/optimizers/compare.h"
+
+namespace strata {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr const char* kFile = "compare.json";
+
+std::string target_key(const char* what, std::size_t target) {
+  return std::string(what) + "_to_" + format_double(kComparisonTargets[target]);
+}
+
+Json to_json(const ComparisonRun& run) {
+  Json json{{"instance", run.instance},
+            {"instance_seed", run.instance_seed},
+            {"algorithm", run.algorithm},
+            {"start", run.start},
+            {"evaluations", run.evaluations},
+            {"seed", run.seed},
+            {"hypervolume_ratio", run.hypervolume_ratio},
+            {"igd_plus", run.igd_plus},
+            {"spread", run.spread},
+            {"points", run.points},
+            {"seconds", run.seconds}};
+  for (std::size_t t = 0; t < run.reached.size(); ++t) {
+    if (!std::isfinite(run.reached[t].evaluations)) continue;
+    json[target_key("evaluations", t)] = static_cast<std::int64_t>(run.reached[t].evaluations);
+    json[target_key("seconds", t)] = run.reached[t].seconds;
+  }
+  return json;
+}
+
+/// Six decimals: more than a figure shows, and a third of the bytes.
+Json rounded(const std::vector<double>& values) {
+  Json json = Json::array();
+  for (const double value : values) json.push_back(std::round(value * 1e6) / 1e6);
+  return json;
+}
+
+Json to_json(const ComparisonCurve& curve) {
+  return {{"instance", curve.group.instance}, {"algorithm", curve.group.algorithm},
+          {"start", curve.group.start},       {"budget", curve.group.evaluations},
+          {"evaluations", curve.evaluations}, {"lower", rounded(curve.lower)},
+          {"median", rounded(curve.median)},  {"upper", rounded(curve.upper)}};
+}
+
+/// A list with one element a line, for readers and version control.
+template <typename T>
+std::string lines(const std::vector<T>& values) {
+  std::string text;
+  for (const T& value : values) text += (text.empty() ? "\n  " : ",\n  ") + to_json(value).dump();
+  return "[" + text + "\n ]";
+}
+
+std::string number_or_empty(double value) {
+  return std::isfinite(value) ? format_double(value) : "";
+}
+
+std::string runs_csv(const std::vector<ComparisonRun>& runs) {
+  std::string text =
+      "instance,instance_seed,algorithm,start,evaluations,seed,hypervolume_ratio,igd_plus,spread,"
+      "points,seconds";
+  for (std::size_t t = 0; t < kComparisonTargets.size(); ++t)
+    text += "," + target_key("evaluations", t) + "," + target_key("seconds", t);
+  text += "\n";
+  for (const ComparisonRun& run : runs) {
+    text += csv_field(run.instance) + "," + std::to_string(run.instance_seed) + "," +
+            run.algorithm + "," + run.start + "," + std::to_string(run.evaluations) + "," +
+            std::to_string(run.seed) + "," + format_double(run.hypervolume_ratio) + "," +
+            format_double(run.igd_plus) + "," + format_double(run.spread) + "," +
+            std::to_string(run.points) + "," + format_double(run.seconds);
+    for (const auto& reached : run.reached)
+      text += "," + number_or_empty(reached.evaluations) + "," + number_or_empty(reached.seconds);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string quartile_names(const std::string& name) {
+  return "," + name + "_q1," + name + "_median," + name + "_q3";
+}
+
+std::string quartile_fields(const Quartiles& q) {
+  return "," + number_or_empty(q.lower) + "," + number_or_empty(q.median) + "," +
+         number_or_empty(q.upper);
+}
+
+std::string summary_csv(const std::vector<ComparisonSummary>& summaries) {
+  std::string text = "instance,algorithm,start,evaluations,runs,best,p_holm";
+  for (const char* name : {"hypervolume_ratio", "igd_plus", "spread", "points", "seconds"})
+    text += quartile_names(name);
+  for (std::size_t t = 0; t < kComparisonTargets.size(); ++t) {
+    text += "," + target_key("runs", t) + quartile_names(target_key("evaluations", t)) +
+            quartile_names(target_key("seconds", t));
+  }
+  text += "\n";
+  for (const ComparisonSummary& summary : summaries) {
+    text += csv_field(summary.group.instance) + "," + summary.group.algorithm + "," +
+            summary.group.start + "," + std::to_string(summary.group.evaluations) + "," +
+            std::to_string(summary.runs) + "," + (summary.best ? "yes" : "no") + "," +
+            number_or_empty(summary.p);
+    for (const Quartiles* q : {&summary.hypervolume_ratio, &summary.igd_plus, &summary.spread,
+                               &summary.points, &summary.seconds})
+      text += quartile_fields(*q);
+    for (const auto& reached : summary.reached) {
+      text += "," + std::to_string(reached.runs) + quartile_fields(reached.evaluations) +
+              quartile_fields(reached.seconds);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::uint64_t read_seed(ObjectReader& reader, const std::string& key) {
+  const Json& seed = reader.raw(key);
+  if (!seed.is_number_unsigned())
+    reader.fail(key, "a whole number of at least 0 was expected, found " + seed.dump());
+  return seed.get<std::uint64_t>();
+}
+
+ComparisonRun read_run(ObjectReader reader) {
+  ComparisonRun run;
+  run.instance = reader.text("instance");
+  run.instance_seed = read_seed(reader, "instance_seed");
+  run.algorithm = reader.text("algorithm");
+  run.start = reader.text("start");
+  run.evaluations = reader.integer("evaluations", 1, kMost);
+  run.seed = read_seed(reader, "seed");
+  run.hypervolume_ratio = reader.number("hypervolume_ratio", 0, kInfinity);
+  run.igd_plus = reader.number("igd_plus", 0, kInfinity);
+  run.spread = reader.number("spread", 0, kInfinity);
+  run.points = reader.integer("points", 1, kMost);
+  run.seconds = reader.number("seconds", 0, kInfinity);
+  for (std::size_t t = 0; t < run.reached.size(); ++t) {
+    const std::string evaluations = target_key("evaluations", t);
+    const std::string seconds = target_key("seconds", t);
+    if (!reader.has(evaluations)) continue;
+    run.reached[t].evaluations = static_cast<double>(reader.integer(evaluations, 1, kMost));
+    run.reached[t].seconds = reader.number(seconds, 0, kInfinity);
+  }
+  reader.finish();
+  return run;
+}
+
+std::vector<double> read_numbers(ObjectReader& reader, const std::string& key, std::size_t count) {
+  const Json& list = reader.raw(key);
+  std::vector<double> values;
+  if (list.is_array()) {
+    for (const Json& value : list)
+      if (value.is_number()) values.push_back(value.get<double>());
+  }
+  if (!list.is_array() || list.size() != values.size() || (count > 0 && values.size() != count)) {
+    reader.fail(key, "a list of " + (count > 0 ? std::to_string(count) + " " : std::string()) +
+                         "numbers was expected");
+  }
+  return values;
+}
+
+ComparisonCurve read_curve(ObjectReader reader) {
+  ComparisonCurve curve;
+  curve.group.instance = reader.text("instance");
+  curve.group.algorithm = reader.text("algorithm");
+  curve.group.start = reader.text("start");
+  curve.group.evaluations = reader.integer("budget", 1, kMost);
+  for (const double place : read_numbers(reader, "evaluations", 0)) {
+    if (place < 1 || place > 9e15 || place != std::floor(place))
+      reader.fail("evaluations", "whole numbers of at least 1 were expected");
+    curve.evaluations.push_back(static_cast<std::int64_t>(place));
+  }
+  if (curve.evaluations.empty()) reader.fail("evaluations", "at least one number was expected");
+  curve.lower = read_numbers(reader, "lower", curve.evaluations.size());
+  curve.median = read_numbers(reader, "median", curve.evaluations.size());
+  curve.upper = read_numbers(reader, "upper", curve.evaluations.size());
+  reader.finish();
+  return curve;
+}
+
+}  // namespace
+
+void check_comparison_folder(const fs::path& folder) {
+  if (!fs::exists(folder)) return;
+  if (!fs::is_directory(folder))
+    throw InputError(folder.string() + ": is a file; a comparison needs a folder");
+  if (fs::exists(folder / kFile)) return;
+  const fs::directory_iterator entries(folder);
+  if (entries != fs::directory_iterator()) {
+    throw InputError(folder.string() +
+                     ": the folder is not empty and holds no comparison (it has \"" +
+                     entries->path().filename().string() + "\"); choose another --out");
+  }
+}
+
+void write_comparison(const Comparison& comparison, const fs::path& folder) {
+  Json provenance = Json::object();
+  for (const auto& [key, value] : comparison.provenance) provenance[key] = value;
+  write_file(folder / kFile, "{\"version\": 1,\n \"provenance\": " + provenance.dump() +
+                                 ",\n \"population\": " + std::to_string(comparison.population) +
+                                 ",\n \"runs\": " + lines(comparison.runs) +
+                                 ",\n \"curves\": " + lines(comparison.curves) + "}\n");
+  write_file(folder / "compare.csv", runs_csv(comparison.runs));
+  write_file(folder / "summary.csv", summary_csv(summarise(comparison.runs)));
+}
+
+Comparison read_comparison(const fs::path& folder) {
+  const Document document = load_json(folder / kFile);
+  ObjectReader reader(document);
+  reader.version(1);
+  Comparison comparison;
+  ObjectReader provenance = reader.object("provenance", true);
+  for (const std::string& key : provenance.keys())
+    comparison.provenance.emplace_back(key, provenance.text(key));
+  comparison.population =
+      static_cast<int>(reader.integer("population", 1, std::numeric_limits<int>::max()));
+  for (ObjectReader& run : reader.objects("runs")) comparison.runs.push_back(read_run(run));
+  if (comparison.runs.empty()) reader.fail("runs", "no run; at least one is needed");
+  for (ObjectReader& curve : reader.objects("curves"))
+    comparison.curves.push_back(read_curve(curve));
+  reader.finish();
+  return comparison;
+}
+
+}  // namespace strata

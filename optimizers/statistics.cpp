@@ -1,0 +1,199 @@
+#include "strata/optimizers/statistics.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr int kMostExactPairs = 50;
+
+/// Divides objectives by their ranges over the exact front.
+struct Scale {
+  double importance = 1, usage_variance = 1;
+
+  explicit Scale(const std::vector<Objectives>& exact) {
+    const auto [poor, rich] = std::minmax_element(
+        exact.begin(), exact.end(),
+        [](const Objectives& a, const Objectives& b) { return a.importance < b.importance; });
+    const auto [even, uneven] = std::minmax_element(exact.begin(), exact.end(),
+                                                    [](const Objectives& a, const Objectives& b) {
+                                                      return a.usage_variance < b.usage_variance;
+                                                    });
+    if (rich->importance > poor->importance) importance = rich->importance - poor->importance;
+    if (uneven->usage_variance > even->usage_variance)
+      usage_variance = uneven->usage_variance - even->usage_variance;
+  }
+
+  double distance(const Objectives& a, const Objectives& b) const {
+    return std::hypot((a.importance - b.importance) / importance,
+                      (a.usage_variance - b.usage_variance) / usage_variance);
+  }
+};
+
+void require_points(const char* indicator, const std::vector<Objectives>& front,
+                    const std::vector<Objectives>& exact) {
+  if (front.empty()) throw InputError(std::string(indicator) + ": the front is empty");
+  if (exact.empty()) throw InputError(std::string(indicator) + ": the exact front is empty");
+}
+
+std::vector<Objectives> by_variance(std::vector<Objectives> front) {
+  std::sort(front.begin(), front.end(), [](const Objectives& a, const Objectives& b) {
+    return a.usage_variance != b.usage_variance ? a.usage_variance < b.usage_variance
+                                                : a.importance < b.importance;
+  });
+  return front;
+}
+
+/// Twice the rank of each value, tied values sharing the mean, so that ranks are whole numbers.
+std::vector<int> doubled_ranks(const std::vector<double>& values) {
+  std::vector<std::size_t> order(values.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<int> ranks(values.size());
+  for (std::size_t first = 0; first < order.size();) {
+    std::size_t last = first;
+    while (last + 1 < order.size() && values[order[last + 1]] == values[order[first]]) ++last;
+    for (std::size_t i = first; i <= last; ++i)
+      ranks[order[i]] = static_cast<int>(first + last + 2);
+    first = last + 1;
+  }
+  return ranks;
+}
+
+/// Two-sided, for a sum of doubled ranks when every sign is + or − with probability ½.
+double exact_p(const std::vector<int>& ranks, int positive_sum) {
+  const int total = std::accumulate(ranks.begin(), ranks.end(), 0);
+  std::vector<double> probability(static_cast<std::size_t>(total) + 1, 0.0);
+  probability[0] = 1;
+  int reached = 0;
+  for (const int rank : ranks) {
+    reached += rank;
+    for (int sum = reached; sum >= 0; --sum) {
+      const double with = sum >= rank ? probability[sum - rank] : 0.0;
+      probability[sum] = 0.5 * (probability[sum] + with);
+    }
+  }
+  // The distribution is symmetric, so the smaller tail is always the left one of the smaller sum.
+  const int smaller = std::min(positive_sum, total - positive_sum);
+  const double tail = std::accumulate(probability.begin(), probability.begin() + smaller + 1, 0.0);
+  return std::min(1.0, 2 * tail);
+}
+
+double normal_p(const std::vector<int>& ranks, double positive_sum) {
+  const auto n = static_cast<double>(ranks.size());
+  std::vector<int> sorted = ranks;
+  std::sort(sorted.begin(), sorted.end());
+  double ties = 0;
+  for (auto first = sorted.begin(); first != sorted.end();) {
+    const auto last = std::upper_bound(first, sorted.end(), *first);
+    const auto t = static_cast<double>(last - first);
+    ties += t * t * t - t;
+    first = last;
+  }
+  const double mean = n * (n + 1) / 4;
+  const double variance = n * (n + 1) * (2 * n + 1) / 24 - ties / 48;
+  const double off = std::max(0.0, std::abs(positive_sum - mean) - 0.5);
+  return std::erfc(off / std::sqrt(2 * variance));
+}
+
+}  // namespace
+
+double igd_plus(const std::vector<Objectives>& front, const std::vector<Objectives>& exact) {
+  require_points("IGD+", front, exact);
+  const Scale scale(exact);
+  double sum = 0;
+  for (const Objectives& target : exact) {
+    double least = std::numeric_limits<double>::infinity();
+    for (const Objectives& point : front) {
+      const double importance =
+          std::max(0.0, target.importance - point.importance) / scale.importance;
+      const double variance =
+          std::max(0.0, point.usage_variance - target.usage_variance) / scale.usage_variance;
+      least = std::min(least, importance * importance + variance * variance);
+    }
+    sum += std::sqrt(least);
+  }
+  return sum / static_cast<double>(exact.size());
+}
+
+double spread(const std::vector<Objectives>& front, const std::vector<Objectives>& exact) {
+  require_points("spread", front, exact);
+  const Scale scale(exact);
+  const auto points = by_variance(front), ends = by_variance(exact);
+  const double missed =
+      scale.distance(points.front(), ends.front()) + scale.distance(points.back(), ends.back());
+  std::vector<double> gaps;
+  for (std::size_t i = 1; i < points.size(); ++i)
+    gaps.push_back(scale.distance(points[i - 1], points[i]));
+  const double length = std::accumulate(gaps.begin(), gaps.end(), 0.0);
+  const double mean = gaps.empty() ? 0.0 : length / static_cast<double>(gaps.size());
+  double uneven = 0;
+  for (const double gap : gaps) uneven += std::abs(gap - mean);
+  return missed + length > 0 ? (missed + uneven) / (missed + length) : 0.0;
+}
+
+Quartiles quartiles(std::vector<double> values) {
+  if (values.empty()) throw InputError("quartiles: there is no value");
+  if (std::any_of(values.begin(), values.end(), [](double value) { return std::isnan(value); }))
+    throw InputError("quartiles: a value is NaN");
+  std::sort(values.begin(), values.end());
+  const auto at = [&](double share) {
+    const double place = share * static_cast<double>(values.size() - 1);
+    const auto below = static_cast<std::size_t>(place);
+    const double part = place - static_cast<double>(below);
+    // Without this, an infinite neighbour that does not count would give NaN.
+    if (part == 0 || values[below] == values[below + 1]) return values[below];
+    return values[below] + part * (values[below + 1] - values[below]);
+  };
+  return {at(0.25), at(0.5), at(0.75)};
+}
+
+SignedRankTest wilcoxon_signed_rank(const std::vector<double>& first,
+                                    const std::vector<double>& second, double tolerance) {
+  if (first.size() != second.size()) {
+    throw InputError("signed-rank test: " + std::to_string(first.size()) + " values beside " +
+                     std::to_string(second.size()) + "; pairs are needed");
+  }
+  std::vector<double> sizes;
+  std::vector<bool> positive;
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    const double difference = first[i] - second[i];
+    if (std::isnan(difference))
+      throw InputError("signed-rank test: pair " + std::to_string(i + 1) + " has no difference");
+    if (std::abs(difference) <= tolerance) continue;
+    sizes.push_back(std::abs(difference));
+    positive.push_back(difference > 0);
+  }
+  SignedRankTest test;
+  test.pairs = static_cast<int>(sizes.size());
+  if (sizes.empty()) return test;
+  const auto ranks = doubled_ranks(sizes);
+  int sum = 0;
+  for (std::size_t i = 0; i < ranks.size(); ++i) sum += positive[i] ? ranks[i] : 0;
+  test.positive_sum = sum / 2.0;
+  test.p = test.pairs <= kMostExactPairs ? exact_p(ranks, sum) : normal_p(ranks, test.positive_sum);
+  return test;
+}
+
+std::vector<double> holm(const std::vector<double>& p) {
+  std::vector<std::size_t> order(p.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
+  std::vector<double> adjusted(p.size());
+  double greatest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    greatest = std::max(greatest, static_cast<double>(p.size() - i) * p[order[i]]);
+    adjusted[order[i]] = std::min(1.0, greatest);
+  }
+  return adjusted;
+}
+
+}  // namespace strata
