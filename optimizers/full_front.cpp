@@ -168,6 +168,8 @@ bool enumerate(const PlanningProblem& problem, const QuantisedScores& scores,
     queue.push({std::numeric_limits<std::int64_t>::max(), order++, vertex, bits});
   }
   staircase.refresh();
+  // A front of one point has nothing below it.
+  if (vertices.size() == 1) return true;
   bool improved = false;
   const std::size_t bytes_each = queue.top().assignment.size() + sizeof(Candidate) +
                                  4 * problem.units.size() + 2 * sizeof(std::string);

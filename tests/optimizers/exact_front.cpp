@@ -3,6 +3,7 @@
 #include <lemon/network_simplex.h>
 #include <lemon/smart_graph.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -49,6 +50,7 @@ std::vector<Point> points_of(const ExactFront& front) {
 std::vector<Point> enumerated_hull(const PlanningProblem& problem) {
   std::map<std::int64_t, std::int64_t> best;
   for_each_assignment(problem, [&](const Assignment& assignment) {
+    if (!is_feasible(problem, assignment)) return;
     const auto importance = std::llround(evaluate(problem, assignment).importance);
     const auto [at, fresh] = best.emplace(sum_of_squares(assignment), importance);
     if (!fresh) at->second = std::max<std::int64_t>(at->second, importance);
@@ -62,18 +64,40 @@ std::vector<Point> enumerated_hull(const PlanningProblem& problem) {
   return upper_hull(nondominated);
 }
 
-void check_invariants(const PlanningProblem& problem, const ExactFront& front) {
-  REQUIRE_FALSE(front.points.empty());
-  for (std::size_t i = 0; i < front.points.size(); ++i) {
-    const FrontPoint& point = front.points[i];
+// Feasible, with objectives as evaluated from scratch, sorted, none dominated.
+void check_points(const PlanningProblem& problem, const std::vector<FrontPoint>& points) {
+  REQUIRE_FALSE(points.empty());
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const FrontPoint& point = points[i];
     REQUIRE(is_feasible(problem, point.assignment));
     const Objectives again = evaluate(problem, point.assignment);
     REQUIRE(point.objectives.importance == again.importance);
     REQUIRE(point.objectives.usage_variance == again.usage_variance);
-    REQUIRE(front.importance_bound(again.usage_variance) == again.importance);
+    REQUIRE(point.objectives.uplink_bytes == again.uplink_bytes);
+    REQUIRE(point.objectives.slowest_seconds == again.slowest_seconds);
     if (i == 0) continue;
-    REQUIRE(point.objectives.importance > front.points[i - 1].objectives.importance);
-    REQUIRE(point.objectives.usage_variance > front.points[i - 1].objectives.usage_variance);
+    REQUIRE(point.objectives.importance > points[i - 1].objectives.importance);
+    REQUIRE(point.objectives.usage_variance > points[i - 1].objectives.usage_variance);
+  }
+}
+
+bool contains(const std::vector<FrontPoint>& points, const FrontPoint& point) {
+  return std::any_of(points.begin(), points.end(), [&](const FrontPoint& other) {
+    return other.objectives.importance == point.objectives.importance &&
+           other.objectives.usage_variance == point.objectives.usage_variance;
+  });
+}
+
+void check_invariants(const PlanningProblem& problem, const ExactFront& front) {
+  check_points(problem, front.points);
+  check_points(problem, front.sweep);
+  for (const FrontPoint& point : front.points) {
+    REQUIRE(front.importance_bound(point.objectives.usage_variance) == point.objectives.importance);
+    REQUIRE(contains(front.sweep, point));
+  }
+  for (const FrontPoint& point : front.sweep) {
+    const double bound = front.importance_bound(point.objectives.usage_variance);
+    REQUIRE(point.objectives.importance <= bound * (1 + 1e-14));
   }
 }
 
@@ -192,12 +216,30 @@ TEST_CASE("exact front equals the hull of all assignments on 400 small instances
   CHECK(with_many_points > 40);  // the instances are not trivial
 }
 
+TEST_CASE("exact front equals the hull of all feasible assignments under rules and coverage") {
+  int with_many_points = 0, coverage_matters = 0;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    CAPTURE(seed);
+    PlanningProblem problem = tiny_ruled_instance(seed);
+    const ExactFront front = exact_front(problem);
+    check_invariants(problem, front);
+    const std::vector<Point> points = points_of(front);
+    REQUIRE(points == enumerated_hull(problem));
+    with_many_points += points.size() > 1;
+    problem.coverage.clear();
+    coverage_matters += points_of(exact_front(problem)) != points;
+  }
+  CHECK(with_many_points > 40);
+  CHECK(coverage_matters > 40);
+}
+
 TEST_CASE("no assignment is above the importance bound") {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-    const PlanningProblem problem = tiny_instance(seed);
+  for (std::uint64_t seed = 1; seed <= 120; ++seed) {
+    const PlanningProblem problem = seed % 2 == 0 ? tiny_instance(seed) : tiny_ruled_instance(seed);
     const ExactFront front = exact_front(problem);
     double worst = std::numeric_limits<double>::infinity();
     for_each_assignment(problem, [&](const Assignment& assignment) {
+      if (!is_feasible(problem, assignment)) return;
       const Objectives objectives = evaluate(problem, assignment);
       worst = std::min(worst,
                        front.importance_bound(objectives.usage_variance) - objectives.importance);
@@ -288,6 +330,54 @@ TEST_CASE("quantised scores keep whole numbers and cannot overflow") {
   const QuantisedScores large = quantise_scores(Eigen::MatrixXd::Constant(100, 48, 1e300));
   CHECK(large.values(0, 0) <= (std::int64_t{1} << 60) / 4800);
   CHECK(quantise_scores(Eigen::MatrixXd::Zero(2, 3)).values.isZero());
+}
+
+TEST_CASE("the sweep can be left out, and is thinned where it would need too much memory") {
+  const PlanningProblem problem = layered_instance(20, 48, 6, 4);
+  const ExactFront whole = exact_front(problem);
+  CHECK(whole.sweep.size() > 2 * whole.points.size());
+  const ExactFront without = exact_front(problem, {.sweep = false});
+  CHECK(without.sweep.empty());
+  CHECK(points_of(without) == points_of(whole));
+  const ExactFront thin = exact_front(problem, {.sweep = true, .sweep_bytes = 100 * 20 * 48});
+  check_points(problem, thin.sweep);
+  CHECK(thin.sweep.size() > 50);
+  CHECK(thin.sweep.size() <= 101);
+  CHECK(contains(thin.sweep, whole.sweep.front()));
+  CHECK(contains(thin.sweep, whole.sweep.back()));
+  for (const FrontPoint& point : thin.sweep) CHECK(contains(whole.sweep, point));
+  CHECK(points_of(thin) == points_of(whole));
+}
+
+TEST_CASE("exact front reports further objectives without optimising them") {
+  PlanningProblem problem = layered_instance(6, 8, 3, 6);
+  const std::vector<Point> points = points_of(exact_front(problem));
+  for (int x = 0; x < 8; ++x) problem.uplink_bytes.push_back(1000 + x);
+  problem.seconds = Eigen::MatrixXd::Constant(6, 8, 0.1);
+  const ExactFront front = exact_front(problem);
+  check_invariants(problem, front);
+  CHECK(points_of(front) == points);
+  CHECK(front.points[0].objectives.uplink_bytes > 18000);
+  CHECK(front.points[0].objectives.slowest_seconds == Approx(0.3));
+}
+
+TEST_CASE("exact front names the units whose coverage cannot be met together") {
+  PlanningProblem problem = make_instance(Eigen::MatrixXd::Ones(2, 3), {1, 1});
+  problem.coverage = {1, 1, 1};
+  CHECK_THROWS_WITH(exact_front(problem),
+                    "the coverage cannot be met with these budgets and rules; at best, unit "
+                    "\"unit2\" by 0 of 1 clients");
+}
+
+TEST_CASE("exact front refuses budgets of a resource and says what to use") {
+  PlanningProblem problem = make_instance(Eigen::MatrixXd::Ones(2, 2), {});
+  problem.resource = "bytes";
+  problem.unit_costs = {1, 2};
+  problem.capacities = {3, 3};
+  CHECK_THROWS_WITH(exact_front(problem),
+                    "the exact front needs budgets that count units, but these are of bytes; use "
+                    "--algorithm prices");
+  CHECK_THROWS_AS(full_front(problem, 1), InputError);
 }
 
 TEST_CASE("exact front refuses an invalid problem") {
