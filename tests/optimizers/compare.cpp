@@ -1,0 +1,243 @@
+#include "strata/optimizers/compare.h"
+
+#include <cmath>
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "strata/optimizers/exact_front.h"
+#include "strata/optimizers/hypervolume.h"
+#include "strata/optimizers/search.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using test::TempDir;
+
+namespace {
+
+Comparison small() {
+  ComparisonOptions options;
+  options.algorithms = {"nsga2", "annealing", "pagmo:nsga2"};
+  options.starts = {"random", "exact"};
+  options.evaluations = {200, 1000};
+  options.seeds = 2;
+  options.population = 20;
+  return compare(load_instances({"3x8", "4x12"}, 2, ""), options);
+}
+
+/// Everything but the seconds.
+void check_same(const std::vector<ComparisonRun>& a, const std::vector<ComparisonRun>& b) {
+  REQUIRE(a.size() == b.size());
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].instance == b[i].instance);
+    CHECK(a[i].instance_seed == b[i].instance_seed);
+    CHECK(a[i].algorithm == b[i].algorithm);
+    CHECK(a[i].start == b[i].start);
+    CHECK(a[i].evaluations == b[i].evaluations);
+    CHECK(a[i].seed == b[i].seed);
+    CHECK(a[i].hypervolume_ratio == b[i].hypervolume_ratio);
+    CHECK(a[i].igd_plus == b[i].igd_plus);
+    CHECK(a[i].spread == b[i].spread);
+    CHECK(a[i].points == b[i].points);
+    for (std::size_t t = 0; t < a[i].reached.size(); ++t)
+      CHECK(a[i].reached[t].evaluations == b[i].reached[t].evaluations);
+  }
+}
+
+ComparisonRun run_of(const std::string& algorithm, std::uint64_t seed, double ratio) {
+  ComparisonRun run;
+  run.instance = "made";
+  run.algorithm = algorithm;
+  run.start = "random";
+  run.evaluations = 100;
+  run.seed = seed;
+  run.hypervolume_ratio = ratio;
+  run.points = 1;
+  return run;
+}
+
+}  // namespace
+
+TEST_CASE("a comparison has every run once, and depends on nothing but its arguments") {
+  const Comparison comparison = small();
+  // Instances × algorithms × starts × budgets × seeds.
+  CHECK(comparison.runs.size() == 4u * 3 * 2 * 2 * 2);
+  CHECK(comparison.curves.size() == 2u * 3 * 2 * 2);
+  check_same(comparison.runs, small().runs);
+
+  for (const ComparisonRun& run : comparison.runs) {
+    CAPTURE(run.instance, run.algorithm, run.start, run.evaluations, run.seed);
+    CHECK(run.hypervolume_ratio >= 0);
+    CHECK(run.points >= 1);
+    for (const auto& reached : run.reached) {
+      if (std::isfinite(reached.evaluations)) {
+        CHECK(reached.evaluations >= 1);
+        CHECK(reached.evaluations <= static_cast<double>(run.evaluations));
+        CHECK(reached.seconds <= run.seconds);
+      }
+    }
+    CHECK(std::isfinite(run.reached[0].evaluations) == (run.hypervolume_ratio >= 0.99));
+    // Who starts with the exact front ends with it.
+    if (run.start == "exact") {
+      CHECK(run.hypervolume_ratio >= 1 - 1e-12);
+      CHECK(run.igd_plus < 1e-9);
+    }
+  }
+  for (const ComparisonCurve& curve : comparison.curves) {
+    CHECK(curve.evaluations.back() == curve.group.evaluations);
+    CHECK(curve.median.size() == curve.evaluations.size());
+    for (std::size_t i = 0; i < curve.evaluations.size(); ++i) {
+      CHECK(curve.lower[i] <= curve.median[i]);
+      CHECK(curve.median[i] <= curve.upper[i]);
+      if (i > 0) CHECK(curve.evaluations[i] > curve.evaluations[i - 1]);
+      // An archive never loses hypervolume, but for rounding.
+      if (i > 0) CHECK(curve.median[i] >= curve.median[i - 1] - 1e-9);
+    }
+  }
+}
+
+TEST_CASE("a run is the search itself, measured against the exact front") {
+  const auto instances = load_instances({"4x12"}, 1, "");
+  ComparisonOptions options;
+  options.algorithms = {"annealing"};
+  options.starts = {"greedy"};
+  options.evaluations = {500};
+  options.seeds = 1;
+  const Comparison comparison = compare(instances, options);
+  REQUIRE(comparison.runs.size() == 1);
+
+  SearchOptions search_options;
+  search_options.algorithm = "annealing";
+  search_options.start = "greedy";
+  search_options.evaluations = 500;
+  const SearchResult result = search(instances[0].problem, search_options);
+  std::vector<Objectives> front, exact;
+  for (const auto& point : result.front) front.push_back(point.objectives);
+  for (const auto& point : exact_front(instances[0].problem).points)
+    exact.push_back(point.objectives);
+  CHECK(comparison.runs[0].points == static_cast<std::int64_t>(front.size()));
+  CHECK(comparison.runs[0].hypervolume_ratio == hypervolume_ratio(front, exact));
+  CHECK(comparison.curves[0].median.back() ==
+        Approx(comparison.runs[0].hypervolume_ratio).epsilon(1e-9));
+}
+
+TEST_CASE("a comparison is read back as it was written") {
+  const TempDir dir;
+  const Comparison comparison = small();
+  write_comparison(comparison, dir / "out");
+  const Comparison read = read_comparison(dir / "out");
+  check_same(comparison.runs, read.runs);
+  CHECK(read.provenance == comparison.provenance);
+  CHECK(read.population == 20);
+  REQUIRE(read.curves.size() == comparison.curves.size());
+  for (std::size_t c = 0; c < read.curves.size(); ++c) {
+    CHECK(read.curves[c].group == comparison.curves[c].group);
+    CHECK(read.curves[c].evaluations == comparison.curves[c].evaluations);
+    CHECK(read.curves[c].median.back() == Approx(comparison.curves[c].median.back()).margin(1e-6));
+  }
+  const std::string csv = test::slurp(dir / "out" / "compare.csv");
+  CHECK(csv.rfind("instance,instance_seed,algorithm,start,evaluations,seed,hypervolume_ratio,"
+                  "igd_plus,spread,points,seconds,evaluations_to_0.99,seconds_to_0.99,"
+                  "evaluations_to_0.999,seconds_to_0.999\n3x8,1,nsga2,random,200,1,",
+                  0) == 0);
+  CHECK(static_cast<std::size_t>(std::count(csv.begin(), csv.end(), '\n')) ==
+        comparison.runs.size() + 1);
+  const std::string summary = test::slurp(dir / "out" / "summary.csv");
+  CHECK(std::count(summary.begin(), summary.end(), '\n') == 2 * 3 * 2 * 2 + 1);
+  // What the writer made may be overwritten, anything else may not.
+  check_comparison_folder(dir / "out");
+  check_comparison_folder(dir / "new");
+  dir.write("mine/notes.txt", "mine");
+  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine"), Catch::Contains("notes.txt"));
+  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine" / "notes.txt"),
+                    Catch::Contains("is a file"));
+}
+
+TEST_CASE("a damaged compare.json is refused with its key") {
+  const TempDir dir;
+  write_comparison(small(), dir.path());
+  const std::string whole = test::slurp(dir / "compare.json");
+  const auto broken = [&](const std::string& from, const std::string& to) {
+    std::string text = whole;
+    const auto at = text.find(from);
+    REQUIRE(at != std::string::npos);
+    dir.write("compare.json", text.replace(at, from.size(), to));
+    try {
+      read_comparison(dir.path());
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  CHECK_THAT(broken("\"version\": 1", "\"version\": 2"), Catch::Contains("version"));
+  CHECK_THAT(broken("\"igd_plus\"", "\"igd\""), Catch::Contains("igd"));
+  CHECK_THAT(broken("\"median\":[", "\"median\":[1,"), Catch::Contains("median"));
+  CHECK_THAT(broken("\"seed\":1", "\"seed\":-1"), Catch::Contains("seed"));
+  CHECK_THAT(broken("\"start\":\"random\"", "\"start\":3"), Catch::Contains("start"));
+  dir.write("compare.json", whole.substr(0, whole.size() / 2));
+  CHECK_THROWS_AS(read_comparison(dir.path()), InputError);
+}
+
+TEST_CASE("the summary names the best and tests the others against it") {
+  std::vector<ComparisonRun> runs;
+  for (std::uint64_t seed = 1; seed <= 8; ++seed) {
+    const double noise = 0.001 * static_cast<double>(seed);
+    runs.push_back(run_of("worse", seed, 0.5 + noise));
+    runs.push_back(run_of("best", seed, 0.9 - noise));
+    runs.push_back(run_of("same", seed, 0.9 - noise));
+  }
+  const auto summaries = summarise(runs);
+  REQUIRE(summaries.size() == 3);
+  CHECK(summaries[0].group.algorithm == "worse");
+  CHECK_FALSE(summaries[0].best);
+  CHECK(summaries[1].best);
+  CHECK(std::isnan(summaries[1].p));
+  // Eight differences of one sign: p = 2 / 2⁸, times 2 by Holm.
+  CHECK(summaries[0].p == Approx(4.0 / 256));
+  CHECK(summaries[2].p == 1);
+  CHECK(summaries[0].runs == 8);
+  CHECK(summaries[0].hypervolume_ratio.median == Approx(0.5045));
+  CHECK(summaries[0].reached[0].runs == 0);
+  CHECK(std::isinf(summaries[0].reached[0].evaluations.median));
+
+  runs.pop_back();
+  CHECK_THROWS_WITH(summarise(runs), Catch::Contains("seed 8"));
+}
+
+TEST_CASE("bad comparisons are refused before the first run") {
+  const auto instances = load_instances({"3x8"}, 1, "");
+  const auto refused = [&](auto change) {
+    ComparisonOptions options;
+    options.algorithms = {"nsga2"};
+    options.progress = [](std::int64_t, std::int64_t, const std::string&) {
+      FAIL("a run was begun");
+    };
+    change(options);
+    try {
+      compare(instances, options);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  using Options = ComparisonOptions;
+  CHECK_THAT(refused([](Options& o) { o.algorithms = {"nsga3"}; }),
+             Catch::Contains("did you mean \"nsga2\"?"));
+  CHECK_THAT(refused([](Options& o) { o.algorithms = {}; }), Catch::Contains("algorithms"));
+  CHECK_THAT(refused([](Options& o) {
+               o.algorithms = {"aco", "aco"};
+             }),
+             Catch::Contains("\"aco\" stands twice"));
+  CHECK_THAT(refused([](Options& o) { o.starts = {"gredy"}; }), Catch::Contains("\"greedy\""));
+  CHECK_THAT(refused([](Options& o) { o.evaluations = {0}; }), Catch::Contains("found 0"));
+  CHECK_THAT(refused([](Options& o) {
+               o.evaluations = {9, 9};
+             }),
+             Catch::Contains("9 stands twice"));
+  CHECK_THAT(refused([](Options& o) { o.seeds = 0; }), Catch::Contains("seeds"));
+  // One client has one assignment of each importance: no front to compare on.
+  ComparisonOptions options;
+  options.algorithms = {"nsga2"};
+  CHECK_THROWS_WITH(compare(load_instances({"1x8"}, 1, ""), options),
+                    Catch::Contains("1x8") && Catch::Contains("no area"));
+  CHECK_THROWS_AS(compare({}, options), InputError);
+}
