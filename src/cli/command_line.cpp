@@ -8,6 +8,7 @@
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
 #include "strata/optimizers/make_plan.h"
+#include "strata/optimizers/search.h"
 
 namespace strata {
 namespace {
@@ -164,6 +165,36 @@ void build(CLI::App& app, CommandLine& line) {
   plan->add_option("--out", line.plan.out, "plan.json to write");
   plan->add_option("--front", line.plan.front, "CSV of the front to write");
   plan->callback([&line] { line.command = Command::kPlan; });
+
+  CLI::App* compare = subcommand(
+      &app, "compare", "Compare optimizers with the exact front and each other", line.common);
+  // A list is one argument, so that an option that follows is never taken for an element.
+  const auto list = [](CLI::Option* option) {
+    return option->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  };
+  list(compare
+           ->add_option("--instances", line.compare.instances,
+                        "Sizes such as 9x24 (generated), folders, CSV files of scores")
+           ->required());
+  compare->add_option("--budget", line.compare.budget,
+                      "For scores without budgets beside them: a number, or a CSV file");
+  list(compare->add_option("--algorithms", line.compare.algorithms, "Which ones")
+           ->check(one_of(search_algorithms())));
+  list(compare->add_option("--starts", line.compare.starts, "From where")
+           ->check(one_of(search_starts())));
+  list(compare
+           ->add_option("--evaluations", line.compare.evaluations, "Objective evaluations of a run")
+           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description("")));
+  ranged(compare, "--seeds", line.compare.seeds, "Runs of each kind, with seeds from 1", 1, 100000);
+  ranged(compare, "--instance-seeds", line.compare.instance_seeds,
+         "Instances of each generated size, with seeds from 1", 1, 100000);
+  ranged(compare, "--population", line.compare.population, "A multiple of 4", 8, 1000000);
+  compare->add_option("--write-instances", line.compare.write_instances,
+                      "Folder for the instances and their exact fronts as CSV; runs nothing "
+                      "without --out");
+  compare->add_option("--out", line.compare.out,
+                      "Folder for compare.json, compare.csv and summary.csv");
+  compare->callback([&line] { line.command = Command::kCompare; });
 
   CLI::App* run = subcommand(
       &app, "run", "Run federated rounds: score, plan, train, aggregate, evaluate", line.common);

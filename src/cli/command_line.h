@@ -84,6 +84,19 @@ struct RunArguments {
   std::vector<std::string> set;
 };
 
+struct CompareArguments {
+  std::vector<std::string> instances;  ///< sizes such as 9x24, folders, CSV files of scores
+  std::string budget;                  ///< of files without budgets beside them
+  std::vector<std::string> algorithms = {"nsga2", "mopso", "aco", "abc", "annealing"};
+  std::vector<std::string> starts = {"random"};
+  std::vector<std::int64_t> evaluations = {20000};
+  int seeds = 5;
+  int instance_seeds = 3;
+  int population = 100;
+  std::string write_instances;
+  std::string out;
+};
+
 struct ReportArguments {
   std::string folder;
 };
@@ -96,6 +109,7 @@ enum class Command {
   kPretrain,
   kScore,
   kPlan,
+  kCompare,
   kRun,
   kReport,
   kVersion
@@ -110,6 +124,7 @@ struct CommandLine {
   PretrainArguments pretrain;
   ScoreArguments score;
   PlanArguments plan;
+  CompareArguments compare;
   RunArguments run;
   ReportArguments report;
 };
@@ -126,6 +141,7 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
 int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common);
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common);
 int run_plan(const PlanArguments& arguments, const CommonArguments& common);
+int run_compare(const CompareArguments& arguments, const CommonArguments& common);
 int run_report(const ReportArguments& arguments, const CommonArguments& common);
 int run_pretrain(const PretrainArguments& arguments,
                  const CommonArguments& common);                                // strata-torch

@@ -26,6 +26,8 @@ int dispatch(int argc, char** argv) {
       return run_inspect(line.inspect, line.common);
     case Command::kPlan:
       return run_plan(line.plan, line.common);
+    case Command::kCompare:
+      return run_compare(line.compare, line.common);
     case Command::kReport:
       return run_report(line.report, line.common);
     case Command::kVersion:

@@ -232,8 +232,8 @@ std::string draw(const LineChart& chart) {
                       " using 1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '" +
                       s.colour + "'");
     }
-    lines.push_back(name + " using 1:2 with linespoints pt 7 ps 0.45 lw 2.5 lc rgb '" + s.colour +
-                    "'");
+    lines.push_back(name + " using 1:2 with linespoints pt 7 ps 0.45 lw 2.5 " +
+                    (s.dashed ? "dt (6,4) " : "") + "lc rgb '" + s.colour + "'");
   }
   if (chart.log_x) {
     script += "set logscale x\n";

@@ -28,6 +28,7 @@ struct LineSeries {
   std::string colour;
   std::vector<double> x, y;
   std::vector<double> low, high;
+  bool dashed = false;
 };
 
 struct LineChart {

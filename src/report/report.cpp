@@ -10,6 +10,7 @@
 
 #include "core/console.h"
 #include "core/document.h"
+#include "report/comparison.h"
 #include "report/figures.h"
 #include "report/gnuplot.h"
 #include "report/html.h"
@@ -969,6 +970,7 @@ class Page {
 }  // namespace
 
 std::string result_text(const std::filesystem::path& folder) {
+  if (holds_comparison(folder)) return comparison_text(read_comparison(folder));
   const HtmlTable result = result_table(read_run_folders(folder));
   TextTable table(result.header);
   for (const auto& row : result.rows) table.row(row);
@@ -976,8 +978,13 @@ std::string result_text(const std::filesystem::path& folder) {
 }
 
 std::filesystem::path write_report(const std::filesystem::path& folder) {
-  const Experiment experiment = read_run_folders(folder);
   const std::filesystem::path page = folder / "report.html";
+  if (holds_comparison(folder)) {
+    const auto name = std::filesystem::canonical(folder).filename().string();
+    write_file(page, comparison_page(read_comparison(folder), name));
+    return page;
+  }
+  const Experiment experiment = read_run_folders(folder);
   write_file(page, Page(experiment).str());
   return page;
 }

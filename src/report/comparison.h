@@ -1,0 +1,22 @@
+#pragma once
+/// \file
+/// What `strata compare` found, as text and as a page with convergence curves.
+
+#include <filesystem>
+#include <string>
+
+#include "strata/optimizers/compare.h"
+
+namespace strata {
+
+/// Whether `folder` holds a comparison (compare.json) rather than runs.
+bool holds_comparison(const std::filesystem::path& folder);
+
+/// The summary as a text table: medians, quartiles of the hypervolume ratio, significance.
+std::string comparison_text(const Comparison& comparison);
+
+/// The page about `comparison`: summary, convergence curves, evaluations and seconds to the
+/// targets, provenance. @throws WorkError when gnuplot is missing.
+std::string comparison_page(const Comparison& comparison, const std::string& title);
+
+}  // namespace strata
