@@ -28,9 +28,9 @@ std::int64_t slack_of(const PlanningProblem& problem, const Assignment& assignme
   return slack;
 }
 
-bool more_worth(const WorthOfUnit& a, const WorthOfUnit& b) {
+constexpr auto more_worth = [](const WorthOfUnit& a, const WorthOfUnit& b) {
   return a.worth != b.worth ? a.worth > b.worth : a.unit < b.unit;
-}
+};
 
 double worth_per_cost(double worth, std::int64_t cost) {
   if (worth < 0) return worth;
