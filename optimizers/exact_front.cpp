@@ -16,11 +16,13 @@ struct Milestone {
   std::size_t exchanges = 0;
   std::vector<Swap> swaps = {};
   bool is_vertex = false;
+  bool is_swept = true;
 };
 
 struct Way {
   Assignment start;
   std::vector<std::vector<Swap>> exchanges;
+  std::size_t free = 0;  // exchanges that cost nothing: the first ones
   /// By descending Σ n² and importance: the nondominated ones.
   std::vector<Milestone> milestones;
 };
@@ -57,23 +59,50 @@ void add_unsupported(const ExchangeGraph& graph, const ShortestPaths& paths, con
   way.milestones.insert(way.milestones.end(), found.rbegin(), found.rend());
 }
 
-Way find_way(const PlanningProblem& problem, bool with_sweep) {
+/// Leaves the sweep only what comes from every k-th exchange, k being `every`.
+void thin(Way& way, std::size_t every) {
+  std::size_t kept = 0;
+  for (Milestone& milestone : way.milestones) {
+    milestone.is_swept = milestone.is_swept && (milestone.exchanges - way.free) % every == 0;
+    if (milestone.is_swept || milestone.is_vertex) way.milestones[kept++] = std::move(milestone);
+  }
+  way.milestones.resize(kept);
+}
+
+Way find_way(const PlanningProblem& problem, const ExactFrontOptions& options) {
   ExchangeGraph graph = greatest_importance(problem, quantise_scores(problem.importance));
-  Way way{graph.assignment(), {}, {}};
+  Way way;
+  way.start = graph.assignment();
+  const std::size_t most_swept = options.sweep_bytes / std::max<std::size_t>(1, way.start.size());
+  std::size_t swept = 0, every = 1;
   ShortestPaths paths;
   Slope slope;  // 0: exchanges that cost nothing come first
   for (Exchange next = graph.best_exchange(slope, paths); next.from >= 0;
        next = graph.best_exchange(slope, paths)) {
     const bool is_vertex = compare({next.cost, next.gain}, slope) > 0;
+    if (next.cost == 0) ++way.free;
+    const bool is_swept =
+        options.sweep && next.cost > 0 && (way.exchanges.size() - way.free) % every == 0;
     slope = {next.cost, next.gain};
-    if (is_vertex || (with_sweep && next.cost > 0)) {
-      way.milestones.push_back({way.exchanges.size(), {}, is_vertex});
+    const std::size_t before = way.milestones.size();
+    if (is_vertex || is_swept) {
+      way.milestones.push_back({way.exchanges.size(), {}, is_vertex, is_swept});
     }
-    if (with_sweep && next.cost > 0) add_unsupported(graph, paths, next, way);
+    if (is_swept) {
+      add_unsupported(graph, paths, next, way);
+      swept += way.milestones.size() - before;
+    }
     way.exchanges.push_back(graph.swaps(paths, next.to));
     graph.apply(way.exchanges.back());
+    while (swept > most_swept && every < way.exchanges.size()) {
+      every *= 2;
+      thin(way, every);
+      swept = static_cast<std::size_t>(
+          std::count_if(way.milestones.begin(), way.milestones.end(),
+                        [](const Milestone& milestone) { return milestone.is_swept; }));
+    }
   }
-  way.milestones.push_back({way.exchanges.size(), {}, true});
+  way.milestones.push_back({way.exchanges.size(), {}, true, options.sweep});
   return way;
 }
 
@@ -192,20 +221,15 @@ ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& 
   if (!problem.counts_units())
     throw InputError("the exact front needs budgets that count units, but these are of " +
                      problem.resource + "; use --algorithm prices");
-  const Way way = find_way(problem, options.sweep);
-  const std::size_t bytes = way.milestones.size() * way.start.size();
-  const std::size_t every = 1 + bytes / std::max<std::size_t>(1, options.sweep_bytes);
+  const Way way = find_way(problem, options);
   ExactFront front;
   Walker walker(problem, way.start);
   std::size_t exchanges = 0;
-  for (std::size_t i = 0; i < way.milestones.size(); ++i) {
-    const Milestone& milestone = way.milestones[i];
-    const bool is_swept = options.sweep && (i % every == 0 || i + 1 == way.milestones.size());
-    if (!milestone.is_vertex && !is_swept) continue;
+  for (const Milestone& milestone : way.milestones) {
     while (exchanges < milestone.exchanges) walker.apply(way.exchanges[exchanges++]);
     walker.apply(milestone.swaps);
     if (milestone.is_vertex) append(front.points, walker.point(), true);
-    if (is_swept) append(front.sweep, walker.point(), milestone.is_vertex);
+    if (milestone.is_swept) append(front.sweep, walker.point(), milestone.is_vertex);
     walker.undo(milestone.swaps);
   }
   std::reverse(front.points.begin(), front.points.end());

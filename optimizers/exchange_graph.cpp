@@ -258,24 +258,21 @@ void Distances::find() {
 }
 
 std::vector<Swap> Distances::swaps(int from, int to) const {
-  // Breadth-first over the arcs of shortest paths from `from`, so that cycles of cost zero cannot
-  // make the path visit a unit twice.
-  std::vector<int> previous(units_, -1), queue{from};
-  previous[from] = from;
-  for (std::size_t head = 0; previous[to] < 0; ++head) {
-    const int x = queue[head];
-    for (int y = 0; y < units_; ++y) {
-      if (previous[y] >= 0 || value_[at(from, x)] + arc_[at(x, y)] != value_[at(from, y)] ||
-          !reaches(from, y))
-        continue;
-      previous[y] = x;
-      queue.push_back(y);
+  // Backwards and breadth-first over the arcs of shortest paths from `from`, so that cycles of cost
+  // zero cannot make the path visit a unit twice. Few arcs lie on such paths.
+  std::vector<int> next(units_, -1), queue{to};
+  next[to] = to;
+  for (std::size_t head = 0; next[from] < 0; ++head) {
+    const int y = queue[head];
+    const double distance = value_[at(from, y)];
+    for (int x = 0; x < units_; ++x) {
+      if (value_[at(from, x)] + arc_[at(x, y)] != distance || next[x] >= 0) continue;
+      next[x] = y;
+      queue.push_back(x);
     }
   }
   std::vector<Swap> swaps;
-  for (int y = to; y != from; y = previous[y]) {
-    swaps.push_back({graph_.client(previous[y], y), previous[y], y});
-  }
+  for (int x = from; x != to; x = next[x]) swaps.push_back({graph_.client(x, next[x]), x, next[x]});
   return swaps;
 }
 

@@ -48,9 +48,10 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
 struct ExactFrontOptions {
   bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
-  /// Where the sweep's assignments would need more bytes, only every k-th is kept, its first and
-  /// its last, k being the least number that suffices. `ExactFront::points` are always complete.
-  std::size_t sweep_bytes = std::size_t{1} << 29;
+  /// Where the sweep's assignments would need more bytes, it is made from every k-th exchange only
+  /// (and holds not all points), k being the least power of 2 that suffices. `ExactFront::points`
+  /// are always complete.
+  std::size_t sweep_bytes = std::size_t{1} << 28;
 };
 
 /// Which problems the exact front exists for: budgets of units, any rules and coverage, two
