@@ -61,12 +61,12 @@ void add_unsupported(const ExchangeGraph& graph, const ShortestPaths& paths, con
 
 /// Leaves the sweep only what comes from every k-th exchange, k being `every`.
 void thin(Way& way, std::size_t every) {
-  std::size_t kept = 0;
   for (Milestone& milestone : way.milestones) {
     milestone.is_swept = milestone.is_swept && (milestone.exchanges - way.free) % every == 0;
-    if (milestone.is_swept || milestone.is_vertex) way.milestones[kept++] = std::move(milestone);
   }
-  way.milestones.resize(kept);
+  std::erase_if(way.milestones, [](const Milestone& milestone) {
+    return !milestone.is_swept && !milestone.is_vertex;
+  });
 }
 
 Way find_way(const PlanningProblem& problem, const ExactFrontOptions& options) {
