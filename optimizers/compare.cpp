@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numeric>
 
 #include "core/provenance.h"
@@ -273,9 +272,9 @@ Comparison compare(const std::vector<Instance>& instances, const ComparisonOptio
     comparison.runs.push_back(std::move(run));
   };
   for (std::size_t i = 0; i < instances.size(); ++i) {
-    for (const std::string& algorithm : options.algorithms) {
-      for (const std::string& start : options.starts) {
-        for (const std::int64_t evaluations : options.evaluations) {
+    for (const std::string& start : options.starts) {
+      for (const std::int64_t evaluations : options.evaluations) {
+        for (const std::string& algorithm : options.algorithms) {
           for (int seed = 1; seed <= options.seeds; ++seed) {
             ComparisonRun run;
             run.instance = instances[i].name;
@@ -308,13 +307,25 @@ std::vector<ComparisonSummary> summarise(const std::vector<ComparisonRun>& runs)
     members[place].push_back(&run);
   }
   std::vector<ComparisonSummary> summaries;
-  std::map<std::tuple<std::string, std::string, std::int64_t>, std::vector<std::size_t>> rivals;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
+  for (std::size_t g = 0; g < groups.size(); ++g)
     summaries.push_back(summary_of(groups[g], members[g]));
-    rivals[{groups[g].instance, groups[g].start, groups[g].evaluations}].push_back(g);
+  const auto are_rivals = [](const ComparisonGroup& a, const ComparisonGroup& b) {
+    return a.instance == b.instance && a.start == b.start && a.evaluations == b.evaluations;
+  };
+  std::vector<ComparisonSummary> ordered;
+  std::vector<bool> done(groups.size(), false);
+  for (std::size_t first = 0; first < groups.size(); ++first) {
+    if (done[first]) continue;
+    std::vector<std::size_t> rivals;
+    for (std::size_t g = first; g < groups.size(); ++g)
+      if (are_rivals(groups[first], groups[g])) rivals.push_back(g);
+    test_against_best(rivals, members, summaries);
+    for (const std::size_t rival : rivals) {
+      done[rival] = true;
+      ordered.push_back(summaries[rival]);
+    }
   }
-  for (const auto& entry : rivals) test_against_best(entry.second, members, summaries);
-  return summaries;
+  return ordered;
 }
 
 }  // namespace strata

@@ -65,13 +65,25 @@ std::string number_or_empty(double value) {
   return std::isfinite(value) ? format_double(value) : "";
 }
 
+std::vector<std::string> run_columns() {
+  std::vector<std::string> columns = {
+      "instance",          "instance_seed", "algorithm", "start",  "evaluations", "seed",
+      "hypervolume_ratio", "igd_plus",      "spread",    "points", "seconds"};
+  for (std::size_t t = 0; t < kComparisonTargets.size(); ++t) {
+    columns.push_back(target_key("evaluations", t));
+    columns.push_back(target_key("seconds", t));
+  }
+  return columns;
+}
+
+std::string joined(const std::vector<std::string>& columns) {
+  std::string text;
+  for (const std::string& column : columns) text += (text.empty() ? "" : ",") + column;
+  return text;
+}
+
 std::string runs_csv(const std::vector<ComparisonRun>& runs) {
-  std::string text =
-      "instance,instance_seed,algorithm,start,evaluations,seed,hypervolume_ratio,igd_plus,spread,"
-      "points,seconds";
-  for (std::size_t t = 0; t < kComparisonTargets.size(); ++t)
-    text += "," + target_key("evaluations", t) + "," + target_key("seconds", t);
-  text += "\n";
+  std::string text = joined(run_columns()) + "\n";
   for (const ComparisonRun& run : runs) {
     text += csv_field(run.instance) + "," + std::to_string(run.instance_seed) + "," +
             run.algorithm + "," + run.start + "," + std::to_string(run.evaluations) + "," +
@@ -165,6 +177,42 @@ std::vector<double> read_numbers(ObjectReader& reader, const std::string& key, s
   return values;
 }
 
+/// The fields of one row of a file like compare.csv, checked one after the other.
+class RowReader {
+ public:
+  RowReader(const fs::path& path, const CsvRow& row) : path_(path), row_(row) {}
+
+  const std::string& text() { return row_.fields[next_++]; }
+  std::int64_t integer(std::int64_t low) {
+    std::int64_t value = 0;
+    if (!parse_integer(text(), value) || value < low)
+      fail("a whole number of at least " + std::to_string(low));
+    return value;
+  }
+  double number() {
+    double value = 0;
+    if (!parse_double(text(), value) || !std::isfinite(value) || value < 0)
+      fail("a number of at least 0");
+    return value;
+  }
+  /// Empty: never reached.
+  double number_or_never() {
+    if (!row_.fields[next_].empty()) return number();
+    ++next_;
+    return kInfinity;
+  }
+
+ private:
+  [[noreturn]] void fail(const std::string& expected) const {
+    throw InputError(path_.string() + ":" + std::to_string(row_.line) + ": " +
+                     run_columns()[next_ - 1] + ": found \"" + row_.fields[next_ - 1] + "\", " +
+                     expected + " was expected");
+  }
+  const fs::path& path_;
+  const CsvRow& row_;
+  std::size_t next_ = 0;
+};
+
 ComparisonCurve read_curve(ObjectReader reader) {
   ComparisonCurve curve;
   curve.group.instance = reader.text("instance");
@@ -226,6 +274,36 @@ Comparison read_comparison(const fs::path& folder) {
     comparison.curves.push_back(read_curve(curve));
   reader.finish();
   return comparison;
+}
+
+std::vector<ComparisonRun> read_runs_csv(const fs::path& path) {
+  const std::vector<CsvRow> rows = read_csv(path);
+  if (rows[0].fields != run_columns()) {
+    throw InputError(path.string() + ":" + std::to_string(rows[0].line) + ": the header must be " +
+                     joined(run_columns()));
+  }
+  std::vector<ComparisonRun> runs;
+  for (std::size_t r = 1; r < rows.size(); ++r) {
+    RowReader row(path, rows[r]);
+    ComparisonRun run;
+    run.instance = row.text();
+    run.instance_seed = static_cast<std::uint64_t>(row.integer(0));
+    run.algorithm = row.text();
+    run.start = row.text();
+    run.evaluations = row.integer(1);
+    run.seed = static_cast<std::uint64_t>(row.integer(0));
+    run.hypervolume_ratio = row.number();
+    run.igd_plus = row.number();
+    run.spread = row.number();
+    run.points = row.integer(1);
+    run.seconds = row.number();
+    for (auto& reached : run.reached) {
+      reached.evaluations = row.number_or_never();
+      reached.seconds = row.number_or_never();
+    }
+    runs.push_back(std::move(run));
+  }
+  return runs;
 }
 
 }  // namespace strata

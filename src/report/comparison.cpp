@@ -39,18 +39,16 @@ std::string p_value(const ComparisonSummary& summary) {
 }
 
 std::vector<std::string> summary_header() {
-  return {
-      "instance", "algorithm", "start",  "evaluations", "runs",    "hypervolume ratio (quartiles)",
-      "IGD⁺",     "spread",    "points", "seconds",     "p (Holm)"};
+  return {"instance", "start",  "evaluations", "algorithm", "hypervolume ratio (quartiles)",
+          "IGD⁺",     "spread", "points",      "seconds",   "p (Holm)"};
 }
 
 std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
   const ComparisonGroup& group = summary.group;
   return {group.instance,
-          group.algorithm,
           group.start,
           std::to_string(group.evaluations),
-          std::to_string(summary.runs),
+          group.algorithm,
           ratio_with_quartiles(summary.hypervolume_ratio),
           significant(summary.igd_plus.median),
           fixed(summary.spread.median, 2),
@@ -63,7 +61,7 @@ HtmlTable summary_table(const std::vector<ComparisonSummary>& summaries) {
   HtmlTable table;
   table.id = "table-summary";
   table.header = summary_header();
-  table.left_columns = 3;
+  table.left_columns = 4;
   for (const ComparisonSummary& summary : summaries) table.rows.push_back(summary_cells(summary));
   return table;
 }
@@ -71,18 +69,18 @@ HtmlTable summary_table(const std::vector<ComparisonSummary>& summaries) {
 HtmlTable target_table(const std::vector<ComparisonSummary>& summaries) {
   HtmlTable table;
   table.id = "table-targets";
-  table.header = {"instance", "algorithm", "start", "evaluations"};
-  table.left_columns = 3;
+  table.header = {"instance", "start", "evaluations", "algorithm"};
+  table.left_columns = 4;
   for (const double target : kComparisonTargets) {
     const std::string share = fixed(target, target == 0.99 ? 2 : 3);
-    table.header.push_back("runs that reach " + share);
+    table.header.push_back("reach " + share);
     table.header.push_back("evaluations to " + share);
     table.header.push_back("seconds to " + share);
   }
   for (const ComparisonSummary& summary : summaries) {
     const ComparisonGroup& group = summary.group;
-    std::vector<std::string> row = {group.instance, group.algorithm, group.start,
-                                    std::to_string(group.evaluations)};
+    std::vector<std::string> row = {group.instance, group.start, std::to_string(group.evaluations),
+                                    group.algorithm};
     for (const auto& reached : summary.reached) {
       row.push_back(std::to_string(reached.runs) + " of " + std::to_string(summary.runs));
       row.push_back(count(reached.evaluations.median));
@@ -172,6 +170,15 @@ std::string paragraph(const std::string& text, const char* kind = "") {
 
 bool holds_comparison(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "compare.json");
+}
+
+Comparison read_comparison_with_peers(const std::filesystem::path& folder) {
+  Comparison comparison = read_comparison(folder);
+  if (std::filesystem::exists(folder / "peers.csv")) {
+    for (ComparisonRun& run : read_runs_csv(folder / "peers.csv"))
+      comparison.runs.push_back(std::move(run));
+  }
+  return comparison;
 }
 
 std::string comparison_text(const Comparison& comparison) {

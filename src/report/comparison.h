@@ -12,6 +12,10 @@ namespace strata {
 /// Whether `folder` holds a comparison (compare.json) rather than runs.
 bool holds_comparison(const std::filesystem::path& folder);
 
+/// read_comparison, with the runs of peers.csv added where the folder has one (bench/peers).
+/// @throws InputError naming the file.
+Comparison read_comparison_with_peers(const std::filesystem::path& folder);
+
 /// The summary as a text table: medians, quartiles of the hypervolume ratio, significance.
 std::string comparison_text(const Comparison& comparison);
 

@@ -236,7 +236,8 @@ std::string draw(const LineChart& chart) {
                     (s.dashed ? "dt (6,4) " : "") + "lc rgb '" + s.colour + "'");
   }
   if (chart.log_x) {
-    script += "set logscale x\n";
+    script +=
+        "set logscale x\nset xrange [" + number(0.9 * xs.low) + ":" + number(1.1 * xs.high) + "]\n";
   } else {
     script += padded('x', xs, 0.02);
     if (all_whole(chart.series))

@@ -970,7 +970,7 @@ class Page {
 }  // namespace
 
 std::string result_text(const std::filesystem::path& folder) {
-  if (holds_comparison(folder)) return comparison_text(read_comparison(folder));
+  if (holds_comparison(folder)) return comparison_text(read_comparison_with_peers(folder));
   const HtmlTable result = result_table(read_run_folders(folder));
   TextTable table(result.header);
   for (const auto& row : result.rows) table.row(row);
@@ -981,7 +981,7 @@ std::filesystem::path write_report(const std::filesystem::path& folder) {
   const std::filesystem::path page = folder / "report.html";
   if (holds_comparison(folder)) {
     const auto name = std::filesystem::canonical(folder).filename().string();
-    write_file(page, comparison_page(read_comparison(folder), name));
+    write_file(page, comparison_page(read_comparison_with_peers(folder), name));
     return page;
   }
   const Experiment experiment = read_run_folders(folder);

@@ -113,6 +113,21 @@ TEST_CASE("strata report makes a page about a comparison") {
         "id=\"table-targets\"", "id=\"table-provenance\"", "pagmo:nsga2", "stroke-dasharray"})
     CHECK_THAT(page, Catch::Contains(part));
 
+  // Another program's runs of the same instances and seeds join the summary.
+  std::string peers = test::slurp(dir / "out" / "compare.csv");
+  for (auto at = peers.find(",annealing,"); at != std::string::npos; at = peers.find(",annealing,"))
+    peers.replace(at, 11, ",pymoo:nsga2,");
+  dir.write("out/peers.csv", peers.substr(0, peers.find('\n') + 1));
+  std::istringstream lines(peers);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.find("pymoo") != std::string::npos)
+      std::ofstream(dir / "out" / "peers.csv", std::ios::app) << line << "\n";
+  }
+  const auto joined = run_strata({"report", "out"}, dir.path());
+  REQUIRE(joined.code == 0);
+  CHECK_THAT(joined.out, Catch::Contains("pymoo:nsga2"));
+  CHECK_THAT(test::slurp(dir / "out" / "report.html"), Catch::Contains("pymoo:nsga2"));
+
   dir.write("broken/compare.json", R"({"version": 1, "runs": [)");
   test::check_refused({"report", "broken"}, dir.path(), {"compare.json"});
 }

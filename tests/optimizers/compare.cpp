@@ -143,6 +143,7 @@ TEST_CASE("a comparison is read back as it was written") {
         comparison.runs.size() + 1);
   const std::string summary = test::slurp(dir / "out" / "summary.csv");
   CHECK(std::count(summary.begin(), summary.end(), '\n') == 2 * 3 * 2 * 2 + 1);
+  check_same(read_runs_csv(dir / "out" / "compare.csv"), comparison.runs);
   // What the writer made may be overwritten, anything else may not.
   check_comparison_folder(dir / "out");
   check_comparison_folder(dir / "new");
@@ -177,6 +178,26 @@ TEST_CASE("a damaged compare.json is refused with its key") {
   CHECK_THROWS_AS(read_comparison(dir.path()), InputError);
 }
 
+TEST_CASE("a damaged table of runs is refused with its line and column") {
+  const TempDir dir;
+  const std::string header =
+      "instance,instance_seed,algorithm,start,evaluations,seed,hypervolume_ratio,igd_plus,spread,"
+      "points,seconds,evaluations_to_0.99,seconds_to_0.99,evaluations_to_0.999,seconds_to_0.999\n";
+  const auto refused = [&](const std::string& text, const std::string& part) {
+    CHECK_THROWS_WITH(read_runs_csv(dir.write("peers.csv", text)), Catch::Contains(part));
+  };
+  dir.write("peers.csv", header + "9x24,1,pymoo:nsga2,random,100,2,0.5,0.1,0.7,3,0.25,,,,\n");
+  const auto runs = read_runs_csv(dir / "peers.csv");
+  REQUIRE(runs.size() == 1);
+  CHECK(runs[0].algorithm == "pymoo:nsga2");
+  CHECK(std::isinf(runs[0].reached[1].seconds));
+  refused("instance,seed\n", "peers.csv:1: the header must be instance,instance_seed");
+  refused(header + "9x24,1,a,random,0,2,0.5,0.1,0.7,3,0.25,,,,\n", "peers.csv:2: evaluations");
+  refused(header + "9x24,1,a,random,9,2,nan,0.1,0.7,3,0.25,,,,\n", "hypervolume_ratio");
+  refused(header + "9x24,1,a,random,9,2,0.5,0.1,0.7,3,0.25,soon,,,\n", "\"soon\"");
+  refused(header + "9x24,1,a\n", "3 fields");
+}
+
 TEST_CASE("the summary names the best and tests the others against it") {
   std::vector<ComparisonRun> runs;
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
@@ -198,6 +219,17 @@ TEST_CASE("the summary names the best and tests the others against it") {
   CHECK(summaries[0].hypervolume_ratio.median == Approx(0.5045));
   CHECK(summaries[0].reached[0].runs == 0);
   CHECK(std::isinf(summaries[0].reached[0].evaluations.median));
+
+  // Rivals stand side by side, also where their runs do not.
+  runs.push_back(run_of("worse", 1, 0.1));
+  runs.back().evaluations = 200;
+  runs.push_back(run_of("late", 1, 0.2));
+  for (std::uint64_t seed = 2; seed <= 8; ++seed) runs.push_back(run_of("late", seed, 0.2));
+  const auto more = summarise(runs);
+  REQUIRE(more.size() == 5);
+  CHECK(more[3].group.algorithm == "late");
+  CHECK(more[4].group.evaluations == 200);
+  CHECK(more[4].best);
 
   runs.pop_back();
   CHECK_THROWS_WITH(summarise(runs), Catch::Contains("seed 8"));

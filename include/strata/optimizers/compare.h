@@ -70,7 +70,8 @@ struct Comparison {
   std::vector<ComparisonCurve> curves;
 };
 
-/// Runs everything, one run after another.
+/// Runs everything, one run after another: by instance, start, evaluations, algorithm and seed, so
+/// that rivals stand side by side.
 /// @throws InputError for an unknown algorithm or start (naming the nearest), an empty list, a name
 /// that stands twice, a number out of its range, and an instance whose exact front has no area (one
 /// or two points), on which there is nothing to compare.
@@ -95,7 +96,8 @@ struct ComparisonSummary {
   double p = std::numeric_limits<double>::quiet_NaN();
 };
 
-/// In the order of the runs. @throws InputError if a group lacks a run that another one has.
+/// In the order of the runs, but groups that share instance, start and evaluations side by side.
+/// @throws InputError if one of them lacks an instance's seed and a seed that another one has.
 std::vector<ComparisonSummary> summarise(const std::vector<ComparisonRun>& runs);
 
 /// @throws InputError unless `folder` is new, empty or holds a comparison.
@@ -107,5 +109,8 @@ void check_comparison_folder(const std::filesystem::path& folder);
 void write_comparison(const Comparison& comparison, const std::filesystem::path& folder);
 /// compare.json of a folder. @throws InputError naming file and key.
 Comparison read_comparison(const std::filesystem::path& folder);
+/// A file like compare.csv, of this or another program (bench/peers). @throws InputError naming
+/// file, line and column.
+std::vector<ComparisonRun> read_runs_csv(const std::filesystem::path& path);
 
 }  // namespace strata
