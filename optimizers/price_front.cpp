@@ -321,7 +321,9 @@ class PriceSearch {
     for (const PriceResult* other : near) {
       if (close_enough(result)) return;
       try_prices(result, other->unit_prices);
-      if (!problem_.coverage.empty()) try_prices(result, with_subsidies(marginal, *other));
+      if (!problem_.counts_units() && !problem_.coverage.empty()) {
+        try_prices(result, {marginal.usage, other->unit_prices.coverage});
+      }
     }
     if (close_enough(result)) return;
     if (problem_.counts_units()) {
@@ -480,17 +482,6 @@ class PriceSearch {
     UnitPrices prices = no_prices();
     for (int unit = 0; unit < units_; ++unit) {
       prices.usage[unit] = 2 * result.price / units_ * (counts[unit] - mean);
-    }
-    return prices;
-  }
-
-  /// The same less what a neighbouring price takes off the units that their coverage holds up.
-  UnitPrices with_subsidies(UnitPrices prices, const PriceResult& neighbour) const {
-    const UnitPrices other = marginal_prices(neighbour);
-    for (int unit = 0; unit < units_; ++unit) {
-      const double subsidy = other.usage[unit] - neighbour.unit_prices.usage[unit];
-      if (problem_.counts_units() && subsidy > 0) prices.usage[unit] -= subsidy;
-      prices.coverage[unit] = neighbour.unit_prices.coverage[unit];
     }
     return prices;
   }
