@@ -15,6 +15,7 @@ namespace {
 struct Milestone {
   std::size_t exchanges = 0;
   std::vector<Swap> swaps = {};
+  std::size_t rank = 0;  // among those of its exchanges, 0 without swaps
   bool is_vertex = false;
   bool is_swept = true;
 };
@@ -28,9 +29,10 @@ struct Way {
 };
 
 /// Where single exchanges lead that are cheaper and gain less than the next one, `next`: points
-/// under the hull's edge to it. `paths` are at the slope of `next`.
+/// under the hull's edge to it; only those whose rank is a multiple of `every`. `paths` are at the
+/// slope of `next`.
 void add_unsupported(const ExchangeGraph& graph, const ShortestPaths& paths, const Exchange& next,
-                     Way& way) {
+                     std::size_t every, Way& way) {
   if (next.gain < 2) return;
   // For such an exchange from x to y, label(x) ≤ −slope · usage(x), and as no exchange is below the
   // slope, label(y) > −slope · (usage(y) + 1) − 1. So d + label(x) − label(y) is less than
@@ -50,59 +52,79 @@ void add_unsupported(const ExchangeGraph& graph, const ShortestPaths& paths, con
   }
   // Nondominated are those that cost less than all that gain more.
   std::int64_t least = next.cost;
-  std::vector<Milestone> found;
+  std::vector<Exchange> found;
   for (std::int64_t gain = next.gain - 1; gain > 0; --gain) {
     if (best[gain].from < 0 || best[gain].cost >= least) continue;
     least = best[gain].cost;
-    found.push_back({way.exchanges.size(), distances.swaps(best[gain].from, best[gain].to)});
+    found.push_back(best[gain]);
   }
-  way.milestones.insert(way.milestones.end(), found.rbegin(), found.rend());
+  for (std::size_t rank = every; rank <= found.size(); rank += every) {
+    const Exchange& exchange = found[found.size() - rank];
+    way.milestones.push_back(
+        {way.exchanges.size(), distances.swaps(exchange.from, exchange.to), rank});
+  }
 }
 
-/// Leaves the sweep only what comes from every k-th exchange, k being `every`.
-void thin(Way& way, std::size_t every) {
+/// What the sweep leaves out to keep within its memory.
+struct Thinning {
+  std::size_t ranks = 1;      // every so many
+  std::size_t exchanges = 1;  // every so many; above 1, rank 0 alone
+
+  bool keeps(std::size_t exchanges_since_first, std::size_t rank) const {
+    return exchanges_since_first % exchanges == 0 &&
+           (exchanges > 1 ? rank == 0 : rank % ranks == 0);
+  }
+};
+
+/// Unsupported points go first, then supported ones. @returns how many are left.
+std::size_t thin(Way& way, Thinning& thinning) {
+  const auto is_unsupported = [](const Milestone& milestone) { return milestone.rank > 0; };
+  if (std::any_of(way.milestones.begin(), way.milestones.end(), is_unsupported)) {
+    thinning.ranks *= 2;
+  } else {
+    thinning.exchanges *= 2;
+  }
+  std::size_t left = 0;
   for (Milestone& milestone : way.milestones) {
-    milestone.is_swept = milestone.is_swept && (milestone.exchanges - way.free) % every == 0;
+    milestone.is_swept =
+        milestone.is_swept && thinning.keeps(milestone.exchanges - way.free, milestone.rank);
+    left += milestone.is_swept;
   }
   std::erase_if(way.milestones, [](const Milestone& milestone) {
     return !milestone.is_swept && !milestone.is_vertex;
   });
+  return left;
 }
 
 Way find_way(const PlanningProblem& problem, const ExactFrontOptions& options) {
   ExchangeGraph graph = greatest_importance(problem, quantise_scores(problem.importance));
   Way way;
   way.start = graph.assignment();
-  const std::size_t most_swept = options.sweep_bytes / std::max<std::size_t>(1, way.start.size());
-  std::size_t swept = 0, every = 1;
+  const std::size_t most = options.sweep_bytes / std::max<std::size_t>(1, way.start.size());
+  std::size_t swept = 0;
+  Thinning thinning;
   ShortestPaths paths;
   Slope slope;  // 0: exchanges that cost nothing come first
   for (Exchange next = graph.best_exchange(slope, paths); next.from >= 0;
        next = graph.best_exchange(slope, paths)) {
     const bool is_vertex = compare({next.cost, next.gain}, slope) > 0;
-    if (next.cost == 0) ++way.free;
-    const bool is_swept =
-        options.sweep && next.cost > 0 && (way.exchanges.size() - way.free) % every == 0;
     slope = {next.cost, next.gain};
+    if (next.cost == 0) ++way.free;
+    const std::size_t since_first = way.exchanges.size() - way.free;
+    const bool is_swept = options.sweep && next.cost > 0 && thinning.keeps(since_first, 0);
     const std::size_t before = way.milestones.size();
     if (is_vertex || is_swept) {
-      way.milestones.push_back({way.exchanges.size(), {}, is_vertex, is_swept});
+      way.milestones.push_back({way.exchanges.size(), {}, 0, is_vertex, is_swept});
     }
     if (is_swept) {
-      add_unsupported(graph, paths, next, way);
+      if (thinning.exchanges == 1) add_unsupported(graph, paths, next, thinning.ranks, way);
       swept += way.milestones.size() - before;
     }
     way.exchanges.push_back(graph.swaps(paths, next.to));
     graph.apply(way.exchanges.back());
-    while (swept > most_swept && every < way.exchanges.size()) {
-      every *= 2;
-      thin(way, every);
-      swept = static_cast<std::size_t>(
-          std::count_if(way.milestones.begin(), way.milestones.end(),
-                        [](const Milestone& milestone) { return milestone.is_swept; }));
-    }
+    while (swept > most && thinning.exchanges <= since_first) swept = thin(way, thinning);
   }
-  way.milestones.push_back({way.exchanges.size(), {}, true, options.sweep});
+  way.milestones.push_back({way.exchanges.size(), {}, 0, true, options.sweep});
   return way;
 }
 

@@ -48,9 +48,9 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
 struct ExactFrontOptions {
   bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
-  /// Where the sweep's assignments would need more bytes, it is made from every k-th exchange only
-  /// (and holds not all points), k being the least power of 2 that suffices. `ExactFront::points`
-  /// are always complete.
+  /// Where the sweep's assignments would need more bytes, only every k-th unsupported one between
+  /// two exchanges is kept, or none and only every k-th supported one, k being the least power of 2
+  /// that suffices. `ExactFront::points` are always complete.
   std::size_t sweep_bytes = std::size_t{1} << 28;
 };
 
