@@ -157,6 +157,11 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   Certificate certificate;
   if (options.gap) certificate = certify(problem);
   Found found = find_front(problem, options, algorithm, certificate);
+  if (algorithm == "exact" && options.full_front_seconds > 0) {
+    FullFront full = full_front(problem, options.full_front_seconds);
+    found.front = std::move(full.points);
+    plan.provenance.emplace_back("full_front", full.complete ? "complete" : "time ran out");
+  }
   plan.evaluations = found.evaluations;
   plan.front = objectives_of(found.front);
   const FrontPoint& chosen = found.front[choose(plan.front, options.choose)];

@@ -75,8 +75,12 @@ void search_pagmo(SearchRun& run, const std::string& name, const std::vector<Ass
     for (int k = 0; k < kWeights && !run.spent(); ++k) {
       const double share = (k + 0.5) / kWeights;
       const double a = share / importance, b = (1 - share) / variance;
+      // Further objectives have no weight; what is met of them is recorded all the same.
+      pagmo::vector_double weights(problem.get_nobj(), 0.);
+      weights[0] = a / (a + b);
+      weights[1] = b / (a + b);
       const pagmo::problem single(
-          pagmo::decompose(layers, {a / (a + b), b / (a + b)}, {0., 0.}, "weighted"));
+          pagmo::decompose(layers, weights, pagmo::vector_double(weights.size(), 0.), "weighted"));
       const std::int64_t end = before + (run.limit() - before) * (k + 1) / kWeights;
       auto population = population_of(single, layers, starts, seed + static_cast<unsigned>(k));
       const auto size = static_cast<std::int64_t>(population.size());

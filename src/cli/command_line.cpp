@@ -7,6 +7,7 @@
 
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
+#include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 #include "strata/optimizers/search.h"
 
@@ -24,6 +25,21 @@ CLI::Validator one_of(const std::vector<std::string>& allowed) {
         if (std::find(allowed.begin(), allowed.end(), value) != allowed.end()) return std::string();
         return "\"" + value + "\" is not one of " + quoted_list(allowed) +
                did_you_mean(value, allowed);
+      },
+      description);
+}
+
+CLI::Validator choice_rule() {
+  std::string description;
+  for (const auto& rule : choice_rules()) description += (description.empty() ? "" : "|") + rule;
+  return CLI::Validator(
+      [](std::string& value) {
+        try {
+          check_choice(value);
+        } catch (const InputError& error) {
+          return std::string(error.what());
+        }
+        return std::string();
       },
       description);
 }
@@ -140,30 +156,49 @@ void build(CLI::App& app, CommandLine& line) {
 
   CLI::App* plan =
       subcommand(&app, "plan", "Assign units to clients from a score table", line.common);
-  plan->add_option("--scores", line.plan.scores,
-                   "scores.json or scores.csv (header client,<unit>,…)")
-      ->required();
+  plan->add_option(
+      "--problem", line.plan.problem,
+      "problem.yaml: scores, budgets of units or resources, costs, pinned and forbidden "
+      "units, coverage, objectives");
+  plan->add_option(
+      "--scores", line.plan.scores,
+      "scores.json or scores.csv (header client,<unit>,…); required without --problem");
   plan->add_option("--budget", line.plan.budget,
-                   "Units a client trains: a number, or a CSV file client,budget")
-      ->required();
+                   "Units a client trains: a number, or a CSV file client,budget; required without "
+                   "--problem");
   plan->add_option("--unit", line.plan.units,
                    "Plan over this unit only (repeatable); all by default")
       ->allow_extra_args(false);
   plan->add_option("--algorithm", line.plan.algorithm, "How the front is found")
       ->check(one_of(algorithm_names()))
       ->capture_default_str();
-  plan->add_option("--choose", line.plan.choose, "Which point of the front becomes the plan")
-      ->check(one_of(choice_rules()))
+  plan->add_option("--choose", line.plan.choose,
+                   "Which point of the front becomes the plan; knee unless the problem says")
+      ->check(choice_rule());
+  plan->add_option("--start", line.plan.start, "What a metaheuristic begins with")
+      ->check(one_of(search_starts()))
       ->capture_default_str();
   ranged(plan, "--evaluations", line.plan.evaluations, "Objective evaluations of a metaheuristic",
          std::int64_t{1}, std::int64_t{1} << 40);
-  ranged(plan, "--population", line.plan.population, "Population of nsga2, a multiple of 4", 8,
-         1000000);
+  ranged(plan, "--seconds", line.plan.seconds,
+         "Time limit of a metaheuristic; 0: none. The plan then depends on the machine", 0.0, 1e6);
+  ranged(plan, "--population", line.plan.population,
+         "Population of a metaheuristic, a multiple of 4", 8, 1000000);
+  ranged(plan, "--islands", line.plan.islands,
+         "Islands of a pagmo archipelago, which share the evaluations", 1, 1024);
   add_seed(plan, line.plan.seed);
   plan->add_flag("--normalise", line.plan.normalise, "Divide each client's scores by their sum");
-  plan->add_flag("--no-gap", line.plan.no_gap, "Do not compute the exact front to measure the gap");
+  plan->add_flag("--no-gap", line.plan.no_gap, "Do not certify the distance from optimal");
+  ranged(plan, "--full-front", line.plan.full_front,
+         "With the algorithm exact: enumerate unsupported points, too, for at most so many seconds",
+         0.0, 1e6);
   plan->add_option("--out", line.plan.out, "plan.json to write");
   plan->add_option("--front", line.plan.front, "CSV of the front to write");
+  plan->add_option("--adapters", line.plan.adapters,
+                   "Folder to write CLIENT/adapter_config.json to, for Hugging Face PEFT");
+  plan->add_option(
+      "--adapter-template", line.plan.adapter_template,
+      "adapter_config.json whose other fields these take over; LoRA's defaults without");
   plan->callback([&line] { line.command = Command::kPlan; });
 
   CLI::App* compare = subcommand(

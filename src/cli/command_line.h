@@ -61,18 +61,25 @@ struct ScoreArguments {
 };
 
 struct PlanArguments {
+  std::string problem;
   std::string scores;
   std::string budget;
   std::vector<std::string> units;  ///< plan over these units only; empty: all
-  std::string algorithm = "exact";
-  std::string choose = "knee";
+  std::string algorithm = "auto";
+  std::string choose;  ///< empty: as the problem file says, or knee
+  std::string start = "greedy";
   std::int64_t evaluations = 20000;
+  double seconds = 0;
   int population = 100;
+  int islands = 1;
   std::uint64_t seed = 1;
   bool normalise = false;
   bool no_gap = false;
+  double full_front = 0;  ///< seconds; 0: no enumeration
   std::string out;
   std::string front;
+  std::string adapters;
+  std::string adapter_template;
 };
 
 struct RunArguments {

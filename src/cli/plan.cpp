@@ -2,40 +2,21 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
-#include <set>
+#include <memory>
 
+#include "cli/adapter_config.h"
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
+#include "strata/core/problem_file.h"
 #include "strata/core/score_table.h"
 #include "strata/optimizers/make_plan.h"
 
 namespace strata {
 namespace {
-
-// The columns of the named units, in the order of the table.
-ScoreTable select_units(const ScoreTable& table, const std::vector<std::string>& names) {
-  std::set<std::string> wanted;
-  for (const std::string& name : names) {
-    if (std::find(table.units.begin(), table.units.end(), name) == table.units.end()) {
-      throw InputError("--unit: the scores have no unit \"" + name + "\"" +
-                       did_you_mean(name, table.units) + "; there are " + quoted_list(table.units));
-    }
-    if (!wanted.insert(name).second) throw InputError("--unit: \"" + name + "\" stands twice");
-  }
-  ScoreTable selected = table;
-  selected.units.clear();
-  selected.raw.resize(0, 0);
-  selected.scores.resize(table.client_count(), static_cast<Eigen::Index>(wanted.size()));
-  for (int unit = 0; unit < table.unit_count(); ++unit) {
-    if (!wanted.count(table.units[unit])) continue;
-    selected.scores.col(selected.unit_count()) = table.scores.col(unit);
-    selected.units.push_back(table.units[unit]);
-  }
-  return selected;
-}
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -51,9 +32,15 @@ void print_tables(const Plan& plan, double seconds) {
   TextTable facts({"plan", plan.algorithm + ", " + plan.choose});
   facts.row({"importance", fixed(plan.objectives.importance, 6)});
   facts.row({"usage variance", fixed(plan.objectives.usage_variance, 6)});
+  if (plan.objectives.uplink_bytes > 0)
+    facts.row({"uplink MB a round", fixed(plan.objectives.uplink_bytes / 1e6, 3)});
+  if (plan.objectives.slowest_seconds > 0)
+    facts.row({"slowest client's seconds", fixed(plan.objectives.slowest_seconds, 3)});
   facts.row({"points on the front", std::to_string(plan.front.size())});
   if (plan.gap.known) {
-    facts.row({"gap to the exact front",
+    // By prices the gap is a bound of the distance, not the distance.
+    const bool exact = plan.gap.certificate == "exact";
+    facts.row({exact ? "gap to the exact front" : "gap to the bound by prices",
                fixed(plan.gap.importance, 6) + " (" + fixed(100 * plan.gap.relative, 3) + " %)"});
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
@@ -72,15 +59,30 @@ void print_json(const Plan& plan, double seconds) {
   }
   facts["objectives"] = {{"importance", plan.objectives.importance},
                          {"usage_variance", plan.objectives.usage_variance}};
+  if (plan.objectives.uplink_bytes > 0)
+    facts["objectives"]["uplink_bytes"] = plan.objectives.uplink_bytes;
+  if (plan.objectives.slowest_seconds > 0)
+    facts["objectives"]["slowest_seconds"] = plan.objectives.slowest_seconds;
   facts["front_points"] = plan.front.size();
   if (plan.gap.known) {
-    facts["gap"] = {{"importance", plan.gap.importance},
+    facts["gap"] = {{"certificate", plan.gap.certificate},
+                    {"importance", plan.gap.importance},
                     {"relative", plan.gap.relative},
                     {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
   }
   facts["scores_digest"] = plan.scores_digest;
   facts["seconds"] = seconds;
   std::cout << facts.dump() << '\n';
+}
+
+/// Every file whole or none: all are written under temporary names before the first one appears.
+void write_files(const std::vector<std::pair<std::filesystem::path, std::string>>& contents) {
+  std::vector<std::unique_ptr<AtomicFile>> files;
+  for (const auto& [path, content] : contents) {
+    files.push_back(std::make_unique<AtomicFile>(path));
+    files.back()->stream() << content << std::flush;
+  }
+  for (auto& file : files) file->commit();
 }
 
 }  // namespace
@@ -91,29 +93,41 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
           std::filesystem::weakly_canonical(arguments.front)) {
     throw InputError("--out and --front name the same file: " + arguments.out);
   }
-  const ScoreTable table = read_scores(arguments.scores);
-  ScoreTable planned = arguments.units.empty() ? table : select_units(table, arguments.units);
-  if (arguments.normalise) normalise_rows(planned.scores);
-  const PlanningProblem problem = make_problem(planned, arguments.budget);
+  if (!arguments.adapter_template.empty() && arguments.adapters.empty())
+    throw InputError("--adapter-template is for --adapters, which was not given");
+  const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
+                                             arguments.units, arguments.normalise});
 
   PlanOptions options;
   options.algorithm = arguments.algorithm;
-  options.choose = arguments.choose;
+  options.choose = !arguments.choose.empty() ? arguments.choose
+                   : !loaded.choose.empty()  ? loaded.choose
+                                             : "knee";
+  options.start = arguments.start;
   options.seed = arguments.seed;
   options.evaluations = arguments.evaluations;
+  options.seconds = arguments.seconds;
   options.population = arguments.population;
+  options.islands = arguments.islands;
   options.gap = !arguments.no_gap;
+  options.full_front_seconds = arguments.full_front;
   const auto start = std::chrono::steady_clock::now();
-  Plan plan = make_plan(problem, options);
+  Plan plan = make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   // The digest identifies the file that was read; what was done to it before planning is said
   // beside it.
-  plan.scores_digest = digest(table);
-  plan.provenance.emplace_back("normalise", arguments.normalise ? "true" : "false");
+  plan.scores_digest = digest(loaded.scores);
+  plan.provenance.emplace_back("normalise", loaded.normalised ? "true" : "false");
 
-  if (!arguments.front.empty()) write_front_csv(plan.front, arguments.front);
-  if (!arguments.out.empty()) write_plan(plan, arguments.out);
+  std::vector<std::pair<std::filesystem::path, std::string>> files;
+  if (!arguments.front.empty()) files.emplace_back(arguments.front, front_csv(plan.front));
+  if (!arguments.adapters.empty()) {
+    for (auto& file : adapter_configs(plan, arguments.adapters, arguments.adapter_template))
+      files.push_back(std::move(file));
+  }
+  if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
+  write_files(files);
   if (common.json) {
     print_json(plan, elapsed.count());
   } else if (!common.quiet) {

@@ -2,11 +2,25 @@
 
 #include <charconv>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata {
+namespace {
+
+/// Names become keys of JSON files, which are UTF-8.
+bool is_utf8(const std::string& text) {
+  try {
+    nlohmann::json(text).dump();
+  } catch (const nlohmann::json::type_error&) {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
 
 std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
   const std::string text = read_file(path);
@@ -40,6 +54,7 @@ std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
         while (at < text.size() && text[at] != ',' && text[at] != '\n' && text[at] != '\r')
           field += text[at++];
       }
+      if (!is_utf8(field)) fail(row.line, "a field is not valid UTF-8");
       blank = blank && field.empty();
       row.fields.push_back(std::move(field));
       if (at < text.size() && text[at] == ',') {

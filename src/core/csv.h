@@ -16,7 +16,7 @@ struct CsvRow {
 };
 
 /// Blank lines are skipped. @throws InputError with file and line: unreadable, an unclosed quote, a
-/// row whose number of fields differs from the first's, no row at all.
+/// field that is not UTF-8, a row whose number of fields differs from the first's, no row at all.
 std::vector<CsvRow> read_csv(const std::filesystem::path& path);
 /// The field, quoted if it must be.
 std::string csv_field(std::string_view text);

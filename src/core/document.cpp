@@ -102,6 +102,9 @@ Document parse_json(const std::string& text, const std::string& file) {
         std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at ? at - 1 : 0), '\n');
     throw InputError(file + ":" + std::to_string(line) + ": is not valid JSON (at byte " +
                      std::to_string(error.byte) + ")");
+  } catch (const Json::out_of_range& error) {
+    // nlohmann knows no position here, but its message quotes the number.
+    throw InputError(file + ": a number is out of range (" + error.what() + ")");
   }
   if (!duplicate.empty()) throw InputError(file + ": " + duplicate + ": the key stands twice");
   return document;

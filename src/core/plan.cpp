@@ -41,6 +41,10 @@ std::vector<std::string> Plan::units_of(int client) const {
 }
 
 void write_plan(const Plan& plan, const std::filesystem::path& path) {
+  write_file(path, plan_json(plan));
+}
+
+std::string plan_json(const Plan& plan) {
   Json root{{"version", 1},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
             {"seed", plan.seed}, {"evaluations", plan.evaluations}, {"units", plan.units}};
   Json clients = Json::object();
@@ -58,7 +62,7 @@ void write_plan(const Plan& plan, const std::filesystem::path& path) {
   root["scores_digest"] = plan.scores_digest;
   root["provenance"] = Json::object();
   for (const auto& [key, value] : plan.provenance) root["provenance"][key] = value;
-  write_file(path, root.dump(1) + '\n');
+  return root.dump(1) + '\n';
 }
 
 Plan read_plan(const std::filesystem::path& path) {
@@ -107,6 +111,10 @@ Plan read_plan(const std::filesystem::path& path) {
 }
 
 void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path) {
+  write_file(path, front_csv(front));
+}
+
+std::string front_csv(const std::vector<Objectives>& front) {
   const auto any = [&](double Objectives::*objective) {
     return std::any_of(front.begin(), front.end(),
                        [&](const Objectives& point) { return point.*objective > 0; });
@@ -120,7 +128,7 @@ void write_front_csv(const std::vector<Objectives>& front, const std::filesystem
     if (seconds) out += "," + format_double(point.slowest_seconds);
     out += "\n";
   }
-  write_file(path, out);
+  return out;
 }
 
 }  // namespace strata

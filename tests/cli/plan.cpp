@@ -5,6 +5,7 @@
 #include "command.h"
 #include "strata/core/plan.h"
 #include "strata/core/planning_problem.h"
+#include "strata/core/problem_file.h"
 #include "strata/core/random.h"
 #include "wrong_input.h"
 
@@ -29,7 +30,9 @@ std::string scores_csv(int clients, int units) {
 TEST_CASE("strata plan writes a feasible plan, its front, and a table") {
   const test::TempDir dir;
   dir.write("scores.csv", scores_csv(9, 24));
-  for (const std::string algorithm : {"exact", "nsga2", "topk", "random"}) {
+  for (const std::string algorithm :
+       {"auto", "exact", "prices", "nsga2", "mopso", "aco", "abc", "annealing", "pagmo:nsga2",
+        "greedy", "roundrobin", "topk", "random"}) {
     CAPTURE(algorithm);
     const auto outcome =
         run_strata({"plan", "--scores", "scores.csv", "--budget", "4", "--algorithm", algorithm,
@@ -82,6 +85,77 @@ TEST_CASE("--json prints one object and --quiet nothing") {
   CHECK(std::filesystem::exists(dir / "p.json"));
 }
 
+TEST_CASE("a problem file with budgets of bytes, rules and further objectives is planned") {
+  const test::TempDir dir;
+  dir.write("in/scores.csv", scores_csv(4, 6));
+  std::string costs = "unit,bytes,flops\n";
+  for (int l = 0; l < 6; ++l)
+    costs += "block." + std::to_string(l) + "," + std::to_string(100 + 10 * l) + ",1000\n";
+  dir.write("in/costs.csv", costs);
+  dir.write("in/problem.yaml",
+            "version: 1\nscores: scores.csv\ncosts: costs.csv\n"
+            "budget: {of: bytes, each: 250, clients: {client-0: 110}}\n"
+            "pinned: {client-1: [block.5]}\nforbidden: {\"*\": [block.0]}\n"
+            "coverage: {block.4: 2}\nchoose: ideal\n"
+            "objectives: [importance, usage_variance, uplink_bytes]\n");
+  for (const std::string algorithm : {"auto", "annealing", "mopso"}) {
+    CAPTURE(algorithm);
+    const auto outcome = run_strata({"plan", "--problem", "in/problem.yaml", "--algorithm",
+                                     algorithm, "--evaluations", "3000", "--out", "plan.json"},
+                                    dir.path());
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK_THAT(outcome.out, Catch::Contains("gap to the bound by prices"));
+    const Plan plan = read_plan(dir / "plan.json");
+    const PlanningProblem problem =
+        load_problem({(dir / "in/problem.yaml").string(), "", "", {}, false}).problem;
+    CHECK(is_feasible(problem, plan.assignment));
+    CHECK(plan.choose == "ideal");
+    CHECK(plan.gap.certificate == "prices");
+    CHECK(plan.assignment(1, 5) == 1);
+    CHECK(plan.objectives.uplink_bytes > 0);
+  }
+  test::check_refused({"plan", "--problem", "in/problem.yaml", "--algorithm", "exact"}, dir.path(),
+                      {"budgets", "bytes", "prices"});
+  dir.write("in/none.yaml", "version: 1\nscores: scores.csv\nbudget: 1\ncoverage: 1\n");
+  test::check_refused({"plan", "--problem", "in/none.yaml"}, dir.path(), {"coverage", "block"});
+}
+
+TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,block.0,block.11,head\nct,0,5,1\nmri,0,0,9\n");
+  dir.write("lora.json", R"({"peft_type": "LORA", "r": 4, "target_modules": ["query"]})");
+  const auto outcome = run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm",
+                                   "topk", "--adapters", "peft", "--adapter-template", "lora.json"},
+                                  dir.path());
+  REQUIRE(outcome.code == 0);
+  const auto config = nlohmann::json::parse(test::slurp(dir / "peft/ct/adapter_config.json"));
+  CHECK(config == nlohmann::json{{"peft_type", "LORA"},
+                                 {"r", 4},
+                                 {"target_modules", {"query"}},
+                                 {"layers_to_transform", {11}}});
+  // An empty list would mean all layers to PEFT.
+  CHECK_FALSE(std::filesystem::exists(dir / "peft/mri"));
+  CHECK_THAT(outcome.err, Catch::Contains("\"mri\"") && Catch::Contains("\"head\""));
+  CHECK(run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--adapters", "peft2"},
+                   dir.path())
+            .code == 0);
+  const auto plain = nlohmann::json::parse(test::slurp(dir / "peft2/ct/adapter_config.json"));
+  CHECK(plain["peft_type"] == "LORA");
+  CHECK(plain["layers_to_transform"] == nlohmann::json{11});
+}
+
+TEST_CASE("either all files of a plan appear or none") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 6));
+  dir.write("file", "in the way");
+  const auto outcome = run_strata({"plan", "--scores", "scores.csv", "--budget", "2", "--front",
+                                   "front.csv", "--out", "file/plan.json"},
+                                  dir.path());
+  CHECK(outcome.code == 1);
+  CHECK_FALSE(std::filesystem::exists(dir / "front.csv"));
+}
+
 TEST_CASE("help is complete and comes from the table that parses") {
   const test::TempDir dir;
   const auto top = run_strata({"--help"}, dir.path());
@@ -92,9 +166,9 @@ TEST_CASE("help is complete and comes from the table that parses") {
   }
   const auto plan = run_strata({"plan", "--help"}, dir.path());
   for (const std::string option :
-       {"--scores", "--budget", "--algorithm", "exact|nsga2|topk|random", "--choose",
-        "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out", "--front",
-        "--quiet", "--json", "--unit"})
+       {"--scores", "--budget", "--algorithm", "auto|exact|prices|nsga2|mopso|aco|abc|annealing",
+        "--choose", "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out",
+        "--front", "--quiet", "--json", "--unit"})
     CHECK_THAT(plan.out, Catch::Contains(option));
 }
 

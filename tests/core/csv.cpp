@@ -59,3 +59,10 @@ TEST_CASE("fields are quoted when they must be and read back") {
       read_csv(dir.write("a.csv", csv_field(nasty) + "," + csv_field("plain") + "\n"));
   CHECK(rows[0].fields == std::vector<std::string>{nasty, "plain"});
 }
+
+TEST_CASE("bytes that are not UTF-8 are refused with their line") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(read_csv(dir.write("a.csv", "client,a\nct\xff,1\n")),
+                    Catch::Contains("a.csv:2: a field is not valid UTF-8"));
+  CHECK(read_csv(dir.write("b.csv", "client,a\nклиент,1\n"))[1].fields[0] == "клиент");
+}

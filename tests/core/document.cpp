@@ -60,6 +60,12 @@ TEST_CASE("broken files and duplicate keys do not pass") {
   CHECK_THROWS_AS(load_yaml(dir / "absent.yaml"), InputError);
 }
 
+TEST_CASE("numbers beyond every double are refused, not fatal") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(load_json(dir.write("a.json", "{\"a\": 4444440E44444}")),
+                    Contains("a.json") && Contains("out of range"));
+}
+
 TEST_CASE("--set replaces, adds and refuses") {
   const test::TempDir dir;
   Document document = load_yaml(dir.write("a.yaml", "run:\n  rounds: 5\nname: x\n"));

@@ -16,15 +16,15 @@ namespace strata {
 /// upper hull of the supported points bounds what *any* assignment can reach.
 struct Gap {
   bool known = false;  ///< false: nothing was certified (--no-gap)
-  /// exact: against the exact supported front. prices: against a bound by duality, for budgets of a
-  /// resource and for large problems; all values are then upper bounds of the distance.
-  std::string certificate = "exact";
   /// Importance that any assignment with at most the plan's usage variance can have at most, minus
   /// the plan's. ≥ 0 up to rounding; 0 on the supported front.
   double importance = 0;
   double relative = 0;  ///< importance / that bound; 0 when the bound is 0
   double hypervolume_ratio =
       0;  ///< hypervolume of the front over that of the exact supported front
+  /// exact: against the exact supported front. prices: against a bound by duality, for budgets of a
+  /// resource and for large problems; all values are then upper bounds of the distance.
+  std::string certificate = "exact";
 };
 
 /// Who trains what, and how that was decided. plan.json, version 1 (DESIGN.md §5).
@@ -50,6 +50,9 @@ struct Plan {
 /// @throws InputError with file and key; WorkError when it cannot be written.
 Plan read_plan(const std::filesystem::path& path);
 void write_plan(const Plan& plan, const std::filesystem::path& path);
+/// The content of plan.json, and of the front's CSV below.
+std::string plan_json(const Plan& plan);
+std::string front_csv(const std::vector<Objectives>& front);
 /// Header `importance,usage_variance`, and `uplink_bytes` and `slowest_seconds` where any point has
 /// them; one row a front point.
 void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path);

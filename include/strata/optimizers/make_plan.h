@@ -32,6 +32,9 @@ struct PlanOptions {
   int population = 100;
   int islands = 1;
   bool gap = true;  ///< certify the distance from optimal
+  /// With the exact algorithm: > 0 adds the unsupported points that `full_front` finds in this
+  /// time.
+  double full_front_seconds = 0;
 };
 
 /// The exact supported front, or a bound by prices: whichever `auto` would plan with.

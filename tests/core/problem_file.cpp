@@ -1,0 +1,148 @@
+#include "strata/core/problem_file.h"
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Contains;
+
+namespace {
+
+const std::string kScores = "client,a,b,c\nct,1,2,3\nmri,3,2,1\n";
+const std::string kCosts = "unit,bytes,flops,memory\na,10,100,7\nb,20,200,8\nc,30,300,9\n";
+
+struct Fixture {
+  test::TempDir dir;
+
+  Fixture() {
+    dir.write("scores.csv", kScores);
+    dir.write("costs.csv", kCosts);
+  }
+
+  LoadedProblem load(const std::string& text, ProblemOptions options = {}) const {
+    options.file = dir.write("problem.yaml", "version: 1\n" + text).string();
+    return load_problem(options);
+  }
+  std::string error(const std::string& text) const {
+    try {
+      load(text);
+    } catch (const InputError& e) {
+      return e.what();
+    }
+    return "";
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a problem file says all there is to plan") {
+  const auto loaded = load(R"(scores: scores.csv
+normalise: true
+client_weights: {mri: 2}
+budget: {of: bytes, each: 4e1, clients: {ct: 50}}
+costs: costs.csv
+pinned: {ct: [c]}
+forbidden: {"*": [b]}
+coverage: {a: 1}
+objectives: [importance, usage_variance, uplink_bytes, slowest_client]
+clients:
+  ct: {samples: 10, flops_per_second: 100, uplink_bytes_per_second: 5}
+  mri: {samples: 1, flops_per_second: 1000, uplink_bytes_per_second: 10}
+choose: ideal
+)");
+  const auto& problem = loaded.problem;
+  CHECK(loaded.choose == "ideal");
+  CHECK(loaded.normalised);
+  CHECK(loaded.scores.scores(0, 2) == 3);
+  CHECK(problem.importance(0, 2) == Approx(0.5));
+  CHECK(problem.importance(1, 0) == Approx(1.0));
+  CHECK(problem.resource == "bytes");
+  CHECK(problem.capacities == std::vector<std::int64_t>{50, 40});
+  CHECK(problem.unit_costs == std::vector<std::int64_t>{10, 20, 30});
+  CHECK(problem.budgets.empty());
+  CHECK(problem.rule(0, 2) == Rule::kPinned);
+  CHECK(problem.rule(1, 2) == Rule::kFree);
+  CHECK(problem.rule(0, 1) == Rule::kForbidden);
+  CHECK(problem.rule(1, 1) == Rule::kForbidden);
+  CHECK(problem.coverage == std::vector<int>{1, 0, 0});
+  CHECK(problem.uplink_bytes == std::vector<std::int64_t>{10, 20, 30});
+  CHECK(problem.seconds(0, 0) == Approx(10 * 100 / 100.0 + 10 / 5.0));
+  CHECK(problem.seconds(1, 2) == Approx(300 / 1000.0 + 30 / 10.0));
+}
+
+TEST_CASE_METHOD(Fixture, "budgets: a number, a CSV file, per client; options win over the file") {
+  CHECK(load("scores: scores.csv\nbudget: 2\n").problem.budgets == std::vector<int>{2, 2});
+  dir.write("budgets.csv", "client,budget\nmri,1\nct,3\n");
+  CHECK(load("scores: scores.csv\nbudget: budgets.csv\n").problem.budgets ==
+        std::vector<int>{3, 1});
+  CHECK(load("scores: scores.csv\nbudget: {each: 1, clients: {mri: 0}}\n").problem.budgets ==
+        std::vector<int>{1, 0});
+  ProblemOptions options;
+  options.budget = "3";
+  options.units = {"c", "a", "b"};
+  const auto loaded = load("scores: scores.csv\nbudget: 2\nunits: [a]\n", options);
+  CHECK(loaded.problem.budgets == std::vector<int>{3, 3});
+  CHECK(loaded.problem.units.size() == 3);
+  CHECK(load("scores: scores.csv\nbudget: 1\nunits: [c, a]\n").problem.units ==
+        std::vector<std::string>{"a", "c"});
+}
+
+TEST_CASE_METHOD(Fixture, "costs come from a mapping or from what strata inspect prints, too") {
+  dir.write("units.json", R"({"version": 1, "text_tokens": 4, "labels": 2, "units": [
+    {"name": "a", "parameters": 5, "bytes": 20, "forward_flops": 7, "activation_bytes": 11},
+    {"name": "b", "parameters": 5, "bytes": 30, "forward_flops": 8, "activation_bytes": 12},
+    {"name": "c", "parameters": 5, "bytes": 40, "forward_flops": 9, "activation_bytes": 13}],
+    "total": {}})");
+  const std::string text = "scores: scores.csv\ncosts: units.json\nbudget: {each: 99, of: ";
+  CHECK(load(text + "bytes}\n").problem.unit_costs == std::vector<std::int64_t>{20, 30, 40});
+  CHECK(load(text + "flops}\n").problem.unit_costs == std::vector<std::int64_t>{21, 24, 27});
+  CHECK(load(text + "memory}\n").problem.unit_costs == std::vector<std::int64_t>{71, 102, 133});
+  CHECK(load("scores: scores.csv\ncosts: {a: {memory: 1}, b: {memory: 2}, c: {memory: 3}}\n"
+             "budget: {of: memory, each: 4}\n")
+            .problem.unit_costs == std::vector<std::int64_t>{1, 2, 3});
+}
+
+TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
+  const std::string good = "scores: scores.csv\nbudget: 2\n";
+  CHECK_THAT(error("budget: 2\n"), Contains("scores") && Contains("--scores"));
+  CHECK_THAT(error("scores: scores.csv\n"), Contains("budget") && Contains("--budget"));
+  CHECK_THAT(error(good + "coverag: 1\n"),
+             Contains("problem.yaml:4: coverag: unknown key (did you mean \"coverage\"?)"));
+  CHECK_THAT(error("scores: scores.csv\nbudget: 4\n"), Contains("budget") && Contains("0 to 3"));
+  CHECK_THAT(error("scores: scores.csv\nbudget: {each: 4}\n"),
+             Contains("\"ct\": a budget of 4 units, but there are 3"));
+  CHECK_THAT(error("scores: scores.csv\nbudget: {clients: {ct: 1}}\n"), Contains("\"mri\""));
+  CHECK_THAT(error("scores: scores.csv\nbudget: {clients: {tc: 1}}\n"),
+             Contains("budget.clients.tc") && Contains("did you mean \"ct\"?"));
+  CHECK_THAT(error("scores: scores.csv\nbudget: {of: bytes, each: 4}\n"),
+             Contains("needs the bytes of every unit") && Contains("\"a\""));
+  CHECK_THAT(error("scores: scores.csv\nbudget: {of: bites, each: 4}\n"),
+             Contains("did you mean \"bytes\"?"));
+  CHECK_THAT(error(good + "pinned: {ct: [d]}\n"), Contains("pinned.ct") && Contains("\"d\""));
+  CHECK_THAT(error(good + "pinned: {ct: [a]}\nforbidden: {\"*\": [a]}\n"),
+             Contains("both pinned and forbidden"));
+  CHECK_THAT(error(good + "pinned: {ct: [a, b, c]}\n"),
+             Contains("client \"ct\": a budget of 2 units, but 3 are pinned"));
+  CHECK_THAT(error(good + "forbidden: {mri: [a, b]}\n"),
+             Contains("client \"mri\": a budget of 2 units, but only 1 are not forbidden"));
+  CHECK_THAT(error(good + "coverage: 3\n"), Contains("coverage") && Contains("0 to 2"));
+  CHECK_THAT(error(good + "coverage: {b: 2}\nforbidden: {ct: [b]}\n"),
+             Contains("unit \"b\": a coverage of 2 clients, but only 1"));
+  CHECK_THAT(error(good + "objectives: [importance]\n"), Contains("usage_variance"));
+  CHECK_THAT(error(good + "objectives: [importance, usage_variance, uplink]\n"),
+             Contains("\"uplink\" is not one of"));
+  CHECK_THAT(error(good + "costs: costs.csv\nobjectives: [importance, usage_variance, "
+                          "slowest_client]\n"),
+             Contains("speeds of every client") && Contains("\"ct\""));
+  CHECK_THAT(error(good + "clients: {ct: {samples: 1, flops_per_second: 0, "
+                          "uplink_bytes_per_second: 1}}\n"),
+             Contains("clients.ct.flops_per_second"));
+  dir.write("costs.csv", "unit,bytes\na,1\na,2\n");
+  CHECK_THAT(error(good + "costs: costs.csv\n"), Contains("costs.csv:3") && Contains("twice"));
+  dir.write("costs.csv", "unit,byte\na,1\n");
+  CHECK_THAT(error(good + "costs: costs.csv\n"), Contains("did you mean \"bytes\"?"));
+  dir.write("costs.csv", "unit,bytes\na,-1\n");
+  CHECK_THAT(error(good + "costs: costs.csv\n"), Contains("costs.csv:2") && Contains("\"-1\""));
+  CHECK_THAT(error(good + "client_weights: {ct: -1}\n"), Contains("client_weights.ct"));
+}
