@@ -40,7 +40,7 @@ std::string p_value(const ComparisonSummary& summary) {
 
 std::vector<std::string> summary_header() {
   return {"instance", "start",  "evaluations", "algorithm", "hypervolume ratio (quartiles)",
-          "IGD⁺",     "spread", "points",      "seconds",   "p (Holm)"};
+          "IGD⁺",     "spread", "seconds",     "p (Holm)"};
 }
 
 std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
@@ -52,8 +52,7 @@ std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
           ratio_with_quartiles(summary.hypervolume_ratio),
           significant(summary.igd_plus.median),
           fixed(summary.spread.median, 2),
-          count(summary.points.median),
-          significant(summary.seconds.median),
+          significant(1000 * summary.seconds.median),
           p_value(summary)};
 }
 
@@ -75,7 +74,7 @@ HtmlTable target_table(const std::vector<ComparisonSummary>& summaries) {
     const std::string share = fixed(target, target == 0.99 ? 2 : 3);
     table.header.push_back("reach " + share);
     table.header.push_back("evaluations to " + share);
-    table.header.push_back("seconds to " + share);
+    table.header.push_back("ms to " + share);
   }
   for (const ComparisonSummary& summary : summaries) {
     const ComparisonGroup& group = summary.group;
@@ -84,7 +83,7 @@ HtmlTable target_table(const std::vector<ComparisonSummary>& summaries) {
     for (const auto& reached : summary.reached) {
       row.push_back(std::to_string(reached.runs) + " of " + std::to_string(summary.runs));
       row.push_back(count(reached.evaluations.median));
-      row.push_back(significant(reached.seconds.median));
+      row.push_back(significant(1000 * reached.seconds.median));
     }
     table.rows.push_back(std::move(row));
   }
@@ -205,10 +204,11 @@ std::string comparison_page(const Comparison& comparison, const std::string& tit
       "misses the exact one, spread is Deb's Δ; both have objectives scaled to [0, 1]. p is "
       "Wilcoxon's signed-rank test of the hypervolume ratio against the best algorithm of the same "
       "instances, start and evaluations, paired over instances and seeds, with Holm's correction.");
-  body += "<h2>Evaluations and seconds to a share of the exact hypervolume</h2>\n" +
+  body += "<h2>Evaluations and time to a share of the exact hypervolume</h2>\n" +
           html(target_table(summaries));
-  body += paragraph(std::string("Medians over all runs; ") + kNever +
-                    " where half of them or more never reach it. Seconds are wall-clock time.");
+  body += paragraph(
+      std::string("Medians over all runs; ") + kNever +
+      " where half of them or more never reach it. ms are milliseconds of wall-clock time.");
   body += "<h2>How this was made</h2>\n";
   HtmlTable made;
   made.id = "table-provenance";

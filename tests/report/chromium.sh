@@ -62,6 +62,16 @@ fail() {
   failures=$((failures + 1))
 }
 
+# Each figure of a page with the least number of shapes and texts that any of its panels may hold.
+figures_of() {
+  if [ "$1" = comparison ]; then
+    printf '%s\n' 'fig-convergence-random 25' 'fig-convergence-greedy 25'
+  else
+    printf '%s\n' 'fig-accuracy 25' 'fig-client-accuracy 40' 'fig-scores 200' 'fig-assignments 150' \
+      'fig-assignments-rounds 110' 'fig-usage 35' 'fig-front 25' 'fig-coverage 80'
+  fi
+}
+
 while read -r page; do
   name=$(basename "$(dirname "$page")")
   cat "$page" "$scratch/probe.html" > "$scratch/$name.html"
@@ -76,7 +86,6 @@ while read -r page; do
   if grep -q '^overflow ' "$scratch/seen"; then
     fail "too wide: $(grep '^overflow ' "$scratch/seen" | tr '\n' ' ')"
   fi
-  # Each figure with the least number of shapes and texts that any of its panels may hold.
   while read -r figure least; do
     grep "^$figure " "$scratch/seen" > "$scratch/panels" || { fail "no $figure"; continue; }
     while read -r _ visible wide high shapes; do
@@ -89,21 +98,12 @@ while read -r page; do
     widest=$(sort -k3,3n "$scratch/panels" | tail -n 1 | cut -d' ' -f3)
     [ "$widest" -gt 200 ] || fail "$figure is only $widest px wide"
     echo "$name: $figure: $(wc -l < "$scratch/panels") panels, widest $widest px"
-  done <<'FIGURES'
-fig-accuracy 25
-fig-client-accuracy 40
-fig-scores 200
-fig-assignments 150
-fig-assignments-rounds 110
-fig-usage 35
-fig-front 25
-fig-coverage 80
-FIGURES
+  done < <(figures_of "$name")
   chromium --window-size=$width,6000 --screenshot="$screenshots/$name.png" "file://$page" \
     > /dev/null || { cat "$scratch/stderr" >&2; exit 1; }
   [ -s "$screenshots/$name.png" ] || fail "no screenshot was made"
   echo "$name: screenshot $screenshots/$name.png"
 done < "$scratch/pages"
 
-[ "$(wc -l < "$scratch/pages")" = 2 ] || { echo "FAILED: two pages were expected" >&2; exit 1; }
+[ "$(wc -l < "$scratch/pages")" = 3 ] || { echo "FAILED: three pages were expected" >&2; exit 1; }
 [ "$failures" = 0 ]

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "report/report.h"
+#include "strata/optimizers/compare.h"
 #include "synthetic_runs.h"
 
 int main(int argc, char** argv) {
@@ -22,7 +23,15 @@ int main(int argc, char** argv) {
     for (int l = 0; l < 24; ++l) large.units.push_back("encoder.layer." + std::to_string(l));
     for (int i = 9; i < 20; ++i) large.clients.push_back("hospital number " + std::to_string(i));
     strata::test::write_synthetic_experiment(out / "three-seeds", 4, 3, large);
-    for (const char* name : {"one-seed", "three-seeds"}) {
+    // The longest names, so that the tables are as wide as they get.
+    strata::ComparisonOptions options;
+    options.algorithms = {"annealing", "pagmo:simulated_annealing"};
+    options.starts = {"random", "greedy"};
+    options.evaluations = {2000};
+    options.seeds = 2;
+    strata::write_comparison(strata::compare(strata::load_instances({"9x24"}, 2, ""), options),
+                             out / "comparison");
+    for (const char* name : {"one-seed", "three-seeds", "comparison"}) {
       std::cout << strata::write_report(out / name).string() << "\n";
     }
   } catch (const std::exception& error) {
