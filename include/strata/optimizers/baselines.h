@@ -25,14 +25,19 @@ Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed)
 
 /// Clients in turn, each taking in turn its unit with the greatest score less price · (2 n + 1) /
 /// units, n being the unit's usage so far: the fall of importance − price · usage variance (up to a
-/// constant). One pass, no improvement afterwards. @throws as above
+/// constant). Of a resource: by that worth per cost, by itself where it is negative, until nothing
+/// more fits. One pass, no improvement afterwards; coverage is met as in `feasible_assignment`.
+/// O(clients · units). @throws as above, and for a price that is negative or not finite.
 Assignment greedy_by_price(const PlanningProblem& problem, double price);
 /// greedy_by_price at price 0 and at `prices` − 1 further ones in geometric progression, from where
-/// usage begins to matter to where it alone does: nondominated ones by ascending usage variance.
+/// usage begins to tip a client's choice between two units (of median difference in score) to where
+/// a use more outweighs every difference: the nondominated ones by ascending usage variance.
+/// O(prices · clients · units). @throws as above, and for `prices` < 1.
 std::vector<FrontPoint> greedy_front(const PlanningProblem& problem, int prices);
 
 /// Maximum diversity: units are dealt out one client and one slot after the other, always the least
-/// used unit that the client may train and does not yet, ties to its greater score. @throws as
+/// used unit that the client may train, does not yet and can afford, ties to its greater score;
+/// pinned units first, and coverage as in `feasible_assignment`. O(Σ budgets · units). @throws as
 /// above
 Assignment round_robin(const PlanningProblem& problem);
 

@@ -8,13 +8,15 @@
 
 namespace strata {
 
-/// A feasible assignment of great importance: every client's best units, then the cheapest
-/// exchanges (in importance) that meet the coverage. Deterministic.
+/// A feasible assignment of great importance: every client's best units (as top_k in baselines.h),
+/// then exchanges that meet the coverage: single clients' exchanges, those that lose the least
+/// importance first, and where none is left the shortest chains of several clients. Deterministic.
 ///
 /// Budgets of units: whether one exists is decided exactly, by augmenting paths. Budgets of a
 /// resource with coverage: deciding is NP-hard (bin packing), and a heuristic may fail where an
 /// assignment exists; its error says so.
-/// O(clients · units log units + Σ coverage · clients · units).
+/// O(clients · units) without coverage (of a resource: · log units), else O(clients · units²) and
+/// as much again for every chain.
 /// @throws InputError for an invalid problem, or when coverage cannot be met: it names the units
 /// that stay below it, with the numbers found and asked for.
 Assignment feasible_assignment(const PlanningProblem& problem);
