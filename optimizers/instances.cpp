@@ -19,10 +19,6 @@ namespace {
 constexpr double kNoise = 0.5;  // of a client beside the trend's standard deviation of 1
 constexpr int kMostEach = 100000;
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 bool all_digits(const std::string& text) {
   return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
 }
@@ -72,8 +68,8 @@ std::vector<fs::path> score_files(const fs::path& folder) {
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(folder)) {
     const std::string name = entry.path().filename().string();
-    if (entry.is_regular_file() && ends_with(name, ".csv") && !ends_with(name, ".budgets.csv") &&
-        !ends_with(name, ".front.csv"))
+    if (entry.is_regular_file() && name.ends_with(".csv") && !name.ends_with(".budgets.csv") &&
+        !name.ends_with(".front.csv"))
       files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -127,7 +123,7 @@ std::vector<Instance> load_instances(const std::vector<std::string>& entries, in
     } else if (fs::is_directory(entry)) {
       for (const fs::path& file : score_files(entry))
         instances.push_back(read_instance(file, budget));
-    } else if (ends_with(entry, ".csv")) {
+    } else if (entry.ends_with(".csv")) {
       instances.push_back(read_instance(entry, budget));
     } else {
       throw InputError("instances: \"" + entry +
@@ -156,7 +152,7 @@ void write_instances(const std::vector<Instance>& instances, const fs::path& fol
       budgets += csv_field(problem.clients[i]) + "," + std::to_string(problem.budgets[i]) + "\n";
     write_file(folder / (stem + ".budgets.csv"), budgets);
     std::vector<Objectives> front;
-    for (const FrontPoint& point : exact_front(problem).points) front.push_back(point.objectives);
+    for (const FrontPoint& point : exact_front(problem, {.sweep = false}).points) front.push_back(point.objectives);
     write_front_csv(front, folder / (stem + ".front.csv"));
   }
 }

@@ -33,9 +33,11 @@ std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
   return objectives;
 }
 
-Certificate certify_exactly(const PlanningProblem& problem) {
-  auto exact = std::make_shared<ExactFront>(exact_front(problem));
-  Certificate certificate{"exact", exact->points, objectives_of(exact->points), {}};
+Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) {
+  auto exact = std::make_shared<ExactFront>(exact_front(problem, {.sweep = sweep}));
+  Certificate certificate{
+      "exact", sweep ? exact->sweep : exact->points, objectives_of(exact->points), {}};
+  exact->sweep.clear();
   certificate.importance_bound = [exact](double variance) {
     return exact->importance_bound(variance);
   };
@@ -88,7 +90,7 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
     return Found{{{assignment, evaluate(problem, assignment)}}, 0};
   };
   if (algorithm == certificate.method) return {certificate.points, 0};
-  if (algorithm == "exact") return {exact_front(problem).points, 0};
+  if (algorithm == "exact") return {certify_exactly(problem, options.sweep).points, 0};
   if (algorithm == "prices") return {price_front(problem).points, 0};
   if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};
   if (algorithm == "roundrobin") return one(round_robin(problem));
@@ -155,7 +157,9 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   }
 
   Certificate certificate;
-  if (options.gap) certificate = certify(problem);
+  if (options.gap) {
+    certificate = algorithm == "exact" ? certify_exactly(problem, options.sweep) : certify(problem);
+  }
   Found found = find_front(problem, options, algorithm, certificate);
   if (algorithm == "exact" && options.full_front_seconds > 0) {
     FullFront full = full_front(problem, options.full_front_seconds);

@@ -65,7 +65,7 @@ std::vector<Assignment> starting_assignments(const LayerModel& model, const Sear
   std::vector<Assignment> starts;
   if (options.start == "greedy") starts = greedy_assignments(model, size);
   if (options.start == "exact") {
-    const auto points = exact_front(model.problem()).points;
+    const auto points = exact_front(model.problem(), {.sweep = false}).points;
     const std::size_t count = std::min(size, points.size());
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t at = count > 1 ? i * (points.size() - 1) / (count - 1) : 0;

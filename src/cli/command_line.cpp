@@ -189,6 +189,9 @@ void build(CLI::App& app, CommandLine& line) {
   add_seed(plan, line.plan.seed);
   plan->add_flag("--normalise", line.plan.normalise, "Divide each client's scores by their sum");
   plan->add_flag("--no-gap", line.plan.no_gap, "Do not certify the distance from optimal");
+  plan->add_flag("--sweep", line.plan.sweep,
+                 "With the algorithm exact: plan over the unsupported points met on the way, too, "
+                 "nearly all there are");
   ranged(plan, "--full-front", line.plan.full_front,
          "With the algorithm exact: enumerate unsupported points, too, for at most so many seconds",
          0.0, 1e6);

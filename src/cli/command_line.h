@@ -75,6 +75,7 @@ struct PlanArguments {
   std::uint64_t seed = 1;
   bool normalise = false;
   bool no_gap = false;
+  bool sweep = false;
   double full_front = 0;  ///< seconds; 0: no enumeration
   std::string out;
   std::string front;

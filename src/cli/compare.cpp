@@ -44,8 +44,10 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
   if (!arguments.out.empty()) check_comparison_folder(arguments.out);
   const std::vector<Instance> instances =
       load_instances(arguments.instances, arguments.instance_seeds, arguments.budget);
-  if (!arguments.write_instances.empty()) write_instances(instances, arguments.write_instances);
-  if (arguments.out.empty()) return kExitDone;
+  if (arguments.out.empty()) {
+    write_instances(instances, arguments.write_instances);
+    return kExitDone;
+  }
 
   ComparisonOptions options;
   options.algorithms = arguments.algorithms;
@@ -61,6 +63,7 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
   const Comparison comparison = compare(instances, options);
   progress.reset();
   write_comparison(comparison, arguments.out);
+  if (!arguments.write_instances.empty()) write_instances(instances, arguments.write_instances);
   if (common.json) {
     print_json(comparison, arguments.out);
   } else if (!common.quiet) {

@@ -110,6 +110,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   options.population = arguments.population;
   options.islands = arguments.islands;
   options.gap = !arguments.no_gap;
+  options.sweep = arguments.sweep;
   options.full_front_seconds = arguments.full_front;
   const auto start = std::chrono::steady_clock::now();
   Plan plan = make_plan(loaded.problem, options);

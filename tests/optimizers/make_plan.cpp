@@ -108,6 +108,17 @@ TEST_CASE("budgets of a resource are planned and certified by prices") {
   }
 }
 
+TEST_CASE("the sweep adds nearly all unsupported points") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  PlanOptions options = with("exact");
+  const Plan supported = make_plan(problem, options);
+  options.sweep = true;
+  const Plan sweep = make_plan(problem, options);
+  CHECK(sweep.front.size() > supported.front.size());
+  CHECK(sweep.gap.hypervolume_ratio > 1);
+  CHECK(sweep.gap.hypervolume_ratio < 1.05);
+}
+
 TEST_CASE("the full front adds unsupported points and says whether it is complete") {
   const PlanningProblem problem = layered_instance(6, 12, 3, 1);
   PlanOptions options = with("exact");

@@ -32,6 +32,8 @@ struct PlanOptions {
   int population = 100;
   int islands = 1;
   bool gap = true;  ///< certify the distance from optimal
+  /// With the exact algorithm: plan over the sweep (ExactFront::sweep), unsupported points included.
+  bool sweep = false;
   /// With the exact algorithm: > 0 adds the unsupported points that `full_front` finds in this
   /// time.
   double full_front_seconds = 0;
