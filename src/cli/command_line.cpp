@@ -208,7 +208,7 @@ void build(CLI::App& app, CommandLine& line) {
       &app, "compare", "Compare optimizers with the exact front and each other", line.common);
   // A list is one argument, so that an option that follows is never taken for an element.
   const auto list = [](CLI::Option* option) {
-    return option->delimiter(',')->allow_extra_args(false)->capture_default_str();
+    return option->delimiter(',')->allow_extra_args(false);
   };
   list(compare
            ->add_option("--instances", line.compare.instances,
@@ -217,12 +217,15 @@ void build(CLI::App& app, CommandLine& line) {
   compare->add_option("--budget", line.compare.budget,
                       "For scores without budgets beside them: a number, or a CSV file");
   list(compare->add_option("--algorithms", line.compare.algorithms, "Which ones")
-           ->check(one_of(search_algorithms())));
+           ->check(one_of(search_algorithms())))
+      ->capture_default_str();
   list(compare->add_option("--starts", line.compare.starts, "From where")
-           ->check(one_of(search_starts())));
+           ->check(one_of(search_starts())))
+      ->capture_default_str();
   list(compare
            ->add_option("--evaluations", line.compare.evaluations, "Objective evaluations of a run")
-           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description("")));
+           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description("")))
+      ->capture_default_str();
   ranged(compare, "--seeds", line.compare.seeds, "Runs of each kind, with seeds from 1", 1, 100000);
   ranged(compare, "--instance-seeds", line.compare.instance_seeds,
          "Instances of each generated size, with seeds from 1", 1, 100000);
