@@ -24,7 +24,7 @@ constexpr int kKnapsackNodes = 500;
 constexpr double kKnapsackTolerance = 1e-7;
 constexpr int kSweeps = 200;
 constexpr int kDualSteps = 100;
-constexpr int kFailures = 8;
+constexpr int kFailures = 4;
 constexpr double kProgress = 0.003;
 constexpr int kRounds = 6;
 constexpr double kFar = 0.01;
@@ -281,7 +281,9 @@ class PriceSearch {
       const double corner = (low.bound - high.bound) / (high.price - low.price);
       const double most = low.bound + low.price * corner;
       const double share = std::clamp((corner - left.usage_variance) / width, 0.0, 1.0);
-      const double gap = most - (left.importance + share * (right.importance - left.importance));
+      // A price between the two cannot be expected to leave a smaller gap at its own point.
+      const double gap = most - (left.importance + share * (right.importance - left.importance)) -
+                         std::min(low.gap(), high.gap());
       if (gap <= options_.accuracy * most || gap <= widest) continue;
       // A slope at either end means that no supported point lies between the two.
       if (!(slope > low.price * (1 + 1e-9) && slope < high.price * (1 - 1e-9))) continue;
