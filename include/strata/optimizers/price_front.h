@@ -61,7 +61,8 @@ struct PriceFrontOptions {
 /// Identical for any number of threads. O(clients · units) memory for every price. Time is
 /// O(clients · units) for each round of answers and each try of π, a few to some 100 for each
 /// price, and with budgets of units O(clients · units²) for each price that needs paths. 10,000
-/// clients × 200 units with budgets of up to 50 units take half a minute of one processor's time.
+/// clients × 200 units with budgets of up to 50 units take half a minute of one processor's time,
+/// with as large budgets of bytes some four seconds a price.
 /// @throws InputError for an invalid or infeasible problem or option.
 PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& options = {});
 
