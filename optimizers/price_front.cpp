@@ -613,7 +613,8 @@ class PriceSearch {
     return result;
   }
 
-  /// The whole number of uses n that maximises π n − w (n − n̄)² / L; near the demand of equal ones.
+  /// The whole number of uses n that maximises π n − w (n − n̄)² / L; of equal ones, the nearest to
+  /// the demand.
   double best_usage(int unit, double price, double pi, int demand) const {
     const double least = least_usage_[unit], most = most_usage_[unit];
     if (price == 0) return pi > 0 ? most : pi < 0 ? least : std::max(least, double(demand));

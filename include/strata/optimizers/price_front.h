@@ -53,7 +53,7 @@ struct PriceFrontOptions {
 ///   the point lies on the exact front. So with accuracy 0 every cut is tight.
 /// - Budgets of a resource: π is improved by subgradient steps, and what the clients choose at the
 ///   best π is another start for their answers. A gap remains that the tangent and the knapsacks'
-///   wholeness cause, of up to about w / 4; it matters only where the variance is below 1 or so.
+///   wholeness cause, of up to about w / 4; it matters most where the variance is small.
 ///
 /// Prices w are 0, one at which usage outweighs scores, and then slopes between neighbouring points
 /// where bound and points are farthest apart. Further objectives are evaluated but not optimised.
