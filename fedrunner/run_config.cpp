@@ -107,6 +107,18 @@ PretrainConfig read_pretrain(ObjectReader reader, const DataConfig& data) {
   return pretrain;
 }
 
+/// A rule to choose from a front, which may have a number behind it ("weights:0.3").
+std::string read_choice(ObjectReader& reader, const ToolNames& names, const std::string& fallback) {
+  if (!names.check_choice) return reader.choice("choose", names.choices, fallback);
+  const std::string rule = reader.text("choose", fallback);
+  try {
+    names.check_choice(rule);
+  } catch (const InputError& error) {
+    reader.fail("choose", error.what());
+  }
+  return rule;
+}
+
 Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolNames& names) {
   Strategy strategy;
   strategy.name = reader.text("name");
@@ -135,7 +147,7 @@ Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolName
   auto metrics = names.metrics;
   metrics.push_back("none");
   strategy.metric = reader.choice("metric", metrics, strategy.metric);
-  strategy.choose = reader.choice("choose", names.choices, run.plan.choose);
+  strategy.choose = read_choice(reader, names, run.plan.choose);
   if (strategy.metric == "none" && strategy.algorithm != "random" && strategy.algorithm != "full") {
     reader.fail("metric", "the algorithm " + strategy.algorithm + " needs scores");
   }
@@ -167,7 +179,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
 
   auto plan = reader.object("plan");
   run.plan.algorithm = plan.choice("algorithm", names.algorithms, "exact");
-  run.plan.choose = plan.choice("choose", names.choices, "knee");
+  run.plan.choose = read_choice(plan, names, "knee");
   run.plan.evaluations =
       plan.integer("evaluations", 1, std::numeric_limits<std::int64_t>::max(), 20000);
   plan.finish();

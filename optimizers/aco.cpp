@@ -82,7 +82,7 @@ void search_aco(SearchRun& run, std::vector<LayerState>& population) {
       const int most = static_cast<int>(rows.size());
       const int count = first ? most : power_law(most, run.random);
       run.random.shuffle(rows);
-      for (std::size_t i = 0; i < count; ++i) colony.rebuild(ant, rows[i], prices, mix, run.random);
+      for (int i = 0; i < count; ++i) colony.rebuild(ant, rows[i], prices, mix, run.random);
       run.record(ant);
     }
     // The two best ants of each objective, as in the paper.

@@ -34,12 +34,14 @@ std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
 }
 
 Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) {
-  auto exact = std::make_shared<ExactFront>(exact_front(problem, {.sweep = sweep}));
-  Certificate certificate{
-      "exact", sweep ? exact->sweep : exact->points, objectives_of(exact->points), {}};
-  exact->sweep.clear();
-  certificate.importance_bound = [exact](double variance) {
-    return exact->importance_bound(variance);
+  ExactFront exact = exact_front(problem, {.sweep = sweep});
+  // The bound needs no assignments, which can be gigabytes.
+  auto hull = std::make_shared<ExactFront>();
+  for (const FrontPoint& point : exact.points) hull->points.push_back({{}, point.objectives});
+  Certificate certificate{"exact", {}, objectives_of(exact.points), {}};
+  certificate.points = std::move(sweep ? exact.sweep : exact.points);
+  certificate.importance_bound = [hull](double variance) {
+    return hull->importance_bound(variance);
   };
   return certificate;
 }
@@ -85,11 +87,11 @@ struct Found {
 };
 
 Found find_front(const PlanningProblem& problem, const PlanOptions& options,
-                 const std::string& algorithm, const Certificate& certificate) {
+                 const std::string& algorithm, Certificate& certificate) {
   const auto one = [&](const Assignment& assignment) {
     return Found{{{assignment, evaluate(problem, assignment)}}, 0};
   };
-  if (algorithm == certificate.method) return {certificate.points, 0};
+  if (algorithm == certificate.method) return {std::move(certificate.points), 0};
   if (algorithm == "exact") return {certify_exactly(problem, options.sweep).points, 0};
   if (algorithm == "prices") return {price_front(problem).points, 0};
   if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};

@@ -9,6 +9,7 @@
 #include "models/device.h"
 #include "strata/core/error.h"
 #include "strata/ntk/score.h"
+#include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 
 namespace strata {
@@ -75,7 +76,7 @@ Json to_json(const std::vector<RunSummary>& summaries) {
 }  // namespace
 
 ToolNames runner_names() {
-  return {metric_names(), algorithm_names(), choice_rules()};
+  return {metric_names(), algorithm_names(), choice_rules(), check_choice};
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {

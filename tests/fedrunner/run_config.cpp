@@ -181,3 +181,18 @@ TEST_CASE("a resolved configuration is an experiment file that resolves to itsel
     CHECK(to_yaml(resolved_config(again, select_units(again, units()))) == text);
   }
 }
+
+TEST_CASE("a choice rule with a number is checked by the planner that is handed in") {
+  ToolNames names = kNames;
+  names.check_choice = [](const std::string& rule) {
+    if (rule != "knee" && rule != "weights:0.3") throw InputError("unknown rule " + rule);
+  };
+  const test::TempDir dir;
+  const auto read_with = [&](const std::string& rule) {
+    return read_experiment_file(dir.write("demo.yaml", kExperiment), {"run.plan.choose=" + rule},
+                                names);
+  };
+  CHECK(read_with("weights:0.3").run->plan.choose == "weights:0.3");
+  CHECK_THAT(test::error_of([&] { read_with("weights:2"); }),
+             Contains("run.plan.choose: unknown rule weights:2"));
+}

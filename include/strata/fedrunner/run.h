@@ -41,6 +41,9 @@ using Planner = std::function<Plan(const PlanningProblem& problem, const PlanReq
 /// The names that experiment files may use.
 struct ToolNames {
   std::vector<std::string> metrics, algorithms, choices;
+  /// Throws InputError for a rule that is none, such as "weights:2"; without it, rules are `choices`
+  /// as they stand.
+  std::function<void(const std::string& rule)> check_choice = {};
 };
 
 /// Scorer and planner, handed in so that the runner depends on neither.
