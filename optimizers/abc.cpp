@@ -12,8 +12,8 @@
 
 #include <algorithm>
 
-#include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
+#include "optimizers/search_run.h"
 
 namespace strata {
 namespace {

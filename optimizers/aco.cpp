@@ -15,8 +15,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
+#include "optimizers/search_run.h"
 
 namespace strata {
 namespace {

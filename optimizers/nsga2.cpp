@@ -12,8 +12,8 @@
 #include <pagmo/types.hpp>
 #include <pagmo/utils/multi_objective.hpp>
 
-#include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
+#include "optimizers/search_run.h"
 
 namespace strata {
 namespace {

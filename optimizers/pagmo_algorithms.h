@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "optimizers/metaheuristic.h"
+#include "optimizers/search_run.h"
 
 namespace strata {
 

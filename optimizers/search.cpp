@@ -10,6 +10,7 @@
 #include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
 #include "optimizers/pagmo_algorithms.h"
+#include "optimizers/search_run.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
