@@ -20,6 +20,11 @@ else()
 endif()
 
 if(STRATA_WITH_TORCH)
+  # A LibTorch with CUDA asks nvcc which GPUs are here, with a probe that older CMakes cannot build. Strata
+  # compiles no kernels, so any architecture will do.
+  if(NOT DEFINED TORCH_CUDA_ARCH_LIST AND NOT DEFINED ENV{TORCH_CUDA_ARCH_LIST})
+    set(TORCH_CUDA_ARCH_LIST 9.0)
+  endif()
   find_package(Torch QUIET)
   if(NOT Torch_FOUND)
     message(FATAL_ERROR
