@@ -40,7 +40,7 @@ std::string p_value(const ComparisonSummary& summary) {
 
 std::vector<std::string> summary_header() {
   return {"instance", "start",  "evaluations", "algorithm", "hypervolume ratio (quartiles)",
-          "IGD⁺",     "spread", "seconds",     "p (Holm)"};
+          "IGD⁺",     "spread", "ms",     "p (Holm)"};
 }
 
 std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
