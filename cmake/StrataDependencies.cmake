@@ -38,6 +38,9 @@ if(STRATA_WITH_TORCH)
   add_library(strata_torch_interface INTERFACE)
   target_link_libraries(strata_torch_interface INTERFACE ${TORCH_LIBRARIES})
   target_compile_options(strata_torch_interface INTERFACE ${strata_torch_flags})
+  # A PyTorch from pip finds NCCL and other libraries of NVIDIA's packages by its own run path, which the
+  # linker does not follow.
+  target_link_options(strata_torch_interface INTERFACE LINKER:--allow-shlib-undefined)
   target_include_directories(strata_torch_interface SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
   add_library(strata::torch ALIAS strata_torch_interface)
 endif()
