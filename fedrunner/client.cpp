@@ -8,9 +8,9 @@
 
 namespace strata {
 
-ClientUpdate train_client(Vilt& model, const ModelState& global, const FederatedClient& client,
-                          const std::vector<std::string>& units, const LocalConfig& local,
-                          std::uint64_t seed) {
+ClientUpdate train_client(Transformer& model, const ModelState& global,
+                          const FederatedClient& client, const std::vector<std::string>& units,
+                          const LocalConfig& local, std::uint64_t seed) {
   ClientUpdate update;
   update.client = client.name;
   update.samples = client.train.size();

@@ -9,7 +9,7 @@
 
 #include "fedrunner/aggregation.h"
 #include "fedrunner/run_config.h"
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
 namespace strata {
@@ -23,8 +23,8 @@ struct FederatedClient {
 /// Trains `units` of a copy of `global` on the client's examples; every other weight stays as it
 /// is. `model` is the workspace: its weights are overwritten. @throws WorkError naming the client
 /// when the loss is not finite.
-ClientUpdate train_client(Vilt& model, const ModelState& global, const FederatedClient& client,
-                          const std::vector<std::string>& units, const LocalConfig& local,
-                          std::uint64_t seed);
+ClientUpdate train_client(Transformer& model, const ModelState& global,
+                          const FederatedClient& client, const std::vector<std::string>& units,
+                          const LocalConfig& local, std::uint64_t seed);
 
 }  // namespace strata

@@ -42,7 +42,7 @@ Evaluation& Evaluation::operator+=(const Evaluation& other) {
   return *this;
 }
 
-Evaluation evaluate(const Vilt& model, const VqaTensors& data) {
+Evaluation evaluate(const Transformer& model, const VqaTensors& data) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> losses, predictions;
   for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
 namespace strata {
@@ -26,6 +26,6 @@ struct Evaluation {
 };
 
 /// One forward pass over `data` without gradients; the device is read once, at the end.
-Evaluation evaluate(const Vilt& model, const VqaTensors& data);
+Evaluation evaluate(const Transformer& model, const VqaTensors& data);
 
 }  // namespace strata

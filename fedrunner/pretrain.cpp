@@ -98,14 +98,14 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     language.add(manifest, split(manifest, "train"));
   }
 
-  ViltConfig architecture = *config.model.architecture;
+  TransformerConfig architecture = *config.model.architecture;
   architecture.labels.assign(language.answers.begin(), language.answers.end());
   const WordPiece tokenizer(
       build_vocabulary({language.questions.begin(), language.questions.end()}));
   architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer);
   const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer);
-  Vilt model(architecture, pretrain.seed, torch_device);
+  Transformer model(architecture, pretrain.seed, torch_device);
 
   PretrainSummary summary;
   std::vector<std::string> units;

@@ -38,7 +38,7 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
   return runs;
 }
 
-ViltConfig read_foundation_config(const ExperimentConfig& config) {
+TransformerConfig read_foundation_config(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
   if (!std::filesystem::exists(folder / "config.json")) {
@@ -46,10 +46,11 @@ ViltConfig read_foundation_config(const ExperimentConfig& config) {
                      " holds no model (no config.json); strata pretrain " + config.file +
                      " --out " + folder.string() + " makes one");
   }
-  return read_vilt_config(folder / "config.json");
+  return read_transformer_config(folder / "config.json");
 }
 
-std::vector<FederatedClient> make_clients(const ExperimentData& data, const ViltConfig& config,
+std::vector<FederatedClient> make_clients(const ExperimentData& data,
+                                          const TransformerConfig& config,
                                           const WordPiece& tokenizer) {
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
@@ -116,7 +117,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
   const auto device = parse_device(options.device);
   const auto architecture = read_foundation_config(config);
-  auto units = select_units(config, vilt_units(architecture, architecture.max_position_embeddings));
+  auto units =
+      select_units(config, transformer_units(architecture, architecture.max_position_embeddings));
   const auto runs = planned_runs(*config.run, out);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   if (runs.size() > 1)
@@ -131,7 +133,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
   if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
     throw InputError(config.run->budget.where + ": no client would train anything");
-  Vilt model = Vilt::load(config.model.folder, device);
+  Transformer model = Transformer::load(config.model.folder, device);
   auto tokenizer = load_tokenizer(config.model.folder);
   auto clients = make_clients(data, model.config(), tokenizer);
   const FederatedTask task{.name = config.name,

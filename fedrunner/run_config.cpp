@@ -50,7 +50,7 @@ ModelConfig read_model(ObjectReader reader) {
   ModelConfig model;
   model.folder = reader.text("folder", "");
   if (reader.has("architecture"))
-    model.architecture = vilt_config_from_yaml(reader.object("architecture"));
+    model.architecture = transformer_config_from_yaml(reader.object("architecture"));
   reader.finish();
   return model;
 }

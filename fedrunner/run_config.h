@@ -13,7 +13,7 @@
 #include "data/manifest.h"
 #include "data/partition.h"
 #include "fedrunner/training.h"
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 #include "strata/core/unit.h"
 #include "strata/fedrunner/run.h"
 
@@ -25,8 +25,8 @@ struct DataConfig {
 };
 
 struct ModelConfig {
-  std::string folder;                      ///< empty when the file does not say
-  std::optional<ViltConfig> architecture;  ///< without labels; vocab_size is not yet known
+  std::string folder;                             ///< empty when the file does not say
+  std::optional<TransformerConfig> architecture;  ///< without labels; vocab_size is not yet known
 };
 
 struct UnitsConfig {

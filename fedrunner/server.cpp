@@ -109,7 +109,7 @@ void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
 class Server {
  public:
   Server(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
-         const std::filesystem::path& folder, Vilt& model, const RunTools& tools)
+         const std::filesystem::path& folder, Transformer& model, const RunTools& tools)
       : task_(task),
         strategy_(strategy),
         seed_(seed),
@@ -399,7 +399,7 @@ class Server {
   const Strategy& strategy_;
   const std::uint64_t seed_;
   const std::filesystem::path& folder_;
-  Vilt& model_;
+  Transformer& model_;
   const RunTools& tools_;
   const std::vector<std::string> client_names_, selectable_, always_;
   std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
@@ -411,7 +411,7 @@ class Server {
 
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Vilt& model, const RunTools& tools,
+                                     Transformer& model, const RunTools& tools,
                                      const AfterRound& after_round) {
   model.load_state(task.foundation);
   return Server(task, strategy, seed, folder, model, tools).run(after_round);

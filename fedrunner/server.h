@@ -37,7 +37,7 @@ using AfterRound = std::function<void(int round)>;
 /// Returns the rows of metrics.csv.
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Vilt& model, const RunTools& tools,
+                                     Transformer& model, const RunTools& tools,
                                      const AfterRound& after_round);
 
 }  // namespace strata

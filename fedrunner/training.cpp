@@ -27,7 +27,7 @@ void clip_gradients(const std::vector<torch::Tensor>& weights, double limit) {
 }
 
 /// log((count + 1) / (samples + labels)) of every label, or zeros.
-torch::Tensor label_margins(const Vilt& model, const VqaTensors& data,
+torch::Tensor label_margins(const Transformer& model, const VqaTensors& data,
                             const TrainingOptions& options) {
   const std::int64_t labels = model.config().label_count();
   auto counts = torch::zeros({labels}, torch::kFloat64);
@@ -62,7 +62,7 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
   return (samples + batch_size - 1) / batch_size;
 }
 
-double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
+double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
              const TrainingHooks& hooks) {
   model.train_only({});  // forgets gradients of an earlier training

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
 namespace strata {
@@ -43,7 +43,7 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 /// Rows are shuffled anew for every pass over the data by Random(seed). Returns the mean loss over
 /// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
 /// @throws WorkError when the loss is not finite.
-double train(Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
+double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
              const TrainingHooks& hooks = {});
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/vilt.h"
+#include "models/transformer.h"
 
 namespace strata {
 
@@ -44,9 +44,9 @@ class Gram {
 };
 
 /// The largest eigenvalue of a symmetric positive semidefinite matrix and its relative residual
-/// ‖Θv − λv‖ / λ. Lanczos (Spectra); where it does not apply (fewer than 4 rows), does not converge or
-/// leaves a residual above 1e-8, the full decomposition. @throws WorkError naming `what` when an entry
-/// is not finite.
+/// ‖Θv − λv‖ / λ. Lanczos (Spectra); where it does not apply (fewer than 4 rows), does not converge
+/// or leaves a residual above 1e-8, the full decomposition. @throws WorkError naming `what` when an
+/// entry is not finite.
 struct LargestEigenvalue {
   double value = 0;
   double residual = 0;

@@ -29,7 +29,7 @@ std::vector<std::vector<Gram::Use>> uses_by_weight(const CapturedUnit& unit,
 }  // namespace
 
 void visit_unit_grams(
-    const Vilt& model, const Batch& batch, const std::vector<std::string>& units,
+    const Transformer& model, const Batch& batch, const std::vector<std::string>& units,
     NtkOutputs outputs,
     const std::function<void(const std::string& unit, const Tensor& gram)>& visit) {
   std::vector<CapturedUnit> captured;

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "models/vilt.h"
+#include "models/transformer.h"
 
 namespace strata {
 
@@ -23,7 +23,7 @@ enum class NtkOutputs {
 /// pass and one backward sweep of K (or 1) gradients from unit to unit: memory for gradients is
 /// bounded by one unit's.
 void visit_unit_grams(
-    const Vilt& model, const Batch& batch, const std::vector<std::string>& units,
+    const Transformer& model, const Batch& batch, const std::vector<std::string>& units,
     NtkOutputs outputs,
     const std::function<void(const std::string& unit, const torch::Tensor& gram)>& visit);
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <map>
 
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "ntk/gram.h"
 #include "ntk/lntk.h"
@@ -27,7 +27,7 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, const ScoreOptions
   return rows;
 }
 
-double mean_magnitude(const Vilt& model, const Unit& unit) {
+double mean_magnitude(const Transformer& model, const Unit& unit) {
   const torch::NoGradGuard no_grad;
   double sum = 0;
   for (const torch::Tensor& weight : model.weights_of(unit)) {
@@ -38,7 +38,7 @@ double mean_magnitude(const Vilt& model, const Unit& unit) {
 
 }  // namespace
 
-std::vector<UnitScore> score_units(const Vilt& model, const VqaTensors& data,
+std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
                                    const std::vector<std::string>& units,
                                    const ScoreOptions& options) {
   const std::string& metric = options.metric;

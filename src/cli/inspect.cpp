@@ -4,7 +4,7 @@
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/document.h"
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 
@@ -56,8 +56,8 @@ void print_table(const std::vector<Unit>& units, std::int64_t text_tokens, std::
 
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
   const std::filesystem::path folder = arguments.model;
-  const ViltConfig config = read_vilt_config(folder / "config.json");
-  check_vilt_weights(SafetensorsFile(folder / "model.safetensors"), config);
+  const TransformerConfig config = read_transformer_config(folder / "config.json");
+  check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
   const std::int64_t text_tokens =
       arguments.text_tokens > 0 ? arguments.text_tokens : config.max_position_embeddings;
   if (text_tokens > config.max_position_embeddings) {
@@ -65,7 +65,7 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
                      ", but the model has max_position_embeddings = " +
                      std::to_string(config.max_position_embeddings));
   }
-  const std::vector<Unit> units = vilt_units(config, text_tokens);
+  const std::vector<Unit> units = transformer_units(config, text_tokens);
   if (common.json) {
     print_json(units, text_tokens, config.label_count());
   } else {

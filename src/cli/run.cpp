@@ -18,8 +18,8 @@ namespace {
 RunTools run_tools() {
   RunTools tools;
   tools.names = runner_names();
-  tools.score = [](const Vilt& model, const VqaTensors& data, const std::vector<std::string>& units,
-                   const ScoreRequest& request) {
+  tools.score = [](const Transformer& model, const VqaTensors& data,
+                   const std::vector<std::string>& units, const ScoreRequest& request) {
     ScoreOptions options;
     options.metric = request.metric;
     options.samples = request.samples;

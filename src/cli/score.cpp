@@ -12,7 +12,7 @@
 #include "data/partition.h"
 #include "fedrunner/run_config.h"
 #include "models/device.h"
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/error.h"
 #include "strata/core/score_table.h"
@@ -82,7 +82,7 @@ void print_json(const ScoreTable& table, double largest_residual) {
 int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   prepare_torch(arguments.threads);
   const torch::Device device = parse_device(arguments.device);
-  const Vilt model = Vilt::load(arguments.model, device);
+  const Transformer model = Transformer::load(arguments.model, device);
   const WordPiece tokenizer = load_tokenizer(arguments.model);
   const ExperimentData data = load(arguments);
 

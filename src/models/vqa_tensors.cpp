@@ -25,7 +25,7 @@ void load_image(const std::filesystem::path& path, std::int64_t size, std::uint8
 }  // namespace
 
 VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-                       const ViltConfig& config, const WordPiece& tokenizer) {
+                       const TransformerConfig& config, const WordPiece& tokenizer) {
   const std::int64_t n = static_cast<std::int64_t>(indices.size());
   std::unordered_map<std::string, std::int64_t> label_ids, image_ids;
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
@@ -123,7 +123,7 @@ WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   return WordPiece::from_file(model_folder / "vocab.txt", lower_case);
 }
 
-void save_tokenizer(const WordPiece& tokenizer, const ViltConfig& config,
+void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder) {
   std::string vocabulary;
   for (const std::string& token : tokenizer.vocabulary()) vocabulary += token + "\n";

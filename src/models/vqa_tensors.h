@@ -12,7 +12,7 @@
 
 #include "data/manifest.h"
 #include "data/wordpiece.h"
-#include "models/vilt.h"
+#include "models/transformer.h"
 
 namespace strata {
 
@@ -24,8 +24,8 @@ class VqaTensors {
   /// example whose answers are all outside the labels is an InputError naming the example, the
   /// answer and the nearest label; with several accepted answers the first that is a label is the
   /// target.
-  VqaTensors(const Manifest& manifest, const std::vector<int>& indices, const ViltConfig& config,
-             const WordPiece& tokenizer);
+  VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
+             const TransformerConfig& config, const WordPiece& tokenizer);
 
   std::int64_t size() const { return labels_.size(0); }
   /// Pixels are scaled to [-1, 1] (mean and std 0.5, as ViltImageProcessor). Text is padded to the
@@ -54,7 +54,7 @@ class VqaTensors {
 /// there.
 WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 /// vocab.txt, tokenizer_config.json and preprocessor_config.json beside the weights.
-void save_tokenizer(const WordPiece& tokenizer, const ViltConfig& config,
+void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder);
 
 }  // namespace strata

@@ -44,7 +44,7 @@ TEST_CASE_METHOD(Fixture,
   CHECK(summary.labels == 5);
   CHECK(summary.accuracy >= 0.9);  // colours are easy
 
-  const auto model = Vilt::load(dir / "model");
+  const auto model = Transformer::load(dir / "model");
   const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), model.config(),
                             load_tokenizer(dir / "model"));
   const auto again = evaluate(model, test_set);

@@ -155,17 +155,18 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   CHECK(summaries[0].up_mbit_per_round == Approx(3 * (block + head + scores / 2)).epsilon(1e-12));
 
   // The model in the folder is the one that was measured last.
-  const auto global = Vilt::load(dir / "out" / "model");
+  const auto global = Transformer::load(dir / "out" / "model");
   const auto state = test::slurp(dir / "out" / "state" / "state.json");
   CHECK_THAT(state, Contains("round-004.safetensors"));
-  CHECK(global.fingerprint() != Vilt::load(dir / "foundation").fingerprint());
+  CHECK(global.fingerprint() != Transformer::load(dir / "foundation").fingerprint());
 }
 
 TEST_CASE_METHOD(Fixture, "units that nobody trained keep the foundation's bits") {
   run("out", {"run.rounds=1", "units.always=[]"});
   const auto plan = read_plan(dir / "out" / "rounds" / "001" / "plan.json");
   const auto counts = usage(plan.assignment);
-  const auto before = Vilt::load(dir / "foundation"), after = Vilt::load(dir / "out" / "model");
+  const auto before = Transformer::load(dir / "foundation"),
+             after = Transformer::load(dir / "out" / "model");
   for (const auto& unit : after.units()) {
     const auto place = std::find(plan.units.begin(), plan.units.end(), unit.name);
     const bool trained = place != plan.units.end() &&
@@ -304,7 +305,7 @@ TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is 
   CHECK((contents(dir / "out") == before));
 
   // Resuming on a changed foundation would silently mix two runs.
-  Vilt(test::tiny_config(), 99).save(dir / "foundation");
+  Transformer(test::tiny_config(), 99).save(dir / "foundation");
   CHECK_THROWS_WITH(run("out", {"run.rounds=1"}, resuming),
                     Contains("the run started from another foundation than"));
 }

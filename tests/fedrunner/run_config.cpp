@@ -52,7 +52,7 @@ std::string error_with(const std::vector<std::string>& set) {
 }
 
 std::vector<Unit> units() {
-  return vilt_units(test::tiny_config(), 10);
+  return transformer_units(test::tiny_config(), 10);
 }
 
 }  // namespace

@@ -12,7 +12,7 @@
 #include "data/image.h"
 #include "data/manifest.h"
 #include "data/wordpiece.h"
-#include "models/vilt.h"
+#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/random.h"
 #include "strata/fedrunner/run.h"
@@ -57,8 +57,8 @@ inline WordPiece tiny_tokenizer() {
   return WordPiece(build_vocabulary({"which colour is it?", "is it red?"}));
 }
 
-inline ViltConfig tiny_config() {
-  ViltConfig config;
+inline TransformerConfig tiny_config() {
+  TransformerConfig config;
   config.vocab_size = static_cast<std::int64_t>(tiny_tokenizer().vocabulary().size());
   config.hidden_size = 16;
   config.num_hidden_layers = 3;
@@ -73,7 +73,7 @@ inline ViltConfig tiny_config() {
 
 inline void write_tiny_foundation(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
-  Vilt(tiny_config(), 3).save(folder);
+  Transformer(tiny_config(), 3).save(folder);
   save_tokenizer(tiny_tokenizer(), tiny_config(), folder);
 }
 
@@ -100,8 +100,8 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 inline RunTools tiny_tools() {
   RunTools tools;
   tools.names = {{"lntk", "magnitude"}, {"exact", "topk", "random"}, {"knee", "importance"}};
-  tools.score = [](const Vilt& model, const VqaTensors&, const std::vector<std::string>& units,
-                   const ScoreRequest& request) {
+  tools.score = [](const Transformer& model, const VqaTensors&,
+                   const std::vector<std::string>& units, const ScoreRequest& request) {
     std::vector<double> values;
     Random random(request.seed);
     for (const auto& unit : units) {

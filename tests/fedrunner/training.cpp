@@ -18,9 +18,9 @@ namespace {
 struct Fixture {
   test::TempDir dir;
   Manifest manifest = test::write_tiny_data(dir / "data");
-  ViltConfig config = test::tiny_config();
+  TransformerConfig config = test::tiny_config();
   WordPiece tokenizer = test::tiny_tokenizer();
-  Vilt model{config, 3};
+  Transformer model{config, 3};
 
   FederatedClient client(const std::string& name) const {
     return {name,
@@ -49,7 +49,7 @@ TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to
   const auto update = train_client(model, global, ct, everything, local_config(), 11);
   aggregate(global, model.units(), {update});
 
-  Vilt plain(config, 3);
+  Transformer plain(config, 3);
   plain.train_only(everything);
   std::vector<torch::Tensor> weights;
   for (const auto& unit : plain.units()) {
@@ -121,7 +121,7 @@ TEST_CASE_METHOD(Fixture, "one epoch is one pass over the client's rows") {
   local.steps = 0;
   local.epochs = 1;
   const auto epoch = train_client(model, model.state(), mri, {"head"}, local, 5);
-  model = Vilt(config, 3);
+  model = Transformer(config, 3);
   local.steps = 4;
   local.epochs = 0;
   const auto steps = train_client(model, model.state(), mri, {"head"}, local, 5);

@@ -33,8 +33,8 @@ Manifest make_manifest(const test::TempDir& dir) {
   return manifest;
 }
 
-ViltConfig make_config() {
-  ViltConfig config;
+TransformerConfig make_config() {
+  TransformerConfig config;
   config.image_size = 4;
   config.patch_size = 2;
   config.max_position_embeddings = 6;

@@ -32,8 +32,8 @@ struct Shape {
   bool qkv_bias;
 };
 
-Vilt make_model(const Shape& shape) {
-  ViltConfig config;
+Transformer make_model(const Shape& shape) {
+  TransformerConfig config;
   config.hidden_size = shape.hidden;
   config.num_attention_heads = shape.heads;
   config.num_hidden_layers = shape.layers;
@@ -47,11 +47,11 @@ Vilt make_model(const Shape& shape) {
   for (std::int64_t i = 0; i < shape.labels; ++i) {
     config.labels.push_back("answer " + std::to_string(i));
   }
-  return Vilt(config, 5);
+  return Transformer(config, 5);
 }
 
 /// Questions of different lengths, so that there is padding.
-Batch make_batch(const Vilt& model, std::int64_t n) {
+Batch make_batch(const Transformer& model, std::int64_t n) {
   Random random(11);
   const std::int64_t longest = 7;
   Batch batch;
@@ -70,11 +70,11 @@ Batch make_batch(const Vilt& model, std::int64_t n) {
   return batch;
 }
 
-Tensor loss_of(const Vilt& model, const Batch& batch) {
+Tensor loss_of(const Transformer& model, const Batch& batch) {
   return torch::nn::functional::cross_entropy(model.forward(batch), batch.labels);
 }
 
-void train(Vilt& model, const Batch& batch, int steps) {
+void train(Transformer& model, const Batch& batch, int steps) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   model.train_only(names);
@@ -93,12 +93,12 @@ void train(Vilt& model, const Batch& batch, int steps) {
 
 /// Θ of every unit in double: one differentiation of one output of one sample at a time, no
 /// capture.
-std::map<std::string, Eigen::MatrixXd> brute_force(const Vilt& original, const Batch& batch,
+std::map<std::string, Eigen::MatrixXd> brute_force(const Transformer& original, const Batch& batch,
                                                    bool loss) {
-  Vilt model(original.config(), 0);
+  Transformer model(original.config(), 0);
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
-  for (const WeightShape& weight : vilt_weights(model.config())) {
+  for (const WeightShape& weight : transformer_weights(model.config())) {
     model.weight(weight.name) = original.weight(weight.name).detach().to(torch::kDouble);
   }
   model.train_only(names);
@@ -135,7 +135,7 @@ std::map<std::string, Eigen::MatrixXd> brute_force(const Vilt& original, const B
   return grams;
 }
 
-std::map<std::string, Tensor> captured_grams(const Vilt& model, const Batch& batch,
+std::map<std::string, Tensor> captured_grams(const Transformer& model, const Batch& batch,
                                              NtkOutputs outputs,
                                              const std::vector<std::string>& units = {}) {
   std::map<std::string, Tensor> grams;
@@ -145,7 +145,7 @@ std::map<std::string, Tensor> captured_grams(const Vilt& model, const Batch& bat
   return grams;
 }
 
-void check_against_brute_force(const Vilt& model, const Batch& batch) {
+void check_against_brute_force(const Transformer& model, const Batch& batch) {
   for (const bool loss : {false, true}) {
     const auto expected = brute_force(model, batch, loss);
     const auto found = captured_grams(model, batch, loss ? NtkOutputs::kLoss : NtkOutputs::kLogits);
@@ -175,7 +175,7 @@ TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
   for (const Shape& shape : {Shape{8, 2, 2, 3, 4, true}, Shape{12, 3, 3, 5, 3, false},
                              Shape{16, 1, 1, 2, 6, true}, Shape{8, 4, 2, 7, 1, true}}) {
     CAPTURE(shape.hidden, shape.layers, shape.labels, shape.samples);
-    Vilt model = make_model(shape);
+    Transformer model = make_model(shape);
     const Batch batch = make_batch(model, shape.samples);
     check_against_brute_force(model, batch);
     train(model, batch, 4);
@@ -184,7 +184,7 @@ TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
 }
 
 TEST_CASE("a unit's kernel does not depend on which others are asked for") {
-  const Vilt model = make_model({8, 2, 3, 3, 4, true});
+  const Transformer model = make_model({8, 2, 3, 3, 4, true});
   const Batch batch = make_batch(model, 4);
   const auto all = captured_grams(model, batch, NtkOutputs::kLogits);
   CHECK(all.size() == 5);
@@ -200,7 +200,7 @@ TEST_CASE("a unit's kernel does not depend on which others are asked for") {
 }
 
 TEST_CASE("the order of the samples permutes the kernel and leaves its eigenvalue") {
-  const Vilt model = make_model({8, 2, 2, 3, 5, true});
+  const Transformer model = make_model({8, 2, 2, 3, 5, true});
   const Batch batch = make_batch(model, 5);
   const Tensor order = torch::tensor({3, 0, 4, 2, 1}, torch::kInt64);
   const Batch shuffled{batch.input_ids.index_select(0, order),
@@ -217,7 +217,7 @@ TEST_CASE("the order of the samples permutes the kernel and leaves its eigenvalu
 }
 
 TEST_CASE("a small chunk limit gives the same kernel") {
-  const Vilt model = make_model({8, 2, 1, 3, 4, true});
+  const Transformer model = make_model({8, 2, 1, 3, 4, true});
   const Batch batch = make_batch(model, 4);
   std::vector<CapturedUnit> captured;
   const Tensor logits = model.forward_captured(batch, {"embeddings"}, captured);
@@ -268,7 +268,7 @@ TEST_CASE("score_units") {
     manifest.examples.push_back(
         {name, question, {"answer " + std::to_string(i % 3)}, "train", "c", "open", ""});
   }
-  Vilt model = make_model({8, 2, 2, 3, 0, true});
+  Transformer model = make_model({8, 2, 2, 3, 0, true});
   const WordPiece tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "what", "is", "here", "there"});
   std::vector<int> indices(manifest.examples.size());
   std::iota(indices.begin(), indices.end(), 0);

@@ -13,8 +13,8 @@
 
 namespace strata {
 
-class Vilt;        // src/models/vilt.h
-class VqaTensors;  // src/models/vqa_tensors.h
+class Transformer;  // src/models/transformer.h
+class VqaTensors;   // src/models/vqa_tensors.h
 
 /// What the runner asks of a scorer: the value, before normalisation, of each of `units` for one
 /// client.
@@ -23,7 +23,7 @@ struct ScoreRequest {
   int samples = 0;
   std::uint64_t seed = 0;
 };
-using Scorer = std::function<std::vector<double>(const Vilt& model, const VqaTensors& data,
+using Scorer = std::function<std::vector<double>(const Transformer& model, const VqaTensors& data,
                                                  const std::vector<std::string>& units,
                                                  const ScoreRequest& request)>;
 
@@ -41,8 +41,8 @@ using Planner = std::function<Plan(const PlanningProblem& problem, const PlanReq
 /// The names that experiment files may use.
 struct ToolNames {
   std::vector<std::string> metrics, algorithms, choices;
-  /// Throws InputError for a rule that is none, such as "weights:2"; without it, rules are `choices`
-  /// as they stand.
+  /// Throws InputError for a rule that is none, such as "weights:2"; without it, rules are
+  /// `choices` as they stand.
   std::function<void(const std::string& rule)> check_choice = {};
 };
 

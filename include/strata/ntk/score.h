@@ -10,8 +10,8 @@
 
 namespace strata {
 
-class Vilt;        // src/models/vilt.h
-class VqaTensors;  // src/models/vqa_tensors.h
+class Transformer;  // src/models/transformer.h
+class VqaTensors;   // src/models/vqa_tensors.h
 
 struct ScoreOptions {
   std::string metric = "lntk";
@@ -33,7 +33,7 @@ struct UnitScore {
 /// doubles.
 /// @throws InputError: no samples, an unknown metric or unit; WorkError: a value that is not finite
 /// (it names the unit).
-std::vector<UnitScore> score_units(const Vilt& model, const VqaTensors& data,
+std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
                                    const std::vector<std::string>& units,
                                    const ScoreOptions& options);
 

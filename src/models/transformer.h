@@ -12,7 +12,7 @@
 #include <utility>
 #include <vector>
 
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 
 namespace strata {
 
@@ -51,7 +51,7 @@ struct Batch {
 
 /// The model: a configuration and named weights. No torch::nn::Module: selecting, freezing,
 /// averaging and saving are all by weight name, and the forward pass is one function.
-class Vilt {
+class Transformer {
  public:
   /// Fresh weights, drawn on the CPU from `seed`, the same for every thread count and device.
   /// Biases are 0 and LayerNorm weights 1. By default as transformers has it: N(0,
@@ -60,15 +60,15 @@ class Vilt {
   /// (Glorot & Bengio 2010), the two that end a residual branch divided by √(2·layers) (Radford et
   /// al. 2019), and N(0, 0.5²) for embeddings, positions and cls token, so that attention can tell
   /// tokens apart from the first step.
-  Vilt(ViltConfig config, std::uint64_t seed, torch::Device device = torch::kCPU);
+  Transformer(TransformerConfig config, std::uint64_t seed, torch::Device device = torch::kCPU);
   /// From `config.json` and `model.safetensors` in a folder. Float types are converted to float32.
   /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are
   /// allowed).
-  static Vilt load(const std::filesystem::path& folder, torch::Device device = torch::kCPU);
-  /// Writes config.json and model.safetensors (weights in name order of vilt_weights).
+  static Transformer load(const std::filesystem::path& folder, torch::Device device = torch::kCPU);
+  /// Writes config.json and model.safetensors (weights in name order of transformer_weights).
   void save(const std::filesystem::path& folder) const;
 
-  const ViltConfig& config() const { return config_; }
+  const TransformerConfig& config() const { return config_; }
   torch::Device device() const { return device_; }
   const std::vector<Unit>& units() const { return units_; }
   const Unit& unit(const std::string& name) const;  ///< @throws InputError with the nearest name
@@ -101,10 +101,10 @@ class Vilt {
 
  private:
   struct Pass;
-  Vilt() = default;
+  Transformer() = default;
   torch::Tensor run(const Batch& batch, Pass& pass) const;
 
-  ViltConfig config_;
+  TransformerConfig config_;
   torch::Device device_ = torch::kCPU;
   std::vector<Unit> units_;
   std::map<std::string, torch::Tensor> weights_;

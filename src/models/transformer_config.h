@@ -16,7 +16,7 @@ namespace strata {
 
 /// The fields of transformers' ViltConfig that shape ViltForQuestionAnswering; defaults are its
 /// defaults.
-struct ViltConfig {
+struct TransformerConfig {
   std::int64_t vocab_size = 30522;
   std::int64_t type_vocab_size = 2;
   std::int64_t modality_type_vocab_size = 2;
@@ -28,7 +28,7 @@ struct ViltConfig {
   double hidden_dropout_prob = 0.0;
   double attention_probs_dropout_prob = 0.0;
   double initializer_range = 0.02;
-  /// How fresh weights are drawn (Vilt's constructor); not part of config.json.
+  /// How fresh weights are drawn (Transformer's constructor); not part of config.json.
   bool scaled_initialization = false;
   double layer_norm_eps = 1e-12;
   std::int64_t image_size = 384;
@@ -46,27 +46,27 @@ struct ViltConfig {
 /// …) are ignored, as a checkpoint from elsewhere may hold any; a field of ours with a wrong type
 /// or range, a `model_type` other than vilt, an activation other than gelu, or hidden_size not
 /// divisible by heads or image_size by patch_size is an InputError that names it.
-ViltConfig read_vilt_config(const std::filesystem::path& file);
+TransformerConfig read_transformer_config(const std::filesystem::path& file);
 /// Writes a config.json that `transformers` loads: every field above, architectures, model_type,
 /// id2label, label2id.
-void write_vilt_config(const ViltConfig& config, const std::filesystem::path& file);
+void write_transformer_config(const TransformerConfig& config, const std::filesystem::path& file);
 /// The `model.architecture` mapping of an experiment file (all keys optional but hidden_size,
 /// layers, heads, image_size, patch_size): hidden_size, layers, heads, intermediate_size (default 4
 /// ×), image_size, patch_size, max_text, dropout, initialization (huggingface or scaled),
 /// initializer_range. Calls finish().
-ViltConfig vilt_config_from_yaml(ObjectReader reader);
+TransformerConfig transformer_config_from_yaml(ObjectReader reader);
 
 /// Name and shape of every weight of ViltForQuestionAnswering, in transformers' order.
 struct WeightShape {
   std::string name;
   std::vector<std::int64_t> shape;
 };
-std::vector<WeightShape> vilt_weights(const ViltConfig& config);
+std::vector<WeightShape> transformer_weights(const TransformerConfig& config);
 
 /// Checks that a checkpoint holds exactly the weights of the configuration, in their shapes and in
 /// a float type. `…position_ids` buffers, which older transformers wrote, are let pass.
 /// @throws InputError naming the file and the missing, misshapen or unknown weight.
-void check_vilt_weights(const SafetensorsFile& file, const ViltConfig& config);
+void check_transformer_weights(const SafetensorsFile& file, const TransformerConfig& config);
 
 /// The units, bottom to top: "embeddings", "block.0" … "block.{L-1}", "head" (final LayerNorm,
 /// pooler, classifier). Together they hold every weight exactly once.
@@ -82,6 +82,6 @@ void check_vilt_weights(const SafetensorsFile& file, const ViltConfig& config);
 ///                      LayerNorms and activation functions, q, k, v and the attention weights.
 ///                      Block: 4·(4·S·H + 4·Q·H + 2·Q·I + A·Q·S + 2·S + 2·Q); embeddings:
 ///                      4·(patches·P + text_tokens·(H + 2)) + 8·text_tokens; head: 4·(9·H + 4).
-std::vector<Unit> vilt_units(const ViltConfig& config, std::int64_t text_tokens);
+std::vector<Unit> transformer_units(const TransformerConfig& config, std::int64_t text_tokens);
 
 }  // namespace strata

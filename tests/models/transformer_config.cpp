@@ -1,4 +1,4 @@
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 
 #include "catch.h"
 #include "strata/core/error.h"
@@ -21,15 +21,15 @@ std::filesystem::path edited(const test::TempDir& dir, const std::string& from,
   return dir.write("config.json", text.replace(at, from.size(), to));
 }
 
-ViltConfig from_yaml(const test::TempDir& dir, const std::string& text) {
+TransformerConfig from_yaml(const test::TempDir& dir, const std::string& text) {
   const Document document = load_yaml(dir.write("a.yaml", text));
-  return vilt_config_from_yaml(ObjectReader(document));
+  return transformer_config_from_yaml(ObjectReader(document));
 }
 
 }  // namespace
 
 TEST_CASE("a config.json of transformers is read") {
-  const ViltConfig config = read_vilt_config(kReference / "config.json");
+  const TransformerConfig config = read_transformer_config(kReference / "config.json");
   CHECK(config.hidden_size == 32);
   CHECK(config.num_hidden_layers == 2);
   CHECK(config.num_attention_heads == 4);
@@ -44,15 +44,15 @@ TEST_CASE("a config.json of transformers is read") {
 
 TEST_CASE("a written config.json reads back the same, and writing it again gives the same bytes") {
   test::TempDir dir;
-  ViltConfig config = read_vilt_config(kReference / "config.json");
+  TransformerConfig config = read_transformer_config(kReference / "config.json");
   config.hidden_dropout_prob = 0.125;
   config.initializer_range = 0.03;
-  write_vilt_config(config, dir / "one.json");
-  const ViltConfig back = read_vilt_config(dir / "one.json");
+  write_transformer_config(config, dir / "one.json");
+  const TransformerConfig back = read_transformer_config(dir / "one.json");
   CHECK(back.hidden_dropout_prob == 0.125);
   CHECK(back.initializer_range == 0.03);
   CHECK(back.labels == config.labels);
-  write_vilt_config(back, dir / "two.json");
+  write_transformer_config(back, dir / "two.json");
   CHECK(test::slurp(dir / "one.json") == test::slurp(dir / "two.json"));
 }
 
@@ -61,8 +61,8 @@ TEST_CASE("a config.json that is not ours is refused by name") {
   const auto refused = [&](const std::string& from, const std::string& to,
                            const std::string& message) {
     const auto file = edited(dir, from, to);
-    CHECK_THROWS_WITH(read_vilt_config(file), Contains(message) && Contains("config.json"));
-    CHECK_THROWS_AS(read_vilt_config(file), InputError);
+    CHECK_THROWS_WITH(read_transformer_config(file), Contains(message) && Contains("config.json"));
+    CHECK_THROWS_AS(read_transformer_config(file), InputError);
   };
   refused("\"model_type\": \"vilt\"", "\"model_type\": \"vit\"", "model_type");
   refused("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"relu\"", "hidden_act");
@@ -79,7 +79,7 @@ TEST_CASE("model.architecture of an experiment file") {
   test::TempDir dir;
   const std::string required =
       "hidden_size: 64\nlayers: 8\nheads: 4\nimage_size: 64\npatch_size: 16\n";
-  const ViltConfig config = from_yaml(dir, required + "dropout: 0.1\nmax_text: 20\n");
+  const TransformerConfig config = from_yaml(dir, required + "dropout: 0.1\nmax_text: 20\n");
   CHECK(config.intermediate_size == 256);
   CHECK(config.num_hidden_layers == 8);
   CHECK(config.patches() == 16);

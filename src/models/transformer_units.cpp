@@ -4,7 +4,7 @@
 #include <sstream>
 #include <stdexcept>
 
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -33,7 +33,7 @@ std::string unit_of(const std::string& weight) {
 
 }  // namespace
 
-std::vector<WeightShape> vilt_weights(const ViltConfig& c) {
+std::vector<WeightShape> transformer_weights(const TransformerConfig& c) {
   std::vector<WeightShape> weights;
   const std::int64_t hidden = c.hidden_size;
   const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
@@ -82,8 +82,8 @@ std::vector<WeightShape> vilt_weights(const ViltConfig& c) {
   return weights;
 }
 
-void check_vilt_weights(const SafetensorsFile& file, const ViltConfig& config) {
-  const std::vector<WeightShape> weights = vilt_weights(config);
+void check_transformer_weights(const SafetensorsFile& file, const TransformerConfig& config) {
+  const std::vector<WeightShape> weights = transformer_weights(config);
   std::vector<std::string> names;
   for (const WeightShape& weight : weights) names.push_back(weight.name);
   const std::string path = file.path().string();
@@ -117,7 +117,7 @@ void check_vilt_weights(const SafetensorsFile& file, const ViltConfig& config) {
   }
 }
 
-std::vector<Unit> vilt_units(const ViltConfig& c, std::int64_t text_tokens) {
+std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t text_tokens) {
   std::vector<Unit> units(c.num_hidden_layers + 2);
   units.front().name = "embeddings";
   for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
@@ -127,7 +127,7 @@ std::vector<Unit> vilt_units(const ViltConfig& c, std::int64_t text_tokens) {
 
   std::map<std::string, Unit*> by_name;
   for (Unit& unit : units) by_name[unit.name] = &unit;
-  for (const WeightShape& weight : vilt_weights(c)) {
+  for (const WeightShape& weight : transformer_weights(c)) {
     Unit& unit = *by_name.at(unit_of(weight.name));
     unit.parameters.push_back(weight.name);
     unit.parameter_count += std::accumulate(weight.shape.begin(), weight.shape.end(),

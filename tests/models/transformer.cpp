@@ -1,4 +1,4 @@
-#include "models/vilt.h"
+#include "models/transformer.h"
 
 #include <cmath>
 #include <cstring>
@@ -40,11 +40,11 @@ double relative_error(const Tensor& found, const Tensor& expected) {
   return ((found - expected).norm() / expected.norm()).item<double>();
 }
 
-Tensor loss_of(const Vilt& model, const Batch& batch) {
+Tensor loss_of(const Transformer& model, const Batch& batch) {
   return torch::nn::functional::cross_entropy(model.forward(batch), batch.labels);
 }
 
-std::vector<std::string> all_units(const Vilt& model) {
+std::vector<std::string> all_units(const Transformer& model) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   return names;
@@ -53,7 +53,7 @@ std::vector<std::string> all_units(const Vilt& model) {
 }  // namespace
 
 TEST_CASE("logits and gradients are those of transformers") {
-  Vilt model = Vilt::load(kReference);
+  Transformer model = Transformer::load(kReference);
   model.train_only(all_units(model));
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits")) < 1e-5);
@@ -75,7 +75,7 @@ TEST_CASE("logits and gradients are those of transformers") {
 }
 
 TEST_CASE("padding changes nothing") {
-  const Vilt model = Vilt::load(kReference);
+  const Transformer model = Transformer::load(kReference);
   Batch batch = recorded_batch();
   const Tensor logits = model.forward(batch);
   batch.input_ids = torch::cat({batch.input_ids, torch::full({3, 4}, 7, torch::kInt64)}, 1);
@@ -122,8 +122,8 @@ TEST_CASE("fused attention is its definition, forwards and backwards") {
 }
 
 TEST_CASE("gradients in double agree with finite differences") {
-  Vilt model = Vilt::load(kReference);
-  for (const WeightShape& weight : vilt_weights(model.config())) {
+  Transformer model = Transformer::load(kReference);
+  for (const WeightShape& weight : transformer_weights(model.config())) {
     model.weight(weight.name) = model.weight(weight.name).to(torch::kDouble);
   }
   model.train_only(all_units(model));
@@ -144,9 +144,9 @@ TEST_CASE("gradients in double agree with finite differences") {
 
 TEST_CASE("saving and loading give the same bytes") {
   test::TempDir dir;
-  const Vilt model = Vilt::load(kReference);
+  const Transformer model = Transformer::load(kReference);
   model.save(dir / "a");
-  const Vilt again = Vilt::load(dir / "a");
+  const Transformer again = Transformer::load(dir / "a");
   again.save(dir / "b");
   CHECK(again.fingerprint() == model.fingerprint());
   for (const char* file : {"config.json", "model.safetensors"}) {
@@ -156,13 +156,13 @@ TEST_CASE("saving and loading give the same bytes") {
 
 TEST_CASE("half precision is read as float32") {
   test::TempDir dir;
-  const Vilt model = Vilt::load(kReference);
+  const Transformer model = Transformer::load(kReference);
   for (const auto& [dtype, type] :
        {std::pair{Dtype::kF16, torch::kHalf}, std::pair{Dtype::kBF16, torch::kBFloat16},
         std::pair{Dtype::kF64, torch::kDouble}}) {
     std::vector<Tensor> tensors;
     std::vector<TensorView> views;
-    for (const WeightShape& weight : vilt_weights(model.config())) {
+    for (const WeightShape& weight : transformer_weights(model.config())) {
       tensors.push_back(model.weight(weight.name).to(type).contiguous());
       views.push_back(
           {weight.name,
@@ -173,7 +173,7 @@ TEST_CASE("half precision is read as float32") {
     write_safetensors(dir / "model.safetensors", views);
     std::filesystem::copy_file(kReference / "config.json", dir / "config.json",
                                std::filesystem::copy_options::overwrite_existing);
-    const Vilt read = Vilt::load(dir.path());
+    const Transformer read = Transformer::load(dir.path());
     const std::string name = "classifier.0.weight";
     CHECK(read.weight(name).scalar_type() == torch::kFloat);
     CHECK(torch::equal(read.weight(name), model.weight(name).to(type).to(torch::kFloat)));
@@ -181,7 +181,7 @@ TEST_CASE("half precision is read as float32") {
 }
 
 TEST_CASE("nothing is recorded below the lowest trained unit") {
-  Vilt model = Vilt::load(kReference);
+  Transformer model = Transformer::load(kReference);
   const Batch batch = recorded_batch();
   model.train_only({"head"});
   const Tensor loss = loss_of(model, batch);
@@ -219,7 +219,7 @@ TEST_CASE("nothing is recorded below the lowest trained unit") {
 }
 
 TEST_CASE("the captured pass gives the same logits, for any choice of units") {
-  const Vilt model = Vilt::load(kReference);
+  const Transformer model = Transformer::load(kReference);
   const Batch batch = recorded_batch();
   const Tensor logits = model.forward(batch);
   for (const auto& units : std::vector<std::vector<std::string>>{
@@ -243,7 +243,7 @@ TEST_CASE("the captured pass gives the same logits, for any choice of units") {
 }
 
 TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers draws them") {
-  ViltConfig config;
+  TransformerConfig config;
   config.hidden_size = 32;
   config.num_hidden_layers = 1;
   config.num_attention_heads = 2;
@@ -252,7 +252,7 @@ TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers 
   config.patch_size = 8;
   config.vocab_size = 400;
   config.labels = {"yes", "no"};
-  const Vilt model(config, 3), same(config, 3), other(config, 4);
+  const Transformer model(config, 3), same(config, 3), other(config, 4);
   CHECK(model.fingerprint() == same.fingerprint());
   CHECK(model.fingerprint() != other.fingerprint());
   const auto& words = model.weight("vilt.embeddings.text_embeddings.word_embeddings.weight");
@@ -265,7 +265,7 @@ TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers 
 }
 
 TEST_CASE("state and load_state copy") {
-  Vilt model = Vilt::load(kReference);
+  Transformer model = Transformer::load(kReference);
   const auto before = model.fingerprint();
   const auto state = model.state();
   {
@@ -280,11 +280,11 @@ TEST_CASE("state and load_state copy") {
 
 TEST_CASE("dropout applies in training only and follows torch's seed") {
   test::TempDir dir;
-  ViltConfig config = read_vilt_config(kReference / "config.json");
+  TransformerConfig config = read_transformer_config(kReference / "config.json");
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
   std::filesystem::copy_file(kReference / "model.safetensors", dir / "model.safetensors");
-  write_vilt_config(config, dir / "config.json");
-  const Vilt model = Vilt::load(dir.path());
+  write_transformer_config(config, dir / "config.json");
+  const Transformer model = Transformer::load(dir.path());
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits")) < 1e-5);
   torch::manual_seed(1);

@@ -1,4 +1,4 @@
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 
 #include <algorithm>
 #include <limits>
@@ -46,13 +46,13 @@ void check_divisible(const ObjectReader& reader, const std::string& key, std::in
 
 }  // namespace
 
-ViltConfig read_vilt_config(const std::filesystem::path& file) {
+TransformerConfig read_transformer_config(const std::filesystem::path& file) {
   const Document document = load_json(file);
   ObjectReader reader(document);
   reader.choice("model_type", {"vilt"});
   reader.choice("hidden_act", {"gelu"}, "gelu");
 
-  ViltConfig config;
+  TransformerConfig config;
   const auto integer = [&](const char* key, std::int64_t low, std::int64_t& field) {
     field = reader.integer(key, low, kLargest, field);
   };
@@ -81,7 +81,7 @@ ViltConfig read_vilt_config(const std::filesystem::path& file) {
   return config;
 }
 
-void write_vilt_config(const ViltConfig& config, const std::filesystem::path& file) {
+void write_transformer_config(const TransformerConfig& config, const std::filesystem::path& file) {
   Json id2label = Json::object();
   Json label2id = Json::object();
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
@@ -116,8 +116,8 @@ void write_vilt_config(const ViltConfig& config, const std::filesystem::path& fi
   write_file(file, json.dump(2) + "\n");
 }
 
-ViltConfig vilt_config_from_yaml(ObjectReader reader) {
-  ViltConfig config;
+TransformerConfig transformer_config_from_yaml(ObjectReader reader) {
+  TransformerConfig config;
   config.hidden_size = reader.integer("hidden_size", 1, kLargest);
   config.num_hidden_layers = reader.integer("layers", 1, 1000);
   config.num_attention_heads = reader.integer("heads", 1, kLargest);

@@ -2,7 +2,7 @@
 #include <set>
 
 #include "catch.h"
-#include "models/vilt_config.h"
+#include "models/transformer_config.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "temp_dir.h"
@@ -24,13 +24,13 @@ std::int64_t count(const std::vector<Unit>& units) {
 }  // namespace
 
 TEST_CASE("the units hold every weight exactly once") {
-  ViltConfig config = read_vilt_config(kReference / "config.json");
+  TransformerConfig config = read_transformer_config(kReference / "config.json");
   for (const bool qkv_bias : {true, false}) {
     config.qkv_bias = qkv_bias;
     std::multiset<std::string> in_units, all;
-    const std::vector<Unit> units = vilt_units(config, 9);
+    const std::vector<Unit> units = transformer_units(config, 9);
     for (const Unit& unit : units) in_units.insert(unit.parameters.begin(), unit.parameters.end());
-    for (const WeightShape& weight : vilt_weights(config)) all.insert(weight.name);
+    for (const WeightShape& weight : transformer_weights(config)) all.insert(weight.name);
     CHECK(in_units == all);
     CHECK(std::set<std::string>(all.begin(), all.end()).size() == all.size());
     std::vector<std::string> names;
@@ -42,9 +42,9 @@ TEST_CASE("the units hold every weight exactly once") {
 
 TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
   const SafetensorsFile recorded(kReference / "recorded.safetensors");
-  ViltConfig config;
+  TransformerConfig config;
   config.labels.resize(3129);
-  const std::vector<Unit> units = vilt_units(config, 40);
+  const std::vector<Unit> units = transformer_units(config, 40);
   CHECK(std::to_string(count(units)) == recorded.metadata().at("vilt_b32_vqa_parameters"));
   CHECK(count(units) == 117588537);
   CHECK(units.size() == 14);
@@ -52,7 +52,7 @@ TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
 }
 
 TEST_CASE("costs of a block by hand") {
-  ViltConfig config;
+  TransformerConfig config;
   config.hidden_size = 8;
   config.intermediate_size = 32;
   config.num_attention_heads = 2;
@@ -60,7 +60,7 @@ TEST_CASE("costs of a block by hand") {
   config.image_size = 4;
   config.patch_size = 2;
   config.labels = {"yes", "no"};
-  const std::vector<Unit> units = vilt_units(config, 5);  // 5 + 1 + 4 = 10 tokens
+  const std::vector<Unit> units = transformer_units(config, 5);  // 5 + 1 + 4 = 10 tokens
   CHECK(units[0].forward_flops == 2 * 4 * 12 * 8);
   // q, k, v and the output: 4 · 10 · 8²; both products of attention: 2 · 10² · 8; MLP: 2 · 10 · 8
   // · 32.
@@ -74,9 +74,9 @@ TEST_CASE("costs of a block by hand") {
 
 TEST_CASE("a checkpoint must hold the configuration's weights") {
   test::TempDir dir;
-  ViltConfig config = read_vilt_config(kReference / "config.json");
+  TransformerConfig config = read_transformer_config(kReference / "config.json");
   const SafetensorsFile good(kReference / "model.safetensors");
-  CHECK_NOTHROW(check_vilt_weights(good, config));
+  CHECK_NOTHROW(check_transformer_weights(good, config));
 
   const auto written = [&](const std::string& drop, const std::string& add) {
     std::vector<TensorView> views;
@@ -91,16 +91,16 @@ TEST_CASE("a checkpoint must hold the configuration's weights") {
     return SafetensorsFile(dir / "model.safetensors");
   };
   CHECK_THROWS_WITH(
-      check_vilt_weights(written("vilt.pooler.dense.bias", ""), config),
+      check_transformer_weights(written("vilt.pooler.dense.bias", ""), config),
       Contains("\"vilt.pooler.dense.bias\" is missing") && Contains("model.safetensors"));
   CHECK_THROWS_WITH(
-      check_vilt_weights(written("vilt.pooler.dense.bias", "vilt.poler.dense.bias"), config),
+      check_transformer_weights(written("vilt.pooler.dense.bias", "vilt.poler.dense.bias"), config),
       Contains("unknown weight \"vilt.poler.dense.bias\"") &&
           Contains("did you mean \"vilt.pooler.dense.bias\"?"));
-  CHECK_NOTHROW(
-      check_vilt_weights(written("", "vilt.embeddings.text_embeddings.position_ids"), config));
+  CHECK_NOTHROW(check_transformer_weights(
+      written("", "vilt.embeddings.text_embeddings.position_ids"), config));
   config.intermediate_size = 64;
-  CHECK_THROWS_WITH(check_vilt_weights(good, config),
+  CHECK_THROWS_WITH(check_transformer_weights(good, config),
                     Contains("has shape (128, 32), but config.json asks for (64, 32)"));
-  CHECK_THROWS_AS(check_vilt_weights(good, config), InputError);
+  CHECK_THROWS_AS(check_transformer_weights(good, config), InputError);
 }

@@ -1,4 +1,4 @@
-#include "models/vilt.h"
+#include "models/transformer.h"
 
 #include <cmath>
 #include <cstring>
@@ -25,7 +25,8 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
-Tensor initial_weight(const WeightShape& weight, const ViltConfig& config, std::uint64_t seed) {
+Tensor initial_weight(const WeightShape& weight, const TransformerConfig& config,
+                      std::uint64_t seed) {
   Tensor tensor = torch::zeros(weight.shape);
   const std::string& name = weight.name;
   const bool matrix = weight.shape.size() > 1 && ends_with(name, ".weight");
@@ -90,7 +91,7 @@ Tensor patch_rows(const Tensor& pixels, std::int64_t p) {
 }  // namespace
 
 /// One forward pass: how weights are looked up, and what is recorded of it.
-struct Vilt::Pass {
+struct Transformer::Pass {
   const std::map<std::string, Tensor>& weights;
   bool training = false;
   std::vector<CapturedUnit>* captured = nullptr;
@@ -141,23 +142,23 @@ struct Vilt::Pass {
   }
 };
 
-Vilt::Vilt(ViltConfig config, std::uint64_t seed, torch::Device device)
+Transformer::Transformer(TransformerConfig config, std::uint64_t seed, torch::Device device)
     : config_(std::move(config)),
       device_(device),
-      units_(vilt_units(config_, config_.max_position_embeddings)) {
-  for (const WeightShape& weight : vilt_weights(config_)) {
+      units_(transformer_units(config_, config_.max_position_embeddings)) {
+  for (const WeightShape& weight : transformer_weights(config_)) {
     weights_[weight.name] = initial_weight(weight, config_, seed).to(device);
   }
 }
 
-Vilt Vilt::load(const std::filesystem::path& folder, torch::Device device) {
-  Vilt model;
-  model.config_ = read_vilt_config(folder / "config.json");
+Transformer Transformer::load(const std::filesystem::path& folder, torch::Device device) {
+  Transformer model;
+  model.config_ = read_transformer_config(folder / "config.json");
   model.device_ = device;
-  model.units_ = vilt_units(model.config_, model.config_.max_position_embeddings);
+  model.units_ = transformer_units(model.config_, model.config_.max_position_embeddings);
   const SafetensorsFile file(folder / "model.safetensors");
-  check_vilt_weights(file, model.config_);
-  for (const WeightShape& weight : vilt_weights(model.config_)) {
+  check_transformer_weights(file, model.config_);
+  for (const WeightShape& weight : transformer_weights(model.config_)) {
     const TensorEntry& entry = *file.find(weight.name);
     const std::string_view bytes = file.bytes(entry);
     // Copied by bytes: the format does not promise that a tensor is aligned in the file.
@@ -168,18 +169,18 @@ Vilt Vilt::load(const std::filesystem::path& folder, torch::Device device) {
   return model;
 }
 
-void Vilt::save(const std::filesystem::path& folder) const {
+void Transformer::save(const std::filesystem::path& folder) const {
   std::vector<Tensor> tensors;
   std::vector<TensorView> views;
-  for (const WeightShape& weight : vilt_weights(config_)) {
+  for (const WeightShape& weight : transformer_weights(config_)) {
     tensors.push_back(plain(weights_.at(weight.name)));
     views.push_back({weight.name, Dtype::kF32, weight.shape, bytes_of(tensors.back())});
   }
-  write_vilt_config(config_, folder / "config.json");
+  write_transformer_config(config_, folder / "config.json");
   write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
 }
 
-const Unit& Vilt::unit(const std::string& name) const {
+const Unit& Transformer::unit(const std::string& name) const {
   std::vector<std::string> names;
   for (const Unit& unit : units_) {
     if (unit.name == name) return unit;
@@ -189,20 +190,20 @@ const Unit& Vilt::unit(const std::string& name) const {
                    "; the units are " + quoted_list(names));
 }
 
-Tensor& Vilt::weight(const std::string& name) {
+Tensor& Transformer::weight(const std::string& name) {
   return weights_.at(name);
 }
-const Tensor& Vilt::weight(const std::string& name) const {
+const Tensor& Transformer::weight(const std::string& name) const {
   return weights_.at(name);
 }
 
-std::vector<Tensor> Vilt::weights_of(const Unit& unit) const {
+std::vector<Tensor> Transformer::weights_of(const Unit& unit) const {
   std::vector<Tensor> tensors;
   for (const std::string& name : unit.parameters) tensors.push_back(weights_.at(name));
   return tensors;
 }
 
-void Vilt::train_only(const std::vector<std::string>& unit_names) {
+void Transformer::train_only(const std::vector<std::string>& unit_names) {
   std::set<std::string> trained;
   for (const std::string& name : unit_names) {
     const Unit& chosen = unit(name);
@@ -214,31 +215,31 @@ void Vilt::train_only(const std::vector<std::string>& unit_names) {
   }
 }
 
-std::map<std::string, Tensor> Vilt::state() const {
+std::map<std::string, Tensor> Transformer::state() const {
   std::map<std::string, Tensor> copies;
   for (const auto& [name, tensor] : weights_) copies[name] = tensor.detach().clone();
   return copies;
 }
 
-void Vilt::load_state(const std::map<std::string, Tensor>& state) {
+void Transformer::load_state(const std::map<std::string, Tensor>& state) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
 }
 
-Tensor Vilt::forward(const Batch& batch, bool training) const {
+Tensor Transformer::forward(const Batch& batch, bool training) const {
   Pass pass{weights_, training};
   return run(batch, pass);
 }
 
-Tensor Vilt::forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
-                              std::vector<CapturedUnit>& captured) const {
+Tensor Transformer::forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
+                                     std::vector<CapturedUnit>& captured) const {
   captured.clear();
   Pass pass{weights_, false, &captured};
   for (const std::string& name : unit_names) pass.wanted.insert(unit(name).name);
   return run(batch, pass);
 }
 
-Tensor Vilt::run(const Batch& batch, Pass& pass) const {
+Tensor Transformer::run(const Batch& batch, Pass& pass) const {
   using Kind = CapturedOp::Kind;
   const std::int64_t n = batch.size(), hidden = config_.hidden_size;
   const std::int64_t text_tokens = batch.input_ids.size(1), image_tokens = config_.patches() + 1;
@@ -314,7 +315,7 @@ Tensor Vilt::run(const Batch& batch, Pass& pass) const {
   return pass.linear("classifier.3", torch::gelu(classified));
 }
 
-std::string Vilt::fingerprint() const {
+std::string Transformer::fingerprint() const {
   Sha256 hash;
   for (const auto& [name, tensor] : weights_) {
     const Tensor values = plain(tensor);
