@@ -9,15 +9,28 @@ endif()
 
 set(STRATA_WARNINGS -Wall -Wextra -Wno-unused-parameter)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of impossible overlaps in std::string concatenation (GCC bug 105329).
-  list(APPEND STRATA_WARNINGS -Wno-restrict)
+  # GCC 12 warns of impossible overlaps and sizes in std::string concatenation (GCC bug 105329).
+  list(APPEND STRATA_WARNINGS -Wno-restrict -Wno-stringop-overflow)
 endif()
 
-# strata_module(NAME SOURCES... [PUBLIC libs...] [PRIVATE libs...])
+# strata_precompiled(NAME LIBRARIES libs... HEADERS headers...): headers compiled once, for the modules and tests
+# that name it. GCC refuses them where the flags differ.
+function(strata_precompiled name)
+  cmake_parse_arguments(arg "" "" "LIBRARIES;HEADERS" ${ARGN})
+  add_library(${name} OBJECT ${PROJECT_SOURCE_DIR}/cmake/precompiled.cpp)
+  target_link_libraries(${name} PUBLIC ${arg_LIBRARIES})
+  target_compile_options(${name} PRIVATE ${STRATA_WARNINGS})
+  target_precompile_headers(${name} PRIVATE ${arg_HEADERS})
+endfunction()
+
+# strata_module(NAME SOURCES... [PUBLIC libs...] [PRIVATE libs...] [PRECOMPILED target])
 # One static library `strata_NAME` with the alias strata::NAME. Public headers are under include/,
 # internal ones are included as "module/file.h" from src/ or the module's own folder.
 function(strata_module name)
-  cmake_parse_arguments(arg "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  cmake_parse_arguments(arg "" "PRECOMPILED" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  if(NOT arg_PRECOMPILED)
+    set(arg_PRECOMPILED strata_precompiled_headers)
+  endif()
   add_library(strata_${name} STATIC ${arg_SOURCES})
   add_library(strata::${name} ALIAS strata_${name})
   set_target_properties(strata_${name} PROPERTIES EXPORT_NAME ${name})
@@ -26,4 +39,5 @@ function(strata_module name)
     PRIVATE ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR})
   target_compile_options(strata_${name} PRIVATE ${STRATA_WARNINGS})
   target_link_libraries(strata_${name} PUBLIC ${arg_PUBLIC} PRIVATE ${arg_PRIVATE})
+  target_precompile_headers(strata_${name} REUSE_FROM ${arg_PRECOMPILED})
 endfunction()

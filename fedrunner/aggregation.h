@@ -2,7 +2,7 @@
 /// \file
 /// From the clients' uploads to the next global model, unit by unit.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <cstdint>
 #include <map>

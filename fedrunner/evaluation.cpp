@@ -1,6 +1,6 @@
 #include "fedrunner/evaluation.h"
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <algorithm>
 #include <limits>
@@ -51,9 +51,7 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data) {
     std::iota(rows.begin(), rows.end(), begin);
     const auto batch = data.batch(rows, model.device());
     const auto logits = model.forward(batch);
-    losses.push_back(torch::nn::functional::cross_entropy(
-        logits, batch.labels,
-        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone)));
+    losses.push_back(torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::None));
     predictions.push_back(logits.argmax(1));
   }
   Evaluation result;

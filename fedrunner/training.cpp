@@ -1,11 +1,12 @@
 #include "fedrunner/training.h"
 
-#include <torch/torch.h>
+#include <torch/optim/adamw.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
+#include "models/torch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
@@ -100,7 +101,7 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
     const auto batch = data.batch(rows, model.device(), flips);
     auto logits = model.forward(batch, true);
     if (options.calibrate_labels) logits = logits + margins;
-    const auto loss = torch::nn::functional::cross_entropy(logits, batch.labels);
+    const auto loss = torch::cross_entropy_loss(logits, batch.labels);
     optimizer.zero_grad();
     loss.backward();
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);

@@ -3,7 +3,7 @@
 /// Gram matrices of per-sample gradients, accumulated a chunk of parameters at a time, and their
 /// largest eigenvalue. Internal (LibTorch types show).
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <string>
 #include <vector>

@@ -48,9 +48,7 @@ void visit_unit_grams(
       gradients.push_back(gradient);
     }
   } else {
-    from = torch::nn::functional::cross_entropy(
-        logits, batch.labels,
-        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kSum));
+    from = torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
     gradients.push_back(torch::ones_like(from));
   }
 

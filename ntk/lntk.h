@@ -3,7 +3,7 @@
 /// The layerwise neural tangent kernel and the loss-gradient Gram matrix of every unit. Internal
 /// (LibTorch types show). Equations and costs: docs/lntk.md.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <functional>
 #include <string>

@@ -2,7 +2,7 @@
 /// \file
 /// Multi-head scaled dot-product attention.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 namespace strata {
 

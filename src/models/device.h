@@ -2,7 +2,7 @@
 /// \file
 /// Devices, threads and the BLAS behind LibTorch.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <string>
 

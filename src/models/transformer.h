@@ -4,7 +4,7 @@
 /// ViltForQuestionAnswering: text and patch embeddings with modality types, pre-LN blocks, pooler,
 /// two-layer classifier.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <filesystem>
 #include <map>

@@ -3,7 +3,7 @@
 /// Examples as tensors: images decoded and resized once, questions as token ids, answers as label
 /// ids.
 
-#include <torch/torch.h>
+#include "models/torch.h"
 
 #include <cstdint>
 #include <map>

@@ -1,5 +1,7 @@
 #include "fedrunner/training.h"
 
+#include <torch/optim/adamw.h>
+
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -65,8 +67,7 @@ TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to
     if (begin == 0) random.shuffle(order);
     const auto batch = ct.train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
     optimizer.zero_grad();
-    const auto loss =
-        torch::nn::functional::cross_entropy(plain.forward(batch, true), batch.labels);
+    const auto loss = torch::cross_entropy_loss(plain.forward(batch, true), batch.labels);
     loss.backward();
     optimizer.step();
     loss_sum += loss.item<double>();

@@ -41,7 +41,7 @@ double relative_error(const Tensor& found, const Tensor& expected) {
 }
 
 Tensor loss_of(const Transformer& model, const Batch& batch) {
-  return torch::nn::functional::cross_entropy(model.forward(batch), batch.labels);
+  return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
 std::vector<std::string> all_units(const Transformer& model) {

@@ -71,7 +71,7 @@ Batch make_batch(const Transformer& model, std::int64_t n) {
 }
 
 Tensor loss_of(const Transformer& model, const Batch& batch) {
-  return torch::nn::functional::cross_entropy(model.forward(batch), batch.labels);
+  return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
 void train(Transformer& model, const Batch& batch, int steps) {
@@ -106,9 +106,7 @@ std::map<std::string, Eigen::MatrixXd> brute_force(const Transformer& original, 
   std::vector<Tensor> outputs;
   const Tensor logits = model.forward(batch);
   if (loss) {
-    const Tensor losses = torch::nn::functional::cross_entropy(
-        logits, batch.labels,
-        torch::nn::functional::CrossEntropyFuncOptions().reduction(torch::kNone));
+    const Tensor losses = torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::None);
     for (std::int64_t i = 0; i < losses.size(0); ++i) outputs.push_back(losses[i]);
   } else {
     for (std::int64_t i = 0; i < logits.size(0); ++i) {

@@ -1,0 +1,1 @@
+// Exists to build a precompiled header that other sources reuse.

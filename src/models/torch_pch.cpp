@@ -1,1 +1,0 @@
-// Exists to build the precompiled header that the other LibTorch sources reuse.
