@@ -9,8 +9,8 @@ endif()
 
 set(STRATA_WARNINGS -Wall -Wextra -Wno-unused-parameter)
 if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 warns of impossible overlaps and sizes in std::string concatenation (GCC bug 105329).
-  list(APPEND STRATA_WARNINGS -Wno-restrict -Wno-stringop-overflow)
+  # GCC 12 warns of impossible overlaps in std::string concatenation (GCC bug 105329).
+  list(APPEND STRATA_WARNINGS -Wno-restrict)
 endif()
 
 # strata_precompiled(NAME LIBRARIES libs... HEADERS headers...): headers compiled once, for the modules and tests

@@ -47,8 +47,10 @@ std::string did_you_mean(std::string_view found, const std::vector<std::string>&
 
 std::string quoted_list(const std::vector<std::string>& names, std::size_t limit) {
   std::string out;
-  for (std::size_t i = 0; i < names.size() && i < limit; ++i)
-    out += (i ? ", \"" : "\"") + names[i] + "\"";
+  for (std::size_t i = 0; i < names.size() && i < limit; ++i) {
+    out += i ? ", \"" : "\"";
+    out += names[i] + "\"";
+  }
   if (names.size() > limit) out += ", … (" + std::to_string(names.size()) + " in all)";
   return out;
 }
