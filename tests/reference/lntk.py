@@ -19,9 +19,9 @@ lntk.json holds
       eigenvalues       the three largest, descending
       trace             sum of all eigenvalues
 
-lntk.safetensors holds, in float32, LoRA of query and value (Hu et al., ICLR 2022; y = Wx + b + alpha/rank·BAx)
-and Pfeiffer adapters (Pfeiffer et al., EACL 2021; after the second dense layer of the feed-forward network and
-before its residual sum, h + up(relu(down(h)))), with names of PEFT and AdapterHub.
+lntk.safetensors holds, in float32, LoRA of query and value (Hu et al., ICLR 2022; Wx + b + alpha/rank·BAx) and
+Pfeiffer adapters (Pfeiffer et al., EACL 2021; y + up(relu(down(y))) of the sum y of a block's feed-forward branch
+and its residual), with names of PEFT and AdapterHub.
 
 Needs torch, transformers and safetensors.
 """
@@ -98,7 +98,7 @@ class WithPeft(torch.nn.Module):
             for target in ("query", "value"):
                 getattr(layer.attention.attention, target).register_forward_hook(
                     self.lora(f"{prefix}attention.attention.{target}."))
-            layer.output.dense.register_forward_hook(self.adapter(prefix + "output.adapters.strata."))
+            layer.output.register_forward_hook(self.adapter(prefix + "output.adapters.strata."))
 
     def lora(self, name):
         def hook(module, inputs, output):
