@@ -122,30 +122,55 @@ void products_with_transposed(const Sizes& s, T alpha, const Tensor& rows, const
   });
 }
 
-/// out[i, h] = α · weights[i, h] · values[i, h]: (Q, S) × (S, d).
+/// out[i, h] = α · weights[i, h] · rows[i, h], (Q, S) × (S, d), or with `over_queries`
+/// out[i, h] = α · weights[i, h]ᵀ · rows[i, h], (Q, S)ᵀ × (Q, d).
 template <typename T>
-void products_over_tokens(const Sizes& s, T alpha, const Tensor& weights, const Tensor& values,
-                          Tensor& out) {
-  const T* left = weights.data_ptr<T>();
-  const T* right = values.data_ptr<T>();
-  T* result = out.data_ptr<T>();
-  for_each_head(s, [&](std::int64_t i, std::int64_t h) {
-    multiply(s.queries, s.tokens, s.head_size, alpha, weights_of(left, s, i, h),
-             head_of(right, s, s.tokens, i, h), head_of(result, s, s.queries, i, h));
-  });
-}
-
-/// out[i, h] = α · weights[i, h]ᵀ · rows[i, h]: (Q, S)ᵀ × (Q, d).
-template <typename T>
-void products_over_queries(const Sizes& s, T alpha, const Tensor& weights, const Tensor& rows,
-                           Tensor& out) {
+void weighted_sums(const Sizes& s, T alpha, const Tensor& weights, bool over_queries,
+                   const Tensor& rows, Tensor& out) {
   const T* left = weights.data_ptr<T>();
   const T* right = rows.data_ptr<T>();
   T* result = out.data_ptr<T>();
+  const std::int64_t summed = over_queries ? s.queries : s.tokens;
+  const std::int64_t kept = over_queries ? s.tokens : s.queries;
   for_each_head(s, [&](std::int64_t i, std::int64_t h) {
-    multiply(s.tokens, s.queries, s.head_size, alpha, transposed(weights_of(left, s, i, h)),
-             head_of(right, s, s.queries, i, h), head_of(result, s, s.tokens, i, h));
+    const Strided<const T> factors = weights_of(left, s, i, h);
+    multiply(kept, summed, s.head_size, alpha, over_queries ? transposed(factors) : factors,
+             head_of(right, s, summed, i, h), head_of(result, s, kept, i, h));
   });
+}
+
+/// (n·T, heads·d) as (n, heads, T, d), and back.
+Tensor split_heads(const Tensor& rows, std::int64_t samples, std::int64_t heads) {
+  return rows.view({samples, -1, heads, rows.size(1) / heads}).transpose(1, 2);
+}
+Tensor join_heads(const Tensor& parts) {
+  return parts.transpose(1, 2).reshape({-1, parts.size(1) * parts.size(3)});
+}
+
+/// The weights of all tokens (n, heads, Q, S).
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& mask,
+                         std::int64_t heads) {
+  const std::int64_t n = mask.size(0);
+  const double scale = 1 / std::sqrt(static_cast<double>(query.size(1) / heads));
+  const Tensor scores = torch::matmul(split_heads(query * scale, n, heads),
+                                      split_heads(key, n, heads).transpose(2, 3)) +
+                        mask.view({n, 1, 1, -1});
+  return torch::softmax(scores, -1);
+}
+
+/// The gradients of query, key and value by operations that autograd records.
+tensor_list recorded_gradients(const Sizes& s, const Tensor& query, const Tensor& key,
+                               const Tensor& value, const Tensor& mask, const Tensor& gradient) {
+  const auto split = [&](const Tensor& rows) { return split_heads(rows, s.samples, s.heads); };
+  const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
+  const Tensor weights = attention_weights(query, key, mask, s.heads);
+  const Tensor delta = split(gradient.contiguous());
+  const Tensor weights_gradient = torch::matmul(delta, split(value).transpose(2, 3));
+  const Tensor scores_gradient =
+      scale * weights * (weights_gradient - (weights_gradient * weights).sum(-1, /*keepdim=*/true));
+  return {join_heads(torch::matmul(scores_gradient, split(key))),
+          join_heads(torch::matmul(scores_gradient.transpose(2, 3), split(query))),
+          join_heads(torch::matmul(weights.transpose(2, 3), delta)), Tensor(), Tensor()};
 }
 
 class FusedAttention : public torch::autograd::Function<FusedAttention> {
@@ -159,10 +184,9 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
     AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention", [&] {
       products_with_transposed<scalar_t>(s, static_cast<scalar_t>(scale), query, key, weights);
       weights = torch::softmax(weights.add_(mask.view({s.samples, 1, 1, s.tokens})), -1);
-      products_over_tokens<scalar_t>(s, 1, weights, value, out);
+      weighted_sums<scalar_t>(s, 1, weights, /*over_queries=*/false, value, out);
     });
-    context->save_for_backward({query, key, value, weights});
-    context->saved_data["heads"] = heads;
+    context->save_for_backward({query, key, value, weights, mask});
     return out;
   }
 
@@ -171,6 +195,10 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
     const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &weights = saved[3];
     const Sizes s{weights.size(0), weights.size(1), weights.size(2), weights.size(3),
                   query.size(1) / weights.size(1)};
+    // Gradients that are to be differentiated again have to be functions of the inputs.
+    if (torch::GradMode::is_enabled()) {
+      return recorded_gradients(s, query, key, value, saved[4], gradients[0]);
+    }
     const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
     const Tensor gradient = gradients[0].contiguous();
     Tensor weights_gradient = torch::empty_like(weights);
@@ -178,12 +206,12 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
     Tensor value_gradient = torch::empty_like(value);
     AT_DISPATCH_FLOATING_TYPES(query.scalar_type(), "attention", [&] {
       const scalar_t alpha = static_cast<scalar_t>(scale);
-      products_over_queries<scalar_t>(s, 1, weights, gradient, value_gradient);
+      weighted_sums<scalar_t>(s, 1, weights, true, gradient, value_gradient);
       products_with_transposed<scalar_t>(s, 1, gradient, value, weights_gradient);
       const Tensor scores_gradient =
           at::_softmax_backward_data(weights_gradient, weights, -1, query.scalar_type());
-      products_over_tokens<scalar_t>(s, alpha, scores_gradient, key, query_gradient);
-      products_over_queries<scalar_t>(s, alpha, scores_gradient, query, key_gradient);
+      weighted_sums<scalar_t>(s, alpha, scores_gradient, false, key, query_gradient);
+      weighted_sums<scalar_t>(s, alpha, scores_gradient, true, query, key_gradient);
     });
     return {query_gradient, key_gradient, value_gradient, Tensor(), Tensor()};
   }
@@ -199,16 +227,9 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
     return FusedAttention::apply(query.contiguous(), key.contiguous(), value.contiguous(),
                                  mask.contiguous(), heads);
   }
-  const std::int64_t n = mask.size(0), width = query.size(1), size = width / heads;
-  const auto split = [&](const Tensor& rows) {
-    return rows.view({n, -1, heads, size}).transpose(1, 2);
-  };
-  const double scale = 1 / std::sqrt(static_cast<double>(size));
-  const Tensor scores =
-      torch::matmul(split(query * scale), split(key).transpose(2, 3)) + mask.view({n, 1, 1, -1});
-  Tensor weights = torch::softmax(scores, -1);
+  Tensor weights = attention_weights(query, key, mask, heads);
   if (dropout > 0) weights = torch::dropout(weights, dropout, true);
-  return torch::matmul(weights, split(value)).transpose(1, 2).reshape({-1, width});
+  return join_heads(torch::matmul(weights, split_heads(value, mask.size(0), heads)));
 }
 
 }  // namespace strata
