@@ -49,17 +49,22 @@ void check_divisible(const ObjectReader& reader, const std::string& key, std::in
 TransformerConfig read_transformer_config(const std::filesystem::path& file) {
   const Document document = load_json(file);
   ObjectReader reader(document);
-  reader.choice("model_type", {"vilt"});
-  reader.choice("hidden_act", {"gelu"}, "gelu");
-
   TransformerConfig config;
+  config.model_type = reader.choice("model_type", {"vilt", "vit"});
+  reader.choice("hidden_act", {"gelu"}, "gelu");
+  if (!config.has_text()) {
+    config.image_size = 224;
+    config.patch_size = 16;
+  }
   const auto integer = [&](const char* key, std::int64_t low, std::int64_t& field) {
     field = reader.integer(key, low, kLargest, field);
   };
-  integer("vocab_size", 1, config.vocab_size);
-  integer("type_vocab_size", 1, config.type_vocab_size);
-  integer("modality_type_vocab_size", 2, config.modality_type_vocab_size);
-  integer("max_position_embeddings", 2, config.max_position_embeddings);
+  if (config.has_text()) {
+    integer("vocab_size", 1, config.vocab_size);
+    integer("type_vocab_size", 1, config.type_vocab_size);
+    integer("modality_type_vocab_size", 2, config.modality_type_vocab_size);
+    integer("max_position_embeddings", 2, config.max_position_embeddings);
+  }
   integer("hidden_size", 1, config.hidden_size);
   integer("num_hidden_layers", 1, config.num_hidden_layers);
   integer("num_attention_heads", 1, config.num_attention_heads);
@@ -81,6 +86,13 @@ TransformerConfig read_transformer_config(const std::filesystem::path& file) {
   return config;
 }
 
+TransformerConfig read_model_config(const std::filesystem::path& folder) {
+  TransformerConfig config = read_transformer_config(folder / "config.json");
+  const std::filesystem::path peft = folder / kPeftConfigFile;
+  if (std::filesystem::exists(peft)) config.peft = read_peft_config(peft, config.hidden_size);
+  return config;
+}
+
 void write_transformer_config(const TransformerConfig& config, const std::filesystem::path& file) {
   Json id2label = Json::object();
   Json label2id = Json::object();
@@ -89,7 +101,8 @@ void write_transformer_config(const TransformerConfig& config, const std::filesy
     label2id[config.labels[id]] = id;
   }
   Json json;
-  json["architectures"] = {"ViltForQuestionAnswering"};
+  json["architectures"] = {config.has_text() ? "ViltForQuestionAnswering"
+                                             : "ViTForImageClassification"};
   json["attention_probs_dropout_prob"] = config.attention_probs_dropout_prob;
   json["hidden_act"] = "gelu";
   json["hidden_dropout_prob"] = config.hidden_dropout_prob;
@@ -100,19 +113,23 @@ void write_transformer_config(const TransformerConfig& config, const std::filesy
   json["intermediate_size"] = config.intermediate_size;
   json["label2id"] = std::move(label2id);
   json["layer_norm_eps"] = config.layer_norm_eps;
-  json["max_image_length"] = -1;
-  json["max_position_embeddings"] = config.max_position_embeddings;
-  json["modality_type_vocab_size"] = config.modality_type_vocab_size;
-  json["model_type"] = "vilt";
+  if (config.has_text()) {
+    json["max_image_length"] = -1;
+    json["max_position_embeddings"] = config.max_position_embeddings;
+    json["modality_type_vocab_size"] = config.modality_type_vocab_size;
+  }
+  json["model_type"] = config.model_type;
   json["num_attention_heads"] = config.num_attention_heads;
   json["num_channels"] = config.num_channels;
   json["num_hidden_layers"] = config.num_hidden_layers;
-  json["num_images"] = -1;
+  if (config.has_text()) json["num_images"] = -1;
   json["patch_size"] = config.patch_size;
   json["qkv_bias"] = config.qkv_bias;
   json["torch_dtype"] = "float32";
-  json["type_vocab_size"] = config.type_vocab_size;
-  json["vocab_size"] = config.vocab_size;
+  if (config.has_text()) {
+    json["type_vocab_size"] = config.type_vocab_size;
+    json["vocab_size"] = config.vocab_size;
+  }
   write_file(file, json.dump(2) + "\n");
 }
 

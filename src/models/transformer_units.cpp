@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 
@@ -23,67 +24,176 @@ bool is_float(Dtype dtype) {
          dtype == Dtype::kF64;
 }
 
-std::string unit_of(const std::string& weight) {
-  const std::string layers = "vilt.encoder.layer.";
-  if (weight.rfind(layers, 0) == 0) {
-    return "block." + weight.substr(layers.size(), weight.find('.', layers.size()) - layers.size());
-  }
-  return weight.rfind("vilt.embeddings.", 0) == 0 ? "embeddings" : "head";
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
-}  // namespace
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
-std::vector<WeightShape> transformer_weights(const TransformerConfig& c) {
-  std::vector<WeightShape> weights;
-  const std::int64_t hidden = c.hidden_size;
-  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
-    weights.push_back({name, std::move(shape)});
-  };
-  const auto add_linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
-                              bool bias = true) {
-    add(name + ".weight", {out, in});
-    if (bias) add(name + ".bias", {out});
-  };
-  const auto add_norm = [&](const std::string& name, std::int64_t size) {
-    add(name + ".weight", {size});
-    add(name + ".bias", {size});
-  };
+constexpr const char* kPrompt = "prompt_embeddings";
 
-  const std::string embeddings = "vilt.embeddings.";
-  add(embeddings + "cls_token", {1, 1, hidden});
-  add(embeddings + "position_embeddings", {1, c.patches() + 1, hidden});
-  const std::string text = embeddings + "text_embeddings.";
-  add(text + "word_embeddings.weight", {c.vocab_size, hidden});
-  add(text + "position_embeddings.weight", {c.max_position_embeddings, hidden});
-  add(text + "token_type_embeddings.weight", {c.type_vocab_size, hidden});
-  add_norm(text + "LayerNorm", hidden);
-  add(embeddings + "patch_embeddings.projection.weight",
-      {hidden, c.num_channels, c.patch_size, c.patch_size});
-  add(embeddings + "patch_embeddings.projection.bias", {hidden});
-  add(embeddings + "token_type_embeddings.weight", {c.modality_type_vocab_size, hidden});
+std::string layer_prefix(const TransformerConfig& c, std::int64_t block) {
+  return c.prefix() + "encoder.layer." + std::to_string(block) + ".";
+}
 
-  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
-    const std::string layer = "vilt.encoder.layer." + std::to_string(i) + ".";
-    for (const char* projection : {"query", "key", "value"}) {
-      add_linear(layer + "attention.attention." + projection, hidden, hidden, c.qkv_bias);
+/// The block that a weight is in, or -1.
+std::int64_t block_of(const TransformerConfig& c, const std::string& weight) {
+  const std::string layers = c.prefix() + "encoder.layer.";
+  return weight.rfind(layers, 0) == 0 ? std::stoll(weight.substr(layers.size())) : -1;
+}
+
+/// The bottleneck's size. Never 0, as AdapterHub has it.
+std::int64_t adapter_size(const TransformerConfig& c) {
+  return std::max<std::int64_t>(1, c.hidden_size / c.peft.adapter_reduction);
+}
+
+const std::vector<std::string>& unit_kinds() {
+  static const std::vector<std::string> kinds = {"block",     "adapter", "lora",
+                                                 "layernorm", "bias",    "prompt"};
+  return kinds;
+}
+
+/// Whether a weight of a block is of a kind.
+bool is_of_kind(const std::string& weight, const std::string& kind) {
+  if (contains(weight, ".adapters.")) return kind == "adapter";
+  if (contains(weight, ".lora_")) return kind == "lora";
+  if (kind == "layernorm") return contains(weight, ".layernorm_");
+  if (kind == "bias") return ends_with(weight, ".bias");
+  return kind == "block";
+}
+
+struct Scheme {
+  std::vector<std::string> kinds;  ///< of the unit of a block
+  std::string name;                ///< they, joined again
+  bool prompt = false;
+
+  bool has(const std::string& kind) const {
+    return std::find(kinds.begin(), kinds.end(), kind) != kinds.end();
+  }
+};
+
+Scheme parse_scheme(const std::string& text, const TransformerConfig& c) {
+  const std::string where = "unit scheme \"" + text + "\": ";
+  Scheme scheme;
+  std::istringstream parts(text + "+");
+  for (std::string kind; std::getline(parts, kind, '+');) {
+    const auto& kinds = unit_kinds();
+    if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
+      throw InputError(where + "unknown kind \"" + kind + "\"" + did_you_mean(kind, kinds) +
+                       "; the kinds are " + quoted_list(kinds) + ", joined by '+'");
     }
-    add_linear(layer + "attention.output.dense", hidden, hidden);
-    add_linear(layer + "intermediate.dense", c.intermediate_size, hidden);
-    add_linear(layer + "output.dense", hidden, c.intermediate_size);
-    add_norm(layer + "layernorm_before", hidden);
-    add_norm(layer + "layernorm_after", hidden);
+    if (scheme.has(kind) || (kind == "prompt" && scheme.prompt)) {
+      throw InputError(where + "\"" + kind + "\" is named twice");
+    }
+    const auto needs = [&](std::int64_t number, const char* key, const char* weights) {
+      if (number == 0) {
+        throw InputError(where + "the model has no " + weights + " (its " + key + " is 0)");
+      }
+    };
+    if (kind == "adapter") needs(c.peft.adapter_reduction, "adapter_reduction", "adapters");
+    if (kind == "lora") needs(c.peft.lora_rank, "lora_rank", "LoRA pairs");
+    if (kind == "prompt") needs(c.peft.prompt_length, "prompt_length", "prompts");
+    if (kind == "prompt") {
+      scheme.prompt = true;
+    } else {
+      scheme.kinds.push_back(kind);
+      scheme.name += (scheme.name.empty() ? "" : "+") + kind;
+    }
   }
-
-  add_norm("vilt.layernorm", hidden);
-  add_linear("vilt.pooler.dense", hidden, hidden);
-  add_linear("classifier.0", 2 * hidden, hidden);
-  add_norm("classifier.1", 2 * hidden);
-  add_linear("classifier.3", c.label_count(), 2 * hidden);
-  return weights;
+  for (const char* held : {"layernorm", "bias"}) {
+    if (scheme.has("block") && scheme.has(held)) {
+      throw InputError(where + "\"block\" holds what \"" + held + "\" would add");
+    }
+  }
+  return scheme;
 }
 
-void check_transformer_weights(const SafetensorsFile& file, const TransformerConfig& config) {
-  const std::vector<WeightShape> weights = transformer_weights(config);
+/// The name of the unit that holds a weight, or "" for one that stays frozen.
+std::string unit_of(const std::string& weight, const TransformerConfig& c, const Scheme& scheme) {
+  if (weight == kPrompt) return scheme.prompt ? "prompt" : "";
+  const std::int64_t block = block_of(c, weight);
+  if (block < 0) return contains(weight, c.prefix() + "embeddings.") ? "embeddings" : "head";
+  const bool held = std::any_of(scheme.kinds.begin(), scheme.kinds.end(),
+                                [&](const std::string& kind) { return is_of_kind(weight, kind); });
+  return held ? scheme.name + "." + std::to_string(block) : "";
+}
+
+/// Costs of a block's unit; the letters are those of transformer_units.
+struct BlockCost {
+  double tokens, computed;  // S, Q
+  double hidden, inner, heads, bottleneck, rank;
+
+  /// Tokens on which a linear layer works, and numbers in and out.
+  struct Layer {
+    double tokens, in, out;
+  };
+  Layer layer(const std::string& name) const {
+    if (name == "attention.attention.key" || name == "attention.attention.value") {
+      return {tokens, hidden, hidden};
+    }
+    if (name == "intermediate.dense") return {computed, hidden, inner};
+    if (name == "output.dense") return {computed, inner, hidden};
+    return {computed, hidden, hidden};
+  }
+
+  double forward_flops(const Scheme& scheme, const std::vector<std::string>& lora) const {
+    double products = 0;
+    if (scheme.has("block")) {
+      products += 2 * tokens * hidden * hidden + 2 * computed * hidden * hidden +
+                  2 * computed * hidden * inner + 2 * computed * tokens * hidden;
+    }
+    if (scheme.has("adapter")) products += 2 * computed * hidden * bottleneck;
+    if (scheme.has("lora")) {
+      for (const std::string& name : lora) {
+        products += layer(name).tokens * rank * (layer(name).in + layer(name).out);
+      }
+    }
+    return 2 * products;
+  }
+
+  /// Goes up the block as the forward pass does. `trained` are the unit's weights without the
+  /// block's prefix.
+  double activation_bytes(const std::set<std::string>& trained) const {
+    double kept = 0;
+    bool reached = false;  // whether a gradient has to get down to here
+    const auto trains = [&](const std::string& name) { return trained.count(name) > 0; };
+    const auto norm = [&](const std::string& name, double rows) {
+      reached = reached || trains(name + ".weight") || trains(name + ".bias");
+      if (reached) kept += rows * (hidden + 2);
+    };
+    const auto linear = [&](const std::vector<std::string>& names, double input) {
+      bool keeps_input = false;
+      for (const std::string& name : names) {
+        const bool lora = trains(name + ".lora_A.weight");
+        if (lora) kept += layer(name).tokens * rank;
+        keeps_input = keeps_input || lora || trains(name + ".weight");
+        reached = reached || keeps_input || trains(name + ".bias");
+      }
+      if (keeps_input) kept += input;
+    };
+    const auto pass = [&](double numbers) {
+      if (reached) kept += numbers;
+    };
+    norm("layernorm_before", tokens);
+    linear({"attention.attention.query", "attention.attention.key", "attention.attention.value"},
+           tokens * hidden);
+    pass((computed + 2 * tokens) * hidden + heads * computed * tokens);
+    linear({"attention.output.dense"}, computed * hidden);
+    norm("layernorm_after", computed);
+    linear({"intermediate.dense"}, computed * hidden);
+    pass(computed * inner);
+    linear({"output.dense"}, computed * inner);
+    linear({"output.adapters.strata.adapter_down.0"}, computed * hidden);
+    pass(computed * bottleneck);
+    return 4 * kept;
+  }
+};
+
+/// Exactly `weights`, in their shapes, in a float type.
+void check_weights(const SafetensorsFile& file, const std::vector<WeightShape>& weights,
+                   const std::string& config_file) {
   std::vector<std::string> names;
   for (const WeightShape& weight : weights) names.push_back(weight.name);
   const std::string path = file.path().string();
@@ -107,7 +217,7 @@ void check_transformer_weights(const SafetensorsFile& file, const TransformerCon
     if (!entry) throw InputError(path + ": the weight \"" + weight.name + "\" is missing");
     if (entry->shape != weight.shape) {
       throw InputError(path + ": the weight \"" + weight.name + "\" has shape " +
-                       shape_text(entry->shape) + ", but config.json asks for " +
+                       shape_text(entry->shape) + ", but " + config_file + " asks for " +
                        shape_text(weight.shape));
     }
     if (!is_float(entry->dtype)) {
@@ -117,41 +227,163 @@ void check_transformer_weights(const SafetensorsFile& file, const TransformerCon
   }
 }
 
-std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t text_tokens) {
-  std::vector<Unit> units(c.num_hidden_layers + 2);
-  units.front().name = "embeddings";
-  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
-    units[i + 1].name = "block." + std::to_string(i);
+}  // namespace
+
+std::vector<WeightShape> base_weights(const TransformerConfig& c) {
+  std::vector<WeightShape> weights;
+  const std::int64_t hidden = c.hidden_size;
+  const auto add = [&](const std::string& name, std::vector<std::int64_t> shape) {
+    weights.push_back({name, std::move(shape)});
+  };
+  const auto add_linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
+                              bool bias = true) {
+    add(name + ".weight", {out, in});
+    if (bias) add(name + ".bias", {out});
+  };
+  const auto add_norm = [&](const std::string& name, std::int64_t size) {
+    add(name + ".weight", {size});
+    add(name + ".bias", {size});
+  };
+
+  const std::string embeddings = c.prefix() + "embeddings.";
+  add(embeddings + "cls_token", {1, 1, hidden});
+  add(embeddings + "position_embeddings", {1, c.patches() + 1, hidden});
+  if (c.has_text()) {
+    const std::string text = embeddings + "text_embeddings.";
+    add(text + "word_embeddings.weight", {c.vocab_size, hidden});
+    add(text + "position_embeddings.weight", {c.max_position_embeddings, hidden});
+    add(text + "token_type_embeddings.weight", {c.type_vocab_size, hidden});
+    add_norm(text + "LayerNorm", hidden);
   }
-  units.back().name = "head";
+  add(embeddings + "patch_embeddings.projection.weight",
+      {hidden, c.num_channels, c.patch_size, c.patch_size});
+  add(embeddings + "patch_embeddings.projection.bias", {hidden});
+  if (c.has_text()) {
+    add(embeddings + "token_type_embeddings.weight", {c.modality_type_vocab_size, hidden});
+  }
+
+  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    const std::string layer = layer_prefix(c, i);
+    for (const char* projection : {"query", "key", "value"}) {
+      add_linear(layer + "attention.attention." + projection, hidden, hidden, c.qkv_bias);
+    }
+    add_linear(layer + "attention.output.dense", hidden, hidden);
+    add_linear(layer + "intermediate.dense", c.intermediate_size, hidden);
+    add_linear(layer + "output.dense", hidden, c.intermediate_size);
+    add_norm(layer + "layernorm_before", hidden);
+    add_norm(layer + "layernorm_after", hidden);
+  }
+
+  add_norm(c.prefix() + "layernorm", hidden);
+  if (c.has_text()) {
+    add_linear("vilt.pooler.dense", hidden, hidden);
+    add_linear("classifier.0", 2 * hidden, hidden);
+    add_norm("classifier.1", 2 * hidden);
+    add_linear("classifier.3", c.label_count(), 2 * hidden);
+  } else {
+    add_linear("classifier", c.label_count(), hidden);
+  }
+  return weights;
+}
+
+std::vector<WeightShape> peft_weights(const TransformerConfig& c) {
+  std::vector<WeightShape> weights;
+  if (c.peft.prompt_length > 0) weights.push_back({kPrompt, {c.peft.prompt_length, c.hidden_size}});
+  if (c.peft.lora_rank > 0) {
+    const std::string end = ".weight";
+    for (const WeightShape& weight : base_weights(c)) {
+      if (block_of(c, weight.name) < 0 || weight.shape.size() != 2) continue;
+      const std::string name = weight.name.substr(0, weight.name.size() - end.size());
+      if (!c.peft.targets(name)) continue;
+      weights.push_back({name + ".lora_A.weight", {c.peft.lora_rank, weight.shape[1]}});
+      weights.push_back({name + ".lora_B.weight", {weight.shape[0], c.peft.lora_rank}});
+    }
+  }
+  for (std::int64_t i = 0; c.peft.adapter_reduction > 0 && i < c.num_hidden_layers; ++i) {
+    const std::string adapter = layer_prefix(c, i) + "output.adapters.strata.";
+    const std::int64_t size = adapter_size(c);
+    weights.push_back({adapter + "adapter_down.0.weight", {size, c.hidden_size}});
+    weights.push_back({adapter + "adapter_down.0.bias", {size}});
+    weights.push_back({adapter + "adapter_up.weight", {c.hidden_size, size}});
+    weights.push_back({adapter + "adapter_up.bias", {c.hidden_size}});
+  }
+  return weights;
+}
+
+std::vector<WeightShape> transformer_weights(const TransformerConfig& c) {
+  std::vector<WeightShape> weights = base_weights(c);
+  for (WeightShape& weight : peft_weights(c)) weights.push_back(std::move(weight));
+  return weights;
+}
+
+void check_transformer_weights(const SafetensorsFile& file, const TransformerConfig& config) {
+  check_weights(file, base_weights(config), "config.json");
+}
+
+void check_peft_weights(const SafetensorsFile& file, const TransformerConfig& config) {
+  std::vector<WeightShape> weights = peft_weights(config);
+  for (WeightShape& weight : weights) weight.name = peft_file_name(weight.name);
+  check_weights(file, weights, kPeftConfigFile);
+}
+
+std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t text_tokens,
+                                    const std::string& scheme_text) {
+  const Scheme scheme = parse_scheme(scheme_text, c);
+  const auto block_unit = [&](std::int64_t i) { return scheme.name + "." + std::to_string(i); };
+  std::vector<Unit> units(1);
+  units.front().name = "embeddings";
+  if (scheme.prompt) units.emplace_back().name = "prompt";
+  for (std::int64_t i = 0; !scheme.name.empty() && i < c.num_hidden_layers; ++i) {
+    units.emplace_back().name = block_unit(i);
+  }
+  units.emplace_back().name = "head";
 
   std::map<std::string, Unit*> by_name;
   for (Unit& unit : units) by_name[unit.name] = &unit;
   for (const WeightShape& weight : transformer_weights(c)) {
-    Unit& unit = *by_name.at(unit_of(weight.name));
+    const std::string name = unit_of(weight.name, c, scheme);
+    if (name.empty()) continue;
+    Unit& unit = *by_name.at(name);
     unit.parameters.push_back(weight.name);
     unit.parameter_count += std::accumulate(weight.shape.begin(), weight.shape.end(),
                                             std::int64_t{1}, std::multiplies<>());
   }
-
-  const double hidden = c.hidden_size, inner = c.intermediate_size, heads = c.num_attention_heads;
-  const double patches = c.patches(), text = text_tokens, tokens = text + 1 + patches;
-  const double patch = c.num_channels * c.patch_size * c.patch_size;
   for (Unit& unit : units) unit.bytes = 4 * unit.parameter_count;
 
-  units.front().forward_flops = 2 * patches * patch * hidden;
-  units.front().activation_bytes = 4 * (patches * patch + text * (hidden + 2)) + 8 * text;
-  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
-    const double full = i + 1 == c.num_hidden_layers ? 1 : tokens;
-    units[i + 1].forward_flops = 2 * (2 * tokens * hidden * hidden + 2 * full * hidden * hidden +
-                                      2 * full * hidden * inner + 2 * full * tokens * hidden);
-    units[i + 1].activation_bytes =
-        4 * (4 * tokens * hidden + 4 * full * hidden + 2 * full * inner + heads * full * tokens +
-             2 * tokens + 2 * full);
+  const double hidden = c.hidden_size, labels = c.label_count(), patches = c.patches();
+  const double text = c.has_text() ? text_tokens : 0;
+  const double patch = c.num_channels * c.patch_size * c.patch_size;
+  Unit& embeddings = units.front();
+  embeddings.forward_flops = 2 * patches * patch * hidden;
+  embeddings.activation_bytes = 4 * (patches * patch + text * (hidden + 2)) + 8 * text;
+  Unit& head = units.back();
+  head.forward_flops =
+      2 * (c.has_text() ? hidden * hidden + 2 * hidden * hidden + 2 * hidden * labels
+                        : hidden * labels);
+  head.activation_bytes = 4 * (c.has_text() ? 9 * hidden + 4 : 2 * hidden + 2);
+
+  std::vector<std::string> lora;  // the layers of a block that have a pair
+  for (const char* name :
+       {"attention.attention.query", "attention.attention.key", "attention.attention.value",
+        "attention.output.dense", "intermediate.dense", "output.dense"}) {
+    if (c.peft.targets("." + std::string(name))) lora.push_back(name);
   }
-  units.back().forward_flops =
-      2 * (hidden * hidden + 2 * hidden * hidden + 2 * hidden * c.label_count());
-  units.back().activation_bytes = 4 * (9 * hidden + 4);
+  for (std::int64_t i = 0; !scheme.name.empty() && i < c.num_hidden_layers; ++i) {
+    Unit& unit = *by_name.at(block_unit(i));
+    const double tokens = static_cast<double>(c.peft.prompt_length) + text + 1 + patches;
+    const BlockCost cost{tokens,
+                         i + 1 == c.num_hidden_layers ? 1 : tokens,
+                         hidden,
+                         static_cast<double>(c.intermediate_size),
+                         static_cast<double>(c.num_attention_heads),
+                         c.peft.adapter_reduction > 0 ? static_cast<double>(adapter_size(c)) : 0,
+                         static_cast<double>(c.peft.lora_rank)};
+    std::set<std::string> trained;
+    const std::string layer = layer_prefix(c, i);
+    for (const std::string& name : unit.parameters) trained.insert(name.substr(layer.size()));
+    unit.forward_flops = cost.forward_flops(scheme, lora);
+    unit.activation_bytes = cost.activation_bytes(trained);
+  }
   return units;
 }
 

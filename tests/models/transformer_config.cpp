@@ -64,7 +64,7 @@ TEST_CASE("a config.json that is not ours is refused by name") {
     CHECK_THROWS_WITH(read_transformer_config(file), Contains(message) && Contains("config.json"));
     CHECK_THROWS_AS(read_transformer_config(file), InputError);
   };
-  refused("\"model_type\": \"vilt\"", "\"model_type\": \"vit\"", "model_type");
+  refused("\"model_type\": \"vilt\"", "\"model_type\": \"bert\"", "model_type");
   refused("\"hidden_act\": \"gelu\"", "\"hidden_act\": \"relu\"", "hidden_act");
   refused("\"hidden_size\": 32", "\"hidden_size\": \"wide\"", "hidden_size");
   refused("\"hidden_size\": 32", "\"hidden_size\": 30",
@@ -73,6 +73,35 @@ TEST_CASE("a config.json that is not ours is refused by name") {
   refused("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 0", "num_hidden_layers");
   refused("\"4\": \"two\"", "\"7\": \"two\"", "the ids must be 0 to 4");
   refused("\"id2label\"", "\"labels\"", "id2label");
+}
+
+TEST_CASE("a ViT is read without what only text needs, and with ViTConfig's defaults") {
+  test::TempDir dir;
+  const TransformerConfig config = read_transformer_config(
+      dir.write("config.json", R"({"model_type": "vit", "id2label": {"0": "cat", "1": "dog"}})"));
+  CHECK_FALSE(config.has_text());
+  CHECK(config.prefix() == "vit.");
+  CHECK(config.patches() == 196);
+  CHECK(config.hidden_size == 768);
+  write_transformer_config(config, dir / "one.json");
+  const std::string text = test::slurp(dir / "one.json");
+  CHECK_THAT(text, Contains("ViTForImageClassification") && Contains("\"model_type\": \"vit\""));
+  CHECK_THAT(text, !Contains("vocab_size"));
+  write_transformer_config(read_transformer_config(dir / "one.json"), dir / "two.json");
+  CHECK(test::slurp(dir / "two.json") == text);
+}
+
+TEST_CASE("a model folder's configuration has its adapters") {
+  test::TempDir dir;
+  std::filesystem::copy_file(kReference / "config.json", dir / "config.json");
+  CHECK_FALSE(read_model_config(dir.path()).peft.any());
+  PeftConfig peft;
+  peft.adapter_reduction = 8;
+  write_peft_config(peft, dir / kPeftConfigFile);
+  CHECK(read_model_config(dir.path()).peft.adapter_reduction == 8);
+  peft.adapter_reduction = 33;
+  write_peft_config(peft, dir / kPeftConfigFile);
+  CHECK_THROWS_WITH(read_model_config(dir.path()), Contains("adapter_reduction"));
 }
 
 TEST_CASE("model.architecture of an experiment file") {

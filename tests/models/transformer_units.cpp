@@ -72,6 +72,170 @@ TEST_CASE("costs of a block by hand") {
   CHECK(units[0].activation_bytes == 4 * (48 + 50) + 40);
 }
 
+namespace {
+
+/// ViLT-B/32, or a ViT of the same size, with every method.
+TransformerConfig with_peft(const std::string& model_type = "vilt") {
+  TransformerConfig config;
+  config.model_type = model_type;
+  config.labels.resize(3129);
+  config.peft.adapter_reduction = 16;
+  config.peft.lora_rank = 8;
+  config.peft.prompt_length = 5;
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("a Pfeiffer adapter of ViLT-B/32 has 74,544 parameters, as published") {
+  const std::vector<Unit> units = transformer_units(with_peft(), 40, "adapter");
+  REQUIRE(units.size() == 14);
+  std::int64_t all = 0, four = 0;
+  for (int i = 0; i < 12; ++i) {
+    const Unit& unit = units[i + 1];
+    CHECK(unit.name == "adapter." + std::to_string(i));
+    CHECK(unit.parameter_count == 74544);
+    all += unit.parameter_count;
+    if (i < 4) four += unit.parameter_count;
+  }
+  CHECK(all == 894528);
+  CHECK(four == 298176);
+  CHECK(
+      units[3].parameters ==
+      std::vector<std::string>{"vilt.encoder.layer.2.output.adapters.strata.adapter_down.0.weight",
+                               "vilt.encoder.layer.2.output.adapters.strata.adapter_down.0.bias",
+                               "vilt.encoder.layer.2.output.adapters.strata.adapter_up.weight",
+                               "vilt.encoder.layer.2.output.adapters.strata.adapter_up.bias"});
+}
+
+TEST_CASE("schemes: which weights a block's unit holds") {
+  for (const char* model_type : {"vilt", "vit"}) {
+    const TransformerConfig config = with_peft(model_type);
+    const auto block = [&](const std::string& scheme) {
+      const std::vector<Unit> units = transformer_units(config, 40, scheme);
+      const std::string name = scheme + ".7";
+      for (const Unit& unit : units) {
+        if (unit.name == name) return unit;
+      }
+      FAIL("no unit " << name);
+      return Unit();
+    };
+    CHECK(block("block").parameter_count == 7087872);
+    CHECK(block("layernorm").parameter_count == 4 * 768);
+    CHECK(block("bias").parameter_count == 11 * 768);
+    CHECK(block("layernorm+bias").parameter_count == 13 * 768);
+    CHECK(block("lora").parameter_count == 4 * 8 * 768);
+    CHECK(block("adapter+lora").parameter_count == 74544 + 4 * 8 * 768);
+    CHECK(block("block+adapter").parameter_count == 7087872 + 74544);
+    CHECK(block("lora").parameters.front() ==
+          std::string(model_type) + ".encoder.layer.7.attention.attention.query.lora_A.weight");
+    CHECK(transformer_units(config, 40, "lora").front().parameters ==
+          transformer_units(config, 40, "block").front().parameters);
+
+    // No weight is in two units, and all schemes together hold every one.
+    std::set<std::string> held;
+    for (const char* scheme : {"block", "adapter+lora+prompt", "layernorm+bias"}) {
+      std::multiset<std::string> here;
+      for (const Unit& unit : transformer_units(config, 40, scheme)) {
+        here.insert(unit.parameters.begin(), unit.parameters.end());
+        CHECK(unit.bytes == 4 * unit.parameter_count);
+      }
+      for (const std::string& name : here) CHECK(here.count(name) == 1);
+      held.insert(here.begin(), here.end());
+    }
+    CHECK(held.size() == transformer_weights(config).size());
+  }
+}
+
+TEST_CASE("prompts are one unit, above the embeddings") {
+  const auto names = [](const std::string& scheme) {
+    TransformerConfig config = with_peft();
+    config.num_hidden_layers = 2;
+    std::vector<std::string> found;
+    for (const Unit& unit : transformer_units(config, 40, scheme)) found.push_back(unit.name);
+    return found;
+  };
+  CHECK(names("prompt") == std::vector<std::string>{"embeddings", "prompt", "head"});
+  CHECK(names("bias+prompt") ==
+        std::vector<std::string>{"embeddings", "prompt", "bias.0", "bias.1", "head"});
+  const Unit prompt = transformer_units(with_peft(), 40, "prompt")[1];
+  CHECK(prompt.parameters == std::vector<std::string>{"prompt_embeddings"});
+  CHECK(prompt.parameter_count == 5 * 768);
+  CHECK(prompt.activation_bytes == 0);
+}
+
+TEST_CASE("a scheme that the model cannot have is refused in one line") {
+  TransformerConfig config = with_peft();
+  const auto refused = [&](const std::string& scheme, const std::string& message) {
+    CHECK_THROWS_WITH(transformer_units(config, 40, scheme),
+                      Contains("unit scheme \"" + scheme + "\"") && Contains(message));
+    CHECK_THROWS_AS(transformer_units(config, 40, scheme), InputError);
+  };
+  refused("layernrom", "unknown kind \"layernrom\" (did you mean \"layernorm\"?)");
+  refused("", "unknown kind \"\"");
+  refused("adapter+", "unknown kind \"\"");
+  refused("adapter+lora+adapter", "\"adapter\" is named twice");
+  refused("prompt+prompt", "\"prompt\" is named twice");
+  refused("block+bias", "\"block\" holds what \"bias\" would add");
+  config.peft = {};
+  refused("adapter", "the model has no adapters (its adapter_reduction is 0)");
+  refused("lora", "the model has no LoRA pairs (its lora_rank is 0)");
+  refused("bias+prompt", "the model has no prompts (its prompt_length is 0)");
+}
+
+TEST_CASE("costs of the schemes by hand") {
+  TransformerConfig config;
+  config.hidden_size = 8;
+  config.intermediate_size = 32;
+  config.num_attention_heads = 2;
+  config.num_hidden_layers = 2;
+  config.image_size = 4;
+  config.patch_size = 2;
+  config.labels = {"yes", "no"};
+  config.peft.adapter_reduction = 4;
+  config.peft.lora_rank = 3;
+  const auto unit = [&](const std::string& scheme, int block) {
+    return transformer_units(config, 5, scheme)[block + 1];  // 5 + 1 + 4 = 10 tokens
+  };
+  CHECK(unit("adapter", 0).forward_flops == 2 * 2 * 10 * 8 * 2);
+  CHECK(unit("adapter", 1).forward_flops == 2 * 2 * 1 * 8 * 2);
+  CHECK(unit("adapter", 0).activation_bytes == 4 * (80 + 20));
+  // Query and value; in the last block the query is one token's.
+  CHECK(unit("lora", 0).forward_flops == 2 * 2 * 10 * 3 * 16);
+  CHECK(unit("lora", 1).forward_flops == 2 * (1 + 10) * 3 * 16);
+  const double above = 3 * 80 + 2 * 100 + (80 + 2 * 10) + 320 + 20;  // from attention upwards
+  CHECK(unit("lora", 0).activation_bytes == 4 * (80 + 2 * 30 + above));
+  CHECK(unit("layernorm", 0).forward_flops == 0);
+  CHECK(unit("layernorm", 0).activation_bytes == 4 * (80 + 2 * 10 + above));
+  CHECK(unit("bias", 0).activation_bytes == unit("layernorm", 0).activation_bytes);
+  CHECK(unit("adapter+layernorm", 0).activation_bytes ==
+        4 * (80 + 2 * 10 + above + 80));  // the adapter's bottleneck is passed already
+  CHECK(unit("adapter+lora", 0).forward_flops ==
+        unit("adapter", 0).forward_flops + unit("lora", 0).forward_flops);
+  const double block = unit("block", 0).forward_flops;
+  config.peft.prompt_length = 2;
+  CHECK(unit("block", 0).forward_flops ==
+        block + 2.0 * (4 * 2 * 64 + 2 * (144 - 100) * 8 + 2 * 2 * 8 * 32));
+  config.peft.lora_targets = {"output.dense"};
+  CHECK(unit("lora", 1).forward_flops == 2 * 3 * (16 + 40));
+}
+
+TEST_CASE("ViT has no text in its weights and costs") {
+  TransformerConfig config = with_peft("vit");
+  config.image_size = 224;
+  config.patch_size = 16;
+  config.labels.resize(1000);
+  config.peft = {};
+  const std::vector<Unit> units = transformer_units(config, 40);
+  CHECK(count(units) == 86567656);  // google/vit-base-patch16-224
+  CHECK(units.front().activation_bytes == 4.0 * 196 * 768);
+  CHECK(units.back().forward_flops == 2.0 * 768 * 1000);
+  CHECK(units.back().parameters ==
+        std::vector<std::string>{"vit.layernorm.weight", "vit.layernorm.bias", "classifier.weight",
+                                 "classifier.bias"});
+  CHECK(units[1].activation_bytes == transformer_units(config, 7)[1].activation_bytes);
+}
+
 TEST_CASE("a checkpoint must hold the configuration's weights") {
   test::TempDir dir;
   TransformerConfig config = read_transformer_config(kReference / "config.json");
