@@ -25,31 +25,47 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
+/// AdapterHub's and PEFT's own, whatever the model's initializer_range.
+constexpr double kPeftRange = 0.02;
+
 Tensor initial_weight(const WeightShape& weight, const TransformerConfig& config,
                       std::uint64_t seed) {
   Tensor tensor = torch::zeros(weight.shape);
   const std::string& name = weight.name;
-  const bool matrix = weight.shape.size() > 1 && ends_with(name, ".weight");
-  const bool embedding = name.find("_embeddings") != std::string::npos &&
-                         !ends_with(name, "projection.weight") && weight.shape.size() > 1;
-  const bool token = ends_with(name, "cls_token");
-  if (weight.shape.size() == 1 && ends_with(name, ".weight")) tensor.fill_(1);
-  const bool scaled = config.scaled_initialization;
-  if (!matrix && !(scaled && (embedding || token))) return tensor;
-
   Random random(derive_seed(seed, name));
   float* values = tensor.data_ptr<float>();
   const auto fill = [&](auto&& draw) {
     for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(draw());
   };
-  if (!scaled) {
-    fill([&] { return config.initializer_range * random.normal(); });
+  const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
+  const bool matrix = weight.shape.size() > 1 && ends_with(name, ".weight");
+
+  if (name == "prompt_embeddings" || has(".adapters.")) {
+    if (weight.shape.size() > 1) fill([&] { return kPeftRange * random.normal(); });
+    return tensor;
+  }
+  if (has(".lora_")) {
+    const double bound = 1 / std::sqrt(static_cast<double>(weight.shape[1]));
+    if (has(".lora_A.")) fill([&] { return random.uniform(-bound, bound); });
+    return tensor;
+  }
+
+  const bool embedding =
+      has("_embeddings") && !ends_with(name, "projection.weight") && weight.shape.size() > 1;
+  const bool token = ends_with(name, "cls_token");
+  if (weight.shape.size() == 1 && ends_with(name, ".weight")) tensor.fill_(1);
+  if (!matrix && !embedding && !token) return tensor;
+
+  if (!config.scaled_initialization) {
+    if (matrix || !config.has_text()) {
+      fill([&] { return config.initializer_range * random.normal(); });
+    }
   } else if (embedding || token) {
     fill([&] { return 0.5 * random.normal(); });
   } else {
     const auto out = static_cast<double>(weight.shape[0]);
     const double in = static_cast<double>(tensor.numel()) / out;
-    const bool ends_branch = name.find(".output.dense") != std::string::npos;
+    const bool ends_branch = has(".output.dense");
     const double depth = 2.0 * static_cast<double>(config.num_hidden_layers);
     const double limit = std::sqrt(6 / (in + out)) / (ends_branch ? std::sqrt(depth) : 1);
     fill([&] { return random.uniform(-limit, limit); });
@@ -88,36 +104,71 @@ Tensor patch_rows(const Tensor& pixels, std::int64_t p) {
       .reshape({n * grid * grid, channels * p * p});
 }
 
+/// The tensors `weights` of a safetensors file as float32, under their names here.
+void read_weights(const SafetensorsFile& file, const std::vector<WeightShape>& weights,
+                  torch::Device device, std::map<std::string, Tensor>& into) {
+  for (const WeightShape& weight : weights) {
+    const TensorEntry& entry = *file.find(peft_file_name(weight.name));
+    const std::string_view bytes = file.bytes(entry);
+    // Copied by bytes: the format does not promise that a tensor is aligned in the file.
+    Tensor tensor = torch::empty(weight.shape, scalar_type(entry.dtype));
+    std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+    into[weight.name] = tensor.to(device, torch::kFloat);
+  }
+}
+
+void save_weights(const std::filesystem::path& path, const std::vector<WeightShape>& weights,
+                  const std::map<std::string, Tensor>& from) {
+  std::vector<Tensor> tensors;
+  std::vector<TensorView> views;
+  for (const WeightShape& weight : weights) {
+    tensors.push_back(plain(from.at(weight.name)));
+    views.push_back(
+        {peft_file_name(weight.name), Dtype::kF32, weight.shape, bytes_of(tensors.back())});
+  }
+  write_safetensors(path, views, {{"format", "pt"}});
+}
+
+/// (n, tokens), added to the attention scores: 0 for tokens, the lowest finite number for the
+/// text's padding. The text stands after `prompts` tokens.
+Tensor attention_mask(const Batch& batch, const Tensor& rows, std::int64_t prompts) {
+  const std::int64_t n = batch.size(), tokens = rows.size(0) / n;
+  Tensor mask = torch::zeros({n, tokens}, rows.options());
+  if (!batch.attention_mask.defined()) return mask;
+  const double lowest = rows.scalar_type() == torch::kDouble ? std::numeric_limits<double>::lowest()
+                                                             : std::numeric_limits<float>::lowest();
+  mask.narrow(1, prompts, batch.attention_mask.size(1))
+      .copy_((1 - batch.attention_mask.to(rows.scalar_type())) * lowest);
+  return mask;
+}
+
 }  // namespace
 
-/// One forward pass: how weights are looked up, and what is recorded of it.
+/// One pass through some stages: how weights are looked up, and what is recorded of it.
 struct Transformer::Pass {
   const std::map<std::string, Tensor>& weights;
+  double lora_scale;  // alpha / rank
   bool training = false;
-  std::vector<CapturedUnit>* captured = nullptr;
-  std::set<std::string> wanted = {};
-  bool recording = false;
+  const std::set<std::string>* wanted = nullptr;  // with `ops`: names of the weights to record
+  std::vector<CapturedOp>* ops = nullptr;
+  Tensor mask = {};  // of the batch, once a block has made it
 
   Tensor weight(const std::string& name) const {
     const Tensor& tensor = weights.at(name);
-    return captured ? tensor.detach() : tensor;
+    return ops ? tensor.detach() : tensor;
   }
 
-  void enter(const std::string& unit, const Tensor& input) {
-    recording = captured && (wanted.empty() || wanted.count(unit));
-    if (!recording) return;
-    const bool reached = input.defined() && input.requires_grad();
-    captured->push_back({unit, reached ? input : Tensor(), {}});
-  }
+  bool records(const std::string& name) const { return ops && wanted->count(name); }
 
-  /// Everything below the lowest captured operation is constant, so its output is made the leaf
-  /// from which autograd records.
+  /// Everything below the lowest recorded operations is constant, so their outputs are made the
+  /// leaves from which autograd records.
   Tensor record(CapturedOp::Kind kind, const std::string& name, const std::string& bias,
                 const Tensor& input, Tensor output) {
-    if (!recording) return output;
+    const bool with_weight = records(name), with_bias = records(bias);
+    if (!with_weight && !with_bias) return output;
     if (!output.requires_grad()) output = output.detach().requires_grad_(true);
-    captured->back().ops.push_back(
-        {kind, name, bias, input.defined() ? input.detach() : input, output});
+    ops->push_back({kind, with_weight ? name : "", with_bias ? bias : "",
+                    with_weight && input.defined() ? input.detach() : Tensor(), output});
     return output;
   }
 
@@ -125,16 +176,24 @@ struct Transformer::Pass {
     const bool has_bias = weights.count(name + ".bias") > 0;
     const Tensor matrix = weight(name + ".weight").flatten(1);
     const Tensor bias = has_bias ? weight(name + ".bias") : Tensor();
-    return record(CapturedOp::Kind::kLinear, name + ".weight", has_bias ? name + ".bias" : "",
-                  input, torch::linear(input, matrix, bias));
+    const Tensor output =
+        record(CapturedOp::Kind::kLinear, name + ".weight", has_bias ? name + ".bias" : "", input,
+               torch::linear(input, matrix, bias));
+    if (!weights.count(name + ".lora_A.weight")) return output;
+    const Tensor small = linear(name + ".lora_A", input);
+    return output + linear(name + ".lora_B", small * lora_scale);
   }
 
   Tensor norm(const std::string& name, const Tensor& input, double eps) {
     const Tensor gamma = weight(name + ".weight"), beta = weight(name + ".bias");
-    if (!recording) return torch::layer_norm(input, {input.size(-1)}, gamma, beta, eps);
-    const Tensor normalised = torch::layer_norm(input, {input.size(-1)}, {}, {}, eps);
-    return record(CapturedOp::Kind::kNorm, name + ".weight", name + ".bias", normalised,
-                  normalised * gamma + beta);
+    Tensor normalised, output;
+    if (records(name + ".weight")) {
+      normalised = torch::layer_norm(input, {input.size(-1)}, {}, {}, eps);
+      output = normalised * gamma + beta;
+    } else {
+      output = torch::layer_norm(input, {input.size(-1)}, gamma, beta, eps);
+    }
+    return record(CapturedOp::Kind::kNorm, name + ".weight", name + ".bias", normalised, output);
   }
 
   Tensor dropout(const Tensor& input, double probability) const {
@@ -143,41 +202,71 @@ struct Transformer::Pass {
 };
 
 Transformer::Transformer(TransformerConfig config, std::uint64_t seed, torch::Device device)
-    : config_(std::move(config)),
-      device_(device),
-      units_(transformer_units(config_, config_.max_position_embeddings)) {
-  for (const WeightShape& weight : transformer_weights(config_)) {
-    weights_[weight.name] = initial_weight(weight, config_, seed).to(device);
+    : config_(std::move(config)), device_(device) {
+  check_peft_config(config_.peft, config_.hidden_size, "model");
+  set_units("block");
+  draw_weights(transformer_weights(config_), seed);
+}
+
+void Transformer::draw_weights(const std::vector<WeightShape>& weights, std::uint64_t seed) {
+  for (const WeightShape& weight : weights) {
+    weights_[weight.name] = initial_weight(weight, config_, seed).to(device_);
   }
 }
 
 Transformer Transformer::load(const std::filesystem::path& folder, torch::Device device) {
   Transformer model;
-  model.config_ = read_transformer_config(folder / "config.json");
+  model.config_ = read_model_config(folder);
   model.device_ = device;
-  model.units_ = transformer_units(model.config_, model.config_.max_position_embeddings);
+  model.set_units("block");
   const SafetensorsFile file(folder / "model.safetensors");
   check_transformer_weights(file, model.config_);
-  for (const WeightShape& weight : transformer_weights(model.config_)) {
-    const TensorEntry& entry = *file.find(weight.name);
-    const std::string_view bytes = file.bytes(entry);
-    // Copied by bytes: the format does not promise that a tensor is aligned in the file.
-    Tensor tensor = torch::empty(weight.shape, scalar_type(entry.dtype));
-    std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
-    model.weights_[weight.name] = tensor.to(device, torch::kFloat);
+  read_weights(file, base_weights(model.config_), device, model.weights_);
+  if (model.config_.peft.any()) {
+    const SafetensorsFile peft_file(folder / kPeftWeightsFile);
+    check_peft_weights(peft_file, model.config_);
+    read_weights(peft_file, peft_weights(model.config_), device, model.weights_);
   }
   return model;
 }
 
 void Transformer::save(const std::filesystem::path& folder) const {
-  std::vector<Tensor> tensors;
-  std::vector<TensorView> views;
-  for (const WeightShape& weight : transformer_weights(config_)) {
-    tensors.push_back(plain(weights_.at(weight.name)));
-    views.push_back({weight.name, Dtype::kF32, weight.shape, bytes_of(tensors.back())});
-  }
   write_transformer_config(config_, folder / "config.json");
-  write_safetensors(folder / "model.safetensors", views, {{"format", "pt"}});
+  save_weights(folder / "model.safetensors", base_weights(config_), weights_);
+  if (config_.peft.any()) {
+    save_weights(folder / kPeftWeightsFile, peft_weights(config_), weights_);
+    write_peft_config(config_.peft, folder / kPeftConfigFile);
+  } else {
+    std::filesystem::remove(folder / kPeftConfigFile);
+    std::filesystem::remove(folder / kPeftWeightsFile);
+  }
+}
+
+void Transformer::add_peft(const PeftConfig& peft, std::uint64_t seed) {
+  check_peft_config(peft, config_.hidden_size, "model");
+  PeftConfig& ours = config_.peft;
+  const auto refuse = [](bool twice, const char* method) {
+    if (twice) throw InputError(std::string("model: it has ") + method + " already");
+  };
+  refuse(ours.adapter_reduction > 0 && peft.adapter_reduction > 0, "adapters");
+  refuse(ours.lora_rank > 0 && peft.lora_rank > 0, "LoRA pairs");
+  refuse(ours.prompt_length > 0 && peft.prompt_length > 0, "prompts");
+  if (peft.adapter_reduction > 0) ours.adapter_reduction = peft.adapter_reduction;
+  if (peft.prompt_length > 0) ours.prompt_length = peft.prompt_length;
+  if (peft.lora_rank > 0) {
+    ours.lora_rank = peft.lora_rank;
+    ours.lora_alpha = peft.lora_alpha;
+    ours.lora_targets = peft.lora_targets;
+  }
+  std::vector<WeightShape> added;
+  for (WeightShape& weight : peft_weights(config_)) {
+    if (!weights_.count(weight.name)) added.push_back(std::move(weight));
+  }
+  draw_weights(added, seed);
+}
+
+void Transformer::set_units(const std::string& scheme) {
+  units_ = transformer_units(config_, config_.max_position_embeddings, scheme);
 }
 
 const Unit& Transformer::unit(const std::string& name) const {
@@ -226,89 +315,176 @@ void Transformer::load_state(const std::map<std::string, Tensor>& state) {
   for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
 }
 
+std::int64_t Transformer::stage_of(const std::string& weight) const {
+  if (!weights_.count(weight)) {
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : weights_) names.push_back(name);
+    throw InputError("unknown weight \"" + weight + "\"" + did_you_mean(weight, names));
+  }
+  const std::string embeddings = config_.prefix() + "embeddings.";
+  const std::string layers = config_.prefix() + "encoder.layer.";
+  if (weight == "prompt_embeddings" || weight.rfind(embeddings, 0) == 0) return 0;
+  if (weight.rfind(layers, 0) == 0) return 1 + std::stoll(weight.substr(layers.size()));
+  return stage_count() - 1;
+}
+
+Transformer::Pass Transformer::make_pass(bool training) const {
+  const PeftConfig& peft = config_.peft;
+  const double scale =
+      peft.lora_rank > 0 ? peft.lora_alpha / static_cast<double>(peft.lora_rank) : 0.0;
+  return {weights_, scale, training};
+}
+
 Tensor Transformer::forward(const Batch& batch, bool training) const {
-  Pass pass{weights_, training};
-  return run(batch, pass);
+  Pass pass = make_pass(training);
+  Tensor x;
+  for (std::int64_t stage = 0; stage < stage_count(); ++stage) x = run(stage, batch, x, pass);
+  return x;
+}
+
+Tensor Transformer::run_stage(std::int64_t stage, const Batch& batch, const Tensor& input) const {
+  Pass pass = make_pass();
+  return run(stage, batch, input, pass);
+}
+
+Tensor Transformer::capture_stage(std::int64_t stage, const Batch& batch, const Tensor& input,
+                                  const std::set<std::string>& weights,
+                                  std::vector<CapturedOp>& ops) const {
+  const torch::AutoGradMode recording(true);
+  Pass pass = make_pass();
+  pass.wanted = &weights;
+  pass.ops = &ops;
+  return run(stage, batch, input, pass);
 }
 
 Tensor Transformer::forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
                                      std::vector<CapturedUnit>& captured) const {
   captured.clear();
-  Pass pass{weights_, false, &captured};
-  for (const std::string& name : unit_names) pass.wanted.insert(unit(name).name);
-  return run(batch, pass);
+  std::vector<std::string> units = unit_names;
+  if (units.empty()) {
+    for (const Unit& unit : units_) units.push_back(unit.name);
+  }
+  std::map<std::int64_t, const Unit*> unit_of_stage;
+  for (const std::string& name : units) {
+    const Unit& chosen = unit(name);
+    unit_of_stage[stage_of(chosen.parameters.front())] = &chosen;
+  }
+  Tensor x;
+  for (std::int64_t stage = 0; stage < stage_count(); ++stage) {
+    std::set<std::string> weights;
+    if (unit_of_stage.count(stage)) {
+      const Unit& chosen = *unit_of_stage.at(stage);
+      weights.insert(chosen.parameters.begin(), chosen.parameters.end());
+      const bool reached = x.defined() && x.requires_grad();
+      captured.push_back({chosen.name, reached ? x : Tensor(), {}});
+    }
+    std::vector<CapturedOp> ops;
+    x = capture_stage(stage, batch, x, weights, ops);
+    if (!weights.empty()) captured.back().ops = std::move(ops);
+  }
+  return x;
 }
 
-Tensor Transformer::run(const Batch& batch, Pass& pass) const {
-  using Kind = CapturedOp::Kind;
-  const std::int64_t n = batch.size(), hidden = config_.hidden_size;
-  const std::int64_t text_tokens = batch.input_ids.size(1), image_tokens = config_.patches() + 1;
-  const std::int64_t tokens = text_tokens + image_tokens;
-  const double eps = config_.layer_norm_eps, dropout = config_.hidden_dropout_prob;
-  const auto dtype = weights_.begin()->second.scalar_type();
-  const auto ids = batch.input_ids.options();
+Tensor Transformer::run(std::int64_t stage, const Batch& batch, const Tensor& input,
+                        Pass& pass) const {
+  if (stage == 0) return run_embeddings(batch, pass);
+  if (stage + 1 == stage_count()) return run_head(input, pass);
+  return run_block(stage - 1, batch, input, pass);
+}
 
-  const std::string embeddings = "vilt.embeddings.", text_name = embeddings + "text_embeddings.";
-  const std::string word = text_name + "word_embeddings.weight";
-  const std::string text_position = text_name + "position_embeddings.weight";
-  const std::string text_type = text_name + "token_type_embeddings.weight";
-  const std::string cls = embeddings + "cls_token", position = embeddings + "position_embeddings";
-  const std::string modality = embeddings + "token_type_embeddings.weight";
-
-  pass.enter("embeddings", Tensor());
-  Tensor text =
-      torch::embedding(pass.weight(word), batch.input_ids) +
-      (pass.weight(text_position).narrow(0, 0, text_tokens) + pass.weight(text_type).select(0, 0));
-  text = pass.record(Kind::kEmbedding, word, "", batch.input_ids, text);
-  text = pass.record(Kind::kEmbedding, text_position, "",
-                     torch::arange(text_tokens, ids).expand({n, text_tokens}), text);
-  text = pass.record(Kind::kEmbedding, text_type, "", torch::zeros({n, text_tokens}, ids), text);
-  text = pass.dropout(pass.norm(text_name + "LayerNorm", text, eps), dropout);
-  text = text + pass.weight(modality).select(0, 0);
-  text = pass.record(Kind::kEmbedding, modality, "", torch::zeros({n, text_tokens}, ids), text);
-
-  const Tensor patches = pass.linear(embeddings + "patch_embeddings.projection",
-                                     patch_rows(batch.pixels.to(dtype), config_.patch_size));
-  const Tensor cls_rows =
-      pass.record(Kind::kAdded, cls, "", Tensor(), pass.weight(cls).expand({n, 1, hidden}));
-  Tensor image = torch::cat({cls_rows, patches.view({n, image_tokens - 1, hidden})}, 1) +
-                 (pass.weight(position) + pass.weight(modality).select(0, 1));
-  image = pass.record(Kind::kAdded, position, "", Tensor(), image);
-  image = pass.record(Kind::kEmbedding, modality, "", torch::ones({n, image_tokens}, ids), image);
-  image = pass.dropout(image, dropout);
-
-  Tensor x = torch::cat({text, image}, 1).view({n * tokens, hidden});
-  // Added to the attention scores: 0 for tokens, the lowest finite number for padding.
-  const double lowest = dtype == torch::kDouble ? std::numeric_limits<double>::lowest()
-                                                : std::numeric_limits<float>::lowest();
-  const Tensor mask =
-      torch::cat({(1 - batch.attention_mask.to(dtype)) * lowest,
-                  torch::zeros({n, image_tokens}, batch.attention_mask.options().dtype(dtype))},
-                 1);
-
-  for (std::int64_t i = 0; i < config_.num_hidden_layers; ++i) {
-    // The classifier reads the first token only, so the last block computes no other one beyond its
-    // keys and values.
-    const bool last = i + 1 == config_.num_hidden_layers;
-    const auto queried = [&](const Tensor& rows) {
-      return last ? rows.view({n, tokens, hidden}).select(1, 0) : rows;
-    };
-    const std::string layer = "vilt.encoder.layer." + std::to_string(i) + ".";
-    pass.enter("block." + std::to_string(i), x);
-    const Tensor normed = pass.norm(layer + "layernorm_before", x, eps);
-    const Tensor query = pass.linear(layer + "attention.attention.query", queried(normed));
-    const Tensor key = pass.linear(layer + "attention.attention.key", normed);
-    const Tensor value = pass.linear(layer + "attention.attention.value", normed);
-    const Tensor context = attention(query, key, value, mask, config_.num_attention_heads,
-                                     pass.training ? config_.attention_probs_dropout_prob : 0.0);
-    x = queried(x) + pass.dropout(pass.linear(layer + "attention.output.dense", context), dropout);
-    const Tensor inner = torch::gelu(
-        pass.linear(layer + "intermediate.dense", pass.norm(layer + "layernorm_after", x, eps)));
-    x = x + pass.dropout(pass.linear(layer + "output.dense", inner), dropout);
+Tensor Transformer::run_embeddings(const Batch& batch, Pass& pass) const {
+  const std::int64_t hidden = config_.hidden_size, prompts = config_.peft.prompt_length;
+  std::vector<Tensor> parts;
+  if (prompts > 0) {
+    const std::string name = "prompt_embeddings";
+    parts.push_back(pass.record(CapturedOp::Kind::kAdded, name, "", Tensor(),
+                                pass.weight(name).expand({batch.size(), prompts, hidden})));
   }
+  if (config_.has_text()) parts.push_back(run_text(batch, pass));
+  parts.push_back(run_image(batch, pass));
+  return torch::cat(parts, 1).view({-1, hidden});
+}
 
-  pass.enter("head", x);
-  const Tensor first = pass.norm("vilt.layernorm", x, eps);
+Tensor Transformer::run_text(const Batch& batch, Pass& pass) const {
+  using Kind = CapturedOp::Kind;
+  const std::int64_t n = batch.size(), tokens = batch.input_ids.size(1);
+  const auto ids = batch.input_ids.options();
+  const std::string name = config_.prefix() + "embeddings.text_embeddings.";
+  const std::string word = name + "word_embeddings.weight";
+  const std::string position = name + "position_embeddings.weight";
+  const std::string type = name + "token_type_embeddings.weight";
+  const std::string modality = config_.prefix() + "embeddings.token_type_embeddings.weight";
+
+  Tensor text = torch::embedding(pass.weight(word), batch.input_ids) +
+                (pass.weight(position).narrow(0, 0, tokens) + pass.weight(type).select(0, 0));
+  text = pass.record(Kind::kEmbedding, word, "", batch.input_ids, text);
+  text = pass.record(Kind::kEmbedding, position, "", torch::arange(tokens, ids).expand({n, tokens}),
+                     text);
+  text = pass.record(Kind::kEmbedding, type, "", torch::zeros({n, tokens}, ids), text);
+  text = pass.dropout(pass.norm(name + "LayerNorm", text, config_.layer_norm_eps),
+                      config_.hidden_dropout_prob);
+  text = text + pass.weight(modality).select(0, 0);
+  return pass.record(Kind::kEmbedding, modality, "", torch::zeros({n, tokens}, ids), text);
+}
+
+Tensor Transformer::run_image(const Batch& batch, Pass& pass) const {
+  using Kind = CapturedOp::Kind;
+  const std::int64_t n = batch.size(), hidden = config_.hidden_size, patches = config_.patches();
+  const std::string name = config_.prefix() + "embeddings.";
+  const std::string cls = name + "cls_token", position = name + "position_embeddings";
+  const std::string modality = name + "token_type_embeddings.weight";
+
+  const Tensor cls_rows = pass.weight(cls).expand({n, 1, hidden});
+  const auto dtype = cls_rows.scalar_type();
+  const Tensor patch_vectors = pass.linear(name + "patch_embeddings.projection",
+                                           patch_rows(batch.pixels.to(dtype), config_.patch_size));
+  Tensor added = pass.weight(position);
+  if (config_.has_text()) added = added + pass.weight(modality).select(0, 1);
+  Tensor image = torch::cat({pass.record(Kind::kAdded, cls, "", Tensor(), cls_rows),
+                             patch_vectors.view({n, patches, hidden})},
+                            1) +
+                 added;
+  image = pass.record(Kind::kAdded, position, "", Tensor(), image);
+  if (config_.has_text()) {
+    const Tensor ones = torch::ones({n, patches + 1}, batch.input_ids.options());
+    image = pass.record(Kind::kEmbedding, modality, "", ones, image);
+  }
+  return pass.dropout(image, config_.hidden_dropout_prob);
+}
+
+Tensor Transformer::run_block(std::int64_t block, const Batch& batch, const Tensor& input,
+                              Pass& pass) const {
+  const std::int64_t n = batch.size(), hidden = config_.hidden_size, tokens = input.size(0) / n;
+  const double eps = config_.layer_norm_eps, dropout = config_.hidden_dropout_prob;
+  if (!pass.mask.defined()) pass.mask = attention_mask(batch, input, config_.peft.prompt_length);
+
+  // The classifier reads one token only, the first after the prompts, so the last block computes no
+  // other one beyond its keys and values.
+  const bool last = block + 1 == config_.num_hidden_layers;
+  const auto queried = [&](const Tensor& rows) {
+    return last ? rows.view({n, tokens, hidden}).select(1, config_.peft.prompt_length) : rows;
+  };
+  const std::string layer = config_.prefix() + "encoder.layer." + std::to_string(block) + ".";
+  const Tensor normed = pass.norm(layer + "layernorm_before", input, eps);
+  const Tensor query = pass.linear(layer + "attention.attention.query", queried(normed));
+  const Tensor key = pass.linear(layer + "attention.attention.key", normed);
+  const Tensor value = pass.linear(layer + "attention.attention.value", normed);
+  const Tensor context = attention(query, key, value, pass.mask, config_.num_attention_heads,
+                                   pass.training ? config_.attention_probs_dropout_prob : 0.0);
+  const Tensor x = queried(input) +
+                   pass.dropout(pass.linear(layer + "attention.output.dense", context), dropout);
+  const Tensor inner = torch::gelu(
+      pass.linear(layer + "intermediate.dense", pass.norm(layer + "layernorm_after", x, eps)));
+  const Tensor sum = x + pass.dropout(pass.linear(layer + "output.dense", inner), dropout);
+  if (config_.peft.adapter_reduction == 0) return sum;
+  const std::string adapter = layer + "output.adapters.strata.";
+  const Tensor bottleneck = torch::relu(pass.linear(adapter + "adapter_down.0", sum));
+  return sum + pass.linear(adapter + "adapter_up", bottleneck);
+}
+
+Tensor Transformer::run_head(const Tensor& input, Pass& pass) const {
+  const Tensor first = pass.norm(config_.prefix() + "layernorm", input, config_.layer_norm_eps);
+  if (!config_.has_text()) return pass.linear("classifier", first);
   const Tensor pooled = torch::tanh(pass.linear("vilt.pooler.dense", first));
   const Tensor classified =
       pass.norm("classifier.1", pass.linear("classifier.0", pooled), kClassifierNormEps);

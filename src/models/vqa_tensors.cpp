@@ -42,9 +42,11 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
     if (added) images.push_back(example.image);
     image_index.push_back(place->second);
 
-    encoded.push_back(
-        tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
-    lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
+    if (config.has_text()) {
+      encoded.push_back(
+          tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
+      lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
+    }
 
     std::vector<std::int64_t> accepted;
     for (const std::string& answer : example.answers) {
@@ -63,14 +65,16 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
     closed_.push_back(example.answer_type == "closed");
   }
 
-  const std::int64_t longest = n ? *std::max_element(lengths.begin(), lengths.end()) : 0;
-  input_ids_ = torch::full({n, longest}, tokenizer.pad_id(), torch::kInt64);
-  for (std::int64_t i = 0; i < n; ++i) {
-    std::copy(encoded[i].begin(), encoded[i].end(),
-              input_ids_.data_ptr<std::int64_t>() + i * longest);
+  if (config.has_text()) {
+    const std::int64_t longest = n ? *std::max_element(lengths.begin(), lengths.end()) : 0;
+    input_ids_ = torch::full({n, longest}, tokenizer.pad_id(), torch::kInt64);
+    for (std::int64_t i = 0; i < n; ++i) {
+      std::copy(encoded[i].begin(), encoded[i].end(),
+                input_ids_.data_ptr<std::int64_t>() + i * longest);
+    }
+    lengths_ = torch::tensor(lengths, torch::kInt64);
   }
   image_index_ = torch::tensor(image_index, torch::kInt64);
-  lengths_ = torch::tensor(lengths, torch::kInt64);
   labels_ = torch::tensor(labels, torch::kInt64);
 
   const std::int64_t size = config.image_size, count = static_cast<std::int64_t>(images.size());
@@ -84,9 +88,6 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
 Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device device,
                         const std::vector<int>& flips) const {
   const torch::Tensor index = torch::tensor(rows, torch::kInt64);
-  const torch::Tensor lengths = lengths_.index_select(0, index);
-  const std::int64_t longest = lengths.max().item<std::int64_t>();
-
   torch::Tensor images = images_.index_select(0, image_index_.index_select(0, index));
   for (std::size_t i = 0; i < flips.size(); ++i) {
     std::vector<std::int64_t> dimensions;
@@ -96,9 +97,13 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
   }
 
   Batch batch;
-  batch.input_ids = input_ids_.narrow(1, 0, longest).index_select(0, index).to(device);
-  batch.attention_mask =
-      (torch::arange(longest).unsqueeze(0) < lengths.unsqueeze(1)).to(torch::kFloat).to(device);
+  if (input_ids_.defined()) {
+    const torch::Tensor lengths = lengths_.index_select(0, index);
+    const std::int64_t longest = lengths.max().item<std::int64_t>();
+    batch.input_ids = input_ids_.narrow(1, 0, longest).index_select(0, index).to(device);
+    batch.attention_mask =
+        (torch::arange(longest).unsqueeze(0) < lengths.unsqueeze(1)).to(torch::kFloat).to(device);
+  }
   batch.pixels = images.to(device).to(torch::kFloat).div_(127.5).sub_(1);
   batch.labels = labels_.index_select(0, index).to(device);
   return batch;
@@ -114,6 +119,10 @@ bool VqaTensors::accepts(std::int64_t row, std::int64_t label) const {
 }
 
 WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
+  const std::filesystem::path model = model_folder / "config.json";
+  if (std::filesystem::exists(model) && !read_transformer_config(model).has_text()) {
+    return WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+  }
   bool lower_case = true;
   const std::filesystem::path config = model_folder / "tokenizer_config.json";
   if (std::filesystem::exists(config)) {
@@ -125,27 +134,33 @@ WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
 
 void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder) {
-  std::string vocabulary;
-  for (const std::string& token : tokenizer.vocabulary()) vocabulary += token + "\n";
-  write_file(model_folder / "vocab.txt", vocabulary);
+  if (config.has_text()) {
+    std::string vocabulary;
+    for (const std::string& token : tokenizer.vocabulary()) vocabulary += token + "\n";
+    write_file(model_folder / "vocab.txt", vocabulary);
 
-  Json json;
-  json["do_lower_case"] = tokenizer.lower_case();
-  json["model_max_length"] = config.max_position_embeddings;
-  json["tokenizer_class"] = "BertTokenizer";
-  write_file(model_folder / "tokenizer_config.json", json.dump(2) + "\n");
+    Json json;
+    json["do_lower_case"] = tokenizer.lower_case();
+    json["model_max_length"] = config.max_position_embeddings;
+    json["tokenizer_class"] = "BertTokenizer";
+    write_file(model_folder / "tokenizer_config.json", json.dump(2) + "\n");
+  }
 
   Json images;
   images["do_normalize"] = true;
-  images["do_pad"] = true;
+  if (config.has_text()) images["do_pad"] = true;
   images["do_rescale"] = true;
   images["do_resize"] = true;
   images["image_mean"] = {0.5, 0.5, 0.5};
-  images["image_processor_type"] = "ViltImageProcessor";
+  images["image_processor_type"] = config.has_text() ? "ViltImageProcessor" : "ViTImageProcessor";
   images["image_std"] = {0.5, 0.5, 0.5};
   images["resample"] = 2;
-  images["size"] = {{"shortest_edge", config.image_size}};
-  images["size_divisor"] = config.patch_size;
+  if (config.has_text()) {
+    images["size"] = {{"shortest_edge", config.image_size}};
+    images["size_divisor"] = config.patch_size;
+  } else {
+    images["size"] = {{"height", config.image_size}, {"width", config.image_size}};
+  }
   write_file(model_folder / "preprocessor_config.json", images.dump(2) + "\n");
 }
 

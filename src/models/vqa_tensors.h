@@ -23,7 +23,7 @@ class VqaTensors {
   /// resized to the model's image_size; questions are cut to its max_position_embeddings. An
   /// example whose answers are all outside the labels is an InputError naming the example, the
   /// answer and the nearest label; with several accepted answers the first that is a label is the
-  /// target.
+  /// target. ViT reads no questions: they are passed over, and so is the tokenizer.
   VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
              const TransformerConfig& config, const WordPiece& tokenizer);
 
@@ -37,23 +37,24 @@ class VqaTensors {
   std::int64_t label(std::int64_t row) const;
   /// Whether `label` is one of the accepted answers of the row.
   bool accepts(std::int64_t row, std::int64_t label) const;
-  /// The longest encoded question, in tokens.
-  std::int64_t max_tokens() const { return input_ids_.size(1); }
+  /// The longest encoded question, in tokens; 0 for ViT.
+  std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
 
  private:
   torch::Tensor images_;       // uint8 (images, 3, S, S)
   torch::Tensor image_index_;  // int64 (n)
-  torch::Tensor input_ids_;    // int64 (n, T)
-  torch::Tensor lengths_;      // int64 (n)
+  torch::Tensor input_ids_;    // int64 (n, T); undefined without text
+  torch::Tensor lengths_;      // int64 (n); undefined without text
   torch::Tensor labels_;       // int64 (n)
   std::vector<bool> closed_;
   std::vector<std::vector<std::int64_t>> accepted_;
 };
 
 /// The tokenizer of a model folder: vocab.txt, and do_lower_case from tokenizer_config.json if
-/// there.
+/// there. Of a ViT, which reads no text: one of the special tokens alone.
 WordPiece load_tokenizer(const std::filesystem::path& model_folder);
-/// vocab.txt, tokenizer_config.json and preprocessor_config.json beside the weights.
+/// vocab.txt, tokenizer_config.json and preprocessor_config.json beside the weights; for ViT the
+/// last alone.
 void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder);
 

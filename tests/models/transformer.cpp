@@ -1,5 +1,7 @@
 #include "models/transformer.h"
 
+#include <malloc.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -18,11 +20,13 @@ using torch::Tensor;
 
 namespace {
 
-const std::filesystem::path kReference =
-    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vilt";
+const std::filesystem::path kReferences =
+    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference";
+const std::filesystem::path kReference = kReferences / "vilt";
 
-Tensor recorded(const std::string& name) {
-  static const SafetensorsFile file(kReference / "recorded.safetensors");
+/// A tensor that transformers recorded for its ViLT or its ViT.
+Tensor recorded(const std::string& name, const std::string& architecture = "vilt") {
+  const SafetensorsFile file(kReferences / architecture / "recorded.safetensors");
   const TensorEntry* entry = file.find(name);
   REQUIRE(entry);
   Tensor tensor =
@@ -31,9 +35,15 @@ Tensor recorded(const std::string& name) {
   return tensor;
 }
 
-Batch recorded_batch() {
-  return {recorded("input_ids"), recorded("attention_mask"), recorded("pixels"),
-          recorded("labels")};
+Batch recorded_batch(const std::string& architecture = "vilt") {
+  Batch batch;
+  if (architecture == "vilt") {
+    batch.input_ids = recorded("input_ids");
+    batch.attention_mask = recorded("attention_mask");
+  }
+  batch.pixels = recorded("pixels", architecture);
+  batch.labels = recorded("labels", architecture);
+  return batch;
 }
 
 double relative_error(const Tensor& found, const Tensor& expected) {
@@ -42,6 +52,60 @@ double relative_error(const Tensor& found, const Tensor& expected) {
 
 Tensor loss_of(const Transformer& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
+}
+
+void to_double(Transformer& model) {
+  for (const auto& [name, tensor] : model.weights()) {
+    model.weight(name) = tensor.detach().to(torch::kDouble);
+  }
+}
+
+/// Every method, on half of the linear layers and with a scale of LoRA that is not 1.
+PeftConfig every_method() {
+  PeftConfig peft;
+  peft.adapter_reduction = 4;
+  peft.lora_rank = 3;
+  peft.lora_alpha = 4.5;
+  peft.lora_targets = {"query", "value", "intermediate.dense"};
+  peft.prompt_length = 2;
+  return peft;
+}
+
+/// The recorded model with every method, in double; no weight is left at its initial zero.
+Transformer peft_model(const std::string& architecture) {
+  Transformer model = Transformer::load(kReferences / architecture);
+  model.add_peft(every_method(), 5);
+  to_double(model);
+  torch::manual_seed(4);
+  for (const WeightShape& weight : peft_weights(model.config())) {
+    model.weight(weight.name).add_(torch::randn(weight.shape, torch::kDouble), 0.2);
+  }
+  return model;
+}
+
+/// The gradients of weights that the captured operations give with their δ's.
+void contract(const CapturedOp& op, const Tensor& delta, const Transformer& model,
+              std::map<std::string, Tensor>& gradients) {
+  const auto add = [&](const std::string& name, const Tensor& gradient) {
+    const Tensor shaped = gradient.reshape(model.weight(name).sizes());
+    gradients[name] = gradients.count(name) ? gradients[name] + shaped : shaped;
+  };
+  const Tensor rows = delta.reshape({-1, delta.size(-1)});
+  if (!op.bias.empty()) add(op.bias, rows.sum(0));
+  if (op.weight.empty()) return;
+  const auto inputs = [&] { return op.input.reshape({-1, op.input.size(-1)}); };
+  switch (op.kind) {
+    case CapturedOp::Kind::kLinear:
+      return add(op.weight, rows.t().mm(inputs()));
+    case CapturedOp::Kind::kNorm:
+      return add(op.weight, (rows * inputs()).sum(0));
+    case CapturedOp::Kind::kEmbedding:
+      return add(
+          op.weight,
+          torch::zeros_like(model.weight(op.weight)).index_add(0, op.input.reshape({-1}), rows));
+    case CapturedOp::Kind::kAdded:
+      return add(op.weight, delta.sum(0));
+  }
 }
 
 std::vector<std::string> all_units(const Transformer& model) {
@@ -53,25 +117,28 @@ std::vector<std::string> all_units(const Transformer& model) {
 }  // namespace
 
 TEST_CASE("logits and gradients are those of transformers") {
-  Transformer model = Transformer::load(kReference);
+  const auto [architecture, recorded_gradients] =
+      GENERATE(std::pair<std::string, int>{"vilt", 18}, std::pair<std::string, int>{"vit", 12});
+  CAPTURE(architecture);
+  Transformer model = Transformer::load(kReferences / architecture);
   model.train_only(all_units(model));
-  const Batch batch = recorded_batch();
-  CHECK(relative_error(model.forward(batch), recorded("logits")) < 1e-5);
+  const Batch batch = recorded_batch(architecture);
+  CHECK(relative_error(model.forward(batch), recorded("logits", architecture)) < 1e-5);
   const Tensor loss = loss_of(model, batch);
-  CHECK(relative_error(loss, recorded("loss")) < 1e-5);
+  CHECK(relative_error(loss, recorded("loss", architecture)) < 1e-5);
   loss.backward();
 
-  const SafetensorsFile file(kReference / "recorded.safetensors");
+  const SafetensorsFile file(kReferences / architecture / "recorded.safetensors");
   int gradients = 0;
   for (const TensorEntry& entry : file.tensors()) {
     const std::string prefix = "gradient.";
     if (entry.name.rfind(prefix, 0) != 0) continue;
     const std::string name = entry.name.substr(prefix.size());
     INFO(name);
-    CHECK(relative_error(model.weight(name).grad(), recorded(entry.name)) < 1e-4);
+    CHECK(relative_error(model.weight(name).grad(), recorded(entry.name, architecture)) < 1e-4);
     ++gradients;
   }
-  CHECK(gradients == 18);
+  CHECK(gradients == recorded_gradients);
 }
 
 TEST_CASE("padding changes nothing") {
@@ -122,35 +189,234 @@ TEST_CASE("fused attention is its definition, forwards and backwards") {
 }
 
 TEST_CASE("gradients in double agree with finite differences") {
-  Transformer model = Transformer::load(kReference);
-  for (const WeightShape& weight : transformer_weights(model.config())) {
-    model.weight(weight.name) = model.weight(weight.name).to(torch::kDouble);
+  for (const std::string architecture : {"vilt", "vit"}) {
+    Transformer model = peft_model(architecture);
+    const Batch batch = recorded_batch(architecture);
+    const std::string layer = architecture + ".encoder.layer.0.";
+    for (const std::string& name :
+         {layer + "attention.attention.key.weight",
+          layer + "attention.attention.query.lora_A.weight",
+          layer + "intermediate.dense.lora_B.weight",
+          layer + "output.adapters.strata.adapter_down.0.weight",
+          layer + "output.adapters.strata.adapter_up.bias", std::string("prompt_embeddings")}) {
+      INFO(name);
+      Tensor& weight = model.weight(name);
+      weight.set_requires_grad(true);
+      const Tensor gradient = torch::autograd::grad({loss_of(model, batch)}, {weight})[0];
+      weight.set_requires_grad(false);
+      const Tensor direction =
+          torch::sin(torch::arange(weight.numel(), torch::kDouble)).view(weight.sizes());
+      const double slope = (gradient * direction).sum().item<double>();
+      const auto shifted = [&](double step) {
+        weight.add_(direction, step);
+        const double loss = loss_of(model, batch).item<double>();
+        weight.sub_(direction, step);
+        return loss;
+      };
+      CHECK(std::abs(slope) > 1e-6);
+      CHECK(slope == Approx((shifted(1e-5) - shifted(-1e-5)) / 2e-5).epsilon(1e-5));
+    }
   }
-  model.train_only(all_units(model));
-  Batch batch = recorded_batch();
-  const std::string name = "vilt.encoder.layer.0.attention.attention.key.weight";
-  loss_of(model, batch).backward();
-  const Tensor direction = torch::sin(torch::arange(32 * 32, torch::kDouble)).view({32, 32});
-  const double slope = (model.weight(name).grad() * direction).sum().item<double>();
-  const torch::NoGradGuard no_grad;
-  const auto shifted = [&](double step) {
-    model.weight(name).add_(direction, step);
-    const double loss = loss_of(model, batch).item<double>();
-    model.weight(name).sub_(direction, step);
-    return loss;
-  };
-  CHECK(slope == Approx((shifted(1e-5) - shifted(-1e-5)) / 2e-5).epsilon(1e-6));
 }
 
-TEST_CASE("saving and loading give the same bytes") {
+TEST_CASE("the stages in turn are the forward pass, to the bit") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    Transformer model = Transformer::load(kReferences / architecture);
+    const Batch batch = recorded_batch(architecture);
+    for (const bool with_peft : {false, true}) {
+      if (with_peft) model.add_peft(every_method(), 5);
+      REQUIRE(model.stage_count() == 4);
+      Tensor x, captured;
+      for (std::int64_t stage = 0; stage < 4; ++stage) {
+        std::vector<CapturedOp> ops;
+        captured = model.capture_stage(stage, batch, x, {}, ops);
+        x = model.run_stage(stage, batch, x);
+        CHECK(torch::equal(captured, x));
+        CHECK(ops.empty());
+        CHECK_FALSE(x.requires_grad());
+      }
+      CHECK(torch::equal(x, model.forward(batch)));
+    }
+    CHECK(model.stage_of(architecture + ".embeddings.cls_token") == 0);
+    CHECK(model.stage_of("prompt_embeddings") == 0);
+    CHECK(model.stage_of(architecture + ".encoder.layer.1.output.dense.bias") == 2);
+    CHECK(model.stage_of(architecture + ".layernorm.weight") == 3);
+    CHECK_THROWS_WITH(model.stage_of(architecture + ".layernrom.weight"),
+                      Contains("did you mean \"" + architecture + ".layernorm.weight\"?"));
+  }
+}
+
+TEST_CASE("captured inputs and δ's give the gradients of autograd, for every kind of unit") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    const Batch batch = recorded_batch(architecture);
+    for (const std::string scheme : {"block", "adapter", "lora", "layernorm", "bias", "prompt",
+                                     "adapter+layernorm+prompt", "lora+bias"}) {
+      Transformer model = peft_model(architecture);
+      model.set_units(scheme);
+      std::set<std::string> wanted, found;
+      for (const Unit& unit : model.units()) {
+        wanted.insert(unit.parameters.begin(), unit.parameters.end());
+      }
+      Tensor x;
+      for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
+        CAPTURE(architecture, scheme, stage);
+        // From every second stage's input, and from the recorded operations alone.
+        const bool from_input = stage > 0 && stage % 2 == 0;
+        Tensor input = x.defined() ? x.detach().requires_grad_(from_input) : x;
+        std::vector<CapturedOp> ops;
+        Tensor output;
+        {
+          const torch::NoGradGuard no_grad;  // capturing switches gradients on by itself
+          output = model.capture_stage(stage, batch, input, wanted, ops);
+        }
+        torch::manual_seed(stage);
+        const Tensor gradient = torch::randn(output.sizes(), torch::kDouble);
+        std::vector<Tensor> targets;
+        for (const CapturedOp& op : ops) targets.push_back(op.output);
+        if (from_input) targets.push_back(input);
+        std::map<std::string, Tensor> ours;
+        if (!targets.empty()) {
+          const auto deltas = torch::autograd::grad({output}, targets, {gradient});
+          for (std::size_t i = 0; i < ops.size(); ++i) {
+            const CapturedOp& op = ops[i];
+            const bool has_input = !op.weight.empty() && op.kind != CapturedOp::Kind::kAdded;
+            CHECK(op.input.defined() == has_input);
+            CHECK_FALSE((op.weight.empty() && op.bias.empty()));
+            contract(op, deltas[i], model, ours);
+          }
+          std::vector<Tensor> weights;
+          std::vector<std::string> names;
+          for (const auto& [name, sum] : ours) {
+            CHECK(wanted.count(name) == 1);
+            CHECK(model.stage_of(name) == stage);
+            found.insert(name);
+            names.push_back(name);
+            weights.push_back(model.weight(name).set_requires_grad(true));
+          }
+          if (from_input) weights.push_back(input);
+          const Tensor plain = model.run_stage(stage, batch, input);
+          CHECK(relative_error(output, plain) < 1e-12);
+          const auto theirs = torch::autograd::grad({plain}, weights, {gradient});
+          for (std::size_t i = 0; i < names.size(); ++i) {
+            INFO(names[i]);
+            CHECK((ours.at(names[i]) - theirs[i]).norm().item<double>() <
+                  1e-10 * (1 + theirs[i].norm().item<double>()));
+            weights[i].set_requires_grad(false);
+          }
+          if (from_input) CHECK(relative_error(deltas.back(), theirs.back()) < 1e-10);
+        }
+        x = output.detach();
+      }
+      CHECK(found == wanted);
+    }
+  }
+}
+
+TEST_CASE("LoRA pairs that PEFT wrote are loaded, and give its logits and gradients") {
   test::TempDir dir;
-  const Transformer model = Transformer::load(kReference);
-  model.save(dir / "a");
-  const Transformer again = Transformer::load(dir / "a");
-  again.save(dir / "b");
-  CHECK(again.fingerprint() == model.fingerprint());
-  for (const char* file : {"config.json", "model.safetensors"}) {
-    CHECK(test::slurp(dir / "a" / file) == test::slurp(dir / "b" / file));
+  const auto copy = [&](const char* folder, const char* file) {
+    std::filesystem::copy_file(kReferences / folder / file, dir / file);
+  };
+  copy("vilt", "config.json");
+  copy("vilt", "model.safetensors");
+  copy("peft_lora", kPeftConfigFile);
+  copy("peft_lora", kPeftWeightsFile);
+  Transformer model = Transformer::load(dir.path());
+  CHECK(model.config().peft.lora_rank == 2);
+  CHECK(model.config().peft.lora_alpha == 3);
+  model.set_units("lora");
+  model.train_only({"lora.0", "lora.1"});
+  const Batch batch = recorded_batch();
+  CHECK(relative_error(model.forward(batch), recorded("logits", "peft_lora")) < 1e-5);
+  loss_of(model, batch).backward();
+  const std::string layer = "vilt.encoder.layer.";
+  for (const std::string& name : {layer + "0.attention.attention.query.lora_A.weight",
+                                  layer + "0.intermediate.dense.lora_B.weight",
+                                  layer + "1.attention.attention.value.lora_A.weight",
+                                  layer + "1.attention.attention.value.lora_B.weight"}) {
+    INFO(name);
+    CHECK(relative_error(model.weight(name).grad(), recorded("gradient." + name, "peft_lora")) <
+          1e-4);
+  }
+}
+
+TEST_CASE("fresh LoRA pairs change nothing, adapters and prompts do") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    const Transformer base = Transformer::load(kReferences / architecture);
+    const Batch batch = recorded_batch(architecture);
+    PeftConfig lora, adapter, prompt;
+    lora.lora_rank = 4;
+    lora.lora_targets = lora_target_names();
+    adapter.adapter_reduction = 2;
+    prompt.prompt_length = 1;
+    for (const PeftConfig& peft : {lora, adapter, prompt}) {
+      Transformer model = Transformer::load(kReferences / architecture);
+      model.add_peft(peft, 9);
+      CHECK(torch::equal(model.forward(batch), base.forward(batch)) == (peft.lora_rank > 0));
+      for (const auto& [name, tensor] : base.weights()) {
+        CHECK(torch::equal(model.weight(name), tensor));
+      }
+      CHECK_THROWS_WITH(model.add_peft(peft, 9), Contains("already"));
+    }
+  }
+}
+
+TEST_CASE("PEFT weights depend on the seed and their names alone") {
+  TransformerConfig config = read_transformer_config(kReference / "config.json");
+  const Transformer base(config, 3);
+  Transformer added(config, 3);
+  added.add_peft(every_method(), 3);
+  config.peft = every_method();
+  const Transformer model(config, 3), other(config, 4);
+  CHECK(model.fingerprint() == added.fingerprint());
+  CHECK(model.fingerprint() != other.fingerprint());
+  for (const auto& [name, tensor] : base.weights()) CHECK(torch::equal(model.weight(name), tensor));
+  const std::string layer = "vilt.encoder.layer.1.";
+  const Tensor& a = model.weight(layer + "intermediate.dense.lora_A.weight");
+  const double bound = 1 / std::sqrt(32.0);
+  CHECK(a.abs().max().item<double>() <= bound);
+  CHECK(a.abs().max().item<double>() > 0.9 * bound);
+  CHECK(model.weight(layer + "intermediate.dense.lora_B.weight").abs().sum().item<double>() == 0);
+  const std::string adapter = layer + "output.adapters.strata.";
+  CHECK(model.weight(adapter + "adapter_up.weight").std().item<double>() ==
+        Approx(0.02).epsilon(0.15));
+  CHECK(model.weight(adapter + "adapter_up.bias").abs().sum().item<double>() == 0);
+  CHECK(model.weight("prompt_embeddings").std().item<double>() == Approx(0.02).epsilon(0.3));
+}
+
+TEST_CASE("saving and loading give the same bytes, with and without PEFT weights") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    test::TempDir dir;
+    Transformer model = Transformer::load(kReferences / architecture);
+    std::vector<std::string> files = {"config.json", "model.safetensors"};
+    for (const bool with_peft : {false, true}) {
+      if (with_peft) {
+        model.add_peft(every_method(), 2);
+        files.insert(files.end(), {kPeftConfigFile, kPeftWeightsFile});
+      }
+      model.save(dir / "a");
+      const Transformer again = Transformer::load(dir / "a");
+      again.save(dir / "b");
+      CHECK(again.fingerprint() == model.fingerprint());
+      for (const std::string& file : files) {
+        CHECK(test::slurp(dir / "a" / file) == test::slurp(dir / "b" / file));
+      }
+    }
+    // The base model's file is the same with and without the methods, and saving a model without
+    // them leaves none behind.
+    Transformer::load(kReferences / architecture).save(dir / "b");
+    CHECK(test::slurp(dir / "a" / "model.safetensors") ==
+          test::slurp(dir / "b" / "model.safetensors"));
+    CHECK_FALSE(std::filesystem::exists(dir / "b" / kPeftConfigFile));
+    CHECK_FALSE(std::filesystem::exists(dir / "b" / kPeftWeightsFile));
+
+    PeftConfig wider = every_method();
+    wider.lora_rank = 4;
+    write_peft_config(wider, dir / "a" / kPeftConfigFile);
+    CHECK_THROWS_WITH(Transformer::load(dir / "a"),
+                      Contains(kPeftWeightsFile) && Contains("adapter_config.json asks for"));
+    std::filesystem::remove(dir / "a" / kPeftWeightsFile);
+    CHECK_THROWS_WITH(Transformer::load(dir / "a"), Contains(kPeftWeightsFile));
   }
 }
 
@@ -292,6 +558,62 @@ TEST_CASE("dropout applies in training only and follows torch's seed") {
   torch::manual_seed(1);
   CHECK(torch::equal(model.forward(batch, true), first));
   CHECK_FALSE(torch::equal(model.forward(batch, true), first));
+}
+
+TEST_CASE("activation_bytes are what autograd keeps") {
+  const auto heap = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return static_cast<double>(info.uordblks + info.hblkhd);
+  };
+  {
+    const double before = heap();
+    const std::vector<char> block(1 << 20, 'x');
+    if (heap() - before < (1 << 20)) {
+      WARN("this build's allocator does not tell what it holds");
+      return;
+    }
+  }
+  TransformerConfig config;
+  config.model_type = "vit";
+  config.hidden_size = 64;
+  config.num_attention_heads = 4;
+  config.num_hidden_layers = 2;
+  config.intermediate_size = 192;
+  config.image_size = 64;
+  config.patch_size = 8;
+  config.labels = {"cat", "dog"};
+  config.peft.adapter_reduction = 4;
+  config.peft.lora_rank = 8;
+  config.peft.prompt_length = 3;
+  Transformer model(config, 1);
+  Batch batch;
+  batch.pixels = torch::randn({16, 3, 64, 64});
+  for (const std::string scheme :
+       {"block", "adapter", "lora", "layernorm", "bias", "adapter+lora", "block+adapter+lora"}) {
+    model.set_units(scheme);
+    for (const std::int64_t block : {0, 1}) {
+      const Unit& unit = model.unit(scheme + "." + std::to_string(block));
+      model.train_only({unit.name});
+      Tensor input;
+      {
+        const torch::NoGradGuard no_grad;
+        for (std::int64_t stage = 0; stage <= block; ++stage) {
+          input = model.run_stage(stage, batch, input);
+        }
+      }
+      // The input belongs to what may be kept, so the stage gets the only handle of a copy.
+      const auto kept = [&](bool recording) {
+        const torch::AutoGradMode mode(recording);
+        const double before = heap();
+        const Tensor output = model.run_stage(block + 1, batch, input.clone());
+        return heap() - before;
+      };
+      kept(true);  // what libraries set up once
+      const double found = kept(true) - kept(false), expected = 16 * unit.activation_bytes;
+      CAPTURE(unit.name, found, expected);
+      CHECK(std::abs(found - expected) < 0.03 * expected + 16384);
+    }
+  }
 }
 
 TEST_CASE("devices") {

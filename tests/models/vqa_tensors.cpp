@@ -92,6 +92,26 @@ TEST_CASE("an answer outside the labels names the example and the nearest label"
   CHECK_THROWS_AS(VqaTensors(manifest, {3}, make_config(), make_tokenizer()), InputError);
 }
 
+TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
+  test::TempDir dir;
+  TransformerConfig config = make_config();
+  config.model_type = "vit";
+  const WordPiece tokenizer = make_tokenizer();
+  const VqaTensors data(make_manifest(dir), {0, 1, 2}, config, tokenizer);
+  CHECK(data.max_tokens() == 0);
+  const Batch batch = data.batch({2, 0}, torch::kCPU);
+  CHECK_FALSE(batch.input_ids.defined());
+  CHECK_FALSE(batch.attention_mask.defined());
+  CHECK(batch.size() == 2);
+  CHECK(torch::equal(batch.labels, torch::tensor({1, 0}, torch::kInt64)));
+
+  write_transformer_config(config, dir / "config.json");
+  save_tokenizer(tokenizer, config, dir.path());
+  CHECK_FALSE(std::filesystem::exists(dir / "vocab.txt"));
+  CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("ViTImageProcessor"));
+  CHECK(load_tokenizer(dir.path()).vocabulary().size() == 4);
+}
+
 TEST_CASE("a model folder's tokenizer is written and read") {
   test::TempDir dir;
   const WordPiece cased({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "Red", "red"}, false);

@@ -1,4 +1,4 @@
-"""Records what transformers' ViltForQuestionAnswering computes, for tests/models/vilt.cpp.
+"""Records what transformers' ViltForQuestionAnswering computes, for tests/models/transformer.cpp.
 
     python3 tests/reference/vilt.py              writes tests/reference/vilt/
     python3 tests/reference/vilt.py --load DIR   checks that transformers loads a model Strata wrote, and
