@@ -1,79 +1,729 @@
 #include "ntk/lntk.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
 #include <map>
+#include <numeric>
+#include <optional>
+#include <set>
 
-#include "ntk/gram.h"
+#include "ntk/jacobian.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
 
 namespace strata {
 namespace {
 
 using torch::Tensor;
 
-/// The weights of a unit in order of first use, each with the operations that use it.
-std::vector<std::vector<Gram::Use>> uses_by_weight(const CapturedUnit& unit,
-                                                   const std::vector<std::vector<Tensor>>& deltas) {
-  std::vector<std::vector<Gram::Use>> uses;
-  std::map<std::string, std::size_t> place;
-  const auto add = [&](const std::string& weight, const Gram::Use& use) {
-    const auto [at, added] = place.emplace(weight, uses.size());
-    if (added) uses.emplace_back();
-    uses[at->second].push_back(use);
-  };
-  for (std::size_t i = 0; i < unit.ops.size(); ++i) {
-    add(unit.ops[i].weight, {&unit.ops[i], &deltas[i], false});
-    if (!unit.ops[i].bias.empty()) add(unit.ops[i].bias, {&unit.ops[i], &deltas[i], true});
-  }
-  return uses;
+/// Products with blocks that Lanczos is expected to need: three to eight were seen, the fewer the
+/// farther the first eigenvalue is from the rest.
+constexpr double kExpectedSteps = 6;
+constexpr int kMostSteps = 60;
+/// Multiply-adds in the time of moving one byte from memory: a core's peak over its share of the
+/// memory's bandwidth, in round numbers for processors of today.
+constexpr double kMultiplyAddsPerByte = 6;
+/// J is multiplied by itself a block of this size at a time, which a last-level cache holds.
+constexpr std::int64_t kLargestChunk = 32 << 20;
+
+std::string stage_name(const Transformer& model, std::int64_t stage) {
+  if (stage == 0) return "embeddings";
+  if (stage + 1 == model.stage_count()) return "head";
+  return "block." + std::to_string(stage - 1);
 }
 
-}  // namespace
+void check_finite(const Transformer& model, std::int64_t stage, const Tensor& output) {
+  if (!torch::isfinite(output).all().item<bool>()) {
+    throw WorkError("the activations of \"" + stage_name(model, stage) +
+                    "\" are not finite: the model's weights or the samples are not sound");
+  }
+}
 
-void visit_unit_grams(
-    const Transformer& model, const Batch& batch, const std::vector<std::string>& units,
-    NtkOutputs outputs,
-    const std::function<void(const std::string& unit, const Tensor& gram)>& visit) {
-  std::vector<CapturedUnit> captured;
-  const Tensor logits = model.forward_captured(batch, units, captured);
-  const std::int64_t samples = batch.size();
+std::int64_t rounded(double value) {
+  return static_cast<std::int64_t>(std::ceil(value));
+}
 
-  // The sweep starts at the outputs, and goes on from each unit's input: `from` with its K
-  // gradients.
-  Tensor from;
-  std::vector<Tensor> gradients;
-  if (outputs == NtkOutputs::kLogits) {
-    from = logits;
-    for (std::int64_t k = 0; k < logits.size(1); ++k) {
+/// What is to be differentiated by: the names of weights and where they are used.
+struct Targets {
+  std::set<std::string> weights;
+  std::map<std::string, std::int64_t> stage;  ///< the lowest stage that uses a weight
+  std::int64_t lowest = 0;
+};
+
+Targets targets_of(const Transformer& model, const std::vector<Unit>& units) {
+  Targets targets;
+  targets.lowest = model.stage_count();
+  for (const Unit& unit : units) {
+    if (unit.parameters.empty()) {
+      throw InputError("unit \"" + unit.name + "\" has no trainable parameter");
+    }
+    for (const std::string& weight : unit.parameters) {
+      const std::int64_t stage = model.stage_of(weight);
+      targets.weights.insert(weight);
+      targets.stage[weight] = stage;
+      targets.lowest = std::min(targets.lowest, stage);
+    }
+  }
+  return targets;
+}
+
+/// A stage's captured operations. Several may share an output, whose δ is then kept once.
+struct Captured {
+  std::vector<CapturedOp> ops;
+  std::vector<Tensor> outputs;
+  std::vector<std::size_t> output_of;  ///< by operation
+};
+
+Captured distinct_outputs(std::vector<CapturedOp> ops) {
+  Captured captured;
+  std::map<const void*, std::size_t> known;
+  for (const CapturedOp& op : ops) {
+    const auto [at, added] =
+        known.emplace(op.output.unsafeGetTensorImpl(), captured.outputs.size());
+    if (added) captured.outputs.push_back(op.output);
+    captured.output_of.push_back(at->second);
+  }
+  captured.ops = std::move(ops);
+  return captured;
+}
+
+/// Sizes of an operation for any number of samples.
+struct OpShape {
+  std::string weight, bias;
+  std::size_t output;
+  double tokens, in, out;
+  bool factored;      ///< the weight's Jacobian is kept as input and δ
+  double row_tokens;  ///< otherwise: its width over `out`
+};
+
+std::vector<OpShape> shapes_of(const Captured& captured, std::int64_t samples) {
+  using Kind = CapturedOp::Kind;
+  std::vector<OpShape> shapes;
+  for (std::size_t i = 0; i < captured.ops.size(); ++i) {
+    const CapturedOp& op = captured.ops[i];
+    OpShape shape{op.weight, op.bias, captured.output_of[i], 0, 0, 0, false, 1};
+    shape.out = static_cast<double>(op.output.size(-1));
+    shape.tokens =
+        static_cast<double>(op.output.numel()) / shape.out / static_cast<double>(samples);
+    if (op.kind == Kind::kLinear && !op.weight.empty()) {
+      shape.in = static_cast<double>(op.input.size(-1));
+      shape.factored = true;
+    } else if (op.kind == Kind::kEmbedding) {
+      // The rows of the table that the samples use, at most one a token.
+      shape.in = shape.tokens * static_cast<double>(samples);
+      shape.factored = true;
+    } else if (op.kind == Kind::kAdded) {
+      shape.row_tokens = shape.tokens;
+    }
+    shapes.push_back(shape);
+  }
+  return shapes;
+}
+
+/// Operations that share a weight or an output: their δ's are needed together. They are split by
+/// columns of the output, over which a kernel is a sum.
+struct Cluster {
+  std::vector<std::size_t> ops;
+  std::set<std::size_t> outputs;
+  std::int64_t columns = 0;
+  double column_bytes = 0;  ///< of the δ's
+  bool divisible = true;
+};
+
+std::vector<Cluster> clusters_of(const std::vector<OpShape>& shapes, double samples, double outputs,
+                                 double element, const std::set<std::string>& deferred) {
+  std::vector<std::size_t> parent(shapes.size());
+  std::iota(parent.begin(), parent.end(), 0);
+  const auto root = [&](std::size_t i) {
+    while (parent[i] != i) i = parent[i];
+    return i;
+  };
+  std::map<std::string, std::size_t> user;
+  std::set<std::string> several;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const std::string output = "output " + std::to_string(shapes[i].output);
+    for (const std::string& key :
+         {"weight " + shapes[i].weight, "bias " + shapes[i].bias, output}) {
+      if (key.back() == ' ') continue;
+      const auto [at, added] = user.emplace(key, i);
+      if (added) continue;
+      parent[root(i)] = root(at->second);
+      if (key != output) several.insert(key.substr(key.find(' ') + 1));
+    }
+  }
+  std::map<std::size_t, Cluster> by_root;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    const OpShape& shape = shapes[i];
+    Cluster& cluster = by_root[root(i)];
+    const auto columns = static_cast<std::int64_t>(shape.out);
+    // Uses that continue each other's tokens are copied beside each other.
+    const bool copied = several.count(shape.weight) > 0;
+    if (cluster.outputs.insert(shape.output).second || copied) {
+      cluster.column_bytes += samples * outputs * shape.tokens * element;
+    }
+    if (cluster.columns != 0 && cluster.columns != columns) cluster.divisible = false;
+    if (deferred.count(shape.weight) || deferred.count(shape.bias)) cluster.divisible = false;
+    cluster.columns = std::max(cluster.columns, columns);
+    cluster.ops.push_back(i);
+  }
+  std::vector<Cluster> clusters;
+  for (auto& [first, cluster] : by_root) clusters.push_back(std::move(cluster));
+  return clusters;
+}
+
+/// Part of a stage's work for one sweep of K backward passes through it.
+struct Part {
+  std::size_t cluster;
+  std::int64_t begin, size;  ///< columns
+};
+using Group = std::vector<Part>;
+
+struct StagePlan {
+  std::vector<Cluster> clusters;
+  std::vector<Group> groups;
+  std::set<std::size_t> by_lanczos;  ///< units
+  std::int64_t chunk_bytes = 0;
+  double kernel_multiply_adds = 0;
+  double bytes = 0, least_bytes = 0;
+};
+
+/// The sizes of every weight over all its uses in a stage.
+std::map<std::string, FactorShape> weight_shapes(const std::vector<OpShape>& shapes, double samples,
+                                                 double outputs) {
+  std::map<std::string, FactorShape> found;
+  for (const OpShape& shape : shapes) {
+    if (!shape.bias.empty()) {
+      found[shape.bias] = {samples, outputs, 1, 0, shape.out, true};
+    }
+    if (shape.weight.empty()) continue;
+    const auto [at, added] = found.emplace(
+        shape.weight, FactorShape{samples, outputs, 0, shape.in, shape.out, !shape.factored});
+    at->second.tokens += shape.factored ? shape.tokens : shape.row_tokens;
+  }
+  return found;
+}
+
+double lanczos_cost(const FactorShape& s, double block, double element) {
+  const double contraction =
+      kMultiplyAddsPerByte * 2 * element * s.samples * s.outputs * s.tokens * s.out;
+  const double products = s.explicit_rows ? 0 : 2 * block * s.samples * s.tokens * s.in * s.out;
+  return kExpectedSteps * (products + contraction);
+}
+
+/// Decides for one stage which units go by Lanczos, and what is differentiated together.
+/// \param units_here  the units with weights in the stage; `whole` are those with all of them here
+StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>& units,
+                     const std::set<std::size_t>& whole, const std::set<std::size_t>& units_here,
+                     const std::set<std::string>& deferred, double samples, double outputs,
+                     double element, double fixed_bytes, const LntkOptions& options) {
+  StagePlan plan;
+  plan.clusters = clusters_of(shapes, samples, outputs, element, deferred);
+  const auto weights = weight_shapes(shapes, samples, outputs);
+  const double rows = samples * outputs, block = std::max(2, options.top + 1);
+
+  double least_column = 0, widest = 1;
+  for (const Cluster& cluster : plan.clusters) {
+    least_column =
+        std::max(least_column, cluster.column_bytes * (cluster.divisible ? 1 : cluster.columns));
+  }
+  for (const OpShape& shape : shapes) widest = std::max(widest, shape.in);
+  const double jacobian_column = rows * widest * element;
+  plan.least_bytes = fixed_bytes + least_column + jacobian_column;
+  const double available = static_cast<double>(options.memory_bytes) - fixed_bytes;
+  plan.chunk_bytes = std::max(rounded(jacobian_column),
+                              std::min(kLargestChunk, rounded(std::max(0.0, available) / 4)));
+  const double budget = available - static_cast<double>(plan.chunk_bytes);
+  if (budget < least_column) return plan;  // the caller reports it, with the least bytes
+
+  // Units for which products with J cost less than their kernel, as long as all their δ's fit.
+  std::set<std::size_t> lanczos_clusters;
+  double lanczos_bytes = 0;
+  for (const std::size_t unit : units_here) {
+    double gram = 0, lanczos = 0;
+    std::set<std::string> names;
+    for (const std::string& name : units[unit].parameters) {
+      const auto at = weights.find(name);
+      if (at == weights.end()) continue;
+      names.insert(name);
+      gram += gram_cost(at->second, cheapest_way(at->second));
+      lanczos += lanczos_cost(at->second, block, element);
+    }
+    bool chosen = options.method == NtkMethod::kLanczos ||
+                  (options.method == NtkMethod::kAutomatic && lanczos < gram);
+    chosen = chosen && whole.count(unit) > 0 && rows > 2 * block;
+    if (chosen) {
+      std::set<std::size_t> needed = lanczos_clusters;
+      for (std::size_t c = 0; c < plan.clusters.size(); ++c) {
+        for (const std::size_t op : plan.clusters[c].ops) {
+          if (names.count(shapes[op].weight) || names.count(shapes[op].bias)) needed.insert(c);
+        }
+      }
+      double bytes = 0;
+      for (const std::size_t c : needed) {
+        bytes += plan.clusters[c].column_bytes * static_cast<double>(plan.clusters[c].columns);
+      }
+      chosen = bytes <= budget;
+      if (chosen) {
+        lanczos_clusters = needed;
+        lanczos_bytes = bytes;
+        plan.by_lanczos.insert(unit);
+      }
+    }
+    plan.kernel_multiply_adds += chosen ? lanczos : gram;
+  }
+
+  Group group;
+  for (const std::size_t c : lanczos_clusters) group.push_back({c, 0, plan.clusters[c].columns});
+  double used = lanczos_bytes, most = lanczos_bytes;
+  const auto close = [&] {
+    if (!group.empty()) plan.groups.push_back(std::move(group));
+    group.clear();
+    used = 0;
+  };
+  for (std::size_t c = 0; c < plan.clusters.size(); ++c) {
+    if (lanczos_clusters.count(c)) continue;
+    const Cluster& cluster = plan.clusters[c];
+    const double bytes = cluster.column_bytes * static_cast<double>(cluster.columns);
+    if (used + bytes > budget) close();
+    if (bytes <= budget) {
+      group.push_back({c, 0, cluster.columns});
+      used += bytes;
+      most = std::max(most, used);
+      continue;
+    }
+    const auto step = static_cast<std::int64_t>(budget / cluster.column_bytes);
+    for (std::int64_t begin = 0; begin < cluster.columns; begin += step) {
+      group.push_back({c, begin, std::min(step, cluster.columns - begin)});
+      close();
+    }
+    most = std::max(most, static_cast<double>(step) * cluster.column_bytes);
+  }
+  close();
+  plan.bytes = fixed_bytes + static_cast<double>(plan.chunk_bytes) + most;
+  return plan;
+}
+
+double bytes_of(const Tensor& tensor) {
+  return tensor.defined() ? static_cast<double>(tensor.nbytes()) : 0;
+}
+
+/// One unit on its way through the stages.
+struct UnitWork {
+  const Unit* unit;
+  std::set<std::string> weights;
+  std::set<std::int64_t> stages;  ///< the lowest of each weight
+  Tensor theta;                   ///< once a part of it was found
+  std::vector<JacobianFactor> factors;
+};
+
+class Sweep {
+ public:
+  using Finished = std::function<void(std::size_t unit, UnitWork& work, bool lanczos)>;
+
+  Sweep(const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
+        const LntkOptions& options)
+      : model_(model),
+        batch_(batch),
+        units_(units),
+        options_(options),
+        targets_(targets_of(model, units)),
+        samples_(batch.size()) {
+    for (const Unit& unit : units) {
+      UnitWork work;
+      work.unit = &unit;
+      for (const std::string& weight : unit.parameters) {
+        work.weights.insert(weight);
+        work.stages.insert(targets_.stage.at(weight));
+      }
+      works_.push_back(std::move(work));
+    }
+  }
+
+  void run(const Finished& finished) {
+    std::vector<Tensor> inputs(model_.stage_count());
+    const Tensor logits = forward(inputs);
+    std::vector<Tensor> gradients = output_gradients(logits);
+    outputs_ = static_cast<std::int64_t>(gradients.size());
+    for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
+      gradients = differentiate(stage, inputs, gradients, finished);
+      inputs[stage] = Tensor();
+    }
+  }
+
+  LntkEstimate estimate(std::int64_t samples);
+
+ private:
+  /// Keeps the inputs of the stages from the lowest that is needed on.
+  Tensor forward(std::vector<Tensor>& inputs) const {
+    const torch::NoGradGuard no_grad;
+    Tensor x;
+    for (std::int64_t stage = 0; stage < model_.stage_count(); ++stage) {
+      if (stage >= targets_.lowest) inputs[stage] = x;
+      x = model_.run_stage(stage, batch_, x);
+      check_finite(model_, stage, x);
+    }
+    return x;
+  }
+
+  /// The K gradients of the logits with which the backward passes begin.
+  std::vector<Tensor> output_gradients(const Tensor& logits) const {
+    std::vector<Tensor> gradients;
+    if (options_.outputs == NtkOutputs::kLoss) {
+      const Tensor leaf = logits.detach().requires_grad_(true);
+      const torch::AutoGradMode grad(true);
+      const Tensor loss = torch::cross_entropy_loss(leaf, batch_.labels, {}, at::Reduction::Sum);
+      return torch::autograd::grad({loss}, {leaf});
+    }
+    std::vector<std::int64_t> chosen = options_.output_subset;
+    if (chosen.empty()) {
+      chosen.resize(logits.size(1));
+      std::iota(chosen.begin(), chosen.end(), 0);
+    }
+    for (const std::int64_t k : chosen) {
+      if (k < 0 || k >= logits.size(1)) {
+        throw InputError("output " + std::to_string(k) + ": the model's outputs are 0 to " +
+                         std::to_string(logits.size(1) - 1));
+      }
       Tensor gradient = torch::zeros_like(logits);
       gradient.select(1, k).fill_(1);
       gradients.push_back(gradient);
     }
-  } else {
-    from = torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::Sum);
-    gradients.push_back(torch::ones_like(from));
+    return gradients;
   }
 
-  for (auto unit = captured.rbegin(); unit != captured.rend(); ++unit) {
-    std::vector<Tensor> targets;
-    for (const CapturedOp& op : unit->ops) targets.push_back(op.output);
-    if (unit->input.defined()) targets.push_back(unit->input);
-
-    std::vector<std::vector<Tensor>> deltas(unit->ops.size());
-    std::vector<Tensor> below;
-    for (std::size_t k = 0; k < gradients.size(); ++k) {
-      const bool last = k + 1 == gradients.size();
-      const auto found = torch::autograd::grad({from}, targets, {gradients[k]},
-                                               /*retain_graph=*/!last || unit->input.defined());
-      for (std::size_t i = 0; i < unit->ops.size(); ++i) deltas[i].push_back(found[i]);
-      if (unit->input.defined()) below.push_back(found.back());
+  std::set<std::size_t> units_at(std::int64_t stage, const std::vector<OpShape>& shapes) const {
+    std::set<std::string> names;
+    for (const OpShape& shape : shapes) names.insert({shape.weight, shape.bias});
+    std::set<std::size_t> here;
+    for (std::size_t u = 0; u < works_.size(); ++u) {
+      for (const std::string& weight : works_[u].weights) {
+        if (names.count(weight) && targets_.stage.at(weight) == stage) here.insert(u);
+      }
     }
+    return here;
+  }
 
-    const torch::NoGradGuard no_grad;
-    Gram gram(samples, static_cast<std::int64_t>(gradients.size()));
-    for (const auto& uses : uses_by_weight(*unit, deltas)) gram.add(uses);
-    visit(unit->unit, gram.matrix());
-    from = unit->input;
+  std::set<std::string> deferred_at(std::int64_t stage, const std::vector<OpShape>& shapes) const {
+    std::set<std::string> deferred;
+    for (const OpShape& shape : shapes) {
+      for (const std::string& name : {shape.weight, shape.bias}) {
+        if (name.empty()) continue;
+        if (targets_.stage.at(name) != stage || pending_.count(name)) deferred.insert(name);
+      }
+    }
+    return deferred;
+  }
+
+  StagePlan plan(std::int64_t stage, const std::vector<OpShape>& shapes, double samples,
+                 double outputs, double fixed_bytes) const {
+    const auto here = units_at(stage, shapes);
+    const auto deferred = deferred_at(stage, shapes);
+    std::set<std::size_t> whole;
+    for (const std::size_t u : here) {
+      const bool waits = std::any_of(deferred.begin(), deferred.end(), [&](const auto& name) {
+        return works_[u].weights.count(name) > 0;
+      });
+      if (works_[u].stages.size() == 1 && !waits) whole.insert(u);
+    }
+    const double element = static_cast<double>(model_.weights().begin()->second.element_size());
+    StagePlan plan = plan_stage(shapes, units_, whole, here, deferred, samples, outputs, element,
+                                fixed_bytes, options_);
+    return plan;
+  }
+
+  std::vector<Tensor> differentiate(std::int64_t stage, const std::vector<Tensor>& inputs,
+                                    const std::vector<Tensor>& gradients,
+                                    const Finished& finished) {
+    const bool reach = stage > targets_.lowest;
+    Tensor input = inputs[stage];
+    if (reach) input = input.detach().requires_grad_(true);
+    std::vector<CapturedOp> ops;
+    const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
+    const Captured captured = distinct_outputs(std::move(ops));
+    const std::vector<OpShape> shapes = shapes_of(captured, samples_);
+
+    double fixed = 2 * static_cast<double>(outputs_) * bytes_of(gradients.front());
+    for (const Tensor& kept : inputs) fixed += bytes_of(kept);
+    const double rows = static_cast<double>(samples_ * outputs_);
+    fixed += 8 * rows * rows * kernels_at(stage);
+    StagePlan work =
+        plan(stage, shapes, static_cast<double>(samples_), static_cast<double>(outputs_), fixed);
+    if (work.groups.empty() && !shapes.empty()) {
+      throw WorkError("the memory limit of " + std::to_string(options_.memory_bytes) +
+                      " bytes is too small for \"" + stage_name(model_, stage) + "\": at least " +
+                      std::to_string(rounded(work.least_bytes)) +
+                      " bytes are needed; fewer samples or outputs need less");
+    }
+    if (work.groups.empty()) work.groups.emplace_back();
+
+    std::vector<Tensor> below;
+    for (std::size_t g = 0; g < work.groups.size(); ++g) {
+      const Group& group = work.groups[g];
+      const bool with_input = reach && g == 0;
+      const auto deltas =
+          backward(captured, work, group, output, gradients, with_input ? input : Tensor(), below,
+                   g + 1 == work.groups.size());
+      const torch::NoGradGuard no_grad;
+      for (const Part& part : group) collect(stage, captured, work, part, deltas);
+    }
+    for (const std::size_t u : works_done_at(stage)) {
+      finished(u, works_[u], work.by_lanczos.count(u) > 0);
+      works_[u].theta = Tensor();
+      works_[u].factors.clear();
+    }
+    return below;
+  }
+
+  /// Kernels held during a stage: of the units that have begun and not ended, and one for sums.
+  double kernels_at(std::int64_t stage) const {
+    const auto held = std::count_if(works_.begin(), works_.end(), [&](const UnitWork& work) {
+      return *work.stages.begin() <= stage && stage <= *work.stages.rbegin();
+    });
+    return 1 + static_cast<double>(held);
+  }
+
+  std::vector<std::size_t> works_done_at(std::int64_t stage) const {
+    std::vector<std::size_t> done;
+    for (std::size_t u = 0; u < works_.size(); ++u) {
+      if (*works_[u].stages.begin() == stage) done.push_back(u);
+    }
+    return done;
+  }
+
+  /// The δ's (n, K, T, columns) of a group's outputs by K backward passes; those of the stage's
+  /// input go to `below`.
+  std::map<std::size_t, Tensor> backward(const Captured& captured, const StagePlan& work,
+                                         const Group& group, const Tensor& output,
+                                         const std::vector<Tensor>& gradients, const Tensor& input,
+                                         std::vector<Tensor>& below, bool last_group) const {
+    std::vector<Tensor> targets;
+    std::vector<const Part*> part_of;
+    std::map<std::size_t, Tensor> deltas;
+    std::vector<std::size_t> ids;
+    for (const Part& part : group) {
+      for (const std::size_t id : work.clusters[part.cluster].outputs) {
+        const Tensor& target = captured.outputs[id];
+        const std::int64_t width = target.size(-1);
+        const std::int64_t tokens = target.numel() / width / samples_;
+        // An indivisible cluster may hold outputs of several widths.
+        const std::int64_t columns = work.clusters[part.cluster].divisible ? part.size : width;
+        targets.push_back(target);
+        part_of.push_back(&part);
+        ids.push_back(id);
+        deltas[id] = torch::empty({samples_, outputs_, tokens, columns}, target.options());
+      }
+    }
+    if (input.defined()) targets.push_back(input);
+    if (targets.empty()) return deltas;
+    for (std::size_t k = 0; k < gradients.size(); ++k) {
+      const bool last = last_group && k + 1 == gradients.size();
+      const auto found =
+          torch::autograd::grad({output}, targets, {gradients[k]}, /*retain_graph=*/!last);
+      const torch::NoGradGuard no_grad;
+      for (std::size_t i = 0; i < ids.size(); ++i) {
+        Tensor& delta = deltas.at(ids[i]);
+        const Tensor all = found[i].reshape({samples_, delta.size(2), -1});
+        delta.select(1, static_cast<std::int64_t>(k))
+            .copy_(all.narrow(2, part_of[i]->begin, delta.size(3)));
+      }
+      if (input.defined()) below.push_back(found.back());
+    }
+    return deltas;
+  }
+
+  /// Turns a part's δ's into the factors of its weights, and hands them to the units.
+  void collect(std::int64_t stage, const Captured& captured, const StagePlan& work,
+               const Part& part, const std::map<std::size_t, Tensor>& deltas) {
+    std::map<std::string, std::vector<WeightUse>> uses;
+    for (const std::size_t i : work.clusters[part.cluster].ops) {
+      CapturedOp op = captured.ops[i];
+      const Tensor& delta = deltas.at(captured.output_of[i]);
+      // x̂ meets δ column by column.
+      if (op.kind == CapturedOp::Kind::kNorm && op.input.defined()) {
+        op.input = op.input.narrow(-1, part.begin, delta.size(3));
+      }
+      if (!op.weight.empty()) uses[op.weight].push_back({op, delta, false});
+      if (!op.bias.empty()) uses[op.bias].push_back({op, delta, true});
+    }
+    for (auto& [name, found] : uses) {
+      if (targets_.stage.at(name) != stage) {
+        auto& kept = pending_[name];
+        kept.insert(kept.end(), found.begin(), found.end());
+        continue;
+      }
+      if (const auto kept = pending_.find(name); kept != pending_.end()) {
+        found.insert(found.end(), kept->second.begin(), kept->second.end());
+        pending_.erase(kept);
+      }
+      add_factor(name, factor_of(found), work);
+    }
+  }
+
+  void add_factor(const std::string& weight, const JacobianFactor& factor, const StagePlan& work) {
+    std::vector<std::size_t> by_gram;
+    for (std::size_t u = 0; u < works_.size(); ++u) {
+      if (!works_[u].weights.count(weight)) continue;
+      if (work.by_lanczos.count(u)) {
+        works_[u].factors.push_back(factor);
+      } else {
+        by_gram.push_back(u);
+      }
+    }
+    if (by_gram.empty()) return;
+    const std::int64_t rows = factor.rows();
+    const auto zeros = [&] { return torch::zeros({rows, rows}, torch::kDouble); };
+    for (const std::size_t u : by_gram) {
+      if (!works_[u].theta.defined()) works_[u].theta = zeros();
+    }
+    const GramWay way = cheapest_way(shape_of(factor));
+    if (by_gram.size() == 1) {
+      add_gram(factor, way, work.chunk_bytes, works_[by_gram.front()].theta);
+      return;
+    }
+    Tensor shared = zeros();
+    add_gram(factor, way, work.chunk_bytes, shared);
+    for (const std::size_t u : by_gram) works_[u].theta.add_(shared);
+  }
+
+  const Transformer& model_;
+  const Batch& batch_;
+  const std::vector<Unit>& units_;
+  const LntkOptions& options_;
+  const Targets targets_;
+  const std::int64_t samples_;
+  std::int64_t outputs_ = 0;
+  std::vector<UnitWork> works_;
+  std::map<std::string, std::vector<WeightUse>>
+      pending_;  ///< of weights that lower stages use, too
+};
+
+Eigen::Map<const Eigen::MatrixXd> as_matrix(const Tensor& contiguous) {
+  return {contiguous.data_ptr<double>(), contiguous.size(0), contiguous.size(0)};
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+LntkEstimate Sweep::estimate(std::int64_t samples) {
+  using Clock = std::chrono::steady_clock;
+  LntkEstimate estimate;
+  const double scale = static_cast<double>(samples) / static_cast<double>(samples_);
+  auto start = Clock::now();
+  std::vector<Tensor> inputs(model_.stage_count());
+  const Tensor logits = forward(inputs);
+  double seconds = seconds_since(start);
+  std::vector<Tensor> gradients = output_gradients(logits);
+  const double outputs = static_cast<double>(gradients.size());
+  gradients.resize(1);
+  outputs_ = 1;
+
+  double kept = 0;
+  for (const Tensor& input : inputs) kept += bytes_of(input) * scale;
+  const double rows = static_cast<double>(samples) * outputs;
+  for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
+    const bool reach = stage > targets_.lowest;
+    Tensor input = inputs[stage];
+    if (reach) input = input.detach().requires_grad_(true);
+    start = Clock::now();
+    std::vector<CapturedOp> ops;
+    const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
+    seconds += seconds_since(start);
+    const Captured captured = distinct_outputs(std::move(ops));
+    const std::vector<OpShape> shapes = shapes_of(captured, samples_);
+    const double fixed = 2 * outputs * bytes_of(gradients.front()) * scale + kept +
+                         8 * rows * rows * kernels_at(stage);
+    kept -= bytes_of(inputs[stage]) * scale;
+    const StagePlan work = plan(stage, shapes, static_cast<double>(samples), outputs, fixed);
+    estimate.least_bytes = std::max(estimate.least_bytes, rounded(work.least_bytes));
+    estimate.bytes = std::max(estimate.bytes, rounded(work.bytes));
+    estimate.kernel_multiply_adds += work.kernel_multiply_adds;
+
+    std::vector<Tensor> targets = captured.outputs, below;
+    if (reach) targets.push_back(input);
+    if (!targets.empty()) {
+      start = Clock::now();
+      const auto found = torch::autograd::grad({output}, targets, {gradients.front()});
+      if (reach) below.push_back(found.back());
+      const int passes =
+          static_cast<int>(outputs) * std::max(1, static_cast<int>(work.groups.size()));
+      seconds += passes * seconds_since(start);
+      estimate.backward_passes += passes;
+    }
     gradients = std::move(below);
   }
+
+  // A product of the kind that dominates, for the rate of this machine.
+  const Tensor left = torch::ones({512, 4096}, logits.options());
+  torch::mm(left, left.t());
+  start = Clock::now();
+  torch::mm(left, left.t()).sum().item<float>();
+  const double rate = 512.0 * 512 * 4096 / seconds_since(start);
+  estimate.sweep_multiply_adds = seconds * scale * rate;
+  estimate.seconds = seconds * scale + estimate.kernel_multiply_adds / rate;
+  return estimate;
+}
+
+}  // namespace
+
+std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batch& batch,
+                                            const std::vector<Unit>& units,
+                                            const LntkOptions& options) {
+  std::vector<UnitSpectrum> spectra(units.size());
+  if (units.empty()) return spectra;
+  Eigen::VectorXd previous;
+  Sweep(model, batch, units, options).run([&](std::size_t u, UnitWork& work, bool lanczos) {
+    UnitSpectrum& found = spectra[u];
+    found.unit = work.unit->name;
+    const std::string what = "unit \"" + found.unit + "\"";
+    const std::uint64_t seed = derive_seed(options.seed, found.unit);
+    if (!lanczos) {
+      const Tensor theta = work.theta.contiguous();
+      found.method = NtkMethod::kGram;
+      found.spectrum = dense_spectrum(as_matrix(theta), options.top, seed, what);
+      found.trace = theta.trace().item<double>();
+    } else {
+      found.method = NtkMethod::kLanczos;
+      const Eigen::Index rows = work.factors.front().rows();
+      Eigen::MatrixXd start = random_block(rows, std::max(2, options.top + 1), seed);
+      // Neighbouring units' first eigenvectors are much alike.
+      if (previous.size() == rows) start.col(0) = previous * std::sqrt(static_cast<double>(rows));
+      found.spectrum = block_lanczos(
+          [&](const Eigen::MatrixXd& block) {
+            Eigen::MatrixXd product = Eigen::MatrixXd::Zero(block.rows(), block.cols());
+            for (const JacobianFactor& factor : work.factors) {
+              product += kernel_product(factor, block);
+            }
+            return product;
+          },
+          start, options.top, kMostSteps, what);
+      found.trace = std::numeric_limits<double>::quiet_NaN();
+      if (options.trace) {
+        found.trace = 0;
+        for (const JacobianFactor& factor : work.factors) found.trace += kernel_trace(factor);
+      }
+    }
+    previous = found.spectrum.vector;
+  });
+  return spectra;
+}
+
+void visit_unit_grams(const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
+                      const LntkOptions& options,
+                      const std::function<void(const std::string&, const Tensor&)>& visit) {
+  LntkOptions gram = options;
+  gram.method = NtkMethod::kGram;
+  Sweep(model, batch, units, gram).run([&](std::size_t, UnitWork& work, bool) {
+    visit(work.unit->name, work.theta);
+  });
+}
+
+LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
+                              std::int64_t samples, const std::vector<Unit>& units,
+                              const LntkOptions& options) {
+  return Sweep(model, small_batch, units, options).estimate(samples);
 }
 
 }  // namespace strata

@@ -1,30 +1,83 @@
 #pragma once
 /// \file
-/// The layerwise neural tangent kernel and the loss-gradient Gram matrix of every unit. Internal
-/// (LibTorch types show). Equations and costs: docs/lntk.md.
+/// The layerwise neural tangent kernel and the loss-gradient Gram matrix of all units at once, and
+/// their largest eigenvalues. Internal (LibTorch types show). Equations and costs: docs/lntk.md.
 
-#include "models/torch.h"
-
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "models/torch.h"
 #include "models/transformer.h"
+#include "ntk/eigenvalues.h"
 
 namespace strata {
 
 /// Which outputs are differentiated.
 enum class NtkOutputs {
-  kLogits,  ///< the K logits: rows (i, k) = i·K + k, Θ is n·K × n·K
-  kLoss,    ///< each sample's cross-entropy: rows i, Θ is n × n
+  kLogits,  ///< the K logits, or those of `output_subset`: rows (i, k) = i·K + k, Θ is n·K × n·K
+  kLoss,    ///< each sample's cross-entropy: rows i, Θ is n × n (K = 1)
 };
 
-/// Calls `visit(unit, Θ)` for every named unit, top to bottom; Θ is double on the CPU. One forward
-/// pass and one backward sweep of K (or 1) gradients from unit to unit: memory for gradients is
-/// bounded by one unit's.
+/// How a unit's eigenvalues are found.
+enum class NtkMethod {
+  kAutomatic,  ///< whichever of the two costs less (docs/lntk.md), within the memory
+  kGram,       ///< Θ itself, then its eigenvalues
+  kLanczos,    ///< block Lanczos on Jˡ(Jˡᵀ V), without Θ; units within one stage only
+};
+
+struct LntkOptions {
+  NtkOutputs outputs = NtkOutputs::kLogits;
+  std::vector<std::int64_t> output_subset;  ///< logits to differentiate; empty: all
+  int top = 1;                              ///< m: how many of the largest eigenvalues
+  bool trace = false;                       ///< the trace also where Θ is not formed
+  /// Bytes beyond the model, the batch and one stage's activations. Operations are taken in as many
+  /// groups as it asks for, each with K backward passes through its stage: less memory costs time.
+  std::int64_t memory_bytes = std::int64_t{4} << 30;
+  NtkMethod method = NtkMethod::kAutomatic;
+  std::uint64_t seed = 1;  ///< of the solvers' starts
+};
+
+struct UnitSpectrum {
+  std::string unit;
+  Spectrum spectrum;
+  double trace = 0;  ///< NaN where it was not asked for and Θ not formed
+  NtkMethod method = NtkMethod::kGram;
+};
+
+/// The spectra of `units` (any lists of weights; they may overlap and leave weights out, which
+/// count as frozen), in their order.
+///
+/// One forward pass keeps the input of every stage. From the top down each stage is run again with
+/// its operations captured, and K calls of autograd bring their δ's and the gradients of the
+/// stage's input: the K backward passes are shared by all units, and at any time one stage's
+/// captures are held. A weight that several stages use is finished at the lowest of them.
+/// @throws InputError: a unit without weights (it has no trainable parameter); WorkError:
+/// activations that are not finite (it names the stage), or a memory limit below what one column of
+/// one operation's δ needs (it names the least one).
+std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batch& batch,
+                                            const std::vector<Unit>& units,
+                                            const LntkOptions& options);
+
+/// Calls `visit(unit, Θ)` for every unit whose Θ is complete, from the top down; Θ is double on the
+/// CPU (n·K, n·K). The kernels themselves, for tests and for other uses than eigenvalues.
 void visit_unit_grams(
-    const Transformer& model, const Batch& batch, const std::vector<std::string>& units,
-    NtkOutputs outputs,
+    const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
+    const LntkOptions& options,
     const std::function<void(const std::string& unit, const torch::Tensor& gram)>& visit);
+
+/// What layerwise_spectra would do with `samples` samples like those of a small batch.
+struct LntkEstimate {
+  double sweep_multiply_adds = 0;   ///< forward passes and K backward passes to the δ's
+  double kernel_multiply_adds = 0;  ///< Gram matrices and Lanczos products
+  double seconds = 0;               ///< from a sweep and a matrix product timed on this machine
+  std::int64_t bytes = 0;           ///< beyond the model and the batch
+  std::int64_t least_bytes = 0;     ///< the smallest memory_bytes that works
+  int backward_passes = 0;          ///< through a stage, summed over stages
+};
+LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
+                              std::int64_t samples, const std::vector<Unit>& units,
+                              const LntkOptions& options);
 
 }  // namespace strata

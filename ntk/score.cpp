@@ -6,8 +6,8 @@
 
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
-#include "ntk/gram.h"
 #include "ntk/lntk.h"
+#include "ntk/rivals.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
@@ -16,10 +16,11 @@ namespace {
 
 /// Rows in ascending order, so that the score depends on which samples were drawn and on nothing
 /// else.
-std::vector<std::int64_t> sample_rows(std::int64_t available, const ScoreOptions& options) {
+std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wanted,
+                                      std::uint64_t seed) {
   std::vector<std::int64_t> rows;
-  Random random(derive_seed(options.seed, "samples"));
-  const std::int64_t wanted = std::min<std::int64_t>(available, options.samples);
+  Random random(derive_seed(seed, "samples"));
+  wanted = std::min(available, wanted);
   for (const int row : random.sample(static_cast<int>(available), static_cast<int>(wanted))) {
     rows.push_back(row);
   }
@@ -27,66 +28,129 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, const ScoreOptions
   return rows;
 }
 
-double mean_magnitude(const Transformer& model, const Unit& unit) {
-  const torch::NoGradGuard no_grad;
-  double sum = 0;
-  for (const torch::Tensor& weight : model.weights_of(unit)) {
-    sum += weight.abs().sum(torch::kDouble).item<double>();
-  }
-  return sum / static_cast<double>(unit.parameter_count);
-}
-
-}  // namespace
-
-std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
-                                   const std::vector<std::string>& units,
-                                   const ScoreOptions& options) {
-  const std::string& metric = options.metric;
-  const auto& metrics = metric_names();
-  if (std::find(metrics.begin(), metrics.end(), metric) == metrics.end()) {
-    throw InputError("unknown metric \"" + metric + "\"" + did_you_mean(metric, metrics) +
-                     "; the metrics are " + quoted_list(metrics));
+void check(const VqaTensors& data, const std::vector<std::string>& metrics,
+           const ScoreOptions& options) {
+  const auto& known = metric_names();
+  for (const std::string& metric : metrics) {
+    if (std::find(known.begin(), known.end(), metric) == known.end()) {
+      throw InputError("unknown metric \"" + metric + "\"" + did_you_mean(metric, known) +
+                       "; the metrics are " + quoted_list(known));
+    }
   }
   if (options.samples < 1) {
     throw InputError("samples: found " + std::to_string(options.samples) +
                      ", at least 1 is needed");
   }
+  if (options.top < 1) {
+    throw InputError("top: found " + std::to_string(options.top) + ", at least 1 is needed");
+  }
   if (data.size() == 0) throw InputError("there are no samples to score on");
-  for (const std::string& name : units) model.unit(name);
+}
 
-  std::vector<UnitScore> scores(units.size());
+LntkOptions lntk_options(const ScoreOptions& options, bool loss) {
+  LntkOptions lntk;
+  lntk.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kLogits;
+  if (!loss) lntk.output_subset = options.outputs;
+  lntk.top = options.top;
+  lntk.memory_bytes = options.memory_bytes;
+  lntk.seed = derive_seed(options.seed, "starts");
+  return lntk;
+}
+
+UnitScore eigenvalue_score(const Spectrum& spectrum) {
+  UnitScore score;
+  score.value = spectrum.values.front();
+  score.residual = spectrum.residual;
+  if (!spectrum.converged) score.status = "not converged: a lower bound";
+  score.eigenvalues = spectrum.values;
+  score.second_start = spectrum.second_start;
+  return score;
+}
+
+UnitScore plain_score(double value) {
+  UnitScore score;
+  score.value = value;
+  return score;
+}
+
+/// Metrics of the unit's place or of chance; 0 is the model's lowest unit.
+double placed_score(const std::string& metric, const std::string& unit, std::size_t place,
+                    std::size_t count, std::uint64_t seed) {
+  if (metric == "random") return 1 - Random(derive_seed(seed, "random " + unit)).uniform();
+  return static_cast<double>(metric == "first" ? count - place : place + 1);
+}
+
+}  // namespace
+
+std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, const VqaTensors& data,
+                                                  const std::vector<Unit>& units,
+                                                  const std::vector<std::string>& metrics,
+                                                  const ScoreOptions& options) {
+  check(data, metrics, options);
+  std::vector<std::vector<UnitScore>> scores(metrics.size());
   if (units.empty()) return scores;
-  if (metric == "lntk" || metric == "gradient") {
-    std::map<std::string, LargestEigenvalue> found;
-    const Batch batch = data.batch(sample_rows(data.size(), options), model.device());
-    visit_unit_grams(model, batch, units,
-                     metric == "lntk" ? NtkOutputs::kLogits : NtkOutputs::kLoss,
-                     [&](const std::string& unit, const torch::Tensor& gram) {
-                       found[unit] = largest_eigenvalue(gram, "unit \"" + unit + "\"");
-                     });
-    for (std::size_t i = 0; i < units.size(); ++i) {
-      scores[i] = {found.at(units[i]).value, found.at(units[i]).residual};
+  const auto asked = [&](const std::string& metric) {
+    return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
+  };
+  const auto rows = sample_rows(data.size(), options.samples, options.seed);
+  const Batch batch = data.batch(rows, model.device());
+
+  std::map<std::string, std::vector<UnitScore>> found;
+  if (asked("lntk") || asked("trace")) {
+    LntkOptions lntk = lntk_options(options, false);
+    lntk.trace = asked("trace");
+    for (const UnitSpectrum& unit : layerwise_spectra(model, batch, units, lntk)) {
+      found["lntk"].push_back(eigenvalue_score(unit.spectrum));
+      found["trace"].push_back(plain_score(unit.trace));
     }
-    return scores;
+  }
+  if (asked("gradient")) {
+    for (const UnitSpectrum& unit :
+         layerwise_spectra(model, batch, units, lntk_options(options, true))) {
+      found["gradient"].push_back(eigenvalue_score(unit.spectrum));
+    }
+  }
+  std::vector<std::string> rivals;
+  for (const std::string& metric : rival_metrics()) {
+    if (asked(metric)) rivals.push_back(metric);
+  }
+  if (!rivals.empty()) {
+    for (const auto& [metric, values] : rival_scores(model, batch, units, rivals)) {
+      for (const double value : values) found[metric].push_back(plain_score(value));
+    }
   }
 
-  std::map<std::string, double> position;  // 0 at the bottom
-  for (const Unit& unit : model.units()) position.emplace(unit.name, position.size());
-  for (std::size_t i = 0; i < units.size(); ++i) {
-    if (metric == "magnitude") {
-      scores[i].value = mean_magnitude(model, model.unit(units[i]));
-    } else if (metric == "random") {
-      scores[i].value = 1 - Random(derive_seed(options.seed, "random " + units[i])).uniform();
-    } else if (metric == "first") {
-      scores[i].value = static_cast<double>(position.size()) - position.at(units[i]);
-    } else {
-      scores[i].value = position.at(units[i]) + 1;
+  std::map<std::string, std::size_t> place;
+  for (const Unit& unit : model.units()) place.emplace(unit.name, place.size());
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    if (const auto at = found.find(metrics[m]); at != found.end()) {
+      scores[m] = at->second;
+      continue;
     }
-    if (!std::isfinite(scores[i].value)) {
-      throw WorkError("the score of unit \"" + units[i] + "\" is not finite");
+    for (const Unit& unit : units) {
+      const auto at = place.find(unit.name);
+      if (at == place.end()) throw InputError("the model has no unit \"" + unit.name + "\"");
+      scores[m].push_back(
+          plain_score(placed_score(metrics[m], unit.name, at->second, place.size(), options.seed)));
     }
   }
   return scores;
+}
+
+std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
+                                   const std::vector<Unit>& units, const ScoreOptions& options) {
+  return score_metrics(model, data, units, {options.metric}, options).front();
+}
+
+ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
+                             const std::vector<Unit>& units, const ScoreOptions& options) {
+  check(data, {options.metric}, options);
+  const auto trial = sample_rows(data.size(), 2, options.seed);
+  const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
+  const LntkEstimate found =
+      estimate_spectra(model, data.batch(trial, model.device()), samples, units,
+                       lntk_options(options, options.metric == "gradient"));
+  return {found.seconds, found.bytes, found.least_bytes, found.backward_passes};
 }
 
 }  // namespace strata

@@ -1,11 +1,12 @@
 #pragma once
 /// \file
-/// Importance of a model's units for one client: layerwise NTK eigenvalues and the baselines.
+/// Importance of a model's units for one client: layerwise NTK eigenvalues and their rivals.
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "strata/core/unit.h"
 #include "strata/ntk/metric_names.h"
 
 namespace strata {
@@ -15,26 +16,49 @@ class VqaTensors;   // src/models/vqa_tensors.h
 
 struct ScoreOptions {
   std::string metric = "lntk";
-  int samples = 32;        ///< n; a client with fewer uses all it has
-  std::uint64_t seed = 1;  ///< which samples; and the random metric
+  int samples = 32;                   ///< n; a client with fewer uses all it has
+  std::uint64_t seed = 1;             ///< which samples; the solvers' starts; the random metric
+  std::vector<std::int64_t> outputs;  ///< lntk and trace: logits to differentiate; empty: all K
+  int top = 1;                        ///< lntk and gradient: how many eigenvalues to find
+  /// Bytes beyond the model, the samples and one block's activations; less memory takes longer.
+  std::int64_t memory_bytes = std::int64_t{4} << 30;
 };
 
 /// One unit's value with its certificate.
 struct UnitScore {
   double value = 0;     ///< λ₁ or the metric's value, ≥ 0
-  double residual = 0;  ///< ‖Θv − λv‖ / λ for eigenvalues, 0 for other metrics
+  double residual = 0;  ///< ‖Θv − λv‖ / λ₁ for eigenvalues, 0 for other metrics
+  /// "ok", or why not to rely on the value: an eigenvalue that did not converge is a lower bound.
+  std::string status = "ok";
+  /// For eigenvalues: the `top` largest, and |λ₁ − λ₁'| / λ₁ for λ₁' from a second random start (0
+  /// where all eigenvalues were computed, or a block of starts was searched together).
+  std::vector<double> eigenvalues;
+  double second_start = 0;
 };
 
-/// Scores `units` (names, in order) for one client's data; its samples are drawn without
-/// replacement from `seed`. lntk and gradient (docs/lntk.md) cost one forward pass, K (or 1)
-/// backward passes over n samples without weight gradients, and about n²K² · parameters
-/// multiply-adds in matrix products. Memory: activations of the n samples, one unit's K gradients
-/// of its captured outputs, one block of the Jacobian (at most 256 MiB) and one n·K × n·K matrix of
-/// doubles.
-/// @throws InputError: no samples, an unknown metric or unit; WorkError: a value that is not finite
-/// (it names the unit).
+/// Scores `units` (their order; parameters may overlap, and those that are left out count as
+/// frozen) for one client's data; its samples are drawn without replacement from `seed`. Costs and
+/// memory: docs/lntk.md, docs/importance.md.
+/// @throws InputError: no samples, an unknown metric, a unit without parameters; WorkError: a value
+/// or activations that are not finite (it names unit or stage), or too small a memory limit.
 std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
-                                   const std::vector<std::string>& units,
-                                   const ScoreOptions& options);
+                                   const std::vector<Unit>& units, const ScoreOptions& options);
+
+/// The same for several metrics, which share their passes: one list for each of them.
+std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, const VqaTensors& data,
+                                                  const std::vector<Unit>& units,
+                                                  const std::vector<std::string>& metrics,
+                                                  const ScoreOptions& options);
+
+/// What scoring one client with lntk would take on this machine, from a short trial on two of its
+/// samples.
+struct ScoreEstimate {
+  double seconds = 0;
+  std::int64_t bytes = 0;        ///< beyond the model, the samples and one block's activations
+  std::int64_t least_bytes = 0;  ///< the smallest memory limit that works
+  int backward_passes = 0;       ///< through single stages
+};
+ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
+                             const std::vector<Unit>& units, const ScoreOptions& options);
 
 }  // namespace strata
