@@ -3,8 +3,9 @@
 namespace strata {
 
 const std::vector<std::string>& metric_names() {
-  static const std::vector<std::string> names{"lntk",   "gradient", "magnitude",
-                                              "random", "first",    "last"};
+  static const std::vector<std::string> names{
+      "lntk",  "gradient", "trace",   "grad_norm", "rgn",    "snr",   "magnitude", "snip",
+      "grasp", "gradflow", "synflow", "fisher",    "random", "first", "last"};
   return names;
 }
 

@@ -1,0 +1,54 @@
+#pragma once
+/// \file
+/// The importance measures that the layerwise NTK is compared with, per unit. Internal (LibTorch
+/// types show). What each costs: docs/importance.md.
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "models/transformer.h"
+
+namespace strata {
+
+/// The measures of rival_scores. L is the mean cross-entropy over the batch's n samples and Lᵢ that
+/// of sample i; g = ∇L, gᵢ = ∇Lᵢ, H = ∇²L; sums and means without an index run over the unit's
+/// weights w.
+///
+/// - grad_norm: Σ g² (Abdelfattah, Mehrotra, Dudziak & Lane, ICLR 2021, who take the root)
+/// - rgn: √(Σ g² / Σ w²), the relative gradient norm (Lee, Chen, Tajwar, Kumar, Yao, Liang & Finn,
+///   ICLR 2023)
+/// - snr: mean of ḡ² / (s² + ε), the signal-to-noise ratio (ibid.); ḡ and s² are the mean and the
+///   unbiased variance of the n values gᵢ
+/// - magnitude: mean |w| (Han, Pool, Tran & Dally, NeurIPS 2015)
+/// - snip: Σ |g w|, connection sensitivity (Lee, Ajanthan & Torr, ICLR 2019)
+/// - grasp: |Σ w (Hg)|, change of ‖g‖² (Wang, Zhang & Grosse, ICLR 2020)
+/// - gradflow: Σ |w (Hg)|, gradient-norm preservation (Lubana & Dick, ICLR 2021)
+/// - synflow: Σ |w ∂R/∂|w||, synaptic flow (Tanaka, Kunin, Yamins & Ganguli, NeurIPS 2020); R is
+///   the sum of the logits with every weight w replaced by |w| and every input by 1
+/// - fisher: Σ (1/n) Σᵢ gᵢ², the empirical Fisher information of FishMask (Sung, Nair & Raffel,
+///   NeurIPS 2021)
+///
+/// snr's ε is 1e-10 of the unit's mean of (1/n) Σᵢ gᵢ². It decides only where gradients do not vary
+/// beyond rounding, as those of the key's bias, on which the loss does not depend. In grasp and
+/// gradflow g is that of all weights that the model's units hold, whichever units are asked for.
+/// For synflow a text has max_position_embeddings tokens, each of them every word at once: a word's
+/// one-hot vector becomes all ones.
+const std::vector<std::string>& rival_metrics();
+
+/// The values of `metrics` for `units`, in the order of `units`, all ≥ 0. Units may overlap and may
+/// hold any of the model's weights. The passes are shared: one over the batch for grad_norm, rgn
+/// and snip, a Hessian-vector product more for grasp and gradflow, one for each sample for snr and
+/// fisher, one of a single input in double for synflow; magnitude needs none. A value does not
+/// depend on what else is asked for. Gradients have the model's precision, sums are double. Memory:
+/// the activations of the batch (for the Hessian-vector product also those of its backward pass),
+/// two gradients, for snr 16 bytes a parameter, and for synflow a copy of the model in double.
+/// @throws InputError: an unknown metric, an empty batch, a unit without weights, snr of a single
+/// sample; WorkError naming metric and unit: a value that is not finite, and rgn of a unit whose
+/// weights are all 0.
+std::map<std::string, std::vector<double>> rival_scores(const Transformer& model,
+                                                        const Batch& batch,
+                                                        const std::vector<Unit>& units,
+                                                        const std::vector<std::string>& metrics);
+
+}  // namespace strata

@@ -1,0 +1,458 @@
+#include "ntk/rivals.h"
+
+#include <cmath>
+#include <set>
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+using torch::Tensor;
+
+namespace {
+
+Transformer make_model(std::int64_t hidden, std::int64_t heads, std::int64_t layers, bool qkv_bias,
+                       const std::string& type = "vilt", const PeftConfig& peft = {}) {
+  TransformerConfig config;
+  config.model_type = type;
+  config.peft = peft;
+  config.hidden_size = hidden;
+  config.num_attention_heads = heads;
+  config.num_hidden_layers = layers;
+  config.intermediate_size = 2 * hidden;
+  config.image_size = 8;
+  config.patch_size = 4;
+  config.vocab_size = 20;
+  config.max_position_embeddings = 7;
+  config.initializer_range = 0.3;
+  config.qkv_bias = qkv_bias;
+  config.labels = {"a", "b", "c"};
+  Transformer model(config, 5);
+  // Fresh biases and LoRA's B are 0, which would hide a good deal.
+  const torch::NoGradGuard no_grad;
+  Random random(8);
+  for (const WeightShape& weight : transformer_weights(config)) {
+    Tensor& tensor = model.weight(weight.name);
+    const bool zero = weight.shape.size() == 1 || weight.name.find("lora_B") != std::string::npos;
+    for (std::int64_t i = 0; zero && i < tensor.numel(); ++i) {
+      tensor.data_ptr<float>()[i] += static_cast<float>(0.2 * random.normal());
+    }
+  }
+  return model;
+}
+
+/// Questions of different lengths, so that there is padding.
+Batch make_batch(std::int64_t n, std::uint64_t seed = 11) {
+  Random random(seed);
+  const std::int64_t longest = 6;
+  Batch batch;
+  batch.input_ids = torch::zeros({n, longest}, torch::kInt64);
+  batch.attention_mask = torch::zeros({n, longest});
+  batch.labels = torch::zeros({n}, torch::kInt64);
+  batch.pixels = torch::empty({n, 3, 8, 8});
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t length = i == 0 ? longest : random.between(2, longest);
+    for (std::int64_t t = 0; t < length; ++t) {
+      batch.input_ids[i][t] = random.between(1, 19);
+      batch.attention_mask[i][t] = 1;
+    }
+    batch.labels[i] = static_cast<std::int64_t>(random.below(3));
+  }
+  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i) {
+    batch.pixels.data_ptr<float>()[i] = static_cast<float>(random.normal());
+  }
+  return batch;
+}
+
+Batch rows(const Batch& batch, const std::vector<std::int64_t>& chosen) {
+  const Tensor index = torch::tensor(chosen, torch::kInt64);
+  Batch some = batch;
+  for (Tensor* part : {&some.input_ids, &some.attention_mask, &some.pixels, &some.labels}) {
+    if (part->defined()) *part = part->index_select(0, index);
+  }
+  return some;
+}
+
+/// The same model in double, its weights copies that require gradients.
+Transformer in_double(const Transformer& original) {
+  Transformer model = original;
+  for (const auto& [name, weight] : original.weights()) {
+    model.weight(name) =
+        weight.detach().to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
+  }
+  return model;
+}
+
+Tensor loss_of(const Transformer& model, const Batch& batch) {
+  return torch::cross_entropy_loss(model.forward(batch), batch.labels);
+}
+
+/// Of all weights, in the order of weights().
+std::vector<Tensor> all_gradients(const Transformer& model, const Batch& batch) {
+  std::vector<Tensor> leaves;
+  for (const auto& [name, weight] : model.weights()) leaves.push_back(weight);
+  return torch::autograd::grad({loss_of(model, batch)}, leaves);
+}
+
+/// The quantities of every weight, flattened, all double; a row of `samples` is one sample's
+/// gradient.
+struct BruteForce {
+  std::map<std::string, Tensor> weight, gradient, curvature, samples;
+
+  BruteForce(const Transformer& original, const Batch& batch) {
+    const Transformer model = in_double(original);
+    const auto slopes = all_gradients(model, batch);
+    std::vector<std::vector<Tensor>> single;
+    for (std::int64_t i = 0; i < batch.size(); ++i) {
+      single.push_back(all_gradients(model, rows(batch, {i})));
+    }
+    // Hg by central differences of the gradient along itself, frozen weights held.
+    std::set<std::string> free;
+    for (const Unit& unit : original.units()) {
+      free.insert(unit.parameters.begin(), unit.parameters.end());
+    }
+    double norm = 0;
+    std::size_t place = 0;
+    for (const auto& [name, tensor] : model.weights()) {
+      const Tensor& slope = slopes[place++];
+      if (free.count(name)) norm += slope.square().sum().item<double>();
+    }
+    const double step = 2e-6 / std::sqrt(norm);
+    const auto moved = [&](double by) {
+      const Transformer other = in_double(original);
+      std::size_t i = 0;
+      for (const auto& [name, tensor] : other.weights()) {
+        const Tensor& slope = slopes[i++];
+        if (free.count(name)) tensor.data().add_(slope, by);
+      }
+      return all_gradients(other, batch);
+    };
+    const auto ahead = moved(step), behind = moved(-step);
+    std::size_t i = 0;
+    for (const auto& [name, tensor] : model.weights()) {
+      weight[name] = tensor.detach().flatten();
+      gradient[name] = slopes[i].flatten();
+      curvature[name] = ((ahead[i] - behind[i]) / (2 * step)).flatten();
+      std::vector<Tensor> each;
+      for (const auto& of : single) each.push_back(of[i].flatten());
+      samples[name] = torch::stack(each);
+      ++i;
+    }
+  }
+
+  double value(const std::string& metric, const Unit& unit) const {
+    const auto joined = [&](const std::map<std::string, Tensor>& parts) {
+      std::vector<Tensor> found;
+      for (const std::string& name : unit.parameters) found.push_back(parts.at(name));
+      return torch::cat(found, -1);
+    };
+    const Tensor w = joined(weight), g = joined(gradient), hg = joined(curvature);
+    const Tensor each = joined(samples);
+    const auto number = [](const Tensor& tensor) { return tensor.item<double>(); };
+    if (metric == "grad_norm") return number(g.dot(g));
+    if (metric == "rgn") return number(g.norm() / w.norm());
+    if (metric == "snr") {
+      const Tensor floor = 1e-10 * each.square().mean();
+      return number((each.mean(0).square() / (each.var(0, /*unbiased=*/true) + floor)).mean());
+    }
+    if (metric == "magnitude") return number(w.abs().mean());
+    if (metric == "snip") return number((g * w).abs().sum());
+    if (metric == "grasp") return std::abs(number(w.dot(hg)));
+    if (metric == "gradflow") return number((w * hg).abs().sum());
+    REQUIRE(metric == "fisher");
+    return number(each.square().mean(0).sum());
+  }
+};
+
+Unit unit_of(const std::string& name, std::vector<std::string> weights) {
+  Unit unit;
+  unit.name = name;
+  unit.parameters = std::move(weights);
+  return unit;
+}
+
+/// The model's units, and others that overlap them: everything, biases alone, one weight.
+std::vector<Unit> many_units(const Transformer& model) {
+  std::vector<Unit> units = model.units();
+  std::vector<std::string> all, biases;
+  for (const auto& [name, weight] : model.weights()) {
+    all.push_back(name);
+    if (name.find("layer.0.") != std::string::npos && name.find(".bias") != std::string::npos) {
+      biases.push_back(name);
+    }
+  }
+  units.push_back(unit_of("all", all));
+  units.push_back(unit_of("biases", biases));
+  const std::string prefix = model.config().prefix();
+  units.push_back(unit_of("query", {prefix + "encoder.layer.0.attention.attention.query.weight"}));
+  units.push_back(unit_of("norm", {prefix + "layernorm.weight", prefix + "layernorm.bias"}));
+  if (model.config().has_text()) {
+    units.push_back(unit_of("words", {"vilt.embeddings.text_embeddings.word_embeddings.weight"}));
+  }
+  return units;
+}
+
+const std::vector<std::string> kWithData = {"grad_norm", "rgn",   "snr",      "magnitude",
+                                            "snip",      "grasp", "gradflow", "fisher"};
+
+void check_against_brute_force(const Transformer& model, const Batch& batch, double tolerance) {
+  const std::vector<Unit> units = many_units(model);
+  const auto found = rival_scores(model, batch, units, kWithData);
+  const BruteForce expected(model, batch);
+  for (const std::string& metric : kWithData) {
+    REQUIRE(found.at(metric).size() == units.size());
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      CAPTURE(metric, units[i].name);
+      // grasp is a difference of large sums: its error is one of its terms.
+      const double scale = expected.value(metric == "grasp" ? "gradflow" : metric, units[i]);
+      CHECK(std::abs(found.at(metric)[i] - expected.value(metric, units[i])) <= tolerance * scale);
+      CHECK(found.at(metric)[i] >= 0);
+    }
+  }
+}
+
+/// R: the sum of the logits with weights |w|, every word's vector the sum of all, and inputs of 1.
+double flow(const Transformer& original, const std::string& changed, std::int64_t element,
+            double by) {
+  const torch::NoGradGuard no_grad;
+  Transformer model = original;
+  const std::string words = "vilt.embeddings.text_embeddings.word_embeddings.weight";
+  for (const auto& [name, weight] : original.weights()) {
+    Tensor size = weight.detach().to(torch::kDouble).abs();
+    if (name == changed) size.view(-1)[element] += by;
+    model.weight(name) = name == words ? size.sum(0).repeat({size.size(0), 1}) : size;
+  }
+  const std::int64_t tokens = model.config().max_position_embeddings;
+  Batch ones;
+  ones.input_ids = torch::full({1, tokens}, 3, torch::kInt64);
+  ones.attention_mask = torch::ones({1, tokens});
+  ones.pixels = torch::ones({1, 3, 8, 8});
+  ones.labels = torch::zeros({1}, torch::kInt64);
+  return model.forward(ones).sum().item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("every metric is that of a float64 computation by brute force") {
+  for (const bool bias : {true, false}) {
+    Transformer model = make_model(8, 2, 2, bias);
+    const Batch batch = make_batch(5);
+    check_against_brute_force(model, batch, 1e-3);
+    check_against_brute_force(in_double(model), batch, 1e-6);
+
+    // Away from the start, where gradients differ more between units.
+    for (int step = 0; step < 4; ++step) {
+      const auto slopes = all_gradients(in_double(model), batch);
+      std::size_t i = 0;
+      const torch::NoGradGuard no_grad;
+      for (const auto& [name, weight] : model.weights()) {
+        model.weight(name).sub_(slopes[i++].to(torch::kFloat), 0.2);
+      }
+    }
+    check_against_brute_force(in_double(model), batch, 1e-6);
+  }
+  check_against_brute_force(in_double(make_model(12, 3, 1, true)), make_batch(2), 1e-6);
+}
+
+TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and without text") {
+  PeftConfig peft;
+  peft.adapter_reduction = 4;
+  peft.lora_rank = 2;
+  peft.prompt_length = 3;
+  for (const std::string type : {"vilt", "vit"}) {
+    CAPTURE(type);
+    Transformer model = make_model(8, 2, 2, true, type, peft);
+    Batch batch = make_batch(4);
+    if (type == "vit") batch.input_ids = batch.attention_mask = Tensor();
+    for (const std::string scheme : {"adapter+lora+prompt", "bias", "block+adapter"}) {
+      CAPTURE(scheme);
+      model.set_units(scheme);
+      check_against_brute_force(in_double(model), batch, 1e-6);
+    }
+    const auto flow = rival_scores(model, batch, many_units(model), {"synflow"}).at("synflow");
+    for (const double value : flow) CHECK(value > 0);
+  }
+}
+
+TEST_CASE("synaptic flow is that of finite differences, whatever the data and the signs") {
+  Transformer model = make_model(8, 2, 1, true);
+  const std::vector<std::string> names = {
+      "vilt.embeddings.text_embeddings.word_embeddings.weight",
+      "vilt.embeddings.text_embeddings.position_embeddings.weight",
+      "vilt.embeddings.patch_embeddings.projection.bias",
+      "vilt.encoder.layer.0.attention.attention.query.weight",
+      "vilt.encoder.layer.0.layernorm_after.weight",
+      "classifier.3.weight"};
+  std::vector<Unit> units;
+  for (const std::string& name : names) units.push_back(unit_of(name, {name}));
+  units.push_back(unit_of("together", names));
+  const auto score = [&](const Transformer& of, const Batch& batch) {
+    return rival_scores(of, batch, units, {"synflow"}).at("synflow");
+  };
+  const auto found = score(model, make_batch(2));
+
+  double together = 0;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Tensor weight = model.weight(names[i]).detach().to(torch::kDouble).abs().flatten();
+    double expected = 0;
+    for (std::int64_t e = 0; e < weight.numel(); ++e) {
+      const double step = 1e-5;
+      const double slope =
+          (flow(model, names[i], e, step) - flow(model, names[i], e, -step)) / (2 * step);
+      expected += std::abs(slope * weight[e].item<double>());
+    }
+    CAPTURE(names[i]);
+    CHECK(found[i] == Approx(expected).epsilon(1e-6).margin(1e-9));
+    together += found[i];
+  }
+  CHECK(found.back() == Approx(together).epsilon(1e-12));
+  CHECK(together > 0);
+
+  CHECK(score(model, make_batch(3, 12)) == found);
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, weight] : model.weights()) model.weight(name).neg_();
+  }
+  CHECK(score(model, make_batch(2)) == found);
+}
+
+TEST_CASE("relations between the metrics") {
+  const Transformer model = make_model(8, 2, 2, true);
+  const Batch batch = make_batch(6);
+  std::vector<Unit> units = model.units();
+  const std::size_t parts = units.size();
+  std::vector<std::string> all;
+  for (const Unit& unit : units) {
+    all.insert(all.end(), unit.parameters.begin(), unit.parameters.end());
+  }
+  units.push_back(unit_of("all", all));
+  const auto scores = rival_scores(model, batch, units, rival_metrics());
+  REQUIRE(scores.size() == rival_metrics().size());
+
+  for (const char* additive : {"grad_norm", "snip", "gradflow", "synflow", "fisher"}) {
+    double sum = 0;
+    for (std::size_t i = 0; i < parts; ++i) sum += scores.at(additive)[i];
+    CAPTURE(additive);
+    CHECK(scores.at(additive)[parts] == Approx(sum).epsilon(1e-12));
+  }
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    CAPTURE(units[i].name);
+    // The mean of squares is at least the square of the mean.
+    CHECK(scores.at("fisher")[i] > scores.at("grad_norm")[i]);
+    CHECK(scores.at("gradflow")[i] >= scores.at("grasp")[i]);
+    double square = 0;
+    for (const std::string& name : units[i].parameters) {
+      square += model.weight(name).detach().to(torch::kDouble).square().sum().item<double>();
+    }
+    CHECK(scores.at("rgn")[i] * scores.at("rgn")[i] * square ==
+          Approx(scores.at("grad_norm")[i]).epsilon(1e-12));
+    // Cauchy and Schwarz.
+    CHECK(scores.at("snip")[i] <= std::sqrt(scores.at("grad_norm")[i] * square) * (1 + 1e-12));
+  }
+
+  // One sample twice: nothing varies, and fisher is the squared norm.
+  const auto twice =
+      rival_scores(model, rows(batch, {1, 1}), units, {"fisher", "grad_norm", "snr"});
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    CHECK(twice.at("fisher")[i] == Approx(twice.at("grad_norm")[i]).epsilon(1e-4));
+    CHECK(twice.at("snr")[i] > 1e6);
+  }
+  const auto shuffled = rival_scores(model, rows(batch, {3, 5, 0, 1, 4, 2}), units, kWithData);
+  for (const std::string& metric : kWithData) {
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      const double scale = scores.at(metric == "grasp" ? "gradflow" : metric)[i];
+      CAPTURE(metric, units[i].name);
+      CHECK(std::abs(shuffled.at(metric)[i] - scores.at(metric)[i]) <= 1e-3 * scale);
+    }
+  }
+}
+
+TEST_CASE("a value does not depend on what else is asked for, and the model stays as it was") {
+  Transformer model = make_model(8, 2, 2, true);
+  model.train_only({"block.1"});
+  const std::string before = model.fingerprint();
+  const Batch batch = make_batch(3);
+  const std::vector<Unit> units = many_units(model);
+  const auto together = rival_scores(model, batch, units, rival_metrics());
+  for (const std::string& metric : rival_metrics()) {
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      CAPTURE(metric, units[i].name);
+      CHECK(rival_scores(model, batch, {units[i]}, {metric}).at(metric)[0] ==
+            together.at(metric)[i]);
+    }
+  }
+  {
+    const torch::NoGradGuard no_grad;
+    CHECK(rival_scores(model, batch, units, rival_metrics()) == together);
+  }
+  CHECK(model.fingerprint() == before);
+  for (const Unit& unit : model.units()) {
+    for (const std::string& name : unit.parameters) {
+      CHECK(model.weight(name).requires_grad() == (unit.name == "block.1"));
+      CHECK_FALSE(model.weight(name).grad().defined());
+    }
+  }
+  CHECK(rival_scores(model, batch, {}, {"snip"}).at("snip").empty());
+}
+
+TEST_CASE("weights of zero") {
+  Transformer model = make_model(8, 2, 1, true);
+  const std::vector<Unit> units = {unit_of("outlet", {"classifier.3.bias"}), model.unit("head")};
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("classifier.3.bias").zero_();
+  }
+  const auto scores = rival_scores(
+      model, make_batch(4), units,
+      {"grad_norm", "snr", "magnitude", "snip", "grasp", "gradflow", "synflow", "fisher"});
+  for (const char* weighted : {"magnitude", "snip", "grasp", "gradflow", "synflow"}) {
+    CAPTURE(weighted);
+    CHECK(scores.at(weighted)[0] == 0);
+    CHECK(scores.at(weighted)[1] > 0);
+  }
+  for (const char* gradient : {"grad_norm", "snr", "fisher"}) CHECK(scores.at(gradient)[0] > 0);
+  CHECK_THROWS_WITH(rival_scores(model, make_batch(4), units, {"rgn"}),
+                    Contains("rgn of unit \"outlet\"") && Contains("weights are all 0"));
+}
+
+TEST_CASE("bad input") {
+  Transformer model = make_model(8, 2, 1, true);
+  const Batch batch = make_batch(3);
+  const auto score = [&](const Batch& of, const std::vector<Unit>& units,
+                         const std::vector<std::string>& metrics) {
+    return rival_scores(model, of, units, metrics);
+  };
+  CHECK_THROWS_AS(score(batch, model.units(), {"gradfow"}), InputError);
+  CHECK_THROWS_WITH(score(batch, model.units(), {"gradfow"}),
+                    Contains("did you mean \"gradflow\"?"));
+  CHECK_THROWS_AS(score(rows(batch, {0}), model.units(), {"fisher", "snr"}), InputError);
+  CHECK_THROWS_WITH(score(rows(batch, {0}), model.units(), {"snr"}),
+                    Contains("snr: found 1 sample, at least 2"));
+  CHECK(score(rows(batch, {0}), model.units(), {"fisher"}).at("fisher").size() == 3);
+  CHECK_THROWS_WITH(score(rows(batch, {}), model.units(), {"fisher"}), Contains("no samples"));
+  CHECK_THROWS_WITH(score(batch, {unit_of("nothing", {})}, {"snip"}),
+                    Contains("unit \"nothing\" has no weights"));
+
+  Batch broken = batch;
+  broken.pixels = batch.pixels.clone();
+  broken.pixels[1][0][0][0] = NAN;
+  for (const std::string& metric : kWithData) {
+    if (metric == "magnitude") continue;
+    CAPTURE(metric);
+    CHECK_THROWS_AS(score(broken, model.units(), {metric}), WorkError);
+    CHECK_THROWS_WITH(score(broken, {model.unit("block.0")}, {metric}),
+                      Contains(metric + " of unit \"block.0\" is not finite"));
+  }
+  CHECK(score(broken, model.units(), {"magnitude", "synflow"}) ==
+        score(batch, model.units(), {"magnitude", "synflow"}));
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("classifier.3.weight").fill_(INFINITY);
+  }
+  CHECK_THROWS_WITH(score(batch, {model.unit("head")}, {"magnitude"}),
+                    Contains("magnitude of unit \"head\" is not finite"));
+  CHECK_THROWS_WITH(score(batch, {model.unit("block.0")}, {"synflow"}),
+                    Contains("synflow of unit \"block.0\" is not finite"));
+}
