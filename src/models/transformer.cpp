@@ -5,7 +5,6 @@
 #include <limits>
 #include <set>
 #include <string_view>
-#include <unordered_map>
 
 #include "models/attention.h"
 #include "strata/core/error.h"
@@ -355,34 +354,6 @@ Tensor Transformer::capture_stage(std::int64_t stage, const Batch& batch, const 
   pass.wanted = &weights;
   pass.ops = &ops;
   return run(stage, batch, input, pass);
-}
-
-Tensor Transformer::forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
-                                     std::vector<CapturedUnit>& captured) const {
-  captured.clear();
-  std::vector<std::string> units = unit_names;
-  if (units.empty()) {
-    for (const Unit& unit : units_) units.push_back(unit.name);
-  }
-  std::map<std::int64_t, const Unit*> unit_of_stage;
-  for (const std::string& name : units) {
-    const Unit& chosen = unit(name);
-    unit_of_stage[stage_of(chosen.parameters.front())] = &chosen;
-  }
-  Tensor x;
-  for (std::int64_t stage = 0; stage < stage_count(); ++stage) {
-    std::set<std::string> weights;
-    if (unit_of_stage.count(stage)) {
-      const Unit& chosen = *unit_of_stage.at(stage);
-      weights.insert(chosen.parameters.begin(), chosen.parameters.end());
-      const bool reached = x.defined() && x.requires_grad();
-      captured.push_back({chosen.name, reached ? x : Tensor(), {}});
-    }
-    std::vector<CapturedOp> ops;
-    x = capture_stage(stage, batch, x, weights, ops);
-    if (!weights.empty()) captured.back().ops = std::move(ops);
-  }
-  return x;
 }
 
 Tensor Transformer::run(std::int64_t stage, const Batch& batch, const Tensor& input,

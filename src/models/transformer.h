@@ -35,15 +35,6 @@ struct CapturedOp {
   torch::Tensor output;
 };
 
-/// The captured operations of one unit, and the tensor through which everything below reaches it.
-struct CapturedUnit {
-  std::string unit;
-  /// The unit's input where it is part of the autograd graph (undefined for the lowest captured
-  /// unit). Units form a chain: the gradient with respect to `input` is all that lower units need.
-  torch::Tensor input;
-  std::vector<CapturedOp> ops;
-};
-
 /// One batch. Images are float, already normalised.
 struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined for ViT
@@ -134,13 +125,6 @@ class Transformer {
 
   /// The lowest stage that uses a weight. @throws InputError with the nearest name
   std::int64_t stage_of(const std::string& weight) const;
-
-  /// Forward pass that records every parameterised operation of the units asked for (all when
-  /// empty), bottom to top. Weights are taken as constants; each recorded `output` is part of the
-  /// autograd graph of the returned logits, so that torch::autograd::grad(logits[:,k].sum(),
-  /// outputs) gives every δ. A weight may be used by several operations: its gradient is their sum.
-  torch::Tensor forward_captured(const Batch& batch, const std::vector<std::string>& unit_names,
-                                 std::vector<CapturedUnit>& captured) const;
 
   /// SHA-256 over names and bytes of all weights.
   std::string fingerprint() const;
