@@ -22,7 +22,7 @@ import torch
 from torch.func import jacrev, jvp, vjp, vmap
 from torch.nn import functional
 
-from ntk_common import Operations, arguments_of, load, measured, print_row, run_from, unit_inputs
+from ntk_common import Operations, arguments_of, limit_memory, load, measured, print_row, run_from, unit_inputs
 
 OPS = Operations(
     linear=functional.linear,
@@ -106,6 +106,7 @@ def main():
     parser.add_argument("--vector-products", action="store_true")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    limit_memory(arguments.memory)
     config, arrays, rows = load(arguments.folder)
     weights = {unit: {name: torch.from_numpy(array) for name, array in parts.items()}
                for unit, parts in arrays.items()}
@@ -118,22 +119,21 @@ def main():
         passes(config, weights, rows)
         pass_seconds = min(pass_seconds, time.perf_counter() - start)
 
-    largest_block = max(sum(w.numel() for w in parts.values()) for parts in weights.values())
-    ways = []
-    for units_at_once in arguments.units_at_once:
-        jacobian = 4 * config.samples * config.labels * largest_block * min(units_at_once, config.layers)
-        if jacobian <= arguments.memory * 2**30:
-            for chunk in arguments.chunks:
-                ways.append((f"Jacobian contraction; units at once: {units_at_once}, samples: {chunk or 'all'}",
-                             functools.partial(by_jacobians, units_at_once=units_at_once, chunk=chunk)))
+    ways = [(f"Jacobian contraction; units at once: {units_at_once}, samples: {chunk or 'all'}",
+             functools.partial(by_jacobians, units_at_once=units_at_once, chunk=chunk))
+            for units_at_once in arguments.units_at_once for chunk in arguments.chunks]
     if arguments.vector_products:
         ways.append(("NTK-vector products", by_vector_products))
     for way, work in ways:
+        row = {"program": "torch.func", "version": torch.__version__, "way": way, "threads": arguments.threads}
         # torch.func imports and compiles its rules on first use.
         work(dataclasses.replace(config, samples=1), weights, rows[:1])
-        found, seconds, peak = measured(functools.partial(work, config, weights, rows))
-        print_row(program="torch.func", version=torch.__version__, way=way, threads=arguments.threads,
-                  seconds=seconds, passes_seconds=pass_seconds, peak_mib=peak, eigenvalues=found)
+        try:
+            found, seconds, peak = measured(functools.partial(work, config, weights, rows))
+        except RuntimeError as error:
+            print_row(**row, error=str(error).splitlines()[0])
+            continue
+        print_row(**row, seconds=seconds, passes_seconds=pass_seconds, peak_mib=peak, eigenvalues=found)
 
 
 if __name__ == "__main__":
