@@ -79,9 +79,9 @@ struct PrivateScores {
 ///
 /// Guarantee, for each client: let two data sets of that client differ in any way. The rows that it
 /// publishes, `options.releases` of them, are (ε, δ)-indistinguishable. It holds towards everybody
-/// where clients run this themselves (local model), and towards those who see only the table, plans
-/// and models made of it where a trusted server does (central model); the noise is the same. It
-/// covers scores alone, not the weights that a client trains and sends. It is exact for real
+/// where clients run this themselves (local model), and towards those who see only the table and
+/// plans made of it where a trusted server does (central model); the noise is the same. It covers
+/// scores alone, not the weights that a client trains and sends. It is exact for real
 /// numbers and ideal noise: floating-point normal numbers (Mironov, CCS 2012) and a generator of
 /// 64-bit seeds that is no cryptographic one are attackable in principle.
 ///
