@@ -46,7 +46,7 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
                      " holds no model (no config.json); strata pretrain " + config.file +
                      " --out " + folder.string() + " makes one");
   }
-  return read_transformer_config(folder / "config.json");
+  return read_model_config(folder);
 }
 
 std::vector<FederatedClient> make_clients(const ExperimentData& data,

@@ -347,6 +347,10 @@ class Sweep {
     std::vector<Tensor> gradients = output_gradients(logits);
     outputs_ = static_cast<std::int64_t>(gradients.size());
     for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
+      if (options_.progress) {
+        options_.progress(model_.stage_count() - 1 - stage,
+                          model_.stage_count() - targets_.lowest, stage_name(model_, stage));
+      }
       gradients = differentiate(stage, inputs, gradients, finished);
       inputs[stage] = Tensor();
     }

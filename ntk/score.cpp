@@ -54,6 +54,7 @@ LntkOptions lntk_options(const ScoreOptions& options, bool loss) {
   lntk.top = options.top;
   lntk.memory_bytes = options.memory_bytes;
   lntk.seed = derive_seed(options.seed, "starts");
+  lntk.progress = options.progress;
   return lntk;
 }
 

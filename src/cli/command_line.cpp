@@ -83,6 +83,13 @@ void add_seed(CLI::App* app, std::uint64_t& seed) {
          std::numeric_limits<std::uint64_t>::max());
 }
 
+void add_scheme(CLI::App* app, std::string& scheme) {
+  app->add_option("--scheme", scheme,
+                  "What a block's unit holds: block, adapter, lora, layernorm, bias or prompt, or "
+                  "several joined by '+'")
+      ->capture_default_str();
+}
+
 /// The table. Every option stands here once, with its type, range and help.
 void build(CLI::App& app, CommandLine& line) {
   app.require_subcommand(1);
@@ -116,6 +123,7 @@ void build(CLI::App& app, CommandLine& line) {
                  "Print a model's units: parameters, bytes, FLOPs, activation bytes", line.common);
   inspect->add_option("model", line.inspect.model, "Model folder (config.json, model.safetensors)")
       ->required();
+  add_scheme(inspect, line.inspect.scheme);
   ranged(inspect, "--text-tokens", line.inspect.text_tokens,
          "Tokens of a question for the costs; 0 is the model's maximum", 0, 100000);
   inspect->callback([&line] { line.command = Command::kInspect; });
@@ -140,16 +148,59 @@ void build(CLI::App& app, CommandLine& line) {
       ->add_option("--config", line.score.config,
                    "Experiment file: its data set and partition instead")
       ->excludes(score_data);
-  score->add_option("--out", line.score.out, "scores.json or scores.csv")->required();
+  score->add_option("--out", line.score.out, "scores.json or scores.csv, of the first metric");
   score->add_option("--client", line.score.clients, "Only this client (repeatable); all by default")
       ->allow_extra_args(false);
   score->add_option("--unit", line.score.units, "Only this unit (repeatable); all by default")
       ->allow_extra_args(false);
-  score->add_option("--metric", line.score.metric, "Importance measure")
+  score
+      ->add_option("--metric", line.score.metrics,
+                   "Importance measure (repeatable; several need --table)")
+      ->allow_extra_args(false)
       ->check(one_of(metric_names()))
       ->capture_default_str();
+  score->add_option("--table", line.score.table,
+                    "CSV of metric × client × unit; the metrics' rank agreement is printed");
+  add_scheme(score, line.score.scheme);
+  ranged(score, "--adapter-reduction", line.score.adapter_reduction,
+         "Add fresh Pfeiffer adapters with this reduction; 0 is none", 0, 100000);
+  ranged(score, "--lora-rank", line.score.lora_rank,
+         "Add fresh LoRA pairs of this rank to query and value; 0 is none", 0, 100000);
+  ranged(score, "--lora-alpha", line.score.lora_alpha, "LoRA's alpha", 1e-6, 1e6);
+  ranged(score, "--prompt-length", line.score.prompt_length,
+         "Add so many fresh prompt vectors; 0 is none", 0, 100000);
+  score
+      ->add_option("--freeze", line.score.freeze,
+                   "Weights that are not trained: name or shell pattern (repeatable)")
+      ->allow_extra_args(false);
+  auto* output = score
+                     ->add_option("--output", line.score.outputs,
+                                  "lntk, trace: only this answer's logit (repeatable)")
+                     ->allow_extra_args(false);
+  ranged(score, "--random-outputs", line.score.random_outputs,
+         "lntk, trace: only so many answers, drawn from the seed; 0 is all", 0, kMany)
+      ->excludes(output);
+  ranged(score, "--top", line.score.top, "Eigenvalues to find of each unit (--json prints them)", 1,
+         1000);
   ranged(score, "--samples", line.score.samples, "Training samples of a client to score on", 1,
          kMany);
+  score
+      ->add_option("--memory", line.score.memory,
+                   "Memory beyond model, samples and one block's activations, e.g. 4GiB")
+      ->transform(CLI::AsSizeValue(false))
+      ->default_str("4GiB");
+  score->add_flag("--dry-run", line.score.dry_run,
+                  "Print the estimated time and memory of each client, and end");
+  ranged(score, "--private-epsilon", line.score.private_epsilon,
+         "Clip and noise the scores for this ε over all releases; 0 is off", 0.0, 1e6);
+  ranged(score, "--private-delta", line.score.private_delta, "Its δ", 1e-300, 0.999999);
+  ranged(score, "--private-clip", line.score.private_clip,
+         "L2 norm to clip a row to; 0 is 1/√units", 0.0, 1e6);
+  ranged(score, "--releases", line.score.releases, "Noised rows a client publishes in all", 1,
+         kMany);
+  ranged(score, "--release", line.score.release, "Which of them this is", 1, kMany);
+  score->add_option("--private-seed", line.score.private_seed,
+                    "Seed of the noise, to repeat an experiment; who knows it can undo the noise");
   add_seed(score, line.score.seed);
   add_device(score, line.score.device, line.score.threads);
   score->callback([&line] { line.command = Command::kScore; });

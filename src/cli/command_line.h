@@ -4,6 +4,7 @@
 /// validates and prints --help; both programs use it.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct DataCheckArguments {
 
 struct InspectArguments {
   std::string model;
+  std::string scheme = "block";
   int text_tokens = 0;  ///< 0: the model's max_position_embeddings
 };
 
@@ -53,9 +55,27 @@ struct ScoreArguments {
   std::string out;
   std::vector<std::string> clients;  ///< empty: all
   std::vector<std::string> units;    ///< empty: all
-  std::string metric = "lntk";
+  std::vector<std::string> metrics = {"lntk"};
+  std::string table;  ///< CSV of all metrics; needed for more than one
+  std::string scheme = "block";
+  int adapter_reduction = 0;  ///< these add fresh PEFT weights where they are not 0
+  int lora_rank = 0;
+  double lora_alpha = 8;
+  int prompt_length = 0;
+  std::vector<std::string> freeze;   ///< shell patterns of weights that are not trained
+  std::vector<std::string> outputs;  ///< answers to differentiate; empty: all
+  int random_outputs = 0;            ///< or so many of them, drawn from the seed; 0: all
+  int top = 1;
   int samples = 32;
   std::uint64_t seed = 1;
+  std::uint64_t memory = std::uint64_t{4} << 30;  ///< bytes
+  bool dry_run = false;
+  double private_epsilon = 0;  ///< 0: scores as they are
+  double private_delta = 1e-5;
+  double private_clip = 0;  ///< 0: the least that a row can have
+  int releases = 1;
+  int release = 1;
+  std::optional<std::uint64_t> private_seed;  ///< by default from the system's random device
   std::string device = "cpu";
   int threads = 0;
 };

@@ -56,7 +56,7 @@ void print_table(const std::vector<Unit>& units, std::int64_t text_tokens, std::
 
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
   const std::filesystem::path folder = arguments.model;
-  const TransformerConfig config = read_transformer_config(folder / "config.json");
+  const TransformerConfig config = read_model_config(folder);
   check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
   const std::int64_t text_tokens =
       arguments.text_tokens > 0 ? arguments.text_tokens : config.max_position_embeddings;
@@ -65,7 +65,7 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
                      ", but the model has max_position_embeddings = " +
                      std::to_string(config.max_position_embeddings));
   }
-  const std::vector<Unit> units = transformer_units(config, text_tokens);
+  const std::vector<Unit> units = transformer_units(config, text_tokens, arguments.scheme);
   if (common.json) {
     print_json(units, text_tokens, config.label_count());
   } else {

@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "models/device.h"
+#include "models/transformer.h"
 #include "strata/core/error.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/choose.h"
@@ -24,9 +25,17 @@ RunTools run_tools() {
     options.metric = request.metric;
     options.samples = request.samples;
     options.seed = request.seed;
+    std::vector<Unit> scored;
+    for (const std::string& name : units) scored.push_back(model.unit(name));
+    const auto scores = score_units(model, data, scored, options);
     std::vector<double> values;
-    for (const auto& score : score_units(model, data, units, options))
-      values.push_back(score.value);
+    for (std::size_t unit = 0; unit < scores.size(); ++unit) {
+      values.push_back(scores[unit].value);
+      if (scores[unit].status != "ok") {
+        log_warning("the " + request.metric + " of unit \"" + units[unit] +
+                    "\": " + scores[unit].status);
+      }
+    }
     return values;
   };
   tools.plan = [](const PlanningProblem& problem, const PlanRequest& request) {

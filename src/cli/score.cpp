@@ -1,8 +1,11 @@
 #include "strata/ntk/score.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <random>
 #include <set>
 
 #include "cli/command_line.h"
@@ -15,10 +18,15 @@
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/error.h"
+#include "strata/core/random.h"
 #include "strata/core/score_table.h"
+#include "strata/ntk/metric_table.h"
+#include "strata/ntk/private_scores.h"
 
 namespace strata {
 namespace {
+
+constexpr double kMebibyte = 1 << 20;
 
 ExperimentData load(const ScoreArguments& arguments) {
   if (!arguments.config.empty()) {
@@ -49,6 +57,107 @@ std::vector<std::string> chosen(const std::string& option, const std::vector<std
   return names;
 }
 
+Transformer load_model(const ScoreArguments& arguments) {
+  Transformer model = Transformer::load(arguments.model, parse_device(arguments.device));
+  PeftConfig peft;
+  peft.adapter_reduction = arguments.adapter_reduction;
+  peft.lora_rank = arguments.lora_rank;
+  peft.lora_alpha = arguments.lora_alpha;
+  peft.prompt_length = arguments.prompt_length;
+  if (peft.any()) model.add_peft(peft, arguments.seed);
+  model.set_units(arguments.scheme);
+  return model;
+}
+
+/// The units asked for, without the weights that are frozen.
+std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments& arguments) {
+  std::vector<std::string> names;
+  for (const Unit& unit : model.units()) names.push_back(unit.name);
+  std::vector<Unit> units;
+  for (const std::string& name : chosen("--unit", names, arguments.units)) {
+    units.push_back(model.unit(name));
+  }
+  for (const std::string& pattern : arguments.freeze) {
+    const auto matches = [&](const std::string& weight) {
+      return fnmatch(pattern.c_str(), weight.c_str(), 0) == 0;
+    };
+    const bool known = std::any_of(model.weights().begin(), model.weights().end(),
+                                   [&](const auto& entry) { return matches(entry.first); });
+    if (!known) {
+      std::vector<std::string> weights;
+      for (const auto& entry : model.weights()) weights.push_back(entry.first);
+      throw InputError("--freeze: no weight is called \"" + pattern + "\"" +
+                       did_you_mean(pattern, weights));
+    }
+    for (Unit& unit : units) {
+      unit.parameters.erase(std::remove_if(unit.parameters.begin(), unit.parameters.end(), matches),
+                            unit.parameters.end());
+    }
+  }
+  for (const Unit& unit : units) {
+    if (unit.parameters.empty()) {
+      throw InputError("unit \"" + unit.name +
+                       "\" has no trainable parameter: --freeze leaves none");
+    }
+  }
+  return units;
+}
+
+std::vector<std::int64_t> chosen_outputs(const Transformer& model,
+                                         const ScoreArguments& arguments) {
+  const std::vector<std::string>& labels = model.config().labels;
+  std::vector<std::int64_t> outputs;
+  const auto count = static_cast<int>(labels.size());
+  if (arguments.random_outputs > count) {
+    throw InputError("--random-outputs: found " + std::to_string(arguments.random_outputs) +
+                     ", but the model has " + std::to_string(count) + " answers");
+  }
+  if (arguments.random_outputs > 0) {
+    Random random(derive_seed(arguments.seed, "outputs"));
+    for (const int k : random.sample(count, arguments.random_outputs)) outputs.push_back(k);
+    std::sort(outputs.begin(), outputs.end());
+  } else if (!arguments.outputs.empty()) {
+    for (const std::string& label : chosen("--output", labels, arguments.outputs)) {
+      outputs.push_back(std::find(labels.begin(), labels.end(), label) - labels.begin());
+    }
+  }
+  return outputs;
+}
+
+void check(const ScoreArguments& arguments) {
+  const bool files = !arguments.out.empty() || !arguments.table.empty();
+  if (!files && !arguments.dry_run) throw InputError("score: --out or --table is needed");
+  if (arguments.metrics.size() > 1 && arguments.table.empty()) {
+    throw InputError("--metric: several metrics need --table FILE.csv");
+  }
+  std::set<std::string> metrics;
+  for (const std::string& metric : arguments.metrics) {
+    if (!metrics.insert(metric).second) {
+      throw InputError("--metric: \"" + metric + "\" stands twice");
+    }
+    const bool swept = metric == "lntk" || metric == "trace" || metric == "gradient";
+    if (arguments.dry_run && !swept) {
+      throw InputError("--dry-run: estimates are for lntk, trace and gradient, found \"" + metric +
+                       "\"");
+    }
+  }
+  if (arguments.private_epsilon > 0 && !arguments.table.empty()) {
+    throw InputError("--private-epsilon: --table would hold the scores without noise");
+  }
+}
+
+/// Scores of one client, by metric; errors begin with its name.
+template <typename Work>
+auto for_client(const std::string& client, const Work& work) {
+  try {
+    return work();
+  } catch (const InputError& error) {
+    throw InputError("client " + client + ": " + error.what());
+  } catch (const WorkError& error) {
+    throw WorkError("client " + client + ": " + error.what());
+  }
+}
+
 void print_table(const ScoreTable& table) {
   std::vector<std::string> header = {"client"};
   header.insert(header.end(), table.units.begin(), table.units.end());
@@ -63,70 +172,193 @@ void print_table(const ScoreTable& table) {
   std::cout << text.str();
 }
 
-void print_json(const ScoreTable& table, double largest_residual) {
+/// What was found, with the certificates of eigenvalues.
+struct Result {
+  ScoreTable table;  ///< of the first metric
+  MetricTable metrics;
+  std::vector<std::vector<UnitScore>> first;  ///< the first metric's, by client
+};
+
+void print_json(const Result& result, const ScoreTable& published, bool with_certificates) {
   Json out = {{"version", 1},
-              {"metric", table.metric},
-              {"samples", table.samples},
-              {"units", table.units},
-              {"largest_residual", largest_residual}};
+              {"metric", published.metric},
+              {"samples", published.samples},
+              {"units", published.units}};
+  double largest = 0;
+  for (const auto& client : result.first) {
+    for (const UnitScore& score : client) largest = std::max(largest, score.residual);
+  }
+  if (with_certificates) out["largest_residual"] = largest;
   out["clients"] = Json::object();
-  for (int client = 0; client < table.client_count(); ++client) {
-    const Eigen::VectorXd row = table.scores.row(client);
-    out["clients"][table.clients[client]] = std::vector<double>(row.begin(), row.end());
+  for (int client = 0; client < published.client_count(); ++client) {
+    const Eigen::VectorXd row = published.scores.row(client);
+    out["clients"][published.clients[client]] = std::vector<double>(row.begin(), row.end());
+  }
+  if (with_certificates) {
+    Json certificates = Json::object();
+    for (std::size_t client = 0; client < result.first.size(); ++client) {
+      Json units = Json::object();
+      for (std::size_t unit = 0; unit < result.first[client].size(); ++unit) {
+        const UnitScore& score = result.first[client][unit];
+        units[published.units[unit]] = {{"eigenvalues", score.eigenvalues},
+                                        {"residual", score.residual},
+                                        {"second_start", score.second_start},
+                                        {"status", score.status}};
+      }
+      certificates[published.clients[client]] = units;
+    }
+    out["certificates"] = certificates;
   }
   std::cout << out.dump() << '\n';
+}
+
+void warn_of(const std::string& client, const std::string& metric, const std::string& unit,
+             const UnitScore& score) {
+  if (score.status == "ok") return;
+  log_warning("client " + client + ", unit " + unit + ": the " + metric + " is " + score.status +
+              " (residual " + std::to_string(score.residual) + ")");
+}
+
+ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) {
+  PrivacyOptions options;
+  options.epsilon = arguments.private_epsilon;
+  options.delta = arguments.private_delta;
+  if (arguments.private_clip > 0) options.clip = arguments.private_clip;
+  options.releases = arguments.releases;
+  options.release = arguments.release;
+  std::random_device device;
+  const std::uint64_t drawn = (std::uint64_t{device()} << 32) | device();
+  options.seed = arguments.private_seed.value_or(drawn);
+  if (arguments.private_seed) {
+    log_warning("--private-seed: whoever knows the seed can undo the noise");
+  }
+  const PrivateScores found = privatise_scores(table, options);
+  log_info("private scores: rows clipped to " + std::to_string(found.clip) +
+           ", noise σ = " + std::to_string(found.sigma) + "; ε = " + std::to_string(found.epsilon) +
+           " and δ = " + std::to_string(found.delta) + " for " +
+           std::to_string(arguments.releases) +
+           (arguments.releases == 1 ? " release" : " releases"));
+  for (const std::string& client : found.uniform) {
+    log_warning("client " + client + ": the noise left no score above 0; the row is uniform");
+  }
+  return found.table;
+}
+
+int print_estimates(const Transformer& model, const ExperimentData& data,
+                    const WordPiece& tokenizer, const std::set<std::string>& clients,
+                    const std::vector<Unit>& units, ScoreOptions options,
+                    const std::vector<std::string>& metrics, bool json) {
+  TextTable text({"client", "metric", "seconds", "MiB", "least MiB", "passes through a block"});
+  Json list = Json::array();
+  for (const ClientExamples& client : data.partition.clients) {
+    if (!clients.count(client.name)) continue;
+    for_client(client.name, [&] {
+      const VqaTensors examples(data.manifest, client.train, model.config(), tokenizer);
+      for (const std::string& metric : metrics) {
+        options.metric = metric;
+        const ScoreEstimate found = estimate_score(model, examples, units, options);
+        text.row({client.name, metric, fixed(found.seconds, 2),
+                  fixed(static_cast<double>(found.bytes) / kMebibyte, 1),
+                  fixed(static_cast<double>(found.least_bytes) / kMebibyte, 1),
+                  std::to_string(found.backward_passes)});
+        list.push_back({{"client", client.name},
+                        {"metric", metric},
+                        {"seconds", found.seconds},
+                        {"bytes", found.bytes},
+                        {"least_bytes", found.least_bytes},
+                        {"backward_passes", found.backward_passes}});
+      }
+    });
+  }
+  if (json) {
+    std::cout << Json{{"version", 1}, {"estimates", list}}.dump() << '\n';
+  } else {
+    std::cout
+        << text.str()
+        << "An estimate from two samples of each client; memory beyond the model, the samples "
+           "and one block's activations.\n";
+  }
+  return kExitDone;
 }
 
 }  // namespace
 
 int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
+  check(arguments);
   prepare_torch(arguments.threads);
-  const torch::Device device = parse_device(arguments.device);
-  const Transformer model = Transformer::load(arguments.model, device);
+  const Transformer model = load_model(arguments);
   const WordPiece tokenizer = load_tokenizer(arguments.model);
   const ExperimentData data = load(arguments);
-
-  std::vector<std::string> all_units, all_clients;
-  for (const Unit& unit : model.units()) all_units.push_back(unit.name);
-  for (const ClientExamples& client : data.partition.clients) all_clients.push_back(client.name);
-
-  ScoreTable table;
-  table.metric = arguments.metric;
-  table.model_fingerprint = model.fingerprint();
-  table.samples = arguments.samples;
-  table.units = chosen("--unit", all_units, arguments.units);
-  table.clients = chosen("--client", all_clients, arguments.clients);
-  table.raw.resize(table.client_count(), table.unit_count());
+  const std::vector<Unit> units = trainable_units(model, arguments);
 
   ScoreOptions options;
-  options.metric = arguments.metric;
   options.samples = arguments.samples;
   options.seed = arguments.seed;
-  double largest_residual = 0;
-  Progress progress("score", table.client_count());
+  options.outputs = chosen_outputs(model, arguments);
+  options.top = arguments.top;
+  options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
+
+  std::vector<std::string> all_clients;
+  for (const ClientExamples& client : data.partition.clients) all_clients.push_back(client.name);
+  const auto names = chosen("--client", all_clients, arguments.clients);
+  const std::set<std::string> wanted(names.begin(), names.end());
+  if (arguments.dry_run) {
+    return print_estimates(model, data, tokenizer, wanted, units, options, arguments.metrics,
+                           common.json);
+  }
+
+  Result result;
+  ScoreTable& table = result.table;
+  table.metric = arguments.metrics.front();
+  table.model_fingerprint = model.fingerprint();
+  table.samples = arguments.samples;
+  for (const Unit& unit : units) table.units.push_back(unit.name);
+  table.clients = names;
+  table.raw.resize(table.client_count(), table.unit_count());
+  result.metrics = {arguments.metrics, table.clients, table.units, {}};
+  result.metrics.allocate();
+
+  constexpr std::int64_t kSteps = 100;
+  Progress progress("score", kSteps * table.client_count());
   int done = 0;
   for (const ClientExamples& client : data.partition.clients) {
-    const bool wanted =
-        std::find(table.clients.begin(), table.clients.end(), client.name) != table.clients.end();
-    if (!wanted) continue;
-    progress.update(done, "client " + client.name);
-    const VqaTensors examples(data.manifest, client.train, model.config(), tokenizer);
-    const std::vector<UnitScore> scores = score_units(model, examples, table.units, options);
-    for (int unit = 0; unit < table.unit_count(); ++unit) {
-      table.raw(done, unit) = scores[unit].value;
-      largest_residual = std::max(largest_residual, scores[unit].residual);
+    if (!wanted.count(client.name)) continue;
+    progress.update(kSteps * done, "client " + client.name);
+    options.progress = [&](std::int64_t stage, std::int64_t stages, const std::string& name) {
+      progress.update(kSteps * done + kSteps * stage / stages,
+                      "client " + client.name + ", " + name);
+    };
+    const auto scores = for_client(client.name, [&] {
+      const VqaTensors examples(data.manifest, client.train, model.config(), tokenizer);
+      return score_metrics(model, examples, units, arguments.metrics, options);
+    });
+    for (std::size_t metric = 0; metric < scores.size(); ++metric) {
+      for (int unit = 0; unit < table.unit_count(); ++unit) {
+        const UnitScore& score = scores[metric][unit];
+        warn_of(client.name, arguments.metrics[metric], table.units[unit], score);
+        result.metrics.at(static_cast<int>(metric), done, unit) = {score.value, score.residual,
+                                                                   score.status};
+        if (metric == 0) table.raw(done, unit) = score.value;
+      }
     }
+    result.first.push_back(scores.front());
     ++done;
   }
   progress.finish();
 
   table.scores = table.raw;
   normalise_rows(table.scores);
-  write_scores(table, arguments.out);
+  const bool noised = arguments.private_epsilon > 0;
+  const ScoreTable published = noised ? privatised(table, arguments) : table;
+  if (!arguments.out.empty()) write_scores(published, arguments.out);
+  if (!arguments.table.empty()) write_metric_table(result.metrics, arguments.table);
   if (common.json) {
-    print_json(table, largest_residual);
+    print_json(result, published, !noised);
   } else if (!common.quiet) {
-    print_table(table);
+    print_table(published);
+    if (arguments.metrics.size() > 1) {
+      std::cout << '\n' << rank_agreement_text(rank_agreement(result.metrics));
+    }
   }
   return kExitDone;
 }

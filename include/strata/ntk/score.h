@@ -3,6 +3,7 @@
 /// Importance of a model's units for one client: layerwise NTK eigenvalues and their rivals.
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,8 @@ struct ScoreOptions {
   int top = 1;                        ///< lntk and gradient: how many eigenvalues to find
   /// Bytes beyond the model, the samples and one block's activations; less memory takes longer.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
+  /// lntk, trace and gradient: called before each stage of the model, from the top down.
+  std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress;
 };
 
 /// One unit's value with its certificate.
