@@ -127,6 +127,9 @@ std::vector<std::int64_t> chosen_outputs(const Transformer& model,
 void check(const ScoreArguments& arguments) {
   const bool files = !arguments.out.empty() || !arguments.table.empty();
   if (!files && !arguments.dry_run) throw InputError("score: --out or --table is needed");
+  if (!arguments.out.empty() && arguments.out == arguments.table) {
+    throw InputError("--out and --table are the same file: " + arguments.out);
+  }
   if (arguments.metrics.size() > 1 && arguments.table.empty()) {
     throw InputError("--metric: several metrics need --table FILE.csv");
   }
@@ -143,6 +146,11 @@ void check(const ScoreArguments& arguments) {
   }
   if (arguments.private_epsilon > 0 && !arguments.table.empty()) {
     throw InputError("--private-epsilon: --table would hold the scores without noise");
+  }
+  if (arguments.release > arguments.releases) {
+    throw InputError("--release: found " + std::to_string(arguments.release) +
+                     ", but there are only " + std::to_string(arguments.releases) +
+                     " (--releases)");
   }
 }
 
