@@ -19,7 +19,7 @@ using Eigen::MatrixXd;
 using Eigen::VectorXd;
 
 constexpr double kDenseTolerance = 1e-8;
-constexpr double kTolerance = 1e-5, kKatoTemple = 2e-6;
+constexpr double kTolerance = 1e-5, kKatoTemple = 1e-5;
 constexpr Index kFullDecomposition = 96;
 
 /// Values are those of Θ up to rounding, which must not make them negative.
@@ -126,12 +126,28 @@ Spectrum dense_spectrum(const Eigen::Ref<const MatrixXd>& matrix, int top, std::
   return spectrum;
 }
 
+MatrixXd leading_vectors(const Eigen::Ref<const MatrixXd>& matrix, int count, std::uint64_t seed) {
+  const Index rows = matrix.rows();
+  if (rows <= std::max<Index>(kFullDecomposition, 3 * count)) {
+    return Eigen::SelfAdjointEigenSolver<MatrixXd>(matrix).eigenvectors().rightCols(
+        std::min<Index>(count, rows));
+  }
+  MatrixXd vectors = random_block(rows, count, seed);
+  for (int step = 0; step < 8; ++step) {
+    vectors = (matrix * MatrixXd(Eigen::HouseholderQR<MatrixXd>(vectors).householderQ() *
+                                 MatrixXd::Identity(rows, count)))
+                  .eval();
+  }
+  return Eigen::HouseholderQR<MatrixXd>(vectors).householderQ() * MatrixXd::Identity(rows, count);
+}
+
 Spectrum block_lanczos(const BlockProduct& product, const MatrixXd& start, int top, int most_steps,
                        const std::string& what) {
   const Index rows = start.rows();
   Spectrum spectrum;
   spectrum.starts = static_cast<int>(start.cols());
   spectrum.converged = false;
+  const Index expansion = std::max(2, top + 1);
   MatrixXd basis(rows, 0), image(rows, 0);
   MatrixXd next = new_directions(basis, start);
   for (int step = 0; step < most_steps; ++step) {
@@ -177,7 +193,12 @@ Spectrum block_lanczos(const BlockProduct& product, const MatrixXd& start, int t
       spectrum.converged = true;
       break;
     }
-    next = new_directions(basis, added);
+    // The residuals of the leading Ritz pairs: the block Krylov space where the start has as many
+    // columns.
+    const Index width = std::min<Index>(expansion, size);
+    const MatrixXd leading = ritz.eigenvectors().rightCols(width);
+    next = new_directions(
+        basis, image * leading - basis * leading * ritz.eigenvalues().tail(width).asDiagonal());
     if (next.cols() == 0) {  // the Krylov space is invariant
       spectrum.converged = true;
       break;

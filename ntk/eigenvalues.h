@@ -35,15 +35,22 @@ struct Spectrum {
 Spectrum dense_spectrum(const Eigen::Ref<const Eigen::MatrixXd>& matrix, int top,
                         std::uint64_t seed, const std::string& what);
 
+/// Orthonormal vectors (rows × count, or rows × rows) near the span of the leading eigenvectors,
+/// for a start: the eigenvectors up to 96 rows, eight steps of subspace iteration beyond.
+Eigen::MatrixXd leading_vectors(const Eigen::Ref<const Eigen::MatrixXd>& matrix, int count,
+                                std::uint64_t seed);
+
 /// Θ times a block of vectors (rows × b).
 using BlockProduct = std::function<Eigen::MatrixXd(const Eigen::MatrixXd&)>;
 
-/// Of Θ given by its product with blocks: Rayleigh-Ritz on the block Krylov space, orthogonalised
-/// twice against all of it (Golub & Underwood 1977). Stops when every one of the `top` Ritz pairs
-/// has a residual r ≤ 1e-5 λ₁, or, for λ₁ alone, r²/(θ₁ − θ₂) ≤ 2e-6 λ₁, the bound of Kato and
-/// Temple on the error with the second Ritz value in place of λ₂, and the next Ritz value is at least five
-/// of its residuals below those found; or, not converged, after `most_steps` products with blocks.
-/// Ritz values never exceed the eigenvalues.
+/// Of Θ given by its product with blocks: Rayleigh-Ritz on a growing space, to which each step adds
+/// the residuals of the leading max(2, top + 1) Ritz pairs, orthogonalised twice against all of it
+/// (Davidson 1975; with as many columns in the start it is the block Krylov space of Golub &
+/// Underwood 1977). Stops when every one of the `top` Ritz pairs has a residual r ≤ 1e-5 λ₁, or,
+/// for λ₁ alone, r²/(θ₁ − θ₂) ≤ 1e-5 λ₁, the bound of Kato and Temple on the error with the second
+/// Ritz value in place of λ₂, and the next Ritz value is at least five of its residuals below those
+/// found; or, not converged, after `most_steps` products with blocks. Ritz values never exceed the
+/// eigenvalues.
 /// \param start  rows × b, b ≥ 2 where rows allow; columns need not be orthogonal
 /// @throws WorkError naming `what` when a product is not finite.
 Spectrum block_lanczos(const BlockProduct& product, const Eigen::MatrixXd& start, int top,

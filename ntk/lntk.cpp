@@ -18,9 +18,9 @@ namespace {
 
 using torch::Tensor;
 
-/// Products with blocks that Lanczos is expected to need: three to eight were seen, the fewer the
-/// farther the first eigenvalue is from the rest.
-constexpr double kExpectedSteps = 6;
+/// What Lanczos is expected to need: products with blocks, and columns of all of them together.
+/// Four to seven and 13 to 17 were seen at initialisation, where the first eigenvalues are close.
+constexpr double kExpectedSteps = 6, kExpectedColumns = 15;
 constexpr int kMostSteps = 60;
 /// Multiply-adds in the time of moving one byte from memory: a core's peak over its share of the
 /// memory's bandwidth, in round numbers for processors of today.
@@ -205,11 +205,11 @@ std::map<std::string, FactorShape> weight_shapes(const std::vector<OpShape>& sha
   return found;
 }
 
-double lanczos_cost(const FactorShape& s, double block, double element) {
+double lanczos_cost(const FactorShape& s, double element) {
   const double contraction =
       kMultiplyAddsPerByte * 2 * element * s.samples * s.outputs * s.tokens * s.out;
-  const double products = s.explicit_rows ? 0 : 2 * block * s.samples * s.tokens * s.in * s.out;
-  return kExpectedSteps * (products + contraction);
+  const double products = s.explicit_rows ? 0 : 2 * s.samples * s.tokens * s.in * s.out;
+  return kExpectedColumns * products + kExpectedSteps * contraction;
 }
 
 /// Decides for one stage which units go by Lanczos, and what is differentiated together.
@@ -221,7 +221,7 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
   StagePlan plan;
   plan.clusters = clusters_of(shapes, samples, outputs, element, deferred);
   const auto weights = weight_shapes(shapes, samples, outputs);
-  const double rows = samples * outputs, block = std::max(2, options.top + 1);
+  const double rows = samples * outputs;
 
   double least_column = 0, widest = 1;
   for (const Cluster& cluster : plan.clusters) {
@@ -248,11 +248,11 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
       if (at == weights.end()) continue;
       names.insert(name);
       gram += gram_cost(at->second, cheapest_way(at->second));
-      lanczos += lanczos_cost(at->second, block, element);
+      lanczos += lanczos_cost(at->second, element);
     }
     bool chosen = options.method == NtkMethod::kLanczos ||
                   (options.method == NtkMethod::kAutomatic && lanczos < gram);
-    chosen = chosen && whole.count(unit) > 0 && rows > 2 * block;
+    chosen = chosen && whole.count(unit) > 0 && rows > 4 * (options.top + 1);
     if (chosen) {
       std::set<std::size_t> needed = lanczos_clusters;
       for (std::size_t c = 0; c < plan.clusters.size(); ++c) {
@@ -348,8 +348,8 @@ class Sweep {
     outputs_ = static_cast<std::int64_t>(gradients.size());
     for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
       if (options_.progress) {
-        options_.progress(model_.stage_count() - 1 - stage,
-                          model_.stage_count() - targets_.lowest, stage_name(model_, stage));
+        options_.progress(model_.stage_count() - 1 - stage, model_.stage_count() - targets_.lowest,
+                          stage_name(model_, stage));
       }
       gradients = differentiate(stage, inputs, gradients, finished);
       inputs[stage] = Tensor();
@@ -607,6 +607,26 @@ Eigen::Map<const Eigen::MatrixXd> as_matrix(const Tensor& contiguous) {
   return {contiguous.data_ptr<double>(), contiguous.size(0), contiguous.size(0)};
 }
 
+/// The leading eigenvectors of what vectors among the weights (biases, LayerNorms) add to the
+/// kernel, which costs next to nothing and has much the same first eigenvectors as the whole,
+/// beside a random column, without which an eigenvector orthogonal to all of them would be missed.
+Eigen::MatrixXd start_block(const std::vector<JacobianFactor>& factors, int top,
+                            std::uint64_t seed) {
+  const std::int64_t rows = factors.front().rows();
+  Tensor theta = torch::zeros({rows, rows}, torch::kDouble);
+  bool any = false;
+  for (const JacobianFactor& factor : factors) {
+    if (!factor.explicit_rows()) continue;
+    add_gram(factor, GramWay::kStreamed, kLargestChunk, theta);
+    any = true;
+  }
+  if (!any) return random_block(rows, std::max(2, top + 1), seed);
+  const Eigen::MatrixXd leading = leading_vectors(as_matrix(theta), std::max(4, top + 1), seed);
+  Eigen::MatrixXd start(rows, leading.cols() + 1);
+  start << leading, random_block(rows, 1, seed);
+  return start;
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -677,7 +697,6 @@ std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batc
                                             const LntkOptions& options) {
   std::vector<UnitSpectrum> spectra(units.size());
   if (units.empty()) return spectra;
-  Eigen::VectorXd previous;
   Sweep(model, batch, units, options).run([&](std::size_t u, UnitWork& work, bool lanczos) {
     UnitSpectrum& found = spectra[u];
     found.unit = work.unit->name;
@@ -690,10 +709,7 @@ std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batc
       found.trace = theta.trace().item<double>();
     } else {
       found.method = NtkMethod::kLanczos;
-      const Eigen::Index rows = work.factors.front().rows();
-      Eigen::MatrixXd start = random_block(rows, std::max(2, options.top + 1), seed);
-      // Neighbouring units' first eigenvectors are much alike.
-      if (previous.size() == rows) start.col(0) = previous * std::sqrt(static_cast<double>(rows));
+      const Eigen::MatrixXd start = start_block(work.factors, options.top, seed);
       found.spectrum = block_lanczos(
           [&](const Eigen::MatrixXd& block) {
             Eigen::MatrixXd product = Eigen::MatrixXd::Zero(block.rows(), block.cols());
@@ -709,7 +725,6 @@ std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batc
         for (const JacobianFactor& factor : work.factors) found.trace += kernel_trace(factor);
       }
     }
-    previous = found.spectrum.vector;
   });
   return spectra;
 }
