@@ -48,7 +48,7 @@ std::int64_t rounded(double value) {
 /// What is to be differentiated by: the names of weights and where they are used.
 struct Targets {
   std::set<std::string> weights;
-  std::map<std::string, std::int64_t> stage;  ///< the lowest stage that uses a weight
+  std::map<std::string, std::int64_t> stage;  ///< that uses a weight
   std::int64_t lowest = 0;
 };
 
@@ -133,7 +133,7 @@ struct Cluster {
 };
 
 std::vector<Cluster> clusters_of(const std::vector<OpShape>& shapes, double samples, double outputs,
-                                 double element, const std::set<std::string>& deferred) {
+                                 double element) {
   std::vector<std::size_t> parent(shapes.size());
   std::iota(parent.begin(), parent.end(), 0);
   const auto root = [&](std::size_t i) {
@@ -164,7 +164,6 @@ std::vector<Cluster> clusters_of(const std::vector<OpShape>& shapes, double samp
       cluster.column_bytes += samples * outputs * shape.tokens * element;
     }
     if (cluster.columns != 0 && cluster.columns != columns) cluster.divisible = false;
-    if (deferred.count(shape.weight) || deferred.count(shape.bias)) cluster.divisible = false;
     cluster.columns = std::max(cluster.columns, columns);
     cluster.ops.push_back(i);
   }
@@ -216,10 +215,10 @@ double lanczos_cost(const FactorShape& s, double element) {
 /// \param units_here  the units with weights in the stage; `whole` are those with all of them here
 StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>& units,
                      const std::set<std::size_t>& whole, const std::set<std::size_t>& units_here,
-                     const std::set<std::string>& deferred, double samples, double outputs,
-                     double element, double fixed_bytes, const LntkOptions& options) {
+                     double samples, double outputs, double element, double fixed_bytes,
+                     const LntkOptions& options) {
   StagePlan plan;
-  plan.clusters = clusters_of(shapes, samples, outputs, element, deferred);
+  plan.clusters = clusters_of(shapes, samples, outputs, element);
   const auto weights = weight_shapes(shapes, samples, outputs);
   const double rows = samples * outputs;
 
@@ -313,7 +312,7 @@ double bytes_of(const Tensor& tensor) {
 struct UnitWork {
   const Unit* unit;
   std::set<std::string> weights;
-  std::set<std::int64_t> stages;  ///< the lowest of each weight
+  std::set<std::int64_t> stages;  ///< of its weights
   Tensor theta;                   ///< once a part of it was found
   std::vector<JacobianFactor> factors;
 };
@@ -409,31 +408,16 @@ class Sweep {
     return here;
   }
 
-  std::set<std::string> deferred_at(std::int64_t stage, const std::vector<OpShape>& shapes) const {
-    std::set<std::string> deferred;
-    for (const OpShape& shape : shapes) {
-      for (const std::string& name : {shape.weight, shape.bias}) {
-        if (name.empty()) continue;
-        if (targets_.stage.at(name) != stage || pending_.count(name)) deferred.insert(name);
-      }
-    }
-    return deferred;
-  }
-
   StagePlan plan(std::int64_t stage, const std::vector<OpShape>& shapes, double samples,
                  double outputs, double fixed_bytes) const {
     const auto here = units_at(stage, shapes);
-    const auto deferred = deferred_at(stage, shapes);
     std::set<std::size_t> whole;
     for (const std::size_t u : here) {
-      const bool waits = std::any_of(deferred.begin(), deferred.end(), [&](const auto& name) {
-        return works_[u].weights.count(name) > 0;
-      });
-      if (works_[u].stages.size() == 1 && !waits) whole.insert(u);
+      if (works_[u].stages.size() == 1) whole.insert(u);
     }
     const double element = static_cast<double>(model_.weights().begin()->second.element_size());
-    StagePlan plan = plan_stage(shapes, units_, whole, here, deferred, samples, outputs, element,
-                                fixed_bytes, options_);
+    StagePlan plan =
+        plan_stage(shapes, units_, whole, here, samples, outputs, element, fixed_bytes, options_);
     return plan;
   }
 
@@ -470,7 +454,7 @@ class Sweep {
           backward(captured, work, group, output, gradients, with_input ? input : Tensor(), below,
                    g + 1 == work.groups.size());
       const torch::NoGradGuard no_grad;
-      for (const Part& part : group) collect(stage, captured, work, part, deltas);
+      for (const Part& part : group) collect(captured, work, part, deltas);
     }
     for (const std::size_t u : works_done_at(stage)) {
       finished(u, works_[u], work.by_lanczos.count(u) > 0);
@@ -538,8 +522,8 @@ class Sweep {
   }
 
   /// Turns a part's δ's into the factors of its weights, and hands them to the units.
-  void collect(std::int64_t stage, const Captured& captured, const StagePlan& work,
-               const Part& part, const std::map<std::size_t, Tensor>& deltas) {
+  void collect(const Captured& captured, const StagePlan& work, const Part& part,
+               const std::map<std::size_t, Tensor>& deltas) {
     std::map<std::string, std::vector<WeightUse>> uses;
     for (const std::size_t i : work.clusters[part.cluster].ops) {
       CapturedOp op = captured.ops[i];
@@ -551,18 +535,7 @@ class Sweep {
       if (!op.weight.empty()) uses[op.weight].push_back({op, delta, false});
       if (!op.bias.empty()) uses[op.bias].push_back({op, delta, true});
     }
-    for (auto& [name, found] : uses) {
-      if (targets_.stage.at(name) != stage) {
-        auto& kept = pending_[name];
-        kept.insert(kept.end(), found.begin(), found.end());
-        continue;
-      }
-      if (const auto kept = pending_.find(name); kept != pending_.end()) {
-        found.insert(found.end(), kept->second.begin(), kept->second.end());
-        pending_.erase(kept);
-      }
-      add_factor(name, factor_of(found), work);
-    }
+    for (const auto& [name, found] : uses) add_factor(name, factor_of(found), work);
   }
 
   void add_factor(const std::string& weight, const JacobianFactor& factor, const StagePlan& work) {
@@ -599,8 +572,6 @@ class Sweep {
   const std::int64_t samples_;
   std::int64_t outputs_ = 0;
   std::vector<UnitWork> works_;
-  std::map<std::string, std::vector<WeightUse>>
-      pending_;  ///< of weights that lower stages use, too
 };
 
 Eigen::Map<const Eigen::MatrixXd> as_matrix(const Tensor& contiguous) {

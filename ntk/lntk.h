@@ -54,7 +54,7 @@ struct UnitSpectrum {
 /// One forward pass keeps the input of every stage. From the top down each stage is run again with
 /// its operations captured, and K calls of autograd bring their δ's and the gradients of the
 /// stage's input: the K backward passes are shared by all units, and at any time one stage's
-/// captures are held. A weight that several stages use is finished at the lowest of them.
+/// captures are held.
 /// @throws InputError: a unit without weights (it has no trainable parameter); WorkError:
 /// activations that are not finite (it names the stage), or a memory limit below what one column of
 /// one operation's δ needs (it names the least one).

@@ -1,16 +1,20 @@
 #include "ntk/lntk.h"
 
 #include <Eigen/Eigenvalues>
+#include <cstring>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include "catch.h"
+#include "core/document.h"
 #include "data/image.h"
 #include "models/vqa_tensors.h"
 #include "ntk/eigenvalues.h"
 #include "ntk/jacobian.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "strata/core/safetensors.h"
 #include "strata/ntk/score.h"
 #include "temp_dir.h"
 
@@ -31,10 +35,12 @@ Tensor random_tensor(std::vector<std::int64_t> shape, Random& random) {
 struct Shape {
   std::int64_t hidden, heads, layers, labels, samples;
   bool qkv_bias;
+  std::string architecture = "vilt";
 };
 
 Transformer make_model(const Shape& shape) {
   TransformerConfig config;
+  config.model_type = shape.architecture;
   config.hidden_size = shape.hidden;
   config.num_attention_heads = shape.heads;
   config.num_hidden_layers = shape.layers;
@@ -56,12 +62,15 @@ Batch make_batch(const Transformer& model, std::int64_t n) {
   Random random(11);
   const std::int64_t longest = 7;
   Batch batch;
-  batch.input_ids = torch::zeros({n, longest}, torch::kInt64);
-  batch.attention_mask = torch::zeros({n, longest});
+  const bool text = model.config().has_text();
+  if (text) {
+    batch.input_ids = torch::zeros({n, longest}, torch::kInt64);
+    batch.attention_mask = torch::zeros({n, longest});
+  }
   batch.labels = torch::zeros({n}, torch::kInt64);
   for (std::int64_t i = 0; i < n; ++i) {
     const std::int64_t length = i == 0 ? longest : random.between(2, longest);
-    for (std::int64_t t = 0; t < length; ++t) {
+    for (std::int64_t t = 0; text && t < length; ++t) {
       batch.input_ids[i][t] = random.between(1, 19);
       batch.attention_mask[i][t] = 1;
     }
@@ -92,23 +101,51 @@ void train(Transformer& model, const Batch& batch, int steps) {
   model.train_only({});
 }
 
-/// The model's units, and units of parts of their weights that overlap with them.
-std::vector<Unit> all_units(const Transformer& model) {
-  std::vector<Unit> units = model.units();
-  Unit norms, biases, queries, half;
+/// Adapters, LoRA and prompts, none of whose weights is zero as it would be at first.
+void add_all_peft(Transformer& model) {
+  PeftConfig peft;
+  peft.adapter_reduction = 4;
+  peft.lora_rank = 2;
+  peft.prompt_length = 2;
+  model.add_peft(peft, 3);
+  const torch::NoGradGuard no_grad;
+  Random random(8);
+  for (const WeightShape& weight : peft_weights(model.config())) {
+    model.weight(weight.name).add_(random_tensor(weight.shape, random), 0.3);
+  }
+}
+
+/// The units of every scheme that the model can have, and lists of weights across its stages.
+std::vector<Unit> all_units(const Transformer& original) {
+  Transformer model = original;
+  std::vector<std::string> schemes = {"block", "layernorm", "bias", "layernorm+bias"};
+  if (model.config().peft.any()) {
+    for (const char* scheme : {"adapter", "lora", "prompt", "adapter+lora", "block+adapter"}) {
+      schemes.push_back(scheme);
+    }
+  }
+  std::vector<Unit> units;
+  std::set<std::string> names;
+  for (const std::string& scheme : schemes) {
+    model.set_units(scheme);
+    for (const Unit& unit : model.units()) {
+      if (names.insert(unit.name).second) units.push_back(unit);
+    }
+  }
+  Unit norms, half, half_of_a_block;
   norms.name = "norms of all blocks";
-  biases.name = "biases of block.0";
-  queries.name = "query of block.0";
   half.name = "every other weight";
+  half_of_a_block.name = "every other weight of block.0";
   int index = 0;
   for (const auto& [name, weight] : model.weights()) {
-    const bool first = name.find("layer.0.") != std::string::npos;
+    const bool even = index++ % 2 == 0;
     if (name.find("layernorm_") != std::string::npos) norms.parameters.push_back(name);
-    if (first && name.find(".bias") != std::string::npos) biases.parameters.push_back(name);
-    if (first && name.find("query.weight") != std::string::npos) queries.parameters.push_back(name);
-    if (index++ % 2 == 0) half.parameters.push_back(name);
+    if (even) half.parameters.push_back(name);
+    if (even && name.find("layer.0.") != std::string::npos) {
+      half_of_a_block.parameters.push_back(name);
+    }
   }
-  units.insert(units.end(), {norms, biases, queries, half});
+  units.insert(units.end(), {norms, half, half_of_a_block});
   return units;
 }
 
@@ -231,15 +268,84 @@ void check_against_brute_force(const Transformer& model, const Batch& batch) {
 }  // namespace
 
 TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
-  for (const Shape& shape : {Shape{8, 2, 2, 3, 4, true}, Shape{12, 3, 3, 5, 3, false},
-                             Shape{16, 1, 1, 2, 6, true}, Shape{8, 4, 2, 7, 1, true}}) {
-    CAPTURE(shape.hidden, shape.layers, shape.labels, shape.samples);
-    Transformer model = make_model(shape);
-    const Batch batch = make_batch(model, shape.samples);
-    check_against_brute_force(model, batch);
-    train(model, batch, 4);
-    check_against_brute_force(model, batch);
+  for (const Shape& shape :
+       {Shape{8, 2, 2, 3, 4, true}, Shape{12, 3, 3, 5, 3, false}, Shape{16, 1, 1, 2, 6, true},
+        Shape{8, 4, 2, 7, 1, true}, Shape{8, 2, 2, 3, 5, true, "vit"},
+        Shape{16, 4, 1, 4, 2, false, "vit"}}) {
+    for (const bool peft : {false, true}) {
+      CAPTURE(shape.architecture, shape.hidden, shape.layers, shape.labels, shape.samples, peft);
+      Transformer model = make_model(shape);
+      if (peft) add_all_peft(model);
+      const Batch batch = make_batch(model, shape.samples);
+      check_against_brute_force(model, batch);
+      train(model, batch, 4);
+      check_against_brute_force(model, batch);
+    }
   }
+}
+
+TEST_CASE("torch.func's recorded kernels") {
+  const std::filesystem::path folder =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference";
+  const Json recorded = Json::parse(test::slurp(folder / "lntk.json"));
+  const SafetensorsFile samples(folder / "vilt" / "recorded.safetensors");
+  const SafetensorsFile weights(folder / "lntk.safetensors");
+  const auto tensor = [](const SafetensorsFile& file, const std::string& name) {
+    const TensorEntry* entry = file.find(name);
+    REQUIRE(entry != nullptr);
+    const bool integers = entry->dtype == Dtype::kI64;
+    Tensor values = torch::empty(entry->shape, integers ? torch::kInt64 : torch::kFloat);
+    const std::string_view bytes = file.bytes(*entry);
+    REQUIRE(bytes.size() == values.nbytes());
+    std::memcpy(values.data_ptr(), bytes.data(), bytes.size());
+    return values;
+  };
+  const Batch batch{tensor(samples, "input_ids"),
+                    tensor(samples, "attention_mask").to(torch::kFloat), tensor(samples, "pixels"),
+                    tensor(samples, "labels")};
+
+  const Transformer plain = Transformer::load(folder / "vilt");
+  Transformer with_peft = Transformer::load(folder / "vilt");
+  PeftConfig peft;
+  peft.lora_rank = recorded.at("lora_rank");
+  peft.lora_alpha = recorded.at("lora_alpha");
+  peft.adapter_reduction = recorded.at("adapter_reduction");
+  with_peft.add_peft(peft, 1);
+  {
+    const torch::NoGradGuard no_grad;
+    for (const WeightShape& weight : peft_weights(with_peft.config())) {
+      with_peft.weight(weight.name).copy_(tensor(weights, weight.name));
+    }
+  }
+
+  std::set<std::string> kinds;
+  for (const Json& kernel : recorded.at("kernels")) {
+    Transformer model = kernel.at("peft").get<bool>() ? with_peft : plain;
+    const std::string name = kernel.at("unit");
+    INFO(kernel.dump());
+    const std::string kind = name.substr(0, name.find('.'));
+    kinds.insert(kind);
+    if (kind != "embeddings" && kind != "head") model.set_units(kind);
+    LntkOptions options;
+    options.top = 3;
+    options.trace = true;
+    if (kernel.at("outputs") == "loss") options.outputs = NtkOutputs::kLoss;
+    if (!kernel.at("subset").is_null()) {
+      options.output_subset = kernel.at("subset").get<std::vector<std::int64_t>>();
+    }
+    for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
+      options.method = method;
+      const auto found = layerwise_spectra(model, batch, {model.unit(name)}, options).front();
+      const std::vector<double> expected = kernel.at("eigenvalues");
+      REQUIRE(found.spectrum.values.size() == expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        CHECK(std::abs(found.spectrum.values[i] - expected[i]) <= 1e-4 * expected[0]);
+      }
+      CHECK(found.trace == Approx(kernel.at("trace").get<double>()).epsilon(1e-4));
+    }
+  }
+  CHECK(kinds == std::set<std::string>{"embeddings", "block", "head", "layernorm", "bias", "lora",
+                                       "adapter"});
 }
 
 TEST_CASE("a unit's kernel does not depend on which others are asked for") {
