@@ -710,6 +710,15 @@ void visit_unit_grams(const Transformer& model, const Batch& batch, const std::v
   });
 }
 
+void check_activations(const Transformer& model, const Batch& batch) {
+  const torch::NoGradGuard no_grad;
+  Tensor x;
+  for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
+    x = model.run_stage(stage, batch, x);
+    check_finite(model, stage, x);
+  }
+}
+
 LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
                               std::int64_t samples, const std::vector<Unit>& units,
                               const LntkOptions& options) {

@@ -69,6 +69,9 @@ void visit_unit_grams(
     const LntkOptions& options,
     const std::function<void(const std::string& unit, const torch::Tensor& gram)>& visit);
 
+/// @throws WorkError naming the lowest stage whose output for the batch is not finite.
+void check_activations(const Transformer& model, const Batch& batch);
+
 /// What layerwise_spectra would do with `samples` samples like those of a small batch.
 struct LntkEstimate {
   double sweep_multiply_adds = 0;   ///< forward passes and K backward passes to the δ's

@@ -116,6 +116,7 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
     if (asked(metric)) rivals.push_back(metric);
   }
   if (!rivals.empty()) {
+    check_activations(model, batch);
     for (const auto& [metric, values] : rival_scores(model, batch, units, rivals)) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }

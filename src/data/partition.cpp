@@ -195,12 +195,18 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
                        std::to_string(found) +
                        "; leave the number out or use \"iid\" or \"dirichlet\"");
   }
-  for (const ClientExamples& client : partition.clients)
-    if (client.train.empty())
-      throw InputError("partition: the client \"" + client.name +
-                       "\" gets no training example; use fewer clients" +
-                       (options.scheme == "dirichlet" ? ", a larger alpha or another seed"
-                                                      : " or a smaller public fraction"));
+  const bool named = options.scheme != "iid" && options.scheme != "dirichlet";
+  const std::string remedy =
+      named ? "its examples are all for testing or public"
+            : std::string("use fewer clients") + (options.scheme == "dirichlet"
+                                                      ? ", a larger alpha or another seed"
+                                                      : " or a smaller public fraction");
+  for (const ClientExamples& client : partition.clients) {
+    if (client.train.empty()) {
+      throw InputError("partition: the client \"" + client.name + "\" gets no training example; " +
+                       remedy);
+    }
+  }
   return partition;
 }
 
