@@ -38,6 +38,15 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
   return runs;
 }
 
+/// The foundation's weights and the fresh ones that `model` has beside them.
+ModelState with_fresh_weights(const ModelState& foundation, const Transformer& model) {
+  ModelState state = foundation;
+  for (const auto& [name, tensor] : model.weights()) {
+    if (!state.count(name)) state[name] = tensor.detach().clone();
+  }
+  return state;
+}
+
 TransformerConfig read_foundation_config(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
@@ -116,9 +125,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   const auto config = read_experiment_file(experiment_file, set, tools.names);
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
   const auto device = parse_device(options.device);
-  const auto architecture = read_foundation_config(config);
-  auto units =
-      select_units(config, transformer_units(architecture, architecture.max_position_embeddings));
+  auto units = select_units(config, with_peft(config, read_foundation_config(config)));
   const auto runs = planned_runs(*config.run, out);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   if (runs.size() > 1)
@@ -133,18 +140,20 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
   if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
     throw InputError(config.run->budget.where + ": no client would train anything");
-  Transformer model = Transformer::load(config.model.folder, device);
+  const Transformer foundation = Transformer::load(config.model.folder, device);
+  const ModelState foundation_state = foundation.state();
   auto tokenizer = load_tokenizer(config.model.folder);
-  auto clients = make_clients(data, model.config(), tokenizer);
-  const FederatedTask task{.name = config.name,
-                           .synthetic = data.manifest.synthetic,
-                           .clients = std::move(clients),
-                           .units = std::move(units),
-                           .budgets = std::move(budgets),
-                           .run = *config.run,
-                           .foundation = model.state(),
-                           .foundation_fingerprint = model.fingerprint(),
-                           .tokenizer = std::move(tokenizer)};
+  auto clients = make_clients(data, foundation.config(), tokenizer);
+  FederatedTask task{.name = config.name,
+                     .synthetic = data.manifest.synthetic,
+                     .clients = std::move(clients),
+                     .units = std::move(units),
+                     .saves_every_weight = config.units.scheme == "block",
+                     .budgets = std::move(budgets),
+                     .run = *config.run,
+                     .foundation = {},
+                     .foundation_fingerprint = foundation.fingerprint(),
+                     .tokenizer = std::move(tokenizer)};
   for (const auto& run : runs)
     check_foundation(run.folder, task.foundation_fingerprint, config.model.folder);
   log_info("clients\n" + partition_table(data.manifest, data.partition));
@@ -159,6 +168,11 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     const RunLog log(run.folder / "run.log");
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
+    // A copy shares the foundation's tensors, into which run_rounds first loads task.foundation.
+    Transformer model = foundation;
+    if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
+    model.set_units(config.units.scheme);
+    task.foundation = with_fresh_weights(foundation_state, model);
     const auto rows =
         run_rounds(task, run.strategy, run.seed, run.folder, model, tools, [&](int round) {
           if (options.after_round) options.after_round(run.folder, round);

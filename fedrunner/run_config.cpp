@@ -12,7 +12,8 @@ namespace {
 
 constexpr std::int64_t kMax = std::numeric_limits<int>::max();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-const std::vector<std::string> kStrategies = {"f3ocus", "topk", "random", "full"};
+const std::vector<std::string> kStrategies = {"f3ocus", "topk",    "random",    "full",
+                                              "head",   "dropout", "roundrobin"};
 
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
@@ -46,17 +47,51 @@ DataConfig read_data(ObjectReader reader) {
   return data;
 }
 
+PeftConfig read_peft(ObjectReader reader) {
+  PeftConfig peft;
+  if (reader.has("adapters")) {
+    auto adapters = reader.object("adapters", true);
+    peft.adapter_reduction = adapters.integer("reduction", 1, kMax, 16);
+    adapters.finish();
+  }
+  if (reader.has("lora")) {
+    auto lora = reader.object("lora", true);
+    peft.lora_rank = lora.integer("rank", 1, kMax, 8);
+    peft.lora_alpha = lora.number("alpha", 1e-6, 1e6, peft.lora_alpha);
+    peft.lora_targets = lora.texts("targets", peft.lora_targets);
+    for (const auto& target : peft.lora_targets) {
+      const auto& known = lora_target_names();
+      if (contains(known, target)) continue;
+      lora.fail("targets", "\"" + target + "\" is not one of " + quoted_list(known) +
+                               did_you_mean(target, known));
+    }
+    lora.finish();
+  }
+  if (reader.has("prompts")) {
+    auto prompts = reader.object("prompts", true);
+    peft.prompt_length = prompts.integer("length", 1, kMax);
+    prompts.finish();
+  }
+  reader.finish();
+  return peft;
+}
+
 ModelConfig read_model(ObjectReader reader) {
   ModelConfig model;
   model.folder = reader.text("folder", "");
   if (reader.has("architecture"))
     model.architecture = transformer_config_from_yaml(reader.object("architecture"));
+  if (reader.has("peft")) {
+    model.peft = read_peft(reader.object("peft", true));
+    if (!model.peft.any()) reader.fail("peft", "no method; there are adapters, lora and prompts");
+  }
   reader.finish();
   return model;
 }
 
 UnitsConfig read_units(ObjectReader reader) {
   UnitsConfig units;
+  units.scheme = reader.text("scheme", units.scheme);
   const auto& selectable = reader.raw("selectable");
   if (selectable.is_array()) {
     units.blocks = false;
@@ -119,6 +154,35 @@ std::string read_choice(ObjectReader& reader, const ToolNames& names, const std:
   return rule;
 }
 
+bool needs_scores(const std::string& algorithm) {
+  return algorithm != "random" && !contains(runner_algorithms(), algorithm);
+}
+
+/// The strategies that a name alone makes: those of the runner, every metric as top-k, and F3OCUS
+/// with every algorithm. What has ':' in its name (pagmo's own) cannot name a folder.
+std::vector<std::string> strategy_names(const ToolNames& names) {
+  auto strategies = kStrategies;
+  for (const auto* more : {&names.metrics, &names.algorithms}) {
+    for (const auto& name : *more) {
+      if (!contains(strategies, name) && name.find(':') == std::string::npos)
+        strategies.push_back(name);
+    }
+  }
+  return strategies;
+}
+
+Strategy named_strategy(const std::string& name, const RunConfig& run, const ToolNames& names) {
+  if (name == "random") return {name, "none", "random", ""};
+  if (name == "full") return {name, "none", "full", ""};
+  if (name == "head") return {name, "none", "none", ""};
+  if (name == "dropout") return {name, "none", "dropout", ""};
+  if (name == "roundrobin") return {name, "none", "rotate", ""};
+  if (name == "topk") return {name, run.score.metric, "topk", ""};
+  if (name == "f3ocus") return {name, run.score.metric, run.plan.algorithm, ""};
+  if (contains(names.metrics, name)) return {name, name, "topk", ""};
+  return {name, run.score.metric, name, ""};
+}
+
 Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolNames& names) {
   Strategy strategy;
   strategy.name = reader.text("name");
@@ -132,23 +196,18 @@ Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolName
   }
   if (!reader.has("algorithm")) {
     // One of the built-in ones, which a mapping may change in part.
-    reader.choice("name", kStrategies);
-    if (strategy.name == "f3ocus") strategy = {"f3ocus", run.score.metric, run.plan.algorithm, ""};
-    if (strategy.name == "topk") strategy = {"topk", run.score.metric, "topk", ""};
-    if (strategy.name == "random") strategy = {"random", "none", "random", ""};
-    if (strategy.name == "full") strategy = {"full", "none", "full", ""};
+    strategy = named_strategy(reader.choice("name", strategy_names(names)), run, names);
   } else {
     auto algorithms = names.algorithms;
-    algorithms.push_back("full");
+    algorithms.insert(algorithms.end(), runner_algorithms().begin(), runner_algorithms().end());
     strategy.algorithm = reader.choice("algorithm", algorithms);
-    const bool scored = strategy.algorithm != "random" && strategy.algorithm != "full";
-    strategy.metric = scored ? run.score.metric : "none";
+    strategy.metric = needs_scores(strategy.algorithm) ? run.score.metric : "none";
   }
   auto metrics = names.metrics;
   metrics.push_back("none");
   strategy.metric = reader.choice("metric", metrics, strategy.metric);
   strategy.choose = read_choice(reader, names, run.plan.choose);
-  if (strategy.metric == "none" && strategy.algorithm != "random" && strategy.algorithm != "full") {
+  if (strategy.metric == "none" && needs_scores(strategy.algorithm)) {
     reader.fail("metric", "the algorithm " + strategy.algorithm + " needs scores");
   }
   reader.finish();
@@ -182,6 +241,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   run.plan.choose = read_choice(plan, names, "knee");
   run.plan.evaluations =
       plan.integer("evaluations", 1, std::numeric_limits<std::int64_t>::max(), 20000);
+  run.plan.every = plan.integer("every", 1, kMax, 1);
   plan.finish();
 
   std::set<std::string> seen;
@@ -192,7 +252,8 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
     }
   }
   if (run.strategies.empty()) {
-    reader.fail("strategies", "at least one strategy is needed: " + quoted_list(kStrategies));
+    reader.fail("strategies",
+                "at least one strategy is needed: " + quoted_list(strategy_names(names)));
   }
 
   const auto& seeds = reader.raw("seeds");
@@ -252,6 +313,17 @@ Json to_json(const Strategy& strategy) {
           {"choose", strategy.choose}};
 }
 
+Json to_json(const PeftConfig& peft) {
+  Json methods;
+  if (peft.adapter_reduction > 0) methods["adapters"] = {{"reduction", peft.adapter_reduction}};
+  if (peft.lora_rank > 0) {
+    methods["lora"] = {
+        {"rank", peft.lora_rank}, {"alpha", peft.lora_alpha}, {"targets", peft.lora_targets}};
+  }
+  if (peft.prompt_length > 0) methods["prompts"] = {{"length", peft.prompt_length}};
+  return methods;
+}
+
 /// `strategies` and `seeds` are those of the run or of the whole experiment.
 Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
               const std::vector<Strategy>& strategies, const std::vector<std::uint64_t>& seeds) {
@@ -283,27 +355,35 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   local["clip_norm"] = training.clip_norm;
   local["flips"] = training.flips;
   local["calibrate_labels"] = training.calibrate_labels;
-  return {
-      {"version", 1},
-      {"name", config.name},
-      {"data", data},
-      {"model", {{"folder", config.model.folder}}},
-      {"units", {{"selectable", names_of(units.selectable)}, {"always", names_of(units.always)}}},
-      {"run",
-       {{"strategies", list},
-        {"seeds", seeds},
-        {"rounds", run.rounds},
-        {"budget", budget},
-        {"score",
-         {{"metric", run.score.metric},
-          {"samples", run.score.samples},
-          {"every", run.score.every}}},
-        {"plan",
-         {{"algorithm", run.plan.algorithm},
-          {"choose", run.plan.choose},
-          {"evaluations", run.plan.evaluations}}},
-        {"local", local},
-        {"evaluate_every", run.evaluate_every}}}};
+  Json plan{{"algorithm", run.plan.algorithm},
+            {"choose", run.plan.choose},
+            {"evaluations", run.plan.evaluations}};
+  // Keys that came later stand there only where they say something, so that a run folder of an
+  // earlier version resumes.
+  if (run.plan.every > 1) plan["every"] = run.plan.every;
+  Json model{{"folder", config.model.folder}};
+  if (config.model.peft.any()) model["peft"] = to_json(config.model.peft);
+  Json unit_keys;
+  if (config.units.scheme != "block") unit_keys["scheme"] = config.units.scheme;
+  unit_keys["selectable"] = names_of(units.selectable);
+  unit_keys["always"] = names_of(units.always);
+  return {{"version", 1},
+          {"name", config.name},
+          {"data", data},
+          {"model", model},
+          {"units", unit_keys},
+          {"run",
+           {{"strategies", list},
+            {"seeds", seeds},
+            {"rounds", run.rounds},
+            {"budget", budget},
+            {"score",
+             {{"metric", run.score.metric},
+              {"samples", run.score.samples},
+              {"every", run.score.every}}},
+            {"plan", plan},
+            {"local", local},
+            {"evaluate_every", run.evaluate_every}}}};
 }
 
 std::string yaml_scalar(const Json& value) {
@@ -380,7 +460,29 @@ ExperimentData load_experiment_data(const std::filesystem::path& experiment_file
   return load_experiment_data(read_data(reader.object("data", true)));
 }
 
-SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Unit>& units) {
+const std::vector<std::string>& runner_algorithms() {
+  static const std::vector<std::string> names = {"full", "none", "rotate", "dropout"};
+  return names;
+}
+
+TransformerConfig with_peft(const ExperimentConfig& config, TransformerConfig foundation) {
+  const std::string where = config.file + ": model.peft";
+  try {
+    add_methods(foundation.peft, config.model.peft);
+  } catch (const InputError& error) {
+    throw InputError(where + ": " + config.model.folder + ": " + error.what());
+  }
+  check_peft_config(foundation.peft, foundation.hidden_size, where);
+  return foundation;
+}
+
+SelectedUnits select_units(const ExperimentConfig& config, const TransformerConfig& model) {
+  std::vector<Unit> units;
+  try {
+    units = transformer_units(model, model.max_position_embeddings, config.units.scheme);
+  } catch (const InputError& error) {
+    throw InputError(config.file + ": units.scheme: " + error.what());
+  }
   const auto known = names_of(units);
   const auto check = [&](const char* key, const std::vector<std::string>& names) {
     for (const auto& name : names) {
@@ -394,9 +496,11 @@ SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Uni
   check("units.always", config.units.always);
   SelectedUnits selected;
   for (const auto& unit : units) {
-    const bool selectable = config.units.blocks ? unit.name.rfind("block.", 0) == 0
-                                                : contains(config.units.selectable, unit.name);
+    const bool in_block = unit.name != "embeddings" && unit.name != "head";
     const bool always = contains(config.units.always, unit.name);
+    // With the scheme's units as a whole, `always` takes the prompt out of them.
+    const bool selectable = config.units.blocks ? in_block && !(unit.name == "prompt" && always)
+                                                : contains(config.units.selectable, unit.name);
     if (selectable && always) {
       throw InputError(config.file + ": units.always: \"" + unit.name +
                        "\" is selectable, too; a unit is either planned or always trained");
@@ -404,6 +508,9 @@ SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Uni
     if (selectable) selected.selectable.push_back(unit);
     if (always) selected.always.push_back(unit);
   }
+  if (selected.selectable.empty())
+    throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
+                     "\" leaves no unit");
   return selected;
 }
 

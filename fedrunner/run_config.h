@@ -27,10 +27,12 @@ struct DataConfig {
 struct ModelConfig {
   std::string folder;                             ///< empty when the file does not say
   std::optional<TransformerConfig> architecture;  ///< without labels; vocab_size is not yet known
+  PeftConfig peft;  ///< what runs add to the foundation, with fresh weights from their seed
 };
 
 struct UnitsConfig {
-  bool blocks = true;                   ///< every "block.N" is selectable
+  std::string scheme = "block";         ///< see transformer_units
+  bool blocks = true;                   ///< all but embeddings and head are selectable
   std::vector<std::string> selectable;  ///< the selectable units otherwise
   std::vector<std::string> always;      ///< trained by every client, outside the budget
 };
@@ -46,10 +48,15 @@ struct PretrainConfig {
 
 struct Strategy {
   std::string name;
-  std::string metric;     ///< "none": nothing is scored
-  std::string algorithm;  ///< one of the planner's, or "full": every selectable unit
+  std::string metric;  ///< "none": nothing is scored
+  /// One of the planner's, or one of the runner's own, which need no scores: "full", every
+  /// selectable unit; "none"; "rotate", units dealt out in turn; "dropout", a random subset.
+  std::string algorithm;
   std::string choose;
 };
+
+/// The algorithms that the runner itself has.
+const std::vector<std::string>& runner_algorithms();
 
 /// The number of units a client trains beside those of `units.always`.
 struct BudgetConfig {
@@ -68,6 +75,7 @@ struct PlanConfig {
   std::string algorithm;
   std::string choose;
   std::int64_t evaluations = 0;
+  std::int64_t every = 1;  ///< rounds
 };
 
 /// Either `steps` or `epochs` is 0.
@@ -113,13 +121,17 @@ ExperimentData load_experiment_data(const DataConfig& data);
 /// needs it.
 ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);
 
+/// The configuration of the foundation with the experiment's PEFT methods. @throws InputError where
+/// it has one of them already, or one does not fit.
+TransformerConfig with_peft(const ExperimentConfig& config, TransformerConfig foundation);
+
 /// The units of a model as the experiment names them, bottom to top.
 struct SelectedUnits {
   std::vector<Unit> selectable, always;
 };
-/// @throws InputError: an unknown unit (with the nearest), one that is both selectable and always
-/// trained.
-SelectedUnits select_units(const ExperimentConfig& config, const std::vector<Unit>& units);
+/// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
+/// that is both selectable and always trained, nothing selectable.
+SelectedUnits select_units(const ExperimentConfig& config, const TransformerConfig& model);
 
 /// The budget of every client, in order. @throws InputError: a budget above `selectable` (it names
 /// the client and both numbers), a client that is unknown or has no budget.

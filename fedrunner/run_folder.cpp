@@ -87,13 +87,15 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
   }
 }
 
-void write_state(const std::filesystem::path& run_folder, const RunState& state) {
+void write_state(const std::filesystem::path& run_folder, const RunState& state,
+                 const std::set<std::string>& saved) {
   const auto folder = run_folder / "state";
   const std::string name = "round-" + numbered(state.round) + ".safetensors";
   std::vector<torch::Tensor> on_cpu;  // keeps the bytes alive that the views point to
   std::vector<TensorView> views;
-  for (const auto& [weight, tensor] : state.weights) {
-    on_cpu.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous());
+  for (const auto& weight : saved) {
+    on_cpu.push_back(
+        state.weights.at(weight).detach().to(torch::kCPU, torch::kFloat32).contiguous());
     const auto& values = on_cpu.back();
     views.push_back({weight, Dtype::kF32, values.sizes().vec(),
                      std::string_view(static_cast<const char*>(values.data_ptr()),
@@ -113,7 +115,8 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state)
 }
 
 std::optional<RunState> read_state(const std::filesystem::path& run_folder,
-                                   const ModelState& like) {
+                                   const ModelState& foundation,
+                                   const std::set<std::string>& saved) {
   if (!std::filesystem::exists(state_file(run_folder))) return std::nullopt;
   const auto document = load_json(state_file(run_folder));
   ObjectReader reader(document);
@@ -124,7 +127,9 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   state.changed_units = reader.texts("changed_units");
   const SafetensorsFile file(run_folder / "state" / reader.text("weights"));
   reader.finish();
-  for (const auto& [name, tensor] : like) {
+  state.weights = foundation;
+  for (const auto& name : saved) {
+    const auto& tensor = foundation.at(name);
     const auto* entry = file.find(name);
     if (!entry || entry->dtype != Dtype::kF32 || entry->shape != tensor.sizes().vec()) {
       throw InputError(file.path().string() + ": the weight " + name +

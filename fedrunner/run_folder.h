@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,17 +27,21 @@ struct RunState {
   int round = 0;
   int scored_round = 0;  ///< whose scores.json is in force; 0: none
   std::vector<std::string>
-      changed_units;  ///< by that round's aggregation: what clients download next
-  ModelState weights;
+      changed_units;   ///< by that round's aggregation: what clients download next
+  ModelState weights;  ///< all of the model's
 };
 
-/// Writes `state/round-NNN.safetensors`, then `state/state.json`, which points to it, then removes
-/// older weights: at every moment state.json is absent or describes a complete round. @throws
-/// WorkError
-void write_state(const std::filesystem::path& run_folder, const RunState& state);
+/// Writes the weights `saved` to `state/round-NNN.safetensors`, then `state/state.json`, which
+/// points to it, then removes older weights: at every moment state.json is absent or describes a
+/// complete round. @throws WorkError
+void write_state(const std::filesystem::path& run_folder, const RunState& state,
+                 const std::set<std::string>& saved);
 
-/// None before the first completed round. The weights have the names, shapes and device of `like`.
+/// None before the first completed round. The weights `saved` are those in the file, with the
+/// shapes and the device of the foundation's; the others are the foundation's.
 /// @throws InputError for a damaged state.
-std::optional<RunState> read_state(const std::filesystem::path& run_folder, const ModelState& like);
+std::optional<RunState> read_state(const std::filesystem::path& run_folder,
+                                   const ModelState& foundation,
+                                   const std::set<std::string>& saved);
 
 }  // namespace strata

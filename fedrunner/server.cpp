@@ -44,6 +44,34 @@ std::uint64_t stream(std::uint64_t seed, const char* purpose, int round,
                      client);
 }
 
+/// The rounds 1, 1 + every, 1 + 2 · every, … in which something periodic is due.
+bool is_due(int round, std::int64_t every) {
+  return (round - 1) % every == 0;
+}
+
+/// The last such round up to this one.
+int last_due(int round, std::int64_t every) {
+  return round - static_cast<int>((round - 1) % every);
+}
+
+/// Units dealt out in turn: each client takes the next of the cycle, as many as its budget, and the
+/// deal `number` (from 0) goes on where the one before ended. It begins one client later every
+/// time, without which clients would get the same units again where the budgets' sum is a multiple
+/// of the units.
+Assignment rotate(const PlanningProblem& problem, std::int64_t number) {
+  const std::int64_t clients = problem.client_count(), units = problem.unit_count();
+  Assignment assignment = Assignment::Zero(clients, units);
+  std::int64_t dealt = 0;
+  for (const int budget : problem.budgets) dealt += budget;
+  std::int64_t next = (number % units) * (dealt % units);
+  for (std::int64_t turn = 0; turn < clients; ++turn) {
+    const std::int64_t client = (number + turn) % clients;
+    for (int k = 0; k < problem.budgets[static_cast<std::size_t>(client)]; ++k)
+      assignment(client, next++ % units) = 1;
+  }
+  return assignment;
+}
+
 double megabits(const std::vector<Unit>& units, const std::set<std::string>& names) {
   double bits = 0;
   for (const auto& unit : units) {
@@ -118,9 +146,21 @@ class Server {
         tools_(tools),
         client_names_(names_of(task.clients)),
         selectable_(names_of(task.units.selectable)),
-        always_(names_of(task.units.always)) {
+        always_(names_of(task.units.always)),
+        adapts_(holds(task.units, "adapter") || holds(task.units, "lora")) {
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
+    // The strategy "head" has nothing else to train.
+    if (strategy.algorithm == "none" && always_.empty()) {
+      always_.push_back("head");
+      if (std::find(selectable_.begin(), selectable_.end(), "head") == selectable_.end())
+        all_units_.push_back(model.unit("head"));
+    }
+    for (const auto& unit : all_units_)
+      saved_.insert(unit.parameters.begin(), unit.parameters.end());
+    if (task.saves_every_weight) {
+      for (const auto& entry : task.foundation) saved_.insert(entry.first);
+    }
     // The log and the costs follow the model from bottom to top.
     std::stable_sort(all_units_.begin(), all_units_.end(), [&](const Unit& a, const Unit& b) {
       return position(a.name) < position(b.name);
@@ -146,6 +186,15 @@ class Server {
   }
 
  private:
+  /// Whether the selectable units hold weights of this kind of a scheme.
+  static bool holds(const SelectedUnits& units, const std::string& kind) {
+    return std::any_of(units.selectable.begin(), units.selectable.end(), [&](const Unit& unit) {
+      return unit.name.rfind('.') != std::string::npos &&
+             ("+" + unit.name.substr(0, unit.name.rfind('.')) + "+").find("+" + kind + "+") !=
+                 std::string::npos;
+    });
+  }
+
   std::int64_t client_count() const { return static_cast<std::int64_t>(task_.clients.size()); }
 
   std::size_t position(const std::string& unit) const {
@@ -157,7 +206,7 @@ class Server {
 
   /// Takes up the last completed round, or begins.
   void start(int rounds) {
-    if (auto state = read_state(folder_, task_.foundation)) {
+    if (auto state = read_state(folder_, task_.foundation, saved_)) {
       state_ = std::move(*state);
       rows_ = read_metrics(folder_ / "metrics.csv");
       // Rows of a round that was not completed are measured again.
@@ -169,6 +218,8 @@ class Server {
       publish(rounds);
     } else {
       state_.weights = task_.foundation;
+      // The clients' adapter_config.json files take their fields from the model's.
+      if (adapts_) publish(rounds);
       write_run_json(false);
     }
   }
@@ -176,7 +227,9 @@ class Server {
   void run_round(int round, int rounds, Progress& progress) {
     model_.load_state(state_.weights);
     const bool scores_needed = strategy_.metric != "none";
-    const bool score_due = scores_needed && (round - 1) % task_.run.score.every == 0;
+    const bool score_due = scores_needed && is_due(round, task_.run.score.every);
+    // A dropped subset that stayed for several rounds would be no dropout.
+    const std::int64_t plan_every = strategy_.algorithm == "dropout" ? 1 : task_.run.plan.every;
     std::optional<ScoreTable> scores;
     if (score_due) {
       scores = score(round);
@@ -184,7 +237,14 @@ class Server {
     } else if (scores_needed) {
       scores = read_scores(round_folder(folder_, state_.scored_round) / "scores.json");
     }
-    const Plan plan = make_plan(round, scores);
+    const int planned = last_due(round, plan_every);
+    const Plan plan = planned == round ? make_plan(round, (round - 1) / plan_every, scores)
+                                       : read_plan(round_folder(folder_, planned) / "plan.json");
+    if (adapts_ && tools_.client_files) {
+      for (const auto& [path, content] : tools_.client_files(plan, round_folder(folder_, round),
+                                                             folder_ / "model" / kPeftConfigFile))
+        write_file(path, content);
+    }
     write_plan(plan, round_folder(folder_, round) / "plan.json");
 
     const std::set<std::string> download(state_.changed_units.begin(), state_.changed_units.end());
@@ -229,10 +289,10 @@ class Server {
     const bool evaluated = round % task_.run.evaluate_every == 0 || round == rounds;
     evaluate_round(round, std::move(clients), evaluated);
     auto& all = rows_[rows_.size() - 2];
-    all.importance = scores ? plan.objectives.importance : kNaN;
+    all.importance = scores_needed ? plan.objectives.importance : kNaN;
     all.usage_variance = plan.objectives.usage_variance;
     write_metrics(rows_, folder_ / "metrics.csv");
-    write_state(folder_, state_);
+    write_state(folder_, state_, saved_);
     publish(rounds);
   }
 
@@ -257,7 +317,8 @@ class Server {
     return table;
   }
 
-  Plan make_plan(int round, const std::optional<ScoreTable>& scores) {
+  /// `number` counts the plans of the run from 0.
+  Plan make_plan(int round, std::int64_t number, const std::optional<ScoreTable>& scores) {
     const auto units = static_cast<Eigen::Index>(selectable_.size());
     PlanningProblem problem;
     problem.clients = client_names_;
@@ -270,13 +331,14 @@ class Server {
     // JSON readers elsewhere keep 53 bits of an integer.
     const std::uint64_t seed = stream(seed_, "plan", round) >> 11;
     Plan plan;
-    if (strategy_.algorithm == "full") {
-      problem.budgets.assign(task_.clients.size(), static_cast<int>(units));
-      plan.algorithm = "full";
+    const auto& own = runner_algorithms();
+    if (std::find(own.begin(), own.end(), strategy_.algorithm) != own.end()) {
+      for (std::size_t i = 0; i < task_.clients.size(); ++i) problem.budgets[i] = budget(i);
+      plan.algorithm = strategy_.algorithm;
       plan.seed = seed;
       plan.clients = problem.clients;
       plan.units = problem.units;
-      plan.assignment = Assignment::Ones(client_count(), units);
+      plan.assignment = own_assignment(problem, round, number);
       plan.objectives = strata::evaluate(problem, plan.assignment);
       plan.front = {plan.objectives};
     } else {
@@ -291,6 +353,25 @@ class Server {
                        [&](const auto& entry) { return of_the_run.count(entry.first) > 0; }),
         plan.provenance.end());
     return plan;
+  }
+
+  /// What the strategy makes of the client's budget.
+  int budget(std::size_t client) const {
+    if (strategy_.algorithm == "full") return static_cast<int>(selectable_.size());
+    return strategy_.algorithm == "none" ? 0 : task_.budgets[client];
+  }
+
+  /// That of the runner's own algorithms: within the problem's budgets, without scores.
+  Assignment own_assignment(const PlanningProblem& problem, int round, std::int64_t number) const {
+    if (strategy_.algorithm != "dropout") return rotate(problem, number);
+    Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
+    for (int i = 0; i < problem.client_count(); ++i) {
+      const auto client = static_cast<std::size_t>(i);
+      Random random(stream(seed_, "dropout", round, client_names_[client]));
+      for (const int unit : random.sample(problem.unit_count(), problem.budgets[client]))
+        assignment(i, unit) = 1;
+    }
+    return assignment;
   }
 
   /// Completes the clients' rows with what the global model reaches on their test examples, and
@@ -372,8 +453,7 @@ class Server {
     }
     Json budgets = Json::object();
     for (std::size_t i = 0; i < client_names_.size(); ++i) {
-      budgets[client_names_[i]] =
-          strategy_.algorithm == "full" ? static_cast<int>(selectable_.size()) : task_.budgets[i];
+      budgets[client_names_[i]] = budget(i);
     }
     Json origin = Json::object();
     for (const auto& [key, value] : provenance()) origin[key] = value;
@@ -401,8 +481,11 @@ class Server {
   const std::filesystem::path& folder_;
   Transformer& model_;
   const RunTools& tools_;
-  const std::vector<std::string> client_names_, selectable_, always_;
+  const std::vector<std::string> client_names_, selectable_;
+  std::vector<std::string> always_;
+  const bool adapts_;            ///< units are adapters or LoRA pairs
   std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
+  std::set<std::string> saved_;  ///< weights in the state
   RunState state_;
   std::vector<RoundMetrics> rows_;
 };

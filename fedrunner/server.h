@@ -22,9 +22,12 @@ struct FederatedTask {
   bool synthetic = false;  ///< the data set was made by `strata data make`
   std::vector<FederatedClient> clients;
   SelectedUnits units;
+  /// The weights that the run's state holds. Whole blocks keep every weight, so that a run folder
+  /// of an earlier version resumes; other schemes keep those of the run's units.
+  bool saves_every_weight = true;
   std::vector<int> budgets;  ///< one a client
   RunConfig run;
-  ModelState foundation;
+  ModelState foundation;  ///< with the fresh PEFT weights of the run
   std::string foundation_fingerprint;
   WordPiece tokenizer;
 };

@@ -39,7 +39,8 @@ Json default_config() {
 }  // namespace
 
 std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
-    const Plan& plan, const std::filesystem::path& folder, const std::filesystem::path& template_) {
+    const Plan& plan, const std::filesystem::path& folder, const std::filesystem::path& template_,
+    bool warn) {
   Json config = template_.empty() ? default_config() : load_json(template_).root;
   if (!config.is_object())
     throw InputError(template_.string() + ": a mapping was expected at the top");
@@ -52,8 +53,9 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
     for (const auto& unit : plan.units_of(static_cast<int>(i))) {
       const int layer = layer_of(unit);
       if (layer < 0) {
-        log_warning("--adapters: client \"" + client + "\": the unit \"" + unit +
-                    "\" has no layer number and is not in adapter_config.json");
+        if (warn)
+          log_warning("--adapters: client \"" + client + "\": the unit \"" + unit +
+                      "\" has no layer number and is not in adapter_config.json");
       } else {
         layers.push_back(layer);
       }
@@ -61,8 +63,9 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
     std::sort(layers.begin(), layers.end());
     layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
     if (layers.empty()) {
-      log_warning("--adapters: client \"" + client +
-                  "\" trains no numbered layer and gets no file");
+      if (warn)
+        log_warning("--adapters: client \"" + client +
+                    "\" trains no numbered layer and gets no file");
       continue;
     }
     config["layers_to_transform"] = layers;

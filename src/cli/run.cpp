@@ -2,6 +2,7 @@
 
 #include <iostream>
 
+#include "cli/adapter_config.h"
 #include "cli/command_line.h"
 #include "cli/runner_names.h"
 #include "core/console.h"
@@ -46,6 +47,10 @@ RunTools run_tools() {
     options.evaluations = request.evaluations;
     options.gap = request.gap;
     return make_plan(problem, options);
+  };
+  tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
+                          const std::filesystem::path& peft_config) {
+    return adapter_configs(plan, folder, peft_config, false);
   };
   return tools;
 }

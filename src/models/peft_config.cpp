@@ -35,6 +35,22 @@ bool PeftConfig::targets(const std::string& name) const {
          });
 }
 
+void add_methods(PeftConfig& ours, const PeftConfig& added) {
+  const auto refuse = [](bool twice, const char* method) {
+    if (twice) throw InputError(std::string("model: it has ") + method + " already");
+  };
+  refuse(ours.adapter_reduction > 0 && added.adapter_reduction > 0, "adapters");
+  refuse(ours.lora_rank > 0 && added.lora_rank > 0, "LoRA pairs");
+  refuse(ours.prompt_length > 0 && added.prompt_length > 0, "prompts");
+  if (added.adapter_reduction > 0) ours.adapter_reduction = added.adapter_reduction;
+  if (added.prompt_length > 0) ours.prompt_length = added.prompt_length;
+  if (added.lora_rank > 0) {
+    ours.lora_rank = added.lora_rank;
+    ours.lora_alpha = added.lora_alpha;
+    ours.lora_targets = added.lora_targets;
+  }
+}
+
 const std::vector<std::string>& lora_target_names() {
   static const std::vector<std::string> names = {
       "query", "key", "value", "attention.output.dense", "intermediate.dense", "output.dense"};

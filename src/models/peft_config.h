@@ -37,6 +37,9 @@ struct PeftConfig {
   bool targets(const std::string& name) const;
 };
 
+/// Gives `ours` the methods of `added`, too. @throws InputError where it has one of them already.
+void add_methods(PeftConfig& ours, const PeftConfig& added);
+
 /// query, key, value, attention.output.dense, intermediate.dense, output.dense (which, like in
 /// PEFT, holds attention.output.dense as well).
 const std::vector<std::string>& lora_target_names();
@@ -57,8 +60,8 @@ void write_peft_config(const PeftConfig& config, const std::filesystem::path& fi
 /// computation Strata does not have (dropout, bias, DoRA, rsLoRA, patterns, chosen layers).
 PeftConfig read_peft_config(const std::filesystem::path& file, std::int64_t hidden);
 
-/// A weight's name in its file: PEFT writes "base_model.model." before those of LoRA; all others are
-/// as they are.
+/// A weight's name in its file: PEFT writes "base_model.model." before those of LoRA; all others
+/// are as they are.
 std::string peft_file_name(const std::string& weight);
 
 }  // namespace strata

@@ -243,20 +243,7 @@ void Transformer::save(const std::filesystem::path& folder) const {
 
 void Transformer::add_peft(const PeftConfig& peft, std::uint64_t seed) {
   check_peft_config(peft, config_.hidden_size, "model");
-  PeftConfig& ours = config_.peft;
-  const auto refuse = [](bool twice, const char* method) {
-    if (twice) throw InputError(std::string("model: it has ") + method + " already");
-  };
-  refuse(ours.adapter_reduction > 0 && peft.adapter_reduction > 0, "adapters");
-  refuse(ours.lora_rank > 0 && peft.lora_rank > 0, "LoRA pairs");
-  refuse(ours.prompt_length > 0 && peft.prompt_length > 0, "prompts");
-  if (peft.adapter_reduction > 0) ours.adapter_reduction = peft.adapter_reduction;
-  if (peft.prompt_length > 0) ours.prompt_length = peft.prompt_length;
-  if (peft.lora_rank > 0) {
-    ours.lora_rank = peft.lora_rank;
-    ours.lora_alpha = peft.lora_alpha;
-    ours.lora_targets = peft.lora_targets;
-  }
+  add_methods(config_.peft, peft);
   std::vector<WeightShape> added;
   for (WeightShape& weight : peft_weights(config_)) {
     if (!weights_.count(weight.name)) added.push_back(std::move(weight));

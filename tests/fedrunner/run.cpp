@@ -10,6 +10,7 @@
 #include "fedrunner/tiny.h"
 #include "models/device.h"
 #include "strata/core/error.h"
+#include "strata/core/safetensors.h"
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/metrics.h"
 
@@ -264,6 +265,160 @@ TEST_CASE_METHOD(Fixture, "several strategies and seeds make one folder each") {
   check_same(dir / "alone", dir / "out" / "random-seed2");
 }
 
+TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed; nothing else is") {
+  const std::vector<std::string> set = {
+      "model.peft={adapters: {reduction: 4}, prompts: {length: 2}}", "units.scheme=adapter+prompt"};
+  run("whole", set);
+  const auto before = Transformer::load(dir / "foundation");
+  const auto after = Transformer::load(dir / "whole" / "model");
+  CHECK(after.config().peft.adapter_reduction == 4);
+  for (const auto& unit : before.units()) {
+    if (unit.name == "head") continue;
+    for (const auto& name : unit.parameters) {
+      INFO(name);
+      CHECK(test::same_bits(before.weight(name), after.weight(name)));
+    }
+  }
+  // Fresh weights are those of the run's seed; what nobody trained still has them.
+  auto fresh = Transformer::load(dir / "foundation");
+  fresh.add_peft(after.config().peft, 1);
+  fresh.set_units("adapter+prompt");
+  std::set<std::string> trained;
+  for (int round = 1; round <= 4; ++round) {
+    const auto plan =
+        read_plan(dir / "whole" / "rounds" / ("00" + std::to_string(round)) / "plan.json");
+    CHECK(plan.units == std::vector<std::string>{"prompt", "adapter.0", "adapter.1", "adapter.2"});
+    for (int client = 0; client < 3; ++client) {
+      for (const auto& unit : plan.units_of(client)) trained.insert(unit);
+    }
+  }
+  for (const auto& unit : fresh.units()) {
+    if (unit.name == "embeddings" || unit.name == "head") continue;
+    INFO(unit.name);
+    bool same = true;
+    for (const auto& name : unit.parameters)
+      same = same && test::same_bits(fresh.weight(name), after.weight(name));
+    CHECK(same == (trained.count(unit.name) == 0));
+  }
+
+  // An adapter by hand: 16 · 4 + 4 down, 4 · 16 + 16 up; two prompt vectors of 16; head as above.
+  const auto plan = read_plan(dir / "whole" / "rounds" / "002" / "plan.json");
+  const auto rows = read_metrics(dir / "whole" / "metrics.csv");
+  for (int client = 0; client < 3; ++client) {
+    double weights = 1077;
+    for (const auto& unit : plan.units_of(client)) weights += unit == "prompt" ? 32 : 148;
+    CHECK(row_of(rows, 2, plan.clients[static_cast<std::size_t>(client)]).up_mbit ==
+          Approx(32 * weights / 1e6).epsilon(1e-12));
+  }
+  std::int64_t stored = 0;
+  const SafetensorsFile state(dir / "whole" / "state" / "round-004.safetensors");
+  for (const auto& tensor : state.tensors()) stored += tensor.element_count();
+  CHECK(stored == 3 * 148 + 32 + 1077);
+
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  resuming.resume = true;
+  CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
+  run("stopped", set, resuming);
+  check_same(dir / "whole", dir / "stopped");
+  auto other = set;
+  other[0] = "model.peft={adapters: {reduction: 2}, prompts: {length: 2}}";
+  CHECK_THROWS_WITH(run("stopped", other, resuming),
+                    Contains("differs in model.peft.adapters.reduction"));
+
+  // Several seeds in one experiment give what each gives alone: no run sees another's weights.
+  auto seeds = set;
+  seeds.push_back("run.seeds=[2, 1]");
+  run("both", seeds);
+  check_same(dir / "whole", dir / "both" / "f3ocus-seed1");
+  CHECK(test::slurp(dir / "both" / "f3ocus-seed2" / "model" / "adapter_model.safetensors") !=
+        test::slurp(dir / "whole" / "model" / "adapter_model.safetensors"));
+}
+
+TEST_CASE_METHOD(Fixture, "clients get the files that the plan's adapters need, every round") {
+  std::vector<std::string> asked;
+  tools.client_files = [&](const Plan& plan, const fs::path& folder, const fs::path& peft) {
+    CHECK(fs::exists(peft));
+    asked.push_back(folder.filename().string());
+    return std::vector<std::pair<fs::path, std::string>>{
+        {folder / "ct" / "adapter_config.json", plan.units.front()}};
+  };
+  run("out", {"model.peft={lora: {rank: 2}}", "units.scheme=lora", "run.rounds=2"});
+  CHECK(asked == std::vector<std::string>{"001", "002"});
+  CHECK(test::slurp(dir / "out" / "rounds" / "002" / "ct" / "adapter_config.json") == "lora.0");
+  asked.clear();
+  run("norms", {"units.scheme=layernorm", "run.rounds=1"});
+  CHECK(asked.empty());
+}
+
+TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobin") {
+  run("out", {"run.strategies=[head, dropout, roundrobin]", "run.budget=2", "run.rounds=3",
+              "run.plan={every: 3}", "units.always=[]"});
+  const auto plan = [&](const std::string& strategy, int round) {
+    return read_plan(dir / "out" / (strategy + "-seed1") / "rounds" /
+                     ("00" + std::to_string(round)) / "plan.json");
+  };
+  CHECK(plan("head", 1).assignment.cast<int>().sum() == 0);
+  const auto before = Transformer::load(dir / "foundation"),
+             after = Transformer::load(dir / "out" / "head-seed1" / "model");
+  for (const auto& unit : before.units()) {
+    bool same = true;
+    for (const auto& name : unit.parameters)
+      same = same && test::same_bits(before.weight(name), after.weight(name));
+    INFO(unit.name);
+    CHECK(same == (unit.name != "head"));
+  }
+  // Dropout draws in every round, whatever plan.every says.
+  std::set<std::string> drawn;
+  for (int round = 1; round <= 3; ++round) {
+    const auto found = plan("dropout", round);
+    CHECK((found.assignment.cast<int>().rowwise().sum().array() == 2).all());
+    std::string text;
+    for (int client = 0; client < 3; ++client) {
+      for (const auto& unit : found.units_of(client)) text += unit;
+    }
+    drawn.insert(text);
+  }
+  CHECK(drawn.size() > 1);
+  CHECK((plan("roundrobin", 1).assignment == plan("roundrobin", 3).assignment));
+  CHECK_FALSE(fs::exists(dir / "out" / "dropout-seed1" / "rounds" / "001" / "scores.json"));
+
+  // Six units dealt to three clients are two rounds of three units: every round uses each twice,
+  // and over three rounds every client has trained every unit twice.
+  run("rr", {"run.strategies=[roundrobin]", "run.budget=2", "run.rounds=3"});
+  Eigen::MatrixXi sum = Eigen::MatrixXi::Zero(3, 3);
+  for (int round = 1; round <= 3; ++round) {
+    const auto found =
+        read_plan(dir / "rr" / "rounds" / ("00" + std::to_string(round)) / "plan.json");
+    for (const int clients : usage(found.assignment)) CHECK(clients == 2);
+    sum += found.assignment.cast<int>();
+  }
+  CHECK((sum.array() == 2).all());
+}
+
+TEST_CASE_METHOD(Fixture, "with plan.every the last plan stays in force, also after a resume") {
+  const std::vector<std::string> set = {"run.plan={every: 2}", "run.score={samples: 4}"};
+  run("whole", set);
+  const auto plan = [&](int round) {
+    return test::slurp(dir / "whole" / "rounds" / ("00" + std::to_string(round)) / "plan.json");
+  };
+  CHECK((plan(1) == plan(2)));
+  CHECK((plan(3) == plan(4)));
+  CHECK((plan(1) != plan(3)));
+  const auto rows = read_metrics(dir / "whole" / "metrics.csv");
+  CHECK(row_of(rows, 1, "all").importance == row_of(rows, 2, "all").importance);
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 3) throw Stop();
+  };
+  resuming.resume = true;
+  CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
+  run("stopped", set, resuming);
+  check_same(dir / "whole", dir / "stopped");
+}
+
 TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies empty") {
   run("out", {"run.evaluate_every=3"});
   const auto rows = read_metrics(dir / "out" / "metrics.csv");
@@ -316,6 +471,8 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
       {"run.budget={ct: 1, mri: 1, oct: 9}", "the client \"oct\" has a budget of 9 units"},
       {"units.always=[block.1]", "units.always: \"block.1\" is selectable, too"},
       {"units.selectable=[block.7]", "the model has no unit \"block.7\""},
+      {"units.scheme=adapter", "units.scheme: unit scheme \"adapter\": the model has no adapters"},
+      {"model.peft={lora: {rank: 17}}", "model.peft: lora_rank: found 17"},
       {"model.folder=nowhere",
        "model.folder: nowhere holds no model (no config.json); strata "
        "pretrain"},

@@ -51,8 +51,8 @@ std::string error_with(const std::vector<std::string>& set) {
   return test::error_of([&] { read(kExperiment, set); });
 }
 
-std::vector<Unit> units() {
-  return transformer_units(test::tiny_config(), 10);
+TransformerConfig model() {
+  return test::tiny_config();
 }
 
 }  // namespace
@@ -97,8 +97,17 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.rounds=-1", "run.rounds: a whole number from 1 to 99999 was expected, found -1"},
       {"run.strategies=[f3ocsu]",
        "run.strategies[0].name: \"f3ocsu\" is not one of \"f3ocus\", \"topk\", \"random\", "
-       "\"full\" "
+       "\"full\", \"head\", \"dropout\", \"roundrobin\", \"lntk\", \"gradient\", \"exact\", "
+       "\"nsga2\" "
        "(did you mean \"f3ocus\"?)"},
+      {"run.strategies=[{name: a, algorithm: rotat}]", "(did you mean \"rotate\"?)"},
+      {"run.plan={every: 0}", "run.plan.every: a whole number from 1"},
+      {"model.peft={}", "model.peft: no method; there are adapters, lora and prompts"},
+      {"model.peft={adaptors: {reduction: 2}}", "(did you mean \"adapters\"?)"},
+      {"model.peft={lora: {rank: 0}}", "model.peft.lora.rank: a whole number from 1"},
+      {"model.peft={lora: {targets: [querry]}}",
+       "model.peft.lora.targets: \"querry\" is not one of \"query\""},
+      {"model.peft={prompts: {}}", "model.peft.prompts.length: the key is missing"},
       {"run.strategies=[topk, topk]", "run.strategies[1].name: the strategy \"topk\" stands twice"},
       {"run.strategies=[]", "run.strategies: at least one strategy is needed"},
       {"run.strategies=[{name: a, algorithm: nsga3}]", "(did you mean \"nsga2\"?)"},
@@ -131,25 +140,73 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
 
 TEST_CASE("units are selected by name and checked against the model") {
   auto config = read(kExperiment);
-  const auto selected = select_units(config, units());
+  const auto selected = select_units(config, model());
   REQUIRE(selected.selectable.size() == 3);
   CHECK(selected.selectable[2].name == "block.2");
   REQUIRE(selected.always.size() == 1);
   CHECK(selected.always[0].name == "head");
 
   config = read(kExperiment, {"units.selectable=[block.2, embeddings]", "units.always=[]"});
-  const auto listed = select_units(config, units());
+  const auto listed = select_units(config, model());
   CHECK(listed.selectable[0].name == "embeddings");
   CHECK(listed.selectable[1].name == "block.2");
   CHECK(listed.always.empty());
 
   config = read(kExperiment, {"units.selectable=[blok.2]"});
-  CHECK_THROWS_WITH(select_units(config, units()),
+  CHECK_THROWS_WITH(select_units(config, model()),
                     Contains("units.selectable: the model has no unit \"blok.2\" (did you mean "
                              "\"block.2\"?)"));
   config = read(kExperiment, {"units.always=[head, block.1]"});
-  CHECK_THROWS_WITH(select_units(config, units()),
+  CHECK_THROWS_WITH(select_units(config, model()),
                     Contains("units.always: \"block.1\" is selectable, too"));
+}
+
+TEST_CASE("unit schemes select their units, over the foundation with the experiment's methods") {
+  const auto select = [&](const std::vector<std::string>& set) {
+    const auto config = read(kExperiment, set);
+    return select_units(config, with_peft(config, model()));
+  };
+  const auto names = [](const std::vector<Unit>& units) {
+    std::vector<std::string> found;
+    for (const auto& unit : units) found.push_back(unit.name);
+    return found;
+  };
+  const std::string adapters = "model.peft={adapters: {reduction: 4}, prompts: {length: 2}}";
+  const auto selected = select({adapters, "units.scheme=adapter+prompt"});
+  CHECK(names(selected.selectable) ==
+        std::vector<std::string>{"prompt", "adapter.0", "adapter.1", "adapter.2"});
+  CHECK(names(selected.always) == std::vector<std::string>{"head"});
+  CHECK(selected.selectable[1].parameter_count == 16 * 4 + 4 + 4 * 16 + 16);
+  const auto shared = select({adapters, "units.scheme=adapter+prompt", "units.always=[prompt]"});
+  CHECK(names(shared.selectable).size() == 3);
+  CHECK(names(shared.always) == std::vector<std::string>{"prompt"});
+  CHECK(names(select({"units.scheme=layernorm+bias"}).selectable).front() == "layernorm+bias.0");
+
+  CHECK_THROWS_WITH(select({"units.scheme=adapter"}),
+                    Contains("units.scheme: unit scheme \"adapter\": the model has no adapters"));
+  CHECK_THROWS_WITH(select({"units.scheme=adaptor"}), Contains("(did you mean \"adapter\"?)"));
+  CHECK_THROWS_WITH(select({adapters, "units.scheme=adapter", "units.selectable=[block.1]"}),
+                    Contains("units.selectable: the model has no unit \"block.1\""));
+  const auto config = read(kExperiment, {adapters});
+  CHECK_THROWS_WITH(with_peft(config, with_peft(config, model())),
+                    Contains("model.peft: models/foundation: model: it has adapters already"));
+  CHECK_THROWS_WITH(select({"model.peft={lora: {rank: 17}}"}), Contains("model.peft: lora_rank"));
+}
+
+TEST_CASE("a name alone makes a strategy: the runner's, a metric, an algorithm") {
+  const auto config =
+      read(kExperiment, {"run.strategies=[head, dropout, roundrobin, gradient, exact, {name: mine, "
+                         "algorithm: rotate}]"});
+  const std::vector<std::vector<std::string>> expected = {
+      {"head", "none", "none"},         {"dropout", "none", "dropout"},
+      {"roundrobin", "none", "rotate"}, {"gradient", "gradient", "topk"},
+      {"exact", "lntk", "exact"},       {"mine", "none", "rotate"}};
+  REQUIRE(config.run->strategies.size() == expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const auto& strategy = config.run->strategies[i];
+    CHECK(std::vector<std::string>{strategy.name, strategy.metric, strategy.algorithm} ==
+          expected[i]);
+  }
 }
 
 TEST_CASE("budgets are resolved per client") {
@@ -175,11 +232,34 @@ TEST_CASE("a resolved configuration is an experiment file that resolves to itsel
   const test::TempDir dir;
   const auto config = read(kExperiment, {"run.budget={ct: 1, \"odd: name\": 2}"});
   for (const auto& strategy : config.run->strategies) {
-    const auto text = to_yaml(resolved_config(config, select_units(config, units()), strategy, 2));
+    const auto text = to_yaml(resolved_config(config, select_units(config, model()), strategy, 2));
     INFO(text);
     const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
-    CHECK(to_yaml(resolved_config(again, select_units(again, units()))) == text);
+    CHECK(to_yaml(resolved_config(again, select_units(again, model()))) == text);
   }
+}
+
+TEST_CASE("keys for PEFT, schemes and sparse planning survive, and are absent where unused") {
+  const test::TempDir dir;
+  const auto resolved = [&](const std::vector<std::string>& set) {
+    const auto config = read(kExperiment, set);
+    return to_yaml(resolved_config(config, select_units(config, with_peft(config, model()))));
+  };
+  const auto plain = resolved({});
+  for (const char* key : {"peft", "scheme", "plan:\n    every"}) CHECK_THAT(plain, !Contains(key));
+  const auto text =
+      resolved({"model.peft={lora: {rank: 2, alpha: 4, targets: [key]}, adapters: {}, "
+                "prompts: {length: 3}}",
+                "units.scheme=lora", "run.plan.every=3"});
+  INFO(text);
+  const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
+  CHECK(again.model.peft.lora_targets == std::vector<std::string>{"key"});
+  CHECK(again.model.peft.lora_alpha == 4);
+  CHECK(again.model.peft.adapter_reduction == 16);
+  CHECK(again.model.peft.prompt_length == 3);
+  CHECK(again.units.scheme == "lora");
+  CHECK(again.run->plan.every == 3);
+  CHECK(to_yaml(resolved_config(again, select_units(again, with_peft(again, model())))) == text);
 }
 
 TEST_CASE("a choice rule with a number is checked by the planner that is handed in") {

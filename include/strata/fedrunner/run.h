@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "strata/core/plan.h"
@@ -38,6 +39,12 @@ struct PlanRequest {
 };
 using Planner = std::function<Plan(const PlanningProblem& problem, const PlanRequest& request)>;
 
+/// What of a plan goes to each client beside it: paths under the given folder, and contents.
+/// `peft_config` is the model's adapter_config.json.
+using ClientFiles = std::function<std::vector<std::pair<std::filesystem::path, std::string>>(
+    const Plan& plan, const std::filesystem::path& folder,
+    const std::filesystem::path& peft_config)>;
+
 /// The names that experiment files may use.
 struct ToolNames {
   std::vector<std::string> metrics, algorithms, choices;
@@ -51,6 +58,7 @@ struct RunTools {
   ToolNames names;
   Scorer score;
   Planner plan;
+  ClientFiles client_files = {};  ///< asked where the units hold adapters or LoRA pairs
 };
 
 struct RunOptions {
@@ -78,6 +86,8 @@ struct RunSummary {
 
 /// Runs every strategy × seed of the experiment file, changed by `set` ("run.rounds=10"). One pair:
 /// `out` is the run folder. Several: `out` holds one run folder a pair, `<strategy>-seed<seed>`.
+///
+/// With `model.peft`, every run adds fresh weights from its own seed to the foundation.
 ///
 /// The model, plans, scores and metrics.csv (but for its two measured columns) depend only on the
 /// experiment file, the foundation, the data, the device and the number of threads; an interrupted
