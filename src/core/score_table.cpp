@@ -1,5 +1,6 @@
 #include "strata/core/score_table.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -106,6 +107,52 @@ ScoreTable read_csv_scores(const std::filesystem::path& path) {
   return table;
 }
 
+void check_same(const std::filesystem::path& first, const std::filesystem::path& path,
+                const std::string& key, const std::string& expected, const std::string& found) {
+  if (found == expected) return;
+  throw InputError(path.string() + ": " + key + " is \"" + found + "\", but " + first.string() +
+                   " has \"" + expected + "\"; clients are compared on the same terms only");
+}
+
+/// The clients' files of a folder under each other.
+ScoreTable read_score_folder(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto extension = entry.path().extension();
+    if (extension == ".json" || extension == ".csv") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  if (files.empty()) {
+    throw InputError(folder.string() + ": the folder holds no scores (no .json or .csv file)");
+  }
+  ScoreTable joined = read_scores(files.front());
+  const std::filesystem::path& first = files.front();
+  for (std::size_t i = 1; i < files.size(); ++i) {
+    const ScoreTable part = read_scores(files[i]);
+    check_same(first, files[i], "metric", joined.metric, part.metric);
+    check_same(first, files[i], "model_fingerprint", joined.model_fingerprint,
+               part.model_fingerprint);
+    if (part.units != joined.units) {
+      throw InputError(files[i].string() + ": its units are " + quoted_list(part.units) + ", but " +
+                       first.string() + " has " + quoted_list(joined.units));
+    }
+    if (part.samples != joined.samples) joined.samples = 0;
+    const Eigen::Index rows = joined.scores.rows();
+    const bool raw = joined.raw.size() > 0 && part.raw.size() > 0;
+    joined.clients.insert(joined.clients.end(), part.clients.begin(), part.clients.end());
+    joined.scores.conservativeResize(rows + part.scores.rows(), Eigen::NoChange);
+    joined.scores.bottomRows(part.scores.rows()) = part.scores;
+    if (raw) {
+      joined.raw.conservativeResize(rows + part.raw.rows(), Eigen::NoChange);
+      joined.raw.bottomRows(part.raw.rows()) = part.raw;
+    } else {
+      joined.raw.resize(0, 0);
+    }
+  }
+  joined.validate(folder.string());
+  return joined;
+}
+
 Json rows_of(const Eigen::MatrixXd& matrix) {
   Json rows = Json::array();
   for (Eigen::Index i = 0; i < matrix.rows(); ++i) {
@@ -149,6 +196,7 @@ void normalise_rows(Eigen::MatrixXd& scores) {
 }
 
 ScoreTable read_scores(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) return read_score_folder(path);
   return is_csv(path) ? read_csv_scores(path) : read_json_scores(path);
 }
 

@@ -1,5 +1,7 @@
 #include "strata/core/score_table.h"
 
+#include <fstream>
+
 #include "catch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -105,4 +107,42 @@ TEST_CASE("nothing is written when the table is wrong") {
   table.scores(0, 0) = -1;
   CHECK_THROWS_AS(write_scores(table, dir / "scores.json"), InputError);
   CHECK(std::filesystem::is_empty(dir.path()));
+}
+
+TEST_CASE("a folder of clients' files is one table; files that cannot be compared are refused") {
+  test::TempDir dir;
+  const auto write = [&](const std::string& name, const std::string& client, double first,
+                         const std::string& metric = "lntk", const std::string& unit = "head") {
+    ScoreTable table;
+    table.metric = metric;
+    table.model_fingerprint = "abc";
+    table.samples = 8;
+    table.clients = {client};
+    table.units = {"block.0", unit};
+    table.scores = Eigen::MatrixXd(1, 2);
+    table.scores << first, 1 - first;
+    table.raw = 3 * table.scores;
+    write_scores(table, dir / name);
+  };
+  CHECK_THROWS_WITH(read_scores(dir.path()), Contains("holds no scores"));
+  write("b.json", "mri", 0.25);
+  write("a.json", "ct", 0.75);
+  std::ofstream(dir / "notes.txt") << "not scores";
+  const ScoreTable joined = read_scores(dir.path());
+  CHECK(joined.clients == std::vector<std::string>{"ct", "mri"});
+  CHECK(joined.units == std::vector<std::string>{"block.0", "head"});
+  CHECK(joined.metric == "lntk");
+  CHECK(joined.samples == 8);
+  Eigen::MatrixXd expected(2, 2);
+  expected << 0.75, 0.25, 0.25, 0.75;
+  CHECK(joined.scores == expected);
+  CHECK(joined.raw == 3 * expected);
+
+  write("c.json", "ct", 0.5);
+  CHECK_THROWS_WITH(read_scores(dir.path()), Contains("\"ct\""));
+  write("c.json", "xray", 0.5, "trace");
+  CHECK_THROWS_WITH(read_scores(dir.path()),
+                    Contains("c.json") && Contains("metric is \"trace\"") && Contains("\"lntk\""));
+  write("c.json", "xray", 0.5, "lntk", "tail");
+  CHECK_THROWS_WITH(read_scores(dir.path()), Contains("c.json") && Contains("\"tail\""));
 }

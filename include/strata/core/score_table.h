@@ -29,18 +29,20 @@ struct ScoreTable {
   void validate(const std::string& source) const;
 };
 
-/// Divides every row by its sum: S[i,l] = λ[i,l] / Σₖ λ[i,k] (F3OCUS, arXiv 2411.11912, client-level importance).
-/// A row of zeros becomes uniform, 1 / units.
+/// Divides every row by its sum: S[i,l] = λ[i,l] / Σₖ λ[i,k] (F3OCUS, arXiv 2411.11912,
+/// client-level importance). A row of zeros becomes uniform, 1 / units.
 void normalise_rows(Eigen::MatrixXd& scores);
 
-/// Reads `scores.json` or, by its extension, `scores.csv` (header `client,<unit>,…`). Values are
-/// used as given. @throws InputError with file and line or key: unreadable, wrong version, unknown
-/// key, a row of the wrong length, a value that is no number, NaN, infinite or negative, a
-/// duplicate client or unit.
+/// Reads `scores.json` or, by its extension, `scores.csv` (header `client,<unit>,…`), or all such
+/// files of a folder, where clients have left a file each: their rows follow each other in the
+/// order of the files' names, and metric, fingerprint and units must be the same. Values are used
+/// as given. @throws InputError with file and line or key: unreadable, wrong version, unknown key,
+/// a row of the wrong length, a value that is no number, NaN, infinite or negative, a duplicate
+/// client or unit.
 ScoreTable read_scores(const std::filesystem::path& path);
 
-/// Writes JSON or, by extension `.csv`, CSV; numbers are written with 17 significant digits, so
-/// that reading gives the same bits. Whole or not at all. @throws WorkError
+/// Writes JSON or, by extension `.csv`, CSV; numbers are written as decimals that read
+/// back as the same bits. Whole or not at all. @throws WorkError
 void write_scores(const ScoreTable& table, const std::filesystem::path& path);
 
 /// SHA-256 (hex) over names and the bits of `scores`: the identity that plan.json carries.
