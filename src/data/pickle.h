@@ -1,0 +1,19 @@
+#pragma once
+/// \file
+/// Python's pickle format, as far as lists and dictionaries of texts and whole numbers need it.
+/// Internal.
+
+#include <string_view>
+
+#include "core/document.h"
+
+namespace strata {
+
+/// The pickled object as JSON: lists, dictionaries with text keys, strings, integers, true, false,
+/// None. No opcode that imports or calls anything is known, so that reading a file runs nothing.
+/// Protocols 2 to 5 (PEP 307, PEP 3154; opcodes as in CPython's pickletools). `file` begins errors.
+/// @throws InputError: another opcode (with its position and code), a damaged or truncated file,
+/// more than 64 levels.
+Json read_pickle(std::string_view bytes, const std::string& file);
+
+}  // namespace strata

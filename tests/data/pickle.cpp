@@ -1,0 +1,76 @@
+#include "data/pickle.h"
+
+#include "data/error_text.h"
+#include "data/pickles.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+std::string error_of(const std::string& bytes) {
+  const std::string text = input_error([&] { read_pickle(bytes, "a.pkl"); });
+  CHECK(text.rfind("a.pkl: pickle", 0) == 0);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("CPython's pickles of all binary protocols read the same") {
+  for (const auto& [protocol, hex] : pickles()) {
+    INFO("protocol " << protocol);
+    const Json value = read_pickle(from_hex(hex), "a.pkl");
+    REQUIRE(value.size() == 3);
+    CHECK(value[0]["image"] == "train_0422");
+    CHECK(value[0]["answer"] == "in the canals of hering");
+    CHECK(value[1]["answer"] == "yes");
+    // Texts that appear twice are written once and remembered.
+    CHECK(value[2]["question"] == value[0]["question"]);
+    CHECK(value[2]["question"] == "Where are liver stem cells (oval cells) located?");
+  }
+}
+
+TEST_CASE("numbers, truth values and nesting") {
+  const std::string bytes("\x80\x02](K\x07M\x02\x01J\xff\xff\xff\xff\x88\x89N]e.", 20);
+  CHECK(read_pickle(bytes, "a.pkl").dump() == "[7,258,-1,true,false,null,[]]");
+}
+
+TEST_CASE("what could run code is refused, and damage is an error") {
+  // os.system("true"), as pickle would call it.
+  CHECK(contains(error_of("\x80\x02"
+                          "cos\nsystem\nX\x04\x01"),
+                 "byte 2: the opcode 0x63 is none of those for lists"));
+  CHECK(contains(error_of(""), "byte 0: the file ends too early"));
+  CHECK(contains(error_of("]"), "the file ends too early"));
+  CHECK(contains(error_of("."), "nothing on the stack"));
+  CHECK(contains(error_of("]]."), "more than one object"));
+  CHECK(contains(error_of("]e."), "no mark on the stack"));
+  CHECK(contains(error_of("K\x01K\x02"
+                          "a."),
+                 "expected a list on the stack"));
+  CHECK(contains(error_of("}K\x01K\x02s."), "a dictionary's key is no text"));
+  CHECK(contains(error_of("}(K\x01u."), "a dictionary with a key and no value"));
+  CHECK(contains(error_of("h\x07."), "no object was remembered as 7"));
+  CHECK(contains(error_of("X\xff\xff\xff\xff"
+                          "abc"),
+                 "the file ends too early"));
+  // A list that holds itself, and one that doubles itself at every level.
+  CHECK(contains(error_of(std::string("]q\0h\0a.", 7)), "more than 64 levels"));
+  std::string doubling = std::string("](]q\0", 5);
+  for (char i = 0; i < 40; ++i)
+    doubling += std::string("](h") + i + "h" + i + "eq" + static_cast<char>(i + 1);
+  CHECK(contains(error_of(doubling + "e."), "more than 1000000 values"));
+  for (const auto& [protocol, hex] : pickles()) {
+    const std::string bytes = from_hex(hex);
+    for (std::size_t size = 0; size < bytes.size(); ++size)
+      CHECK_THROWS_AS(read_pickle(bytes.substr(0, size), "a.pkl"), InputError);
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      std::string changed = bytes;
+      changed[i] = static_cast<char>(changed[i] ^ 0x15);
+      try {
+        read_pickle(changed, "a.pkl");
+      } catch (const InputError&) {
+      }
+    }
+  }
+}
