@@ -1,0 +1,125 @@
+#include "data/published.h"
+
+#include <algorithm>
+#include <set>
+
+#include "data/image.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+std::string found(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
+}
+
+}  // namespace
+
+std::string trimmed(const std::string& text) {
+  constexpr const char* kSpace = " \t\r\n\f\v";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+std::string lower_ascii(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+std::string answer_type_of(const std::string& answer) {
+  static const std::unordered_set<std::string> kClosed = {"yes",  "no",   "是", "否",
+                                                          "不是", "没有", "有"};
+  return kClosed.count(lower_ascii(answer)) ? "closed" : "open";
+}
+
+Record::Record(std::string where, const Json& object) : where_(std::move(where)), object_(object) {
+  if (!object_.is_object()) fail("expected an object, found " + found(object_));
+}
+
+void Record::fail(const std::string& message) const {
+  throw InputError(where_ + ": " + message);
+}
+
+std::string Record::text_or_empty(const std::string& key) const {
+  const auto entry = object_.find(key);
+  if (entry == object_.end()) {
+    std::vector<std::string> keys;
+    for (const auto& item : object_.items()) keys.push_back(item.key());
+    fail("the field \"" + key + "\" is missing; there are " + quoted_list(keys));
+  }
+  if (entry->is_number()) return entry->dump();
+  if (!entry->is_string()) fail("\"" + key + "\" is " + found(*entry) + ", expected a string");
+  return trimmed(entry->get<std::string>());
+}
+
+std::string Record::text(const std::string& key) const {
+  const std::string value = text_or_empty(key);
+  if (value.empty()) fail("\"" + key + "\" is empty");
+  return value;
+}
+
+std::string Record::choice(const std::string& key, const std::vector<std::string>& allowed) const {
+  const std::string value = text(key);
+  for (const std::string& name : allowed)
+    if (lower_ascii(name) == lower_ascii(value)) return name;
+  fail("\"" + key + "\" is \"" + value + "\", expected one of " + quoted_list(allowed) +
+       did_you_mean(value, allowed));
+}
+
+std::vector<Record> records_of(const Document& document) {
+  if (!document.root.is_array())
+    throw InputError(document.file + ": expected a list of records, found " + found(document.root));
+  if (document.root.empty()) throw InputError(document.file + ": no record in it");
+  std::vector<Record> records;
+  records.reserve(document.root.size());
+  for (const Json& entry : document.root)
+    records.emplace_back(document.file + ": record " + std::to_string(records.size() + 1), entry);
+  return records;
+}
+
+void ImageCheck::operator()(const std::string& where, const std::string& field,
+                            const std::string& image) {
+  if (!seen_.insert(image).second) return;
+  const std::filesystem::path relative = image;
+  if (relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end())
+    throw InputError(where + ": \"" + field + "\" leads to \"" + image +
+                     "\", which is outside of the data set's folder");
+  if (!questions_only_ && !is_image(folder_ / relative))
+    throw InputError(where + ": \"" + field + "\": the image " + (folder_ / relative).string() +
+                     " does not exist");
+}
+
+void LeftOut::add(const std::string& reason, const std::string& where) {
+  const auto entry = reasons_.emplace(reason, std::pair<std::int64_t, std::string>{0, where}).first;
+  ++entry->second.first;
+}
+
+void LeftOut::write(Manifest& manifest) const {
+  for (const auto& [reason, count] : reasons_)
+    manifest.notes.push_back(std::to_string(count.first) +
+                             (count.first == 1 ? " record" : " records") + " left out: " + reason +
+                             " (first: " + count.second + ")");
+}
+
+void settle_validation(Manifest& manifest) {
+  std::set<std::string> tested;
+  for (const Example& example : manifest.examples)
+    if (example.split == "test") tested.insert(example.dataset);
+  std::int64_t trained = 0, test = 0;
+  for (Example& example : manifest.examples) {
+    if (example.split != kValidation) continue;
+    const bool train = tested.count(example.dataset) > 0;
+    example.split = train ? "train" : "test";
+    ++(train ? trained : test);
+  }
+  if (trained > 0)
+    manifest.notes.push_back("validation examples used for training, as there is a test set: " +
+                             std::to_string(trained));
+  if (test > 0)
+    manifest.notes.push_back("validation examples used as the test, as there is no test set: " +
+                             std::to_string(test));
+}
+
+}  // namespace strata

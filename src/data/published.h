@@ -1,0 +1,94 @@
+#pragma once
+/// \file
+/// What the readers of published sets share: records with a place to begin an error with, images
+/// that must exist, published splits made into "train" and "test". Internal.
+
+#include <map>
+#include <string>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "core/document.h"
+#include "data/manifest.h"
+
+namespace strata {
+
+/// Until `settle_validation`, an example of a published validation set has this split.
+inline constexpr const char* kValidation = "validation";
+
+/// `text` without white space (ASCII) at its ends.
+std::string trimmed(const std::string& text);
+
+/// A to Z made small; all else is kept.
+std::string lower_ascii(std::string text);
+
+/// "closed" for yes and no in any case (Chinese 是, 否, 不是, 有, 没有, too), otherwise "open".
+std::string answer_type_of(const std::string& answer);
+
+/// A JSON object of a published file. The object must outlive the record.
+class Record {
+ public:
+  /// `where` begins every error: "train.json: record 3". @throws InputError: no object.
+  Record(std::string where, const Json& object);
+
+  [[noreturn]] void fail(const std::string& message) const;
+  bool has(const std::string& key) const { return object_.contains(key); }
+  /// A string or a number as text, trimmed; "" where it is empty, and only then. @throws
+  /// InputError: absent, or another type.
+  std::string text_or_empty(const std::string& key) const;
+  /// The same, but never "". @throws InputError
+  std::string text(const std::string& key) const;
+  /// One of `allowed`, compared without regard to case and returned as `allowed` spells it.
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed) const;
+  const std::string& where() const { return where_; }
+
+ private:
+  std::string where_;
+  const Json& object_;
+};
+
+/// The records of `file`, a JSON list; "FILE: record N" (from 1) is each one's place.
+/// @throws InputError: not a list, or empty.
+std::vector<Record> records_of(const Document& document);
+
+/// Refuses images that are not there, once for each.
+class ImageCheck {
+ public:
+  ImageCheck(std::filesystem::path folder, const LoadOptions& options)
+      : folder_(std::move(folder)), questions_only_(options.questions_only) {}
+  /// `image` is relative to the folder and may not leave it. @throws InputError beginning with
+  /// `where` and naming `field`.
+  void operator()(const std::string& where, const std::string& field, const std::string& image);
+
+ private:
+  std::filesystem::path folder_;
+  bool questions_only_;
+  std::unordered_set<std::string> seen_;
+};
+
+/// Counts what a reader leaves out, by reason, for the manifest's notes.
+class LeftOut {
+ public:
+  void add(const std::string& reason, const std::string& where);
+  /// One note for every reason: "2 records left out: REASON (first: WHERE)".
+  void write(Manifest& manifest) const;
+
+ private:
+  std::map<std::string, std::pair<std::int64_t, std::string>> reasons_;
+};
+
+/// A manifest knows training and test examples only. Published validation examples become training
+/// examples where their data set has test examples; where it has none, they are the test. A note
+/// says so.
+void settle_validation(Manifest& manifest);
+
+/// Readers: `is_…` looks at file names only.
+bool is_vqa_rad(const std::filesystem::path& folder);
+bool is_slake(const std::filesystem::path& folder);
+bool is_path_vqa(const std::filesystem::path& folder);
+bool is_vqa_med(const std::filesystem::path& folder);
+bool is_omni_med_vqa(const std::filesystem::path& folder);
+bool is_medmnist(const std::filesystem::path& folder);
+
+}  // namespace strata
