@@ -1,0 +1,54 @@
+// VQA-RAD (Lau, Gayen, Ben Abacha, Demner-Fushman 2018, Scientific Data 5:180251), as on
+// osf.io/89kps: `VQA_RAD Dataset Public.json`, a list of 2,248 records, beside `VQA_RAD Image
+// Folder/`.
+//
+// Fields read: image_name, question, answer, answer_type, phrase_type, image_organ. That these
+// exist, and values of the first five, was verified in public code that quotes a record
+// ("image_organ": "HEAD", "answer_type": "CLOSED", "phrase_type": "freeform"). Not verified against
+// the file itself: the four phrase types (freeform, para, test_freeform, test_para, with 451 test
+// records) and that an answer may be a number, both of which are as papers and loaders report them.
+#include "data/published.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr const char* kFile = "VQA_RAD Dataset Public.json";
+constexpr const char* kImages = "VQA_RAD Image Folder";
+
+}  // namespace
+
+bool is_vqa_rad(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / kFile);
+}
+
+Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& options) {
+  Manifest manifest;
+  manifest.folder = folder;
+  manifest.name = "vqa-rad";
+  const Document document = load_json(folder / kFile);
+  ImageCheck check_image(folder, options);
+  LeftOut left_out;
+  for (const Record& record : records_of(document)) {
+    Example example;
+    example.image = std::string(kImages) + "/" + record.text("image_name");
+    example.question = record.text("question");
+    example.answers = {record.text_or_empty("answer")};
+    example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));
+    const std::string phrase =
+        record.choice("phrase_type", {"freeform", "para", "test_freeform", "test_para"});
+    example.split = phrase.rfind("test_", 0) == 0 ? "test" : "train";
+    // The set names no modality. The organ decides it in most cases: heads are CT or MRI, chests
+    // are X-rays, abdomens are CT.
+    example.client = lower_ascii(record.text("image_organ"));
+    check_image(record.where(), "image_name", example.image);
+    if (example.answers[0].empty())
+      left_out.add("\"answer\" is empty", record.where());
+    else
+      manifest.examples.push_back(std::move(example));
+  }
+  left_out.write(manifest);
+  return manifest;
+}
+
+}  // namespace strata
