@@ -1,0 +1,62 @@
+// PathVQA (He, Zhang, Mou, Xing, Xie 2020, arXiv 2003.10286), as its authors publish it (a Google
+// Drive folder that github.com/UCSD-AI4H/PathVQA names):
+// `qas/{train,val,test}/{train,val,test}_qa.pkl`, pickled lists of dictionaries, beside
+// `images/{train,val,test}/`, 32,799 questions in all.
+//
+// Fields read: image ("train_0422", without .jpg), question, answer. Folders, names and an example
+// were verified in public code that reads these files; the files themselves were not at hand, so
+// that the protocol of the pickles is unknown: 2 to 5 are read. The copies on the Hugging Face hub
+// are Parquet files with the images in them and other splits; they are not read. Every image is of
+// pathology: one client.
+#include "data/pickle.h"
+#include "data/published.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+std::filesystem::path questions(const std::filesystem::path& folder, const std::string& split) {
+  return folder / "qas" / split / (split + "_qa.pkl");
+}
+
+}  // namespace
+
+bool is_path_vqa(const std::filesystem::path& folder) {
+  return std::filesystem::exists(questions(folder, "train"));
+}
+
+Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& options) {
+  Manifest manifest;
+  manifest.folder = folder;
+  manifest.name = "path-vqa";
+  ImageCheck check_image(folder, options);
+  LeftOut left_out;
+  const std::pair<const char*, const char*> splits[] = {
+      {"train", "train"}, {"val", kValidation}, {"test", "test"}};
+  for (const auto& [name, split] : splits) {
+    const auto file = questions(folder, name);
+    if (!std::filesystem::exists(file)) continue;
+    const Document document{file.string(), read_pickle(read_file(file), file.string()), {}};
+    for (const Record& record : records_of(document)) {
+      Example example;
+      example.image = std::string("images/") + name + "/" + record.text("image") + ".jpg";
+      example.question = record.text("question");
+      example.answers = {record.text_or_empty("answer")};
+      example.split = split;
+      example.client = "pathology";
+      check_image(record.where(), "image", example.image);
+      if (example.answers[0].empty()) {
+        left_out.add("\"answer\" is empty", record.where());
+        continue;
+      }
+      example.answer_type = answer_type_of(example.answers[0]);
+      manifest.examples.push_back(std::move(example));
+    }
+  }
+  left_out.write(manifest);
+  settle_validation(manifest);
+  return manifest;
+}
+
+}  // namespace strata
