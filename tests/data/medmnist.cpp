@@ -1,0 +1,157 @@
+#include <map>
+
+#include "data/error_text.h"
+#include "data/image.h"
+#include "data/manifest.h"
+#include "data/npz_file.h"
+#include "data/partition.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+/// The published counts of training, validation and test images (medmnist 3.0.2, info.py).
+const std::map<std::string, std::array<int, 3>> kPublished = {
+    {"pathmnist", {89996, 10004, 7180}},     {"chestmnist", {78468, 11219, 22433}},
+    {"dermamnist", {7007, 1003, 2005}},      {"octmnist", {97477, 10832, 1000}},
+    {"pneumoniamnist", {4708, 524, 624}},    {"retinamnist", {1080, 120, 400}},
+    {"breastmnist", {546, 78, 156}},         {"bloodmnist", {11959, 1712, 3421}},
+    {"tissuemnist", {165466, 23640, 47280}}, {"organamnist", {34561, 6491, 17778}},
+    {"organcmnist", {12975, 2392, 8216}},    {"organsmnist", {13932, 2452, 8827}}};
+
+std::string set(int train, int val, int test, int label_columns, bool colour, char label = 0,
+                int side = 1) {
+  std::vector<NpyFile> files;
+  const std::pair<const char*, int> splits[] = {{"train", train}, {"val", val}, {"test", test}};
+  for (const auto& [name, count] : splits) {
+    const std::string sides = std::to_string(side) + ", " + std::to_string(side);
+    const std::string shape = "(" + std::to_string(count) + ", " + sides + (colour ? ", 3)" : ")");
+    files.push_back(
+        {std::string(name) + "_images.npy",
+         npy(shape,
+             std::string(static_cast<std::size_t>(count) * side * side * (colour ? 3 : 1), 'x'))});
+    files.push_back({std::string(name) + "_labels.npy",
+                     npy("(" + std::to_string(count) + ", " + std::to_string(label_columns) + ")",
+                         std::string(static_cast<std::size_t>(count) * label_columns, label))});
+  }
+  return npz(files, true);
+}
+
+}  // namespace
+
+TEST_CASE("a real PneumoniaMNIST") {
+  const auto folder = shared_data("pneumoniamnist");
+  if (folder.empty()) {
+    WARN("PneumoniaMNIST is not here");
+    return;
+  }
+  const Manifest manifest = load_data(folder);
+  CHECK(manifest.name == "pneumoniamnist");
+  CHECK(manifest.clients() == std::vector<std::string>{"chest x-ray"});
+  CHECK(manifest.answers() == std::vector<std::string>{"no", "yes"});
+  std::map<std::string, int> splits;
+  for (const Example& example : manifest.examples) ++splits[example.split];
+  // This copy has 3,882, 524 and 624 images; validation joins training.
+  CHECK(splits == std::map<std::string, int>{{"train", 3882 + 524}, {"test", 624}});
+  // PneumoniaMNIST's test: 390 images with pneumonia, 234 without (Kermany et al. 2018).
+  int pneumonia = 0;
+  for (const Example& example : manifest.examples)
+    pneumonia += example.split == "test" && example.answers[0] == "yes";
+  CHECK(pneumonia == 390);
+  const Image image = read_image(folder / manifest.examples[0].image);
+  CHECK(image.width == 28);
+  CHECK(image.height == 28);
+  const auto [least, most] = std::minmax_element(image.pixels.begin(), image.pixels.end());
+  CHECK(*most - *least > 50);
+}
+
+TEST_CASE("the twelve sets are the 707,962 triplets and nine clients of MedVQA-FL") {
+  const TempDir folder;
+  int total = 0;
+  for (const auto& [name, counts] : kPublished) {
+    const bool colour = name == "pathmnist" || name == "dermamnist" || name == "retinamnist" ||
+                        name == "bloodmnist";
+    folder.write(name + ".npz",
+                 set(counts[0], counts[1], counts[2], name == "chestmnist" ? 14 : 1, colour));
+    total += counts[0] + counts[1] + counts[2];
+  }
+  CHECK(total == 707962);
+  const Manifest manifest = load_data(folder.path());
+  CHECK(manifest.name == "medmnist");
+  CHECK(manifest.examples.size() == 707962);
+  std::map<std::string, int> clients;
+  for (const Example& example : manifest.examples) ++clients[example.client];
+  CHECK(clients == std::map<std::string, int>{{"colon pathology", 107180},
+                                              {"chest x-ray", 112120 + 5856},
+                                              {"dermatoscope", 10015},
+                                              {"retinal oct", 109309},
+                                              {"fundus camera", 1600},
+                                              {"breast ultrasound", 780},
+                                              {"blood cell microscope", 17092},
+                                              {"kidney cortex microscope", 236386},
+                                              {"abdominal ct", 58830 + 23583 + 25211}});
+  const Partition partition = make_partition(manifest, {});
+  CHECK(partition.clients.size() == 9);
+  const Example& last = manifest.examples.back();
+  CHECK(last.image == "organsmnist.npz#test_images/8826");
+  CHECK(last.answers == std::vector<std::string>{"bladder"});
+  CHECK(last.dataset == "organsmnist");
+  CHECK(read_image(folder / last.image).pixels == std::vector<std::uint8_t>{'x', 'x', 'x'});
+}
+
+TEST_CASE("several findings are several accepted answers, and none is an answer too") {
+  const TempDir folder;
+  std::string labels(3 * 14, '\0');
+  labels[2] = labels[6] = labels[14 + 13] = 1;
+  std::vector<NpyFile> files;
+  for (const std::string split : {"train", "val", "test"}) {
+    files.push_back({split + "_images.npy", npy("(3, 64, 64)", std::string(3 * 64 * 64, 'x'))});
+    files.push_back({split + "_labels.npy", npy("(3, 14)", labels)});
+  }
+  folder.write("chestmnist_64.npz", npz(files, false));
+  folder.write("organmnist3d.npz", "");
+  const Manifest manifest = load_data(folder.path());
+  REQUIRE(manifest.examples.size() == 9);
+  CHECK(manifest.examples[0].answers == std::vector<std::string>{"effusion", "pneumonia"});
+  CHECK(manifest.examples[1].answers == std::vector<std::string>{"hernia"});
+  CHECK(manifest.examples[2].answers == std::vector<std::string>{"no finding"});
+  CHECK(manifest.notes[0] == "organmnist3d.npz is left out: none of MedMNIST's twelve 2D sets");
+  const Image image = read_image(folder / manifest.examples[8].image);
+  CHECK(image.width == 64);
+
+  // A manifest may name such images, too.
+  Manifest own = manifest;
+  write_manifest(own);
+  CHECK(load_data(folder.path()).examples.size() == 9);
+}
+
+TEST_CASE("wrong MedMNIST files are errors that name file, array and what was expected") {
+  const TempDir folder;
+  const std::string file = (folder / "dermamnist.npz").string();
+  const auto error = [&](const std::string& bytes) {
+    folder.write("dermamnist.npz", bytes);
+    return input_error([&] { load_data(folder.path()); });
+  };
+  CHECK(error(set(2, 1, 1, 1, true, 7)) ==
+        file + ": \"train_labels\", row 0: the label is 7, expected 0 to 6");
+  CHECK(error(set(2, 1, 1, 2, true)) ==
+        file +
+            ": \"train_labels\" has the shape (2, 2), expected (2, 1) as there are as many "
+            "images");
+  CHECK(contains(error(npz({{"train_images.npy", npy("(1, 2, 3)", "abcdef")},
+                            {"train_labels.npy", npy("(1, 1)", "a")}},
+                           true)),
+                 "\"train_images\" has the shape (1, 2, 3), expected (N, S, S) or (N, S, S, 3)"));
+  CHECK(contains(error(npz({{"val_images.npy", npy("(1, 1, 1)", "a")}}, true)),
+                 "no array \"train_images\" in it (did you mean \"val_images\"?)"));
+  CHECK(contains(error("nothing"), file + ": no zip file"));
+  folder.write("dermamnist.npz", set(2, 1, 1, 1, true));
+  folder.write("dermamnist_28.npz", "");
+  CHECK(load_data(folder.path()).examples.size() == 4);
+  folder.write("dermamnist_64.npz", set(2, 1, 1, 1, true, 0, 64));
+  CHECK(
+      contains(input_error([&] { load_data(folder.path()); }),
+               "dermamnist.npz and dermamnist_64.npz are the same images in two sizes; keep one"));
+}
