@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/npz.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -33,6 +34,59 @@ Format format_of(const std::filesystem::path& path, std::string_view bytes) {
   if (bytes.substr(0, 8) == std::string_view("\x89PNG\r\n\x1a\n", 8)) return Format::kPng;
   if (bytes.substr(0, 3) == "\xff\xd8\xff") return Format::kJpeg;
   fail(path, "neither a PNG nor a JPEG image (by its first bytes)");
+}
+
+/// EXIF's orientation (Exif 2.3, tag 0x0112), 1 to 8, of a TIFF structure; 1 (upright) where there
+/// is none, or none that makes sense: a picture is not refused for its camera's notes.
+int exif_orientation(std::string_view tiff) {
+  if (tiff.size() < 8) return 1;
+  const bool big = tiff.substr(0, 2) == "MM";
+  if (!big && tiff.substr(0, 2) != "II") return 1;
+  const auto number = [&](std::size_t at, int count) -> std::size_t {
+    std::size_t value = 0;
+    for (int i = 0; i < count; ++i) {
+      const auto byte = static_cast<unsigned char>(tiff[at + (big ? i : count - 1 - i)]);
+      value = value << 8 | byte;
+    }
+    return value;
+  };
+  const std::size_t directory = number(4, 4);
+  if (directory > tiff.size() || tiff.size() - directory < 2) return 1;
+  const std::size_t entries = number(directory, 2);
+  constexpr std::size_t kEntry = 12;
+  for (std::size_t i = 0; i < entries; ++i) {
+    const std::size_t at = directory + 2 + i * kEntry;
+    if (at > tiff.size() || tiff.size() - at < kEntry) return 1;
+    constexpr std::size_t kOrientation = 0x0112, kShort = 3;
+    if (number(at, 2) != kOrientation || number(at + 2, 2) != kShort) continue;
+    const std::size_t value = number(at + 8, 2);
+    return value >= 1 && value <= 8 ? static_cast<int>(value) : 1;
+  }
+  return 1;
+}
+
+/// Turns a picture that is stored with `orientation` upright. The sides change places from 5 on.
+Image upright(Image image, int orientation, bool header_only) {
+  if (orientation == 1) return image;
+  const bool transposed = orientation >= 5;
+  Image out{transposed ? image.height : image.width, transposed ? image.width : image.height, {}};
+  if (header_only) return out;
+  // For every upright pixel, where it lies in the file: 6, for one, is a picture that must be
+  // turned clockwise, so that its rows come from the file's columns, read from the bottom.
+  const bool flip_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  const bool flip_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+  out.pixels.resize(image.pixels.size());
+  for (int y = 0; y < out.height; ++y)
+    for (int x = 0; x < out.width; ++x) {
+      int from_x = transposed ? y : x, from_y = transposed ? x : y;
+      if (flip_x) from_x = image.width - 1 - from_x;
+      if (flip_y) from_y = image.height - 1 - from_y;
+      const std::size_t from = (static_cast<std::size_t>(from_y) * image.width + from_x) * 3;
+      const std::size_t to = (static_cast<std::size_t>(y) * out.width + x) * 3;
+      std::copy_n(image.pixels.begin() + static_cast<std::ptrdiff_t>(from), 3,
+                  out.pixels.begin() + static_cast<std::ptrdiff_t>(to));
+    }
+  return out;
 }
 
 // libpng and libjpeg report errors by longjmp. No object with a destructor may live between the
@@ -61,6 +115,7 @@ void png_ignore_warning(png_structp, png_const_charp) {}
 
 struct PngRows {
   Image image;
+  int orientation = 1;
   std::vector<std::uint8_t> rgba;
   std::vector<png_bytep> rows;
 };
@@ -83,6 +138,12 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
   png_read_info(png, info);
   out.image.width = static_cast<int>(png_get_image_width(png, info));
   out.image.height = static_cast<int>(png_get_image_height(png, info));
+#ifdef PNG_eXIf_SUPPORTED
+  png_uint_32 exif_size = 0;
+  png_bytep exif = nullptr;
+  if (png_get_eXIf_1(png, info, &exif_size, &exif) != 0)
+    out.orientation = exif_orientation({reinterpret_cast<const char*>(exif), exif_size});
+#endif
   if (!header_only) {
     png_set_expand(png);
     png_set_scale_16(png);
@@ -107,7 +168,7 @@ Image read_png(const std::filesystem::path& path, std::string_view bytes, bool h
   if (!decode_png(source, rows, header_only))
     fail(path, std::string("damaged PNG image: ") + source.message);
   Image image = std::move(rows.image);
-  if (header_only) return image;
+  if (header_only) return upright(std::move(image), rows.orientation, true);
   const std::size_t count = static_cast<std::size_t>(image.width) * image.height;
   image.pixels.resize(count * 3);
   for (std::size_t i = 0; i < count; ++i) {
@@ -116,7 +177,7 @@ Image read_png(const std::filesystem::path& path, std::string_view bytes, bool h
       image.pixels[3 * i + c] =
           static_cast<std::uint8_t>((rows.rgba[4 * i + c] * alpha + 127) / 255);
   }
-  return image;
+  return upright(std::move(image), rows.orientation, false);
 }
 
 struct JpegErrors {
@@ -138,7 +199,14 @@ void jpeg_warn(j_common_ptr info, int level) {
   if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER)) jpeg_fail(info);
 }
 
-bool decode_jpeg(std::string_view bytes, JpegErrors& errors, Image& image, bool header_only) {
+struct JpegRows {
+  Image image;
+  std::vector<std::uint8_t> cmyk;
+  int orientation = 1;
+};
+
+/// False with errors.message set when the file is damaged.
+bool decode_jpeg(std::string_view bytes, JpegErrors& errors, JpegRows& out, bool header_only) {
   jpeg_decompress_struct jpeg;
   jpeg.err = jpeg_std_error(&errors.manager);
   errors.manager.error_exit = jpeg_fail;
@@ -149,22 +217,35 @@ bool decode_jpeg(std::string_view bytes, JpegErrors& errors, Image& image, bool 
   }
   jpeg_create_decompress(&jpeg);
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
+  jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&jpeg, TRUE);
   if (jpeg.image_width > kMaxSide || jpeg.image_height > kMaxSide) {
     std::snprintf(errors.message, sizeof errors.message, "larger than %u pixels a side", kMaxSide);
     jpeg_destroy_decompress(&jpeg);
     return false;
   }
+  constexpr std::string_view kExif("Exif\0\0", 6);
+  for (jpeg_saved_marker_ptr marker = jpeg.marker_list; marker; marker = marker->next) {
+    const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
+    if (data.substr(0, kExif.size()) == kExif) {
+      out.orientation = exif_orientation(data.substr(kExif.size()));
+      break;
+    }
+  }
+  Image& image = out.image;
   image.width = static_cast<int>(jpeg.image_width);
   image.height = static_cast<int>(jpeg.image_height);
   if (!header_only) {
-    jpeg.out_color_space = JCS_RGB;
+    // libjpeg makes CMYK of YCCK, but not RGB of either.
+    const bool four = jpeg.num_components == 4;
+    jpeg.out_color_space = four ? JCS_CMYK : JCS_RGB;
     jpeg.dct_method = JDCT_ISLOW;
     jpeg_start_decompress(&jpeg);
-    const std::size_t stride = static_cast<std::size_t>(image.width) * 3;
-    image.pixels.resize(stride * image.height);
+    const std::size_t stride = static_cast<std::size_t>(image.width) * (four ? 4 : 3);
+    std::vector<std::uint8_t>& pixels = four ? out.cmyk : image.pixels;
+    pixels.resize(stride * image.height);
     while (jpeg.output_scanline < jpeg.output_height) {
-      JSAMPROW row = image.pixels.data() + stride * jpeg.output_scanline;
+      JSAMPROW row = pixels.data() + stride * jpeg.output_scanline;
       jpeg_read_scanlines(&jpeg, &row, 1);
     }
     jpeg_finish_decompress(&jpeg);
@@ -173,14 +254,28 @@ bool decode_jpeg(std::string_view bytes, JpegErrors& errors, Image& image, bool 
   return true;
 }
 
+Image read_jpeg(const std::filesystem::path& path, std::string_view bytes, bool header_only) {
+  JpegRows rows;
+  JpegErrors errors;
+  if (!decode_jpeg(bytes, errors, rows, header_only))
+    fail(path, std::string("damaged JPEG image: ") + errors.message);
+  Image image = std::move(rows.image);
+  if (!rows.cmyk.empty()) {
+    // Adobe writes CMYK inverted (255 is no ink), and others do as Adobe does: a channel's light is
+    // what its ink and the black let through.
+    image.pixels.resize(rows.cmyk.size() / 4 * 3);
+    for (std::size_t i = 0; i < rows.cmyk.size() / 4; ++i)
+      for (std::size_t c = 0; c < 3; ++c)
+        image.pixels[3 * i + c] =
+            static_cast<std::uint8_t>((rows.cmyk[4 * i + c] * rows.cmyk[4 * i + 3] + 127) / 255);
+  }
+  return upright(std::move(image), rows.orientation, header_only);
+}
+
 Image decode(const std::filesystem::path& path, bool header_only) {
   const std::string bytes = read_file(path);
   if (format_of(path, bytes) == Format::kPng) return read_png(path, bytes, header_only);
-  Image image;
-  JpegErrors errors;
-  if (!decode_jpeg(bytes, errors, image, header_only))
-    fail(path, std::string("damaged JPEG image: ") + errors.message);
-  return image;
+  return read_jpeg(path, bytes, header_only);
 }
 
 void append_u32(std::string& out, std::uint32_t value) {
@@ -247,10 +342,19 @@ void filter_lines(const std::uint8_t* in, std::uint8_t* out, int lines,
 }  // namespace
 
 Image read_image(const std::filesystem::path& path) {
+  NpzImageName name;
+  if (parse_npz_image(path, name)) return read_npz_image(name);
   return decode(path, false);
 }
 
+bool is_image(const std::filesystem::path& path) {
+  NpzImageName name;
+  return std::filesystem::is_regular_file(parse_npz_image(path, name) ? name.file : path);
+}
+
 void read_image_size(const std::filesystem::path& path, int& width, int& height) {
+  NpzImageName name;
+  if (parse_npz_image(path, name)) return npz_image_size(name, width, height);
   const Image image = decode(path, true);
   width = image.width;
   height = image.height;

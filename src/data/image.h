@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// 8-bit RGB images in memory, read from PNG or JPEG, written as PNG.
+/// 8-bit RGB images in memory, read from PNG, JPEG or NumPy files, written as PNG.
 
 #include <cstdint>
 #include <filesystem>
@@ -14,12 +14,18 @@ struct Image {
   std::vector<std::uint8_t> pixels;
 };
 
-/// Reads PNG (any bit depth and colour type; alpha is composed over black, grey becomes RGB) or
-/// JPEG by the file's first bytes. @throws InputError naming the file: missing, neither format,
-/// damaged.
+/// Reads PNG (1 to 16 bits, grey, palette, RGB, with alpha or a transparent colour, interlaced:
+/// alpha is composed over black, grey becomes RGB, 16 bits are scaled to 8) or JPEG (grey, YCbCr,
+/// RGB, CMYK and YCCK, the last two inverted as Adobe writes them) by the file's first bytes, and
+/// turns it upright as its EXIF orientation says. "FILE.npz#ARRAY/INDEX" is an image in a NumPy
+/// file (data/npz.h).
+/// @throws InputError naming the file: missing, neither format, damaged.
 Image read_image(const std::filesystem::path& path);
 
-/// Width and height from the header alone. @throws InputError
+/// Whether `path` names a file, or an image in a NumPy file that exists. Reads nothing.
+bool is_image(const std::filesystem::path& path);
+
+/// Width and height of the upright image, from the header alone. @throws InputError
 void read_image_size(const std::filesystem::path& path, int& width, int& height);
 
 /// 8-bit RGB PNG; the same image gives the same bytes. Whole or absent, but

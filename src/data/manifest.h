@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// The manifest: one JSON object a line, one line an image-question pair. Strata's one data format.
+/// The manifest: one JSON object a line, one line an image-question pair. What every
+/// reader of data sets makes.
 ///
 /// `manifest.jsonl` in the data set's folder:
 ///   {"image":"images/ct/0001.png","question":"is there a nodule?","answers":["yes"],
@@ -31,21 +32,39 @@ struct Manifest {
   std::string name;        ///< e.g. "phantoms"
   bool synthetic = false;  ///< made by `strata data make`: reports say so
   std::vector<Example> examples;
+  /// What a reader of a published set left out or decided, one line each, for people.
+  std::vector<std::string> notes = {};
 
   std::vector<std::string> clients() const;  ///< in order of first appearance
   std::vector<std::string> answers() const;  ///< all first answers, sorted
 };
 
-/// Reads a data set's folder: Strata's own `manifest.jsonl` or easy-VQA's layout
-/// (`train/questions.json`, `test/questions.json`, `train/images/ID.png`), by what is there.
-/// @throws InputError: no known layout (naming what was looked for); a line that is no JSON object
-/// (file and line), an unknown or missing key, an unknown split, no answer, an image that does not
-/// exist (file, line, path).
-Manifest load_data(const std::filesystem::path& folder);
+struct LoadOptions {
+  std::string language = "en";  ///< of SLAKE: "en" or "zh"
+  /// Published questions without their images: images need not exist, and cannot be decoded.
+  bool questions_only = false;
+};
 
-/// The two readers behind load_data.
+/// Reads a data set's folder, by what is there: Strata's own `manifest.jsonl`, easy-VQA, or one of
+/// the published medical sets below as it was published. A folder of such folders is one data set,
+/// whose examples have the folders' names as `dataset` where they had none. The notes go to the
+/// log.
+/// @throws InputError: no known layout (naming what was looked for); anything malformed in it, with
+/// file, line or record, field, what was found and what is allowed; an image that does not exist.
+Manifest load_data(const std::filesystem::path& folder, const LoadOptions& options = {});
+
+/// The readers behind load_data. Each one's source says which files and fields it reads, where they
+/// were published and what could not be verified. Published validation examples become training
+/// examples, or the test where there is none. Clients: the image's modality where it is published
+/// (SLAKE, OmniMedVQA, MedMNIST), the organ for VQA-RAD, the set for PathVQA and VQA-Med.
 Manifest read_manifest(const std::filesystem::path& folder);
 Manifest read_easy_vqa(const std::filesystem::path& folder);
+Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& options = {});
+Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& options = {});
+Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& options = {});
+Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& options = {});
+Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOptions& options = {});
+Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions& options = {});
 
 /// `manifest.jsonl` and `dataset.json` ({"version":1,"name":…,"synthetic":…}). @throws WorkError
 void write_manifest(const Manifest& manifest);

@@ -1,5 +1,12 @@
 #include "data/image.h"
 
+// jpeglib.h needs FILE and size_t declared before it.
+#include <cstdio>
+
+#include <jpeglib.h>
+#include <zlib.h>
+
+#include <functional>
 #include <nlohmann/json.hpp>
 
 #include "data/error_text.h"
@@ -109,4 +116,150 @@ TEST_CASE("resizing is Pillow's BILINEAR, and the identity at the same size") {
     CHECK(small.pixels == expected["pixels"].get<std::vector<std::uint8_t>>());
   }
   CHECK(resize(image, image.width, image.height).pixels == image.pixels);
+}
+
+namespace {
+
+/// An APP1 segment whose only entry is EXIF's orientation, in either byte order.
+std::string exif_segment(int orientation, bool big) {
+  const auto number = [&](int value, int count) {
+    std::string out;
+    for (int i = 0; i < count; ++i)
+      out += static_cast<char>(value >> 8 * (big ? count - 1 - i : i) & 0xff);
+    return out;
+  };
+  const std::string tiff = (big ? "MM" : "II") + number(42, 2) + number(8, 4) + number(1, 2) +
+                           number(0x0112, 2) + number(3, 2) + number(1, 4) +
+                           number(orientation, 2) + number(0, 2) + number(0, 4);
+  const std::string data = std::string("Exif\0\0", 6) + tiff;
+  return std::string("\xff\xe1", 2) + static_cast<char>((data.size() + 2) >> 8) +
+         static_cast<char>((data.size() + 2) & 0xff) + data;
+}
+
+/// A JPEG of one colour, given in the file's own components (3: RGB, 4: Adobe's inverted CMYK).
+std::string jpeg_of(const std::vector<std::uint8_t>& colour, bool ycck) {
+  jpeg_compress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &buffer, &size);
+  jpeg.image_width = 8;
+  jpeg.image_height = 8;
+  jpeg.input_components = static_cast<int>(colour.size());
+  jpeg.in_color_space = colour.size() == 4 ? JCS_CMYK : JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  if (colour.size() == 4) jpeg_set_colorspace(&jpeg, ycck ? JCS_YCCK : JCS_CMYK);
+  jpeg_set_quality(&jpeg, 100, TRUE);
+  jpeg_start_compress(&jpeg, TRUE);
+  std::vector<std::uint8_t> line;
+  for (int x = 0; x < 8; ++x) line.insert(line.end(), colour.begin(), colour.end());
+  for (int y = 0; y < 8; ++y) {
+    JSAMPROW row = line.data();
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  const std::string out(reinterpret_cast<char*>(buffer), size);
+  free(buffer);
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("pictures are turned upright as their EXIF orientation says") {
+  const TempDir folder;
+  std::string jpeg;
+  for (const auto& file : reference()["files"])
+    if (file["name"] == "rgb.jpg") jpeg = from_hex(file["bytes"]);
+  const Image stored = read_image(folder.write("stored.jpg", jpeg));
+  const int w = stored.width, h = stored.height;
+  // Where the pixel (x, y) of the upright picture lies in the file, by EXIF 2.3: the file's first
+  // row and first column are the picture's …
+  using Place = std::pair<int, int>;
+  const std::function<Place(int, int)> places[] = {
+      [&](int x, int y) { return Place(x, y); },                  // 1: top, left
+      [&](int x, int y) { return Place(w - 1 - x, y); },          // 2: top, right
+      [&](int x, int y) { return Place(w - 1 - x, h - 1 - y); },  // 3: bottom, right
+      [&](int x, int y) { return Place(x, h - 1 - y); },          // 4: bottom, left
+      [&](int x, int y) { return Place(y, x); },                  // 5: left, top
+      [&](int x, int y) { return Place(y, h - 1 - x); },          // 6: right, top
+      [&](int x, int y) { return Place(w - 1 - y, h - 1 - x); },  // 7: right, bottom
+      [&](int x, int y) { return Place(w - 1 - y, x); }};         // 8: left, bottom
+  for (int orientation = 1; orientation <= 8; ++orientation)
+    for (const bool big : {false, true}) {
+      INFO("orientation " << orientation << ", big endian " << big);
+      const auto path = folder.write(
+          "turned.jpg", jpeg.substr(0, 2) + exif_segment(orientation, big) + jpeg.substr(2));
+      const Image image = read_image(path);
+      REQUIRE(image.width == (orientation < 5 ? w : h));
+      REQUIRE(image.height == (orientation < 5 ? h : w));
+      int width = 0, height = 0;
+      read_image_size(path, width, height);
+      CHECK(width == image.width);
+      CHECK(height == image.height);
+      int wrong = 0;
+      for (int y = 0; y < image.height; ++y)
+        for (int x = 0; x < image.width; ++x) {
+          const auto [from_x, from_y] = places[orientation - 1](x, y);
+          for (int c = 0; c < 3; ++c)
+            wrong += image.pixels[(y * image.width + x) * 3 + c] !=
+                     stored.pixels[(from_y * w + from_x) * 3 + c];
+        }
+      CHECK(wrong == 0);
+    }
+  // What makes no sense is upright.
+  for (const int orientation : {0, 9}) {
+    const auto path = folder.write(
+        "odd.jpg", jpeg.substr(0, 2) + exif_segment(orientation, true) + jpeg.substr(2));
+    CHECK(read_image(path).pixels == stored.pixels);
+  }
+  // Nor is a picture refused for a damaged note: every cut of it, its length made to fit.
+  const std::string note = exif_segment(6, false);
+  for (std::size_t size = 4; size < note.size(); ++size) {
+    std::string cut = note.substr(0, size);
+    cut[2] = static_cast<char>((size - 2) >> 8);
+    cut[3] = static_cast<char>((size - 2) & 0xff);
+    const Image image =
+        read_image(folder.write("cut.jpg", jpeg.substr(0, 2) + cut + jpeg.substr(2)));
+    CHECK(image.pixels.size() == stored.pixels.size());
+  }
+}
+
+TEST_CASE("a PNG's EXIF chunk turns it, too") {
+  const TempDir folder;
+  Image image{2, 1, {10, 20, 30, 40, 50, 60}};
+  write_png(image, folder / "a.png");
+  const std::string png = slurp(folder / "a.png");
+  const std::string tiff = exif_segment(6, true).substr(10);
+  std::string chunk = "eXIf" + tiff;
+  const auto crc =
+      crc32(0, reinterpret_cast<const Bytef*>(chunk.data()), static_cast<uInt>(chunk.size()));
+  for (int shift = 24; shift >= 0; shift -= 8) chunk += static_cast<char>(crc >> shift & 0xff);
+  constexpr std::size_t kAfterHeader = 8 + 25;
+  const auto path =
+      folder.write("b.png", png.substr(0, kAfterHeader) + std::string("\0\0\0", 3) +
+                                static_cast<char>(tiff.size()) + chunk + png.substr(kAfterHeader));
+  const Image turned = read_image(path);
+  CHECK(turned.width == 1);
+  CHECK(turned.height == 2);
+  CHECK(turned.pixels == image.pixels);
+}
+
+TEST_CASE("CMYK and YCCK pictures are as Adobe writes them, inverted") {
+  const TempDir folder;
+  // No ink at all is white; full cyan lets green and blue through; half black halves the light.
+  const std::vector<std::pair<std::vector<std::uint8_t>, std::vector<int>>> colours = {
+      {{255, 255, 255, 255}, {255, 255, 255}}, {{0, 255, 255, 255}, {0, 255, 255}},
+      {{255, 255, 255, 0}, {0, 0, 0}},         {{255, 255, 255, 128}, {128, 128, 128}},
+      {{255, 100, 50, 128}, {128, 50, 25}},    {{90, 160, 220, 255}, {90, 160, 220}}};
+  for (const bool ycck : {false, true})
+    for (const auto& [stored, expected] : colours) {
+      const Image image = read_image(folder.write("a.jpg", jpeg_of(stored, ycck)));
+      INFO("YCCK " << ycck << ", expected " << expected[0] << " " << expected[1] << " "
+                   << expected[2]);
+      for (int c = 0; c < 3; ++c) CHECK(std::abs(image.pixels[c] - expected[c]) <= 2);
+    }
+  CHECK(read_image(folder.write("rgb.jpg", jpeg_of({200, 100, 50}, false))).width == 8);
 }

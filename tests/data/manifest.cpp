@@ -94,6 +94,24 @@ TEST_CASE("every wrong line is an error with file and line") {
   CHECK(contains(error(replaced("a.png", (folder / "a.png").string())), "is absolute"));
 }
 
+TEST_CASE("a folder of data sets is one") {
+  const TempDir folder;
+  folder.write("b/a.png", "");
+  folder.write("b/manifest.jsonl", kGood);
+  folder.write("a/x/All_QA_Pairs_train.txt", "a|what is it?|cyst#tumor\n");
+  folder.write("a/x/images/a.jpg", "");
+  folder.write("c/notes.txt", "");
+  const Manifest manifest = load_data(folder.path());
+  CHECK(manifest.name == folder.path().filename());
+  REQUIRE(manifest.examples.size() == 2);
+  CHECK(manifest.examples[0].image == "a/x/images/a.jpg");
+  CHECK(manifest.examples[0].dataset == "vqa-med-2019");
+  CHECK(manifest.examples[1].image == "b/a.png");
+  CHECK(manifest.examples[1].dataset == "b");
+  REQUIRE(manifest.notes.size() == 1);
+  CHECK(contains(manifest.notes[0], "is left out: no data set"));
+}
+
 TEST_CASE("folders that hold no data set are errors") {
   const TempDir folder;
   CHECK(contains(input_error([&] { load_data(folder / "absent"); }), "no such folder"));
