@@ -126,7 +126,36 @@ void build(CLI::App& app, CommandLine& line) {
   add_scheme(inspect, line.inspect.scheme);
   ranged(inspect, "--text-tokens", line.inspect.text_tokens,
          "Tokens of a question for the costs; 0 is the model's maximum", 0, 100000);
-  inspect->callback([&line] { line.command = Command::kInspect; });
+  inspect->add_flag("--config-only", line.inspect.config_only,
+                    "Read the configuration alone; the folder need not hold weights");
+  ranged(inspect, "--adapter-reduction", line.inspect.adapter_reduction,
+         "Count Pfeiffer adapters with this reduction; 0 is none", 0, 100000);
+  ranged(inspect, "--lora-rank", line.inspect.lora_rank,
+         "Count LoRA pairs of this rank; 0 is none", 0, 100000);
+  inspect->add_option("--lora-target", line.inspect.lora_targets, "Layers that get a pair")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  ranged(inspect, "--prompt-length", line.inspect.prompt_length,
+         "Count so many prompt vectors; 0 is none", 0, 100000);
+  CLI::Option* cost =
+      inspect
+          ->add_option("--cost", line.inspect.plan,
+                       "Print what training costs: of all, of each unit and, with a plan.json, of "
+                       "each client")
+          ->expected(0, 1)
+          ->type_name("[PLAN]");
+  inspect
+      ->add_option("--always", line.inspect.always,
+                   "With a plan: units that every client trains as well, e.g. head")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  ranged(inspect, "--batch-size", line.inspect.batch_size, "Samples of a step, for the memory", 1,
+         65536);
+  inspect->callback([&line, cost] {
+    line.command = Command::kInspect;
+    line.inspect.cost = cost->count() > 0;
+  });
 
   CLI::App* pretrain =
       subcommand(&app, "pretrain", "Train a model centrally, as the foundation of federated runs",

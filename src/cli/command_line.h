@@ -37,6 +37,15 @@ struct InspectArguments {
   std::string model;
   std::string scheme = "block";
   int text_tokens = 0;  ///< 0: the model's max_position_embeddings
+  bool config_only = false;
+  int adapter_reduction = 0;  ///< these count PEFT weights where they are not 0
+  int lora_rank = 0;
+  std::vector<std::string> lora_targets = {"query", "value"};
+  int prompt_length = 0;
+  bool cost = false;
+  std::string plan;                 ///< with cost: also what each client spends; empty: none
+  std::vector<std::string> always;  ///< units that every client trains beside its plan
+  int batch_size = 32;
 };
 
 struct PretrainArguments {

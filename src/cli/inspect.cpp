@@ -1,11 +1,14 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <set>
 
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "models/transformer_config.h"
 #include "strata/core/error.h"
+#include "strata/core/plan.h"
 #include "strata/core/safetensors.h"
 
 namespace strata {
@@ -52,12 +55,119 @@ void print_table(const std::vector<Unit>& units, std::int64_t text_tokens, std::
             << " text tokens and its image, in float32; " << labels << " answers.\n";
 }
 
+/// A row of the table of costs.
+struct CostRow {
+  std::string kind;  ///< model, scheme, unit or client
+  std::string name;
+  TrainingCost cost;
+};
+
+/// The weights of the named units.
+std::set<std::string> weights_of(const std::vector<Unit>& units,
+                                 const std::vector<std::string>& names, const std::string& where) {
+  std::set<std::string> weights;
+  std::vector<std::string> known;
+  for (const Unit& unit : units) known.push_back(unit.name);
+  for (const std::string& name : names) {
+    const auto found = std::find(known.begin(), known.end(), name);
+    if (found == known.end()) {
+      throw InputError(where + ": the model has no unit \"" + name + "\"" +
+                       did_you_mean(name, known) + "; with this --scheme it has " +
+                       quoted_list(known));
+    }
+    const auto& parameters = units[static_cast<std::size_t>(found - known.begin())].parameters;
+    weights.insert(parameters.begin(), parameters.end());
+  }
+  return weights;
+}
+
+std::vector<CostRow> cost_rows(const TransformerConfig& config, const std::vector<Unit>& units,
+                               std::int64_t text_tokens, const InspectArguments& arguments) {
+  std::vector<CostRow> rows;
+  const auto add = [&](const char* kind, const std::string& name,
+                       const std::set<std::string>& weights) {
+    rows.push_back({kind, name, training_cost(config, text_tokens, weights)});
+  };
+  std::set<std::string> all;
+  for (const WeightShape& weight : transformer_weights(config)) all.insert(weight.name);
+  add("model", "everything", all);
+  std::vector<std::string> selectable;
+  for (const Unit& unit : units) {
+    if (unit.name != "embeddings" && unit.name != "head") selectable.push_back(unit.name);
+  }
+  add("scheme", "all of " + arguments.scheme, weights_of(units, selectable, "--scheme"));
+  for (const Unit& unit : units) {
+    add("unit", unit.name, {unit.parameters.begin(), unit.parameters.end()});
+  }
+  const auto always = weights_of(units, arguments.always, "--always");
+  if (arguments.plan.empty()) return rows;
+  const Plan plan = read_plan(arguments.plan);
+  for (std::size_t i = 0; i < plan.clients.size(); ++i) {
+    auto weights = weights_of(units, plan.units_of(static_cast<int>(i)), arguments.plan);
+    weights.insert(always.begin(), always.end());
+    add("client", plan.clients[i], weights);
+  }
+  return rows;
+}
+
+void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
+                     std::int64_t labels, int batch_size) {
+  Json out = {{"version", 1},
+              {"text_tokens", text_tokens},
+              {"labels", labels},
+              {"batch_size", batch_size},
+              {"costs", Json::array()}};
+  for (const auto& [kind, name, cost] : rows) {
+    out["costs"].push_back({{"kind", kind},
+                            {"name", name},
+                            {"parameters", cost.parameters},
+                            {"mbit", cost.mbit()},
+                            {"forward_flops", cost.forward_flops},
+                            {"backward_flops", cost.backward_flops},
+                            {"activation_bytes", cost.activation_bytes},
+                            {"peak_bytes", cost.peak_bytes(batch_size)}});
+  }
+  std::cout << out.dump(2) << '\n';
+}
+
+void print_cost_table(const std::vector<CostRow>& rows, std::int64_t text_tokens,
+                      std::int64_t labels, int batch_size) {
+  TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
+  for (const auto& [kind, name, cost] : rows) {
+    table.row({kind == "client" ? "client " + name : name, std::to_string(cost.parameters),
+               fixed(cost.mbit(), 3), fixed(cost.forward_flops / 1e9, 3),
+               fixed(cost.backward_flops / 1e9, 3),
+               fixed(cost.peak_bytes(batch_size) / (1 << 20), 1)});
+  }
+  std::cout << table.str() << "MBit: the trained weights one way in a round, 32 bits each. FLOPs: "
+            << "one sample of " << text_tokens << " text tokens and its image, matrix products. "
+            << "Peak: an estimate for batches of " << batch_size << " and AdamW, float32. "
+            << labels << " answers.\n";
+}
+
+TransformerConfig read_config(const InspectArguments& arguments) {
+  const std::filesystem::path folder = arguments.model;
+  TransformerConfig config = read_model_config(folder);
+  if (!arguments.config_only) {
+    check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
+    if (config.peft.any()) check_peft_weights(SafetensorsFile(folder / kPeftWeightsFile), config);
+  }
+  PeftConfig added;
+  added.adapter_reduction = arguments.adapter_reduction;
+  added.lora_rank = arguments.lora_rank;
+  added.lora_targets = arguments.lora_targets;
+  added.prompt_length = arguments.prompt_length;
+  add_methods(config.peft, added);
+  check_peft_config(config.peft, config.hidden_size, arguments.model);
+  return config;
+}
+
 }  // namespace
 
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
-  const std::filesystem::path folder = arguments.model;
-  const TransformerConfig config = read_model_config(folder);
-  check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
+  if (!arguments.always.empty() && arguments.plan.empty())
+    throw InputError("--always is for --cost with a plan, which was not given");
+  const TransformerConfig config = read_config(arguments);
   const std::int64_t text_tokens =
       arguments.text_tokens > 0 ? arguments.text_tokens : config.max_position_embeddings;
   if (text_tokens > config.max_position_embeddings) {
@@ -66,7 +176,11 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
                      std::to_string(config.max_position_embeddings));
   }
   const std::vector<Unit> units = transformer_units(config, text_tokens, arguments.scheme);
-  if (common.json) {
+  if (arguments.cost) {
+    const auto rows = cost_rows(config, units, text_tokens, arguments);
+    const auto print = common.json ? print_cost_json : print_cost_table;
+    print(rows, text_tokens, config.label_count(), arguments.batch_size);
+  } else if (common.json) {
     print_json(units, text_tokens, config.label_count());
   } else {
     print_table(units, text_tokens, config.label_count());

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -137,5 +138,30 @@ void check_peft_weights(const SafetensorsFile& file, const TransformerConfig& co
 /// lacks.
 std::vector<Unit> transformer_units(const TransformerConfig& config, std::int64_t text_tokens,
                                     const std::string& scheme = "block");
+
+/// What it takes to train some weights of a model, for one sample and in float32.
+struct TrainingCost {
+  std::int64_t parameters = 0;      ///< trained
+  std::int64_t all_parameters = 0;  ///< of the model
+  double forward_flops = 0;         ///< of the whole model
+  double backward_flops = 0;        ///< back-propagation stops at the lowest trained weight
+  double activation_bytes = 0;      ///< kept from the forward pass for the backward pass
+  double working_bytes = 0;         ///< what one block's forward pass holds besides
+
+  /// 10⁶ bits of the trained weights one way, 32 bits each.
+  double mbit() const { return 32e-6 * static_cast<double>(parameters); }
+  /// An estimate of the peak with AdamW: all weights, gradient and two moments of the trained ones,
+  /// and the activations of a batch.
+  double peak_bytes(std::int64_t batch) const;
+};
+/// FLOPs are those of matrix products, as in transformer_units. A layer costs its forward product
+/// once more if the gradient goes on below it, and once more if its weight is trained; the two
+/// products within attention cost theirs twice if the gradient goes on. Activations are those of
+/// transformer_units, with the gradient passed on through every block above the lowest trained
+/// weight; a head that is not trained keeps 4·(6·H + 4), ViT's 4·(H + 2). Working: the residual
+/// stream and the larger of a branch's numbers, 4·(2·S·H + max(3·S·H + A·Q·S, 2·Q·I)) of the first
+/// block. Names that the model does not have are passed over.
+TrainingCost training_cost(const TransformerConfig& config, std::int64_t text_tokens,
+                           const std::set<std::string>& trained);
 
 }  // namespace strata

@@ -153,43 +153,97 @@ struct BlockCost {
     return 2 * products;
   }
 
-  /// Goes up the block as the forward pass does. `trained` are the unit's weights without the
-  /// block's prefix.
-  double activation_bytes(const std::set<std::string>& trained) const {
-    double kept = 0;
-    bool reached = false;  // whether a gradient has to get down to here
+  /// What a block adds to the cost of training.
+  struct Backward {
+    double kept = 0;       ///< numbers
+    double products = 0;   ///< multiply-adds
+    bool reached = false;  ///< whether a gradient gets up to here, and so has to get down again
+  };
+
+  /// Goes up the block as the forward pass does. `trained` are the trained weights without the
+  /// block's prefix, `lora` the layers with a pair; `below`: something below the block is trained.
+  Backward backward(const std::set<std::string>& trained, const std::vector<std::string>& lora,
+                    bool below) const {
+    Backward cost{0, 0, below};
     const auto trains = [&](const std::string& name) { return trained.count(name) > 0; };
     const auto norm = [&](const std::string& name, double rows) {
-      reached = reached || trains(name + ".weight") || trains(name + ".bias");
-      if (reached) kept += rows * (hidden + 2);
+      cost.reached = cost.reached || trains(name + ".weight") || trains(name + ".bias");
+      if (cost.reached) cost.kept += rows * (hidden + 2);
     };
     const auto linear = [&](const std::vector<std::string>& names, double input) {
+      const bool passes = cost.reached;
       bool keeps_input = false;
       for (const std::string& name : names) {
-        const bool lora = trains(name + ".lora_A.weight");
-        if (lora) kept += layer(name).tokens * rank;
-        keeps_input = keeps_input || lora || trains(name + ".weight");
-        reached = reached || keeps_input || trains(name + ".bias");
+        const Layer shape = layer(name);
+        const bool weight = trains(name + ".weight"), pair = trains(name + ".lora_A.weight");
+        cost.products += (passes + weight) * shape.tokens * shape.in * shape.out;
+        if (std::find(lora.begin(), lora.end(), name) != lora.end()) {
+          cost.products += shape.tokens * rank *
+                           ((passes + pair) * shape.in + ((passes || pair) + pair) * shape.out);
+        }
+        if (pair) cost.kept += shape.tokens * rank;
+        keeps_input = keeps_input || pair || weight;
+        cost.reached = cost.reached || keeps_input || trains(name + ".bias");
       }
-      if (keeps_input) kept += input;
+      if (keeps_input) cost.kept += input;
     };
     const auto pass = [&](double numbers) {
-      if (reached) kept += numbers;
+      if (cost.reached) cost.kept += numbers;
     };
     norm("layernorm_before", tokens);
     linear({"attention.attention.query", "attention.attention.key", "attention.attention.value"},
            tokens * hidden);
     pass((computed + 2 * tokens) * hidden + heads * computed * tokens);
+    if (cost.reached) cost.products += 4 * computed * tokens * hidden;
     linear({"attention.output.dense"}, computed * hidden);
     norm("layernorm_after", computed);
     linear({"intermediate.dense"}, computed * hidden);
     pass(computed * inner);
     linear({"output.dense"}, computed * inner);
-    linear({"output.adapters.strata.adapter_down.0"}, computed * hidden);
+    const bool passes = cost.reached, adapts = trains("output.adapters.strata.adapter_up.weight");
+    // Up's input gradient serves both what is below and down's own weight.
+    cost.products += (passes + (passes || adapts) + 2 * adapts) * computed * hidden * bottleneck;
+    if (adapts) cost.kept += computed * hidden;
+    cost.reached = passes || adapts;
     pass(computed * bottleneck);
-    return 4 * kept;
+    return cost;
   }
 };
+
+/// The linear layers of a block that have a LoRA pair, without the block's prefix.
+std::vector<std::string> lora_layers(const TransformerConfig& c) {
+  std::vector<std::string> layers;
+  for (const char* name :
+       {"attention.attention.query", "attention.attention.key", "attention.attention.value",
+        "attention.output.dense", "intermediate.dense", "output.dense"}) {
+    if (c.peft.targets("." + std::string(name))) layers.push_back(name);
+  }
+  return layers;
+}
+
+BlockCost block_cost(const TransformerConfig& c, std::int64_t text_tokens, std::int64_t block) {
+  const double text = c.has_text() ? text_tokens : 0;
+  const double tokens = static_cast<double>(c.peft.prompt_length) + text + 1 + c.patches();
+  return {tokens,
+          block + 1 == c.num_hidden_layers ? 1 : tokens,
+          static_cast<double>(c.hidden_size),
+          static_cast<double>(c.intermediate_size),
+          static_cast<double>(c.num_attention_heads),
+          c.peft.adapter_reduction > 0 ? static_cast<double>(adapter_size(c)) : 0,
+          static_cast<double>(c.peft.lora_rank)};
+}
+
+/// Those of `weights` in a block, without its prefix.
+template <typename Names>
+std::set<std::string> within_block(const TransformerConfig& c, std::int64_t block,
+                                   const Names& weights) {
+  const std::string layer = layer_prefix(c, block);
+  std::set<std::string> names;
+  for (const std::string& name : weights) {
+    if (name.rfind(layer, 0) == 0) names.insert(name.substr(layer.size()));
+  }
+  return names;
+}
 
 /// Exactly `weights`, in their shapes, in a float type.
 void check_weights(const SafetensorsFile& file, const std::vector<WeightShape>& weights,
@@ -362,29 +416,73 @@ std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t tex
                         : hidden * labels);
   head.activation_bytes = 4 * (c.has_text() ? 9 * hidden + 4 : 2 * hidden + 2);
 
-  std::vector<std::string> lora;  // the layers of a block that have a pair
-  for (const char* name :
-       {"attention.attention.query", "attention.attention.key", "attention.attention.value",
-        "attention.output.dense", "intermediate.dense", "output.dense"}) {
-    if (c.peft.targets("." + std::string(name))) lora.push_back(name);
-  }
+  const std::vector<std::string> lora = lora_layers(c);
   for (std::int64_t i = 0; !scheme.name.empty() && i < c.num_hidden_layers; ++i) {
     Unit& unit = *by_name.at(block_unit(i));
-    const double tokens = static_cast<double>(c.peft.prompt_length) + text + 1 + patches;
-    const BlockCost cost{tokens,
-                         i + 1 == c.num_hidden_layers ? 1 : tokens,
-                         hidden,
-                         static_cast<double>(c.intermediate_size),
-                         static_cast<double>(c.num_attention_heads),
-                         c.peft.adapter_reduction > 0 ? static_cast<double>(adapter_size(c)) : 0,
-                         static_cast<double>(c.peft.lora_rank)};
-    std::set<std::string> trained;
-    const std::string layer = layer_prefix(c, i);
-    for (const std::string& name : unit.parameters) trained.insert(name.substr(layer.size()));
+    const BlockCost cost = block_cost(c, text_tokens, i);
     unit.forward_flops = cost.forward_flops(scheme, lora);
-    unit.activation_bytes = cost.activation_bytes(trained);
+    const std::set<std::string> trained = within_block(c, i, unit.parameters);
+    unit.activation_bytes = 4 * cost.backward(trained, lora, false).kept;
   }
   return units;
+}
+
+double TrainingCost::peak_bytes(std::int64_t batch) const {
+  return 4.0 * static_cast<double>(all_parameters) + 12.0 * static_cast<double>(parameters) +
+         static_cast<double>(batch) * (activation_bytes + working_bytes);
+}
+
+TrainingCost training_cost(const TransformerConfig& c, std::int64_t text_tokens,
+                           const std::set<std::string>& trained) {
+  TrainingCost cost;
+  for (const WeightShape& weight : transformer_weights(c)) {
+    const std::int64_t count = std::accumulate(weight.shape.begin(), weight.shape.end(),
+                                               std::int64_t{1}, std::multiplies<>());
+    cost.all_parameters += count;
+    if (trained.count(weight.name)) cost.parameters += count;
+  }
+  const auto trains = [&](const Unit& unit) {
+    return std::any_of(unit.parameters.begin(), unit.parameters.end(),
+                       [&](const std::string& name) { return trained.count(name) > 0; });
+  };
+  std::vector<std::string> schemes = {"block"};
+  if (c.peft.adapter_reduction > 0) schemes.push_back("adapter");
+  if (c.peft.lora_rank > 0) schemes.push_back("lora");
+  for (const std::string& scheme : schemes) {
+    for (const Unit& unit : transformer_units(c, text_tokens, scheme)) {
+      const bool in_block = unit.name != "embeddings" && unit.name != "head";
+      if (in_block || scheme == "block") cost.forward_flops += unit.forward_flops;
+    }
+  }
+
+  const std::vector<Unit> units = transformer_units(c, text_tokens);
+  const Unit &embeddings = units.front(), &head = units.back();
+  bool reached = trains(embeddings) || trained.count(kPrompt) > 0;
+  if (trains(embeddings)) {
+    cost.activation_bytes += embeddings.activation_bytes;
+    cost.backward_flops += embeddings.forward_flops;
+  }
+  const std::vector<std::string> lora = lora_layers(c);
+  for (std::int64_t i = 0; i < c.num_hidden_layers; ++i) {
+    const auto block =
+        block_cost(c, text_tokens, i).backward(within_block(c, i, trained), lora, reached);
+    cost.activation_bytes += 4 * block.kept;
+    cost.backward_flops += 2 * block.products;
+    reached = block.reached;
+  }
+  const double hidden = static_cast<double>(c.hidden_size);
+  if (trains(head)) {
+    cost.activation_bytes += head.activation_bytes;
+    cost.backward_flops += 2 * head.forward_flops;
+  } else if (reached) {
+    cost.activation_bytes += 4 * (c.has_text() ? 6 * hidden + 4 : hidden + 2);
+    cost.backward_flops += head.forward_flops;
+  }
+  const BlockCost first = block_cost(c, text_tokens, 0);
+  const double attention = 3 * first.tokens * hidden + first.heads * first.computed * first.tokens;
+  cost.working_bytes =
+      4 * (2 * first.tokens * hidden + std::max(attention, 2 * first.computed * first.inner));
+  return cost;
 }
 
 }  // namespace strata

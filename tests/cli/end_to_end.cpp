@@ -135,6 +135,54 @@ TEST_CASE("scores feed the planner") {
   CHECK(read_plan(workshop() / "plan.json").gap.importance == Approx(0).margin(1e-9));
 }
 
+TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read") {
+  const fs::path& folder = workshop();
+  const auto run = run_strata(
+      {"run", "tiny.yaml", "--out", "adapted", "--threads", "1", "--set", "run.strategies=[f3ocus]",
+       "--set", "run.rounds=1", "--set", "units.scheme=adapter+lora", "--set",
+       "model.peft={adapters: {reduction: 4}, lora: {rank: 2, alpha: 4, targets: [query]}}"},
+      folder);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  // Nothing warns of the head, which has no layer.
+  CHECK(run.err.find("warning") == std::string::npos);
+  const Plan plan = read_plan(folder / "adapted/rounds/001/plan.json");
+  for (std::size_t client = 0; client < plan.clients.size(); ++client) {
+    const auto file = folder / "adapted/rounds/001" / plan.clients[client] / "adapter_config.json";
+    const auto config = nlohmann::json::parse(test::slurp(file));
+    CHECK(config["r"] == 2);
+    CHECK(config["lora_alpha"] == 4);
+    CHECK(config["target_modules"] == std::vector<std::string>{"query"});
+    REQUIRE(config["layers_to_transform"].size() == 1);
+    CHECK("adapter+lora." + config["layers_to_transform"][0].dump() ==
+          plan.units_of(static_cast<int>(client)).front());
+  }
+  const auto score = run_strata(
+      {"score", "--model", "adapted/model", "--data", "data", "--client", "ct", "--scheme",
+       "adapter+lora", "--samples", "2", "--threads", "1", "--out", "adapted.json"},
+      folder);
+  INFO(score.err);
+  CHECK(score.code == 0);
+  const auto report = run_strata({"report", "adapted"}, folder);
+  INFO(report.err);
+  CHECK(report.code == 0);
+  const auto costs = run_strata({"inspect", "adapted/model", "--scheme", "adapter+lora", "--json",
+                                 "--cost", "adapted/rounds/001/plan.json", "--always", "head"},
+                                folder);
+  INFO(costs.err);
+  REQUIRE(costs.code == 0);
+  // What the table promises is what the clients sent, but for the scores, 64 bits a unit.
+  const auto rows = read_metrics(folder / "adapted/metrics.csv");
+  for (const auto& cost : nlohmann::json::parse(costs.out)["costs"]) {
+    if (cost["kind"] != "client") continue;
+    const auto row = std::find_if(rows.begin(), rows.end(), [&](const RoundMetrics& metrics) {
+      return metrics.round == 1 && metrics.client == cost["name"];
+    });
+    REQUIRE(row != rows.end());
+    CHECK(row->up_mbit == Approx(cost["mbit"].get<double>() + 64.0 * 3 / 1e6).epsilon(1e-12));
+  }
+}
+
 TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the report shows it") {
   const fs::path& folder = workshop();
   const auto whole = run_strata({"run", "tiny.yaml", "--out", "whole", "--threads", "1"}, folder);

@@ -1,0 +1,152 @@
+// What training costs, from a configuration alone, against published counts and sums by hand.
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "command.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using nlohmann::json;
+using test::run_strata;
+
+namespace {
+
+/// ViLT-B/32 (dandelin/vilt-b32-finetuned-vqa): transformers' defaults, 3,129 answers, no weights.
+std::string vilt_b32() {
+  json config{{"model_type", "vilt"}};
+  for (int i = 0; i < 3129; ++i) config["id2label"][std::to_string(i)] = "a" + std::to_string(i);
+  return config.dump();
+}
+
+struct Fixture {
+  test::TempDir dir;
+  Fixture() { dir.write("vilt/config.json", vilt_b32()); }
+
+  json costs(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.begin(), {"inspect", "vilt", "--config-only", "--json", "--cost"});
+    const auto outcome = run_strata(arguments, dir.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return json::parse(outcome.out)["costs"];
+  }
+};
+
+const json& row(const json& costs, const std::string& kind, const std::string& name) {
+  for (const auto& cost : costs) {
+    if (cost["kind"] == kind && cost["name"] == name) return cost;
+  }
+  throw std::runtime_error("no row of " + kind + " " + name);
+}
+
+/// A plan of four adapters for one client and none for another.
+const char* const kPlan = R"({"version": 1, "algorithm": "topk", "choose": "knee", "seed": 1,
+  "evaluations": 0, "units": ["adapter.0", "adapter.1", "adapter.2", "adapter.11"],
+  "clients": {"ct": ["adapter.0", "adapter.1", "adapter.2", "adapter.11"], "mri": []},
+  "objectives": {"importance": 0, "usage_variance": 0},
+  "front": [{"importance": 0, "usage_variance": 0}], "scores_digest": "", "provenance": {}})";
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "adapters of ViLT-B/32 have the published counts") {
+  dir.write("plan.json", kPlan);
+  const auto found = costs({"plan.json", "--scheme", "adapter", "--adapter-reduction", "16"});
+  CHECK(row(found, "unit", "adapter.7")["parameters"] == 74544);
+  CHECK(row(found, "scheme", "all of adapter")["parameters"] == 894528);
+  CHECK(row(found, "scheme", "all of adapter")["mbit"].get<double>() == Approx(28.6).margin(0.05));
+  CHECK(row(found, "client", "ct")["parameters"] == 298176);
+  CHECK(row(found, "client", "ct")["mbit"].get<double>() == Approx(9.5).margin(0.05));
+  const auto& idle = row(found, "client", "mri");
+  CHECK(idle["parameters"] == 0);
+  CHECK(idle["backward_flops"] == 0);
+  CHECK(idle["forward_flops"] == row(found, "model", "everything")["forward_flops"]);
+  const auto with_head =
+      costs({"plan.json", "--scheme", "adapter", "--adapter-reduction", "16", "--always", "head"});
+  CHECK(row(with_head, "client", "mri")["parameters"] == row(found, "unit", "head")["parameters"]);
+}
+
+TEST_CASE_METHOD(Fixture, "the other schemes' counts, by hand") {
+  CHECK(row(costs({}), "model", "everything")["parameters"] == 117588537);
+  CHECK(row(costs({"--scheme", "bias"}), "scheme", "all of bias")["parameters"] == 12 * 8448);
+  CHECK(row(costs({"--scheme", "layernorm"}), "scheme", "all of layernorm")["parameters"] ==
+        12 * 3072);
+  CHECK(row(costs({"--scheme", "lora", "--lora-rank", "16"}), "scheme",
+            "all of lora")["parameters"] == 12 * 4 * 16 * 768);
+  CHECK(row(costs({"--scheme", "lora", "--lora-rank", "2", "--lora-target", "query,key"}), "unit",
+            "lora.0")["parameters"] == 4 * 2 * 768);
+  CHECK(row(costs({"--scheme", "prompt", "--prompt-length", "781"}), "scheme",
+            "all of prompt")["parameters"] == 781 * 768);
+}
+
+TEST_CASE_METHOD(Fixture, "back-propagation stops at the lowest trained weight") {
+  const auto blocks = costs({});
+  // 40 text tokens, the cls token and 144 patches; H = 768, I = 3072. In the last block the
+  // classifier's token alone has a query and a feed-forward branch.
+  const double S = 185, H = 768, I = 3072;
+  const double linear = 2 * (4 * S * H * H + 2 * S * H * I), attention = 2 * (2 * S * S * H);
+  const double last = 2 * (2 * S * H * H + 2 * H * H + 2 * H * I), above = 2 * (2 * S * H);
+  const double embeddings = 2 * 144 * 3072 * H, head = 2 * (3 * H * H + 2 * H * 3129);
+  const auto& everything = row(blocks, "model", "everything");
+  CHECK(everything["forward_flops"].get<double>() ==
+        Approx(embeddings + 11 * (linear + attention) + last + above + head).epsilon(1e-12));
+  CHECK(everything["backward_flops"].get<double>() ==
+        Approx(embeddings + 2 * (11 * (linear + attention) + last + above + head)).epsilon(1e-12));
+  CHECK(row(blocks, "unit", "head")["backward_flops"].get<double>() == Approx(2 * head));
+  // The head passes the gradient on; so does every block above the trained one.
+  for (int block = 0; block < 11; ++block) {
+    const auto backward = [&](int b) {
+      return row(blocks, "unit", "block." + std::to_string(b))["backward_flops"].get<double>();
+    };
+    const double step = block == 10 ? 0 : linear + 2 * attention;
+    if (block < 10) CHECK(backward(block) - backward(block + 1) == Approx(step));
+    CHECK(backward(block) > backward(block + 1));
+    const auto peak = [&](int b) {
+      return row(blocks, "unit", "block." + std::to_string(b))["peak_bytes"].get<double>();
+    };
+    CHECK(peak(block) > peak(block + 1));
+  }
+  // The lowest adapter trains at the end of its block: its own two products, once for up's input
+  // and once for each weight, and all eleven blocks above with their adapters.
+  const auto adapters = costs({"--scheme", "adapter", "--adapter-reduction", "16"});
+  const double product = 2 * S * H * 48, of_last = 2 * H * 48;
+  CHECK(row(adapters, "unit", "adapter.0")["backward_flops"].get<double>() ==
+        Approx(3 * product + 10 * (linear + 2 * attention + 2 * product) + last + 2 * above +
+               2 * of_last + head));
+  // 4 bytes of every weight, 12 of every trained one; a batch of two instead of one adds one
+  // sample's activations.
+  const auto peak = [&](const char* size) {
+    return row(costs({"--batch-size", size}), "model", "everything")["peak_bytes"].get<double>();
+  };
+  const double sample = peak("2") - peak("1");
+  CHECK(peak("1") - sample == Approx(16.0 * 117588537));
+  CHECK(peak("8") == Approx(16.0 * 117588537 + 8 * sample));
+  CHECK(sample > everything["activation_bytes"].get<double>());
+}
+
+TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
+  dir.write("plan.json", kPlan);
+  const auto table = run_strata({"inspect", "vilt", "--config-only", "--cost", "plan.json",
+                                 "--scheme", "adapter", "--adapter-reduction", "16"},
+                                dir.path());
+  CHECK(table.code == 0);
+  for (const char* part : {"backward GFLOP", "client ct", "298176", "9.542", "28.625"})
+    CHECK_THAT(table.out, Catch::Contains(part));
+  const auto& folder = dir.path();
+  test::check_refused({"inspect", "vilt", "--cost"}, folder, {"vilt/model.safetensors"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--cost", "plan.json"}, folder,
+                      {"plan.json", "no unit \"adapter.0\"", "--scheme"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--scheme", "adapter"}, folder,
+                      {"unit scheme \"adapter\": the model has no adapters"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--always", "head"}, folder,
+                      {"--always is for --cost with a plan"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--cost", "plan.json", "--scheme",
+                       "adapter", "--adapter-reduction", "16", "--always", "haed"},
+                      folder, {"--always", "did you mean \"head\"?"});
+  test::check_refused(
+      {"inspect", "vilt", "--config-only", "--lora-rank", "2", "--lora-target", "querry"}, folder,
+      {"unknown LoRA target \"querry\"", "query"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--adapter-reduction", "769"}, folder,
+                      {"adapter_reduction: found 769"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--cost", "nowhere.json"}, folder,
+                      {"nowhere.json"});
+}
