@@ -50,7 +50,8 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
       Example example;
       example.image = record.text("image_path");
       example.question = record.text("question");
-      example.answers = {record.text("gt_answer")};
+      const std::string answer = record.text("gt_answer");
+      example.answers = {lower_ascii(answer)};
       example.split = split_of(example.image);
       example.client =
           lower_ascii(record.text(record.has("modality_type") ? "modality_type" : "modality"));
@@ -61,7 +62,7 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
       for (const char* option : {"option_A", "option_B", "option_C", "option_D"})
         if (record.has(option)) choices.push_back(record.text_or_empty(option));
       if (choices.size() < 2) record.fail("fewer than two of \"option_A\" to \"option_D\"");
-      if (std::find(choices.begin(), choices.end(), example.answers[0]) == choices.end()) {
+      if (std::find(choices.begin(), choices.end(), answer) == choices.end()) {
         left_out.add("\"gt_answer\" is none of the options", record.where());
         continue;
       }

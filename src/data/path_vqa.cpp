@@ -42,7 +42,7 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
       Example example;
       example.image = std::string("images/") + name + "/" + record.text("image") + ".jpg";
       example.question = record.text("question");
-      example.answers = {record.text_or_empty("answer")};
+      example.answers = {record.answer("answer")};
       example.split = split;
       example.client = "pathology";
       check_image(record.where(), "image", example.image);

@@ -39,6 +39,9 @@ class Record {
   std::string text_or_empty(const std::string& key) const;
   /// The same, but never "". @throws InputError
   std::string text(const std::string& key) const;
+  /// An answer, in small letters: the sets write "Yes" and "yes", some of them both, and mean the
+  /// same answer. "" where it is empty. @throws InputError as text_or_empty.
+  std::string answer(const std::string& key) const { return lower_ascii(text_or_empty(key)); }
   /// One of `allowed`, compared without regard to case and returned as `allowed` spells it.
   std::string choice(const std::string& key, const std::vector<std::string>& allowed) const;
   const std::string& where() const { return where_; }

@@ -37,7 +37,7 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
       Example example;
       example.image = "imgs/" + record.text("img_name");
       example.question = record.text("question");
-      example.answers = {record.text_or_empty("answer")};
+      example.answers = {record.answer("answer")};
       example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));
       example.split = split;
       example.client = lower_ascii(record.text("modality"));

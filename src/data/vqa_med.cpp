@@ -150,7 +150,7 @@ std::vector<std::string> accepted_answers(const TextFile& file, const std::strin
   std::vector<std::string> answers;
   // 2019 writes "#" between answers, the files of reference answers of the later years "|".
   const char separator = file.answers ? '|' : '#';
-  for (const std::string& part : split_text(text, separator, std::string::npos)) {
+  for (const std::string& part : split_text(lower_ascii(text), separator, std::string::npos)) {
     if (part.empty()) continue;
     // Only the README of 2019's test gives parentheses this meaning.
     const auto variants =

@@ -33,7 +33,7 @@ Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& op
     Example example;
     example.image = std::string(kImages) + "/" + record.text("image_name");
     example.question = record.text("question");
-    example.answers = {record.text_or_empty("answer")};
+    example.answers = {record.answer("answer")};
     example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));
     const std::string phrase =
         record.choice("phrase_type", {"freeform", "para", "test_freeform", "test_para"});

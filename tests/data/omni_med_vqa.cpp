@@ -39,6 +39,7 @@ TEST_CASE("a folder in OmniMedVQA's layout") {
   CHECK(manifest.examples[0].image == "Images/ACRIMA/0.png");
   CHECK(manifest.examples[0].client == "ct(computed tomography)");
   CHECK(manifest.examples[0].dataset == "ACRIMA");
+  CHECK(manifest.examples[0].answers == std::vector<std::string>{"ct"});
   CHECK(manifest.examples[0].answer_type == "closed");
   REQUIRE(manifest.notes.size() == 1);
   CHECK(contains(manifest.notes[0],

@@ -42,7 +42,7 @@ TEST_CASE("the published questions of SLAKE, without their images") {
   CHECK(types["closed"] + types["open"] == 4918 + 1053);
   CHECK(english.clients() == std::vector<std::string>{"mri", "ct", "x-ray"});
   CHECK(english.examples[0].question == "What modality is used to take this image?");
-  CHECK(english.examples[0].answers == std::vector<std::string>{"MRI"});
+  CHECK(english.examples[0].answers == std::vector<std::string>{"mri"});
   CHECK(english.examples[0].image == "imgs/xmlab1/source.jpg");
   REQUIRE(english.notes.size() == 2);
   CHECK(contains(english.notes[0], "1 record left out: \"answer\" is empty (first: "));
@@ -74,7 +74,7 @@ TEST_CASE("a folder in SLAKE's layout") {
   CHECK(manifest.examples[0].answer_type == "closed");
   CHECK(manifest.examples[1].client == "x-ray");
   CHECK(manifest.examples[1].split == "train");
-  CHECK(manifest.examples[1].answers == std::vector<std::string>{"No"});
+  CHECK(manifest.examples[1].answers == std::vector<std::string>{"no"});
   CHECK(manifest.examples[2].split == "test");
   CHECK(manifest.notes == std::vector<std::string>{
                               "validation examples used for training, as there is a test set: 1"});

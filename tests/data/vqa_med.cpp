@@ -59,7 +59,7 @@ TEST_CASE("folders in the layouts of VQA-Med 2019, 2020 and 2021") {
         Answers{"angioinvasive aspergillosis with septic emboli", "septic emboli"});
   CHECK(examples[5].answers == Answers{"cyst (renal)"});
   CHECK(examples[6].split == "test");  // validation, where there is none
-  CHECK(examples[7].answers == Answers{"cirrhosis of the liver", "Common bile duct dilatation"});
+  CHECK(examples[7].answers == Answers{"cirrhosis of the liver", "common bile duct dilatation"});
   CHECK(examples[7].split == "test");
   CHECK(examples[7].dataset == "vqa-med-2021");
 

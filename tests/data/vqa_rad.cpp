@@ -33,7 +33,7 @@ TEST_CASE("a folder in VQA-RAD's layout") {
   const Example& first = manifest.examples[0];
   CHECK(first.image == "VQA_RAD Image Folder/synpic54610.jpg");
   CHECK(first.question == "Are regions of the brain infarcted?");
-  CHECK(first.answers == std::vector<std::string>{"Yes"});
+  CHECK(first.answers == std::vector<std::string>{"yes"});
   CHECK(first.answer_type == "closed");
   CHECK(first.client == "head");
   CHECK(first.split == "train");
