@@ -115,6 +115,11 @@ void build(CLI::App& app, CommandLine& line) {
   CLI::App* check = subcommand(
       data, "check", "Read every line and image of a data set; print its clients", line.common);
   check->add_option("folder", line.data_check.folder, "Folder of the data set")->required();
+  check->add_option("--language", line.data_check.language, "SLAKE's questions to read")
+      ->check(one_of({"en", "zh"}))
+      ->capture_default_str();
+  check->add_flag("--questions-only", line.data_check.questions_only,
+                  "Published questions without their images: no image is looked for");
   add_partition(check, line.data_check);
   check->callback([&line] { line.command = Command::kDataCheck; });
 

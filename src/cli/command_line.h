@@ -26,6 +26,8 @@ struct DataMakeArguments {
 
 struct DataCheckArguments {
   std::string folder;
+  std::string language = "en";
+  bool questions_only = false;
   std::string partition = "modality";
   int clients = 0;
   double alpha = 0.3;

@@ -87,7 +87,10 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
 }
 
 int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common) {
-  const Manifest manifest = load_data(arguments.folder);
+  LoadOptions load;
+  load.language = arguments.language;
+  load.questions_only = arguments.questions_only;
+  const Manifest manifest = load_data(arguments.folder, load);
   PartitionOptions options;
   options.scheme = arguments.partition;
   options.clients = arguments.clients;
@@ -96,7 +99,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
   options.seed = arguments.seed;
   const Partition partition = make_partition(manifest, options);
   const std::vector<std::string> images = distinct_images(manifest);
-  decode_all(manifest, images);
+  if (!load.questions_only) decode_all(manifest, images);
   std::set<std::string> questions;
   for (const Example& example : manifest.examples) questions.insert(example.question);
   const std::vector<std::string> answers = manifest.answers();
@@ -114,13 +117,16 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
     for (const ClientExamples& client : partition.clients)
       out["clients"].push_back(
           {{"name", client.name}, {"train", client.train.size()}, {"test", client.test.size()}});
+    out["images_read"] = !load.questions_only;
+    out["notes"] = manifest.notes;
     out["public"] = partition.public_train.size();
     std::cout << out.dump(2) << '\n';
   } else if (!common.quiet) {
     std::cout << manifest.name << (manifest.synthetic ? " (synthetic)" : "") << ": "
-              << images.size() << " images, all readable; " << manifest.examples.size()
-              << " questions, " << questions.size() << " of them distinct; " << answers.size()
-              << " answers\n"
+              << images.size() << " images, "
+              << (load.questions_only ? "none of them read; " : "all readable; ")
+              << manifest.examples.size() << " questions, " << questions.size()
+              << " of them distinct; " << answers.size() << " answers\n"
               << partition_table(manifest, partition);
   }
   return kExitDone;
