@@ -29,7 +29,7 @@ inline std::string npy(const std::string& shape, const std::string& data,
 
 inline std::string little(std::uint64_t value, int count) {
   std::string out;
-  for (int i = 0; i < count; ++i) out += static_cast<char>(value >> 8 * i & 0xff);
+  for (int i = 0; i < count; ++i) out += static_cast<char>(i < 8 ? value >> 8 * i & 0xff : 0);
   return out;
 }
 
