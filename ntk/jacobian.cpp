@@ -62,30 +62,36 @@ void add_outer(const JacobianFactor& factor, Tensor& theta) {
   theta.add_((outputs * inputs).view({rows, rows}));
 }
 
-/// For sample i: P[k] = (X X_iᵀ) D_ik over all tokens of the samples j ≥ i, and
+/// For sample i: P[k] = (X X_iᵀ) D_ik over all tokens of the samples j ≥ i, some at a time, and
 /// Θ[(i,k),(j,l)] = ⟨P[k] of j, D_jl⟩.
-void add_mixed(const JacobianFactor& factor, Tensor& theta) {
+void add_mixed(const JacobianFactor& factor, std::int64_t chunk_bytes, Tensor& theta) {
   const std::int64_t n = factor.samples(), k = factor.outputs(), tokens = factor.tokens();
   const std::int64_t out = factor.delta.size(3), in = factor.input.size(2);
   const Tensor inputs = factor.input.reshape({n * tokens, in});
   const Tensor deltas = factor.delta.view({n, k, tokens * out});
-  Tensor part = torch::empty({k, n, tokens * out}, factor.delta.options());
-  Tensor products = torch::empty({n, k, k}, factor.delta.options());
+  const std::int64_t sample_bytes = k * tokens * out * factor.delta.element_size();
+  const std::int64_t chunk = std::clamp<std::int64_t>(chunk_bytes / sample_bytes, 1, n);
+  Tensor part = torch::empty({k, chunk, tokens * out}, factor.delta.options());
+  Tensor products = torch::empty({chunk, k, k}, factor.delta.options());
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t others = n - i;
-    const Tensor overlap =
-        torch::mm(inputs.narrow(0, i * tokens, others * tokens), factor.input[i].t());
-    const Tensor used = part.narrow(1, 0, others);
-    batched_product(used.view({k, others * tokens, out}),
-                    overlap.unsqueeze(0).expand({k, others * tokens, tokens}), factor.delta[i]);
-    const Tensor found = products.narrow(0, 0, others);
-    batched_product(found, used.transpose(0, 1), deltas.narrow(0, i, others).transpose(1, 2));
-    const Tensor block = on_cpu(found.transpose(0, 1).reshape({k, others * k}));
-    theta.narrow(0, i * k, k).narrow(1, i * k, others * k).add_(block);
-    if (others > 1) {
-      theta.narrow(0, (i + 1) * k, (others - 1) * k)
-          .narrow(1, i * k, k)
-          .add_(block.narrow(1, k, (others - 1) * k).t());
+    for (std::int64_t j = i; j < n; j += chunk) {
+      const std::int64_t size = std::min(chunk, n - j);
+      const Tensor overlap =
+          torch::mm(inputs.narrow(0, j * tokens, size * tokens), factor.input[i].t());
+      const Tensor used = part.narrow(1, 0, size);
+      batched_product(used.view({k, size * tokens, out}),
+                      overlap.unsqueeze(0).expand({k, size * tokens, tokens}), factor.delta[i]);
+      const Tensor found = products.narrow(0, 0, size);
+      batched_product(found, used.transpose(0, 1), deltas.narrow(0, j, size).transpose(1, 2));
+      const Tensor block = on_cpu(found.transpose(0, 1).reshape({k, size * k}));
+      theta.narrow(0, i * k, k).narrow(1, j * k, size * k).add_(block);
+      // The block of sample i with itself is symmetric, and is there once.
+      const std::int64_t own = j == i ? 1 : 0;
+      if (size > own) {
+        theta.narrow(0, (j + own) * k, (size - own) * k)
+            .narrow(1, i * k, k)
+            .add_(block.narrow(1, own * k, (size - own) * k).t());
+      }
     }
   }
 }
@@ -205,7 +211,7 @@ void add_gram(const JacobianFactor& factor, GramWay way, std::int64_t chunk_byte
   } else if (way == GramWay::kOuter) {
     add_outer(factor, theta);
   } else if (way == GramWay::kMixed) {
-    add_mixed(factor, theta);
+    add_mixed(factor, chunk_bytes, theta);
   } else {
     add_streamed(factor, chunk_bytes, theta);
   }

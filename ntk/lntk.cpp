@@ -231,14 +231,20 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
   const double jacobian_column = rows * widest * element;
   plan.least_bytes = fixed_bytes + least_column + jacobian_column;
   const double available = static_cast<double>(options.memory_bytes) - fixed_bytes;
-  plan.chunk_bytes = std::max(rounded(jacobian_column),
-                              std::min(kLargestChunk, rounded(std::max(0.0, available) / 4)));
+  plan.chunk_bytes = std::max(
+      rounded(jacobian_column),
+      std::min({kLargestChunk, rounded(available / 4), rounded(available - least_column)}));
   const double budget = available - static_cast<double>(plan.chunk_bytes);
   if (budget < least_column) return plan;  // the caller reports it, with the least bytes
 
   // Units for which products with J cost less than their kernel, as long as all their δ's fit.
   std::set<std::size_t> lanczos_clusters;
-  double lanczos_bytes = 0;
+  double lanczos_bytes = 0, largest_image = 0;
+  for (const OpShape& shape : shapes) {
+    largest_image = std::max(largest_image, samples * shape.tokens * shape.out * element);
+  }
+  // kernel_product holds four images of a block of vectors.
+  const double product_bytes = 4 * std::max(5, options.top + 2) * largest_image;
   for (const std::size_t unit : units_here) {
     double gram = 0, lanczos = 0;
     std::set<std::string> names;
@@ -259,7 +265,7 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
           if (names.count(shapes[op].weight) || names.count(shapes[op].bias)) needed.insert(c);
         }
       }
-      double bytes = 0;
+      double bytes = product_bytes;
       for (const std::size_t c : needed) {
         bytes += plan.clusters[c].column_bytes * static_cast<double>(plan.clusters[c].columns);
       }

@@ -116,7 +116,10 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
     if (asked(metric)) rivals.push_back(metric);
   }
   if (!rivals.empty()) {
-    check_activations(model, batch);
+    const auto needs_no_data = [](const std::string& metric) {
+      return metric == "magnitude" || metric == "synflow";
+    };
+    if (!std::all_of(rivals.begin(), rivals.end(), needs_no_data)) check_activations(model, batch);
     for (const auto& [metric, values] : rival_scores(model, batch, units, rivals)) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }

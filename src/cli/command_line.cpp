@@ -247,7 +247,8 @@ void build(CLI::App& app, CommandLine& line) {
       "units, coverage, objectives");
   plan->add_option(
       "--scores", line.plan.scores,
-      "scores.json or scores.csv (header client,<unit>,…); required without --problem");
+      "scores.json, scores.csv (header client,<unit>,…) or a folder of clients' files; required "
+      "without --problem");
   plan->add_option("--budget", line.plan.budget,
                    "Units a client trains: a number, or a CSV file client,budget; required without "
                    "--problem");
