@@ -136,7 +136,16 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   const auto data = load_experiment_data(config.data);
   std::vector<std::string> names;
-  for (const auto& client : data.partition.clients) names.push_back(client.name);
+  const auto& scheme = config.units.scheme;
+  const bool client_files =
+      scheme.find("adapter") != std::string::npos || scheme.find("lora") != std::string::npos;
+  for (const auto& client : data.partition.clients) {
+    names.push_back(client.name);
+    if (client_files && client.name.find('/') != std::string::npos) {
+      throw InputError("the client \"" + client.name +
+                       "\" cannot name a folder, which its adapter_config.json needs");
+    }
+  }
   auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
   if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
     throw InputError(config.run->budget.where + ": no client would train anything");

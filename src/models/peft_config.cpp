@@ -141,7 +141,7 @@ PeftConfig read_peft_config(const std::filesystem::path& file, std::int64_t hidd
                                                    {"target_parameters", nullptr},
                                                    {"trainable_token_indices", nullptr},
                                                    {"use_dora", false},
-             {"use_qalora", false},
+                                                   {"use_qalora", false},
                                                    {"use_rslora", false}}) {
       check_neutral(reader, key, neutral);
     }

@@ -485,6 +485,12 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
   }
   CHECK_THROWS_WITH(run("out", {"run.budget={ct: 0, mri: 0, oct: 0}", "units.always=[]"}),
                     Contains("no client would train anything"));
+  auto manifest = test::slurp(dir / "data" / "manifest.jsonl");
+  for (std::size_t at; (at = manifest.find("\"ct\"")) != std::string::npos;)
+    manifest.replace(at, 4, "\"c/t\"");
+  dir.write("data/manifest.jsonl", manifest);
+  CHECK_THROWS_WITH(run("out", {"model.peft={lora: {}}", "units.scheme=lora"}),
+                    Contains("the client \"c/t\" cannot name a folder"));
   RunOptions options;
   options.device = "tpu";
   CHECK_THROWS_AS(run("out", {}, options), InputError);
