@@ -2,9 +2,11 @@
 
 find_program(STRATA_CCACHE ccache)
 if(STRATA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
-  # ccache refuses precompiled headers unless told that their defines and times are harmless.
+  # ccache refuses precompiled headers unless told that their defines and times are harmless. Their path is
+  # part of the command; taken from the build folder, it is the same for every preset, which then share results.
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env
-      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${STRATA_CCACHE})
+      CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime
+      CCACHE_BASEDIR=${PROJECT_SOURCE_DIR} CCACHE_NOHASHDIR=true ${STRATA_CCACHE})
 endif()
 
 set(STRATA_WARNINGS -Wall -Wextra -Wno-unused-parameter)

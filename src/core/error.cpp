@@ -42,14 +42,18 @@ std::string nearest_name(std::string_view found, const std::vector<std::string>&
 
 std::string did_you_mean(std::string_view found, const std::vector<std::string>& allowed) {
   const std::string name = nearest_name(found, allowed);
-  return name.empty() ? "" : " (did you mean \"" + name + "\"?)";
+  if (name.empty()) return "";
+  std::string text = " (did you mean \"";
+  text += name;
+  return text += "\"?)";
 }
 
 std::string quoted_list(const std::vector<std::string>& names, std::size_t limit) {
   std::string out;
   for (std::size_t i = 0; i < names.size() && i < limit; ++i) {
     out += i ? ", \"" : "\"";
-    out += names[i] + "\"";
+    out += names[i];
+    out += '"';
   }
   if (names.size() > limit) out += ", … (" + std::to_string(names.size()) + " in all)";
   return out;
