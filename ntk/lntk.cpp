@@ -6,7 +6,6 @@
 #include <limits>
 #include <map>
 #include <numeric>
-#include <optional>
 #include <set>
 
 #include "ntk/jacobian.h"
@@ -129,7 +128,6 @@ struct Cluster {
   std::set<std::size_t> outputs;
   std::int64_t columns = 0;
   double column_bytes = 0;  ///< of the δ's
-  bool divisible = true;
 };
 
 std::vector<Cluster> clusters_of(const std::vector<OpShape>& shapes, double samples, double outputs,
@@ -157,14 +155,13 @@ std::vector<Cluster> clusters_of(const std::vector<OpShape>& shapes, double samp
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const OpShape& shape = shapes[i];
     Cluster& cluster = by_root[root(i)];
-    const auto columns = static_cast<std::int64_t>(shape.out);
     // Uses that continue each other's tokens are copied beside each other.
     const bool copied = several.count(shape.weight) > 0;
     if (cluster.outputs.insert(shape.output).second || copied) {
       cluster.column_bytes += samples * outputs * shape.tokens * element;
     }
-    if (cluster.columns != 0 && cluster.columns != columns) cluster.divisible = false;
-    cluster.columns = std::max(cluster.columns, columns);
+    // Uses of one weight, like operations of one output, have the same width.
+    cluster.columns = static_cast<std::int64_t>(shape.out);
     cluster.ops.push_back(i);
   }
   std::vector<Cluster> clusters;
@@ -224,8 +221,7 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
 
   double least_column = 0, widest = 1;
   for (const Cluster& cluster : plan.clusters) {
-    least_column =
-        std::max(least_column, cluster.column_bytes * (cluster.divisible ? 1 : cluster.columns));
+    least_column = std::max(least_column, cluster.column_bytes);
   }
   for (const OpShape& shape : shapes) widest = std::max(widest, shape.in);
   const double jacobian_column = rows * widest * element;
@@ -501,12 +497,10 @@ class Sweep {
         const Tensor& target = captured.outputs[id];
         const std::int64_t width = target.size(-1);
         const std::int64_t tokens = target.numel() / width / samples_;
-        // An indivisible cluster may hold outputs of several widths.
-        const std::int64_t columns = work.clusters[part.cluster].divisible ? part.size : width;
         targets.push_back(target);
         part_of.push_back(&part);
         ids.push_back(id);
-        deltas[id] = torch::empty({samples_, outputs_, tokens, columns}, target.options());
+        deltas[id] = torch::empty({samples_, outputs_, tokens, part.size}, target.options());
       }
     }
     if (input.defined()) targets.push_back(input);
@@ -621,7 +615,7 @@ LntkEstimate Sweep::estimate(std::int64_t samples) {
   gradients.resize(1);
   outputs_ = 1;
 
-  double kept = 0;
+  double kept = 0, kernel_multiply_adds = 0;
   for (const Tensor& input : inputs) kept += bytes_of(input) * scale;
   const double rows = static_cast<double>(samples) * outputs;
   for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
@@ -640,7 +634,7 @@ LntkEstimate Sweep::estimate(std::int64_t samples) {
     const StagePlan work = plan(stage, shapes, static_cast<double>(samples), outputs, fixed);
     estimate.least_bytes = std::max(estimate.least_bytes, rounded(work.least_bytes));
     estimate.bytes = std::max(estimate.bytes, rounded(work.bytes));
-    estimate.kernel_multiply_adds += work.kernel_multiply_adds;
+    kernel_multiply_adds += work.kernel_multiply_adds;
 
     std::vector<Tensor> targets = captured.outputs, below;
     if (reach) targets.push_back(input);
@@ -662,8 +656,7 @@ LntkEstimate Sweep::estimate(std::int64_t samples) {
   start = Clock::now();
   torch::mm(left, left.t()).sum().item<float>();
   const double rate = 512.0 * 512 * 4096 / seconds_since(start);
-  estimate.sweep_multiply_adds = seconds * scale * rate;
-  estimate.seconds = seconds * scale + estimate.kernel_multiply_adds / rate;
+  estimate.seconds = seconds * scale + kernel_multiply_adds / rate;
   return estimate;
 }
 

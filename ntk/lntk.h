@@ -74,12 +74,10 @@ void check_activations(const Transformer& model, const Batch& batch);
 
 /// What layerwise_spectra would do with `samples` samples like those of a small batch.
 struct LntkEstimate {
-  double sweep_multiply_adds = 0;   ///< forward passes and K backward passes to the δ's
-  double kernel_multiply_adds = 0;  ///< Gram matrices and Lanczos products
-  double seconds = 0;               ///< from a sweep and a matrix product timed on this machine
-  std::int64_t bytes = 0;           ///< beyond the model and the batch
-  std::int64_t least_bytes = 0;     ///< the smallest memory_bytes that works
-  int backward_passes = 0;          ///< through a stage, summed over stages
+  double seconds = 0;            ///< from a sweep and a matrix product timed on this machine
+  std::int64_t bytes = 0;        ///< beyond the model and the batch
+  std::int64_t least_bytes = 0;  ///< the smallest memory_bytes that works
+  int backward_passes = 0;       ///< through a stage, summed over stages
 };
 LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
                               std::int64_t samples, const std::vector<Unit>& units,

@@ -60,6 +60,21 @@ inline Outcome run_strata(const std::vector<std::string>& arguments,
   return run_program(strata_program(), arguments, folder);
 }
 
+/// Writes the experiment file `config` as tiny.yaml into `folder`, makes phantoms of 32 pixels in
+/// data/ and pretrains the file's model into `model`; what a program says when it fails is thrown.
+inline void make_data_and_model(const TempDir& folder, const std::string& config,
+                                const std::string& images, const std::string& shapes,
+                                const std::string& model) {
+  folder.write("tiny.yaml", config);
+  for (const auto& arguments : std::vector<std::vector<std::string>>{
+           {"data", "make", "phantoms", "--out", "data", "--images", images, "--shapes", shapes,
+            "--size", "32"},
+           {"pretrain", "tiny.yaml", "--out", model, "--threads", "1"}}) {
+    const Outcome outcome = run_strata(arguments, folder.path());
+    if (outcome.code != 0) throw std::runtime_error(outcome.err);
+  }
+}
+
 /// Names and bytes of every file below a folder, to show that nothing was written.
 inline std::string snapshot(const std::filesystem::path& folder) {
   std::vector<std::string> lines;

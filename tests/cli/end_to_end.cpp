@@ -50,16 +50,7 @@ run:
 const fs::path& workshop() {
   static const test::TempDir dir;
   static const bool made = [] {
-    dir.write("tiny.yaml", kConfig);
-    const auto data = run_strata({"data", "make", "phantoms", "--out", "data", "--images", "20",
-                                  "--shapes", "200", "--size", "32"},
-                                 dir.path());
-    INFO(data.err);
-    REQUIRE(data.code == 0);
-    const auto pretrain =
-        run_strata({"pretrain", "tiny.yaml", "--out", "foundation", "--threads", "1"}, dir.path());
-    INFO(pretrain.err);
-    REQUIRE(pretrain.code == 0);
+    test::make_data_and_model(dir, kConfig, "20", "200", "foundation");
     return true;
   }();
   REQUIRE(made);

@@ -63,16 +63,7 @@ void write_manifest(const fs::path& workshop, const std::string& folder, const C
 const fs::path& workshop() {
   static const test::TempDir dir;
   static const bool made = [] {
-    dir.write("tiny.yaml", kConfig);
-    const auto data = run_strata({"data", "make", "phantoms", "--out", "data", "--images", "10",
-                                  "--shapes", "40", "--size", "32"},
-                                 dir.path());
-    INFO(data.err);
-    REQUIRE(data.code == 0);
-    const auto pretrain =
-        run_strata({"pretrain", "tiny.yaml", "--out", "model", "--threads", "1"}, dir.path());
-    INFO(pretrain.err);
-    REQUIRE(pretrain.code == 0);
+    test::make_data_and_model(dir, kConfig, "10", "40", "model");
     return true;
   }();
   REQUIRE(made);
