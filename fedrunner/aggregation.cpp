@@ -1,11 +1,97 @@
 #include "fedrunner/aggregation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 namespace strata {
+namespace {
+
+using torch::Tensor;
+
+/// A client's weights in an average, and how much they count.
+struct Share {
+  const ClientUpdate* update;
+  double weight;
+};
+
+Tensor average(const std::string& name, const std::vector<Share>& shares) {
+  Tensor sum;
+  double weights = 0;
+  for (const auto& [update, weight] : shares) {
+    const auto part = update->weights.at(name).to(torch::kFloat64) * weight;
+    sum = sum.defined() ? sum.add_(part) : part;
+    weights += weight;
+  }
+  return sum.div_(weights);
+}
+
+/// A of a LoRA pair in `unit` for the name of B, or "".
+std::string factor_beside(const std::string& name) {
+  const std::string b = ".lora_B.weight";
+  if (name.size() < b.size() || name.compare(name.size() - b.size(), b.size(), b) != 0) return "";
+  return name.substr(0, name.size() - b.size()) + ".lora_A.weight";
+}
+
+bool is_lora(const std::string& name) {
+  return name.find(".lora_A.") != std::string::npos || name.find(".lora_B.") != std::string::npos;
+}
+
+/// The pair (A, B) of the average product, without ever forming the product: with B̂ = [p₁B₁ …]
+/// = Q₁R₁ and Â = [A₁; …] = R₂ᵀQ₂ᵀ, it is B̂ Â = Q₁ (R₁ R₂ᵀ) Q₂ᵀ.
+std::pair<Tensor, Tensor> average_product(const std::string& a, const std::string& b,
+                                          const std::vector<Share>& shares) {
+  double weights = 0, squares = 0, rows = 0;
+  for (const auto& share : shares) weights += share.weight;
+  std::vector<Tensor> left, right;
+  for (const auto& [update, weight] : shares) {
+    left.push_back(update->weights.at(b).to(torch::kFloat64) * (weight / weights));
+    right.push_back(update->weights.at(a).to(torch::kFloat64));
+    squares += right.back().square().sum().item<double>();
+    rows += static_cast<double>(right.back().size(0));
+  }
+  const auto rank = right.front().size(0);
+  const auto [q1, r1] = torch::linalg_qr(torch::cat(left, 1));
+  const auto [q2, r2] = torch::linalg_qr(torch::cat(right, 0).t());
+  const auto [u, s, vh] = torch::linalg_svd(torch::matmul(r1, r2.t()), false);
+  // Where every A is 0, so is the product, whatever the scale.
+  const double scale = squares > 0 ? std::sqrt(squares / rows) : 1;
+  const auto new_a = torch::matmul(vh, q2.t()).narrow(0, 0, rank) * scale;
+  const auto new_b = (torch::matmul(q1, u) * s).narrow(1, 0, rank) / scale;
+  return {new_a, new_b};
+}
+
+/// Moves `weight` along `change`.
+void step(const std::string& name, Tensor& weight, const Tensor& change,
+          const AggregationOptions& options, ServerMoments& moments) {
+  const auto moment = [&](ModelState& of, double initial) {
+    const auto found = of.find(name);
+    return (found != of.end() ? found->second : torch::full_like(weight, initial))
+        .to(torch::kFloat64);
+  };
+  auto direction = change;
+  if (options.optimizer == "momentum") {
+    direction = moment(moments.first, 0).mul_(options.beta_1).add_(change);
+    moments.first[name] = direction.to(weight.scalar_type());
+  } else if (options.optimizer == "adam") {
+    const auto first =
+        moment(moments.first, 0).mul_(options.beta_1).add_(change, 1 - options.beta_1);
+    const auto second = moment(moments.second, options.tau * options.tau)
+                            .mul_(options.beta_2)
+                            .add_(change.square(), 1 - options.beta_2);
+    direction = first / (second.sqrt() + options.tau);
+    moments.first[name] = first.to(weight.scalar_type());
+    moments.second[name] = second.to(weight.scalar_type());
+  }
+  weight =
+      weight.to(torch::kFloat64).add(direction, options.learning_rate).to(weight.scalar_type());
+}
+
+}  // namespace
 
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
-                               const std::vector<ClientUpdate>& updates) {
+                               const std::vector<ClientUpdate>& updates,
+                               const AggregationOptions& options, ServerMoments& moments) {
   const torch::NoGradGuard no_grad;
   std::vector<const ClientUpdate*> by_name;
   for (const auto& update : updates) by_name.push_back(&update);
@@ -14,25 +100,34 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
 
   std::vector<UnitUse> uses;
   for (const auto& unit : units) {
-    UnitUse use{unit.name, {}};
-    std::vector<const ClientUpdate*> trainers;
-    double samples = 0;
+    UnitUse use{unit.name, {}, "untouched"};
+    std::vector<Share> shares;
     for (const auto* update : by_name) {
       if (std::find(update->units.begin(), update->units.end(), unit.name) == update->units.end())
         continue;
-      trainers.push_back(update);
+      shares.push_back(
+          {update, options.weights == "plain" ? 1.0 : static_cast<double>(update->samples)});
       use.clients.push_back(update->client);
-      samples += static_cast<double>(update->samples);
     }
-    if (!trainers.empty()) {
+    if (!shares.empty()) {
+      use.status = shares.size() == updates.size() ? "matched" : "partial";
+      const bool products = options.lora == "product" && shares.size() > 1;
       for (const auto& name : unit.parameters) {
         auto& weight = global.at(name);
-        auto sum = torch::zeros_like(weight, torch::kFloat64);
-        for (const auto* update : trainers) {
-          sum.add_(update->weights.at(name).to(torch::kFloat64),
-                   static_cast<double>(update->samples));
+        if (products && is_lora(name)) {
+          const auto a = factor_beside(name);
+          if (a.empty()) continue;
+          const auto [new_a, new_b] = average_product(a, name, shares);
+          global.at(a) = new_a.to(weight.scalar_type()).contiguous();
+          weight = new_b.to(weight.scalar_type()).contiguous();
+          continue;
         }
-        weight = sum.div_(samples).to(weight.scalar_type());
+        const auto mean = average(name, shares);
+        if (options.optimizer == "average" && options.learning_rate == 1) {
+          weight = mean.to(weight.scalar_type());
+        } else {
+          step(name, weight, mean - weight, options, moments);
+        }
       }
     }
     uses.push_back(std::move(use));

@@ -19,26 +19,60 @@ using ModelState = std::map<std::string, torch::Tensor>;
 /// What a client sends after local training.
 struct ClientUpdate {
   std::string client;
-  std::int64_t samples = 0;        ///< training samples, the weight in the average; ≥ 1
+  std::int64_t samples = 0;        ///< training samples; ≥ 1
+  std::int64_t steps = 1;          ///< local steps done
   std::vector<std::string> units;  ///< the units it trained
   ModelState weights;              ///< of exactly these units
+  std::string failure;             ///< why there are no weights to use; empty: there are
   double train_loss = 0;
   double seconds = 0;
   std::int64_t peak_memory = 0;  ///< bytes
+};
+
+struct AggregationOptions {
+  std::string weights = "samples";    ///< of the clients in an average: samples, or plain (equal)
+  std::string lora = "factors";       ///< factors, or product: see aggregate
+  std::string optimizer = "average";  ///< average, momentum or adam
+  double learning_rate = 1;
+  double beta_1 = 0.9;   ///< of momentum and adam
+  double beta_2 = 0.99;  ///< of adam
+  double tau = 1e-3;     ///< adam's degree of adaptivity, > 0
+};
+
+/// What the server's optimizer remembers of the weights that were ever trained.
+struct ServerMoments {
+  ModelState first, second;
 };
 
 /// Who trained a unit.
 struct UnitUse {
   std::string unit;
   std::vector<std::string> clients;  ///< by name; empty: the unit stayed as it was
+  std::string status;  ///< matched: every update has it; partial: some; untouched: none
 };
 
-/// Replaces, for every unit that somebody trained, each weight by Σᵢ nᵢ wᵢ / Σᵢ nᵢ over the clients
-/// i that trained it, nᵢ their training samples; other units keep their bits. Sums are in float64
-/// and run over the clients in the order of their names, so the result does not depend on the order
-/// of `updates`, and the average of one client is its upload, bit for bit. Returns one entry a unit
-/// of `units`, in order. O(uploaded weights).
+/// Moves, for every unit that somebody trained, each weight w towards the clients' average
+/// ā = Σᵢ pᵢ aᵢ / Σᵢ pᵢ over the clients i that trained it, pᵢ their training samples or 1; other
+/// units keep their bits, and their moments theirs. With Δ = ā − w and the learning rate η:
+/// - average: w + η Δ, which for η = 1 is ā itself (FedAvg, McMahan et al., AISTATS 2017);
+/// - momentum: v ← β₁ v + Δ, w + η v (FedAvgM, Hsu et al., arXiv 1909.06335);
+/// - adam: m ← β₁ m + (1 − β₁) Δ, v ← β₂ v + (1 − β₂) Δ², w + η m / (√v + τ), from m = 0 and v =
+/// τ²,
+///   without bias correction (FedAdam, Reddi et al., ICLR 2021, algorithm 2).
+///
+/// LoRA pairs are averaged as factors, like all weights: mean(B) mean(A) is not mean(B A). With
+/// `lora: product`, the average of the products Bᵢ Aᵢ is factored anew by SVD, cut to the rank
+/// (FlexLoRA, Bai et al., NeurIPS 2024): with Σᵢ pᵢ Bᵢ Aᵢ / Σᵢ pᵢ = U S Vᵀ, A = ρ Vᵀ and B = U S /
+/// ρ, ρ the root mean square over the clients and rows of ‖row of Aᵢ‖, so that A keeps the scale
+/// its clients trained and never vanishes. It goes with optimizer average and learning rate 1. One
+/// client's pair is taken over as it is.
+///
+/// Sums are in float64 and run over the clients in the order of their names, so the result does not
+/// depend on the order of `updates`, and the average of one client, or of equal ones, is its
+/// upload, bit for bit. Returns one entry a unit of `units`, in order. O(uploaded weights), and for
+/// products O((in + out) (k r)²) a pair of rank r from k clients.
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
-                               const std::vector<ClientUpdate>& updates);
+                               const std::vector<ClientUpdate>& updates,
+                               const AggregationOptions& options, ServerMoments& moments);
 
 }  // namespace strata

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fedrunner/aggregation.h"
+#include "fedrunner/failures.h"
 #include "fedrunner/run_config.h"
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
@@ -21,10 +22,14 @@ struct FederatedClient {
 };
 
 /// Trains `units` of a copy of `global` on the client's examples; every other weight stays as it
-/// is. `model` is the workspace: its weights are overwritten. @throws WorkError naming the client
-/// when the loss is not finite.
+/// is. `model` is the workspace: its weights are overwritten. A client that gets only a `share` of
+/// its steps done does that many, rounded down, but one at least. When the loss is not finite the
+/// update has no weights and says so (ClientUpdate::failure).
 ClientUpdate train_client(Transformer& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
-                          const LocalConfig& local, std::uint64_t seed);
+                          const LocalConfig& local, std::uint64_t seed, double share = 1);
+
+/// Makes of the update what a failure does to it.
+void corrupt(ClientUpdate& update, const ModelState& global, Failure::Corruption corruption);
 
 }  // namespace strata

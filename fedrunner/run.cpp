@@ -125,6 +125,10 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   const auto config = read_experiment_file(experiment_file, set, tools.names);
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
   const auto device = parse_device(options.device);
+  if (options.parallel > 1 && device.is_cuda()) {
+    throw InputError("--parallel " + std::to_string(options.parallel) +
+                     ": clients train side by side on the CPU alone");
+  }
   auto units = select_units(config, with_peft(config, read_foundation_config(config)));
   const auto runs = planned_runs(*config.run, out);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
@@ -182,10 +186,10 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
     model.set_units(config.units.scheme);
     task.foundation = with_fresh_weights(foundation_state, model);
-    const auto rows =
-        run_rounds(task, run.strategy, run.seed, run.folder, model, tools, [&](int round) {
-          if (options.after_round) options.after_round(run.folder, round);
-        });
+    const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
+                                 options.parallel, [&](int round) {
+                                   if (options.after_round) options.after_round(run.folder, round);
+                                 });
     summaries.push_back(summarise(run, rows));
   }
   return summaries;

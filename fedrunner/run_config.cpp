@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "models/device.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -228,6 +229,41 @@ BudgetConfig read_budget(ObjectReader& run) {
   return budget;
 }
 
+ServerConfig read_server(ObjectReader reader) {
+  ServerConfig server;
+  auto& options = server.aggregation;
+  options.weights = reader.choice("weights", {"samples", "plain"}, options.weights);
+  options.lora = reader.choice("lora", {"factors", "product"}, options.lora);
+  options.optimizer =
+      reader.choice("optimizer", {"average", "momentum", "adam"}, options.optimizer);
+  const bool adam = options.optimizer == "adam";
+  // An average's natural step is 1; adam's has the size of the learning rate itself.
+  options.learning_rate =
+      reader.number("learning_rate", 0, 1000, adam ? std::nullopt : std::optional<double>(1));
+  options.beta_1 = reader.number("beta_1", 0, 1, options.beta_1);
+  options.beta_2 = reader.number("beta_2", 0, 1, options.beta_2);
+  options.tau = reader.number("tau", 1e-12, 1e6, options.tau);
+  if (options.lora == "product" && (options.optimizer != "average" || options.learning_rate != 1))
+    reader.fail("lora", "product goes with optimizer average and learning_rate 1 alone");
+  server.min_clients = reader.integer("min_clients", 1, kMax, 1);
+  server.outlier_ratio = reader.number("outlier_ratio", 0, kInfinity, server.outlier_ratio);
+  if (server.outlier_ratio > 0 && server.outlier_ratio <= 1)
+    reader.fail("outlier_ratio", "a number above 1 was expected, or 0 for no check");
+  reader.finish();
+  return server;
+}
+
+FailureOptions read_failures(ObjectReader reader) {
+  FailureOptions failures;
+  failures.dropout = reader.number("dropout", 0, 1, 0.0);
+  failures.stragglers = reader.number("stragglers", 0, 1, 0.0);
+  failures.straggler_share = reader.number("straggler_share", 0, 1, failures.straggler_share);
+  failures.late = reader.choice("late", {"drop", "partial"}, failures.late);
+  failures.corruption = reader.number("corruption", 0, 1, 0.0);
+  reader.finish();
+  return failures;
+}
+
 RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   RunConfig run;
   auto score = reader.object("score");
@@ -242,6 +278,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   run.plan.evaluations =
       plan.integer("evaluations", 1, std::numeric_limits<std::int64_t>::max(), 20000);
   run.plan.every = plan.integer("every", 1, kMax, 1);
+  run.plan.warm = plan.boolean("warm", false);
   plan.finish();
 
   std::set<std::string> seen;
@@ -284,7 +321,11 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   run.local.training = read_training(local);
   run.local.training.calibrate_labels = local.boolean("calibrate_labels", false);
   run.local.schedule = local.choice("schedule", {"constant", "cosine"}, "constant");
+  run.local.training.proximal = local.number("proximal", 0, 1e6, 0.0);
+  run.local.training.precision = local.choice("precision", precision_names(), "float32");
   local.finish();
+  run.server = read_server(reader.object("server"));
+  run.failures = read_failures(reader.object("failures"));
   reader.finish();
   return run;
 }
@@ -324,6 +365,39 @@ Json to_json(const PeftConfig& peft) {
   return methods;
 }
 
+/// What differs from the defaults, of which the optimizer decides.
+Json to_json(const ServerConfig& server) {
+  const ServerConfig plain;
+  const auto &options = server.aggregation, &usual = plain.aggregation;
+  Json json = Json::object();
+  if (options.weights != usual.weights) json["weights"] = options.weights;
+  if (options.lora != usual.lora) json["lora"] = options.lora;
+  if (options.optimizer != usual.optimizer) json["optimizer"] = options.optimizer;
+  if (options.optimizer == "adam" || options.learning_rate != usual.learning_rate)
+    json["learning_rate"] = options.learning_rate;
+  if (options.optimizer != "average") json["beta_1"] = options.beta_1;
+  if (options.optimizer == "adam") {
+    json["beta_2"] = options.beta_2;
+    json["tau"] = options.tau;
+  }
+  if (server.min_clients != plain.min_clients) json["min_clients"] = server.min_clients;
+  if (server.outlier_ratio != plain.outlier_ratio) json["outlier_ratio"] = server.outlier_ratio;
+  return json;
+}
+
+/// Empty where nothing fails.
+Json to_json(const FailureOptions& failures) {
+  Json json = Json::object();
+  if (failures.dropout > 0) json["dropout"] = failures.dropout;
+  if (failures.stragglers > 0) {
+    json["stragglers"] = failures.stragglers;
+    json["straggler_share"] = failures.straggler_share;
+    json["late"] = failures.late;
+  }
+  if (failures.corruption > 0) json["corruption"] = failures.corruption;
+  return json;
+}
+
 /// `strategies` and `seeds` are those of the run or of the whole experiment.
 Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
               const std::vector<Strategy>& strategies, const std::vector<std::uint64_t>& seeds) {
@@ -361,29 +435,36 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   // Keys that came later stand there only where they say something, so that a run folder of an
   // earlier version resumes.
   if (run.plan.every > 1) plan["every"] = run.plan.every;
+  if (run.plan.warm) plan["warm"] = true;
+  if (training.proximal > 0) local["proximal"] = training.proximal;
+  if (training.precision != "float32") local["precision"] = training.precision;
   Json model{{"folder", config.model.folder}};
   if (config.model.peft.any()) model["peft"] = to_json(config.model.peft);
   Json unit_keys;
   if (config.units.scheme != "block") unit_keys["scheme"] = config.units.scheme;
   unit_keys["selectable"] = names_of(units.selectable);
   unit_keys["always"] = names_of(units.always);
-  return {{"version", 1},
-          {"name", config.name},
-          {"data", data},
-          {"model", model},
-          {"units", unit_keys},
-          {"run",
-           {{"strategies", list},
-            {"seeds", seeds},
-            {"rounds", run.rounds},
-            {"budget", budget},
-            {"score",
-             {{"metric", run.score.metric},
-              {"samples", run.score.samples},
-              {"every", run.score.every}}},
-            {"plan", plan},
-            {"local", local},
-            {"evaluate_every", run.evaluate_every}}}};
+  Json root{{"version", 1},
+            {"name", config.name},
+            {"data", data},
+            {"model", model},
+            {"units", unit_keys},
+            {"run",
+             {{"strategies", list},
+              {"seeds", seeds},
+              {"rounds", run.rounds},
+              {"budget", budget},
+              {"score",
+               {{"metric", run.score.metric},
+                {"samples", run.score.samples},
+                {"every", run.score.every}}},
+              {"plan", plan},
+              {"local", local},
+              {"evaluate_every", run.evaluate_every}}}};
+  const Json server = to_json(run.server), failures = to_json(run.failures);
+  if (!server.empty()) root["run"]["server"] = server;
+  if (!failures.empty()) root["run"]["failures"] = failures;
+  return root;
 }
 
 std::string yaml_scalar(const Json& value) {

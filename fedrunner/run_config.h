@@ -12,6 +12,8 @@
 #include "core/document.h"
 #include "data/manifest.h"
 #include "data/partition.h"
+#include "fedrunner/aggregation.h"
+#include "fedrunner/failures.h"
 #include "fedrunner/training.h"
 #include "models/transformer_config.h"
 #include "strata/core/unit.h"
@@ -76,6 +78,14 @@ struct PlanConfig {
   std::string choose;
   std::int64_t evaluations = 0;
   std::int64_t every = 1;  ///< rounds
+  bool warm = false;       ///< the search starts from the last plan's front
+};
+
+/// What the server does with the clients' updates.
+struct ServerConfig {
+  AggregationOptions aggregation;
+  std::int64_t min_clients = 1;  ///< with fewer usable updates the global model stays as it is
+  double outlier_ratio = 100;    ///< see refuse_updates
 };
 
 /// Either `steps` or `epochs` is 0.
@@ -93,6 +103,8 @@ struct RunConfig {
   ScoreConfig score;
   PlanConfig plan;
   LocalConfig local;
+  ServerConfig server;
+  FailureOptions failures;
   std::int64_t evaluate_every = 1;
 };
 

@@ -47,6 +47,37 @@ std::string first_difference(const Json& a, const Json& b, const std::string& pa
   return a == b ? "" : path;
 }
 
+/// The tensors of a state file, with the bytes that its views point to.
+struct StateTensors {
+  std::vector<torch::Tensor> on_cpu;
+  std::vector<TensorView> views;
+
+  void add(const std::string& name, const torch::Tensor& tensor) {
+    on_cpu.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous());
+    const auto& values = on_cpu.back();
+    views.push_back({name, Dtype::kF32, values.sizes().vec(),
+                     std::string_view(static_cast<const char*>(values.data_ptr()),
+                                      static_cast<std::size_t>(values.nbytes()))});
+  }
+};
+
+/// The tensor `name` of a state file, in the shape and on the device of `like`.
+torch::Tensor read_tensor(const SafetensorsFile& file, const std::string& name,
+                          const torch::Tensor& like) {
+  const auto* entry = file.find(name);
+  if (!entry || entry->dtype != Dtype::kF32 || entry->shape != like.sizes().vec()) {
+    throw InputError(file.path().string() + ": the weight " + name +
+                     " is missing or has another shape than in the model");
+  }
+  const auto bytes = file.bytes(*entry);
+  auto values = torch::empty(like.sizes(), torch::kFloat32);
+  std::copy(bytes.begin(), bytes.end(), static_cast<char*>(values.data_ptr()));
+  return values.to(like.device());
+}
+
+// What a weight's moments are called in the state file.
+const std::string kFirstMoment = "first_moment/", kSecondMoment = "second_moment/";
+
 }  // namespace
 
 std::filesystem::path round_folder(const std::filesystem::path& run_folder, int round) {
@@ -87,21 +118,27 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
   }
 }
 
+void remove_temporaries(const std::filesystem::path& run_folder) {
+  if (!std::filesystem::exists(run_folder)) return;
+  std::vector<std::filesystem::path> left;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(run_folder)) {
+    if (entry.path().filename().string().find(".tmp-") != std::string::npos)
+      left.push_back(entry.path());
+  }
+  for (const auto& file : left) std::filesystem::remove(file);
+}
+
 void write_state(const std::filesystem::path& run_folder, const RunState& state,
                  const std::set<std::string>& saved) {
   const auto folder = run_folder / "state";
   const std::string name = "round-" + numbered(state.round) + ".safetensors";
-  std::vector<torch::Tensor> on_cpu;  // keeps the bytes alive that the views point to
-  std::vector<TensorView> views;
-  for (const auto& weight : saved) {
-    on_cpu.push_back(
-        state.weights.at(weight).detach().to(torch::kCPU, torch::kFloat32).contiguous());
-    const auto& values = on_cpu.back();
-    views.push_back({weight, Dtype::kF32, values.sizes().vec(),
-                     std::string_view(static_cast<const char*>(values.data_ptr()),
-                                      static_cast<std::size_t>(values.nbytes()))});
-  }
-  write_safetensors(folder / name, views);
+  StateTensors tensors;
+  for (const auto& weight : saved) tensors.add(weight, state.weights.at(weight));
+  for (const auto& [weight, moment] : state.moments.first)
+    tensors.add(kFirstMoment + weight, moment);
+  for (const auto& [weight, moment] : state.moments.second)
+    tensors.add(kSecondMoment + weight, moment);
+  write_safetensors(folder / name, tensors.views);
   const Json root{{"version", 1},
                   {"round", state.round},
                   {"scored_round", state.scored_round},
@@ -130,15 +167,11 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   state.weights = foundation;
   for (const auto& name : saved) {
     const auto& tensor = foundation.at(name);
-    const auto* entry = file.find(name);
-    if (!entry || entry->dtype != Dtype::kF32 || entry->shape != tensor.sizes().vec()) {
-      throw InputError(file.path().string() + ": the weight " + name +
-                       " is missing or has another shape than in the model");
-    }
-    const auto bytes = file.bytes(*entry);
-    auto values = torch::empty(tensor.sizes(), torch::kFloat32);
-    std::copy(bytes.begin(), bytes.end(), static_cast<char*>(values.data_ptr()));
-    state.weights[name] = values.to(tensor.device());
+    state.weights[name] = read_tensor(file, name, tensor);
+    if (file.find(kFirstMoment + name))
+      state.moments.first[name] = read_tensor(file, kFirstMoment + name, tensor);
+    if (file.find(kSecondMoment + name))
+      state.moments.second[name] = read_tensor(file, kSecondMoment + name, tensor);
   }
   return state;
 }

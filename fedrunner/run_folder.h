@@ -27,13 +27,17 @@ struct RunState {
   int round = 0;
   int scored_round = 0;  ///< whose scores.json is in force; 0: none
   std::vector<std::string>
-      changed_units;   ///< by that round's aggregation: what clients download next
-  ModelState weights;  ///< all of the model's
+      changed_units;      ///< by that round's aggregation: what clients download next
+  ModelState weights;     ///< all of the model's
+  ServerMoments moments;  ///< of the server's optimizer
 };
 
-/// Writes the weights `saved` to `state/round-NNN.safetensors`, then `state/state.json`, which
-/// points to it, then removes older weights: at every moment state.json is absent or describes a
-/// complete round. @throws WorkError
+/// Removes what a killed program left of files that it was writing.
+void remove_temporaries(const std::filesystem::path& run_folder);
+
+/// Writes the weights `saved` and the moments to `state/round-NNN.safetensors`, then
+/// `state/state.json`, which points to it, then removes older weights: at every moment state.json
+/// is absent or describes a complete round. @throws WorkError
 void write_state(const std::filesystem::path& run_folder, const RunState& state,
                  const std::set<std::string>& saved);
 

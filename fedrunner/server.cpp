@@ -2,14 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <mutex>
 #include <optional>
 #include <set>
 
 #include "core/console.h"
 #include "core/provenance.h"
+#include "data/parallel.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
+#include "fedrunner/refusal.h"
 #include "fedrunner/run_folder.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -80,32 +84,55 @@ double megabits(const std::vector<Unit>& units, const std::set<std::string>& nam
   return bits / 1e6;
 }
 
-/// "ct, mri, oct, …" of at most four names.
-std::string shortened(const std::vector<std::string>& names) {
+/// "ct, mri, oct, …" of at most `most` names.
+std::string joined(const std::vector<std::string>& names, std::size_t most) {
   std::string out;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i == 4) return out + ", …";
+    if (i == most) return out + ", …";
     out += (i ? ", " : "") + names[i];
   }
   return out;
 }
 
-void log_usage(int round, const std::vector<UnitUse>& uses) {
-  std::string trained;
-  std::vector<std::string> untouched;
+/// What became of the round's clients, but for those whose updates were used.
+struct RoundFailures {
+  std::vector<std::string> dropped, late;
+  std::vector<Refusal> refused;
+};
+
+void log_aggregation(int round, std::size_t updates, const std::vector<UnitUse>& uses,
+                     const RoundFailures& failures) {
+  std::map<std::string, std::string> units;
   for (const auto& use : uses) {
-    if (use.clients.empty()) {
-      untouched.push_back(use.unit);
-      continue;
-    }
-    const auto count = use.clients.size();
-    trained += (trained.empty() ? "" : "; ") + use.unit + ": " + std::to_string(count) +
-               (count == 1 ? " client (" : " clients (") + shortened(use.clients) + ")";
+    auto& list = units[use.status];
+    list += (list.empty() ? "" : ", ") + use.unit;
+    if (use.status == "partial") list += " (" + joined(use.clients, 4) + ")";
   }
-  std::string idle;
-  for (const auto& name : untouched) idle += (idle.empty() ? "" : ", ") + name;
-  log_info("round " + std::to_string(round) + ": " + trained +
-           (idle.empty() ? "" : "; untouched: " + idle));
+  const auto say = [&](const char* status, const std::string& what) {
+    return units.count(status) ? "; " + what + ": " + units[status] : "";
+  };
+  log_info("round " + std::to_string(round) + ": " + std::to_string(updates) +
+           (updates == 1 ? " update" : " updates") + say("matched", "matched by all") +
+           say("partial", "partial") + say("untouched", "untouched") +
+           (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, 20)) +
+           (failures.late.empty() ? "" : "; late: " + joined(failures.late, 20)));
+}
+
+/// aggregation.json of a round.
+std::string aggregation_json(int round, const std::vector<ClientUpdate>& updates,
+                             const std::vector<UnitUse>& uses, const RoundFailures& failures) {
+  Json root{{"version", 1}, {"round", round}};
+  root["clients"] = Json::array();
+  for (const auto& update : updates) root["clients"].push_back(update.client);
+  root["units"] = Json::array();
+  for (const auto& use : uses)
+    root["units"].push_back({{"unit", use.unit}, {"status", use.status}, {"clients", use.clients}});
+  root["dropped"] = failures.dropped;
+  root["late"] = failures.late;
+  root["refused"] = Json::array();
+  for (const auto& refusal : failures.refused)
+    root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
+  return root.dump(1) + "\n";
 }
 
 /// The mean over the rows in which the value is defined, weighted; NaN where there is none.
@@ -137,17 +164,20 @@ void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
 class Server {
  public:
   Server(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
-         const std::filesystem::path& folder, Transformer& model, const RunTools& tools)
+         const std::filesystem::path& folder, Transformer& model, const RunTools& tools,
+         int parallel)
       : task_(task),
         strategy_(strategy),
         seed_(seed),
         folder_(folder),
         model_(model),
         tools_(tools),
+        parallel_(std::max(1, std::min(parallel, static_cast<int>(task.clients.size())))),
         client_names_(names_of(task.clients)),
         selectable_(names_of(task.units.selectable)),
         always_(names_of(task.units.always)),
         adapts_(holds(task.units, "adapter") || holds(task.units, "lora")) {
+    for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone());
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
     // The strategy "head" has nothing else to train.
@@ -204,8 +234,39 @@ class Server {
         units.begin());
   }
 
+  /// Does `work` for every client, `parallel_` of them at a time, each with a model of its own.
+  /// Every thread computes with as many threads as this one, so that results do not depend on
+  /// `parallel_`.
+  void for_each_client(const std::function<void(std::size_t, Transformer&)>& work) {
+    const int threads = at::get_num_threads();
+    std::mutex mutex;
+    std::vector<Transformer*> idle = {&model_};
+    for (auto& model : further_models_) idle.push_back(&model);
+    parallel_for(static_cast<int>(client_count()), parallel_, [&](int i) {
+      if (parallel_ > 1) at::set_num_threads(threads);
+      Transformer* model = nullptr;
+      {
+        const std::lock_guard<std::mutex> lock(mutex);
+        model = idle.back();
+        idle.pop_back();
+      }
+      const auto give_back = [&] {
+        const std::lock_guard<std::mutex> lock(mutex);
+        idle.push_back(model);
+      };
+      try {
+        work(static_cast<std::size_t>(i), *model);
+      } catch (...) {
+        give_back();
+        throw;
+      }
+      give_back();
+    });
+  }
+
   /// Takes up the last completed round, or begins.
   void start(int rounds) {
+    remove_temporaries(folder_);
     if (auto state = read_state(folder_, task_.foundation, saved_)) {
       state_ = std::move(*state);
       rows_ = read_metrics(folder_ / "metrics.csv");
@@ -252,33 +313,51 @@ class Server {
     auto over_rounds = local.training;
     over_rounds.schedule = local.schedule;
     local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
-    std::vector<ClientUpdate> updates;
-    std::vector<RoundMetrics> clients;
-    for (std::size_t i = 0; i < task_.clients.size(); ++i) {
+    std::vector<std::optional<ClientUpdate>> sent(task_.clients.size());
+    std::vector<RoundMetrics> clients(task_.clients.size());
+    RoundFailures failures;
+    std::vector<Failure> drawn;
+    for (const auto& name : client_names_) {
+      drawn.push_back(draw_failure(task_.run.failures, stream(seed_, "failures", round, name)));
+      if (drawn.back().dropped) failures.dropped.push_back(name);
+      if (drawn.back().late) failures.late.push_back(name);
+    }
+    std::mutex mutex;
+    std::int64_t done = static_cast<std::int64_t>(round - 1) * client_count();
+    for_each_client([&](std::size_t i, Transformer& model) {
       const auto& client = task_.clients[i];
-      progress.update(
-          static_cast<std::int64_t>(round - 1) * client_count() + static_cast<std::int64_t>(i),
-          "round " + std::to_string(round) + ", client " + client.name);
       auto units = plan.units_of(static_cast<int>(i));
       units.insert(units.end(), always_.begin(), always_.end());
-      RoundMetrics row;
+      auto& row = clients[i];
       row.train_loss = kNaN;
-      // A client without a unit to train takes part in scoring and evaluation only.
-      if (!units.empty()) {
-        updates.push_back(train_client(model_, state_.weights, client, units, local,
-                                       stream(seed_, "train", round, client.name)));
-        row.train_loss = updates.back().train_loss;
-        row.seconds = updates.back().seconds;
-        row.peak_memory_mib = static_cast<double>(updates.back().peak_memory) / kMebibyte;
-      }
-      row.up_mbit = megabits(all_units_, {units.begin(), units.end()});
       if (score_due) row.up_mbit += kScoreBits * static_cast<double>(selectable_.size()) / 1e6;
       row.down_mbit = megabits(all_units_, download);
-      clients.push_back(row);
-    }
+      const bool partial = task_.run.failures.late == "partial";
+      const bool answers = !drawn[i].dropped && (!drawn[i].late || partial);
+      // A client without a unit to train takes part in scoring and evaluation only.
+      if (!units.empty() && answers) {
+        auto update = train_client(model, state_.weights, client, units, local,
+                                   stream(seed_, "train", round, client.name),
+                                   drawn[i].late ? task_.run.failures.straggler_share : 1);
+        corrupt(update, state_.weights, drawn[i].corruption);
+        row.train_loss = update.train_loss;
+        row.seconds = update.seconds;
+        // Clients side by side share the process whose memory is measured.
+        row.peak_memory_mib =
+            parallel_ > 1 ? kNaN : static_cast<double>(update.peak_memory) / kMebibyte;
+        row.up_mbit += megabits(all_units_, {units.begin(), units.end()});
+        sent[i] = std::move(update);
+      }
+      const std::lock_guard<std::mutex> lock(mutex);
+      progress.update(++done, "round " + std::to_string(round) + ", client " + client.name);
+    });
 
-    const auto uses = aggregate(state_.weights, all_units_, updates);
-    log_usage(round, uses);
+    auto updates = usable_updates(round, sent, failures);
+    const auto uses = aggregate(state_.weights, all_units_, updates, task_.run.server.aggregation,
+                                state_.moments);
+    log_aggregation(round, updates.size(), uses, failures);
+    write_file(round_folder(folder_, round) / "aggregation.json",
+               aggregation_json(round, updates, uses, failures));
     model_.load_state(state_.weights);
     state_.round = round;
     if (score_due) state_.scored_round = round;
@@ -296,6 +375,37 @@ class Server {
     publish(rounds);
   }
 
+  /// The updates that the server takes; all others are named in the log. @throws WorkError where no
+  /// training of the round stayed finite, which no further round would mend.
+  std::vector<ClientUpdate> usable_updates(int round,
+                                           std::vector<std::optional<ClientUpdate>>& sent,
+                                           RoundFailures& failures) const {
+    const std::string where = "round " + std::to_string(round) + ": ";
+    std::vector<ClientUpdate> updates;
+    for (auto& update : sent) {
+      if (update) updates.push_back(std::move(*update));
+    }
+    const bool diverged =
+        !updates.empty() && std::all_of(updates.begin(), updates.end(),
+                                        [](const auto& update) { return !update.failure.empty(); });
+    if (diverged) {
+      throw WorkError(where + "no client's training stayed finite; client " +
+                      updates.front().client + ": " + updates.front().failure);
+    }
+    const auto& server = task_.run.server;
+    failures.refused = refuse_updates(state_.weights, updates, server.outlier_ratio);
+    for (const auto& refusal : failures.refused)
+      log_warning(where + "the update of client " + refusal.client +
+                  " is refused: " + refusal.reason);
+    if (static_cast<std::int64_t>(updates.size()) < server.min_clients) {
+      log_warning(where + std::to_string(updates.size()) + " usable updates where " +
+                  std::to_string(server.min_clients) +
+                  " are needed (server.min_clients); the global model stays as it is");
+      updates.clear();
+    }
+    return updates;
+  }
+
   ScoreTable score(int round) {
     ScoreTable table;
     table.metric = strategy_.metric;
@@ -304,14 +414,15 @@ class Server {
     table.clients = client_names_;
     table.units = selectable_;
     table.raw.resize(client_count(), static_cast<Eigen::Index>(selectable_.size()));
-    for (std::size_t i = 0; i < task_.clients.size(); ++i) {
+    for (auto& model : further_models_) model.load_state(state_.weights);
+    for_each_client([&](std::size_t i, Transformer& model) {
       const auto& client = task_.clients[i];
-      const auto values = tools_.score(model_, client.train, selectable_,
+      const auto values = tools_.score(model, client.train, selectable_,
                                        {strategy_.metric, static_cast<int>(table.samples),
                                         stream(seed_, "score", round, client.name)});
       for (std::size_t l = 0; l < values.size(); ++l)
         table.raw(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(l)) = values[l];
-    }
+    });
     table.scores = table.raw;
     normalise_rows(table.scores);
     return table;
@@ -378,6 +489,13 @@ class Server {
   /// appends them and the two aggregate rows.
   void evaluate_round(int round, std::vector<RoundMetrics> rows, bool evaluated) {
     rows.resize(task_.clients.size());
+    std::vector<Evaluation> evaluations(rows.size());
+    if (evaluated) {
+      for_each_client([&](std::size_t i, Transformer&) {
+        if (task_.clients[i].test)
+          evaluations[i] = strata::evaluate(model_, *task_.clients[i].test);
+      });
+    }
     Evaluation everyone;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto& client = task_.clients[i];
@@ -388,10 +506,8 @@ class Server {
       row.test_samples = client.test ? client.test->size() : 0;
       row.importance = row.usage_variance = kNaN;
       if (round == 0) row.train_loss = kNaN;
-      Evaluation evaluation;
-      if (evaluated && client.test) evaluation = strata::evaluate(model_, *client.test);
-      set_evaluation(row, evaluation);
-      everyone += evaluation;
+      set_evaluation(row, evaluations[i]);
+      everyone += evaluations[i];
     }
     RoundMetrics all, mean;
     all.round = mean.round = round;
@@ -400,7 +516,7 @@ class Server {
     for (const auto& row : rows) {
       all.train_samples += row.train_samples;
       all.test_samples += row.test_samples;
-      all.peak_memory_mib = std::max(all.peak_memory_mib, row.peak_memory_mib);
+      all.peak_memory_mib = std::fmax(all.peak_memory_mib, row.peak_memory_mib);
     }
     mean.train_samples = all.train_samples / client_count();
     mean.test_samples = all.test_samples / client_count();
@@ -481,6 +597,8 @@ class Server {
   const std::filesystem::path& folder_;
   Transformer& model_;
   const RunTools& tools_;
+  const int parallel_;                       ///< clients at a time
+  std::vector<Transformer> further_models_;  ///< workspaces beside model_
   const std::vector<std::string> client_names_, selectable_;
   std::vector<std::string> always_;
   const bool adapts_;            ///< units are adapters or LoRA pairs
@@ -494,10 +612,10 @@ class Server {
 
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Transformer& model, const RunTools& tools,
+                                     Transformer& model, const RunTools& tools, int parallel,
                                      const AfterRound& after_round) {
   model.load_state(task.foundation);
-  return Server(task, strategy, seed, folder, model, tools).run(after_round);
+  return Server(task, strategy, seed, folder, model, tools, parallel).run(after_round);
 }
 
 }  // namespace strata

@@ -36,11 +36,12 @@ struct FederatedTask {
 using AfterRound = std::function<void(int round)>;
 
 /// Trains one strategy with one seed in `folder`, from its last completed round if it holds one.
-/// `model` is the workspace that does all training and evaluation; it ends with the global weights.
+/// `model` is the workspace of training and evaluation; it ends with the global weights. `parallel`
+/// clients train at a time, which changes nothing in the results.
 /// Returns the rows of metrics.csv.
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Transformer& model, const RunTools& tools,
+                                     Transformer& model, const RunTools& tools, int parallel,
                                      const AfterRound& after_round);
 
 }  // namespace strata

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "models/device.h"
 #include "models/torch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -24,6 +25,15 @@ void clip_gradients(const std::vector<torch::Tensor>& weights, double limit) {
   const auto factor = (limit / (torch::stack(norms).norm() + 1e-6)).clamp_max(1.0);
   for (const auto& weight : weights) {
     if (weight.grad().defined()) weight.grad().mul_(factor);
+  }
+}
+
+/// The gradient of μ/2 ‖w − w₀‖².
+void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
+                            const std::vector<torch::Tensor>& start, double proximal) {
+  const torch::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < start.size(); ++i) {
+    if (weights[i].grad().defined()) weights[i].grad().add_(weights[i] - start[i], proximal);
   }
 }
 
@@ -77,7 +87,11 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
       torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
   auto& settings =
       static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups().front().options());
-  torch::manual_seed(seed);  // dropout
+  const auto dropout = make_generator(model.device(), seed);
+  std::vector<torch::Tensor> start;
+  if (options.proximal > 0) {
+    for (const auto& weight : weights) start.push_back(weight.detach().clone());
+  }
 
   Random random(seed);
   std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
@@ -99,11 +113,16 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
         flips.push_back(random_flip(options.flips, random));
     }
     const auto batch = data.batch(rows, model.device(), flips);
-    auto logits = model.forward(batch, true);
-    if (options.calibrate_labels) logits = logits + margins;
-    const auto loss = torch::cross_entropy_loss(logits, batch.labels);
+    torch::Tensor loss;
+    {
+      const Autocast autocast(model.device(), options.precision);
+      auto logits = model.forward(batch, dropout);
+      if (options.calibrate_labels) logits = logits + margins;
+      loss = torch::cross_entropy_loss(logits, batch.labels);
+    }
     optimizer.zero_grad();
     loss.backward();
+    add_proximal_gradients(weights, start, options.proximal);
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
     settings.lr(learning_rate_at(options, step, steps));
     optimizer.step();

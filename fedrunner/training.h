@@ -24,6 +24,10 @@ struct TrainingOptions {
   /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).
   bool calibrate_labels = false;
   std::string flips = "none";  ///< random mirroring of the images: none, horizontal, vertical, both
+  /// μ of FedProx (Li et al., MLSys 2020, equation 2): adds μ/2 ‖w − w₀‖² to the loss, w₀ the
+  /// trained weights at the start. Losses are reported without it.
+  double proximal = 0;
+  std::string precision = "float32";  ///< of the forward pass: see Autocast (models/device.h)
 };
 
 /// The learning rate of step 0, 1, … of `steps`. After a warm-up of w steps, in which step s has
@@ -40,7 +44,8 @@ struct TrainingHooks {
 std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 
 /// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of cross-entropy.
-/// Rows are shuffled anew for every pass over the data by Random(seed). Returns the mean loss over
+/// Rows are shuffled anew for every pass over the data by Random(seed), and dropout has a generator
+/// of its own, so trainings in several threads do not touch each other. Returns the mean loss over
 /// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
 /// @throws WorkError when the loss is not finite.
 double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,

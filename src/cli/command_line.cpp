@@ -135,8 +135,8 @@ void build(CLI::App& app, CommandLine& line) {
                     "Read the configuration alone; the folder need not hold weights");
   ranged(inspect, "--adapter-reduction", line.inspect.adapter_reduction,
          "Count Pfeiffer adapters with this reduction; 0 is none", 0, 100000);
-  ranged(inspect, "--lora-rank", line.inspect.lora_rank,
-         "Count LoRA pairs of this rank; 0 is none", 0, 100000);
+  ranged(inspect, "--lora-rank", line.inspect.lora_rank, "Count LoRA pairs of this rank; 0 is none",
+         0, 100000);
   inspect->add_option("--lora-target", line.inspect.lora_targets, "Layers that get a pair")
       ->delimiter(',')
       ->allow_extra_args(false)
@@ -328,6 +328,8 @@ void build(CLI::App& app, CommandLine& line) {
   run->add_option("config", line.run.config, "Experiment file (YAML)")->required();
   run->add_option("--out", line.run.out, "Run folder to write")->required();
   run->add_flag("--resume", line.run.resume, "Continue a run that was interrupted");
+  ranged(run, "--parallel", line.run.parallel,
+         "Clients at the same time; --threads 0 shares the cores out among them", 1, 1024);
   run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
       ->allow_extra_args(false);
   add_device(run, line.run.device, line.run.threads);

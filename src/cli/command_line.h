@@ -118,6 +118,7 @@ struct RunArguments {
   std::string config;
   std::string out;
   bool resume = false;
+  int parallel = 1;
   std::string device = "cpu";
   int threads = 0;
   std::vector<std::string> set;

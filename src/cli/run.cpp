@@ -1,6 +1,8 @@
 #include "strata/fedrunner/run.h"
 
+#include <algorithm>
 #include <iostream>
+#include <thread>
 
 #include "cli/adapter_config.h"
 #include "cli/command_line.h"
@@ -94,10 +96,13 @@ ToolNames runner_names() {
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {
-  prepare_torch(arguments.threads);
+  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  prepare_torch(arguments.threads > 0 ? arguments.threads
+                                      : std::max(1, cores / arguments.parallel));
   RunOptions options;
   options.device = arguments.device;
   options.resume = arguments.resume;
+  options.parallel = arguments.parallel;
   const auto summaries =
       run_experiment(arguments.config, arguments.set, arguments.out, run_tools(), options);
   if (common.json) {

@@ -41,6 +41,7 @@ AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::mo
   errno = 0;
   stream_.open(temporary_, std::ios::binary | std::ios::trunc);
   if (!stream_) fail(destination_);
+  errno = 0;
 }
 
 AtomicFile::~AtomicFile() {
@@ -51,6 +52,8 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::commit(bool flush_to_disk) {
+  // A write that failed has set errno already.
+  if (!stream_) fail(destination_);
   errno = 0;
   stream_.flush();
   if (!stream_) fail(destination_);

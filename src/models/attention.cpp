@@ -5,6 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "models/dropout.h"
+
 // Compiled a second time for processors with AVX2 and FMA; the loader picks.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define STRATA_VECTOR_CLONES __attribute__((target_clones("arch=haswell", "default")))
@@ -220,15 +222,17 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
 }  // namespace
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
-                 std::int64_t heads, double dropout) {
+                 std::int64_t heads, double probability,
+                 const std::optional<at::Generator>& generator) {
+  const bool drops = generator && probability > 0;
   const bool floating =
       query.scalar_type() == torch::kFloat || query.scalar_type() == torch::kDouble;
-  if (query.is_cpu() && floating && dropout == 0) {
+  if (query.is_cpu() && floating && !drops) {
     return FusedAttention::apply(query.contiguous(), key.contiguous(), value.contiguous(),
                                  mask.contiguous(), heads);
   }
   Tensor weights = attention_weights(query, key, mask, heads);
-  if (dropout > 0) weights = torch::dropout(weights, dropout, true);
+  if (drops) weights = dropout(weights, probability, *generator);
   return join_heads(torch::matmul(weights, split_heads(value, mask.size(0), heads)));
 }
 

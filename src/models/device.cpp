@@ -1,6 +1,7 @@
 #include "models/device.h"
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <torch/version.h>
@@ -57,6 +58,22 @@ Blas find_blas() {
           "the BLAS is neither OpenBLAS nor MKL and may be the slow reference one" + install};
 }
 
+/// PyTorch 2.4 gave all devices one pair of functions.
+void switch_autocast(c10::DeviceType device, bool on) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  at::autocast::set_autocast_dtype(device, torch::kBFloat16);
+  at::autocast::set_autocast_enabled(device, on);
+#else
+  if (device == torch::kCPU) {
+    at::autocast::set_autocast_cpu_dtype(torch::kBFloat16);
+    at::autocast::set_cpu_enabled(on);
+  } else {
+    at::autocast::set_autocast_gpu_dtype(torch::kBFloat16);
+    at::autocast::set_enabled(on);
+  }
+#endif
+}
+
 }  // namespace
 
 torch::Device parse_device(const std::string& text) {
@@ -100,6 +117,31 @@ void prepare_torch(int threads) {
     return true;
   }();
   static_cast<void>(warned);
+}
+
+at::Generator make_generator(torch::Device device, std::uint64_t seed) {
+  auto generator = at::globalContext().defaultGenerator(device).clone();
+  generator.set_current_seed(seed);
+  return generator;
+}
+
+const std::vector<std::string>& precision_names() {
+  static const std::vector<std::string> names = {"float32", "bfloat16"};
+  return names;
+}
+
+Autocast::Autocast(torch::Device device, const std::string& precision)
+    : device_(device.type()), active_(precision == "bfloat16") {
+  if (!active_) return;
+  at::autocast::increment_nesting();
+  switch_autocast(device_, true);
+}
+
+Autocast::~Autocast() {
+  if (!active_) return;
+  // Weights that were cast are kept until here, and must not outlive an optimizer's step.
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  switch_autocast(device_, false);
 }
 
 std::string describe_torch() {

@@ -4,7 +4,9 @@
 
 #include "models/torch.h"
 
+#include <cstdint>
 #include <string>
+#include <vector>
 
 namespace strata {
 
@@ -16,6 +18,27 @@ torch::Device parse_device(const std::string& text);
 /// when the BLAS is the slow reference one (install libopenblas0-openmp) or OpenBLAS's pthread
 /// build.
 void prepare_torch(int threads);
+
+/// A generator of the device's kind with its own stream, apart from torch::manual_seed's.
+at::Generator make_generator(torch::Device device, std::uint64_t seed);
+
+/// Mixed precision for as long as it lives, on this thread: operations that LibTorch's autocast
+/// lists (products above all) compute in `precision`, float32 (nothing changes) or bfloat16, the
+/// others and all weights stay in float32. As in PyTorch, the forward pass and the loss belong in
+/// it, the backward pass does not.
+class Autocast {
+ public:
+  Autocast(torch::Device device, const std::string& precision);
+  ~Autocast();
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  c10::DeviceType device_;
+  bool active_;
+};
+/// "float32", "bfloat16".
+const std::vector<std::string>& precision_names();
 
 /// "LibTorch 1.13.1; BLAS: OpenBLAS 0.3.21 (OpenMP); devices: cpu": for --version.
 std::string describe_torch();

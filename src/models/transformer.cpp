@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "models/attention.h"
+#include "models/dropout.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
@@ -146,8 +147,8 @@ Tensor attention_mask(const Batch& batch, const Tensor& rows, std::int64_t promp
 /// One pass through some stages: how weights are looked up, and what is recorded of it.
 struct Transformer::Pass {
   const std::map<std::string, Tensor>& weights;
-  double lora_scale;  // alpha / rank
-  bool training = false;
+  double lora_scale;                              // alpha / rank
+  std::optional<at::Generator> generator;         // of dropout; none: no dropout
   const std::set<std::string>* wanted = nullptr;  // with `ops`: names of the weights to record
   std::vector<CapturedOp>* ops = nullptr;
   Tensor mask = {};  // of the batch, once a block has made it
@@ -183,8 +184,10 @@ struct Transformer::Pass {
     return output + linear(name + ".lora_B", small * lora_scale);
   }
 
-  Tensor norm(const std::string& name, const Tensor& input, double eps) {
+  Tensor norm(const std::string& name, const Tensor& mixed, double eps) {
     const Tensor gamma = weight(name + ".weight"), beta = weight(name + ".bias");
+    // Autocast leaves it to us on the CPU.
+    const Tensor input = mixed.to(gamma.scalar_type());
     Tensor normalised, output;
     if (records(name + ".weight")) {
       normalised = torch::layer_norm(input, {input.size(-1)}, {}, {}, eps);
@@ -196,7 +199,7 @@ struct Transformer::Pass {
   }
 
   Tensor dropout(const Tensor& input, double probability) const {
-    return training && probability > 0 ? torch::dropout(input, probability, true) : input;
+    return generator && probability > 0 ? strata::dropout(input, probability, *generator) : input;
   }
 };
 
@@ -301,6 +304,12 @@ void Transformer::load_state(const std::map<std::string, Tensor>& state) {
   for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
 }
 
+Transformer Transformer::clone() const {
+  Transformer copy = *this;
+  copy.weights_ = state();
+  return copy;
+}
+
 std::int64_t Transformer::stage_of(const std::string& weight) const {
   if (!weights_.count(weight)) {
     std::vector<std::string> names;
@@ -314,15 +323,15 @@ std::int64_t Transformer::stage_of(const std::string& weight) const {
   return stage_count() - 1;
 }
 
-Transformer::Pass Transformer::make_pass(bool training) const {
+Transformer::Pass Transformer::make_pass(const std::optional<at::Generator>& dropout) const {
   const PeftConfig& peft = config_.peft;
   const double scale =
       peft.lora_rank > 0 ? peft.lora_alpha / static_cast<double>(peft.lora_rank) : 0.0;
-  return {weights_, scale, training};
+  return {weights_, scale, dropout};
 }
 
-Tensor Transformer::forward(const Batch& batch, bool training) const {
-  Pass pass = make_pass(training);
+Tensor Transformer::forward(const Batch& batch, const std::optional<at::Generator>& dropout) const {
+  Pass pass = make_pass(dropout);
   Tensor x;
   for (std::int64_t stage = 0; stage < stage_count(); ++stage) x = run(stage, batch, x, pass);
   return x;
@@ -428,7 +437,7 @@ Tensor Transformer::run_block(std::int64_t block, const Batch& batch, const Tens
   const Tensor key = pass.linear(layer + "attention.attention.key", normed);
   const Tensor value = pass.linear(layer + "attention.attention.value", normed);
   const Tensor context = attention(query, key, value, pass.mask, config_.num_attention_heads,
-                                   pass.training ? config_.attention_probs_dropout_prob : 0.0);
+                                   config_.attention_probs_dropout_prob, pass.generator);
   const Tensor x = queried(input) +
                    pass.dropout(pass.linear(layer + "attention.output.dense", context), dropout);
   const Tensor inner = torch::gelu(

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -96,10 +97,12 @@ class Transformer {
   /// stays valid). @throws std::out_of_range for an unknown name.
   std::map<std::string, torch::Tensor> state() const;
   void load_state(const std::map<std::string, torch::Tensor>& state);
+  /// The same model with weights of its own; a copy by `=` shares them.
+  Transformer clone() const;
 
-  /// Logits (n, labels). `training` applies dropout where the configuration has any. It is the
-  /// composition of all stages.
-  torch::Tensor forward(const Batch& batch, bool training = false) const;
+  /// Logits (n, labels). With `dropout`, a generator of the model's device (make_generator),
+  /// dropout is drawn from it where the configuration has any. It is the composition of all stages.
+  torch::Tensor forward(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
 
   /// The model is a chain of stages: 0 the embeddings, 1 … layers the blocks, layers + 1 the head.
   /// All that a stage takes from those below is one tensor, its input: the rows (n·tokens, hidden)
@@ -132,7 +135,7 @@ class Transformer {
  private:
   struct Pass;
   Transformer() = default;
-  Pass make_pass(bool training = false) const;
+  Pass make_pass(const std::optional<at::Generator>& dropout = {}) const;
   torch::Tensor run(std::int64_t stage, const Batch& batch, const torch::Tensor& input,
                     Pass& pass) const;
   void draw_weights(const std::vector<WeightShape>& weights, std::uint64_t seed);

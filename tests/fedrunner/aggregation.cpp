@@ -1,8 +1,12 @@
 #include "fedrunner/aggregation.h"
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "catch.h"
+#include "fedrunner/failures.h"
+#include "fedrunner/refusal.h"
 #include "fedrunner/tiny.h"
 
 using namespace strata;
@@ -49,6 +53,13 @@ std::vector<ClientUpdate> updates() {
           update("oct", 60, {"head"}, {{"c.weight", torch::tensor({4.0f})}})};
 }
 
+std::vector<UnitUse> aggregate(ModelState& state, const std::vector<Unit>& units,
+                               const std::vector<ClientUpdate>& updates,
+                               const AggregationOptions& options = {}) {
+  ServerMoments moments;
+  return strata::aggregate(state, units, updates, options, moments);
+}
+
 }  // namespace
 
 TEST_CASE("a unit is averaged over the clients that trained it, by their samples") {
@@ -64,6 +75,9 @@ TEST_CASE("a unit is averaged over the clients that trained it, by their samples
 
   REQUIRE(uses.size() == 3);
   CHECK(uses[0].unit == "block.0");
+  CHECK(uses[0].status == "partial");
+  CHECK(uses[1].status == "untouched");
+  CHECK(uses[2].status == "matched");
   CHECK(uses[0].clients == std::vector<std::string>{"ct", "mri"});
   CHECK(uses[1].clients.empty());
   CHECK(uses[2].clients == std::vector<std::string>{"ct", "mri", "oct"});
@@ -98,4 +112,233 @@ TEST_CASE("without updates nothing changes") {
   const auto uses = aggregate(state, kUnits, {});
   for (const auto& [name, weight] : global()) CHECK(same_bits(state[name], weight));
   for (const auto& use : uses) CHECK(use.clients.empty());
+}
+
+TEST_CASE("equal clients of any sizes give what one gives, bit for bit") {
+  torch::manual_seed(3);
+  const auto weights = torch::randn({5000});
+  std::vector<ClientUpdate> equal;
+  for (int i = 0; i < 7; ++i) {
+    equal.push_back(update("client-" + std::to_string(i), 1 + 1237 * i, {"block.1"},
+                           {{"b.weight", weights.clone()}}));
+  }
+  ModelState state{{"b.weight", torch::zeros({5000})}};
+  aggregate(state, {kUnits[1]}, equal);
+  CHECK(same_bits(state["b.weight"], weights));
+}
+
+TEST_CASE("plain weights count every client the same") {
+  auto state = global();
+  AggregationOptions options;
+  options.weights = "plain";
+  aggregate(state, kUnits, updates(), options);
+  CHECK(torch::equal(state["a.weight"], torch::tensor({2.0f, 6.0f})));
+  CHECK(torch::allclose(state["c.weight"], torch::tensor({7.0f / 3})));
+}
+
+TEST_CASE("server momentum and adam follow their papers' recursions") {
+  const std::vector<Unit> units = {unit("head", {"c.weight"})};
+  // Pseudo-gradients Δ = average − w of three rounds, by hand.
+  const auto run = [&](const AggregationOptions& options, const std::vector<float>& averages) {
+    ModelState state{{"c.weight", torch::tensor({1.0f})}, {"b.weight", torch::tensor({9.0f})}};
+    ServerMoments moments;
+    std::vector<double> path;
+    for (const float average : averages) {
+      strata::aggregate(state, units,
+                        {update("ct", 5, {"head"}, {{"c.weight", torch::tensor({average})}})},
+                        options, moments);
+      path.push_back(state["c.weight"].item<double>());
+    }
+    CHECK(moments.first.count("b.weight") == 0);
+    return path;
+  };
+  AggregationOptions momentum;
+  momentum.optimizer = "momentum";
+  momentum.learning_rate = 0.5;
+  momentum.beta_1 = 0.8;
+  double w = 1, v = 0;
+  const std::vector<float> averages = {3, 2, 5};
+  const auto found = run(momentum, averages);
+  for (std::size_t i = 0; i < averages.size(); ++i) {
+    v = 0.8 * v + (averages[i] - w);
+    w += 0.5 * v;
+    CHECK(found[i] == Approx(w).epsilon(1e-6));
+  }
+  AggregationOptions adam;
+  adam.optimizer = "adam";
+  adam.learning_rate = 0.1;
+  adam.beta_1 = 0.7;
+  adam.beta_2 = 0.9;
+  adam.tau = 0.01;
+  w = 1;
+  double m = 0;
+  v = 0.01 * 0.01;
+  const auto adapted = run(adam, averages);
+  for (std::size_t i = 0; i < averages.size(); ++i) {
+    const double change = averages[i] - w;
+    m = 0.7 * m + 0.3 * change;
+    v = 0.9 * v + 0.1 * change * change;
+    w += 0.1 * m / (std::sqrt(v) + 0.01);
+    CHECK(adapted[i] == Approx(w).epsilon(1e-6));
+  }
+  // Half a step towards the average.
+  AggregationOptions half;
+  half.learning_rate = 0.5;
+  CHECK(run(half, {3}).front() == Approx(2));
+}
+
+TEST_CASE("a unit that nobody trained keeps its moments") {
+  AggregationOptions options;
+  options.optimizer = "adam";
+  options.learning_rate = 0.1;
+  auto state = global();
+  ServerMoments moments;
+  strata::aggregate(state, kUnits, updates(), options, moments);
+  const auto before = moments.first.at("a.weight").clone();
+  strata::aggregate(state, kUnits, {updates()[2]}, options, moments);
+  CHECK(same_bits(moments.first.at("a.weight"), before));
+  CHECK(moments.first.count("b.weight") == 0);
+}
+
+namespace {
+
+// Two LoRA pairs of rank 2 on a layer from 7 to 5 numbers.
+const std::string kA = "query.lora_A.weight", kB = "query.lora_B.weight";
+const std::vector<Unit> kLora = {unit("lora.0", {kA, kB, "other"})};
+
+ModelState pair_state(const torch::Tensor& a, const torch::Tensor& b) {
+  return {{kA, a}, {kB, b}, {"other", torch::ones({3})}};
+}
+
+std::vector<ClientUpdate> pairs() {
+  torch::manual_seed(4);
+  std::vector<ClientUpdate> updates;
+  for (int i = 0; i < 3; ++i) {
+    updates.push_back(update("client-" + std::to_string(i), 10 + 20 * i, {"lora.0"},
+                             pair_state(torch::randn({2, 7}), torch::randn({5, 2}))));
+  }
+  return updates;
+}
+
+torch::Tensor product(const ModelState& state) {
+  return torch::matmul(state.at(kB).to(torch::kDouble), state.at(kA).to(torch::kDouble));
+}
+
+}  // namespace
+
+TEST_CASE("LoRA as a product: the best approximation of the average product in its rank") {
+  const auto uploads = pairs();
+  auto expected = torch::zeros({5, 7}, torch::kDouble);
+  for (const auto& upload : uploads)
+    expected += product(upload.weights) * (static_cast<double>(upload.samples) / 90);
+  AggregationOptions options;
+  options.lora = "product";
+  auto state = pair_state(torch::zeros({2, 7}), torch::zeros({5, 2}));
+  aggregate(state, kLora, uploads, options);
+  // Eckart and Young: what is left is the root of the squares of the other singular values.
+  const auto s = torch::linalg_svdvals(expected);
+  const double left = (expected - product(state)).norm().item<double>();
+  CHECK(left == Approx(s.narrow(0, 2, 3).norm().item<double>()).epsilon(1e-5));
+  CHECK(torch::equal(state.at("other"), torch::ones({3})));
+  // The rows of A are as long as the clients' were on average (root mean square).
+  double squares = 0;
+  for (const auto& upload : uploads) squares += upload.weights.at(kA).square().sum().item<double>();
+  for (int row = 0; row < 2; ++row)
+    CHECK(state.at(kA)[row].norm().item<double>() == Approx(std::sqrt(squares / 6)).epsilon(1e-5));
+
+  // As factors, the product is another.
+  auto factors = pair_state(torch::zeros({2, 7}), torch::zeros({5, 2}));
+  aggregate(factors, kLora, uploads);
+  CHECK((product(factors) - expected).norm().item<double>() > 1.5 * left);
+
+  // Fewer clients than the rank leaves open: equal clients' product comes back whole.
+  auto same = uploads;
+  same[1].weights = same[2].weights = same[0].weights;
+  aggregate(state, kLora, same, options);
+  CHECK((product(state) - product(same[0].weights)).norm().item<double>() < 1e-5);
+  // One client's pair is its own, to the bit.
+  aggregate(state, kLora, {uploads[1]}, options);
+  CHECK(same_bits(state.at(kA), uploads[1].weights.at(kA)));
+  CHECK(same_bits(state.at(kB), uploads[1].weights.at(kB)));
+}
+
+TEST_CASE("LoRA as a product: a pair that is still 0 can go on learning") {
+  auto uploads = pairs();
+  for (auto& upload : uploads) upload.weights[kB] = torch::zeros({5, 2});
+  auto state = pair_state(torch::ones({2, 7}), torch::ones({5, 2}));
+  AggregationOptions options;
+  options.lora = "product";
+  aggregate(state, kLora, uploads, options);
+  CHECK(product(state).abs().max().item<double>() == 0);
+  CHECK(state.at(kA).norm().item<double>() > 1);
+}
+
+TEST_CASE("updates that are no numbers, or far from the others, are refused by name") {
+  torch::manual_seed(5);
+  const ModelState before{{"b.weight", torch::randn({400})}, {"c.weight", torch::randn({3})}};
+  const auto sent = [&](const std::string& name, double change, std::int64_t steps) {
+    auto upload = update(name, 10, {"block.1"},
+                         {{"b.weight", before.at("b.weight") + change * torch::randn({400})}});
+    upload.steps = steps;
+    return upload;
+  };
+  std::vector<ClientUpdate> round = {sent("a", 0.01, 1), sent("b", 0.02, 1), sent("c", 0.1, 10),
+                                     sent("d", 5, 1)};
+  auto taken = round;
+  auto refusals = refuse_updates(before, taken, 100);
+  REQUIRE(refusals.size() == 1);
+  CHECK(refusals[0].client == "d");
+  CHECK_THAT(refusals[0].reason,
+             Catch::Matchers::Contains("its weights changed by 5") &&
+                 Catch::Matchers::Contains("times the median of the clients (allowed: 100 times)"));
+  REQUIRE(taken.size() == 3);
+  CHECK(taken[2].client == "c");
+  taken = round;
+  CHECK(refuse_updates(before, taken, 0).empty());
+  // Changes count by the step: the same change in ten times the steps is none of note.
+  taken = {sent("a", 0.01, 1), sent("b", 0.01, 1), sent("c", 5, 1000)};
+  CHECK(refuse_updates(before, taken, 2).empty());
+  taken[2].steps = 10;
+  CHECK(refuse_updates(before, taken, 2).size() == 1);
+  // Two cannot be told apart, and a median of 0 measures nothing.
+  taken = {sent("a", 0.01, 1), sent("b", 5, 1)};
+  CHECK(refuse_updates(before, taken, 2).empty());
+  taken = {sent("a", 0, 1), sent("b", 0, 1), sent("c", 5, 1)};
+  CHECK(refuse_updates(before, taken, 2).empty());
+
+  round[1].weights["b.weight"][17] = std::numeric_limits<float>::quiet_NaN();
+  round[2].weights["c.weight"] = torch::full({3}, std::numeric_limits<float>::infinity());
+  round[0].failure = "the training loss is not finite";
+  refusals = refuse_updates(before, round, 100);
+  REQUIRE(refusals.size() == 3);
+  CHECK(refusals[0].reason == "the training loss is not finite");
+  CHECK(refusals[1].reason == "the weight b.weight is not finite");
+  CHECK(refusals[2].client == "c");
+  CHECK(refusals[2].reason == "the weight c.weight is not finite");
+  // Alone, the distant one is nobody's outlier.
+  REQUIRE(round.size() == 1);
+  CHECK(round[0].client == "d");
+}
+
+TEST_CASE("failures follow their probabilities and their seed, one kind apart from another") {
+  FailureOptions options;
+  options.dropout = 0.2;
+  options.stragglers = 0.3;
+  int dropped = 0, late = 0;
+  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
+    const auto drawn = draw_failure(options, seed);
+    dropped += drawn.dropped;
+    late += drawn.late;
+    CHECK_FALSE((drawn.dropped && drawn.late));
+    CHECK(drawn.corruption == Failure::Corruption::none);
+    auto more = options;
+    more.stragglers = 0;
+    more.corruption = 1;
+    const auto other = draw_failure(more, seed);
+    CHECK(other.dropped == drawn.dropped);
+    CHECK((other.corruption == Failure::Corruption::none) == other.dropped);
+  }
+  // Within four standard deviations.
+  CHECK(dropped == Approx(800).margin(101));
+  CHECK(late == Approx(960).margin(108));
 }

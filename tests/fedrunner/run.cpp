@@ -1,15 +1,21 @@
 #include "strata/fedrunner/run.h"
 
-#include <map>
+#include <torch/optim/adamw.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
 #include <set>
-#include <sstream>
 
 #include "catch.h"
 #include "core/console.h"
 #include "core/csv.h"
+#include "core/document.h"
+#include "fedrunner/run_folders.h"
 #include "fedrunner/tiny.h"
 #include "models/device.h"
 #include "strata/core/error.h"
+#include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/metrics.h"
@@ -43,38 +49,6 @@ struct Fixture {
 
 struct Stop {};
 
-/// metrics.csv without its last two columns, which are measured.
-std::string reproducible(const fs::path& metrics) {
-  std::istringstream in(test::slurp(metrics));
-  std::string out;
-  for (std::string line; std::getline(in, line);) {
-    for (int i = 0; i < 2; ++i) line.erase(line.rfind(','));
-    out += line + '\n';
-  }
-  return out;
-}
-
-/// Path → content of all that two equal runs must share.
-std::map<std::string, std::string> contents(const fs::path& run) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(run)) {
-    const auto name = fs::relative(entry.path(), run).string();
-    if (!entry.is_regular_file() || name == "run.json" || name == "run.log") continue;
-    files[name] = name == "metrics.csv" ? reproducible(entry.path()) : test::slurp(entry.path());
-  }
-  return files;
-}
-
-void check_same(const fs::path& a, const fs::path& b) {
-  const auto left = contents(a), right = contents(b);
-  for (const auto& [name, content] : left) {
-    INFO(name);
-    REQUIRE(right.count(name) == 1);
-    CHECK((right.at(name) == content));
-  }
-  CHECK(left.size() == right.size());
-}
-
 const RoundMetrics& row_of(const std::vector<RoundMetrics>& rows, int round,
                            const std::string& client) {
   for (const auto& row : rows) {
@@ -96,21 +70,26 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
                                           "model/preprocessor_config.json",
                                           "model/tokenizer_config.json",
                                           "model/vocab.txt",
+                                          "rounds/001/aggregation.json",
                                           "rounds/001/plan.json",
                                           "rounds/001/scores.json",
+                                          "rounds/002/aggregation.json",
                                           "rounds/002/plan.json",
+                                          "rounds/003/aggregation.json",
                                           "rounds/003/plan.json",
                                           "rounds/003/scores.json",
+                                          "rounds/004/aggregation.json",
                                           "rounds/004/plan.json",
                                           "state/round-004.safetensors",
                                           "state/state.json"};
   std::set<std::string> found;
-  for (const auto& [name, content] : contents(dir / "out")) found.insert(name);
+  for (const auto& [name, content] : test::contents(dir / "out")) found.insert(name);
   CHECK(found == expected);
   CHECK_THAT(test::slurp(dir / "out" / "run.json"),
              Contains("\"status\": \"done\"") && Contains("\"rounds_done\": 4"));
   CHECK_THAT(test::slurp(dir / "out" / "run.log"),
-             Contains("head: 3 clients (ct, mri, oct)") && Contains("untouched: block."));
+             Contains("round 1: 3 updates; matched by all: block.0, head; untouched: block.1") &&
+                 Contains("; partial: block.0 (mri), block.1 (oct), block.2 (ct)"));
 
   const auto rows = read_metrics(dir / "out" / "metrics.csv");
   CHECK(rows.size() == 5 * 5);
@@ -183,7 +162,7 @@ TEST_CASE_METHOD(Fixture, "units that nobody trained keep the foundation's bits"
 TEST_CASE_METHOD(Fixture, "the same seed gives the same bytes, another seed others") {
   run("a");
   run("b");
-  check_same(dir / "a", dir / "b");
+  test::check_same(dir / "a", dir / "b");
   run("c", {"run.seeds=[2]"});
   CHECK(test::slurp(dir / "a" / "model" / "model.safetensors") !=
         test::slurp(dir / "c" / "model" / "model.safetensors"));
@@ -201,7 +180,7 @@ TEST_CASE_METHOD(Fixture, "a resumed run ends like an uninterrupted one, byte fo
   RunOptions resuming;
   resuming.resume = true;
   run("stopped", {}, resuming);
-  check_same(dir / "whole", dir / "stopped");
+  test::check_same(dir / "whole", dir / "stopped");
 
   // Killed inside round 3, with its scores already written.
   int plans = 0;
@@ -214,13 +193,13 @@ TEST_CASE_METHOD(Fixture, "a resumed run ends like an uninterrupted one, byte fo
   CHECK(fs::exists(dir / "killed" / "rounds" / "003" / "scores.json"));
   tools.plan = planner;
   run("killed", {}, resuming);
-  check_same(dir / "whole", dir / "killed");
+  test::check_same(dir / "whole", dir / "killed");
 
   // A finished run is left as it is; --resume on an empty folder starts.
   run("killed", {}, resuming);
-  check_same(dir / "whole", dir / "killed");
+  test::check_same(dir / "whole", dir / "killed");
   run("fresh", {}, resuming);
-  check_same(dir / "whole", dir / "fresh");
+  test::check_same(dir / "whole", dir / "fresh");
 }
 
 TEST_CASE_METHOD(Fixture, "metrics.csv of a round that was not completed is measured again") {
@@ -240,7 +219,7 @@ TEST_CASE_METHOD(Fixture, "metrics.csv of a round that was not completed is meas
   RunOptions resuming;
   resuming.resume = true;
   run("two", {}, resuming);
-  check_same(dir / "whole", dir / "two");
+  test::check_same(dir / "whole", dir / "two");
 }
 
 TEST_CASE_METHOD(Fixture, "several strategies and seeds make one folder each") {
@@ -262,7 +241,7 @@ TEST_CASE_METHOD(Fixture, "several strategies and seeds make one folder each") {
   }
   // A pair run alone gives the same bytes as within the experiment.
   run("alone", {"run.strategies=[random]", "run.seeds=[2]", "run.rounds=2"});
-  check_same(dir / "alone", dir / "out" / "random-seed2");
+  test::check_same(dir / "alone", dir / "out" / "random-seed2");
 }
 
 TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed; nothing else is") {
@@ -322,7 +301,7 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
   resuming.resume = true;
   CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
   run("stopped", set, resuming);
-  check_same(dir / "whole", dir / "stopped");
+  test::check_same(dir / "whole", dir / "stopped");
   auto other = set;
   other[0] = "model.peft={adapters: {reduction: 2}, prompts: {length: 2}}";
   CHECK_THROWS_WITH(run("stopped", other, resuming),
@@ -332,7 +311,7 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
   auto seeds = set;
   seeds.push_back("run.seeds=[2, 1]");
   run("both", seeds);
-  check_same(dir / "whole", dir / "both" / "f3ocus-seed1");
+  test::check_same(dir / "whole", dir / "both" / "f3ocus-seed1");
   CHECK(test::slurp(dir / "both" / "f3ocus-seed2" / "model" / "adapter_model.safetensors") !=
         test::slurp(dir / "whole" / "model" / "adapter_model.safetensors"));
 }
@@ -416,7 +395,7 @@ TEST_CASE_METHOD(Fixture, "with plan.every the last plan stays in force, also af
   resuming.resume = true;
   CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
   run("stopped", set, resuming);
-  check_same(dir / "whole", dir / "stopped");
+  test::check_same(dir / "whole", dir / "stopped");
 }
 
 TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies empty") {
@@ -447,7 +426,7 @@ TEST_CASE_METHOD(Fixture, "the cosine schedule lowers the learning rate from rou
 
 TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is written") {
   run("out", {"run.rounds=1"});
-  const auto before = contents(dir / "out");
+  const auto before = test::contents(dir / "out");
   RunOptions resuming;
   resuming.resume = true;
   CHECK_THROWS_WITH(run("out", {"run.rounds=1"}), Contains("already holds this run; --resume"));
@@ -457,7 +436,7 @@ TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is 
                     Contains("differs in run.local.learning_rate"));
   CHECK_THROWS_WITH(run("out", {"run.rounds=1", "run.seeds=[1, 2]"}, resuming),
                     Contains("the folder holds a single run"));
-  CHECK((contents(dir / "out") == before));
+  CHECK((test::contents(dir / "out") == before));
 
   // Resuming on a changed foundation would silently mix two runs.
   Transformer(test::tiny_config(), 99).save(dir / "foundation");
@@ -504,4 +483,255 @@ TEST_CASE_METHOD(Fixture, "a client without budget neither trains nor sends weig
   CHECK(std::isnan(ct.train_loss));
   CHECK(ct.up_mbit == Approx(64.0 * 3 / 1e6).epsilon(1e-12));
   CHECK_FALSE(std::isnan(ct.accuracy));
+}
+
+namespace {
+
+/// Leaves only what belongs to one client in the data set, under the names `clients`.
+void keep_client(const test::TempDir& dir, const std::string& client,
+                 const std::vector<std::string>& clients) {
+  const auto manifest = load_data(dir / "data");
+  Manifest kept = manifest;
+  kept.examples.clear();
+  for (const auto& name : clients) {
+    for (auto example : manifest.examples) {
+      if (example.client != client) continue;
+      example.client = name;
+      kept.examples.push_back(example);
+    }
+  }
+  write_manifest(kept);
+}
+
+Json aggregation(const fs::path& run, int round) {
+  return load_json(run / "rounds" / ("00" + std::to_string(round)) / "aggregation.json").root;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "F3OCUS with one client and every unit is AdamW, bit for bit") {
+  keep_client(dir, "ct", {"ct"});
+  run("out", {"units={selectable: [embeddings, block.0, block.1, block.2, head], always: []}",
+              "run.budget=5", "run.rounds=2", "run.local.clip_norm=0"});
+
+  auto plain = Transformer::load(dir / "foundation");
+  const auto data = load_data(dir / "data");
+  const VqaTensors train(data, test::examples_of(data, "ct", "train"), test::tiny_config(),
+                         test::tiny_tokenizer());
+  plain.train_only({"embeddings", "block.0", "block.1", "block.2", "head"});
+  std::vector<torch::Tensor> weights;
+  for (const auto& unit : plain.units()) {
+    for (const auto& weight : plain.weights_of(unit)) weights.push_back(weight);
+  }
+  for (const std::uint64_t round : {1, 2}) {
+    // A round's AdamW starts afresh.
+    torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.01));
+    Random random(derive_seed(derive_seed(derive_seed(1, "train"), {round}), "ct"));
+    std::vector<std::int64_t> order(8);
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    random.shuffle(order);
+    for (const auto& [begin, end] : std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}}) {
+      const auto batch = train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
+      optimizer.zero_grad();
+      torch::cross_entropy_loss(plain.forward(batch), batch.labels).backward();
+      optimizer.step();
+    }
+  }
+  const auto trained = Transformer::load(dir / "out" / "model");
+  for (const auto& [name, weight] : trained.weights()) {
+    INFO(name);
+    CHECK(test::same_bits(weight, plain.weight(name)));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "identical clients are one client, bit for bit") {
+  // Clients draw their batches apart, so their examples are all the same one.
+  auto data = load_data(dir / "data");
+  std::vector<Example> train, rest;
+  for (const auto& example : data.examples) {
+    if (example.client != "ct") continue;
+    (example.split == "train" ? train : rest).push_back(example);
+  }
+  data.examples = rest;
+  for (int i = 0; i < 5; ++i) data.examples.push_back(train.front());
+  write_manifest(data);
+  const std::vector<std::string> set = {"run.strategies=[full]", "run.rounds=3",
+                                        "run.local.batch_size=2"};
+  run("one", set);
+  keep_client(dir, "ct", {"first", "second", "third"});
+  run("three", set);
+  const auto one = Transformer::load(dir / "one" / "model"),
+             three = Transformer::load(dir / "three" / "model");
+  CHECK(one.fingerprint() == three.fingerprint());
+  CHECK(one.fingerprint() != Transformer::load(dir / "foundation").fingerprint());
+}
+
+TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after another") {
+  // With dropout, which has to come from each client's own stream.
+  auto config = test::tiny_config();
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.2;
+  Transformer(config, 3).save(dir / "foundation");
+  run("serial");
+  RunOptions parallel;
+  parallel.parallel = 3;
+  run("parallel", {}, parallel);
+  test::check_same(dir / "serial", dir / "parallel");
+  CHECK(row_of(read_metrics(dir / "serial" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
+  CHECK(
+      std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "ct").peak_memory_mib));
+  // The first client's error is the one reported, whoever fails first.
+  auto scorer = tools.score;
+  tools.score = [](const Transformer&, const VqaTensors& data, const std::vector<std::string>&,
+                   const ScoreRequest&) -> std::vector<double> {
+    throw WorkError("client with " + std::to_string(data.size()) + " samples");
+  };
+  CHECK_THROWS_WITH(run("failed", {}, parallel), "client with 8 samples");
+}
+
+TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do no harm") {
+  const std::vector<std::string> set = {
+      "run.rounds=8", "run.failures={dropout: 0.3, stragglers: 0.4, corruption: 0.3}"};
+  run("out", set);
+  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  int dropped = 0, late = 0, refused = 0;
+  for (int round = 1; round <= 8; ++round) {
+    const auto log = aggregation(dir / "out", round);
+    const auto plan =
+        read_plan(dir / "out" / "rounds" / ("00" + std::to_string(round)) / "plan.json");
+    std::set<std::string> gone, used;
+    for (const auto& name : log["dropped"]) gone.insert(name.get<std::string>());
+    dropped += static_cast<int>(gone.size());
+    for (const auto& name : log["late"]) {
+      CHECK(gone.insert(name.get<std::string>()).second);
+      ++late;
+    }
+    for (const auto& name : log["clients"]) used.insert(name.get<std::string>());
+    for (const auto& refusal : log["refused"]) {
+      CHECK(used.count(refusal["client"].get<std::string>()) == 0);
+      ++refused;
+    }
+    CHECK(gone.size() + used.size() + log["refused"].size() == 3);
+    for (const auto& unit : log["units"]) {
+      std::size_t trainers = 0;
+      for (int client = 0; client < 3; ++client) {
+        const auto units = plan.units_of(client);
+        const bool trained =
+            unit["unit"] == "head" || std::count(units.begin(), units.end(), unit["unit"]) > 0;
+        trainers += trained && used.count(plan.clients[static_cast<std::size_t>(client)]);
+      }
+      CHECK(unit["clients"].size() == trainers);
+      CHECK(unit["status"] == (trainers == 0             ? "untouched"
+                               : trainers == used.size() ? "matched"
+                                                         : "partial"));
+    }
+    for (const std::string client : {"ct", "mri", "oct"}) {
+      const auto& row = row_of(rows, round, client);
+      CHECK(std::isnan(row.train_loss) == (gone.count(client) > 0));
+      const double scores = round % 2 ? 64.0 * 3 / 1e6 : 0;
+      CHECK((row.up_mbit == Approx(scores)) == (gone.count(client) > 0));
+    }
+  }
+  CHECK(dropped > 0);
+  CHECK(late > 0);
+  CHECK(refused > 0);
+  CHECK_THAT(test::slurp(dir / "out" / "run.log"),
+             Contains("the update of client ") && Contains(" is refused: the weight ") &&
+                 Contains("; dropped out: ") && Contains("; late: "));
+  const auto model = Transformer::load(dir / "out" / "model");
+  for (const auto& [name, weight] : model.weights())
+    CHECK(torch::isfinite(weight).all().item<bool>());
+
+  // The same clients fail whatever the strategy, the probabilities of other failures, or a resume.
+  auto others = set;
+  others.push_back("run.strategies=[random]");
+  others[1] = "run.failures={dropout: 0.3}";
+  run("others", others);
+  for (int round = 1; round <= 8; ++round)
+    CHECK(aggregation(dir / "others", round)["dropped"] ==
+          aggregation(dir / "out", round)["dropped"]);
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 5) throw Stop();
+  };
+  resuming.resume = true;
+  CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
+  run("stopped", set, resuming);
+  test::check_same(dir / "out", dir / "stopped");
+
+  // With late: partial, stragglers' updates count, too.
+  auto partial = set;
+  partial[1] = "run.failures={dropout: 0.3, stragglers: 0.4, late: partial}";
+  run("partial", partial);
+  std::size_t used = 0;
+  for (int round = 1; round <= 8; ++round)
+    used += aggregation(dir / "partial", round)["clients"].size();
+  CHECK(used == 24 - static_cast<std::size_t>(dropped));
+}
+
+TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is") {
+  run("out", {"run.failures={dropout: 1}", "run.rounds=2"});
+  CHECK(Transformer::load(dir / "out" / "model").fingerprint() ==
+        Transformer::load(dir / "foundation").fingerprint());
+  CHECK_THAT(test::slurp(dir / "out" / "run.log"),
+             Contains("round 2: 0 usable updates where 1 are needed (server.min_clients); the "
+                      "global model stays as it is"));
+  // Round 2 had nothing to download.
+  CHECK(row_of(read_metrics(dir / "out" / "metrics.csv"), 2, "all").down_mbit == 0);
+  run("two", {"run.server={min_clients: 3}", "run.failures={dropout: 0.3}", "run.rounds=6"});
+  for (int round = 1; round <= 6; ++round) {
+    const auto log = aggregation(dir / "two", round);
+    CHECK(log["clients"].size() == (log["dropped"].empty() ? 3u : 0u));
+  }
+  // Where no training stays finite, further rounds would not help.
+  auto model = Transformer::load(dir / "foundation");
+  model.weight("classifier.3.bias").fill_(std::numeric_limits<float>::quiet_NaN());
+  model.save(dir / "foundation");
+  CHECK_THROWS_WITH(run("broken", {"run.strategies=[full]"}),
+                    Contains("round 1: no client's training stayed finite; client ct: the training "
+                             "loss is not finite"));
+}
+
+TEST_CASE_METHOD(Fixture, "the server's optimizer and the local options act, and resume") {
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  resuming.resume = true;
+  std::set<std::string> models;
+  const std::vector<std::string> changes = {
+      "run.server={}",
+      "run.server={weights: plain}",
+      "run.server={optimizer: momentum, learning_rate: 0.5}",
+      "run.server={optimizer: adam, learning_rate: 0.01}",
+      "run.local={steps: 3, batch_size: 3, learning_rate: 0.01, proximal: 5}",
+      "run.local={steps: 3, batch_size: 3, learning_rate: 0.01, precision: bfloat16}"};
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    INFO(changes[i]);
+    const std::string whole = "whole" + std::to_string(i), stopped = "stopped" + std::to_string(i);
+    run(whole, {changes[i]});
+    CHECK_THROWS_AS(run(stopped, {changes[i]}, stopping), Stop);
+    run(stopped, {changes[i]}, resuming);
+    test::check_same(dir / whole, dir / stopped);
+    models.insert(test::slurp(dir / whole / "model" / "model.safetensors"));
+  }
+  CHECK(models.size() == changes.size());
+  CHECK_THROWS_WITH(run("out", {"run.server={lora: product, optimizer: momentum}"}),
+                    Contains("run.server.lora: product goes with optimizer average"));
+  CHECK_THROWS_WITH(run("out", {"run.server={optimizer: adam}"}),
+                    Contains("run.server.learning_rate"));
+  CHECK_THROWS_WITH(run("out", {"run.failures={dropuot: 0.1}"}),
+                    Contains("did you mean \"dropout\""));
+  CHECK_FALSE(fs::exists(dir / "out"));
+}
+
+TEST_CASE_METHOD(Fixture, "LoRA runs with factors and with products end apart") {
+  const std::vector<std::string> set = {"model.peft={lora: {rank: 2}}", "units.scheme=lora",
+                                        "run.budget=3"};
+  run("factors", set);
+  auto product = set;
+  product.push_back("run.server={lora: product}");
+  run("product", product);
+  CHECK(test::slurp(dir / "factors" / "model" / "adapter_model.safetensors") !=
+        test::slurp(dir / "product" / "model" / "adapter_model.safetensors"));
+  CHECK_THAT(test::slurp(dir / "product" / "config.yaml"), Contains("lora: product"));
 }

@@ -10,6 +10,7 @@
 #include "catch.h"
 #include "models/attention.h"
 #include "models/device.h"
+#include "models/dropout.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "temp_dir.h"
@@ -520,7 +521,7 @@ TEST_CASE("state and load_state copy") {
   CHECK_THROWS_AS(model.load_state({{"classifier.9.bias", torch::zeros(5)}}), std::out_of_range);
 }
 
-TEST_CASE("dropout applies in training only and follows torch's seed") {
+TEST_CASE("dropout is drawn from the generator that is given, and from none without") {
   test::TempDir dir;
   TransformerConfig config = read_transformer_config(kReference / "config.json");
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
@@ -529,11 +530,15 @@ TEST_CASE("dropout applies in training only and follows torch's seed") {
   const Transformer model = Transformer::load(dir.path());
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits")) < 1e-5);
-  torch::manual_seed(1);
-  const Tensor first = model.forward(batch, true);
-  torch::manual_seed(1);
-  CHECK(torch::equal(model.forward(batch, true), first));
-  CHECK_FALSE(torch::equal(model.forward(batch, true), first));
+  const auto generator = make_generator(torch::kCPU, 1);
+  const Tensor first = model.forward(batch, generator);
+  CHECK_FALSE(torch::equal(model.forward(batch, generator), first));
+  torch::manual_seed(5);  // of no concern
+  CHECK(torch::equal(model.forward(batch, make_generator(torch::kCPU, 1)), first));
+  CHECK_FALSE(torch::equal(model.forward(batch, make_generator(torch::kCPU, 2)), first));
+  // On the average over masks, dropout changes nothing.
+  const Tensor ones = torch::ones({200000});
+  CHECK(dropout(ones, 0.3, generator).mean().item<double>() == Approx(1).margin(0.01));
 }
 
 TEST_CASE("activation_bytes are what autograd keeps") {

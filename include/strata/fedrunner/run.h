@@ -64,6 +64,9 @@ struct RunTools {
 struct RunOptions {
   std::string device = "cpu";
   bool resume = false;
+  /// Clients that score, train and are evaluated at the same time, each with the threads that
+  /// LibTorch is set to. Changes no result, but peak memory is then not measured.
+  int parallel = 1;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;
