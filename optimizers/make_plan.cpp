@@ -98,7 +98,9 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
   if (algorithm == "roundrobin") return one(round_robin(problem));
   if (algorithm == "topk") return one(top_k(problem));
   if (algorithm == "random") return one(random_assignment(problem, options.seed));
-  SearchResult result = search(problem, search_options(options, algorithm));
+  SearchOptions search_with = search_options(options, algorithm);
+  search_with.warm_start = options.warm_start;
+  SearchResult result = search(problem, search_with);
   return {std::move(result.front), result.evaluations};
 }
 
@@ -141,6 +143,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   // What a search would refuse is refused whatever the algorithm.
   check_search(search_options(options, is_search(options.algorithm) ? options.algorithm : "nsga2"));
   problem.validate();
+  check_warm_start(problem, options.warm_start);
   const std::string algorithm = options.algorithm != "auto" ? options.algorithm
                                 : suits_exact(problem)      ? "exact"
                                                             : "prices";
@@ -156,6 +159,8 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
     plan.provenance.emplace_back("population", std::to_string(options.population));
     plan.provenance.emplace_back("evaluations", std::to_string(options.evaluations));
     plan.provenance.emplace_back("islands", std::to_string(options.islands));
+    if (!options.warm_start.empty())
+      plan.provenance.emplace_back("warm_start", std::to_string(options.warm_start.size()));
   }
 
   Certificate certificate;
@@ -173,6 +178,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   const FrontPoint& chosen = found.front[choose(plan.front, options.choose)];
   plan.assignment = chosen.assignment;
   plan.objectives = chosen.objectives;
+  for (FrontPoint& point : found.front) plan.archive.push_back(std::move(point.assignment));
   if (options.gap) plan.gap = measure_gap(plan, certificate);
   return plan;
 }

@@ -6,12 +6,14 @@
 #include <pagmo/island.hpp>
 #include <set>
 
+#include "optimizers/fill.h"
 #include "optimizers/layer_problem.h"
 #include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
 #include "optimizers/pagmo_algorithms.h"
 #include "optimizers/search_run.h"
 #include "strata/core/error.h"
+#include "strata/core/plan_archive.h"
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
@@ -59,25 +61,71 @@ std::vector<Assignment> greedy_assignments(const LayerModel& model, std::size_t 
   return found;
 }
 
-/// `population` assignments to begin with; random ones where greedy or exact ones are fewer.
+/// `size` assignments to begin with; random ones where greedy or exact ones are fewer.
 std::vector<Assignment> starting_assignments(const LayerModel& model, const SearchOptions& options,
-                                             std::uint64_t seed) {
-  const auto size = static_cast<std::size_t>(options.population);
+                                             std::size_t size, std::uint64_t seed) {
   std::vector<Assignment> starts;
   if (options.start == "greedy") starts = greedy_assignments(model, size);
   if (options.start == "exact") {
     const auto points = exact_front(model.problem(), {.sweep = false}).points;
-    const std::size_t count = std::min(size, points.size());
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::size_t at = count > 1 ? i * (points.size() - 1) / (count - 1) : 0;
-      starts.push_back(points[at].assignment);
-    }
+    for (const std::size_t i : evenly_spread(points.size(), size))
+      starts.push_back(points[i].assignment);
   }
+  if (starts.size() > size) starts.resize(size);
   while (starts.size() < size) {
     const auto stream = derive_seed(seed, {static_cast<std::uint64_t>(starts.size())});
     starts.push_back(random_assignment(model.problem(), stream));
   }
   return starts;
+}
+
+/// The warm start made feasible, each assignment once.
+std::vector<std::vector<std::uint64_t>> repaired(const LayerModel& model,
+                                                 const Assignment& fallback,
+                                                 const std::vector<Assignment>& warm_start) {
+  const PlanningProblem& problem = model.problem();
+  std::vector<bool> idle(problem.clients.size(), !problem.counts_units());
+  for (const Assignment& assignment : warm_start) {
+    for (int c = 0; c < problem.client_count(); ++c)
+      if ((assignment.row(c).array() > 0).any()) idle[c] = false;
+  }
+  std::vector<std::vector<std::uint64_t>> found;
+  std::set<std::vector<std::uint64_t>> seen;
+  std::vector<WorthOfUnit> scratch;
+  Eigen::VectorXd worth;
+  for (Assignment assignment : warm_start) {
+    repair(problem, fallback, assignment);
+    for (const int c : model.movable()) {
+      if (!idle[c]) continue;
+      worth = problem.importance.row(c);
+      fill_client(problem, c, worth.data(), assignment, scratch);
+    }
+    auto bits = to_bits(model, assignment);
+    if (seen.insert(bits).second) found.push_back(std::move(bits));
+  }
+  return found;
+}
+
+/// Evaluates the warm start; returns what each island begins with of it, all in the order of the
+/// front.
+std::vector<std::vector<Assignment>> warm_populations(SearchRun& run, const Assignment& fallback,
+                                                      const SearchOptions& options) {
+  const LayerModel& model = run.model;
+  const auto islands = static_cast<std::size_t>(options.islands);
+  std::vector<std::vector<Assignment>> populations(islands);
+  if (options.warm_start.empty()) return populations;
+  const auto warm = repaired(model, fallback, options.warm_start);
+  const auto evaluations = static_cast<std::size_t>(options.evaluations);
+  for (const std::size_t i : evenly_spread(warm.size(), evaluations)) {
+    if (run.spent()) break;
+    run.record(LayerState(model, warm[i]));
+  }
+  const auto entries = run.archive.entries();
+  const auto room = static_cast<std::size_t>(options.population) / 2;
+  const auto chosen = evenly_spread(entries.size(), room * islands);
+  for (std::size_t k = 0; k < chosen.size(); ++k)
+    populations[k % islands].push_back(to_assignment(model, entries[chosen[k]]->bits));
+  return populations;
 }
 
 /// Islands evolve side by side in a pagmo archipelago and pass on a tenth of their population to
@@ -171,8 +219,27 @@ void check_search(const SearchOptions& options) {
   }
 }
 
+void check_warm_start(const PlanningProblem& problem, const std::vector<Assignment>& warm_start) {
+  for (std::size_t k = 0; k < warm_start.size(); ++k) {
+    const Assignment& assignment = warm_start[k];
+    const std::string where = "warm_start: assignment " + std::to_string(k) + ": ";
+    if (assignment.rows() != problem.client_count() || assignment.cols() != problem.unit_count()) {
+      throw InputError(where + "found " + std::to_string(assignment.rows()) + " clients and " +
+                       std::to_string(assignment.cols()) + " units, the problem has " +
+                       std::to_string(problem.client_count()) + " and " +
+                       std::to_string(problem.unit_count()));
+    }
+    if (assignment.size() > 0 && assignment.maxCoeff() > 1) {
+      throw InputError(where + "found an entry of " +
+                       std::to_string(static_cast<int>(assignment.maxCoeff())) +
+                       ", allowed are 0 and 1");
+    }
+  }
+}
+
 SearchResult search(const PlanningProblem& problem, const SearchOptions& options) {
   check_search(options);
+  check_warm_start(problem, options.warm_start);
   const Assignment feasible = feasible_assignment(problem);
   const LayerModel model(problem);
   const std::uint64_t stream = derive_seed(options.seed, options.algorithm);
@@ -181,16 +248,19 @@ SearchResult search(const PlanningProblem& problem, const SearchOptions& options
     run.record(LayerState(model, feasible));
   } else {
     const bool stock = options.algorithm.rfind(kPagmo, 0) == 0;
-    std::vector<std::vector<Assignment>> starts;
+    std::vector<std::vector<Assignment>> starts = warm_populations(run, feasible, options);
     std::vector<LayerState> population;
-    for (int i = 0; i < options.islands; ++i) {
-      starts.push_back(starting_assignments(
-          model, options, derive_seed(options.seed, {static_cast<std::uint64_t>(i)})));
-      for (const Assignment& start : starts.back()) {
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+      for (const Assignment& warm : starts[i]) population.emplace_back(model, warm);
+      const std::size_t left = static_cast<std::size_t>(options.population) - starts[i].size();
+      for (Assignment& start :
+           starting_assignments(model, options, left, derive_seed(options.seed, {i}))) {
         // pagmo's algorithms evaluate their population themselves.
-        if (stock || run.spent()) break;
-        population.emplace_back(model, start);
-        run.record(population.back());
+        if (!stock && !run.spent()) {
+          population.emplace_back(model, start);
+          run.record(population.back());
+        }
+        starts[i].push_back(std::move(start));
       }
     }
     if (stock) {

@@ -38,6 +38,9 @@ struct Plan {
   Assignment assignment;
   Objectives objectives;
   std::vector<Objectives> front;  ///< nondominated, by ascending usage variance
+  /// The assignments of `front`, in its order, for a later plan to begin with. Not in plan.json, so
+  /// empty in a plan that was read; plan_archive.h writes and reads them.
+  std::vector<Assignment> archive;
   Gap gap;
   std::string scores_digest;  ///< strata::digest of the score table
   /// Ordered key → value: version, commit, command, machine, parameters of the algorithm.

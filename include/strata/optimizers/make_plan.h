@@ -31,6 +31,10 @@ struct PlanOptions {
   double seconds = 0;
   int population = 100;
   int islands = 1;
+  /// Assignments of an earlier plan that the metaheuristics begin with (SearchOptions::warm_start;
+  /// `match_archive` brings them to the problem's clients and units). All other algorithms depend
+  /// on no start and ignore them.
+  std::vector<Assignment> warm_start = {};
   bool gap = true;  ///< certify the distance from optimal
   /// With the exact algorithm: plan over the sweep (ExactFront::sweep), unsupported points included.
   bool sweep = false;
@@ -54,8 +58,8 @@ Certificate certify(const PlanningProblem& problem);
 /// The distance of a plan (its objectives and front) from what the certificate allows.
 Gap measure_gap(const Plan& plan, const Certificate& certificate);
 
-/// Plans. The result is feasible, its front holds no dominated point, and it depends only on the
-/// arguments. @throws InputError for an invalid problem or option.
+/// Plans. The result is feasible, its front holds no dominated point, its archive has the front's
+/// assignments, and it depends only on the arguments. @throws InputError for an invalid problem or option.
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options);
 
 }  // namespace strata

@@ -31,6 +31,18 @@ struct SearchOptions {
   /// (Least importance, greatest usage variance) that the log's hypervolumes are measured from.
   /// Without it nothing is logged.
   std::optional<Objectives> reference = {};
+  /// Assignments (clients × units, entries 0 or 1) of an earlier plan, best in the order of its
+  /// front, to begin with; budgets, rules and scores may have changed since. They are repaired
+  /// (`repair` in feasible.h; with budgets of a resource, a client that trains nothing in any of
+  /// them gets its best units), and each that differs is evaluated once and offered to the archive:
+  /// with two objectives and at least as many evaluations the search ends with nothing worse. Of
+  /// more than there are evaluations, evenly spread ones of the list are taken.
+  ///
+  /// The population begins with those that nothing dominates under the new scores, at most half of
+  /// it, evenly spread along their front; `start` fills the rest. Islands share them, each with
+  /// some from all of that front. pagmo's algorithms evaluate their population themselves, so that
+  /// what is in it counts once more.
+  std::vector<Assignment> warm_start = {};
 };
 
 /// The archive's hypervolume (hypervolume.h) after so many evaluations, at most one line for every
@@ -52,6 +64,9 @@ struct SearchResult {
 
 /// @throws InputError naming the option, what was found and what is allowed.
 void check_search(const SearchOptions& options);
+
+/// @throws InputError for an assignment that is not clients × units of zeros and ones.
+void check_warm_start(const PlanningProblem& problem, const std::vector<Assignment>& warm_start);
 
 /// Same arguments, same front, whatever the number of threads (unless `seconds` is set).
 /// @throws InputError for an invalid or infeasible problem or option.
