@@ -28,7 +28,7 @@ double Evaluation::closed_accuracy() const {
   return ratio(static_cast<double>(closed_correct), closed);
 }
 double Evaluation::loss() const {
-  return ratio(loss_sum, samples);
+  return ratio(loss_sum, targets);
 }
 
 Evaluation& Evaluation::operator+=(const Evaluation& other) {
@@ -39,6 +39,7 @@ Evaluation& Evaluation::operator+=(const Evaluation& other) {
   closed += other.closed;
   closed_correct += other.closed_correct;
   loss_sum += other.loss_sum;
+  targets += other.targets;
   return *this;
 }
 
@@ -57,6 +58,8 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data) {
   Evaluation result;
   if (losses.empty()) return result;
   result.samples = data.size();
+  for (std::int64_t row = 0; row < data.size(); ++row)
+    result.targets += data.label(row) != kNoTarget;
   result.loss_sum = torch::cat(losses).to(torch::kCPU, torch::kFloat64).sum().item<double>();
   const auto predicted = torch::cat(predictions).to(torch::kCPU).contiguous();
   const auto* labels = predicted.data_ptr<std::int64_t>();

@@ -14,7 +14,8 @@ struct Evaluation {
   std::int64_t samples = 0, correct = 0;  ///< correct: the likeliest label is an accepted answer
   std::int64_t open = 0, open_correct = 0;
   std::int64_t closed = 0, closed_correct = 0;
-  double loss_sum = 0;  ///< cross-entropy, in nats, summed over the samples
+  double loss_sum = 0;       ///< cross-entropy, in nats, summed over the samples that have a target
+  std::int64_t targets = 0;  ///< samples with an answer among the labels; the others are wrong
 
   // Ratios; NaN where there is nothing to divide by.
   double accuracy() const;

@@ -37,7 +37,7 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
   } else {
-    data.manifest = load_data(config.pretrain->data);
+    data.manifest = load_data(config.pretrain->data, config.data.load);
     data.train = split(data.manifest, "train");
   }
   data.test = split(data.manifest, "test");
@@ -94,7 +94,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   Language language;
   language.add(data.manifest, data.train);
   for (const auto& folder : pretrain.vocabulary) {
-    const auto manifest = load_data(folder);
+    const auto manifest = load_data(folder, config.data.load);
     language.add(manifest, split(manifest, "train"));
   }
 
@@ -103,8 +103,11 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   const WordPiece tokenizer(
       build_vocabulary({language.questions.begin(), language.questions.end()}));
   architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer);
-  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer);
+  // Every training answer is a label, as the labels are made of them; test answers need not be.
+  const bool drop = config.data.drop_unseen;
+  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop);
+  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop);
+  log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
   Transformer model(architecture, pretrain.seed, torch_device);
 
   PretrainSummary summary;

@@ -68,11 +68,24 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
       throw InputError("a client cannot be called \"" + part.name +
                        "\", as metrics.csv has an aggregate row of that name");
     }
-    FederatedClient client{part.name, VqaTensors(data.manifest, part.train, config, tokenizer),
-                           std::nullopt};
-    if (!part.test.empty()) client.test.emplace(data.manifest, part.test, config, tokenizer);
-    clients.push_back(std::move(client));
+    const bool drop = data.config.drop_unseen;
+    try {
+      FederatedClient client{
+          part.name, VqaTensors(data.manifest, part.train, config, tokenizer, drop), std::nullopt};
+      if (!part.test.empty())
+        client.test.emplace(data.manifest, part.test, config, tokenizer, drop);
+      clients.push_back(std::move(client));
+    } catch (const InputError& error) {
+      throw InputError("client " + part.name + ": " + error.what());
+    }
   }
+  std::vector<std::pair<std::string, const VqaTensors*>> train, test;
+  for (const auto& client : clients) {
+    train.emplace_back(client.name, &client.train);
+    if (client.test) test.emplace_back(client.name, &*client.test);
+  }
+  log_unseen(train, "training examples are left out");
+  log_unseen(test, "test examples are kept and counted as wrong");
   return clients;
 }
 

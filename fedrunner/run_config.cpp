@@ -29,6 +29,8 @@ std::vector<std::string> names_of(const std::vector<Unit>& units) {
 DataConfig read_data(ObjectReader reader) {
   DataConfig data;
   data.folder = reader.text("folder");
+  data.load.language = reader.choice("language", {"en", "zh"}, data.load.language);
+  data.drop_unseen = reader.choice("unseen_answers", {"error", "drop"}, "error") == "drop";
   auto& partition = data.partition;
   partition.scheme =
       reader.choice("partition", {"modality", "dataset", "iid", "dirichlet"}, "modality");
@@ -403,6 +405,11 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
               const std::vector<Strategy>& strategies, const std::vector<std::uint64_t>& seeds) {
   const auto& partition = config.data.partition;
   Json data{{"folder", config.data.folder}, {"partition", partition.scheme}};
+  // Keys that came later stand there only where they say something, so that a run folder of an
+  // earlier version resumes.
+  if (config.data.load.language != LoadOptions{}.language)
+    data["language"] = config.data.load.language;
+  if (config.data.drop_unseen) data["unseen_answers"] = "drop";
   if (partition.scheme == "iid" || partition.scheme == "dirichlet")
     data["clients"] = partition.clients;
   if (partition.scheme == "dirichlet") data["alpha"] = partition.alpha;
@@ -432,8 +439,6 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   Json plan{{"algorithm", run.plan.algorithm},
             {"choose", run.plan.choose},
             {"evaluations", run.plan.evaluations}};
-  // Keys that came later stand there only where they say something, so that a run folder of an
-  // earlier version resumes.
   if (run.plan.every > 1) plan["every"] = run.plan.every;
   if (run.plan.warm) plan["warm"] = true;
   if (training.proximal > 0) local["proximal"] = training.proximal;
@@ -529,7 +534,8 @@ ExperimentConfig read_experiment_file(const std::filesystem::path& file,
 
 ExperimentData load_experiment_data(const DataConfig& data) {
   ExperimentData result;
-  result.manifest = load_data(data.folder);
+  result.config = data;
+  result.manifest = load_data(data.folder, data.load);
   result.partition = make_partition(result.manifest, data.partition);
   return result;
 }

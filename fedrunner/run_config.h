@@ -23,6 +23,8 @@ namespace strata {
 
 struct DataConfig {
   std::string folder;
+  LoadOptions load;
+  bool drop_unseen = false;  ///< `unseen_answers: drop`; see VqaTensors
   PartitionOptions partition;
 };
 
@@ -125,6 +127,7 @@ ExperimentConfig read_experiment_file(const std::filesystem::path& file,
 struct ExperimentData {
   Manifest manifest;
   Partition partition;
+  DataConfig config;
 };
 
 /// Loads and partitions the data set. @throws InputError

@@ -154,6 +154,15 @@ void check(const ScoreArguments& arguments) {
   }
 }
 
+/// What a client scores on.
+VqaTensors training_examples(const ExperimentData& data, const ClientExamples& client,
+                             const Transformer& model, const WordPiece& tokenizer) {
+  VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
+                      data.config.drop_unseen);
+  log_unseen({{client.name, &examples}}, "training examples are left out");
+  return examples;
+}
+
 /// Scores of one client, by metric; errors begin with its name.
 template <typename Work>
 auto for_client(const std::string& client, const Work& work) {
@@ -261,7 +270,7 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
   for (const ClientExamples& client : data.partition.clients) {
     if (!clients.count(client.name)) continue;
     for_client(client.name, [&] {
-      const VqaTensors examples(data.manifest, client.train, model.config(), tokenizer);
+      const VqaTensors examples = training_examples(data, client, model, tokenizer);
       for (const std::string& metric : metrics) {
         options.metric = metric;
         const ScoreEstimate found = estimate_score(model, examples, units, options);
@@ -337,7 +346,7 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
                       "client " + client.name + ", " + name);
     };
     const auto scores = for_client(client.name, [&] {
-      const VqaTensors examples(data.manifest, client.train, model.config(), tokenizer);
+      const VqaTensors examples = training_examples(data, client, model, tokenizer);
       return score_metrics(model, examples, units, arguments.metrics, options);
     });
     for (std::size_t metric = 0; metric < scores.size(); ++metric) {

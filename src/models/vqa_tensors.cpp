@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "core/console.h"
 #include "data/image.h"
 #include "data/parallel.h"
 #include "strata/core/atomic_file.h"
@@ -25,8 +26,9 @@ void load_image(const std::filesystem::path& path, std::int64_t size, std::uint8
 }  // namespace
 
 VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-                       const TransformerConfig& config, const WordPiece& tokenizer) {
-  const std::int64_t n = static_cast<std::int64_t>(indices.size());
+                       const TransformerConfig& config, const WordPiece& tokenizer,
+                       bool drop_unseen)
+    : asked_(static_cast<std::int64_t>(indices.size())) {
   std::unordered_map<std::string, std::int64_t> label_ids, image_ids;
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
     label_ids.emplace(config.labels[id], id);
@@ -37,6 +39,27 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
   std::vector<std::int64_t> image_index, lengths, labels;
   for (const int index : indices) {
     const Example& example = manifest.examples.at(index);
+    std::vector<std::int64_t> accepted;
+    for (const std::string& answer : example.answers) {
+      const auto label = label_ids.find(answer);
+      if (label != label_ids.end()) accepted.push_back(label->second);
+    }
+    if (accepted.empty()) {
+      if (!drop_unseen) {
+        const std::string answer = example.answers.empty() ? "" : example.answers.front();
+        throw InputError((manifest.folder / example.image).string() + ", question \"" +
+                         example.question + "\": the answer \"" + answer +
+                         "\" is not one of the model's " + std::to_string(config.label_count()) +
+                         " labels" + did_you_mean(answer, config.labels) +
+                         "; data.unseen_answers: drop passes over such questions");
+      }
+      ++unseen_;
+      if (example.split == "train") continue;
+    }
+    labels.push_back(accepted.empty() ? kNoTarget : accepted.front());
+    accepted_.push_back(std::move(accepted));
+    closed_.push_back(example.answer_type == "closed");
+
     const auto [place, added] =
         image_ids.emplace(example.image, static_cast<std::int64_t>(images.size()));
     if (added) images.push_back(example.image);
@@ -47,22 +70,12 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
           tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
       lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
     }
-
-    std::vector<std::int64_t> accepted;
-    for (const std::string& answer : example.answers) {
-      const auto label = label_ids.find(answer);
-      if (label != label_ids.end()) accepted.push_back(label->second);
-    }
-    if (accepted.empty()) {
-      const std::string answer = example.answers.empty() ? "" : example.answers.front();
-      throw InputError((manifest.folder / example.image).string() + ", question \"" +
-                       example.question + "\": the answer \"" + answer +
-                       "\" is not one of the model's " + std::to_string(config.label_count()) +
-                       " labels" + did_you_mean(answer, config.labels));
-    }
-    labels.push_back(accepted.front());
-    accepted_.push_back(std::move(accepted));
-    closed_.push_back(example.answer_type == "closed");
+  }
+  const std::int64_t n = static_cast<std::int64_t>(labels.size());
+  if (n == 0 && asked_ > 0) {
+    throw InputError("no training example is left, as none of " + std::to_string(asked_) +
+                     " has an answer among the model's " + std::to_string(config.label_count()) +
+                     " labels (data.unseen_answers: drop)");
   }
 
   if (config.has_text()) {
@@ -110,12 +123,28 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
 }
 
 std::int64_t VqaTensors::label(std::int64_t row) const {
-  return labels_[row].item<std::int64_t>();
+  return labels_.data_ptr<std::int64_t>()[row];
 }
 
 bool VqaTensors::accepts(std::int64_t row, std::int64_t label) const {
   const std::vector<std::int64_t>& accepted = accepted_.at(row);
   return std::find(accepted.begin(), accepted.end(), label) != accepted.end();
+}
+
+void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& sets,
+                const std::string& what_became) {
+  std::int64_t unseen = 0, asked = 0;
+  std::string clients;
+  for (const auto& [client, set] : sets) {
+    unseen += set->unseen();
+    asked += set->asked();
+    if (set->unseen() == 0 || client.empty()) continue;
+    clients += (clients.empty() ? " (" : ", ") + client + " " + std::to_string(set->unseen()) +
+               " of " + std::to_string(set->asked());
+  }
+  if (unseen == 0) return;
+  log_info("answers outside the model's labels: " + std::to_string(unseen) + " of " +
+           std::to_string(asked) + " " + what_became + clients + (clients.empty() ? "" : ")"));
 }
 
 WordPiece load_tokenizer(const std::filesystem::path& model_folder) {

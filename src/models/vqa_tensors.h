@@ -6,8 +6,8 @@
 #include "models/torch.h"
 
 #include <cstdint>
-#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/manifest.h"
@@ -16,24 +16,36 @@
 
 namespace strata {
 
+/// The target of a kept test example whose answers are all outside the labels: what
+/// torch::cross_entropy_loss passes over, with a loss of 0 and outside of the mean.
+inline constexpr std::int64_t kNoTarget = -100;
+
 /// A data set ready to be batched. Images are kept as uint8 and shared by their questions.
 class VqaTensors {
  public:
   /// Encodes the examples `indices` of the manifest: every image is decoded (in parallel) and
-  /// resized to the model's image_size; questions are cut to its max_position_embeddings. An
-  /// example whose answers are all outside the labels is an InputError naming the example, the
-  /// answer and the nearest label; with several accepted answers the first that is a label is the
-  /// target. ViT reads no questions: they are passed over, and so is the tokenizer.
+  /// resized to the model's image_size; questions are cut to its max_position_embeddings. With
+  /// several accepted answers the first that is a label is the target. ViT reads no questions: they
+  /// are passed over, and so is the tokenizer.
+  ///
+  /// Examples whose answers are all outside the labels ("unseen") are an error; with `drop_unseen`
+  /// those of the training split are left out, their images, too, and all others are kept without a
+  /// target and accept no label. @throws InputError naming the example, the answer and the nearest
+  /// label; with `drop_unseen` where none of the `indices` is left.
   VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-             const TransformerConfig& config, const WordPiece& tokenizer);
+             const TransformerConfig& config, const WordPiece& tokenizer, bool drop_unseen = false);
 
   std::int64_t size() const { return labels_.size(0); }
+  /// Unseen examples, of how many: left out of `size()` in training, counted in it otherwise.
+  std::int64_t unseen() const { return unseen_; }
+  std::int64_t asked() const { return asked_; }
   /// Pixels are scaled to [-1, 1] (mean and std 0.5, as ViltImageProcessor). Text is padded to the
   /// longest of the batch. `flips`, when given, has one entry in 0..3 a row: bit 0 mirrors
   /// left-right, bit 1 up-down.
   Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
               const std::vector<int>& flips = {}) const;
   const std::vector<bool>& closed() const { return closed_; }
+  /// The target, or kNoTarget.
   std::int64_t label(std::int64_t row) const;
   /// Whether `label` is one of the accepted answers of the row.
   bool accepts(std::int64_t row, std::int64_t label) const;
@@ -48,7 +60,13 @@ class VqaTensors {
   torch::Tensor labels_;       // int64 (n)
   std::vector<bool> closed_;
   std::vector<std::vector<std::int64_t>> accepted_;
+  std::int64_t unseen_ = 0, asked_ = 0;
 };
+
+/// One line on stderr with the unseen examples of each of `sets` (a client's name, or "", and its
+/// examples) and what became of them; nothing where there are none.
+void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& sets,
+                const std::string& what_became);
 
 /// The tokenizer of a model folder: vocab.txt, and do_lower_case from tokenizer_config.json if
 /// there. Of a ViT, which reads no text: one of the special tokens alone.

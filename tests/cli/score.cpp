@@ -348,6 +348,29 @@ TEST_CASE("names that do not exist are refused with the nearest, and contradicti
                 {"--out", "--table", "same.csv"});
 }
 
+TEST_CASE("the experiment file says what becomes of answers outside the labels") {
+  const fs::path& folder = workshop();
+  int left = 3;
+  write_manifest(folder, "foreign", [&](json& example) {
+    if (example["client"] == "ct" && example["split"] == "train" && left > 0) {
+      example["answers"] = {"spiculated"};
+      --left;
+    }
+  });
+  const std::vector<std::string> plain = {
+      "score",     "--model", "model",     "--config", "foreign.yaml", "--client", "ct",
+      "--samples", "2",       "--threads", "1",        "--out",        "f.json"};
+  std::ofstream(folder / "foreign.yaml") << "version: 1\ndata: {folder: foreign}\n";
+  check_refused(plain, folder, {"client ct", "\"spiculated\"", "data.unseen_answers: drop"});
+  std::ofstream(folder / "foreign.yaml")
+      << "version: 1\ndata: {folder: foreign, unseen_answers: drop}\n";
+  const auto outcome = run_strata(plain, folder);
+  INFO(outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.err, Contains("answers outside the model's labels: 3 of ") &&
+                              Contains("training examples are left out (ct 3 of "));
+}
+
 TEST_CASE("data and weights that cannot be scored are refused") {
   const fs::path& folder = workshop();
   write_manifest(folder, "untrained", [](json& example) {

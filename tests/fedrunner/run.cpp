@@ -476,6 +476,39 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
   CHECK_FALSE(fs::exists(dir / "out"));
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "answers outside the labels end the run, or are dropped as the file says") {
+  auto manifest = read_manifest(dir / "data");
+  const auto answer = [&](const std::string& client, const std::string& split, std::size_t count) {
+    for (auto& example : manifest.examples) {
+      if (example.client == client && example.split == split && count > 0) {
+        example.answers = {"violet"};
+        --count;
+      }
+    }
+    write_manifest(manifest);
+  };
+  answer("mri", "train", 3);
+  answer("oct", "test", 2);
+  CHECK_THROWS_WITH(run("out"), Contains("client mri: ") && Contains("\"violet\"") &&
+                                    Contains("data.unseen_answers: drop"));
+  CHECK_FALSE(fs::exists(dir / "out"));
+
+  run("out", {"data.unseen_answers=drop", "run.rounds=1"});
+  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  CHECK(row_of(rows, 1, "ct").train_samples == 8);
+  CHECK(row_of(rows, 1, "mri").train_samples == 7);
+  CHECK(row_of(rows, 1, "oct").test_samples == 4);
+  CHECK(row_of(rows, 1, "oct").accuracy <= 0.5);
+  CHECK(std::isfinite(row_of(rows, 1, "oct").test_loss));
+  CHECK_THAT(test::slurp(dir / "out" / "config.yaml"), Contains("unseen_answers: drop"));
+
+  answer("mri", "train", 10);
+  CHECK_THROWS_WITH(run("other", {"data.unseen_answers=drop"}),
+                    Contains("client mri: no training example is left, as none of 10 has"));
+  CHECK_FALSE(fs::exists(dir / "other"));
+}
+
 TEST_CASE_METHOD(Fixture, "a client without budget neither trains nor sends weights") {
   run("out", {"run.budget={ct: 0, mri: 2, oct: 3}", "units.always=[]", "run.rounds=1"});
   const auto rows = read_metrics(dir / "out" / "metrics.csv");

@@ -123,6 +123,8 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
        "run.local.epochs: give either local.steps or local.epochs, not both"},
       {"run.local={steps: 2}", "run.local.learning_rate: the key is missing"},
       {"data.partition=dirichlett", "(did you mean \"dirichlet\"?)"},
+      {"data.language=fr", "data.language: \"fr\" is not one of \"en\", \"zh\""},
+      {"data.unseen_answers=ignore", "data.unseen_answers: \"ignore\" is not one of \"error\""},
       {"data.public_fraction=1", "data.public_fraction: 1 leaves no training image"},
       {"data.public_fraction=0", "pretrain.data: there is no public share"},
       {"units.selectable=heads", "units.selectable: \"heads\" is not one of \"blocks\""},
@@ -239,20 +241,23 @@ TEST_CASE("a resolved configuration is an experiment file that resolves to itsel
   }
 }
 
-TEST_CASE("keys for PEFT, schemes and sparse planning survive, and are absent where unused") {
+TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are absent where unused") {
   const test::TempDir dir;
   const auto resolved = [&](const std::vector<std::string>& set) {
     const auto config = read(kExperiment, set);
     return to_yaml(resolved_config(config, select_units(config, with_peft(config, model()))));
   };
   const auto plain = resolved({});
-  for (const char* key : {"peft", "scheme", "plan:\n    every"}) CHECK_THAT(plain, !Contains(key));
-  const auto text =
-      resolved({"model.peft={lora: {rank: 2, alpha: 4, targets: [key]}, adapters: {}, "
-                "prompts: {length: 3}}",
-                "units.scheme=lora", "run.plan.every=3"});
+  for (const char* key : {"peft", "scheme", "plan:\n    every", "language", "unseen_answers"})
+    CHECK_THAT(plain, !Contains(key));
+  const auto text = resolved(
+      {"model.peft={lora: {rank: 2, alpha: 4, targets: [key]}, adapters: {}, "
+       "prompts: {length: 3}}",
+       "units.scheme=lora", "run.plan.every=3", "data.language=zh", "data.unseen_answers=drop"});
   INFO(text);
   const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
+  CHECK(again.data.load.language == "zh");
+  CHECK(again.data.drop_unseen);
   CHECK(again.model.peft.lora_targets == std::vector<std::string>{"key"});
   CHECK(again.model.peft.lora_alpha == 4);
   CHECK(again.model.peft.adapter_reduction == 16);

@@ -199,6 +199,23 @@ TEST_CASE_METHOD(Fixture, "evaluation counts accepted answers, open and closed a
   const double right = std::log1p(4 * std::exp(-20.0));
   CHECK(result.loss() == Approx((4 * right + 8 * (20 + right)) / 12).epsilon(1e-6));
   CHECK(std::isnan(Evaluation{}.accuracy()));
+
+  // Without the label "red", the two red images' open questions have no target: they stay wrong and
+  // leave the loss' mean. "yes" takes the index of "red".
+  auto fewer = config;
+  fewer.labels = {"blue", "green", "no", "yes"};
+  const VqaTensors kept(manifest, test::examples_of(manifest, "", "test"), fewer, tokenizer, true);
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("classifier.3.bias")[4] = -20;
+  }
+  const auto partly = evaluate(model, kept);
+  CHECK(partly.samples == 12);
+  CHECK(partly.targets == 10);
+  CHECK(partly.open == 6);
+  CHECK(partly.correct == 4);
+  CHECK(partly.loss() ==
+        Approx((4 * std::log1p(3 * std::exp(-20.0)) + 6 * 20.0) / 10).epsilon(1e-6));
 }
 
 TEST_CASE_METHOD(Fixture,

@@ -92,6 +92,38 @@ TEST_CASE("an answer outside the labels names the example and the nearest label"
   CHECK_THROWS_AS(VqaTensors(manifest, {3}, make_config(), make_tokenizer()), InputError);
 }
 
+TEST_CASE(
+    "examples without a label are left out of training and kept, without a target, in tests") {
+  test::TempDir dir;
+  Manifest manifest = make_manifest(dir);
+  const auto tensors = [&](const std::vector<int>& indices) {
+    return VqaTensors(manifest, indices, make_config(), make_tokenizer(), true);
+  };
+  const VqaTensors train = tensors({3, 0, 3, 1});
+  CHECK(train.size() == 2);
+  CHECK(train.unseen() == 2);
+  CHECK(train.asked() == 4);
+  CHECK(train.closed() == std::vector<bool>{true, false});
+  CHECK(train.label(0) == 0);
+  CHECK(train.label(1) == 2);
+  CHECK(torch::equal(train.batch({0, 1}, torch::kCPU).pixels,
+                     tensors({0, 1}).batch({0, 1}, torch::kCPU).pixels));
+
+  CHECK_THROWS_WITH(tensors({3, 3}),
+                    Contains("no training example is left, as none of 2 has an answer among the "
+                             "model's 3 labels (data.unseen_answers: drop)"));
+
+  manifest.examples[3].split = "test";
+  const VqaTensors kept = tensors({3, 0});
+  CHECK(kept.size() == 2);
+  CHECK(kept.unseen() == 1);
+  CHECK(kept.label(0) == kNoTarget);
+  for (std::int64_t label = 0; label < 3; ++label) CHECK_FALSE(kept.accepts(0, label));
+  CHECK(torch::equal(kept.batch({0, 1}, torch::kCPU).labels,
+                     torch::tensor({kNoTarget, std::int64_t{0}}, torch::kInt64)));
+  CHECK(tensors({}).size() == 0);
+}
+
 TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
   test::TempDir dir;
   TransformerConfig config = make_config();
