@@ -139,15 +139,21 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state,
   for (const auto& [weight, moment] : state.moments.second)
     tensors.add(kSecondMoment + weight, moment);
   write_safetensors(folder / name, tensors.views);
-  const Json root{{"version", 1},
-                  {"round", state.round},
-                  {"scored_round", state.scored_round},
-                  {"changed_units", state.changed_units},
-                  {"weights", name}};
+  Json root{{"version", 1},
+            {"round", state.round},
+            {"scored_round", state.scored_round},
+            {"changed_units", state.changed_units},
+            {"weights", name}};
+  const std::string archive = "round-" + numbered(state.round) + ".archive.json";
+  if (!state.archive.assignments.empty()) {
+    write_archive(state.archive, folder / archive);
+    root["archive"] = archive;
+  }
   write_file(state_file(run_folder), root.dump(1) + "\n");
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const auto file = entry.path().filename().string();
-    if (file.rfind("round-", 0) == 0 && file != name) std::filesystem::remove(entry.path());
+    if (file.rfind("round-", 0) == 0 && file != name && file != archive)
+      std::filesystem::remove(entry.path());
   }
 }
 
@@ -163,6 +169,8 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   state.scored_round = static_cast<int>(reader.integer("scored_round", 0, state.round));
   state.changed_units = reader.texts("changed_units");
   const SafetensorsFile file(run_folder / "state" / reader.text("weights"));
+  if (reader.has("archive"))
+    state.archive = read_archive(run_folder / "state" / reader.text("archive"));
   reader.finish();
   state.weights = foundation;
   for (const auto& name : saved) {

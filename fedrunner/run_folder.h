@@ -10,6 +10,7 @@
 
 #include "core/document.h"
 #include "fedrunner/aggregation.h"
+#include "strata/core/plan_archive.h"
 
 namespace strata {
 
@@ -30,14 +31,16 @@ struct RunState {
       changed_units;      ///< by that round's aggregation: what clients download next
   ModelState weights;     ///< all of the model's
   ServerMoments moments;  ///< of the server's optimizer
+  PlanArchive archive;    ///< of the last plan, where the next one begins with it
 };
 
 /// Removes what a killed program left of files that it was writing.
 void remove_temporaries(const std::filesystem::path& run_folder);
 
-/// Writes the weights `saved` and the moments to `state/round-NNN.safetensors`, then
-/// `state/state.json`, which points to it, then removes older weights: at every moment state.json
-/// is absent or describes a complete round. @throws WorkError
+/// Writes the weights `saved` and the moments to `state/round-NNN.safetensors`, the archive to
+/// `state/round-NNN.archive.json`, then `state/state.json`, which points to them, and then removes
+/// older ones: at every moment state.json is absent or describes a complete round. @throws
+/// WorkError
 void write_state(const std::filesystem::path& run_folder, const RunState& state,
                  const std::set<std::string>& saved);
 

@@ -299,8 +299,10 @@ class Server {
       scores = read_scores(round_folder(folder_, state_.scored_round) / "scores.json");
     }
     const int planned = last_due(round, plan_every);
+    PlanArchive archive = state_.archive;
     const Plan plan = planned == round ? make_plan(round, (round - 1) / plan_every, scores)
                                        : read_plan(round_folder(folder_, planned) / "plan.json");
+    if (planned == round && task_.run.plan.warm) archive = archive_of(plan);
     if (adapts_ && tools_.client_files) {
       for (const auto& [path, content] : tools_.client_files(plan, round_folder(folder_, round),
                                                              folder_ / "model" / kPeftConfigFile))
@@ -360,6 +362,7 @@ class Server {
                aggregation_json(round, updates, uses, failures));
     model_.load_state(state_.weights);
     state_.round = round;
+    state_.archive = std::move(archive);
     if (score_due) state_.scored_round = round;
     state_.changed_units.clear();
     for (const auto& use : uses) {
@@ -453,8 +456,9 @@ class Server {
       plan.objectives = strata::evaluate(problem, plan.assignment);
       plan.front = {plan.objectives};
     } else {
-      plan = tools_.plan(problem, {strategy_.algorithm, strategy_.choose, seed,
-                                   task_.run.plan.evaluations, scores.has_value()});
+      plan = tools_.plan(problem,
+                         {strategy_.algorithm, strategy_.choose, seed, task_.run.plan.evaluations,
+                          scores.has_value(), state_.archive.assignments});
     }
     plan.scores_digest = scores ? digest(*scores) : "";
     // run.json says once who made the run and when; here it would make resumed plans differ.

@@ -48,6 +48,7 @@ RunTools run_tools() {
     options.seed = request.seed;
     options.evaluations = request.evaluations;
     options.gap = request.gap;
+    options.warm_start = request.warm_start;
     return make_plan(problem, options);
   };
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,

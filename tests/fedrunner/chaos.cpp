@@ -25,7 +25,7 @@ namespace {
 // Everything that a run carries from round to round: moments, moving scores, failing clients.
 const std::string kRun =
     "  strategies: [f3ocus]\n  rounds: 24\n  budget: 1\n  score: {samples: 4, every: 2}\n"
-    "  plan: {every: 3}\n"
+    "  plan: {every: 3, warm: true}\n"
     "  server: {optimizer: adam, learning_rate: 0.01}\n"
     "  failures: {dropout: 0.2, corruption: 0.1}\n"
     "  local: {steps: 4, batch_size: 4, learning_rate: 0.01, schedule: cosine}\n";

@@ -768,3 +768,42 @@ TEST_CASE_METHOD(Fixture, "LoRA runs with factors and with products end apart") 
         test::slurp(dir / "product" / "model" / "adapter_model.safetensors"));
   CHECK_THAT(test::slurp(dir / "product" / "config.yaml"), Contains("lora: product"));
 }
+
+TEST_CASE_METHOD(Fixture, "with plan.warm a plan begins with the front of the last one") {
+  std::vector<std::vector<Assignment>> starts;
+  auto planner = tools.plan;
+  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+    starts.push_back(request.warm_start);
+    auto plan = planner(problem, request);
+    // A front of two, the second the first turned around.
+    plan.archive = {plan.assignment, plan.assignment.rowwise().reverse()};
+    return plan;
+  };
+  const std::vector<std::string> set = {"run.plan={every: 2, warm: true}", "run.rounds=5"};
+  run("whole", set);
+  REQUIRE(starts.size() == 3);
+  CHECK(starts[0].empty());
+  for (const int round : {3, 5}) {
+    const auto last =
+        read_plan(dir / "whole" / "rounds" / ("00" + std::to_string(round - 2)) / "plan.json");
+    const auto& start = starts[static_cast<std::size_t>(round / 2)];
+    REQUIRE(start.size() == 2);
+    CHECK((start[0] == last.assignment));
+    CHECK((start[1] == last.assignment.rowwise().reverse()));
+  }
+  // Also after a resume between two plans.
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 4) throw Stop();
+  };
+  resuming.resume = true;
+  const auto whole = starts;
+  starts.clear();
+  CHECK_THROWS_AS(run("stopped", set, stopping), Stop);
+  run("stopped", set, resuming);
+  CHECK((starts == whole));
+  test::check_same(dir / "whole", dir / "stopped");
+  starts.clear();
+  run("cold", {"run.plan={every: 2}", "run.rounds=3"});
+  CHECK(starts.back().empty());
+}

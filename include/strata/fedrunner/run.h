@@ -36,6 +36,8 @@ struct PlanRequest {
   std::int64_t evaluations = 0;
   /// False where the importance is a stand-in, because the strategy scores nothing.
   bool gap = true;
+  /// With `plan.warm`: the archive of the run's last plan (plan_archive.h).
+  std::vector<Assignment> warm_start = {};
 };
 using Planner = std::function<Plan(const PlanningProblem& problem, const PlanRequest& request)>;
 
