@@ -51,8 +51,9 @@ inline Outcome run_program(const std::filesystem::path& program,
   return outcome;
 }
 
+/// The program that was built beside this test.
 inline std::filesystem::path strata_program() {
-  return std::filesystem::path(STRATA_BINARY_DIR) / "bin" / "strata";
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "strata";
 }
 
 inline Outcome run_strata(const std::vector<std::string>& arguments,
