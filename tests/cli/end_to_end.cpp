@@ -209,8 +209,9 @@ TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the
       run_strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1"}, folder);
   CHECK(refused.code == 2);
   CHECK_THAT(refused.err, Catch::Contains("--resume"));
-  const auto resumed =
-      run_strata({"run", "tiny.yaml", "--out", "killed", "--threads", "1", "--resume"}, folder);
+  const auto resumed = run_strata(
+      {"run", "tiny.yaml", "--out", "killed", "--threads", "1", "--resume", "--parallel", "2"},
+      folder);
   INFO(resumed.err);
   REQUIRE(resumed.code == 0);
   const auto expected = reproducible_files(folder / "whole"),
