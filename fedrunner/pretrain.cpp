@@ -32,6 +32,7 @@ std::vector<int> split(const Manifest& manifest, const std::string& name) {
 
 PretrainData load_pretrain_data(const ExperimentConfig& config) {
   PretrainData data;
+  if (config.pretrain->epochs == 0) return data;
   if (config.pretrain->data == "public") {
     auto experiment = load_experiment_data(config.data);
     data.manifest = std::move(experiment.manifest);
@@ -61,6 +62,36 @@ struct Language {
   }
 };
 
+/// What training begins with.
+struct Beginning {
+  Transformer model;
+  WordPiece tokenizer;
+};
+
+Beginning fresh_model(const ExperimentConfig& config, const Language& language,
+                      const std::vector<std::string>& labels, torch::Device device) {
+  auto architecture = *config.model.architecture;
+  architecture.labels = labels;
+  WordPiece tokenizer(build_vocabulary({language.questions.begin(), language.questions.end()}));
+  architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  return {Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
+}
+
+/// The model of `pretrain.from` for other labels, as transformers loads one with
+/// ignore_mismatched_sizes: all its weights but the output layer's, which are drawn afresh.
+Beginning relabelled_model(const PretrainConfig& pretrain, const std::vector<std::string>& labels,
+                           torch::Device device) {
+  const auto from = Transformer::load(pretrain.from, device);
+  auto architecture = from.config();
+  architecture.labels = labels;
+  Beginning begin{Transformer(architecture, pretrain.seed, device), load_tokenizer(pretrain.from)};
+  auto state = from.state();
+  const std::string output = architecture.has_text() ? "classifier.3." : "classifier.";
+  for (const char* name : {"weight", "bias"}) state.erase(output + name);
+  begin.model.load_state(state);
+  return begin;
+}
+
 Json number(double value) {
   return std::isnan(value) ? Json(nullptr) : Json(value);
 }
@@ -80,8 +111,16 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const ToolNames& names) {
   const auto config = read_experiment_file(experiment_file, set, names);
   if (!config.pretrain) throw InputError(config.file + ": pretrain: the key is missing");
-  if (!config.model.architecture)
-    throw InputError(config.file + ": model.architecture: the key is missing");
+  if (!config.model.architecture && config.pretrain->from.empty()) {
+    throw InputError(config.file +
+                     ": model.architecture: the key is missing (or pretrain.from, a model to begin "
+                     "with)");
+  }
+  if (config.model.architecture && !config.pretrain->from.empty()) {
+    throw InputError(
+        config.file +
+        ": pretrain.from: the model has an architecture; leave out model.architecture");
+  }
   for (const char* file : {"config.json", "model.safetensors", "pretrain.json"}) {
     if (std::filesystem::exists(out / file)) {
       throw InputError(out.string() + ": the folder already holds a model (" + file +
@@ -98,17 +137,24 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     language.add(manifest, split(manifest, "train"));
   }
 
-  TransformerConfig architecture = *config.model.architecture;
-  architecture.labels.assign(language.answers.begin(), language.answers.end());
-  const WordPiece tokenizer(
-      build_vocabulary({language.questions.begin(), language.questions.end()}));
-  architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  const std::vector<std::string> labels(language.answers.begin(), language.answers.end());
+  if (labels.empty()) {
+    throw InputError(config.file +
+                     ": pretrain.vocabulary: no training question in it, so no label");
+  }
+  auto begin = pretrain.from.empty() ? fresh_model(config, language, labels, torch_device)
+                                     : relabelled_model(pretrain, labels, torch_device);
+  Transformer& model = begin.model;
+  const WordPiece& tokenizer = begin.tokenizer;
+  const TransformerConfig& architecture = model.config();
   // Every training answer is a label, as the labels are made of them; test answers need not be.
   const bool drop = config.data.drop_unseen;
-  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop);
-  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop);
+  const auto images = std::make_shared<ImageStore>(
+      data.manifest, static_cast<int>(architecture.image_size), config.data.cache);
+  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop, images);
+  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop, images);
   log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
-  Transformer model(architecture, pretrain.seed, torch_device);
+  images->load();
 
   PretrainSummary summary;
   std::vector<std::string> units;
@@ -119,9 +165,14 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   summary.train_samples = train_set.size();
   summary.test_samples = test_set.size();
   summary.labels = architecture.label_count();
-  log_info("pretraining " + std::to_string(summary.parameters) + " weights on " +
-           std::to_string(summary.train_samples) + " questions of " + data.manifest.name + ", " +
-           std::to_string(summary.labels) + " answers");
+  if (pretrain.epochs == 0) {
+    log_info(pretrain.from + " with an output layer for " + std::to_string(summary.labels) +
+             " answers, not trained");
+  } else {
+    log_info("pretraining " + std::to_string(summary.parameters) + " weights on " +
+             std::to_string(summary.train_samples) + " questions of " + data.manifest.name + ", " +
+             std::to_string(summary.labels) + " answers");
+  }
 
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t steps =
@@ -144,7 +195,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     epochs.push_back(entry);
     log_info(note);
   };
-  train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks);
+  if (steps > 0) train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks);
   progress.finish();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   summary.loss = evaluation.loss();

@@ -61,6 +61,8 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
                                           const TransformerConfig& config,
                                           const WordPiece& tokenizer) {
+  const auto images = std::make_shared<ImageStore>(
+      data.manifest, static_cast<int>(config.image_size), data.config.cache);
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
     if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
@@ -68,12 +70,13 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
       throw InputError("a client cannot be called \"" + part.name +
                        "\", as metrics.csv has an aggregate row of that name");
     }
-    const bool drop = data.config.drop_unseen;
+    const auto tensors = [&](const std::vector<int>& examples) {
+      return VqaTensors(data.manifest, examples, config, tokenizer, data.config.drop_unseen,
+                        images);
+    };
     try {
-      FederatedClient client{
-          part.name, VqaTensors(data.manifest, part.train, config, tokenizer, drop), std::nullopt};
-      if (!part.test.empty())
-        client.test.emplace(data.manifest, part.test, config, tokenizer, drop);
+      FederatedClient client{part.name, tensors(part.train), std::nullopt};
+      if (!part.test.empty()) client.test = tensors(part.test);
       clients.push_back(std::move(client));
     } catch (const InputError& error) {
       throw InputError("client " + part.name + ": " + error.what());
@@ -86,6 +89,7 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
   }
   log_unseen(train, "training examples are left out");
   log_unseen(test, "test examples are kept and counted as wrong");
+  images->load();
   return clients;
 }
 

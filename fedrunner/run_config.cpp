@@ -31,6 +31,8 @@ DataConfig read_data(ObjectReader reader) {
   data.folder = reader.text("folder");
   data.load.language = reader.choice("language", {"en", "zh"}, data.load.language);
   data.drop_unseen = reader.choice("unseen_answers", {"error", "drop"}, "error") == "drop";
+  // Not in the resolved configuration: no result depends on it, so a run resumes with another.
+  data.cache = reader.text("cache", "");
   auto& partition = data.partition;
   partition.scheme =
       reader.choice("partition", {"modality", "dataset", "iid", "dirichlet"}, "modality");
@@ -129,15 +131,20 @@ TrainingOptions read_training(ObjectReader& reader) {
 
 PretrainConfig read_pretrain(ObjectReader reader, const DataConfig& data) {
   PretrainConfig pretrain;
+  pretrain.vocabulary = reader.texts("vocabulary", std::vector<std::string>{data.folder});
+  pretrain.seed = static_cast<std::uint64_t>(
+      reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
+  pretrain.from = reader.text("from", "");
+  pretrain.epochs = reader.integer("epochs", pretrain.from.empty() ? 1 : 0, kMax);
+  if (pretrain.epochs == 0) {
+    reader.finish();
+    return pretrain;
+  }
   pretrain.data = reader.text("data");
   if (pretrain.data == "public" && data.partition.public_fraction == 0) {
     reader.fail("data", "there is no public share, as data.public_fraction is 0");
   }
-  pretrain.vocabulary = reader.texts("vocabulary", std::vector<std::string>{data.folder});
-  pretrain.epochs = reader.integer("epochs", 1, kMax);
   pretrain.evaluate_every = reader.integer("evaluate_every", 1, kMax, 1);
-  pretrain.seed = static_cast<std::uint64_t>(
-      reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
   pretrain.training = read_training(reader);
   pretrain.training.warmup = reader.number("warmup", 0, 1, 0.05);
   pretrain.training.schedule = reader.choice("schedule", {"cosine", "constant"}, "cosine");
@@ -640,18 +647,25 @@ Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units)
 
 Json to_json(const PretrainConfig& pretrain) {
   const auto& training = pretrain.training;
-  return {{"data", pretrain.data},
-          {"vocabulary", pretrain.vocabulary},
-          {"epochs", pretrain.epochs},
-          {"batch_size", training.batch_size},
-          {"learning_rate", training.learning_rate},
-          {"weight_decay", training.weight_decay},
-          {"warmup", training.warmup},
-          {"schedule", training.schedule},
-          {"flips", training.flips},
-          {"clip_norm", training.clip_norm},
-          {"evaluate_every", pretrain.evaluate_every},
-          {"seed", pretrain.seed}};
+  Json json = Json::object();
+  if (!pretrain.from.empty()) json["from"] = pretrain.from;
+  if (pretrain.epochs == 0) {
+    json.update({{"vocabulary", pretrain.vocabulary}, {"epochs", 0}, {"seed", pretrain.seed}});
+    return json;
+  }
+  json.update({{"data", pretrain.data},
+               {"vocabulary", pretrain.vocabulary},
+               {"epochs", pretrain.epochs},
+               {"batch_size", training.batch_size},
+               {"learning_rate", training.learning_rate},
+               {"weight_decay", training.weight_decay},
+               {"warmup", training.warmup},
+               {"schedule", training.schedule},
+               {"flips", training.flips},
+               {"clip_norm", training.clip_norm},
+               {"evaluate_every", pretrain.evaluate_every},
+               {"seed", pretrain.seed}});
+  return json;
 }
 
 std::string to_yaml(const Json& value) {

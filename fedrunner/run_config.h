@@ -25,6 +25,7 @@ struct DataConfig {
   std::string folder;
   LoadOptions load;
   bool drop_unseen = false;  ///< `unseen_answers: drop`; see VqaTensors
+  std::string cache;         ///< of decoded images; "" for none
   PartitionOptions partition;
 };
 
@@ -42,7 +43,8 @@ struct UnitsConfig {
 };
 
 struct PretrainConfig {
-  std::string data;  ///< "public" or a folder
+  std::string from;  ///< the model to begin with, which gets a fresh output layer; "" for none
+  std::string data;  ///< "public" or a folder; "" without epochs
   std::vector<std::string> vocabulary;
   std::int64_t epochs = 0;
   std::int64_t evaluate_every = 1;  ///< epochs

@@ -20,10 +20,10 @@ int run_pretrain(const PretrainArguments& arguments, const CommonArguments& comm
     const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
     const Json root{{"version", 1},
                     {"folder", arguments.out},
-                    {"accuracy", summary.accuracy},
+                    {"accuracy", number(summary.accuracy)},
                     {"open_accuracy", number(summary.open_accuracy)},
                     {"closed_accuracy", number(summary.closed_accuracy)},
-                    {"loss", summary.loss},
+                    {"loss", number(summary.loss)},
                     {"train_samples", summary.train_samples},
                     {"test_samples", summary.test_samples},
                     {"labels", summary.labels},
@@ -37,7 +37,7 @@ int run_pretrain(const PretrainArguments& arguments, const CommonArguments& comm
     table.row({arguments.out, std::to_string(summary.parameters),
                std::to_string(summary.train_samples), std::to_string(summary.test_samples),
                shown(summary.accuracy), shown(summary.open_accuracy),
-               shown(summary.closed_accuracy), fixed(summary.loss, 4), fixed(summary.seconds, 1)});
+               shown(summary.closed_accuracy), shown(summary.loss), fixed(summary.seconds, 1)});
     std::cout << table.str() << std::flush;
   }
   return kExitDone;

@@ -157,9 +157,14 @@ void check(const ScoreArguments& arguments) {
 /// What a client scores on.
 VqaTensors training_examples(const ExperimentData& data, const ClientExamples& client,
                              const Transformer& model, const WordPiece& tokenizer) {
+  // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
+  const std::string& cache = data.config.cache;
+  const auto images = std::make_shared<ImageStore>(
+      data.manifest, static_cast<int>(model.config().image_size), cache);
   VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
-                      data.config.drop_unseen);
+                      data.config.drop_unseen, images);
   log_unseen({{client.name, &examples}}, "training examples are left out");
+  if (!cache.empty()) images->load();
   return examples;
 }
 

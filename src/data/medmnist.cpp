@@ -5,14 +5,15 @@
 // verified against a published pneumoniamnist.npz; class names and counts against medmnist 3.0.2
 // (medmnist/info.py, INFO).
 //
-// MedVQA-FL (Saha et al. 2025, CVPR, F³OCUS) is published as 707,962 triplets of nine
-// modality-specific clients. That is exactly the number of images of the twelve 2D sets in
-// medmnist 3.0.2 (708,069 before its organ sets were cleaned), and MedMNIST's data summary names
-// nine modalities for them: one question an image, one client a modality, which is what is made
-// here. Not verifiable, as the data set itself was not to be found: the wording of its questions
-// and answers (ours are below), how ChestMNIST's several findings became one answer (here every
-// finding is an accepted answer), and its division into training and test examples (here
-// MedMNIST's).
+// MedVQA-FL (Saha et al. 2025, CVPR, F³OCUS; Ultra-MedVQA on its page, pramitsaha.github.io/FOCUS)
+// has 707,962 triplets of nine modality-specific clients. That is exactly the number of images of
+// the twelve 2D sets in medmnist 3.0.2 (708,069 before its organ sets were cleaned), and the page's
+// number for each client is that of the sets with its modality in MedMNIST's data summary: one
+// question an image, one client a modality, which is what is made here. Its templates ask about
+// modality, anatomy and more, were paraphrased by a language model, and are not published where we
+// could look: ours (below) ask for the class alone. Every finding of ChestMNIST is an accepted
+// answer here, where its questions ask for one each. It has 80 % of every client for training; here
+// MedMNIST's splits are kept.
 #include <algorithm>
 #include <map>
 

@@ -4,39 +4,24 @@
 #include <unordered_map>
 
 #include "core/console.h"
-#include "data/image.h"
-#include "data/parallel.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata {
-namespace {
-
-/// Decodes, resizes and lays out as (3, size, size).
-void load_image(const std::filesystem::path& path, std::int64_t size, std::uint8_t* out) {
-  const Image image = resize(read_image(path), static_cast<int>(size), static_cast<int>(size));
-  const std::int64_t area = size * size;
-  for (std::int64_t i = 0; i < area; ++i) {
-    for (int channel = 0; channel < 3; ++channel) {
-      out[channel * area + i] = image.pixels[i * 3 + channel];
-    }
-  }
-}
-
-}  // namespace
 
 VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
                        const TransformerConfig& config, const WordPiece& tokenizer,
-                       bool drop_unseen)
-    : asked_(static_cast<std::int64_t>(indices.size())) {
-  std::unordered_map<std::string, std::int64_t> label_ids, image_ids;
+                       bool drop_unseen, std::shared_ptr<ImageStore> images)
+    : images_(std::move(images)), asked_(static_cast<std::int64_t>(indices.size())) {
+  const bool owned = !images_;
+  if (owned) images_ = std::make_shared<ImageStore>(manifest, static_cast<int>(config.image_size));
+  std::unordered_map<std::string, std::int64_t> label_ids;
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
     label_ids.emplace(config.labels[id], id);
   }
 
-  std::vector<std::string> images;
   std::vector<std::vector<std::int64_t>> encoded;
-  std::vector<std::int64_t> image_index, lengths, labels;
+  std::vector<std::int64_t> lengths, labels;
   for (const int index : indices) {
     const Example& example = manifest.examples.at(index);
     std::vector<std::int64_t> accepted;
@@ -60,11 +45,7 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
     accepted_.push_back(std::move(accepted));
     closed_.push_back(example.answer_type == "closed");
 
-    const auto [place, added] =
-        image_ids.emplace(example.image, static_cast<std::int64_t>(images.size()));
-    if (added) images.push_back(example.image);
-    image_index.push_back(place->second);
-
+    image_index_.push_back(images_->add(example.image));
     if (config.has_text()) {
       encoded.push_back(
           tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
@@ -87,21 +68,21 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
     }
     lengths_ = torch::tensor(lengths, torch::kInt64);
   }
-  image_index_ = torch::tensor(image_index, torch::kInt64);
   labels_ = torch::tensor(labels, torch::kInt64);
 
-  const std::int64_t size = config.image_size, count = static_cast<std::int64_t>(images.size());
-  images_ = torch::empty({count, 3, size, size}, torch::kUInt8);
-  std::uint8_t* pixels = images_.data_ptr<std::uint8_t>();
-  parallel_for(static_cast<int>(count), 0, [&](int i) {
-    load_image(manifest.folder / images[i], size, pixels + i * 3 * size * size);
-  });
+  if (owned) images_->load();
 }
 
 Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device device,
                         const std::vector<int>& flips) const {
   const torch::Tensor index = torch::tensor(rows, torch::kInt64);
-  torch::Tensor images = images_.index_select(0, image_index_.index_select(0, index));
+  const std::int64_t size = images_->size();
+  torch::Tensor images =
+      torch::empty({static_cast<std::int64_t>(rows.size()), 3, size, size}, torch::kUInt8);
+  std::vector<std::size_t> indices;
+  for (const std::int64_t row : rows)
+    indices.push_back(image_index_.at(static_cast<std::size_t>(row)));
+  images_->copy(indices, images.data_ptr<std::uint8_t>());
   for (std::size_t i = 0; i < flips.size(); ++i) {
     std::vector<std::int64_t> dimensions;
     if (flips[i] & 1) dimensions.push_back(2);

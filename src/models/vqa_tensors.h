@@ -1,15 +1,16 @@
 #pragma once
 /// \file
-/// Examples as tensors: images decoded and resized once, questions as token ids, answers as label
-/// ids.
+/// Examples as tensors: images as pixels of one size, questions as token ids, answers as label ids.
 
 #include "models/torch.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "data/image_store.h"
 #include "data/manifest.h"
 #include "data/wordpiece.h"
 #include "models/transformer.h"
@@ -20,20 +21,23 @@ namespace strata {
 /// torch::cross_entropy_loss passes over, with a loss of 0 and outside of the mean.
 inline constexpr std::int64_t kNoTarget = -100;
 
-/// A data set ready to be batched. Images are kept as uint8 and shared by their questions.
+/// A data set ready to be batched. Images are bytes, shared by their questions and, in an
+/// ImageStore, by several data sets.
 class VqaTensors {
  public:
-  /// Encodes the examples `indices` of the manifest: every image is decoded (in parallel) and
-  /// resized to the model's image_size; questions are cut to its max_position_embeddings. With
-  /// several accepted answers the first that is a label is the target. ViT reads no questions: they
-  /// are passed over, and so is the tokenizer.
+  /// Encodes the examples `indices` of the manifest: their images are added to `images`, which is
+  /// of the model's image_size and for its owner to load, or loaded here where there is none;
+  /// questions are cut to its max_position_embeddings. With several accepted answers the first that
+  /// is a label is the target. ViT reads no questions: they are passed over, and so is the
+  /// tokenizer.
   ///
   /// Examples whose answers are all outside the labels ("unseen") are an error; with `drop_unseen`
   /// those of the training split are left out, their images, too, and all others are kept without a
   /// target and accept no label. @throws InputError naming the example, the answer and the nearest
   /// label; with `drop_unseen` where none of the `indices` is left.
   VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-             const TransformerConfig& config, const WordPiece& tokenizer, bool drop_unseen = false);
+             const TransformerConfig& config, const WordPiece& tokenizer, bool drop_unseen = false,
+             std::shared_ptr<ImageStore> images = nullptr);
 
   std::int64_t size() const { return labels_.size(0); }
   /// Unseen examples, of how many: left out of `size()` in training, counted in it otherwise.
@@ -53,11 +57,11 @@ class VqaTensors {
   std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
 
  private:
-  torch::Tensor images_;       // uint8 (images, 3, S, S)
-  torch::Tensor image_index_;  // int64 (n)
-  torch::Tensor input_ids_;    // int64 (n, T); undefined without text
-  torch::Tensor lengths_;      // int64 (n); undefined without text
-  torch::Tensor labels_;       // int64 (n)
+  std::shared_ptr<ImageStore> images_;
+  std::vector<std::size_t> image_index_;  // of each row, in images_
+  torch::Tensor input_ids_;               // int64 (n, T); undefined without text
+  torch::Tensor lengths_;                 // int64 (n); undefined without text
+  torch::Tensor labels_;                  // int64 (n)
   std::vector<bool> closed_;
   std::vector<std::vector<std::int64_t>> accepted_;
   std::int64_t unseen_ = 0, asked_ = 0;

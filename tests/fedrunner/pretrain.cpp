@@ -75,6 +75,45 @@ TEST_CASE_METHOD(Fixture,
   CHECK(report["epochs"][1].contains("test"));
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "a model to begin with keeps its weights and words, but for the answers") {
+  pretrain("first", {"pretrain.epochs=1"});
+  auto manifest = read_manifest(dir / "data");
+  for (auto& example : manifest.examples)
+    if (example.answers[0] == "red") example.answers = {"crimson"};
+  write_manifest(manifest);
+  dir.write("from.yaml", "version: 1\nname: from\ndata: {folder: " + (dir / "data").string() +
+                             "}\nmodel: {folder: x}\npretrain: {from: " + (dir / "first").string() +
+                             ", epochs: 0}\n");
+  const auto names = test::tiny_tools().names;
+  const auto summary = pretrain_model(dir / "from.yaml", {}, dir / "from", "cpu", names);
+  CHECK(summary.labels == 5);
+  CHECK(summary.train_samples == 0);
+  CHECK(std::isnan(summary.accuracy));
+  const auto first = Transformer::load(dir / "first"), second = Transformer::load(dir / "from");
+  CHECK(second.config().labels ==
+        std::vector<std::string>{"blue", "crimson", "green", "no", "yes"});
+  for (const auto& [name, weight] : first.weights()) {
+    INFO(name);
+    CHECK(test::same_bits(weight, second.weight(name)) == (name.rfind("classifier.3.", 0) != 0));
+  }
+  CHECK(test::slurp(dir / "from" / "vocab.txt") == test::slurp(dir / "first" / "vocab.txt"));
+  CHECK_THAT(test::slurp(dir / "from" / "pretrain.json"),
+             Contains("\"from\": ") && Contains("\"accuracy\": null"));
+
+  // Trained on, it is the first model's data with the new answers.
+  const std::string data = "pretrain={from: " + (dir / "first").string() +
+                           ", epochs: 2, learning_rate: 0.001, data: " + (dir / "data").string() +
+                           "}";
+  CHECK(pretrain_model(dir / "from.yaml", {data}, dir / "trained", "cpu", names).train_samples ==
+        30);
+  CHECK_THROWS_WITH(pretrain("out", {"pretrain.from=" + (dir / "first").string()}),
+                    Contains("pretrain.from: the model has an architecture"));
+  CHECK_THROWS_WITH(
+      pretrain_model(dir / "from.yaml", {"pretrain.data=x"}, dir / "out", "cpu", names),
+      Contains("pretrain.data: unknown key"));
+}
+
 TEST_CASE_METHOD(Fixture, "pretraining refuses wrong input before it writes") {
   CHECK_THROWS_WITH(pretrain("out", {"pretrain.epochs=0"}), Contains("pretrain.epochs: "));
   CHECK_THROWS_WITH(pretrain("out", {"pretrain.epoch=3"}), Contains("(did you mean \"epochs\"?)"));

@@ -159,6 +159,20 @@ TEST_CASE_METHOD(Fixture, "units that nobody trained keep the foundation's bits"
   }
 }
 
+TEST_CASE_METHOD(Fixture, "a cache of images changes no byte of a run") {
+  run("a", {"run.rounds=1"});
+  const std::string cache = "data.cache=" + (dir / "cache").string();
+  for (const std::string out : {"b", "c"}) {
+    run(out, {"run.rounds=1", cache});
+    check_same(dir / "a", dir / out);
+  }
+  CHECK_FALSE(fs::is_empty(dir / "cache"));
+  // The cache is no part of what a run is: another, or none, resumes it.
+  RunOptions resume;
+  resume.resume = true;
+  CHECK_NOTHROW(run("b", {"run.rounds=1"}, resume));
+}
+
 TEST_CASE_METHOD(Fixture, "the same seed gives the same bytes, another seed others") {
   run("a");
   run("b");

@@ -13,15 +13,17 @@ namespace strata {
 
 struct PretrainSummary {
   std::int64_t parameters = 0, train_samples = 0, test_samples = 0, labels = 0;
-  double loss = 0, accuracy = 0;                  ///< on the test split, after the last epoch
+  double loss = 0, accuracy = 0;  ///< on the test split, after the last epoch; NaN without one
   double open_accuracy = 0, closed_accuracy = 0;  ///< NaN where there is no such question
   double seconds = 0;                             ///< training and the evaluations between epochs
 };
 
-/// Trains a fresh model as the `model.architecture` and `pretrain` sections say, and writes a
-/// Hugging Face folder (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor
-/// files) with `pretrain.json`: accuracies per epoch, seconds, the data, the provenance. `names`
-/// are those that the rest of the file is checked against.
+/// Trains a fresh model as the `model.architecture` and `pretrain` sections say, or the one that
+/// `pretrain.from` names with a fresh output layer for the answers of the vocabulary (not at all
+/// with 0 epochs, which makes a foundation of a published model), and writes a Hugging Face folder
+/// (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor files) with
+/// `pretrain.json`: accuracies per epoch, seconds, the data, the provenance. `names` are those that
+/// the rest of the file is checked against.
 /// @throws InputError before anything is written: a wrong experiment file or data, or an `out` that
 /// already holds a model. @throws WorkError: a loss that is not finite, a full disk.
 PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
