@@ -1,0 +1,184 @@
+// The experiment files in configs/: all of them are read, and those for published data run on tiny
+// folders in the published layouts.
+#include "catch.h"
+#include "core/console.h"
+#include "data/npz_file.h"
+#include "fedrunner/run_config.h"
+#include "fedrunner/tiny.h"
+#include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/pretrain.h"
+#include "strata/ntk/metric_names.h"
+
+using namespace strata;
+namespace fs = std::filesystem;
+
+namespace {
+
+const fs::path kConfigs = fs::path(STRATA_SOURCE_DIR) / "configs";
+
+/// With the scorer's own metrics, as configurations name them.
+RunTools tools() {
+  auto tools = test::tiny_tools();
+  tools.names.metrics = metric_names();
+  tools.names.algorithms.push_back("nsga2");
+  return tools;
+}
+
+struct Workshop {
+  test::TempDir dir;
+
+  Workshop() {
+    set_quiet(true);
+    test::write_tiny_foundation(dir / "vilt");
+  }
+
+  void image(const std::string& name) const {
+    write_png({2, 2, std::vector<std::uint8_t>(12, 90)}, dir / name);
+  }
+
+  void slake(const std::string& folder) const {
+    const std::string record = R"({"img_name": "xmlab1/source.jpg", "question": "Is it healthy?", )"
+                               R"("q_lang": "en", "modality": "CT", )";
+    const std::string yes = record + R"("answer": "Yes", "answer_type": "CLOSED"})";
+    dir.write(folder + "/train.json", "[" + yes + "]");
+    dir.write(folder + "/validate.json", "[" + yes + "]");
+    dir.write(folder + "/test.json",
+              "[" + yes + "," + record + R"("answer": "Mediastinum", "answer_type": "OPEN"}])");
+    image(folder + "/imgs/xmlab1/source.jpg");
+  }
+
+  void vqa_rad(const std::string& folder) const {
+    const std::string record =
+        R"({"image_name": "synpic1.jpg", "image_organ": "HEAD", "answer": "Yes", )"
+        R"("answer_type": "CLOSED", "question": "Is there a mass?", "phrase_type": )";
+    dir.write(folder + "/VQA_RAD Dataset Public.json",
+              "[" + record + R"("freeform"}, )" + record + R"("test_freeform"}])");
+    image(folder + "/VQA_RAD Image Folder/synpic1.jpg");
+  }
+
+  void vqa_med(const std::string& folder, const std::string& train, const std::string& test,
+               const std::string& answers) const {
+    dir.write(folder + "/train/" + train, "synpic1|what is abnormal?|cyst\n");
+    image(folder + "/train/images/synpic1.jpg");
+    dir.write(folder + "/test/" + test, answers.empty() ? "synpic2|plane|what plane is it?|axial\n"
+                                                        : "synpic2|what is abnormal?\n");
+    if (!answers.empty()) dir.write(folder + "/test/" + answers, "synpic2|cyst\n");
+    image(folder + "/test/images/synpic2.jpg");
+  }
+
+  void vqa_med_2019(const std::string& folder) const {
+    vqa_med(folder, "All_QA_Pairs_train.txt", "VQAMed2019_Test_Questions_w_Ref_Answers.txt", "");
+  }
+
+  void omni_med_vqa(const std::string& folder) const {
+    const std::vector<std::string> modalities = {"CT(Computed Tomography)",
+                                                 "MR (Magnetic Resonance Imaging)",
+                                                 "X-Ray",
+                                                 "ultrasound",
+                                                 "Dermoscopy",
+                                                 "Fundus Photography",
+                                                 "OCT (Optical Coherence Tomography",
+                                                 "Microscopy Images"};
+    std::string list;
+    for (std::size_t m = 0; m < modalities.size(); ++m) {
+      for (int i = 0; i < 12; ++i) {  // enough for both splits, which a hash of the names makes
+        const std::string name =
+            "Images/ACRIMA/" + std::to_string(m) + "-" + std::to_string(i) + ".png";
+        image(folder + "/" + name);
+        list += std::string(list.empty() ? "" : ",") + R"({"dataset": "ACRIMA", "question": )" +
+                R"("What is it?", "gt_answer": "CT", "option_A": "CT", "option_B": "MR", )" +
+                R"("image_path": ")" + name + R"(", "modality_type": ")" + modalities[m] + "\"}";
+      }
+    }
+    dir.write(folder + "/QA_information/Open-access/ACRIMA.json", "[" + list + "]");
+  }
+
+  void medmnist(const std::string& folder) const {
+    const std::vector<std::pair<std::string, bool>> sets = {
+        {"pathmnist", true},    {"chestmnist", false},  {"dermamnist", true},
+        {"octmnist", false},    {"retinamnist", true},  {"breastmnist", false},
+        {"bloodmnist", true},   {"tissuemnist", false}, {"organamnist", false},
+        {"organcmnist", false}, {"organsmnist", false}, {"pneumoniamnist", false}};
+    for (const auto& [name, colour] : sets) {
+      const std::size_t labels = name == "chestmnist" ? 14 : 1;
+      std::vector<test::NpyFile> files;
+      for (const std::string split : {"train", "val", "test"}) {
+        files.push_back({split + "_images.npy", test::npy(colour ? "(2, 2, 2, 3)" : "(2, 2, 2)",
+                                                          std::string(colour ? 24 : 8, 'x'))});
+        files.push_back({split + "_labels.npy", test::npy("(2, " + std::to_string(labels) + ")",
+                                                          std::string(2 * labels, '\1'))});
+      }
+      dir.write(folder + "/" + name + ".npz", test::npz(files, true));
+    }
+  }
+
+  /// A set of disease classification as questions: a report, and every disease an accepted answer.
+  void diseases(const std::string& folder) const {
+    const std::string line =
+        R"({"image":"1.png","question":"the heart is enlarged","answers":)"
+        R"(["cardiomegaly","edema"],"client":"x","answer_type":"open","split":)";
+    dir.write(folder + "/manifest.jsonl", line + "\"train\"}\n" + line + "\"test\"}\n");
+    image(folder + "/1.png");
+  }
+
+  /// `strata pretrain` and one round of `strata run`; the names of the clients.
+  std::vector<std::string> run(const std::string& name) const {
+    const std::vector<std::string> set = {"data.folder=" + (dir / name).string(),
+                                          "model.folder=" + (dir / (name + "-model")).string(),
+                                          "pretrain.from=" + (dir / "vilt").string(),
+                                          "run.strategies=[f3ocus]",
+                                          "run.rounds=1",
+                                          "run.budget=1"};
+    const fs::path file = kConfigs / (name + ".yaml");
+    pretrain_model(file, set, dir / (name + "-model"), "cpu", tools().names);
+    run_experiment(file, set, dir / (name + "-run"), tools(), {});
+    std::vector<std::string> clients;
+    for (const auto& row : read_metrics(dir / (name + "-run") / "metrics.csv")) {
+      if (row.round == 1 && row.client != "all" && row.client != "mean")
+        clients.push_back(row.client);
+    }
+    return clients;
+  }
+};
+
+using Names = std::vector<std::string>;
+
+}  // namespace
+
+TEST_CASE("every file in configs/ is an experiment file") {
+  int files = 0;
+  for (const auto& entry : fs::directory_iterator(kConfigs)) {
+    INFO(entry.path());
+    CHECK_NOTHROW(read_experiment_file(entry.path(), {}, tools().names));
+    ++files;
+  }
+  CHECK(files >= 8);
+}
+
+TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layouts") {
+  slake("f3ocus_task1/slake");
+  vqa_rad("f3ocus_task1/rad");
+  vqa_med_2019("f3ocus_task1/2019");
+  vqa_med("f3ocus_task1/2020", "VQAnswering_2020_Train_QA_pairs.txt",
+          "VQAMed2020-Task1-VQAnswering-Test-Questions.txt",
+          "VQAMed2020-Task1-VQAnswering-Test-ReferenceAnswers.txt");
+  vqa_med("f3ocus_task1/2021", "VQA-Med-2021-VQAnswering-Task1-New-ValidationSet.txt",
+          "Task1-VQA-2021-TestSet-Questions.txt", "Task1-VQA-2021-TestSet-ReferenceAnswers.txt");
+  CHECK(run("f3ocus_task1") ==
+        Names{"vqa-med-2019", "vqa-med-2020", "vqa-med-2021", "vqa-rad", "slake"});
+
+  omni_med_vqa("f3ocus_task2");
+  CHECK(run("f3ocus_task2").size() == 8);
+
+  medmnist("f3ocus_task3");
+  const auto nine = run("f3ocus_task3");
+  CHECK(nine.size() == 9);
+  CHECK(std::count(nine.begin(), nine.end(), "abdominal ct") == 1);
+
+  slake("f3ocus_task6/1-slake");
+  vqa_rad("f3ocus_task6/2-rad");
+  vqa_med_2019("f3ocus_task6/3-2019");
+  diseases("f3ocus_task6/open-i");
+  diseases("f3ocus_task6/mimic");
+  CHECK(run("f3ocus_task6") == Names{"slake", "vqa-rad", "vqa-med-2019", "mimic", "open-i"});
+}
