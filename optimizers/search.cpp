@@ -61,9 +61,10 @@ std::vector<Assignment> greedy_assignments(const LayerModel& model, std::size_t 
   return found;
 }
 
-/// `size` assignments to begin with; random ones where greedy or exact ones are fewer.
+/// `population` assignments to begin with; random ones where greedy or exact ones are fewer.
 std::vector<Assignment> starting_assignments(const LayerModel& model, const SearchOptions& options,
-                                             std::size_t size, std::uint64_t seed) {
+                                             std::uint64_t seed) {
+  const auto size = static_cast<std::size_t>(options.population);
   std::vector<Assignment> starts;
   if (options.start == "greedy") starts = greedy_assignments(model, size);
   if (options.start == "exact") {
@@ -71,7 +72,6 @@ std::vector<Assignment> starting_assignments(const LayerModel& model, const Sear
     for (const std::size_t i : evenly_spread(points.size(), size))
       starts.push_back(points[i].assignment);
   }
-  if (starts.size() > size) starts.resize(size);
   while (starts.size() < size) {
     const auto stream = derive_seed(seed, {static_cast<std::uint64_t>(starts.size())});
     starts.push_back(random_assignment(model.problem(), stream));
@@ -106,25 +106,34 @@ std::vector<std::vector<std::uint64_t>> repaired(const LayerModel& model,
   return found;
 }
 
-/// Evaluates the warm start; returns what each island begins with of it, all in the order of the
-/// front.
-std::vector<std::vector<Assignment>> warm_populations(SearchRun& run, const Assignment& fallback,
-                                                      const SearchOptions& options) {
-  const LayerModel& model = run.model;
-  const auto islands = static_cast<std::size_t>(options.islands);
-  std::vector<std::vector<Assignment>> populations(islands);
-  if (options.warm_start.empty()) return populations;
-  const auto warm = repaired(model, fallback, options.warm_start);
-  const auto evaluations = static_cast<std::size_t>(options.evaluations);
-  for (const std::size_t i : evenly_spread(warm.size(), evaluations)) {
-    if (run.spent()) break;
-    run.record(LayerState(model, warm[i]));
+/// Evaluates the warm start, with at most half of the evaluations.
+void record_warm_start(SearchRun& run, const Assignment& fallback,
+                       const std::vector<Assignment>& warm_start) {
+  const auto warm = repaired(run.model, fallback, warm_start);
+  const auto most = static_cast<std::size_t>((run.limit() + 1) / 2);
+  for (const std::size_t i : evenly_spread(warm.size(), most)) {
+    if (run.spent()) return;
+    run.record(LayerState(run.model, warm[i]));
   }
+}
+
+/// As many assignments for every island as it has starts: the archive's, evenly spread and dealt
+/// out in turn, so that each island gets some from all of the front, and then its own starts. (To
+/// give up starts for earlier assignments would cost more than it gains where scores moved by more
+/// than a few percent, as greedy starts are made for the new ones.)
+std::vector<std::vector<Assignment>> with_archive(
+    const SearchRun& run, const std::vector<std::vector<Assignment>>& starts) {
   const auto entries = run.archive.entries();
-  const auto room = static_cast<std::size_t>(options.population) / 2;
-  const auto chosen = evenly_spread(entries.size(), room * islands);
-  for (std::size_t k = 0; k < chosen.size(); ++k)
-    populations[k % islands].push_back(to_assignment(model, entries[chosen[k]]->bits));
+  const std::size_t size = starts.front().size();
+  const auto chosen = evenly_spread(entries.size(), size * starts.size());
+  std::vector<std::vector<Assignment>> populations(starts.size());
+  for (std::size_t k = 0; k < chosen.size(); ++k) {
+    populations[k % starts.size()].push_back(to_assignment(run.model, entries[chosen[k]]->bits));
+  }
+  for (std::size_t i = 0; i < starts.size(); ++i) {
+    for (std::size_t k = 0; populations[i].size() < size; ++k)
+      populations[i].push_back(starts[i][k]);
+  }
   return populations;
 }
 
@@ -248,26 +257,26 @@ SearchResult search(const PlanningProblem& problem, const SearchOptions& options
     run.record(LayerState(model, feasible));
   } else {
     const bool stock = options.algorithm.rfind(kPagmo, 0) == 0;
-    std::vector<std::vector<Assignment>> starts = warm_populations(run, feasible, options);
-    std::vector<LayerState> population;
-    for (std::size_t i = 0; i < starts.size(); ++i) {
-      for (const Assignment& warm : starts[i]) population.emplace_back(model, warm);
-      const std::size_t left = static_cast<std::size_t>(options.population) - starts[i].size();
-      for (Assignment& start :
-           starting_assignments(model, options, left, derive_seed(options.seed, {i}))) {
+    const bool warm = !options.warm_start.empty();
+    if (warm) record_warm_start(run, feasible, options.warm_start);
+    std::vector<std::vector<Assignment>> starts;
+    for (int i = 0; i < options.islands; ++i) {
+      starts.push_back(starting_assignments(
+          model, options, derive_seed(options.seed, {static_cast<std::uint64_t>(i)})));
+      for (const Assignment& start : starts.back()) {
         // pagmo's algorithms evaluate their population themselves.
-        if (!stock && !run.spent()) {
-          population.emplace_back(model, start);
-          run.record(population.back());
-        }
-        starts[i].push_back(std::move(start));
+        if ((stock && !warm) || run.spent()) break;
+        run.record(LayerState(model, start));
       }
     }
+    if (warm) starts = with_archive(run, starts);
     if (stock) {
       search_pagmo(run, options.algorithm.substr(kPagmo.size()), starts.front());
     } else if (options.islands > 1) {
       search_islands(run, options, starts);
     } else if (!run.spent()) {
+      std::vector<LayerState> population;
+      for (const Assignment& start : starts.front()) population.emplace_back(model, start);
       find_method(options.algorithm)(run, population);
     }
   }

@@ -272,6 +272,9 @@ void build(CLI::App& app, CommandLine& line) {
          "Population of a metaheuristic, a multiple of 4", 8, 1000000);
   ranged(plan, "--islands", line.plan.islands,
          "Islands of a pagmo archipelago, which share the evaluations", 1, 1024);
+  plan->add_option("--warm", line.plan.warm,
+                   "plan.json or --archive file of an earlier plan that a metaheuristic begins "
+                   "with, too; clients and units are matched by name");
   add_seed(plan, line.plan.seed);
   plan->add_flag("--normalise", line.plan.normalise, "Divide each client's scores by their sum");
   plan->add_flag("--no-gap", line.plan.no_gap, "Do not certify the distance from optimal");
@@ -283,6 +286,8 @@ void build(CLI::App& app, CommandLine& line) {
          0.0, 1e6);
   plan->add_option("--out", line.plan.out, "plan.json to write");
   plan->add_option("--front", line.plan.front, "CSV of the front to write");
+  plan->add_option("--archive", line.plan.archive,
+                   "File of the front's assignments to write, at most 1,000, for a later --warm");
   plan->add_option("--adapters", line.plan.adapters,
                    "Folder to write CLIENT/adapter_config.json to, for Hugging Face PEFT");
   plan->add_option(

@@ -103,6 +103,7 @@ struct PlanArguments {
   double seconds = 0;
   int population = 100;
   int islands = 1;
+  std::string warm;  ///< plan.json or an archive file
   std::uint64_t seed = 1;
   bool normalise = false;
   bool no_gap = false;
@@ -110,6 +111,7 @@ struct PlanArguments {
   double full_front = 0;  ///< seconds; 0: no enumeration
   std::string out;
   std::string front;
+  std::string archive;
   std::string adapters;
   std::string adapter_template;
 };

@@ -11,9 +11,11 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
+#include "strata/core/plan_archive.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/score_table.h"
 #include "strata/optimizers/make_plan.h"
+#include "strata/optimizers/search.h"
 
 namespace strata {
 namespace {
@@ -75,6 +77,37 @@ void print_json(const Plan& plan, double seconds) {
   std::cout << facts.dump() << '\n';
 }
 
+/// The earlier plan's assignments for this problem, with one line about what was left out.
+std::vector<Assignment> read_warm_start(const std::string& file, const PlanningProblem& problem) {
+  const MatchedArchive matched = match_archive(read_archive(file), problem, file);
+  std::string left_out;
+  const auto add = [&](const std::string& kind, const std::vector<std::string>& dropped,
+                       const std::vector<std::string>& names) {
+    if (dropped.empty()) return;
+    left_out += (left_out.empty() ? "" : " and ") + std::to_string(dropped.size()) + " " + kind +
+                (dropped.size() > 1 ? "s" : "") + " (" + quoted_list(dropped, 3) +
+                did_you_mean(dropped.front(), names) + ")";
+  };
+  add("client", matched.dropped_clients, problem.clients);
+  add("unit", matched.dropped_units, problem.units);
+  if (!left_out.empty())
+    log_warning(file + ": left out " + left_out + ", which the problem does not have");
+  return matched.assignments;
+}
+
+void refuse_same_files(const std::vector<std::pair<std::string, std::string>>& outputs) {
+  for (std::size_t i = 0; i < outputs.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (outputs[i].second.empty() || outputs[j].second.empty()) continue;
+      if (std::filesystem::weakly_canonical(outputs[i].second) ==
+          std::filesystem::weakly_canonical(outputs[j].second)) {
+        throw InputError(outputs[j].first + " and " + outputs[i].first +
+                         " name the same file: " + outputs[j].second);
+      }
+    }
+  }
+}
+
 /// Every file whole or none: all are written under temporary names before the first one appears.
 void write_files(const std::vector<std::pair<std::filesystem::path, std::string>>& contents) {
   std::vector<std::unique_ptr<AtomicFile>> files;
@@ -88,11 +121,8 @@ void write_files(const std::vector<std::pair<std::filesystem::path, std::string>
 }  // namespace
 
 int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
-  if (!arguments.out.empty() && !arguments.front.empty() &&
-      std::filesystem::weakly_canonical(arguments.out) ==
-          std::filesystem::weakly_canonical(arguments.front)) {
-    throw InputError("--out and --front name the same file: " + arguments.out);
-  }
+  refuse_same_files(
+      {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
   if (!arguments.adapter_template.empty() && arguments.adapters.empty())
     throw InputError("--adapter-template is for --adapters, which was not given");
   const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
@@ -112,6 +142,14 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   options.gap = !arguments.no_gap;
   options.sweep = arguments.sweep;
   options.full_front_seconds = arguments.full_front;
+  if (!arguments.warm.empty()) {
+    options.warm_start = read_warm_start(arguments.warm, loaded.problem);
+    const auto& searches = search_algorithms();
+    if (std::find(searches.begin(), searches.end(), options.algorithm) == searches.end()) {
+      log_warning("--warm is for metaheuristics; the algorithm " + options.algorithm +
+                  " does not depend on it");
+    }
+  }
   const auto start = std::chrono::steady_clock::now();
   Plan plan = make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
@@ -123,6 +161,8 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
 
   std::vector<std::pair<std::filesystem::path, std::string>> files;
   if (!arguments.front.empty()) files.emplace_back(arguments.front, front_csv(plan.front));
+  if (!arguments.archive.empty())
+    files.emplace_back(arguments.archive, archive_json(archive_of(plan)));
   if (!arguments.adapters.empty()) {
     for (auto& file : adapter_configs(plan, arguments.adapters, arguments.adapter_template))
       files.push_back(std::move(file));

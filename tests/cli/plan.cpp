@@ -4,6 +4,7 @@
 #include "catch.h"
 #include "command.h"
 #include "strata/core/plan.h"
+#include "strata/core/plan_archive.h"
 #include "strata/core/planning_problem.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/random.h"
@@ -121,6 +122,64 @@ TEST_CASE("a problem file with budgets of bytes, rules and further objectives is
   test::check_refused({"plan", "--problem", "in/none.yaml"}, dir.path(), {"coverage", "block"});
 }
 
+TEST_CASE("--archive and --warm: a plan begins with the front of an earlier one") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(9, 24));
+  dir.write("fewer.csv", scores_csv(8, 23));
+  const auto plan = [&](const std::string& scores, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "plan",          "--scores", scores,         "--budget", "4",       "--algorithm", "nsga2",
+        "--evaluations", "600",      "--population", "20",       "--start", "random"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, dir.path());
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome;
+  };
+  plan("scores.csv", {"--out", "cold.json", "--archive", "archive.json"});
+  const Plan cold = read_plan(dir / "cold.json");
+  const PlanArchive archive = read_archive(dir / "archive.json");
+  CHECK(archive.clients == cold.clients);
+  CHECK(archive.units == cold.units);
+  REQUIRE(archive.assignments.size() == cold.front.size());
+  const PlanningProblem problem = make_problem(read_scores(dir / "scores.csv"), "4");
+  CHECK(evaluate(problem, archive.assignments[0]).importance == cold.front[0].importance);
+
+  CHECK(plan("scores.csv", {"--out", "warm.json", "--warm", "archive.json"}).err.empty());
+  const Plan warm = read_plan(dir / "warm.json");
+  CHECK(warm.gap.hypervolume_ratio > cold.gap.hypervolume_ratio);
+  CHECK(warm.provenance[6] == std::pair<std::string, std::string>{
+                                  "warm_start", std::to_string(archive.assignments.size())});
+  plan("scores.csv", {"--out", "one.json", "--warm", "cold.json"});
+  CHECK(read_plan(dir / "one.json").provenance[6].second == "1");
+
+  // Who left is dropped with a word, who joined needs none.
+  const auto left = plan("fewer.csv", {"--out", "fewer.json", "--warm", "archive.json"});
+  CHECK(left.err ==
+        "strata: warning: archive.json: left out 1 client (\"client-8\" (did you mean "
+        "\"client-0\"?)) and 1 unit (\"block.23\" (did you mean \"block.2\"?)), which the problem "
+        "does not have\n");
+  CHECK(plan("scores.csv", {"--out", "joined.json", "--warm", "fewer.json"}).err.empty());
+  const auto exact = run_strata(
+      {"plan", "--scores", "scores.csv", "--budget", "4", "--warm", "archive.json"}, dir.path());
+  CHECK(exact.code == 0);
+  CHECK_THAT(exact.err, Catch::Contains("--warm is for metaheuristics"));
+
+  dir.write("other.json", R"({"version":1,"clients":["ct"],"units":["a"],"assignments":[["8"]]})");
+  dir.write("broken.json", R"({"version":1,"clients":["ct"],"units":["a"],"assignments":[["4"]]})");
+  const auto refused = [&](const std::string& file, const std::vector<std::string>& parts) {
+    test::check_refused(
+        {"plan", "--scores", "scores.csv", "--budget", "4", "--warm", file, "--out", "p.json"},
+        dir.path(), parts);
+  };
+  refused("other.json", {"other.json", "clients", "\"ct\"", "client-0"});
+  refused("broken.json", {"broken.json", "assignments[0]", "\"ct\"", "beyond the last of 1"});
+  refused("absent.json", {"absent.json", "cannot be read"});
+  test::check_refused(
+      {"plan", "--scores", "scores.csv", "--budget", "4", "--out", "p.json", "--archive", "p.json"},
+      dir.path(), {"--out", "--archive", "same file"});
+}
+
 TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT") {
   const test::TempDir dir;
   dir.write("scores.csv", "client,block.0,block.11,head\nct,0,5,1\nmri,0,0,9\n");
@@ -168,7 +227,7 @@ TEST_CASE("help is complete and comes from the table that parses") {
   for (const std::string option :
        {"--scores", "--budget", "--algorithm", "auto|exact|prices|nsga2|mopso|aco|abc|annealing",
         "--choose", "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out",
-        "--front", "--quiet", "--json", "--unit"})
+        "--front", "--archive", "--warm", "--quiet", "--json", "--unit"})
     CHECK_THAT(plan.out, Catch::Contains(option));
 }
 

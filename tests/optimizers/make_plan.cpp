@@ -44,6 +44,14 @@ TEST_CASE("plans of every algorithm are feasible, on their front and nondominate
       for (const Objectives& b : plan.front) CHECK_FALSE(dominates(a, b));
     }
     CHECK(on_front);
+    REQUIRE(plan.archive.size() == plan.front.size());
+    for (std::size_t k = 0; k < plan.front.size(); ++k) {
+      REQUIRE(is_feasible(problem, plan.archive[k]));
+      CHECK(evaluate(problem, plan.archive[k]).importance == plan.front[k].importance);
+      CHECK(evaluate(problem, plan.archive[k]).usage_variance == plan.front[k].usage_variance);
+    }
+    CHECK(std::find(plan.archive.begin(), plan.archive.end(), plan.assignment) !=
+          plan.archive.end());
     const auto& searches = search_algorithms();
     const bool is_search = std::find(searches.begin(), searches.end(), algorithm) != searches.end();
     CHECK(plan.evaluations == (is_search ? 600 : 0));
@@ -143,6 +151,29 @@ TEST_CASE("the same arguments give the same plan.json") {
     write_plan(make_plan(problem, with(algorithm, 3)), folder / "a.json");
     write_plan(make_plan(problem, with(algorithm, 3)), folder / "b.json");
     CHECK(slurp(folder / "a.json") == slurp(folder / "b.json"));
+  }
+}
+
+TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  const std::vector<Assignment> earlier = make_plan(problem, with("exact")).archive;
+  const auto& searches = search_algorithms();
+  for (const std::string& algorithm : algorithm_names()) {
+    CAPTURE(algorithm);
+    PlanOptions options = with(algorithm);
+    const std::string cold = plan_json(make_plan(problem, options));
+    options.warm_start = earlier;
+    const Plan warm = make_plan(problem, options);
+    if (std::find(searches.begin(), searches.end(), algorithm) == searches.end()) {
+      CHECK(plan_json(warm) == cold);
+    } else {
+      // The exact supported front, found by a search.
+      CHECK(warm.gap.hypervolume_ratio >= 1);
+      CHECK(warm.provenance.back() ==
+            std::pair<std::string, std::string>{"warm_start", std::to_string(earlier.size())});
+    }
+    options.warm_start.emplace_back(Assignment::Zero(2, 24));
+    CHECK_THROWS_WITH(make_plan(problem, options), Catch::Contains("found 2 clients"));
   }
 }
 

@@ -2,6 +2,8 @@
 
 #include <tbb/global_control.h>
 
+#include <algorithm>
+#include <cmath>
 #include <pagmo/algorithm.hpp>
 #include <pagmo/archipelago.hpp>
 #include <pagmo/problem.hpp>
@@ -12,6 +14,7 @@
 #include "optimizers/layer_problem.h"
 #include "optimizers/metaheuristic.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/feasible.h"
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;
@@ -55,6 +58,47 @@ bool same(const std::vector<FrontPoint>& a, const std::vector<FrontPoint>& b) {
   for (std::size_t i = 0; i < a.size(); ++i)
     if (a[i].assignment != b[i].assignment) return false;
   return true;
+}
+
+/// Every score times exp(noise · normal), in whole numbers.
+PlanningProblem drifted(PlanningProblem problem, double noise) {
+  Random random(7);
+  for (Eigen::Index e = 0; e < problem.importance.size(); ++e) {
+    double& score = problem.importance.data()[e];
+    score = std::floor(score * std::exp(noise * random.normal()));
+  }
+  return problem;
+}
+
+std::vector<Assignment> assignments_of(const std::vector<FrontPoint>& points) {
+  std::vector<Assignment> assignments;
+  for (const FrontPoint& point : points) assignments.push_back(point.assignment);
+  return assignments;
+}
+
+/// Nothing of the warm start, made feasible, is better than the front in both objectives.
+void check_not_below(const PlanningProblem& problem, const std::vector<FrontPoint>& front,
+                     const std::vector<Assignment>& warm_start) {
+  const Assignment feasible = feasible_assignment(problem);
+  for (Assignment assignment : warm_start) {
+    repair(problem, feasible, assignment);
+    const Objectives warm = evaluate(problem, assignment);
+    REQUIRE(std::any_of(front.begin(), front.end(), [&](const FrontPoint& point) {
+      return point.objectives.importance >= warm.importance &&
+             point.objectives.usage_variance <= warm.usage_variance;
+    }));
+  }
+}
+
+std::vector<Assignment> random_matrices(const PlanningProblem& problem, int count) {
+  Random random(3);
+  std::vector<Assignment> matrices(count,
+                                   Assignment::Zero(problem.client_count(), problem.unit_count()));
+  for (Assignment& matrix : matrices) {
+    for (Eigen::Index e = 0; e < matrix.size(); ++e)
+      matrix.data()[e] = static_cast<std::uint8_t>(random.below(2));
+  }
+  return matrices;
 }
 
 }  // namespace
@@ -214,6 +258,120 @@ TEST_CASE("a metaheuristic as a pagmo algorithm: archive and misuse") {
   }
 }
 
+TEST_CASE("a warm search ends with nothing worse than the earlier front") {
+  const PlanningProblem before = layered_instance(9, 24, 4, 1);
+  const PlanningProblem problem = drifted(before, 0.05);
+  const auto warm_start = assignments_of(exact_front(before).sweep);
+  REQUIRE(warm_start.size() > 40);
+  REQUIRE(warm_start.size() <= 200);
+  for (const std::string& algorithm : search_algorithms()) {
+    CAPTURE(algorithm);
+    SearchOptions options = with(algorithm, 400);
+    options.warm_start = warm_start;
+    const SearchResult result = search(problem, options);
+    CHECK(result.evaluations == 400);
+    check_front(problem, result.front);
+    check_not_below(problem, result.front, warm_start);
+  }
+  for (const std::string& algorithm : kOwn) {
+    CAPTURE(algorithm);
+    SearchOptions options = with(algorithm, 1200);
+    options.islands = 3;
+    options.warm_start = warm_start;
+    const SearchResult result = search(problem, options);
+    CHECK(result.evaluations <= 1200);
+    check_front(problem, result.front);
+    check_not_below(problem, result.front, warm_start);
+    CHECK(same(result.front, search(problem, options).front));
+  }
+}
+
+TEST_CASE("from either start a warm search beats a cold one where scores moved a little") {
+  const PlanningProblem before = layered_instance(20, 48, 6, 3);
+  const PlanningProblem problem = drifted(before, 0.03);
+  const auto exact = objectives_of(exact_front(problem).points);
+  for (const std::string& algorithm : kOwn) {
+    for (const std::string start : {"random", "greedy"}) {
+      CAPTURE(algorithm, start);
+      SearchOptions options = with(algorithm, 2000);
+      options.population = 100;
+      options.start = start;
+      const double cold = hypervolume_ratio(objectives_of(search(problem, options).front), exact);
+      options.warm_start = assignments_of(search(before, options).front);
+      CHECK(hypervolume_ratio(objectives_of(search(problem, options).front), exact) > cold);
+    }
+  }
+}
+
+TEST_CASE("a warm start may break budgets, rules and coverage: it is repaired") {
+  for (std::uint64_t seed = 1; seed <= 12; ++seed) {
+    for (const std::string& algorithm : search_algorithms()) {
+      CAPTURE(seed, algorithm);
+      SearchOptions options = with(algorithm, 300, seed);
+      const PlanningProblem ruled = tiny_ruled_instance(seed);
+      options.warm_start = random_matrices(ruled, 30);
+      const auto front = search(ruled, options).front;
+      check_front(ruled, front);
+      check_not_below(ruled, front, options.warm_start);
+      const PlanningProblem resource = tiny_resource_instance(seed);
+      options.warm_start = random_matrices(resource, 30);
+      check_front(resource, search(resource, options).front);
+    }
+  }
+}
+
+TEST_CASE("budgets of a resource: who is new in a warm start gets its best units") {
+  PlanningProblem problem = make_instance(Eigen::MatrixXd::Ones(3, 4), {});
+  problem.importance.row(1) << 1, 4, 3, 2;
+  problem.resource = "bytes";
+  problem.unit_costs = {1, 1, 1, 1};
+  problem.capacities = {2, 2, 2};
+  SearchOptions options = with("annealing", 1);
+  Assignment first = Assignment::Zero(3, 4), second = first;
+  first(0, 0) = 1;
+  second(2, 3) = 1;
+  options.warm_start = {first, second};
+  // One evaluation is all there is, so the front is the repaired first assignment.
+  const auto front = search(problem, options).front;
+  REQUIRE(front.size() == 1);
+  first.row(1) << 0, 1, 1, 0;
+  CHECK(front[0].assignment == first);
+}
+
+TEST_CASE("at most half of the evaluations go to a warm start, each assignment once") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  SearchOptions options = with("nsga2", 10);
+  options.warm_start = assignments_of(exact_front(problem).sweep);
+  CHECK(search(problem, options).evaluations == 10);
+  // The front's ends are always among them.
+  options.evaluations = 3;
+  const auto front = search(problem, options).front;
+  const auto exact = exact_front(problem).points;
+  CHECK(front.front().objectives.usage_variance == exact.front().objectives.usage_variance);
+  CHECK(front.back().objectives.importance == exact.back().objectives.importance);
+
+  options = with("nsga2", 600);
+  options.warm_start = assignments_of(exact);
+  const auto once = search(problem, options).front;
+  for (const Assignment& assignment : assignments_of(exact))
+    options.warm_start.push_back(assignment);
+  CHECK(same(once, search(problem, options).front));
+}
+
+TEST_CASE("a warm search depends on its arguments, not on threads") {
+  const PlanningProblem problem = layered_instance(6, 12, 3, 1);
+  for (const std::string& algorithm : search_algorithms()) {
+    CAPTURE(algorithm);
+    SearchOptions options = with(algorithm, 600, 5);
+    const auto cold = search(problem, options).front;
+    options.warm_start = random_matrices(problem, 40);
+    const auto warm = search(problem, options).front;
+    CHECK_FALSE(same(cold, warm));
+    const tbb::global_control one(tbb::global_control::max_allowed_parallelism, 1);
+    CHECK(same(warm, search(problem, options).front));
+  }
+}
+
 TEST_CASE("search names the option that is out of range") {
   const PlanningProblem problem = layered_instance(4, 6, 2, 1);
   const auto error = [&](auto change) {
@@ -239,4 +397,9 @@ TEST_CASE("search names the option that is out of range") {
   CHECK(error([](auto& o) { o.start = "gredy"; }) ==
         "start: unknown name \"gredy\" (did you mean \"greedy\"?); allowed: \"random\", "
         "\"greedy\", \"exact\"");
+  CHECK(error([](auto& o) {
+          o.warm_start = {Assignment::Zero(4, 6), Assignment::Zero(4, 5)};
+        }) == "warm_start: assignment 1: found 4 clients and 5 units, the problem has 4 and 6");
+  CHECK(error([](auto& o) { o.warm_start = {Assignment::Constant(4, 6, 2)}; }) ==
+        "warm_start: assignment 0: found an entry of 2, allowed are 0 and 1");
 }

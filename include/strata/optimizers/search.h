@@ -31,17 +31,18 @@ struct SearchOptions {
   /// (Least importance, greatest usage variance) that the log's hypervolumes are measured from.
   /// Without it nothing is logged.
   std::optional<Objectives> reference = {};
-  /// Assignments (clients × units, entries 0 or 1) of an earlier plan, best in the order of its
-  /// front, to begin with; budgets, rules and scores may have changed since. They are repaired
+  /// Assignments (clients × units, entries 0 or 1) of an earlier plan, in the order of its front, to
+  /// begin with beside `start`; budgets, rules and scores may have changed since. Each is repaired
   /// (`repair` in feasible.h; with budgets of a resource, a client that trains nothing in any of
-  /// them gets its best units), and each that differs is evaluated once and offered to the archive:
-  /// with two objectives and at least as many evaluations the search ends with nothing worse. Of
-  /// more than there are evaluations, evenly spread ones of the list are taken.
+  /// them also gets its best units). Those that then differ are evaluated, count and are offered to
+  /// the archive, so that with two objectives the search ends with nothing worse than any of them.
+  /// Of more than half as many as there are evaluations, that many are taken, evenly spread over
+  /// the list.
   ///
-  /// The population begins with those that nothing dominates under the new scores, at most half of
-  /// it, evenly spread along their front; `start` fills the rest. Islands share them, each with
-  /// some from all of that front. pagmo's algorithms evaluate their population themselves, so that
-  /// what is in it counts once more.
+  /// The population is then what nothing dominates among these and the start's assignments, evenly
+  /// spread along the front where that is more than the population, and filled with the start's
+  /// where it is less. Islands share it: each gets some from all of the front. pagmo's algorithms
+  /// evaluate their population themselves, so that it counts once more.
   std::vector<Assignment> warm_start = {};
 };
 
