@@ -1,0 +1,554 @@
+// What federated rounds and partial training cost, on phantoms and a ViLT with fresh weights.
+//
+// Rounds: seconds of a whole round of run_experiment over those of its bare training steps:
+// forward, cross-entropy, backward, clipping and AdamW as LibTorch has them, on batches made
+// beforehand and from the same weights. After every round the run waits while its steps are
+// repeated bare, so that both have the machine as it is. Scoring and evaluation are work of their
+// own and listed beside.
+//
+// Steps: seconds and memory of a training step by the lowest trained unit (a block with the head,
+// the head, everything) beside what training_cost predicts, shares in processor time. Memory is
+// what the process grows by at most from what it holds idle; the prediction leaves out the weights,
+// which it holds anyway.
+//
+// `bench_round --folder FOLDER --prepare` writes data, foundation and the batches of the steps for
+// bench/peers/round.py; `--folder FOLDER --only steps` then takes the same.
+
+#include <malloc.h>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/optim/adamw.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <optional>
+
+#include "core/console.h"
+#include "core/provenance.h"
+#include "data/phantoms.h"
+#include "fedrunner/aggregation.h"
+#include "fedrunner/evaluation.h"
+#include "fedrunner/run_config.h"
+#include "fedrunner/training.h"
+#include "models/device.h"
+#include "models/transformer.h"
+#include "models/vqa_tensors.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+#include "strata/core/safetensors.h"
+#include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/run.h"
+#include "strata/ntk/score.h"
+#include "strata/optimizers/make_plan.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Row = nlohmann::ordered_json;
+
+namespace {
+
+constexpr double kMiB = 1 << 20;
+constexpr std::int64_t kImageSize = 64;
+
+struct Shape {
+  std::int64_t hidden, layers, heads, intermediate, patch;
+};
+
+struct Options {
+  int clients = 3, budget = 4, steps = 10, batch = 32, repetitions = 5, threads = 1;
+};
+
+/// Seconds since it was made: by the clock, and of this process on the processors.
+struct Stopwatch {
+  std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
+  std::clock_t cpu_begin = std::clock();
+
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  }
+  double cpu_seconds() const {
+    return static_cast<double>(std::clock() - cpu_begin) / CLOCKS_PER_SEC;
+  }
+};
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t half = values.size() / 2;
+  return values.size() % 2 ? values[half] : (values[half - 1] + values[half]) / 2;
+}
+
+TrainingOptions training_options(const Options& options) {
+  TrainingOptions training;
+  training.batch_size = options.batch;
+  training.learning_rate = 1e-3;
+  return training;
+}
+
+/// Data, a foundation with fresh weights and an experiment file.
+void prepare(const std::filesystem::path& folder, const Shape& shape, const Options& options) {
+  PhantomOptions phantoms;
+  phantoms.images_per_modality = 40;
+  phantoms.shapes_images = 10;
+  phantoms.size = kImageSize;
+  phantoms.threads = options.threads;
+  const Manifest manifest = make_phantoms(folder / "data", phantoms);
+  std::vector<std::string> questions;
+  for (const Example& example : manifest.examples) questions.push_back(example.question);
+  const WordPiece tokenizer(build_vocabulary(questions));
+  TransformerConfig config;
+  config.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  config.max_position_embeddings = 16;
+  config.hidden_size = shape.hidden;
+  config.num_hidden_layers = shape.layers;
+  config.num_attention_heads = shape.heads;
+  config.intermediate_size = shape.intermediate;
+  config.image_size = kImageSize;
+  config.patch_size = shape.patch;
+  config.scaled_initialization = true;
+  config.labels = manifest.answers();
+  Transformer(config, 1).save(folder / "foundation");
+  save_tokenizer(tokenizer, config, folder / "foundation");
+
+  const auto text = [](int number) { return std::to_string(number); };
+  // One round more than is measured, as the last is evaluated; scores are taken in the first alone.
+  write_file(
+      folder / "experiment.yaml",
+      "version: 1\nname: bench\ndata: {folder: " + (folder / "data").string() +
+          ", partition: iid, clients: " + text(options.clients) +
+          "}\nmodel: {folder: " + (folder / "foundation").string() +
+          "}\nunits: {selectable: blocks, always: [head]}\nrun:\n  strategies: [f3ocus]\n" +
+          "  rounds: " + text(options.repetitions + 1) + "\n  budget: " + text(options.budget) +
+          "\n  score: {samples: 4, every: 99999}\n  plan: {algorithm: exact, choose: knee}\n" +
+          "  local: {steps: " + text(options.steps) + ", batch_size: " + text(options.batch) +
+          ", learning_rate: 0.001}\n  evaluate_every: 99999\n");
+}
+
+/// The batches that train() takes from `data` with this seed.
+std::vector<Batch> batches_of(const VqaTensors& data, std::int64_t steps, std::int64_t batch_size,
+                              std::uint64_t seed) {
+  Random random(seed);
+  std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const std::int64_t epoch = steps_per_epoch(data.size(), batch_size);
+  std::vector<Batch> batches;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    if (step % epoch == 0) random.shuffle(order);
+    const std::int64_t first = step % epoch * batch_size;
+    const std::int64_t last = std::min(data.size(), first + batch_size);
+    batches.push_back(data.batch({order.begin() + first, order.begin() + last}, torch::kCPU));
+  }
+  return batches;
+}
+
+/// The mean loss of training steps as LibTorch's users write them.
+double bare_steps(Transformer& model, const std::vector<Batch>& batches,
+                  const std::vector<std::string>& units, const TrainingOptions& options) {
+  model.train_only(units);
+  std::vector<torch::Tensor> weights;
+  for (const std::string& name : units) {
+    for (const auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
+  }
+  torch::optim::AdamW optimizer(
+      weights,
+      torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
+  torch::Tensor total = torch::zeros({}, torch::kFloat64);
+  for (const Batch& batch : batches) {
+    optimizer.zero_grad();
+    const auto loss = torch::cross_entropy_loss(model.forward(batch, true), batch.labels);
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(weights, options.clip_norm);
+    optimizer.step();
+    total += loss.detach();
+  }
+  model.train_only({});
+  return total.item<double>() / static_cast<double>(batches.size());
+}
+
+/// What the run spends in scorer and planner.
+struct ToolSeconds {
+  double score = 0, score_cpu = 0, plan = 0;
+};
+
+RunTools timed_tools(ToolSeconds& seconds) {
+  RunTools tools;
+  tools.names = {{"lntk"}, {"exact"}, {"knee"}};
+  tools.score = [&](const Transformer& model, const VqaTensors& data,
+                    const std::vector<std::string>& units, const ScoreRequest& request) {
+    const Stopwatch watch;
+    ScoreOptions options;
+    options.samples = request.samples;
+    options.seed = request.seed;
+    std::vector<Unit> scored;
+    for (const std::string& name : units) scored.push_back(model.unit(name));
+    std::vector<double> values;
+    for (const UnitScore& score : score_units(model, data, scored, options))
+      values.push_back(score.value);
+    seconds.score += watch.seconds();
+    seconds.score_cpu += watch.cpu_seconds();
+    return values;
+  };
+  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+    const Stopwatch watch;
+    PlanOptions options;
+    options.algorithm = request.algorithm;
+    options.choose = request.choose;
+    options.seed = request.seed;
+    Plan plan = make_plan(problem, options);
+    seconds.plan += watch.seconds();
+    return plan;
+  };
+  return tools;
+}
+
+Row describe(const TransformerConfig& config, std::int64_t text_tokens, const Options& options) {
+  return {{"hidden", config.hidden_size},
+          {"layers", config.num_hidden_layers},
+          {"tokens", config.patches() + 1 + text_tokens},
+          {"batch", options.batch},
+          {"steps", options.steps},
+          {"threads", options.threads},
+          {"repetitions", options.repetitions}};
+}
+
+/// The rounds of one run and, after each, its training steps once more.
+class RoundBench {
+ public:
+  RoundBench(const std::filesystem::path& folder, const Options& options)
+      : folder_(folder),
+        options_(options),
+        training_(training_options(options)),
+        model_(Transformer::load(folder / "foundation")),
+        start_(model_.state()) {
+    const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
+    const WordPiece tokenizer = load_tokenizer(folder / "foundation");
+    for (const auto& part : data.partition.clients) {
+      train_.emplace_back(data.manifest, part.train, model_.config(), tokenizer);
+      test_.emplace_back(data.manifest, part.test, model_.config(), tokenizer);
+    }
+  }
+
+  Row run() {
+    RunOptions run_options;
+    run_options.after_round = [&](const std::filesystem::path& run_folder, int round) {
+      const double seconds = watch_.seconds(), cpu_seconds = watch_.cpu_seconds();
+      if (round >= 1 && round <= options_.repetitions) {
+        if (round == 1) score_seconds_ = tools_.score;
+        rounds_.push_back(seconds - tools_.score);
+        rounds_cpu_.push_back(cpu_seconds - tools_.score_cpu);
+        plans_.push_back(tools_.plan);
+        char name[16];
+        std::snprintf(name, sizeof name, "%03d", round);
+        repeat(read_plan(run_folder / "rounds" / name / "plan.json"), round);
+        start_ = Transformer::load(run_folder / "model").state();
+      }
+      tools_ = {};
+      watch_ = {};
+    };
+    run_experiment(folder_ / "experiment.yaml", {}, folder_ / "run", timed_tools(tools_),
+                   run_options);
+    return result();
+  }
+
+ private:
+  /// Trains what the round trained, bare and by train(), in turns as to which goes first.
+  void repeat(const Plan& plan, int round) {
+    double bare = 0, bare_cpu = 0, trained = 0, batching = 0;
+    std::vector<ClientUpdate> updates;
+    for (std::size_t i = 0; i < train_.size(); ++i) {
+      auto units = plan.units_of(static_cast<int>(i));
+      units.push_back("head");
+      const auto seed = static_cast<std::uint64_t>(1000 * round) + i;
+      const Stopwatch making;
+      const auto batches = batches_of(train_[i], options_.steps, options_.batch, seed);
+      batching += making.seconds();
+      double losses[2] = {};
+      for (int turn = 0; turn < 2; ++turn) {
+        const bool is_bare = (turn + round) % 2 == 0;
+        model_.load_state(start_);
+        const Stopwatch watch;
+        losses[is_bare] = is_bare
+                              ? bare_steps(model_, batches, units, training_)
+                              : train(model_, train_[i], units, options_.steps, training_, seed);
+        (is_bare ? bare : trained) += watch.seconds();
+        if (is_bare) bare_cpu += watch.cpu_seconds();
+      }
+      if (std::abs(losses[0] - losses[1]) > 1e-3 * losses[1])
+        throw WorkError("bare steps and train() do not do the same: losses " +
+                        std::to_string(losses[1]) + " and " + std::to_string(losses[0]));
+      ClientUpdate update;
+      update.client = plan.clients[i];
+      update.samples = train_[i].size();
+      update.units = units;
+      for (const std::string& name : units) {
+        for (const std::string& weight : model_.unit(name).parameters)
+          update.weights[weight] = model_.weight(weight).detach().clone();
+      }
+      updates.push_back(std::move(update));
+    }
+    bare_.push_back(bare);
+    trained_.push_back(trained);
+    batching_.push_back(batching);
+    overheads_.push_back(rounds_.back() / bare - 1);
+    cpu_overheads_.push_back(rounds_cpu_.back() / bare_cpu - 1);
+    ModelState global = start_;
+    const Stopwatch watch;
+    aggregate(global, model_.units(), updates);
+    aggregations_.push_back(watch.seconds());
+  }
+
+  Row result() const {
+    std::vector<double> local;
+    for (const RoundMetrics& row : read_metrics(folder_ / "run" / "metrics.csv")) {
+      if (row.client == "all" && row.round >= 1 && row.round <= options_.repetitions)
+        local.push_back(row.seconds);
+    }
+    std::vector<double> rest;
+    for (std::size_t k = 0; k < rounds_.size(); ++k)
+      rest.push_back(rounds_[k] - local.at(k) - plans_[k] - aggregations_[k]);
+    const Stopwatch watch;
+    for (const VqaTensors& test : test_) evaluate(model_, test);
+    const double evaluation = watch.seconds();
+    std::int64_t tokens = 0;
+    for (const VqaTensors& train : train_) tokens = std::max(tokens, train.max_tokens());
+    Row row = describe(model_.config(), tokens, options_);
+    row["clients"] = options_.clients;
+    row["budget"] = options_.budget;
+    row["round_seconds"] = median(rounds_);
+    row["bare_seconds"] = median(bare_);
+    const auto add_overheads = [&](const std::string& name, const std::vector<double>& values) {
+      row[name] = median(values);
+      row["least_" + name] = *std::min_element(values.begin(), values.end());
+      row["greatest_" + name] = *std::max_element(values.begin(), values.end());
+    };
+    add_overheads("overhead", overheads_);
+    add_overheads("cpu_overhead", cpu_overheads_);
+    row["local_seconds"] = median(local);
+    row["train_seconds"] = median(trained_);
+    row["batch_seconds"] = median(batching_);
+    row["plan_seconds"] = median(plans_);
+    row["aggregation_seconds"] = median(aggregations_);
+    row["rest_seconds"] = median(rest);
+    row["score_seconds"] = score_seconds_;
+    row["evaluation_seconds"] = evaluation;
+    return row;
+  }
+
+  const std::filesystem::path folder_;
+  const Options options_;
+  const TrainingOptions training_;
+  Transformer model_;
+  ModelState start_;  ///< the weights that the next round begins with
+  std::vector<VqaTensors> train_, test_;
+  ToolSeconds tools_;
+  Stopwatch watch_;
+  double score_seconds_ = 0;
+  std::vector<double> rounds_, rounds_cpu_, bare_, overheads_, cpu_overheads_, trained_, batching_,
+      plans_, aggregations_;
+};
+
+/// Every block with the head, the head alone, and every unit.
+std::vector<std::pair<std::string, std::vector<std::string>>> unit_sets(const Transformer& model) {
+  std::vector<std::pair<std::string, std::vector<std::string>>> sets;
+  std::vector<std::string> everything;
+  for (const Unit& unit : model.units()) {
+    everything.push_back(unit.name);
+    if (unit.name.rfind("block.", 0) == 0) sets.push_back({unit.name, {unit.name, "head"}});
+  }
+  sets.push_back({"head", {"head"}});
+  sets.push_back({"everything", everything});
+  return sets;
+}
+
+VqaTensors first_client(const std::filesystem::path& folder, const TransformerConfig& config) {
+  const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
+  return VqaTensors(data.manifest, data.partition.clients.front().train, config,
+                    load_tokenizer(folder / "foundation"));
+}
+
+std::vector<Row> measure_steps(const std::filesystem::path& folder, const Options& options) {
+  Transformer model = Transformer::load(folder / "foundation");
+  const ModelState fresh = model.state();
+  const VqaTensors data = first_client(folder, model.config());
+  const auto sets = unit_sets(model);
+  const TrainingOptions training = training_options(options);
+  // The warm-up brings what the libraries keep.
+  train(model, data, sets.back().second, 1, training, 1);
+
+  std::vector<std::vector<double>> seconds(sets.size()), cpu_seconds(sets.size()),
+      growth(sets.size());
+  std::vector<double> losses(sets.size());
+  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
+    for (std::size_t k = 0; k < sets.size(); ++k) {
+      model.load_state(fresh);
+      malloc_trim(0);
+      reset_peak_memory(torch::kCPU);
+      const std::int64_t idle = peak_memory(torch::kCPU);
+      const Stopwatch watch;
+      losses[k] = train(model, data, sets[k].second, options.steps, training, 1);
+      seconds[k].push_back(watch.seconds() / options.steps);
+      cpu_seconds[k].push_back(watch.cpu_seconds() / options.steps);
+      growth[k].push_back(static_cast<double>(peak_memory(torch::kCPU) - idle) / kMiB);
+    }
+  }
+
+  std::vector<TrainingCost> costs;
+  for (const auto& [lowest, units] : sets) {
+    std::set<std::string> trained;
+    for (const std::string& name : units) {
+      const auto& parameters = model.unit(name).parameters;
+      trained.insert(parameters.begin(), parameters.end());
+    }
+    costs.push_back(training_cost(model.config(), data.max_tokens(), trained));
+  }
+  const auto flops = [](const TrainingCost& cost) {
+    return cost.forward_flops + cost.backward_flops;
+  };
+  std::vector<Row> rows;
+  for (std::size_t k = 0; k < sets.size(); ++k) {
+    Row row = describe(model.config(), data.max_tokens(), options);
+    row["lowest"] = sets[k].first;
+    row["parameters"] = costs[k].parameters;
+    row["seconds"] = median(seconds[k]);
+    row["cpu_seconds"] = median(cpu_seconds[k]);
+    row["over_everything"] = median(cpu_seconds[k]) / median(cpu_seconds.back());
+    row["predicted_over_everything"] = flops(costs[k]) / flops(costs.back());
+    row["peak_mib"] = median(growth[k]);
+    row["predicted_mib"] =
+        (costs[k].peak_bytes(options.batch) - 4 * static_cast<double>(costs[k].all_parameters)) /
+        kMiB;
+    row["loss"] = losses[k];
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+void write_batches(const std::filesystem::path& folder, const Options& options) {
+  const TransformerConfig config = read_model_config(folder / "foundation");
+  const auto batches = batches_of(first_client(folder, config), options.steps, options.batch, 1);
+  std::vector<TensorView> tensors;
+  for (std::size_t k = 0; k < batches.size(); ++k) {
+    const auto add = [&](const std::string& name, Dtype dtype, const torch::Tensor& tensor) {
+      tensors.push_back({name + "." + std::to_string(k),
+                         dtype,
+                         tensor.sizes().vec(),
+                         {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()}});
+    };
+    add("input_ids", Dtype::kI64, batches[k].input_ids);
+    add("attention_mask", Dtype::kF32, batches[k].attention_mask);
+    add("pixels", Dtype::kF32, batches[k].pixels);
+    add("labels", Dtype::kI64, batches[k].labels);
+  }
+  write_safetensors(folder / "batches.safetensors", tensors);
+}
+
+void print_round(const Row& row) {
+  const auto number = [&](const std::string& key) { return row[key].get<double>(); };
+  const auto overhead = [&](const std::string& name) {
+    return fixed(100 * number(name), 1) + " % (" + fixed(100 * number("least_" + name), 1) +
+           " to " + fixed(100 * number("greatest_" + name), 1) + ")";
+  };
+  std::printf(
+      "rounds  %.0f x %.0f, %.0f tokens: %.3f s, bare steps %.3f s, overhead %s, in "
+      "processor time %s\n",
+      number("hidden"), number("layers"), number("tokens"), number("round_seconds"),
+      number("bare_seconds"), overhead("overhead").c_str(), overhead("cpu_overhead").c_str());
+  std::printf(
+      "        local training %.3f s (train() alone %.3f, batches %.3f), plan %.4f, "
+      "aggregation %.4f, checkpoint and rest %.4f; scoring %.3f, evaluation %.3f\n",
+      number("local_seconds"), number("train_seconds"), number("batch_seconds"),
+      number("plan_seconds"), number("aggregation_seconds"), number("rest_seconds"),
+      number("score_seconds"), number("evaluation_seconds"));
+}
+
+void print_steps(const std::vector<Row>& rows) {
+  std::printf("steps   %-12s %10s %9s %9s %9s %9s\n", "lowest", "s/step", "of all", "predicted",
+              "peak MiB", "predicted");
+  for (const Row& row : rows) {
+    std::printf("        %-12s %10.4f %9.2f %9.2f %9.0f %9.0f\n",
+                row["lowest"].get<std::string>().c_str(), row["seconds"].get<double>(),
+                row["over_everything"].get<double>(),
+                row["predicted_over_everything"].get<double>(), row["peak_mib"].get<double>(),
+                row["predicted_mib"].get<double>());
+  }
+}
+
+Shape parse_shape(const std::string& text) {
+  Shape shape;
+  char end;
+  if (std::sscanf(text.c_str(), "%ld,%ld,%ld,%ld,%ld%c", &shape.hidden, &shape.layers, &shape.heads,
+                  &shape.intermediate, &shape.patch, &end) != 5) {
+    throw InputError("--shape: found \"" + text +
+                     "\", HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH is needed");
+  }
+  return shape;
+}
+
+int run(int argc, char** argv) {
+  std::vector<std::string> shape_texts{"64,12,4,128,16", "192,12,3,768,8"};
+  std::string folder, only;
+  Options options;
+  bool only_prepare = false, json = false;
+  CLI::App app("Cost of federated rounds over bare training steps, and of partial training");
+  app.add_option("--shape", shape_texts,
+                 "HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH; several are measured in turn");
+  app.add_option("--clients", options.clients)->check(CLI::PositiveNumber);
+  app.add_option("--budget", options.budget, "blocks a client")->check(CLI::PositiveNumber);
+  app.add_option("--steps", options.steps, "of a client in a round, or in one measurement")
+      ->check(CLI::PositiveNumber);
+  app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
+  app.add_option("--repetitions", options.repetitions)->check(CLI::PositiveNumber);
+  app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
+  app.add_option("--only", only)->check(CLI::IsMember({"rounds", "steps"}));
+  app.add_option("--folder", folder, "where data and model are, or are put; of the first shape");
+  app.add_flag("--prepare", only_prepare, "write --folder and end");
+  app.add_flag("--json", json, "one JSON object a row");
+  CLI11_PARSE(app, argc, argv);
+  if (only_prepare && folder.empty()) throw InputError("--prepare: --folder is missing");
+
+  set_command_line(argc, argv);
+  set_quiet(true);
+  prepare_torch(options.threads);
+  if (!folder.empty()) shape_texts.resize(1);
+  for (const std::string& text : shape_texts) {
+    std::optional<test::TempDir> temporary;
+    if (folder.empty()) temporary.emplace();
+    const std::filesystem::path place =
+        temporary ? temporary->path() : std::filesystem::path(folder);
+    if (!std::filesystem::exists(place / "experiment.yaml")) {
+      prepare(place, parse_shape(text), options);
+      if (only_prepare) write_batches(place, options);
+    }
+    if (only_prepare) continue;
+    std::vector<Row> rows;
+    if (only != "steps") rows.push_back(RoundBench(place, options).run());
+    if (only != "steps" && !json) print_round(rows.front());
+    if (only != "rounds") {
+      const auto steps = measure_steps(place, options);
+      if (!json) print_steps(steps);
+      rows.insert(rows.end(), steps.begin(), steps.end());
+    }
+    for (Row& row : rows) {
+      row["torch"] = describe_torch();
+      for (const auto& [key, value] : provenance()) row[key] = value;
+      if (json) std::printf("%s\n", row.dump().c_str());
+    }
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "bench_round: %s\n", error.what());
+    return 1;
+  }
+}
