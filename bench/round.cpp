@@ -56,11 +56,12 @@ constexpr double kMiB = 1 << 20;
 constexpr std::int64_t kImageSize = 64;
 
 struct Shape {
-  std::int64_t hidden, layers, heads, intermediate, patch;
+  std::int64_t hidden, layers, heads, intermediate, patch, clients;
+  std::int64_t steps;  ///< of a client in a round, or in one measurement of steps
 };
 
 struct Options {
-  int clients = 3, budget = 4, steps = 10, batch = 32, repetitions = 5, threads = 1;
+  int budget = 4, batch = 32, repetitions = 5, threads = 1;
 };
 
 /// Seconds since it was made: by the clock, and of this process on the processors.
@@ -114,17 +115,17 @@ void prepare(const std::filesystem::path& folder, const Shape& shape, const Opti
   Transformer(config, 1).save(folder / "foundation");
   save_tokenizer(tokenizer, config, folder / "foundation");
 
-  const auto text = [](int number) { return std::to_string(number); };
+  const auto text = [](std::int64_t number) { return std::to_string(number); };
   // One round more than is measured, as the last is evaluated; scores are taken in the first alone.
   write_file(
       folder / "experiment.yaml",
       "version: 1\nname: bench\ndata: {folder: " + (folder / "data").string() +
-          ", partition: iid, clients: " + text(options.clients) +
+          ", partition: iid, clients: " + text(shape.clients) +
           "}\nmodel: {folder: " + (folder / "foundation").string() +
           "}\nunits: {selectable: blocks, always: [head]}\nrun:\n  strategies: [f3ocus]\n" +
           "  rounds: " + text(options.repetitions + 1) + "\n  budget: " + text(options.budget) +
           "\n  score: {samples: 4, every: 99999}\n  plan: {algorithm: exact, choose: knee}\n" +
-          "  local: {steps: " + text(options.steps) + ", batch_size: " + text(options.batch) +
+          "  local: {steps: " + text(shape.steps) + ", batch_size: " + text(options.batch) +
           ", learning_rate: 0.001}\n  evaluate_every: 99999\n");
 }
 
@@ -205,12 +206,13 @@ RunTools timed_tools(ToolSeconds& seconds) {
   return tools;
 }
 
-Row describe(const TransformerConfig& config, std::int64_t text_tokens, const Options& options) {
+Row describe(const TransformerConfig& config, std::int64_t text_tokens, const Shape& shape,
+             const Options& options) {
   return {{"hidden", config.hidden_size},
           {"layers", config.num_hidden_layers},
           {"tokens", config.patches() + 1 + text_tokens},
           {"batch", options.batch},
-          {"steps", options.steps},
+          {"steps", shape.steps},
           {"threads", options.threads},
           {"repetitions", options.repetitions}};
 }
@@ -218,8 +220,9 @@ Row describe(const TransformerConfig& config, std::int64_t text_tokens, const Op
 /// The rounds of one run and, after each, its training steps once more.
 class RoundBench {
  public:
-  RoundBench(const std::filesystem::path& folder, const Options& options)
+  RoundBench(const std::filesystem::path& folder, const Shape& shape, const Options& options)
       : folder_(folder),
+        shape_(shape),
         options_(options),
         training_(training_options(options)),
         model_(Transformer::load(folder / "foundation")),
@@ -264,16 +267,15 @@ class RoundBench {
       units.push_back("head");
       const auto seed = static_cast<std::uint64_t>(1000 * round) + i;
       const Stopwatch making;
-      const auto batches = batches_of(train_[i], options_.steps, options_.batch, seed);
+      const auto batches = batches_of(train_[i], shape_.steps, options_.batch, seed);
       batching += making.seconds();
       double losses[2] = {};
       for (int turn = 0; turn < 2; ++turn) {
         const bool is_bare = (turn + round) % 2 == 0;
         model_.load_state(start_);
         const Stopwatch watch;
-        losses[is_bare] = is_bare
-                              ? bare_steps(model_, batches, units, training_)
-                              : train(model_, train_[i], units, options_.steps, training_, seed);
+        losses[is_bare] = is_bare ? bare_steps(model_, batches, units, training_)
+                                  : train(model_, train_[i], units, shape_.steps, training_, seed);
         (is_bare ? bare : trained) += watch.seconds();
         if (is_bare) bare_cpu += watch.cpu_seconds();
       }
@@ -315,8 +317,8 @@ class RoundBench {
     const double evaluation = watch.seconds();
     std::int64_t tokens = 0;
     for (const VqaTensors& train : train_) tokens = std::max(tokens, train.max_tokens());
-    Row row = describe(model_.config(), tokens, options_);
-    row["clients"] = options_.clients;
+    Row row = describe(model_.config(), tokens, shape_, options_);
+    row["clients"] = shape_.clients;
     row["budget"] = options_.budget;
     row["round_seconds"] = median(rounds_);
     row["bare_seconds"] = median(bare_);
@@ -339,6 +341,7 @@ class RoundBench {
   }
 
   const std::filesystem::path folder_;
+  const Shape shape_;
   const Options options_;
   const TrainingOptions training_;
   Transformer model_;
@@ -370,7 +373,8 @@ VqaTensors first_client(const std::filesystem::path& folder, const TransformerCo
                     load_tokenizer(folder / "foundation"));
 }
 
-std::vector<Row> measure_steps(const std::filesystem::path& folder, const Options& options) {
+std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape& shape,
+                               const Options& options) {
   Transformer model = Transformer::load(folder / "foundation");
   const ModelState fresh = model.state();
   const VqaTensors data = first_client(folder, model.config());
@@ -389,9 +393,9 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Option
       reset_peak_memory(torch::kCPU);
       const std::int64_t idle = peak_memory(torch::kCPU);
       const Stopwatch watch;
-      losses[k] = train(model, data, sets[k].second, options.steps, training, 1);
-      seconds[k].push_back(watch.seconds() / options.steps);
-      cpu_seconds[k].push_back(watch.cpu_seconds() / options.steps);
+      losses[k] = train(model, data, sets[k].second, shape.steps, training, 1);
+      seconds[k].push_back(watch.seconds() / static_cast<double>(shape.steps));
+      cpu_seconds[k].push_back(watch.cpu_seconds() / static_cast<double>(shape.steps));
       growth[k].push_back(static_cast<double>(peak_memory(torch::kCPU) - idle) / kMiB);
     }
   }
@@ -410,7 +414,7 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Option
   };
   std::vector<Row> rows;
   for (std::size_t k = 0; k < sets.size(); ++k) {
-    Row row = describe(model.config(), data.max_tokens(), options);
+    Row row = describe(model.config(), data.max_tokens(), shape, options);
     row["lowest"] = sets[k].first;
     row["parameters"] = costs[k].parameters;
     row["seconds"] = median(seconds[k]);
@@ -427,9 +431,10 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Option
   return rows;
 }
 
-void write_batches(const std::filesystem::path& folder, const Options& options) {
+void write_batches(const std::filesystem::path& folder, const Shape& shape,
+                   const Options& options) {
   const TransformerConfig config = read_model_config(folder / "foundation");
-  const auto batches = batches_of(first_client(folder, config), options.steps, options.batch, 1);
+  const auto batches = batches_of(first_client(folder, config), shape.steps, options.batch, 1);
   std::vector<TensorView> tensors;
   for (std::size_t k = 0; k < batches.size(); ++k) {
     const auto add = [&](const std::string& name, Dtype dtype, const torch::Tensor& tensor) {
@@ -480,26 +485,25 @@ void print_steps(const std::vector<Row>& rows) {
 Shape parse_shape(const std::string& text) {
   Shape shape;
   char end;
-  if (std::sscanf(text.c_str(), "%ld,%ld,%ld,%ld,%ld%c", &shape.hidden, &shape.layers, &shape.heads,
-                  &shape.intermediate, &shape.patch, &end) != 5) {
+  if (std::sscanf(text.c_str(), "%ld,%ld,%ld,%ld,%ld,%ld,%ld%c", &shape.hidden, &shape.layers,
+                  &shape.heads, &shape.intermediate, &shape.patch, &shape.clients, &shape.steps,
+                  &end) != 7) {
     throw InputError("--shape: found \"" + text +
-                     "\", HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH is needed");
+                     "\", HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH,CLIENTS,STEPS is needed");
   }
   return shape;
 }
 
 int run(int argc, char** argv) {
-  std::vector<std::string> shape_texts{"64,12,4,128,16", "192,12,3,768,8"};
+  std::vector<std::string> shape_texts{"64,12,4,128,16,9,10", "192,12,3,768,8,3,5"};
   std::string folder, only;
   Options options;
   bool only_prepare = false, json = false;
   CLI::App app("Cost of federated rounds over bare training steps, and of partial training");
-  app.add_option("--shape", shape_texts,
-                 "HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH; several are measured in turn");
-  app.add_option("--clients", options.clients)->check(CLI::PositiveNumber);
+  app.add_option(
+      "--shape", shape_texts,
+      "HIDDEN,LAYERS,HEADS,INTERMEDIATE,PATCH,CLIENTS,STEPS; several are measured in turn");
   app.add_option("--budget", options.budget, "blocks a client")->check(CLI::PositiveNumber);
-  app.add_option("--steps", options.steps, "of a client in a round, or in one measurement")
-      ->check(CLI::PositiveNumber);
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
   app.add_option("--repetitions", options.repetitions)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
@@ -519,16 +523,17 @@ int run(int argc, char** argv) {
     if (folder.empty()) temporary.emplace();
     const std::filesystem::path place =
         temporary ? temporary->path() : std::filesystem::path(folder);
+    const Shape shape = parse_shape(text);
     if (!std::filesystem::exists(place / "experiment.yaml")) {
-      prepare(place, parse_shape(text), options);
-      if (only_prepare) write_batches(place, options);
+      prepare(place, shape, options);
+      if (only_prepare) write_batches(place, shape, options);
     }
     if (only_prepare) continue;
     std::vector<Row> rows;
-    if (only != "steps") rows.push_back(RoundBench(place, options).run());
+    if (only != "steps") rows.push_back(RoundBench(place, shape, options).run());
     if (only != "steps" && !json) print_round(rows.front());
     if (only != "rounds") {
-      const auto steps = measure_steps(place, options);
+      const auto steps = measure_steps(place, shape, options);
       if (!json) print_steps(steps);
       rows.insert(rows.end(), steps.begin(), steps.end());
     }
