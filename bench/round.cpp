@@ -11,6 +11,10 @@
 // what the process grows by at most from what it holds idle; the prediction leaves out the weights,
 // which it holds anyway.
 //
+// Clients: seconds of a round with one client after another, on one thread and on all cores, and
+// with as many clients side by side as there are cores, on one thread each. Three runs in turns,
+// twice; their first round, which scores, and their last, which is evaluated, are left out.
+//
 // `bench_round --folder FOLDER --prepare` writes data, foundation and the batches of the steps for
 // bench/peers/round.py; `--folder FOLDER --only steps` then takes the same.
 
@@ -23,9 +27,11 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <thread>
 
 #include "core/console.h"
 #include "core/provenance.h"
@@ -160,7 +166,7 @@ double bare_steps(Transformer& model, const std::vector<Batch>& batches,
   torch::Tensor total = torch::zeros({}, torch::kFloat64);
   for (const Batch& batch : batches) {
     optimizer.zero_grad();
-    const auto loss = torch::cross_entropy_loss(model.forward(batch, true), batch.labels);
+    const auto loss = torch::cross_entropy_loss(model.forward(batch), batch.labels);
     loss.backward();
     torch::nn::utils::clip_grad_norm_(weights, options.clip_norm);
     optimizer.step();
@@ -189,6 +195,8 @@ RunTools timed_tools(ToolSeconds& seconds) {
     std::vector<double> values;
     for (const UnitScore& score : score_units(model, data, scored, options))
       values.push_back(score.value);
+    static std::mutex mutex;  // clients side by side score at the same time
+    const std::lock_guard<std::mutex> lock(mutex);
     seconds.score += watch.seconds();
     seconds.score_cpu += watch.cpu_seconds();
     return values;
@@ -299,7 +307,8 @@ class RoundBench {
     cpu_overheads_.push_back(rounds_cpu_.back() / bare_cpu - 1);
     ModelState global = start_;
     const Stopwatch watch;
-    aggregate(global, model_.units(), updates);
+    ServerMoments moments;
+    aggregate(global, model_.units(), updates, {}, moments);
     aggregations_.push_back(watch.seconds());
   }
 
@@ -431,6 +440,46 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
   return rows;
 }
 
+std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shape& shape,
+                                 const Options& options) {
+  struct Way {
+    int parallel, threads;
+    std::vector<double> seconds;
+  };
+  const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+  std::vector<Way> ways = {{1, 1, {}}, {1, cores, {}}, {cores, 1, {}}};
+  ToolSeconds tools;
+  for (int turn = 0; turn < 2; ++turn) {
+    for (Way& way : ways) {
+      at::set_num_threads(way.threads);
+      Stopwatch watch;
+      RunOptions run_options;
+      run_options.parallel = way.parallel;
+      run_options.after_round = [&](const std::filesystem::path&, int round) {
+        if (round > 1 && round <= options.repetitions) way.seconds.push_back(watch.seconds());
+        watch = {};
+      };
+      const auto place = folder / "clients";
+      std::filesystem::remove_all(place);
+      run_experiment(folder / "experiment.yaml", {}, place, timed_tools(tools), run_options);
+    }
+  }
+  at::set_num_threads(options.threads);
+  const Transformer model = Transformer::load(folder / "foundation");
+  const std::int64_t tokens = first_client(folder, model.config()).max_tokens();
+  std::vector<Row> rows;
+  for (const Way& way : ways) {
+    Row row = describe(model.config(), tokens, shape, options);
+    row["threads"] = way.threads;
+    row["clients"] = shape.clients;
+    row["parallel"] = way.parallel;
+    row["round_seconds"] = median(way.seconds);
+    row["times_faster"] = median(ways.front().seconds) / median(way.seconds);
+    rows.push_back(row);
+  }
+  return rows;
+}
+
 void write_batches(const std::filesystem::path& folder, const Shape& shape,
                    const Options& options) {
   const TransformerConfig config = read_model_config(folder / "foundation");
@@ -482,6 +531,14 @@ void print_steps(const std::vector<Row>& rows) {
   }
 }
 
+void print_clients(const std::vector<Row>& rows) {
+  for (const Row& row : rows) {
+    std::printf("clients %2d at a time, %2d threads each: %.3f s a round, %.2f times as fast\n",
+                row["parallel"].get<int>(), row["threads"].get<int>(),
+                row["round_seconds"].get<double>(), row["times_faster"].get<double>());
+  }
+}
+
 Shape parse_shape(const std::string& text) {
   Shape shape;
   char end;
@@ -507,7 +564,7 @@ int run(int argc, char** argv) {
   app.add_option("--batch", options.batch)->check(CLI::PositiveNumber);
   app.add_option("--repetitions", options.repetitions)->check(CLI::PositiveNumber);
   app.add_option("--threads", options.threads)->check(CLI::PositiveNumber);
-  app.add_option("--only", only)->check(CLI::IsMember({"rounds", "steps"}));
+  app.add_option("--only", only)->check(CLI::IsMember({"rounds", "steps", "clients"}));
   app.add_option("--folder", folder, "where data and model are, or are put; of the first shape");
   app.add_flag("--prepare", only_prepare, "write --folder and end");
   app.add_flag("--json", json, "one JSON object a row");
@@ -530,12 +587,20 @@ int run(int argc, char** argv) {
     }
     if (only_prepare) continue;
     std::vector<Row> rows;
-    if (only != "steps") rows.push_back(RoundBench(place, shape, options).run());
-    if (only != "steps" && !json) print_round(rows.front());
-    if (only != "rounds") {
+    const auto wanted = [&](const char* part) { return only.empty() || only == part; };
+    if (wanted("rounds")) {
+      rows.push_back(RoundBench(place, shape, options).run());
+      if (!json) print_round(rows.back());
+    }
+    if (wanted("steps")) {
       const auto steps = measure_steps(place, shape, options);
       if (!json) print_steps(steps);
       rows.insert(rows.end(), steps.begin(), steps.end());
+    }
+    if (wanted("clients")) {
+      const auto clients = measure_clients(place, shape, options);
+      if (!json) print_clients(clients);
+      rows.insert(rows.end(), clients.begin(), clients.end());
     }
     for (Row& row : rows) {
       row["torch"] = describe_torch();
