@@ -98,6 +98,7 @@ std::string joined(const std::vector<std::string>& names, std::size_t most) {
 struct RoundFailures {
   std::vector<std::string> dropped, late;
   std::vector<Refusal> refused;
+  std::vector<std::string> too_few;  ///< theirs were usable, but not as many as are needed
 };
 
 void log_aggregation(int round, std::size_t updates, const std::vector<UnitUse>& uses,
@@ -132,6 +133,7 @@ std::string aggregation_json(int round, const std::vector<ClientUpdate>& updates
   root["refused"] = Json::array();
   for (const auto& refusal : failures.refused)
     root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
+  root["too_few"] = failures.too_few;
   return root.dump(1) + "\n";
 }
 
@@ -404,6 +406,7 @@ class Server {
       log_warning(where + std::to_string(updates.size()) + " usable updates where " +
                   std::to_string(server.min_clients) +
                   " are needed (server.min_clients); the global model stays as it is");
+      for (const auto& update : updates) failures.too_few.push_back(update.client);
       updates.clear();
     }
     return updates;

@@ -255,6 +255,7 @@ class Page {
     fronts();
     traffic();
     coverage();
+    missing_updates();
     configuration();
     return html_page(experiment_.name + " – Strata report", body_);
   }
@@ -914,7 +915,12 @@ class Page {
         map.values.row(round - 1).setConstant(kNaN);
         if (!planned) continue;
         ++rounds;
-        map.values.row(round - 1) = placed(planned->plan).colwise().sum();
+        Eigen::MatrixXd trained = placed(planned->plan);
+        for (std::size_t i = 0; i < primary_.clients.size(); ++i) {
+          if (!run.used(round, primary_.clients[i]))
+            trained.row(static_cast<Eigen::Index>(i)).setZero();
+        }
+        map.values.row(round - 1) = trained.colwise().sum();
         std::vector<std::string> untrained;
         for (std::size_t l = 0; l < map.columns.size(); ++l) {
           if (map.values(round - 1, static_cast<Eigen::Index>(l)) == 0)
@@ -945,6 +951,27 @@ class Page {
       body_ += "<details><summary>The untrained units by name</summary>\n" + html(table) +
                "</details>\n";
     }
+  }
+
+  /// Nothing where no run misses an update.
+  void missing_updates() {
+    HtmlTable table;
+    table.id = "table-missing-updates";
+    table.header = {"strategy", "seed", "round", "client", "why"};
+    table.left_columns = 5;
+    for (const RunFolder& run : experiment_.runs) {
+      for (const MissingUpdate& update : run.missing) {
+        table.rows.push_back({run.strategy, std::to_string(run.seed), std::to_string(update.round),
+                              update.client, update.reason});
+      }
+    }
+    if (table.rows.empty()) return;
+    paragraph(
+        "Updates that were not used, as their clients dropped out, came late, were refused or "
+        "were too few: " +
+        std::to_string(table.rows.size()) + ".");
+    body_ +=
+        "<details><summary>The unused updates by client</summary>\n" + html(table) + "</details>\n";
   }
 
   void configuration() {

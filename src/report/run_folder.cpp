@@ -105,6 +105,34 @@ void check_names(const fs::path& path, const char* what, const std::vector<std::
   }
 }
 
+void read_aggregation(const fs::path& file, int round, RunFolder& run) {
+  const Document document = load_json(file);
+  ObjectReader reader(document);
+  reader.version(1);
+  reader.integer("round", round, round);
+  const auto used = reader.texts("clients");
+  const auto late = reader.texts("late");
+  const auto add = [&](const std::vector<std::string>& clients, const std::string& reason) {
+    check_names(file, "client", clients, run.clients, "the clients");
+    for (const std::string& client : clients) {
+      // With `late: partial` a straggler's update is used.
+      if (std::find(used.begin(), used.end(), client) == used.end())
+        run.missing.push_back({round, client, reason});
+    }
+  };
+  check_names(file, "client", used, run.clients, "the clients");
+  add(reader.texts("dropped"), "dropped out");
+  add(late, "late");
+  add(reader.texts("too_few"), "too few updates in the round");
+  for (ObjectReader& refusal : reader.objects("refused")) {
+    const std::string client = refusal.text("client");
+    add({client}, "refused: " + refusal.text("reason"));
+    refusal.finish();
+  }
+  reader.raw("units");
+  reader.finish();
+}
+
 void read_rounds(RunFolder& run) {
   const fs::path rounds = run.folder / "rounds";
   if (!fs::is_directory(rounds)) return;
@@ -126,6 +154,9 @@ void read_rounds(RunFolder& run) {
       check_names(plan, "client", planned.plan.clients, run.clients, "the clients");
       check_names(plan, "unit", planned.plan.units, run.selectable, "the selectable units");
     }
+    const fs::path aggregation = entry.path() / "aggregation.json";
+    if (fs::exists(aggregation) && planned.round <= run.rounds)
+      read_aggregation(aggregation, planned.round, run);
     // A round that was interrupted after planning is in rounds/ but not yet in metrics.csv.
     if ((planned.has_scores || planned.has_plan) && planned.round <= run.rounds) {
       run.plans.push_back(std::move(planned));
@@ -133,6 +164,9 @@ void read_rounds(RunFolder& run) {
   }
   std::sort(run.plans.begin(), run.plans.end(),
             [](const PlannedRound& a, const PlannedRound& b) { return a.round < b.round; });
+  std::stable_sort(
+      run.missing.begin(), run.missing.end(),
+      [](const MissingUpdate& a, const MissingUpdate& b) { return a.round < b.round; });
 }
 
 RunFolder read_run(const fs::path& folder) {
@@ -156,10 +190,18 @@ RunFolder read_run(const fs::path& folder) {
 
 /// Algorithms that ignore one of the two objectives, or both.
 bool is_baseline(const RunFolder& run) {
-  return run.algorithm == "topk" || run.algorithm == "random" || run.algorithm == "full";
+  static const std::set<std::string> names = {"topk", "random",  "roundrobin", "full",
+                                              "none", "dropout", "rotate"};
+  return names.count(run.algorithm) > 0;
 }
 
 }  // namespace
+
+bool RunFolder::used(int round, const std::string& client) const {
+  return std::none_of(missing.begin(), missing.end(), [&](const MissingUpdate& update) {
+    return update.round == round && update.client == client;
+  });
+}
 
 const PlannedRound* RunFolder::plan_of(int round) const {
   const PlannedRound* latest = nullptr;

@@ -24,6 +24,13 @@ struct PlannedRound {
   Plan plan;
 };
 
+/// An update that a round's aggregation did not use.
+struct MissingUpdate {
+  int round = 0;
+  std::string client;
+  std::string reason;  ///< such as "dropped out"
+};
+
 /// One run: run.json, config.yaml, metrics.csv and rounds/.
 struct RunFolder {
   std::filesystem::path folder;
@@ -40,6 +47,10 @@ struct RunFolder {
   std::vector<RoundMetrics> metrics;  ///< by round
   std::vector<PlannedRound> plans;    ///< by round; only rounds with scores or a plan
 
+  std::vector<MissingUpdate> missing;  ///< by round, where there is an aggregation.json
+
+  /// Whether the client's update of the round was used, if it sent one.
+  bool used(int round, const std::string& client) const;
   /// What was planned for `round`: a plan holds until the next one. nullptr when there is none yet.
   const PlannedRound* plan_of(int round) const;
   /// The row of a round and client ("all" and "mean" are the aggregates), or nullptr.

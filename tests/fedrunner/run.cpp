@@ -164,7 +164,7 @@ TEST_CASE_METHOD(Fixture, "a cache of images changes no byte of a run") {
   const std::string cache = "data.cache=" + (dir / "cache").string();
   for (const std::string out : {"b", "c"}) {
     run(out, {"run.rounds=1", cache});
-    check_same(dir / "a", dir / out);
+    test::check_same(dir / "a", dir / out);
   }
   CHECK_FALSE(fs::is_empty(dir / "cache"));
   // The cache is no part of what a run is: another, or none, resumes it.
@@ -728,6 +728,7 @@ TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is"
   for (int round = 1; round <= 6; ++round) {
     const auto log = aggregation(dir / "two", round);
     CHECK(log["clients"].size() == (log["dropped"].empty() ? 3u : 0u));
+    CHECK(log["clients"].size() + log["dropped"].size() + log["too_few"].size() == 3);
   }
   // Where no training stays finite, further rounds would not help.
   auto model = Transformer::load(dir / "foundation");

@@ -6,8 +6,11 @@
 
 #include "catch.h"
 #include "core/console.h"
+#include "core/document.h"
 #include "report/figures.h"
 #include "report/gnuplot.h"
+#include "report/run_folder.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "synthetic_runs.h"
 #include "temp_dir.h"
@@ -253,6 +256,36 @@ TEST_CASE("names are data: they are shown as they are and never interpreted") {
   CHECK(contains(figure, "Zürich-Ωμέγα 病院</text>"));
   CHECK(contains(figure, "id=\"x\" url(#y)</text>"));
   CHECK(contains(figure, "u\\n{0}</text>"));
+}
+
+TEST_CASE("updates that were not used are named, and count as no training") {
+  const TempDir folder;
+  test::write_synthetic_run(small(), folder / "run");
+  CHECK_FALSE(contains(slurp(write_report(folder / "run")), "table-missing-updates"));
+  const auto run = read_run_folders(folder / "run").runs.front();
+  REQUIRE(run.clients.size() > 2);
+  const auto file = folder / "run" / "rounds" / "001" / "aggregation.json";
+  Json json{{"version", 1},
+            {"round", 1},
+            {"clients", {run.clients[0]}},
+            {"units", Json::array()},
+            {"dropped", {run.clients[1]}},
+            {"late", {run.clients[0]}},
+            {"refused", {{{"client", run.clients[2]}, {"reason", "the weight <w> is not finite"}}}},
+            {"too_few", Json::array()}};
+  write_file(file, json.dump());
+  const auto again = read_run_folders(folder / "run").runs.front();
+  REQUIRE(again.missing.size() == 2);
+  CHECK(again.used(1, run.clients[0]));
+  CHECK_FALSE(again.used(1, run.clients[1]));
+  CHECK(again.used(2, run.clients[1]));
+  const std::string page = slurp(write_report(folder / "run"));
+  CHECK(contains(page, "table-missing-updates"));
+  CHECK(contains(page, "refused: the weight &lt;w&gt; is not finite"));
+  std::filesystem::remove(folder / "run" / "report.html");
+  json["dropped"] = {"nobody"};
+  write_file(file, json.dump());
+  CHECK(contains(message_of(folder / "run"), "the client \"nobody\" is not among the clients"));
 }
 
 TEST_CASE("damaged folders are refused in one line that says what is wrong where") {
