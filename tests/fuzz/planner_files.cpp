@@ -1,6 +1,6 @@
 // libFuzzer's entry point for the readers of what users hand to the planner: scores.json,
-// scores.csv, problem.yaml and plan.json. The first byte says which. A reader may refuse with
-// InputError; anything else (another exception, a sanitizer's report, a result that breaks its own
+// scores.csv, problem.yaml, and plan.json or an archive. The first byte says which. A reader may
+// refuse with InputError; anything else (another exception, a sanitizer's report, a result that breaks its own
 // invariants) is a defect.
 //
 //   fuzz_planner_files -runs=20000 -seed=1 tests/fuzz/corpus        as the test runs it
@@ -14,6 +14,7 @@
 
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
+#include "strata/core/plan_archive.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/score_table.h"
 
@@ -58,6 +59,27 @@ void check_plan(const std::filesystem::path& path) {
   require(strata::plan_json(strata::read_plan(copy)) == text);
 }
 
+void check_archive(const std::filesystem::path& path) {
+  const auto archive = strata::read_archive(path);
+  const std::string text = strata::archive_json(archive);
+  const auto copy = folder() / "copy.json";
+  std::ofstream(copy, std::ios::binary) << text;
+  require(strata::archive_json(strata::read_archive(copy)) == text);
+  strata::PlanningProblem problem;
+  problem.clients = {"mri", "ct"};
+  problem.units = {"c", "a"};
+  for (const auto& assignment : strata::match_archive(archive, problem, "fuzz").assignments)
+    require(assignment.rows() == 2 && assignment.cols() == 2 && assignment.maxCoeff() <= 1);
+}
+
+void check_plan_or_archive(const std::filesystem::path& path) {
+  try {
+    check_plan(path);
+  } catch (const strata::InputError&) {
+    check_archive(path);
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -70,7 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   try {
     if (kind < 2) check_scores(path);
     if (kind == 2) strata::load_problem({path.string(), "", "", {}, false}).problem.validate();
-    if (kind == 3) check_plan(path);
+    if (kind == 3) check_plan_or_archive(path);
   } catch (const strata::InputError&) {
   }
   return 0;
