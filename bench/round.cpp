@@ -83,6 +83,10 @@ struct Stopwatch {
   }
 };
 
+double least(const std::vector<double>& values) {
+  return *std::min_element(values.begin(), values.end());
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const std::size_t half = values.size() / 2;
@@ -301,10 +305,10 @@ class RoundBench {
       updates.push_back(std::move(update));
     }
     bare_.push_back(bare);
+    bare_cpu_.push_back(bare_cpu);
     trained_.push_back(trained);
     batching_.push_back(batching);
     overheads_.push_back(rounds_.back() / bare - 1);
-    cpu_overheads_.push_back(rounds_cpu_.back() / bare_cpu - 1);
     ModelState global = start_;
     const Stopwatch watch;
     ServerMoments moments;
@@ -329,15 +333,12 @@ class RoundBench {
     Row row = describe(model_.config(), tokens, shape_, options_);
     row["clients"] = shape_.clients;
     row["budget"] = options_.budget;
-    row["round_seconds"] = median(rounds_);
-    row["bare_seconds"] = median(bare_);
-    const auto add_overheads = [&](const std::string& name, const std::vector<double>& values) {
-      row[name] = median(values);
-      row["least_" + name] = *std::min_element(values.begin(), values.end());
-      row["greatest_" + name] = *std::max_element(values.begin(), values.end());
-    };
-    add_overheads("overhead", overheads_);
-    add_overheads("cpu_overhead", cpu_overheads_);
+    row["round_seconds"] = least(rounds_);
+    row["bare_seconds"] = least(bare_);
+    row["overhead"] = least(rounds_) / least(bare_) - 1;
+    row["cpu_overhead"] = least(rounds_cpu_) / least(bare_cpu_) - 1;
+    row["least_overhead"] = least(overheads_);
+    row["greatest_overhead"] = *std::max_element(overheads_.begin(), overheads_.end());
     row["local_seconds"] = median(local);
     row["train_seconds"] = median(trained_);
     row["batch_seconds"] = median(batching_);
@@ -359,7 +360,7 @@ class RoundBench {
   ToolSeconds tools_;
   Stopwatch watch_;
   double score_seconds_ = 0;
-  std::vector<double> rounds_, rounds_cpu_, bare_, overheads_, cpu_overheads_, trained_, batching_,
+  std::vector<double> rounds_, rounds_cpu_, bare_, overheads_, bare_cpu_, trained_, batching_,
       plans_, aggregations_;
 };
 
@@ -426,9 +427,9 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
     Row row = describe(model.config(), data.max_tokens(), shape, options);
     row["lowest"] = sets[k].first;
     row["parameters"] = costs[k].parameters;
-    row["seconds"] = median(seconds[k]);
-    row["cpu_seconds"] = median(cpu_seconds[k]);
-    row["over_everything"] = median(cpu_seconds[k]) / median(cpu_seconds.back());
+    row["seconds"] = least(seconds[k]);
+    row["cpu_seconds"] = least(cpu_seconds[k]);
+    row["over_everything"] = least(cpu_seconds[k]) / least(cpu_seconds.back());
     row["predicted_over_everything"] = flops(costs[k]) / flops(costs.back());
     row["peak_mib"] = median(growth[k]);
     row["predicted_mib"] =
@@ -502,15 +503,12 @@ void write_batches(const std::filesystem::path& folder, const Shape& shape,
 
 void print_round(const Row& row) {
   const auto number = [&](const std::string& key) { return row[key].get<double>(); };
-  const auto overhead = [&](const std::string& name) {
-    return fixed(100 * number(name), 1) + " % (" + fixed(100 * number("least_" + name), 1) +
-           " to " + fixed(100 * number("greatest_" + name), 1) + ")";
-  };
   std::printf(
-      "rounds  %.0f x %.0f, %.0f tokens: %.3f s, bare steps %.3f s, overhead %s, in "
-      "processor time %s\n",
+      "rounds  %.0f x %.0f, %.0f tokens: %.3f s, bare steps %.3f s, overhead %.1f %% (round by "
+      "round %.1f to %.1f), in processor time %.1f %%\n",
       number("hidden"), number("layers"), number("tokens"), number("round_seconds"),
-      number("bare_seconds"), overhead("overhead").c_str(), overhead("cpu_overhead").c_str());
+      number("bare_seconds"), 100 * number("overhead"), 100 * number("least_overhead"),
+      100 * number("greatest_overhead"), 100 * number("cpu_overhead"));
   std::printf(
       "        local training %.3f s (train() alone %.3f, batches %.3f), plan %.4f, "
       "aggregation %.4f, checkpoint and rest %.4f; scoring %.3f, evaluation %.3f\n",
