@@ -18,7 +18,8 @@ class Transformer;  // src/models/transformer.h
 class VqaTensors;   // src/models/vqa_tensors.h
 
 /// What the runner asks of a scorer: the value, before normalisation, of each of `units` for one
-/// client.
+/// client. With RunOptions::parallel it is called by several threads at once, each with a model of
+/// its own.
 struct ScoreRequest {
   std::string metric;
   int samples = 0;
