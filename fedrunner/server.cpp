@@ -561,7 +561,9 @@ class Server {
   void publish(int rounds) {
     model_.load_state(state_.weights);
     model_.save(folder_ / "model");
-    save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
+    // The same in every round, and each file waits for the disk.
+    if (!tokenizer_saved_) save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
+    tokenizer_saved_ = true;
     write_run_json(state_.round == rounds);
   }
 
@@ -612,6 +614,7 @@ class Server {
   std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
   std::set<std::string> saved_;  ///< weights in the state
   RunState state_;
+  bool tokenizer_saved_ = false;  ///< by this process
   std::vector<RoundMetrics> rows_;
 };
 
