@@ -17,6 +17,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "cli/report_errors.h"
 #include "core/provenance.h"
 #include "models/device.h"
 #include "models/torch.h"
@@ -281,10 +282,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_ntk: %s\n", error.what());
-    return 1;
-  }
+  return report_errors([&] { return run(argc, argv); }, "bench_ntk");
 }

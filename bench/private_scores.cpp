@@ -7,10 +7,10 @@
 
 #include <cmath>
 #include <cstdio>
-#include <exception>
 #include <iostream>
 #include <optional>
 
+#include "cli/report_errors.h"
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/provenance.h"
@@ -183,13 +183,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const InputError& error) {
-    std::cerr << error.what() << '\n';
-    return kExitWrongInput;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return kExitFailed;
-  }
+  return report_errors([&] { return run(argc, argv); }, "bench_private_scores");
 }

@@ -35,6 +35,7 @@
 #include <optional>
 #include <thread>
 
+#include "cli/report_errors.h"
 #include "core/console.h"
 #include "core/provenance.h"
 #include "data/phantoms.h"
@@ -628,10 +629,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_round: %s\n", error.what());
-    return 1;
-  }
+  return report_errors([&] { return run(argc, argv); }, "bench_round");
 }

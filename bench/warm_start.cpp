@@ -8,9 +8,9 @@
 //   bench_warm_start OUT.csv     four minutes on one core
 
 #include <cmath>
-#include <exception>
 #include <iostream>
 
+#include "cli/report_errors.h"
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/provenance.h"
@@ -146,13 +146,5 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  try {
-    return run(argc, argv);
-  } catch (const InputError& error) {
-    std::cerr << error.what() << '\n';
-    return kExitWrongInput;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << '\n';
-    return kExitFailed;
-  }
+  return report_errors([&] { return run(argc, argv); }, "bench_warm_start");
 }

@@ -271,6 +271,7 @@ class Server {
     remove_temporaries(folder_);
     if (auto state = read_state(folder_, task_.foundation, saved_)) {
       state_ = std::move(*state);
+      model_.load_state(state_.weights);
       rows_ = read_metrics(folder_ / "metrics.csv");
       // Rows of a round that was not completed are measured again.
       rows_.erase(std::remove_if(rows_.begin(), rows_.end(),
@@ -288,7 +289,6 @@ class Server {
   }
 
   void run_round(int round, int rounds, Progress& progress) {
-    model_.load_state(state_.weights);
     const bool scores_needed = strategy_.metric != "none";
     const bool score_due = scores_needed && is_due(round, task_.run.score.every);
     // A dropped subset that stayed for several rounds would be no dropout.
@@ -559,7 +559,6 @@ class Server {
 
   /// What others read of the run's progress; all of it can be derived from the state.
   void publish(int rounds) {
-    model_.load_state(state_.weights);
     model_.save(folder_ / "model");
     // The same in every round, and each file waits for the disk.
     if (!tokenizer_saved_) save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
@@ -604,7 +603,7 @@ class Server {
   const Strategy& strategy_;
   const std::uint64_t seed_;
   const std::filesystem::path& folder_;
-  Transformer& model_;
+  Transformer& model_;  ///< between rounds it has the global weights
   const RunTools& tools_;
   const int parallel_;                       ///< clients at a time
   std::vector<Transformer> further_models_;  ///< workspaces beside model_

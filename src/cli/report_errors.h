@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// One line on stderr and the exit code for whatever a subcommand throws.
+/// One line on stderr and the exit code for whatever a program throws.
 
 #include <cstdio>
 #include <exception>
@@ -12,12 +12,12 @@ namespace strata {
 
 /// Calls `body`, which returns an exit code.
 template <typename Body>
-int report_errors(Body&& body) {
-  const auto say = [](const char* text) {
+int report_errors(Body&& body, const char* program = "strata") {
+  const auto say = [&](const char* text) {
     std::string line = text;
     // Library messages may carry a backtrace after their first line.
     if (const auto end = line.find('\n'); end != std::string::npos) line.resize(end);
-    std::fprintf(stderr, "strata: error: %s\n", line.c_str());
+    std::fprintf(stderr, "%s: error: %s\n", program, line.c_str());
   };
   try {
     return body();
