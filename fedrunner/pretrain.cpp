@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/provenance.h"
 #include "fedrunner/evaluation.h"
+#include "fedrunner/foundation.h"
 #include "fedrunner/run_config.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
@@ -62,34 +63,13 @@ struct Language {
   }
 };
 
-/// What training begins with.
-struct Beginning {
-  Transformer model;
-  WordPiece tokenizer;
-};
-
-Beginning fresh_model(const ExperimentConfig& config, const Language& language,
-                      const std::vector<std::string>& labels, torch::Device device) {
+Foundation fresh_model(const ExperimentConfig& config, const Language& language,
+                       const std::vector<std::string>& labels, torch::Device device) {
   auto architecture = *config.model.architecture;
   architecture.labels = labels;
   WordPiece tokenizer(build_vocabulary({language.questions.begin(), language.questions.end()}));
   architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   return {Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
-}
-
-/// The model of `pretrain.from` for other labels, as transformers loads one with
-/// ignore_mismatched_sizes: all its weights but the output layer's, which are drawn afresh.
-Beginning relabelled_model(const PretrainConfig& pretrain, const std::vector<std::string>& labels,
-                           torch::Device device) {
-  const auto from = Transformer::load(pretrain.from, device);
-  auto architecture = from.config();
-  architecture.labels = labels;
-  Beginning begin{Transformer(architecture, pretrain.seed, device), load_tokenizer(pretrain.from)};
-  auto state = from.state();
-  const std::string output = architecture.has_text() ? "classifier.3." : "classifier.";
-  for (const char* name : {"weight", "bias"}) state.erase(output + name);
-  begin.model.load_state(state);
-  return begin;
 }
 
 Json number(double value) {
@@ -142,10 +122,11 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     throw InputError(config.file +
                      ": pretrain.vocabulary: no training question in it, so no label");
   }
-  auto begin = pretrain.from.empty() ? fresh_model(config, language, labels, torch_device)
-                                     : relabelled_model(pretrain, labels, torch_device);
-  Transformer& model = begin.model;
-  const WordPiece& tokenizer = begin.tokenizer;
+  auto foundation = pretrain.from.empty()
+                        ? fresh_model(config, language, labels, torch_device)
+                        : relabelled_foundation(pretrain.from, labels, pretrain.seed, torch_device);
+  Transformer& model = foundation.model;
+  const WordPiece& tokenizer = foundation.tokenizer;
   const TransformerConfig& architecture = model.config();
   // Every training answer is a label, as the labels are made of them; test answers need not be.
   const bool drop = config.data.drop_unseen;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/console.h"
+#include "fedrunner/foundation.h"
 #include "fedrunner/run_config.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/server.h"
@@ -51,9 +52,11 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
   if (!std::filesystem::exists(folder / "config.json")) {
-    throw InputError(config.file + ": model.folder: " + folder.string() +
-                     " holds no model (no config.json); strata pretrain " + config.file +
-                     " --out " + folder.string() + " makes one");
+    throw InputError(
+        config.file + ": model.folder: " + folder.string() + " holds no model (no config.json)" +
+        (config.pretrain
+             ? "; strata pretrain " + config.file + " --out " + folder.string() + " makes one"
+             : ""));
   }
   return read_model_config(folder);
 }
@@ -146,7 +149,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     throw InputError("--parallel " + std::to_string(options.parallel) +
                      ": clients train side by side on the CPU alone");
   }
-  auto units = select_units(config, with_peft(config, read_foundation_config(config)));
+  auto architecture = read_foundation_config(config);
+  auto units = select_units(config, with_peft(config, architecture));
   const auto runs = planned_runs(*config.run, out);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   if (runs.size() > 1)
@@ -156,6 +160,13 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                  options.resume);
   }
   const auto data = load_experiment_data(config.data);
+  const auto labels =
+      config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
+  if (!labels.empty()) {
+    // The output layer's size, and with it the head's costs, is known only now.
+    architecture.labels = labels;
+    units = select_units(config, with_peft(config, architecture));
+  }
   std::vector<std::string> names;
   const auto& scheme = config.units.scheme;
   const bool client_files =
@@ -170,10 +181,15 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
   if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
     throw InputError(config.run->budget.where + ": no client would train anything");
-  const Transformer foundation = Transformer::load(config.model.folder, device);
-  const ModelState foundation_state = foundation.state();
-  auto tokenizer = load_tokenizer(config.model.folder);
-  auto clients = make_clients(data, foundation.config(), tokenizer);
+  auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
+                                   : relabelled_foundation(config.model.folder, labels,
+                                                           config.model.seed, device);
+  const ModelState foundation_state = foundation.model.state();
+  auto clients = make_clients(data, foundation.model.config(), foundation.tokenizer);
+  if (!labels.empty()) {
+    log_info(config.model.folder + " with an output layer for the data's " +
+             std::to_string(labels.size()) + " answers");
+  }
   FederatedTask task{.name = config.name,
                      .synthetic = data.manifest.synthetic,
                      .clients = std::move(clients),
@@ -182,8 +198,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      .budgets = std::move(budgets),
                      .run = *config.run,
                      .foundation = {},
-                     .foundation_fingerprint = foundation.fingerprint(),
-                     .tokenizer = std::move(tokenizer)};
+                     .foundation_fingerprint = foundation.model.fingerprint(),
+                     .tokenizer = std::move(foundation.tokenizer)};
   for (const auto& run : runs)
     check_foundation(run.folder, task.foundation_fingerprint, config.model.folder);
   log_info("clients\n" + partition_table(data.manifest, data.partition));
@@ -199,7 +215,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
     // A copy shares the foundation's tensors, into which run_rounds first loads task.foundation.
-    Transformer model = foundation;
+    Transformer model = foundation.model;
     if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
     model.set_units(config.units.scheme);
     task.foundation = with_fresh_weights(foundation_state, model);

@@ -84,6 +84,9 @@ PeftConfig read_peft(ObjectReader reader) {
 ModelConfig read_model(ObjectReader reader) {
   ModelConfig model;
   model.folder = reader.text("folder", "");
+  model.answers = reader.choice("answers", {"own", "data"}, model.answers);
+  model.seed = static_cast<std::uint64_t>(
+      reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
   if (reader.has("architecture"))
     model.architecture = transformer_config_from_yaml(reader.object("architecture"));
   if (reader.has("peft")) {
@@ -352,6 +355,7 @@ void expand_strategies(Json& root) {
 Document load_experiment(const std::filesystem::path& file, const std::vector<std::string>& set) {
   auto document = load_yaml(file);
   for (const auto& assignment : set) set_value(document, assignment);
+  resolve_references(document);
   expand_strategies(document.root);
   return document;
 }
@@ -451,6 +455,10 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   if (training.proximal > 0) local["proximal"] = training.proximal;
   if (training.precision != "float32") local["precision"] = training.precision;
   Json model{{"folder", config.model.folder}};
+  if (config.model.answers != "own") {
+    model["answers"] = config.model.answers;
+    model["seed"] = config.model.seed;
+  }
   if (config.model.peft.any()) model["peft"] = to_json(config.model.peft);
   Json unit_keys;
   if (config.units.scheme != "block") unit_keys["scheme"] = config.units.scheme;

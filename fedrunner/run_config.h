@@ -30,7 +30,9 @@ struct DataConfig {
 };
 
 struct ModelConfig {
-  std::string folder;                             ///< empty when the file does not say
+  std::string folder;           ///< empty when the file does not say
+  std::string answers = "own";  ///< `data`: a fresh output layer for the data's training answers
+  std::uint64_t seed = 1;       ///< of that layer
   std::optional<TransformerConfig> architecture;  ///< without labels; vocab_size is not yet known
   PeftConfig peft;  ///< what runs add to the foundation, with fresh weights from their seed
 };

@@ -77,6 +77,67 @@ Json convert(const YAML::Node& node, const std::string& path, Document& document
   return node.IsScalar() ? scalar(node) : Json(nullptr);
 }
 
+/// Replaces the references in a document's texts.
+class References {
+ public:
+  explicit References(Document& document) : document_(document) { index(document.root, ""); }
+
+  void resolve() {
+    for (const auto& [key, value] : values_) {
+      if (value->is_string()) resolve_text(key, *value);
+    }
+  }
+
+ private:
+  void index(Json& value, const std::string& path) {
+    if (!value.is_structured()) values_.emplace(path, &value);
+    for (const auto& [key, element] : value.items()) {
+      if (value.is_object()) index(element, join(path, key));
+      if (value.is_array()) index(element, path + "[" + key + "]");
+    }
+  }
+
+  void resolve_text(const std::string& key, Json& value) {
+    auto text = value.get<std::string>();
+    if (text.find("${") == std::string::npos) return;
+    if (!open_.insert(key).second) fail(key, "the reference leads back to itself");
+    std::size_t begin = 0;
+    while ((begin = text.find("${", begin)) != std::string::npos) {
+      const auto end = text.find('}', begin);
+      if (end == std::string::npos) fail(key, "\"" + text + "\" has ${ without }");
+      const std::string inserted = value_of(text.substr(begin + 2, end - begin - 2), key);
+      text.replace(begin, end + 1 - begin, inserted);
+      begin += inserted.size();
+    }
+    open_.erase(key);
+    value = text;
+  }
+
+  std::string value_of(const std::string& target, const std::string& key) {
+    const auto found = values_.find(target);
+    if (found == values_.end() || found->second->is_null()) {
+      std::vector<std::string> known;
+      for (const auto& entry : values_) known.push_back(entry.first);
+      fail(key, "\"${" + target + "}\" refers to no key with a text, a number or a boolean" +
+                    did_you_mean(target, known));
+    }
+    if (!found->second->is_string()) return found->second->dump();
+    resolve_text(target, *found->second);
+    return found->second->get<std::string>();
+  }
+
+  [[noreturn]] void fail(const std::string& key, const std::string& message) const {
+    const auto line = document_.lines.find(key);
+    throw InputError(document_.file +
+                     (line == document_.lines.end() ? "" : ":" + std::to_string(line->second)) +
+                     ": " + key + ": " + message);
+  }
+
+  Document& document_;
+  std::map<std::string, Json*> values_;  // scalars by their dotted keys
+  std::set<std::string> open_;           // being resolved
+};
+
 }  // namespace
 
 Document parse_json(const std::string& text, const std::string& file) {
@@ -148,6 +209,10 @@ void set_value(Document& document, const std::string& assignment) {
   } catch (const YAML::Exception& error) {
     throw InputError("--set " + assignment + ": the value is not valid YAML: " + error.msg);
   }
+}
+
+void resolve_references(Document& document) {
+  References(document).resolve();
 }
 
 ObjectReader::ObjectReader(const Document& document)

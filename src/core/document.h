@@ -36,6 +36,11 @@ Document parse_json(const std::string& text, const std::string& file);
 /// @throws InputError when there is no '=' or a parent is not a mapping.
 void set_value(Document& document, const std::string& assignment);
 
+/// Replaces `${data.folder}` in texts by the text, number or boolean at that dotted key, as OmegaConf
+/// does; references in the value found are followed. @throws InputError with file, line and key: no
+/// such key (with the nearest), a mapping or list, no `}`, a circle.
+void resolve_references(Document& document);
+
 /// A mapping being read. Ask for every key it may have, then call `finish()`, which refuses the
 /// rest and names the nearest key that was asked for.
 class ObjectReader {

@@ -48,6 +48,35 @@ TEST_CASE("choices, lists and mappings are checked") {
   CHECK_THROWS_AS(reader.integer("big", 0, 5), InputError);
 }
 
+TEST_CASE("a text refers to other keys' values") {
+  const test::TempDir dir;
+  Document document =
+      load_yaml(dir.write("a.yaml",
+                          "data: {folder: /d}\nmodel: {folder: \"${data.folder}/m\", rank: 8}\n"
+                          "name: ${model.folder}-r${model.rank}\nlist: [x, \"${name}\"]\n"));
+  set_value(document, "data.folder=/e");
+  resolve_references(document);
+  CHECK(document.root["model"]["folder"] == "/e/m");
+  CHECK(document.root["name"] == "/e/m-r8");
+  CHECK(document.root["list"] == Json({"x", "/e/m-r8"}));
+
+  const auto fails = [&](const std::string& text) {
+    Document wrong = load_yaml(dir.write("w.yaml", text));
+    try {
+      resolve_references(wrong);
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string("nothing was thrown");
+  };
+  CHECK_THAT(fails("data:\n  folder: d\nname: ${data.foldr}\n"),
+             Contains("w.yaml:3: name: \"${data.foldr}\" refers to no key") &&
+                 Contains("did you mean \"data.folder\"?"));
+  CHECK_THAT(fails("data: {folder: d}\nname: ${data}\n"), Contains("refers to no key"));
+  CHECK_THAT(fails("a: ${b}\nb: x${a}\n"), Contains("leads back to itself"));
+  CHECK_THAT(fails("name: x\na: ${name\n"), Contains("w.yaml:2: a:") && Contains("without }"));
+}
+
 TEST_CASE("broken files and duplicate keys do not pass") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(load_json(dir.write("a.json", "{\n\"a\": }\n")),

@@ -19,6 +19,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
 using Catch::Matchers::Contains;
@@ -139,6 +140,42 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   const auto state = test::slurp(dir / "out" / "state" / "state.json");
   CHECK_THAT(state, Contains("round-004.safetensors"));
   CHECK(global.fingerprint() != Transformer::load(dir / "foundation").fingerprint());
+}
+
+TEST_CASE_METHOD(Fixture, "a published model gets an output layer for the data's answers") {
+  auto config = test::tiny_config();
+  config.labels = {"no", "yes"};
+  Transformer(config, 5).save(dir / "published");
+  save_tokenizer(test::tiny_tokenizer(), config, dir / "published");
+  std::vector<std::string> set = {"model.folder=" + (dir / "published").string()};
+  CHECK_THROWS_WITH(run("own", set),
+                    Contains("model.answers: data makes a label of every training answer"));
+
+  // Stopped and resumed, it is the run from the foundation that `strata pretrain` makes.
+  const auto made =
+      dir.write("made.yaml", "version: 1\nname: made\ndata: {folder: " + (dir / "data").string() +
+                                 "}\nmodel: {}\npretrain: {from: " + (dir / "published").string() +
+                                 ", epochs: 0}\n");
+  pretrain_model(made, {}, dir / "made", "cpu", tools.names);
+  run("expected", {"model.folder=" + (dir / "made").string()});
+  set.push_back("model.answers=data");
+  RunOptions options;
+  options.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop{};
+  };
+  CHECK_THROWS_AS(run("out", set, options), Stop);
+  options = {};
+  options.resume = true;
+  run("out", set, options);
+  CHECK(Transformer::load(dir / "out" / "model").config().labels == test::tiny_config().labels);
+  auto expected = test::contents(dir / "expected"), found = test::contents(dir / "out");
+  CHECK_THAT(found["config.yaml"], Contains("answers: data\n  seed: 1\n"));
+  expected.erase("config.yaml");
+  found.erase("config.yaml");
+  CHECK((found == expected));
+
+  set.push_back("model.seed=2");
+  CHECK_THROWS_WITH(run("out", set, options), Contains("config.yaml"));
 }
 
 TEST_CASE_METHOD(Fixture, "units that nobody trained keep the foundation's bits") {
@@ -466,9 +503,8 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
       {"units.selectable=[block.7]", "the model has no unit \"block.7\""},
       {"units.scheme=adapter", "units.scheme: unit scheme \"adapter\": the model has no adapters"},
       {"model.peft={lora: {rank: 17}}", "model.peft: lora_rank: found 17"},
-      {"model.folder=nowhere",
-       "model.folder: nowhere holds no model (no config.json); strata "
-       "pretrain"},
+      {"model.folder=nowhere", "model.folder: nowhere holds no model (no config.json)"},
+      {"model={folder: nowhere, answers: date}", "(did you mean \"data\"?)"},
       {"data.folder=nowhere", "nowhere"}};
   for (const auto& [set, message] : cases) {
     INFO(set);
@@ -476,6 +512,9 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
     CHECK_THROWS_AS(run("out", {set}), InputError);
     CHECK_FALSE(fs::exists(dir / "out"));
   }
+  CHECK_THROWS_WITH(
+      run("out", {"model.folder=nowhere", "pretrain={data: x, epochs: 1, learning_rate: 1}"}),
+      Contains("(no config.json); strata pretrain"));
   CHECK_THROWS_WITH(run("out", {"run.budget={ct: 0, mri: 0, oct: 0}", "units.always=[]"}),
                     Contains("no client would train anything"));
   auto manifest = test::slurp(dir / "data" / "manifest.jsonl");

@@ -1,0 +1,34 @@
+#include "fedrunner/foundation.h"
+
+#include <set>
+
+#include "models/vqa_tensors.h"
+
+namespace strata {
+
+Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
+  return {Transformer::load(folder, device), load_tokenizer(folder)};
+}
+
+Foundation relabelled_foundation(const std::filesystem::path& folder,
+                                 const std::vector<std::string>& labels, std::uint64_t seed,
+                                 torch::Device device) {
+  const auto published = Transformer::load(folder, device);
+  auto architecture = published.config();
+  architecture.labels = labels;
+  Foundation foundation{Transformer(architecture, seed, device), load_tokenizer(folder)};
+  auto state = published.state();
+  const std::string output = architecture.has_text() ? "classifier.3." : "classifier.";
+  for (const char* name : {"weight", "bias"}) state.erase(output + name);
+  foundation.model.load_state(state);
+  return foundation;
+}
+
+std::vector<std::string> training_answers(const Manifest& manifest) {
+  std::set<std::string> answers;
+  for (const auto& example : manifest.examples)
+    if (example.split == "train") answers.insert(example.answers.front());
+  return {answers.begin(), answers.end()};
+}
+
+}  // namespace strata

@@ -1,0 +1,34 @@
+#pragma once
+/// \file
+/// The model that runs and pretraining begin with. Internal.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "data/manifest.h"
+#include "data/wordpiece.h"
+#include "models/transformer.h"
+
+namespace strata {
+
+struct Foundation {
+  Transformer model;
+  WordPiece tokenizer;
+};
+
+/// The model and the tokenizer of a Hugging Face folder. @throws InputError naming the file
+Foundation load_foundation(const std::filesystem::path& folder, torch::Device device);
+
+/// The same for other answers, as transformers loads a model with ignore_mismatched_sizes: all the
+/// folder's weights but the output layer's, which are drawn afresh for `labels` from `seed`.
+Foundation relabelled_foundation(const std::filesystem::path& folder,
+                                 const std::vector<std::string>& labels, std::uint64_t seed,
+                                 torch::Device device);
+
+/// The answers that a model for this data is to give: the first accepted one of every training
+/// example, sorted.
+std::vector<std::string> training_answers(const Manifest& manifest);
+
+}  // namespace strata
