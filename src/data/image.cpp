@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "data/image_formats.h"
 #include "data/npz.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -21,10 +22,7 @@
 namespace strata {
 namespace {
 
-/// Larger images are refused, so that a damaged header cannot ask for gigabytes.
-constexpr std::uint32_t kMaxSide = 16384;
-
-enum class Format { kPng, kJpeg };
+enum class Format { kPng, kJpeg, kTiff, kBmp };
 
 [[noreturn]] void fail(const std::filesystem::path& path, const std::string& message) {
   throw InputError(path.string() + ": " + message);
@@ -33,7 +31,11 @@ enum class Format { kPng, kJpeg };
 Format format_of(const std::filesystem::path& path, std::string_view bytes) {
   if (bytes.substr(0, 8) == std::string_view("\x89PNG\r\n\x1a\n", 8)) return Format::kPng;
   if (bytes.substr(0, 3) == "\xff\xd8\xff") return Format::kJpeg;
-  fail(path, "neither a PNG nor a JPEG image (by its first bytes)");
+  if (bytes.substr(0, 4) == std::string_view("II*\0", 4) ||
+      bytes.substr(0, 4) == std::string_view("MM\0*", 4))
+    return Format::kTiff;
+  if (bytes.substr(0, 2) == "BM") return Format::kBmp;
+  fail(path, "neither a PNG, a JPEG, a TIFF nor a BMP image (by its first bytes)");
 }
 
 /// EXIF's orientation (Exif 2.3, tag 0x0112), 1 to 8, of a TIFF structure; 1 (upright) where there
@@ -134,7 +136,7 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
     return false;
   }
   png_set_read_fn(png, &source, png_read_bytes);
-  png_set_user_limits(png, kMaxSide, kMaxSide);
+  png_set_user_limits(png, kMaxImageSide, kMaxImageSide);
   png_read_info(png, info);
   out.image.width = static_cast<int>(png_get_image_width(png, info));
   out.image.height = static_cast<int>(png_get_image_height(png, info));
@@ -219,8 +221,9 @@ bool decode_jpeg(std::string_view bytes, JpegErrors& errors, JpegRows& out, bool
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&jpeg, TRUE);
-  if (jpeg.image_width > kMaxSide || jpeg.image_height > kMaxSide) {
-    std::snprintf(errors.message, sizeof errors.message, "larger than %u pixels a side", kMaxSide);
+  if (jpeg.image_width > kMaxImageSide || jpeg.image_height > kMaxImageSide) {
+    std::snprintf(errors.message, sizeof errors.message, "larger than %u pixels a side",
+                  kMaxImageSide);
     jpeg_destroy_decompress(&jpeg);
     return false;
   }
@@ -274,8 +277,18 @@ Image read_jpeg(const std::filesystem::path& path, std::string_view bytes, bool 
 
 Image decode(const std::filesystem::path& path, bool header_only) {
   const std::string bytes = read_file(path);
-  if (format_of(path, bytes) == Format::kPng) return read_png(path, bytes, header_only);
-  return read_jpeg(path, bytes, header_only);
+  switch (format_of(path, bytes)) {
+    case Format::kPng:
+      return read_png(path, bytes, header_only);
+    case Format::kJpeg:
+      return read_jpeg(path, bytes, header_only);
+    case Format::kTiff:
+      return upright(read_tiff(bytes, path.string(), header_only), exif_orientation(bytes),
+                     header_only);
+    case Format::kBmp:
+      break;
+  }
+  return read_bmp(bytes, path.string(), header_only);
 }
 
 void append_u32(std::string& out, std::uint32_t value) {

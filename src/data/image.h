@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// 8-bit RGB images in memory, read from PNG, JPEG or NumPy files, written as PNG.
+/// 8-bit RGB images in memory, read from PNG, JPEG, TIFF, BMP or NumPy files, written
+/// as PNG.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,11 +16,11 @@ struct Image {
 };
 
 /// Reads PNG (1 to 16 bits, grey, palette, RGB, with alpha or a transparent colour, interlaced:
-/// alpha is composed over black, grey becomes RGB, 16 bits are scaled to 8) or JPEG (grey, YCbCr,
-/// RGB, CMYK and YCCK, the last two inverted as Adobe writes them) by the file's first bytes, and
-/// turns it upright as its EXIF orientation says. "FILE.npz#ARRAY/INDEX" is an image in a NumPy
-/// file (data/npz.h).
-/// @throws InputError naming the file: missing, neither format, damaged.
+/// alpha is composed over black, grey becomes RGB, 16 bits are scaled to 8), JPEG (grey, YCbCr,
+/// RGB, CMYK and YCCK, the last two inverted as Adobe writes them), TIFF or BMP
+/// (data/image_formats.h says which) by the file's first bytes, and turns it upright as its EXIF or
+/// TIFF orientation says. "FILE.npz#ARRAY/INDEX" is an image in a NumPy file (data/npz.h).
+/// @throws InputError naming the file: missing, none of these formats, damaged.
 Image read_image(const std::filesystem::path& path);
 
 /// Whether `path` names a file, or an image in a NumPy file that exists. Reads nothing.

@@ -46,14 +46,14 @@ Image gradient(int width, int height) {
 
 }  // namespace
 
-TEST_CASE("PNG and JPEG files read as Pillow reads them") {
+TEST_CASE("PNG, JPEG, TIFF and BMP files read as Pillow reads them") {
   const TempDir folder;
   for (const auto& file : reference()["files"]) {
     const std::string name = file["name"];
     INFO(name);
     const auto path = folder.write(name, from_hex(file["bytes"]));
     const Image image = read_image(path);
-    // JPEG decoders may differ by one in a rounding; PNG is exact.
+    // JPEG decoders may differ by one in a rounding; the others are exact.
     const int tolerance = path.extension() == ".jpg" ? 1 : 0;
     CHECK(largest_difference(image.pixels, file["pixels"]) <= tolerance);
     int width = 0, height = 0;
@@ -101,9 +101,9 @@ TEST_CASE("damaged images are errors that name the file") {
   CHECK(contains(input_error([&] { read_image(folder.write("huge.png", huge)); }), "damaged PNG"));
 
   CHECK(contains(input_error([&] { read_image(folder.write("text.png", "hello")); }),
-                 "neither a PNG nor a JPEG"));
+                 "neither a PNG, a JPEG, a TIFF nor a BMP image"));
   CHECK(contains(input_error([&] { read_image(folder.write("empty.png", "")); }),
-                 "neither a PNG nor a JPEG"));
+                 "neither a PNG, a JPEG, a TIFF nor a BMP image"));
   CHECK(contains(input_error([&] { read_image(folder / "absent.png"); }), "absent.png"));
 }
 
@@ -262,4 +262,120 @@ TEST_CASE("CMYK and YCCK pictures are as Adobe writes them, inverted") {
       for (int c = 0; c < 3; ++c) CHECK(std::abs(image.pixels[c] - expected[c]) <= 2);
     }
   CHECK(read_image(folder.write("rgb.jpg", jpeg_of({200, 100, 50}, false))).width == 8);
+}
+
+namespace {
+
+/// A TIFF file of these tags (all LONG, one value each) and `data`, which begins at byte 256.
+std::string tiff(bool big, const std::vector<std::pair<int, std::uint32_t>>& tags,
+                 const std::string& data) {
+  const auto number = [big](std::uint32_t value, int size) {
+    std::string out;
+    for (int i = 0; i < size; ++i)
+      out += static_cast<char>(value >> 8 * (big ? size - 1 - i : i) & 0xff);
+    return out;
+  };
+  std::string file = (big ? "MM" : "II") + number(42, 2) + number(8, 4);
+  file += number(static_cast<std::uint32_t>(tags.size()), 2);
+  for (const auto& [tag, value] : tags)
+    file += number(static_cast<std::uint32_t>(tag), 2) + number(tag == 274 ? 3 : 4, 2) +
+            number(1, 4) + (tag == 274 && big ? number(value << 16, 4) : number(value, 4));
+  file += number(0, 4);
+  REQUIRE(file.size() <= 256);
+  file.resize(256);
+  return file + data;
+}
+
+using Tags = std::vector<std::pair<int, std::uint32_t>>;
+
+}  // namespace
+
+TEST_CASE("TIFF files of either byte order, in tiles, white at zero, turned") {
+  const TempDir folder;
+  // 3 x 2 pixels in one tile of 4 x 2, whose last column is not of the image.
+  const Tags grey = {{256, 3}, {257, 2}, {258, 8}, {259, 1}, {262, 1}};
+  for (const bool big : {false, true}) {
+    Tags tags = grey;
+    for (const auto& [tag, value] : Tags{{322, 4}, {323, 2}, {324, 256}, {325, 8}})
+      tags.emplace_back(tag, value);
+    const std::string data = "\x01\x02\x03_\x04\x05\x06_";
+    const Image tiled = read_image(folder.write("a.tif", tiff(big, tags, data)));
+    CHECK(tiled.width == 3);
+    CHECK(tiled.pixels ==
+          std::vector<std::uint8_t>{1, 1, 1, 2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5, 6, 6, 6});
+    tags[4].second = 0;
+    CHECK(read_image(folder.write("a.tif", tiff(big, tags, data))).pixels[0] == 254);
+    tags.emplace_back(274, 6);
+    int width = 0, height = 0;
+    read_image_size(folder.write("a.tif", tiff(big, tags, data)), width, height);
+    CHECK(width == 2);
+    CHECK(height == 3);
+    CHECK(read_image(folder / "a.tif").pixels[0] == 251);
+  }
+
+  // Two strips of one row, the samples of 16 bits.
+  Tags deep = {{256, 1}, {257, 1}, {258, 16}, {262, 1}, {273, 256}, {278, 1}, {279, 2}};
+  for (const bool big : {false, true})
+    CHECK(read_image(folder.write("b.tif", tiff(big, deep, big ? "\x80\x01" : "\x01\x80")))
+              .pixels[0] == 128);
+
+  const auto error = [&](int tag, std::uint32_t value) {
+    Tags tags = {{256, 1}, {257, 1}, {258, 8}, {262, 1}, {273, 256}, {278, 1}, {279, 1}};
+    for (auto& known : tags)
+      if (known.first == tag) known.second = value;
+    if (tag == 259 || tag == 284 || tag == 317 || tag == 339) tags.emplace_back(tag, value);
+    if (tag == 277 || tag == 284) tags.emplace_back(277, tag == 277 ? value : 3);
+    const auto path = folder.write("c.tif", tiff(false, tags, "x"));
+    const std::string text = input_error([&] { read_image(path); });
+    CHECK(text.rfind(path.string() + ": ", 0) == 0);
+    return text;
+  };
+  CHECK(contains(error(259, 7),
+                 "TIFF image whose compression (tag 259) is 7; it can be read with "
+                 "1 (none), 5 (LZW), "));
+  CHECK(contains(error(262, 6), "colour space (tag 262) is 6"));
+  CHECK(contains(error(258, 12), "number of bits a sample is 12"));
+  CHECK(contains(error(339, 3), "sample format (tag 339) is 3"));
+  CHECK(contains(error(317, 3), "predictor (tag 317) is 3"));
+  CHECK(contains(error(277, 99), "number of samples a pixel is 99"));
+  CHECK(contains(error(284, 2), "planar configuration (tag 284) is 2"));
+  CHECK(contains(error(256, 0), "damaged TIFF image: the tag 256 says 0 pixels"));
+  CHECK(contains(error(257, 1u << 31), "damaged TIFF image: the tag 257 says 2147483648 pixels"));
+  CHECK(contains(error(273, 300), "damaged TIFF image: the file ends too early"));
+  CHECK(contains(error(279, 0), "damaged TIFF image: a strip or tile ends too early"));
+  CHECK(contains(error(262, 3), "damaged TIFF image: the tag 320 is missing"));
+  CHECK(contains(error(259, 8), "damaged TIFF image: its Deflate data are not valid"));
+}
+
+TEST_CASE("BMP files of 32 bits with the upper row first, and those that cannot be read") {
+  const TempDir folder;
+  const auto u16 = [](int value) {
+    return std::string{static_cast<char>(value & 0xff), static_cast<char>(value >> 8 & 0xff)};
+  };
+  const auto u32 = [&](int value) { return u16(value & 0xffff) + u16(value >> 16 & 0xffff); };
+  const auto bmp = [&](int header, int width, int height, int bits, int compression,
+                       const std::string& data) {
+    return "BM" + u32(0) + u32(0) + u32(54) + u32(header) + u32(width) + u32(height) + u16(1) +
+           u16(bits) + u32(compression) + std::string(20, '\0') + data;
+  };
+  const Image image = read_image(folder.write(
+      "a.bmp", bmp(40, 1, -2, 32, 0, std::string("\x03\x02\x01\x09\x06\x05\x04\x00", 8))));
+  CHECK(image.width == 1);
+  CHECK(image.height == 2);
+  CHECK(image.pixels == std::vector<std::uint8_t>{1, 2, 3, 4, 5, 6});
+  const auto error = [&](const std::string& bytes) {
+    const auto path = folder.write("b.bmp", bytes);
+    const std::string text = input_error([&] { read_image(path); });
+    CHECK(text.rfind(path.string() + ": ", 0) == 0);
+    return text;
+  };
+  CHECK(contains(error(bmp(12, 1, 1, 24, 0, "1234")), "BMP image with a header of 12 bytes"));
+  CHECK(contains(error(bmp(40, 1, 1, 8, 1, "1234")), "BMP image of 8 bits with compression 1"));
+  CHECK(contains(error(bmp(40, 1, 1, 16, 0, "1234")), "BMP image of 16 bits with compression 0"));
+  CHECK(contains(error(bmp(40, 0, 1, 24, 0, "1234")), "damaged BMP image: it says it has 0 x 1"));
+  CHECK(contains(error(bmp(40, 1, 1 << 30, 24, 0, "1234")),
+                 "damaged BMP image: it says it has 1 x "));
+  CHECK(
+      contains(error(bmp(40, 1, 2, 24, 0, "1234")), "damaged BMP image: the file ends too early"));
+  CHECK(contains(error(bmp(40, 1, 1, 8, 0, "1234")), "a pixel's colour is not in its palette"));
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records small PNG and JPEG files with the pixels Pillow reads from them, and Pillow's BILINEAR resizing,
+"""Records small PNG, JPEG, TIFF and BMP files with the pixels Pillow reads from them, and Pillow's BILINEAR resizing,
 for tests/data/image.cpp.
 
 Usage: python3 tests/reference/images.py > tests/reference/images.json   (needs Pillow)
@@ -64,6 +64,33 @@ def main():
     for name, image in (("rgb.jpg", wide), ("grey.jpg", wide.convert("L"))):
         data = encoded(image, "JPEG", quality=90, subsampling=0)
         add(name, data, pixels(Image.open(io.BytesIO(data))))
+    grey = source.convert("L")
+    # Enough colours that LZW's codes get wider and its table is filled and cleared.
+    noise = Image.new("RGB", (48, 40))
+    state = 1
+    for y in range(40):
+        for x in range(48):
+            state = (state * 1103515245 + 12345) % 2**31
+            noise.putpixel((x, y), (state >> 7 & 63, state >> 13 & 63, state >> 19 & 63))
+    add("rgb.tif", encoded(source, "TIFF"), pixels(source))
+    add("grey.tif", encoded(grey, "TIFF"), pixels(grey))
+    add("palette.tif", encoded(palette, "TIFF"), pixels(palette))
+    add("alpha_unread.tif", encoded(alpha, "TIFF"), pixels(source))
+    add("lzw.tif", encoded(noise, "TIFF", compression="tiff_lzw"), pixels(noise))
+    for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
+        name = compression.replace("tiff_", "")
+        add(name + "_grey.tif", encoded(grey, "TIFF", compression=compression), pixels(grey))
+        if compression == "packbits":
+            continue
+        data = encoded(wide, "TIFF", compression=compression, tiffinfo={317: 2, 278: 5})
+        add(name + "_predictor.tif", data, pixels(wide))
+    add("sixteen_bit.tif", encoded(deep, "TIFF"), [v for v in scaled for _ in range(3)])
+    data = encoded(deep, "TIFF", compression="tiff_lzw", tiffinfo={317: 2})
+    add("sixteen_bit_predictor.tif", data, [v for v in scaled for _ in range(3)])
+    add("rgb.bmp", encoded(source, "BMP"), pixels(source))
+    add("grey.bmp", encoded(grey, "BMP"), pixels(grey))
+    add("palette.bmp", encoded(palette, "BMP"), pixels(palette))
+    add("one_bit.bmp", encoded(one_bit, "BMP"), pixels(one_bit))
     record = {
         "made_by": "tests/reference/images.py",
         "pillow": PIL.__version__,
