@@ -1,12 +1,15 @@
 // PathVQA (He, Zhang, Mou, Xing, Xie 2020, arXiv 2003.10286), as its authors publish it (a Google
 // Drive folder that github.com/UCSD-AI4H/PathVQA names):
 // `qas/{train,val,test}/{train,val,test}_qa.pkl`, pickled lists of dictionaries, beside
-// `images/{train,val,test}/`, 32,799 questions in all.
+// `images/{train,val,test}/`. The README counts 32,799 questions; the files of February 2023 have
+// 32,795 (the dataset card of flaviagiammarino/path-vqa).
 //
-// Fields read: image ("train_0422", without .jpg), question, answer. Folders, names and an example
-// were verified in public code that reads these files; the files themselves were not at hand, so
-// that the protocol of the pickles is unknown: 2 to 5 are read. The copies on the Hugging Face hub
-// are Parquet files with the images in them and other splits; they are not read. Every image is of
+// Fields read: image ("train_0422", without .jpg), question, answer. Folders, names and examples
+// were verified in public code that reads these files, among them the script that made the copy on
+// the Hugging Face hub; questions with two blanks in a row, in the authors' repository. The pickles
+// themselves were not at hand, so that their protocol is unknown: 2 to 5 are read, and the authors'
+// code is for Python 3, whose default was never less than 3. The copies on the hub are Parquet
+// files with the images in them, without the duplicates; they are not read. Every image is of
 // pathology: one client.
 #include "data/pickle.h"
 #include "data/published.h"
@@ -41,7 +44,7 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
     for (const Record& record : records_of(document)) {
       Example example;
       example.image = std::string("images/") + name + "/" + record.text("image") + ".jpg";
-      example.question = record.text("question");
+      example.question = record.question("question");
       example.answers = {record.answer("answer")};
       example.split = split;
       example.client = "pathology";

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <set>
+#include <string_view>
 
 #include "data/image.h"
 #include "strata/core/error.h"
 
 namespace strata {
 namespace {
+
+constexpr std::string_view kSpace = " \t\r\n\f\v";
 
 std::string found(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
@@ -16,10 +19,28 @@ std::string found(const Json& value) {
 }  // namespace
 
 std::string trimmed(const std::string& text) {
-  constexpr const char* kSpace = " \t\r\n\f\v";
   const std::size_t first = text.find_first_not_of(kSpace);
   if (first == std::string::npos) return "";
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+std::string squeezed(const std::string& text) {
+  constexpr std::string_view kNoBreakSpace = "\u00a0";
+  std::string out;
+  bool gap = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (kSpace.find(text[i]) != std::string_view::npos) {
+      gap = true;
+    } else if (text.compare(i, kNoBreakSpace.size(), kNoBreakSpace) == 0) {
+      gap = true;
+      i += kNoBreakSpace.size() - 1;
+    } else {
+      if (gap && !out.empty()) out += ' ';
+      gap = false;
+      out += text[i];
+    }
+  }
+  return out;
 }
 
 std::string lower_ascii(std::string text) {

@@ -20,6 +20,10 @@ inline constexpr const char* kValidation = "validation";
 /// `text` without white space (ASCII) at its ends.
 std::string trimmed(const std::string& text);
 
+/// `text` with every run of white space (ASCII, and the no-break space U+00A0) as one blank, and
+/// none at its ends. Published answers hold tabs where a table had commas, and no-break spaces.
+std::string squeezed(const std::string& text);
+
 /// A to Z made small; all else is kept.
 std::string lower_ascii(std::string text);
 
@@ -34,14 +38,19 @@ class Record {
 
   [[noreturn]] void fail(const std::string& message) const;
   bool has(const std::string& key) const { return object_.contains(key); }
+  bool has_value(const std::string& key) const { return has(key) && !object_.at(key).is_null(); }
   /// A string or a number as text, trimmed; "" where it is empty, and only then. @throws
   /// InputError: absent, or another type.
   std::string text_or_empty(const std::string& key) const;
   /// The same, but never "". @throws InputError
   std::string text(const std::string& key) const;
-  /// An answer, in small letters: the sets write "Yes" and "yes", some of them both, and mean the
-  /// same answer. "" where it is empty. @throws InputError as text_or_empty.
-  std::string answer(const std::string& key) const { return lower_ascii(text_or_empty(key)); }
+  /// text(key), squeezed. @throws InputError
+  std::string question(const std::string& key) const { return squeezed(text(key)); }
+  /// An answer, squeezed and in small letters: the sets write "Yes" and "yes", some of them both,
+  /// and mean the same answer. "" where it is empty. @throws InputError as text_or_empty.
+  std::string answer(const std::string& key) const {
+    return lower_ascii(squeezed(text_or_empty(key)));
+  }
   /// One of `allowed`, compared without regard to case and returned as `allowed` spells it.
   std::string choice(const std::string& key, const std::vector<std::string>& allowed) const;
   const std::string& where() const { return where_; }

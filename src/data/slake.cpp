@@ -4,8 +4,9 @@
 //
 // Fields read: img_name, question, answer, q_lang (en, zh), answer_type (OPEN, CLOSED), modality
 // (CT, MRI, X-Ray). Names, types and values were verified against the published train.json (9,835
-// records) and validate.json (2,099); test.json was not at hand. One training record (qid 1622) has
-// no answer and is left out.
+// records) and validate.json (2,099), and a test.json (2,094) that a public repository has beside
+// the same two files, byte for byte (xiaoman-zhang/PMC-VQA). One training record (qid 1622) has no
+// answer and is left out.
 #include "data/published.h"
 #include "strata/core/error.h"
 
@@ -36,7 +37,7 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
       if (record.choice("q_lang", {"en", "zh"}) != options.language) continue;
       Example example;
       example.image = "imgs/" + record.text("img_name");
-      example.question = record.text("question");
+      example.question = record.question("question");
       example.answers = {record.answer("answer")};
       example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));
       example.split = split;

@@ -1,15 +1,19 @@
 // VQA-Med 2019, 2020 and 2021 (Ben Abacha et al., CLEF Working Notes 2019, 2020, 2021), as
-// published in github.com/abachaa/VQA-Med-2019, -2020, -2021 and on AIcrowd: text files, one
-// question a line, fields separated by "|", beside folders of images named by the first field. The
-// files may lie in any folders below the set's; the images of a text file lie below its own folder.
+// published in github.com/abachaa/VQA-Med-2019, -2020, -2021, on Zenodo (10499039) and on AIcrowd:
+// text files, one question a line, fields separated by "|", beside folders of images named by the
+// first field. The files may lie in any folders below the set's; the images of a text file lie
+// below its own folder.
 //
-// Verified in those repositories: the README of 2019's test set (image|category|question|answer,
-// "#" between several correct answers, parentheses around an optional part); the reference answers
-// of 2020's test (image|answer) and of 2021's (image|answer|another answer). Verified in public
-// code that reads them: the names and three fields (image|question|answer) of the training and
-// validation files. Not verified: the names of the 2020 and 2021 image folders, which therefore do
-// not matter here, and the name of 2021's file of reference answers, of which the evaluator's copy
-// was seen.
+// Verified against the files: 2019's test (500 lines of image|category|question|answer, ASCII; "#"
+// between correct answers, parentheses around an optional part, as its README says) and 2021's
+// reference answers as its evaluator has them (500 lines of image|answer, some with one or two
+// answers more; UTF-8 with no-break spaces). Verified against copies in other forms: 2019's
+// training questions (12,792, with answers in UTF-8; yutian-zhao/MICCAI19-MedVQA) and those of 2020
+// (haifangong/HCP-MIC-at-ImageCLEF-VQA-Med-2020), of which none has a "|" or "#". Verified in
+// public loaders, which agree: all names below, the three fields of the training and validation
+// files and that they are UTF-8, and the folders of images (d4l-data4life/BBNOrchestra-for-
+// VQAmed2021, among others). 2020's evaluator takes "#" between correct answers; its reference
+// answers were not at hand.
 //
 // No file names a modality for each image, so that each year's set is one client.
 #include <algorithm>
@@ -44,7 +48,9 @@ const TextFile kFiles[] = {
      "vqa-med-2021", "test", 2},
 };
 
-constexpr int kDepth = 3;
+/// AIcrowd's archives for 2020 are two folders of the same name around one for each split; a folder
+/// for the year may be around them.
+constexpr int kDepth = 4;
 
 using Paths = std::map<std::string, std::vector<std::filesystem::path>>;
 
@@ -81,16 +87,18 @@ std::map<std::string, std::string> find_images(const std::filesystem::path& fold
   return images;
 }
 
-std::vector<std::string> split_text(const std::string& text, char separator, std::size_t limit) {
+/// At most `limit` parts, squeezed.
+std::vector<std::string> split_text(const std::string& text, const char* separators,
+                                    std::size_t limit) {
   std::vector<std::string> parts;
   std::size_t begin = 0;
   while (parts.size() + 1 < limit) {
-    const std::size_t end = text.find(separator, begin);
+    const std::size_t end = text.find_first_of(separators, begin);
     if (end == std::string::npos) break;
-    parts.push_back(trimmed(text.substr(begin, end - begin)));
+    parts.push_back(squeezed(text.substr(begin, end - begin)));
     begin = end + 1;
   }
-  parts.push_back(trimmed(text.substr(begin)));
+  parts.push_back(squeezed(text.substr(begin)));
   return parts;
 }
 
@@ -111,7 +119,7 @@ std::vector<Row> read_rows(const std::filesystem::path& file, int fields) {
     ++number;
     if (number == 1 && line.rfind("\xef\xbb\xbf", 0) == 0) line.erase(0, 3);
     if (trimmed(line).empty()) continue;
-    Row row{file.string() + ":" + std::to_string(number), split_text(line, '|', fields)};
+    Row row{file.string() + ":" + std::to_string(number), split_text(line, "|", fields)};
     if (static_cast<int>(row.fields.size()) != fields)
       throw InputError(row.where + ": found " + std::to_string(row.fields.size()) +
                        " fields separated by \"|\", expected " + std::to_string(fields));
@@ -138,19 +146,18 @@ std::vector<std::string> with_and_without_optional(const std::string& answer) {
       if (depth == 0) without += c;
     }
   }
-  with = trimmed(with);
-  without = trimmed(without);
-  for (std::string* text : {&with, &without})
-    for (std::size_t at; (at = text->find("  ")) != std::string::npos;) text->erase(at, 1);
+  with = squeezed(with);
+  without = squeezed(without);
   if (depth != 0 || without.empty()) return {answer};
   return with == without ? std::vector{with} : std::vector{with, without};
 }
 
 std::vector<std::string> accepted_answers(const TextFile& file, const std::string& text) {
   std::vector<std::string> answers;
-  // 2019 writes "#" between answers, the files of reference answers of the later years "|".
-  const char separator = file.answers ? '|' : '#';
-  for (const std::string& part : split_text(lower_ascii(text), separator, std::string::npos)) {
+  // 2019 writes "#" between answers, 2021's file of reference answers "|"; 2020's evaluator knows
+  // "#".
+  const char* separators = file.answers ? "|#" : "#";
+  for (const std::string& part : split_text(lower_ascii(text), separators, std::string::npos)) {
     if (part.empty()) continue;
     // Only the README of 2019's test gives parentheses this meaning.
     const auto variants =

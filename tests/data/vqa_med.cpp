@@ -67,6 +67,39 @@ TEST_CASE("folders in the layouts of VQA-Med 2019, 2020 and 2021") {
   CHECK(load_data(folder / "2020").name == "vqa-med-2020");
 }
 
+TEST_CASE("VQA-Med's irregular lines, in the folders the archives unpack to") {
+  const TempDir folder;
+  const std::string archive = "VQA-Med-2020-Task1-VQAnswering-TrainVal-Sets";
+  const std::string train =
+      "2020/" + archive + "/" + archive + "/VQAMed2020-VQAnswering-TrainingSet";
+  // No-break spaces, typographic apostrophes, a byte-order mark.
+  folder.write(train + "/VQAnswering_2020_Train_QA_pairs.txt",
+               "\xef\xbb\xbfsynpic1|what is  abnormal?|dural \u00a0fistula, avf\u00a0\r\n"
+               "synpic2|what is abnormal?|Crohn\u2019s disease & colitis\r\n");
+  image(folder, train + "/VQAnswering_2020_Train_images/synpic1.jpg");
+  image(folder, train + "/VQAnswering_2020_Train_images/synpic2.jpg");
+  const std::string test = "2020/VQA-TestSet-ReferenceAnswers-VQAMed2020-Task1";
+  folder.write(test + "/VQAMed2020-Task1-VQAnswering-Test-Questions.txt",
+               "synpic3|what is abnormal?\n");
+  folder.write(test + "/VQAMed2020-Task1-VQAnswering-Test-ReferenceAnswers.txt",
+               "synpic3|a  cyst#b. cyst (renal)|\n");
+  image(folder, test + "/Task1-2020-VQAnswering-Test-Images/synpic3.jpg");
+  folder.write("2021/Task1-VQA-2021-TestSet-w-GroundTruth/Task1-VQA-2021-TestSet-Questions.txt",
+               "synpic4|what is abnormal?\n");
+  folder.write(
+      "2021/Task1-VQA-2021-TestSet-w-GroundTruth/Task1-VQA-2021-TestSet-ReferenceAnswers.txt",
+      "synpic4|one|two\u00a0 things|Three.|ONE");
+  image(folder, "2021/Task1-VQA-2021-TestSet-w-GroundTruth/images/VQA-500-Images/synpic4.jpg");
+  const auto examples = load_data(folder.path()).examples;
+  REQUIRE(examples.size() == 4);
+  CHECK(examples[0].image == train + "/VQAnswering_2020_Train_images/synpic1.jpg");
+  CHECK(examples[0].question == "what is abnormal?");
+  CHECK(examples[0].answers == Answers{"dural fistula, avf"});
+  CHECK(examples[1].answers == Answers{"crohn\u2019s disease & colitis"});
+  CHECK(examples[2].answers == Answers{"a cyst", "b. cyst (renal)"});
+  CHECK(examples[3].answers == Answers{"one", "two things", "three."});
+}
+
 TEST_CASE("wrong VQA-Med files are errors with file and line") {
   const TempDir folder;
   image(folder, "images/a.jpg");

@@ -47,6 +47,16 @@ TEST_CASE("a folder in VQA-RAD's layout") {
         std::vector<std::string>{"1 record left out: \"answer\" is empty (first: " + file +
                                  ": record 5)"});
 
+  // Tabs stand where lists had commas; of the fields that are not read, "qid" may be a text and
+  // "question_rephrase" null.
+  std::string tabs = record("freeform", R"("Left  lung \theart\t stomach ")", "OPEN");
+  tabs.replace(tabs.find("\"qid\": 1"), 8, "\"qid\": \"0\", \"question_rephrase\": null");
+  tabs.replace(tabs.find("of the brain"), 12, "of the liver \\tbrain");
+  folder.write(name, "[" + tabs + "]");
+  const Example cleaned = load_data(folder.path()).examples.at(0);
+  CHECK(cleaned.answers == std::vector<std::string>{"left lung heart stomach"});
+  CHECK(cleaned.question == "Are regions of the liver brain infarcted?");
+
   const auto error = [&](const std::string& content) {
     folder.write(name, "[" + record("para") + "," + content + "]");
     return input_error([&] { load_data(folder.path()); });
