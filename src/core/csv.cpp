@@ -8,9 +8,7 @@
 #include "strata/core/error.h"
 
 namespace strata {
-namespace {
 
-/// Names become keys of JSON files, which are UTF-8.
 bool is_utf8(const std::string& text) {
   try {
     nlohmann::json(text).dump();
@@ -19,8 +17,6 @@ bool is_utf8(const std::string& text) {
   }
   return true;
 }
-
-}  // namespace
 
 std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
   const std::string text = read_file(path);

@@ -18,6 +18,8 @@ struct CsvRow {
 /// Blank lines are skipped. @throws InputError with file and line: unreadable, an unclosed quote, a
 /// field that is not UTF-8, a row whose number of fields differs from the first's, no row at all.
 std::vector<CsvRow> read_csv(const std::filesystem::path& path);
+/// What becomes part of a JSON file must be: names, questions, answers.
+bool is_utf8(const std::string& text);
 /// The field, quoted if it must be.
 std::string csv_field(std::string_view text);
 /// A finite or non-finite double as text; false if the whole field is no number.

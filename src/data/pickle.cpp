@@ -5,6 +5,7 @@
 #include <unordered_map>
 #include <variant>
 
+#include "core/csv.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -148,7 +149,11 @@ class Unpickler {
     return value;
   }
 
-  std::string text(std::uint64_t size) { return std::string(take(size)); }
+  std::string text(std::uint64_t size) {
+    std::string text(take(size));
+    if (!is_utf8(text)) fail("a text is not valid UTF-8");
+    return text;
+  }
 
   template <typename Value>
   void push(Value value) {

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/csv.h"
 #include "data/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -107,7 +108,7 @@ struct Row {
   std::vector<std::string> fields;
 };
 
-/// @throws InputError for a line with fewer fields, or an empty one.
+/// @throws InputError for a line with fewer fields, an empty one, or one that is not UTF-8.
 std::vector<Row> read_rows(const std::filesystem::path& file, int fields) {
   const std::string text = read_file(file);
   std::vector<Row> rows;
@@ -120,6 +121,7 @@ std::vector<Row> read_rows(const std::filesystem::path& file, int fields) {
     if (number == 1 && line.rfind("\xef\xbb\xbf", 0) == 0) line.erase(0, 3);
     if (trimmed(line).empty()) continue;
     Row row{file.string() + ":" + std::to_string(number), split_text(line, "|", fields)};
+    if (!is_utf8(line)) throw InputError(row.where + ": the line is not valid UTF-8");
     if (static_cast<int>(row.fields.size()) != fields)
       throw InputError(row.where + ": found " + std::to_string(row.fields.size()) +
                        " fields separated by \"|\", expected " + std::to_string(fields));

@@ -54,6 +54,8 @@ TEST_CASE("what could run code is refused, and damage is an error") {
   CHECK(contains(error_of("X\xff\xff\xff\xff"
                           "abc"),
                  "the file ends too early"));
+  CHECK(
+      contains(error_of(std::string("X\x01\0\0\0\xe9.", 7)), "byte 0: a text is not valid UTF-8"));
   // A list that holds itself, and one that doubles itself at every level.
   CHECK(contains(error_of(std::string("]q\0h\0a.", 7)), "more than 64 levels"));
   std::string doubling = std::string("](]q\0", 5);

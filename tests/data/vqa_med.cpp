@@ -112,6 +112,7 @@ TEST_CASE("wrong VQA-Med files are errors with file and line") {
   CHECK(error("a||b") == file + ":2: field 2 is empty");
   CHECK(error("a|q| ") == file + ":2: field 3 is empty");
   CHECK(error("a|q|#") == file + ":2: no answer in \"#\"");
+  CHECK(error("a|q|caf\xe9") == file + ":2: the line is not valid UTF-8");
   CHECK(error("b|q|yes") == file + ":2: no image \"b.jpg\" below " + folder.path().string());
   folder.write(name, "\n");
   CHECK(input_error([&] { load_data(folder.path()); }) == file + ": no question in it");
