@@ -74,8 +74,8 @@ TEST_CASE("VQA-Med's irregular lines, in the folders the archives unpack to") {
       "2020/" + archive + "/" + archive + "/VQAMed2020-VQAnswering-TrainingSet";
   // No-break spaces, typographic apostrophes, a byte-order mark.
   folder.write(train + "/VQAnswering_2020_Train_QA_pairs.txt",
-               "\xef\xbb\xbfsynpic1|what is  abnormal?|dural \u00a0fistula, avf\u00a0\r\n"
-               "synpic2|what is abnormal?|Crohn\u2019s disease & colitis\r\n");
+               "\xef\xbb\xbfsynpic1|what is  abnormal?|small \u00a0cyst, left\u00a0\r\n"
+               "synpic2|what is abnormal?|Nobody\u2019s cyst & edema\r\n");
   image(folder, train + "/VQAnswering_2020_Train_images/synpic1.jpg");
   image(folder, train + "/VQAnswering_2020_Train_images/synpic2.jpg");
   const std::string test = "2020/VQA-TestSet-ReferenceAnswers-VQAMed2020-Task1";
@@ -94,8 +94,8 @@ TEST_CASE("VQA-Med's irregular lines, in the folders the archives unpack to") {
   REQUIRE(examples.size() == 4);
   CHECK(examples[0].image == train + "/VQAnswering_2020_Train_images/synpic1.jpg");
   CHECK(examples[0].question == "what is abnormal?");
-  CHECK(examples[0].answers == Answers{"dural fistula, avf"});
-  CHECK(examples[1].answers == Answers{"crohn\u2019s disease & colitis"});
+  CHECK(examples[0].answers == Answers{"small cyst, left"});
+  CHECK(examples[1].answers == Answers{"nobody\u2019s cyst & edema"});
   CHECK(examples[2].answers == Answers{"a cyst", "b. cyst (renal)"});
   CHECK(examples[3].answers == Answers{"one", "two things", "three."});
 }
