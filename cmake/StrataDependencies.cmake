@@ -32,6 +32,13 @@ if(STRATA_WITH_TORCH)
       "PyTorch (python3 -c 'import torch; print(torch.utils.cmake_prefix_path)'), or configure with "
       "-DSTRATA_WITH_TORCH=OFF (preset plan-only) for the planner alone.")
   endif()
+  # TorchConfig looks for c10 in the system's folders first: with Debian's LibTorch beside the PyTorch that was
+  # asked for, two versions of it would end up in one program.
+  list(FIND TORCH_LIBRARIES "${c10_LIBRARY}" strata_c10)
+  if(strata_c10 GREATER_EQUAL 0 AND EXISTS "${TORCH_INSTALL_PREFIX}/lib/libc10.so")
+    list(REMOVE_AT TORCH_LIBRARIES ${strata_c10})
+    list(APPEND TORCH_LIBRARIES "${TORCH_INSTALL_PREFIX}/lib/libc10.so")
+  endif()
   find_package(Spectra REQUIRED)
   find_package(OpenMP REQUIRED COMPONENTS CXX)
   separate_arguments(strata_torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
