@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -13,6 +14,7 @@ namespace {
 using torch::Tensor;
 
 constexpr double kVarianceFloor = 1e-10;
+constexpr std::int64_t kPiece = 1 << 20;
 
 /// Sums over one weight's elements, from which the metrics of any unit follow by addition.
 struct Sums {
@@ -25,7 +27,7 @@ struct Sums {
   double absolute_curvature = 0;  ///< |w (Hg)|
   double flow = 0;                ///< |w ∂R/∂|w||
   double fisher = 0;              ///< mean of gᵢ²
-  Tensor mean, variance;  ///< of gᵢ, elementwise; undefined where the loss does not depend on w
+  Tensor mean, variance;  ///< of gᵢ, flattened; undefined where the loss does not depend on w
 };
 using WeightSums = std::map<std::string, Sums>;
 
@@ -35,6 +37,22 @@ double total(const Tensor& tensor) {
 
 Tensor wide(const Tensor& tensor) {
   return tensor.detach().to(torch::kDouble);
+}
+
+/// Calls `work` with corresponding pieces of tensors of one shape, in double: a whole copy of the
+/// largest weight in double would be a good part of the model.
+template <typename Work>
+void in_pieces(const std::vector<Tensor>& tensors, const Work& work) {
+  std::vector<Tensor> flat;
+  for (const Tensor& tensor : tensors) flat.push_back(tensor.detach().flatten());
+  for (std::int64_t begin = 0; begin < flat.front().numel(); begin += kPiece) {
+    std::vector<Tensor> pieces;
+    for (const Tensor& tensor : flat) {
+      const std::int64_t size = std::min(kPiece, tensor.numel() - begin);
+      pieces.push_back(wide(tensor.narrow(0, begin, size)));
+    }
+    work(pieces);
+  }
 }
 
 /// A model whose named weights are leaves of their own over the same storage.
@@ -51,125 +69,250 @@ struct Differentiable {
     return torch::cross_entropy_loss(model.forward(batch), batch.labels);
   }
 
-  /// In the order of `names`; undefined for weights that `value` does not depend on.
-  std::vector<Tensor> gradients(const Tensor& value, bool retain, bool differentiable) const {
-    return torch::autograd::grad({value}, leaves, {}, retain, differentiable,
-                                 /*allow_unused=*/true);
-  }
-
   Transformer model;
   std::vector<std::string> names;
   std::vector<Tensor> leaves;
 };
 
-void add_weights(const Transformer& model, WeightSums& sums) {
-  for (auto& [name, of] : sums) {
-    const Tensor weight = wide(model.weight(name));
-    of.count = static_cast<double>(weight.numel());
-    of.magnitude = total(weight.abs());
-    of.square = total(weight.square());
+/// By name; undefined, or absent, where the loss does not depend on the weight.
+using Gradient = std::map<std::string, Tensor>;
+
+/// One call of `options.progress` before each pass.
+class Passes {
+ public:
+  Passes(const RivalOptions& options, std::int64_t total) : options_(options), total_(total) {}
+  void next(const std::string& what) {
+    if (options_.progress) options_.progress(done_, total_, what);
+    ++done_;
+  }
+
+ private:
+  const RivalOptions& options_;
+  std::int64_t done_ = 0, total_;
+};
+
+Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
+  if (count == batch.size()) return batch;
+  const auto cut = [&](const Tensor& tensor) {
+    return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
+  };
+  Batch some = batch;
+  some.input_ids = cut(batch.input_ids);
+  some.attention_mask = cut(batch.attention_mask);
+  some.pixels = cut(batch.pixels);
+  some.labels = cut(batch.labels);
+  return some;
+}
+
+/// Calls `work` with `rows` samples at a time and their share of the batch.
+template <typename Work>
+void in_parts(const Batch& batch, std::int64_t rows, const Work& work) {
+  for (std::int64_t begin = 0; begin < batch.size(); begin += rows) {
+    const std::int64_t count = std::min(rows, batch.size() - begin);
+    work(rows_of(batch, begin, count),
+         static_cast<double>(count) / static_cast<double>(batch.size()));
   }
 }
 
-/// g, and unless `direction` is empty Hg, by differentiating ⟨∇L, g⟩ over the weights that it names
-/// with g held constant.
-void add_gradient(const Differentiable& own, const Batch& batch,
-                  const std::set<std::string>& direction, WeightSums& sums) {
-  const bool curvature = !direction.empty();
-  const Tensor loss = own.loss(batch);
-  const auto gradients = own.gradients(loss, /*retain=*/curvature, false);
-  std::vector<Tensor> products(gradients.size());
-  if (curvature) {
-    const auto slopes = own.gradients(loss, true, /*differentiable=*/true);
-    Tensor slope_along_gradient = torch::zeros_like(loss);
+/// Adds the gradient of `value`. (Tensors that autograd leaves in a weight's grad() may share their
+/// storage, so that adding to one in place would change another.)
+void add_gradient_of(const Tensor& value, const std::vector<std::string>& names,
+                     const std::vector<Tensor>& leaves, Gradient& sum) {
+  const auto found = torch::autograd::grad({value}, leaves, {}, /*retain_graph=*/false,
+                                           /*create_graph=*/false, /*allow_unused=*/true);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    Tensor& own = sum[names[i]];
+    if (found[i].defined()) own = own.defined() ? own + found[i] : found[i];
+  }
+}
+
+Gradient loss_gradient(const Transformer& model, const std::set<std::string>& names,
+                       const Batch& batch, std::int64_t rows, Passes& passes) {
+  const Differentiable own(model, names);
+  Gradient gradient;
+  in_parts(batch, rows, [&](const Batch& part, double share) {
+    passes.next("gradient");
+    add_gradient_of(own.loss(part) * share, own.names, own.leaves, gradient);
+  });
+  return gradient;
+}
+
+/// Hg for `names`, by differentiating ⟨∇L, g⟩ over the weights of `direction` with g held constant.
+Gradient curvature(const Transformer& model, const std::set<std::string>& names,
+                   const std::set<std::string>& direction, const Gradient& gradient,
+                   const Batch& batch, std::int64_t rows, Passes& passes) {
+  const Differentiable along(model, direction);
+  const Differentiable own(along.model, [&] {
+    std::set<std::string> others;  // leaves that `along` has not made
+    std::set_difference(names.begin(), names.end(), direction.begin(), direction.end(),
+                        std::inserter(others, others.end()));
+    return others;
+  }());
+  std::vector<Tensor> leaves = own.leaves;
+  std::vector<std::string> leaf_names = own.names;
+  for (std::size_t i = 0; i < along.names.size(); ++i) {
+    if (!names.count(along.names[i])) continue;
+    leaves.push_back(along.leaves[i]);
+    leaf_names.push_back(along.names[i]);
+  }
+  Gradient products;
+  in_parts(batch, rows, [&](const Batch& part, double share) {
+    passes.next("curvature");
+    const auto slopes = torch::autograd::grad({own.loss(part) * share}, along.leaves, {}, true,
+                                              /*create_graph=*/true, /*allow_unused=*/true);
+    Tensor slope_along_gradient = torch::zeros({}, along.leaves.front().options());
     for (std::size_t i = 0; i < slopes.size(); ++i) {
-      if (slopes[i].defined() && direction.count(own.names[i])) {
-        slope_along_gradient = slope_along_gradient + (slopes[i] * gradients[i]).sum();
+      if (slopes[i].defined()) {
+        slope_along_gradient =
+            slope_along_gradient + (slopes[i] * gradient.at(along.names[i])).sum();
       }
     }
-    products = own.gradients(slope_along_gradient, false, false);
-  }
+    add_gradient_of(slope_along_gradient, leaf_names, leaves, products);
+  });
+  return products;
+}
 
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
-    const auto at = sums.find(own.names[i]);
-    if (at == sums.end() || !gradients[i].defined()) continue;
-    const Tensor weight = wide(own.leaves[i]), gradient = wide(gradients[i]);
-    at->second.gradient_square = total(gradient.square());
-    at->second.saliency = total((gradient * weight).abs());
-    if (!products[i].defined()) continue;
-    const Tensor change = wide(products[i]) * weight;
-    at->second.curvature = total(change);
-    at->second.absolute_curvature = total(change.abs());
+void add_weights(const Transformer& model, WeightSums& sums) {
+  for (auto& [name, of] : sums) {
+    of.count = static_cast<double>(model.weight(name).numel());
+    in_pieces({model.weight(name)}, [&of = of](const std::vector<Tensor>& piece) {
+      of.magnitude += total(piece[0].abs());
+      of.square += total(piece[0].square());
+    });
   }
 }
 
-Batch row(const Batch& batch, std::int64_t i) {
-  const auto cut = [&](const Tensor& tensor) {
-    return tensor.defined() ? tensor.narrow(0, i, 1) : tensor;
-  };
-  Batch one = batch;
-  one.input_ids = cut(batch.input_ids);
-  one.attention_mask = cut(batch.attention_mask);
-  one.pixels = cut(batch.pixels);
-  one.labels = cut(batch.labels);
-  return one;
+void add_gradient(const Transformer& model, const Gradient& gradient, WeightSums& sums) {
+  for (auto& [name, of] : sums) {
+    const Tensor& slope = gradient.at(name);
+    if (!slope.defined()) continue;
+    in_pieces({slope, model.weight(name)}, [&of = of](const std::vector<Tensor>& piece) {
+      of.gradient_square += total(piece[0].square());
+      of.saliency += total((piece[0] * piece[1]).abs());
+    });
+  }
+}
+
+void add_curvature(const Transformer& model, const Gradient& products, WeightSums& sums) {
+  for (auto& [name, of] : sums) {
+    const Tensor& product = products.at(name);
+    if (!product.defined()) continue;
+    in_pieces({product, model.weight(name)}, [&of = of](const std::vector<Tensor>& piece) {
+      const Tensor change = piece[0] * piece[1];
+      of.curvature += total(change);
+      of.absolute_curvature += total(change.abs());
+    });
+  }
 }
 
 /// Sample by sample, mean and variance by Welford's recurrence.
-void add_samples(const Differentiable& own, const Batch& batch, bool moments, WeightSums& sums) {
+void add_samples(const Transformer& model, const Batch& batch, bool moments, WeightSums& sums,
+                 Passes& passes) {
+  std::set<std::string> names;
+  for (const auto& [name, of] : sums) names.insert(name);
   const std::int64_t samples = batch.size();
   for (std::int64_t i = 0; i < samples; ++i) {
-    const auto gradients = own.gradients(own.loss(row(batch, i)), false, false);
-    for (std::size_t w = 0; w < gradients.size(); ++w) {
-      if (!gradients[w].defined()) continue;
-      Sums& of = sums.at(own.names[w]);
-      const Tensor gradient = wide(gradients[w]);
-      of.fisher += total(gradient.square()) / static_cast<double>(samples);
-      if (!moments) continue;
-      if (!of.mean.defined()) {
-        of.mean = torch::zeros_like(gradient);
-        of.variance = torch::zeros_like(gradient);
+    const auto gradient = loss_gradient(model, names, rows_of(batch, i, 1), 1, passes);
+    for (const auto& [name, slope] : gradient) {
+      if (!slope.defined()) continue;
+      Sums& of = sums.at(name);
+      std::vector<Tensor> parts = {slope};
+      if (moments && !of.mean.defined()) {
+        of.mean = torch::zeros({slope.numel()}, slope.options().dtype(torch::kDouble));
+        of.variance = torch::zeros_like(of.mean);
       }
-      const Tensor change = gradient - of.mean;
-      of.mean.add_(change, 1 / static_cast<double>(i + 1));
-      of.variance.add_(change * (gradient - of.mean), 1 / static_cast<double>(samples - 1));
+      std::int64_t begin = 0;
+      in_pieces({slope}, [&](const std::vector<Tensor>& piece) {
+        const Tensor& value = piece[0];
+        of.fisher += total(value.square()) / static_cast<double>(samples);
+        if (!moments) return;
+        const Tensor mean = of.mean.narrow(0, begin, value.numel());
+        const Tensor change = value - mean;
+        mean.add_(change, 1 / static_cast<double>(i + 1));
+        of.variance.narrow(0, begin, value.numel())
+            .add_(change * (value - mean), 1 / static_cast<double>(samples - 1));
+        begin += value.numel();
+      });
     }
   }
 }
 
-/// |w| for all weights, double. The table of words becomes one in which every word's vector is the
-/// sum of all, which is what a one-hot vector of ones selects.
-void add_flow(const Transformer& original, const Batch& like, WeightSums& sums) {
-  constexpr std::string_view kWords = "word_embeddings.weight";
-  Transformer model = original;
-  std::vector<std::string> names;
-  std::vector<Tensor> leaves;
-  for (const auto& [name, weight] : original.weights()) {
-    const Tensor leaf = wide(weight).abs();
-    const bool words = name.size() >= kWords.size() &&
-                       name.compare(name.size() - kWords.size(), kWords.size(), kWords) == 0;
-    if (sums.count(name)) {
-      leaf.requires_grad_(true);
-      names.push_back(name);
-      leaves.push_back(leaf);
+/// Of one input, stage by stage from the top with the stages' inputs kept, so that one stage's
+/// weights are in double at a time. The table of words becomes one in which every word's vector is
+/// the sum of all, which is what a one-hot vector of ones selects.
+class SynapticFlow {
+ public:
+  SynapticFlow(const Transformer& original, const Batch& like)
+      : original_(original), ones_(rows_of(like, 0, 1)) {
+    if (ones_.input_ids.defined()) {
+      const std::int64_t tokens = original.config().max_position_embeddings;
+      ones_.input_ids = torch::zeros({1, tokens}, ones_.input_ids.options());
+      ones_.attention_mask = torch::ones({1, tokens}, ones_.attention_mask.options());
     }
-    model.weight(name) = words ? leaf.sum(0, /*keepdim=*/true).expand_as(leaf) : leaf;
+    ones_.pixels = torch::ones_like(ones_.pixels);
   }
 
-  const TransformerConfig& config = model.config();
-  Batch ones = row(like, 0);
-  if (ones.input_ids.defined()) {
-    const std::int64_t tokens = config.max_position_embeddings;
-    ones.input_ids = torch::zeros({1, tokens}, ones.input_ids.options());
-    ones.attention_mask = torch::ones({1, tokens}, ones.attention_mask.options());
+  /// Σ |w ∂R/∂|w|| of each weight in `names`.
+  std::map<std::string, double> of(const std::set<std::string>& names) const {
+    std::vector<Tensor> inputs(1);
+    {
+      const torch::NoGradGuard no_grad;
+      for (std::int64_t stage = 0; stage < original_.stage_count(); ++stage)
+        inputs.push_back(absolute(stage, {}).model.run_stage(stage, ones_, inputs.back()));
+    }
+    std::map<std::string, double> flow;
+    Tensor slope = torch::ones_like(inputs.back());
+    for (std::int64_t stage = original_.stage_count(); stage-- > 0;) {
+      const Stage own = absolute(stage, names);
+      std::vector<Tensor> leaves = own.leaves;
+      if (stage > 0) {
+        leaves.push_back(inputs[static_cast<std::size_t>(stage)].detach().requires_grad_(true));
+      }
+      if (leaves.empty()) break;
+      const Tensor input = stage > 0 ? leaves.back() : Tensor();
+      const auto slopes = torch::autograd::grad({own.model.run_stage(stage, ones_, input)}, leaves,
+                                                {slope}, false, false, /*allow_unused=*/true);
+      for (std::size_t i = 0; i < own.leaves.size(); ++i) {
+        double& sum = flow[own.names[i]];
+        if (!slopes[i].defined()) continue;
+        in_pieces({slopes[i], leaves[i]}, [&](const std::vector<Tensor>& piece) {
+          sum += total((piece[0] * piece[1]).abs());
+        });
+      }
+      if (stage > 0) slope = slopes.back();
+    }
+    return flow;
   }
-  ones.pixels = torch::ones_like(ones.pixels);
-  const auto slopes = torch::autograd::grad({model.forward(ones).sum()}, leaves, {}, false, false,
-                                            /*allow_unused=*/true);
-  for (std::size_t i = 0; i < slopes.size(); ++i) {
-    if (slopes[i].defined()) sums.at(names[i]).flow = total((slopes[i] * leaves[i].detach()).abs());
+
+ private:
+  struct Stage {
+    Transformer model;
+    std::vector<std::string> names;
+    std::vector<Tensor> leaves;
+  };
+
+  /// The model with |w| in double for the weights of a stage; those in `names` are leaves.
+  Stage absolute(std::int64_t stage, const std::set<std::string>& names) const {
+    constexpr std::string_view kWords = "word_embeddings.weight";
+    Stage own{original_, {}, {}};
+    for (const auto& [name, weight] : original_.weights()) {
+      if (original_.stage_of(name) != stage) continue;
+      const Tensor leaf = wide(weight).abs();
+      const bool words = name.size() >= kWords.size() &&
+                         name.compare(name.size() - kWords.size(), kWords.size(), kWords) == 0;
+      if (names.count(name)) {
+        leaf.requires_grad_(true);
+        own.names.push_back(name);
+        own.leaves.push_back(leaf);
+      }
+      own.model.weight(name) = words ? leaf.sum(0, /*keepdim=*/true).expand_as(leaf) : leaf;
+    }
+    return own;
   }
-}
+
+  const Transformer& original_;
+  Batch ones_;
+};
 
 double signal_to_noise(const Unit& unit, const WeightSums& sums) {
   double count = 0, square = 0, ratios = 0;
@@ -181,9 +324,10 @@ double signal_to_noise(const Unit& unit, const WeightSums& sums) {
   if (square == 0) return 0;
   for (const std::string& name : unit.parameters) {
     const Sums& of = sums.at(name);
-    if (of.mean.defined()) {
-      ratios += total(of.mean.square() / (of.variance + kVarianceFloor * square / count));
-    }
+    if (!of.mean.defined()) continue;
+    in_pieces({of.mean, of.variance}, [&](const std::vector<Tensor>& piece) {
+      ratios += total(piece[0].square() / (piece[1] + kVarianceFloor * square / count));
+    });
   }
   return ratios / count;
 }
@@ -229,6 +373,85 @@ void check(const Batch& batch, const std::vector<Unit>& units,
   }
 }
 
+/// What the metrics that were asked for take.
+struct Needs {
+  Needs(const Transformer& model, const Batch& batch, std::int64_t n,
+        const std::vector<Unit>& units, const std::vector<std::string>& metrics)
+      : model(model), all_rows(n) {
+    const auto asked = [&](std::initializer_list<const char*> any) {
+      return std::find_first_of(metrics.begin(), metrics.end(), any.begin(), any.end()) !=
+             metrics.end();
+    };
+    weights = asked({"magnitude", "rgn", "snr"});
+    gradient = asked({"grad_norm", "rgn", "snip"});
+    curvature = asked({"grasp", "gradflow"});
+    samples = asked({"snr", "fisher"});
+    moments = asked({"snr"});
+    flow = asked({"synflow"});
+    for (const Unit& unit : units) own.insert(unit.parameters.begin(), unit.parameters.end());
+    if (curvature) {
+      for (const Unit& unit : model.units()) {
+        direction.insert(unit.parameters.begin(), unit.parameters.end());
+      }
+    }
+    std::set<std::string> leaves = own;
+    leaves.insert(direction.begin(), direction.end());
+    size = static_cast<double>(model.weights().begin()->second.element_size());
+    leaf_count = count(leaves);
+    const std::int64_t tokens = batch.input_ids.defined() ? batch.input_ids.size(1) : 0;
+    const TrainingCost cost = training_cost(model.config(), tokens, leaves);
+    sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
+    std::map<std::int64_t, double> stages;
+    for (const auto& [name, weight] : model.weights()) {
+      stages[model.stage_of(name)] += static_cast<double>(weight.numel());
+      largest_piece =
+          std::max(largest_piece, static_cast<double>(std::min(kPiece, weight.numel())));
+    }
+    for (const auto& [stage, number] : stages) largest_stage = std::max(largest_stage, number);
+  }
+
+  double count(const std::set<std::string>& names) const {
+    double number = 0;
+    for (const std::string& name : names) number += static_cast<double>(model.weight(name).numel());
+    return number;
+  }
+
+  /// While the weights of `group` are scored with `rows` samples at a time.
+  std::int64_t bytes(const std::set<std::string>& group, std::int64_t rows) const {
+    const double own_bytes = size * count(group), part = static_cast<double>(rows);
+    const double summed = rows < all_rows ? 2 * own_bytes : own_bytes;
+    double most = 0;
+    if (gradient) most = summed + part * sample_bytes;
+    if (curvature) most = 3 * size * leaf_count + summed + 3 * part * sample_bytes;
+    if (samples) {
+      most = std::max(most, own_bytes + (moments ? 16 * count(group) : 0) + sample_bytes +
+                                (curvature ? size * leaf_count : 0));
+    }
+    // One input in double, and its stages' inputs.
+    if (flow) most = std::max(most, 24 * largest_stage + 8 / size * sample_bytes);
+    return static_cast<std::int64_t>(most + 24 * largest_piece);
+  }
+
+  std::int64_t passes(const RivalPlan& plan) const {
+    const std::int64_t parts = (all_rows + plan.rows - 1) / plan.rows;
+    const auto groups = static_cast<std::int64_t>(plan.groups.size());
+    std::int64_t number = flow ? 1 : 0;
+    if (curvature) number += parts + groups * parts;
+    if (gradient && !curvature) number += groups * parts;
+    if (samples) number += groups * all_rows;
+    return number;
+  }
+
+  const Transformer& model;
+  std::int64_t all_rows;
+  bool weights, gradient, curvature, samples, moments, flow;
+  std::set<std::string> own, direction;
+  double size = 4;          // bytes a number
+  double leaf_count = 0;    // of all weights that g in Hg needs
+  double sample_bytes = 0;  // activations of one sample
+  double largest_stage = 0, largest_piece = 0;
+};
+
 }  // namespace
 
 const std::vector<std::string>& rival_metrics() {
@@ -237,46 +460,88 @@ const std::vector<std::string>& rival_metrics() {
   return names;
 }
 
+RivalPlan plan_rivals(const Transformer& model, const Batch& batch, std::int64_t samples,
+                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+                      const RivalOptions& options) {
+  check(batch, units, metrics);
+  const Needs needs(model, batch, samples, units, metrics);
+  RivalPlan plan;
+  plan.rows = samples;
+  std::set<std::string> group, largest;
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const std::set<std::string> alone(units[i].parameters.begin(), units[i].parameters.end());
+    plan.least_bytes = std::max(plan.least_bytes, needs.bytes(alone, 1));
+    group.insert(alone.begin(), alone.end());
+    if (plan.groups.empty() || needs.bytes(group, 1) > options.memory_bytes) {
+      plan.groups.emplace_back();
+      group = alone;
+    }
+    plan.groups.back().push_back(i);
+    if (needs.bytes(group, 1) > needs.bytes(largest, 1)) largest = group;
+  }
+  if (plan.least_bytes > options.memory_bytes) {
+    plan.groups.clear();
+    plan.bytes = plan.least_bytes;
+    return plan;
+  }
+  while (plan.rows > 1 && needs.bytes(largest, plan.rows) > options.memory_bytes) --plan.rows;
+  plan.bytes = needs.bytes(largest, plan.rows);
+  plan.passes = needs.passes(plan);
+  return plan;
+}
+
 std::map<std::string, std::vector<double>> rival_scores(const Transformer& model,
                                                         const Batch& batch,
                                                         const std::vector<Unit>& units,
-                                                        const std::vector<std::string>& metrics) {
-  check(batch, units, metrics);
+                                                        const std::vector<std::string>& metrics,
+                                                        const RivalOptions& options) {
+  const RivalPlan plan = plan_rivals(model, batch, batch.size(), units, metrics, options);
   std::map<std::string, std::vector<double>> scores;
   for (const std::string& metric : metrics) scores[metric] = {};
   if (units.empty()) return scores;
+  if (plan.groups.empty()) {
+    throw WorkError("the memory limit of " + std::to_string(options.memory_bytes) +
+                    " bytes is too small for " + quoted_list(metrics) + ": at least " +
+                    std::to_string(plan.least_bytes) + " bytes are needed");
+  }
   const torch::AutoGradMode gradients_on(true);
-  const auto asked = [&](std::initializer_list<const char*> any) {
-    return std::find_first_of(metrics.begin(), metrics.end(), any.begin(), any.end()) !=
-           metrics.end();
-  };
+  const Needs needs(model, batch, batch.size(), units, metrics);
+  Passes passes(options, plan.passes);
 
-  WeightSums sums;
-  std::set<std::string> own, direction;
-  for (const Unit& unit : units) own.insert(unit.parameters.begin(), unit.parameters.end());
-  for (const std::string& name : own) sums[name];
-  if (asked({"grasp", "gradflow"})) {
-    for (const Unit& unit : model.units()) {
-      direction.insert(unit.parameters.begin(), unit.parameters.end());
+  std::map<std::string, double> flow;
+  if (needs.flow) {
+    passes.next("synaptic flow");
+    flow = SynapticFlow(model, batch).of(needs.own);
+  }
+  Gradient gradient;  // of all that g in Hg needs
+  if (needs.curvature) {
+    std::set<std::string> leaves = needs.own;
+    leaves.insert(needs.direction.begin(), needs.direction.end());
+    gradient = loss_gradient(model, leaves, batch, plan.rows, passes);
+  }
+  for (const auto& group : plan.groups) {
+    WeightSums sums;
+    std::set<std::string> names;
+    for (const std::size_t i : group) {
+      names.insert(units[i].parameters.begin(), units[i].parameters.end());
     }
-  }
-
-  if (asked({"magnitude", "rgn", "snr"})) add_weights(model, sums);
-  if (!direction.empty() || asked({"grad_norm", "rgn", "snip"})) {
-    std::set<std::string> leaves = own;
-    leaves.insert(direction.begin(), direction.end());
-    add_gradient(Differentiable(model, leaves), batch, direction, sums);
-  }
-  if (asked({"snr", "fisher"})) {
-    add_samples(Differentiable(model, own), batch, asked({"snr"}), sums);
-  }
-  if (asked({"synflow"})) add_flow(model, batch, sums);
-
-  for (auto& [metric, values] : scores) {
-    for (const Unit& unit : units) {
-      values.push_back(value_of(metric, unit, sums));
-      if (!std::isfinite(values.back())) {
-        throw WorkError(metric + " of unit \"" + unit.name + "\" is not finite");
+    for (const std::string& name : names) sums[name].flow = needs.flow ? flow.at(name) : 0;
+    if (needs.weights) add_weights(model, sums);
+    if (needs.curvature) {
+      add_gradient(model, gradient, sums);
+      add_curvature(model,
+                    curvature(model, names, needs.direction, gradient, batch, plan.rows, passes),
+                    sums);
+    } else if (needs.gradient) {
+      add_gradient(model, loss_gradient(model, names, batch, plan.rows, passes), sums);
+    }
+    if (needs.samples) add_samples(model, batch, needs.moments, sums, passes);
+    for (auto& [metric, values] : scores) {
+      for (const std::size_t i : group) {
+        values.push_back(value_of(metric, units[i], sums));
+        if (!std::isfinite(values.back())) {
+          throw WorkError(metric + " of unit \"" + units[i].name + "\" is not finite");
+        }
       }
     }
   }

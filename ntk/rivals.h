@@ -3,6 +3,8 @@
 /// The importance measures that the layerwise NTK is compared with, per unit. Internal (LibTorch
 /// types show). What each costs: docs/importance.md.
 
+#include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -36,19 +38,46 @@ namespace strata {
 /// one-hot vector becomes all ones.
 const std::vector<std::string>& rival_metrics();
 
+struct RivalOptions {
+  /// Bytes beyond the model and the samples. With less, fewer samples at a time go through the
+  /// model, then fewer units; sums over samples are then rounded otherwise.
+  std::int64_t memory_bytes = std::int64_t{4} << 30;
+  /// Called before each of the passes through the model.
+  std::function<void(std::int64_t done, std::int64_t total, const std::string& pass)> progress;
+};
+
+/// How rival_scores goes about it within a memory limit.
+struct RivalPlan {
+  std::vector<std::vector<std::size_t>> groups;  ///< indices of units that are scored together
+  std::int64_t rows = 0;                         ///< samples that go through the model at a time
+  std::int64_t passes = 0;                       ///< forward passes, of whatever number of samples
+  std::int64_t bytes = 0;        ///< of tensors beyond the model and the samples: an estimate
+  std::int64_t least_bytes = 0;  ///< the smallest limit that works; `groups` is empty below it
+};
+/// Of a batch of `samples` like `batch`, of which only the shapes count. The estimate is that of
+/// training_cost for the activations (thrice that for the Hessian-vector product, whose graph
+/// holds the backward pass, too), 4 bytes a weight of a group for its gradient (8 where
+/// the batch is divided), 16 more for snr;
+/// for the Hessian-vector product 12 bytes a weight of the model's units; for synflow 24 bytes a
+/// weight of one stage and one sample's activations in double; and for sums 24 bytes a number of
+/// the largest weight, 24 MiB at most. @throws as rival_scores
+RivalPlan plan_rivals(const Transformer& model, const Batch& batch, std::int64_t samples,
+                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+                      const RivalOptions& options);
+
 /// The values of `metrics` for `units`, in the order of `units`, all ≥ 0. Units may overlap and may
 /// hold any of the model's weights. The passes are shared: one over the batch for grad_norm, rgn
 /// and snip, a Hessian-vector product more for grasp and gradflow, one for each sample for snr and
 /// fisher, one of a single input in double for synflow; magnitude needs none. A value does not
-/// depend on what else is asked for. Gradients have the model's precision, sums are double. Memory:
-/// the activations of the batch (for the Hessian-vector product also those of its backward pass),
-/// two gradients, for snr 16 bytes a parameter, and for synflow a copy of the model in double.
+/// depend on what else is asked for, as long as the memory limit does not divide the batch.
+/// Gradients have the model's precision, sums are double. Memory: plan_rivals.
 /// @throws InputError: an unknown metric, an empty batch, a unit without weights, snr of a single
 /// sample; WorkError naming metric and unit: a value that is not finite, and rgn of a unit whose
-/// weights are all 0.
+/// weights are all 0; WorkError with the bytes that are needed: too small a limit.
 std::map<std::string, std::vector<double>> rival_scores(const Transformer& model,
                                                         const Batch& batch,
                                                         const std::vector<Unit>& units,
-                                                        const std::vector<std::string>& metrics);
+                                                        const std::vector<std::string>& metrics,
+                                                        const RivalOptions& options = {});
 
 }  // namespace strata

@@ -1,6 +1,7 @@
 #include "strata/ntk/score.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <map>
 
@@ -74,6 +75,10 @@ UnitScore plain_score(double value) {
   return score;
 }
 
+bool needs_no_data(const std::string& metric) {
+  return metric == "magnitude" || metric == "synflow";
+}
+
 /// Metrics of the unit's place or of chance; 0 is the model's lowest unit.
 double placed_score(const std::string& metric, const std::string& unit, std::size_t place,
                     std::size_t count, std::uint64_t seed) {
@@ -116,11 +121,9 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
     if (asked(metric)) rivals.push_back(metric);
   }
   if (!rivals.empty()) {
-    const auto needs_no_data = [](const std::string& metric) {
-      return metric == "magnitude" || metric == "synflow";
-    };
     if (!std::all_of(rivals.begin(), rivals.end(), needs_no_data)) check_activations(model, batch);
-    for (const auto& [metric, values] : rival_scores(model, batch, units, rivals)) {
+    for (const auto& [metric, values] :
+         rival_scores(model, batch, units, rivals, {options.memory_bytes, options.progress})) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }
   }
@@ -150,12 +153,33 @@ std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& d
 ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   check(data, {options.metric}, options);
-  const auto trial = sample_rows(data.size(), 2, options.seed);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
-  const LntkEstimate found =
-      estimate_spectra(model, data.batch(trial, model.device()), samples, units,
-                       lntk_options(options, options.metric == "gradient"));
-  return {found.seconds, found.bytes, found.least_bytes, found.backward_passes};
+  const Batch trial = data.batch(sample_rows(data.size(), 2, options.seed), model.device());
+  const std::string& metric = options.metric;
+  const auto& rivals = rival_metrics();
+  if (metric == "lntk" || metric == "trace" || metric == "gradient") {
+    const LntkEstimate found =
+        estimate_spectra(model, trial, samples, units, lntk_options(options, metric == "gradient"));
+    return {found.seconds, found.bytes, found.least_bytes, found.backward_passes};
+  }
+  // Metrics of the unit's place or of chance take nothing.
+  if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};
+  const RivalOptions limits{options.memory_bytes, {}};
+  const RivalPlan plan = plan_rivals(model, trial, samples, units, {metric}, limits);
+  const RivalPlan short_plan = plan_rivals(model, trial, trial.size(), units, {metric}, limits);
+  ScoreEstimate estimate{0, plan.bytes, plan.least_bytes, 0};
+  if (plan.groups.empty()) return estimate;
+  const auto start = std::chrono::steady_clock::now();
+  rival_scores(model, trial, units, {metric}, limits);
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double passes =
+      static_cast<double>(plan.groups.size()) / static_cast<double>(short_plan.groups.size());
+  // Time goes with the samples, but for magnitude and synflow, which read none.
+  const bool reads = !needs_no_data(metric);
+  estimate.seconds = seconds * passes *
+                     (reads ? static_cast<double>(samples) / static_cast<double>(trial.size()) : 1);
+  return estimate;
 }
 
 }  // namespace strata

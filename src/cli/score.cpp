@@ -138,11 +138,6 @@ void check(const ScoreArguments& arguments) {
     if (!metrics.insert(metric).second) {
       throw InputError("--metric: \"" + metric + "\" stands twice");
     }
-    const bool swept = metric == "lntk" || metric == "trace" || metric == "gradient";
-    if (arguments.dry_run && !swept) {
-      throw InputError("--dry-run: estimates are for lntk, trace and gradient, found \"" + metric +
-                       "\"");
-    }
   }
   if (arguments.private_epsilon > 0 && !arguments.table.empty()) {
     throw InputError("--private-epsilon: --table would hold the scores without noise");
@@ -231,6 +226,18 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
     }
     out["certificates"] = certificates;
   }
+  if (result.metrics.metrics.size() > 1) {
+    Json pairs = Json::array();
+    for (const RankAgreement& pair : rank_agreement(result.metrics)) {
+      pairs.push_back({{"first", pair.first},
+                       {"second", pair.second},
+                       {"mean", pair.mean},
+                       {"least", pair.least},
+                       {"greatest", pair.greatest},
+                       {"constant", pair.constant}});
+    }
+    out["rank_agreement"] = pairs;
+  }
   std::cout << out.dump() << '\n';
 }
 
@@ -297,8 +304,8 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
   } else {
     std::cout
         << text.str()
-        << "An estimate from two samples of each client; memory beyond the model, the samples "
-           "and one block's activations.\n";
+        << "An estimate from two samples of each client; memory beyond the model and the samples "
+           "(lntk, trace, gradient: and one block's activations).\n";
   }
   return kExitDone;
 }

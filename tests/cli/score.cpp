@@ -152,6 +152,17 @@ TEST_CASE("several metrics stand in one table, and their agreement is printed") 
       CHECK(table.at(3, client, place).value == place + 1);
     }
   }
+  const auto document =
+      json::parse(ran(score({"--client", "ct", "--client", "mri", "--metric", "snip", "--metric",
+                             "last", "--table", "t2.csv", "--json"})));
+  const auto pairs = rank_agreement(read_metric_table(workshop() / "t2.csv"));
+  REQUIRE(pairs.size() == 1);
+  CHECK(document["rank_agreement"] == json{{{"first", "snip"},
+                                            {"second", "last"},
+                                            {"mean", pairs[0].mean},
+                                            {"least", pairs[0].least},
+                                            {"greatest", pairs[0].greatest},
+                                            {"constant", 0}}});
   // What else is asked for changes nothing.
   CHECK((first.raw.row(0) - plain()).norm() <= kTolerance * plain().norm());
 }
@@ -252,8 +263,24 @@ TEST_CASE("a dry run says what it takes and writes nothing; the least memory it 
   check_refused(
       score({"--client", "ct", "--memory", std::to_string(least - 1), "--out", "less.json"}),
       folder, {"client ct", "memory limit", std::to_string(least - 1), std::to_string(least)}, 1);
-  check_refused(score({"--client", "ct", "--dry-run", "--metric", "snip"}), folder,
-                {"--dry-run", "\"snip\""});
+
+  // Any metric, one line each.
+  const auto others =
+      json::parse(ran(score({"--client", "ct", "--dry-run", "--json", "--table", "dry.csv",
+                             "--metric", "grasp", "--metric", "first"})));
+  REQUIRE(others["estimates"].size() == 2);
+  CHECK(others["estimates"][0]["seconds"].get<double>() > 0);
+  CHECK(others["estimates"][1] == json{{"client", "ct"},
+                                       {"metric", "first"},
+                                       {"seconds", 0.0},
+                                       {"bytes", 0},
+                                       {"least_bytes", 0},
+                                       {"backward_passes", 0}});
+  const auto floor = others["estimates"][0]["least_bytes"].get<std::int64_t>();
+  scored("grasp.json", {"--client", "ct", "--metric", "grasp", "--memory", std::to_string(floor)});
+  check_refused(score({"--client", "ct", "--metric", "grasp", "--memory", std::to_string(floor - 1),
+                       "--out", "less.json"}),
+                folder, {"client ct", "memory limit", "\"grasp\"", std::to_string(floor)}, 1);
 }
 
 TEST_CASE("private scores are noised rows without raw values") {

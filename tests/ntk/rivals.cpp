@@ -397,6 +397,60 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
   CHECK(rival_scores(model, batch, {}, {"snip"}).at("snip").empty());
 }
 
+TEST_CASE("a memory limit divides the batch, then the units, and changes rounding alone") {
+  const Transformer model = in_double(make_model(8, 2, 2, true));
+  const Batch batch = make_batch(6);
+  const std::vector<Unit> units = many_units(model);
+  const auto expected = rival_scores(model, batch, units, rival_metrics());
+  for (const std::string& metric : rival_metrics()) {
+    CAPTURE(metric);
+    RivalOptions options;
+    const auto plan = [&] { return plan_rivals(model, batch, 6, units, {metric}, options); };
+    const auto at_ease = plan();
+    CHECK(at_ease.groups.size() == 1);
+    CHECK(at_ease.rows == 6);
+    CHECK(at_ease.bytes >= at_ease.least_bytes);
+
+    std::vector<std::string> passes;
+    options.progress = [&](std::int64_t done, std::int64_t total, const std::string&) {
+      CHECK(done == static_cast<std::int64_t>(passes.size()));
+      passes.push_back(std::to_string(total));
+    };
+    for (const std::int64_t limit :
+         {at_ease.bytes - 1, (at_ease.bytes + at_ease.least_bytes) / 2, at_ease.least_bytes}) {
+      options.memory_bytes = std::max(limit, at_ease.least_bytes);
+      const auto tight = plan();
+      CHECK(tight.bytes <= options.memory_bytes);
+      std::size_t scored = 0;
+      for (const auto& group : tight.groups) scored += group.size();
+      CHECK(scored == units.size());
+      passes.clear();
+      const auto found = rival_scores(model, batch, units, {metric}, options).at(metric);
+      CHECK(passes == std::vector<std::string>(passes.size(), std::to_string(tight.passes)));
+      CHECK(static_cast<std::int64_t>(passes.size()) == tight.passes);
+      for (std::size_t i = 0; i < units.size(); ++i) {
+        CAPTURE(units[i].name);
+        const double scale = expected.at(metric == "grasp" ? "gradflow" : metric)[i];
+        CHECK(std::abs(found[i] - expected.at(metric)[i]) <= 1e-9 * scale);
+      }
+    }
+    options.memory_bytes = at_ease.least_bytes - 1;
+    CHECK(plan().groups.empty());
+    CHECK_THROWS_AS(rival_scores(model, batch, units, {metric}, options), WorkError);
+    CHECK_THROWS_WITH(rival_scores(model, batch, units, {metric}, options),
+                      Contains("bytes is too small for \"" + metric + "\"") &&
+                          Contains(std::to_string(at_ease.least_bytes) + " bytes are needed"));
+  }
+  // A unit of its own, a sample at a time.
+  RivalOptions options;
+  const std::vector<Unit> blocks = {model.unit("block.0"), model.unit("block.1")};
+  options.memory_bytes = plan_rivals(model, batch, 6, blocks, {"grad_norm"}, options).least_bytes;
+  const auto least = plan_rivals(model, batch, 6, blocks, {"grad_norm"}, options);
+  CHECK(least.groups == std::vector<std::vector<std::size_t>>{{0}, {1}});
+  CHECK(least.rows == 1);
+  CHECK(least.passes == 12);
+}
+
 TEST_CASE("weights of zero") {
   Transformer model = make_model(8, 2, 1, true);
   const std::vector<Unit> units = {unit_of("outlet", {"classifier.3.bias"}), model.unit("head")};

@@ -21,9 +21,11 @@ struct ScoreOptions {
   std::uint64_t seed = 1;             ///< which samples; the solvers' starts; the random metric
   std::vector<std::int64_t> outputs;  ///< lntk and trace: logits to differentiate; empty: all K
   int top = 1;                        ///< lntk and gradient: how many eigenvalues to find
-  /// Bytes beyond the model, the samples and one block's activations; less memory takes longer.
+  /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
+  /// activations); less memory takes longer.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
-  /// lntk, trace and gradient: called before each stage of the model, from the top down.
+  /// lntk, trace and gradient: called before each stage of the model, from the top down; others
+  /// before each pass through it.
   std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress;
 };
 
@@ -53,13 +55,13 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options);
 
-/// What scoring one client with lntk would take on this machine, from a short trial on two of its
-/// samples.
+/// What scoring one client with `options.metric` would take on this machine, from a short trial on
+/// two of its samples.
 struct ScoreEstimate {
   double seconds = 0;
-  std::int64_t bytes = 0;        ///< beyond the model, the samples and one block's activations
+  std::int64_t bytes = 0;        ///< as memory_bytes counts them
   std::int64_t least_bytes = 0;  ///< the smallest memory limit that works
-  int backward_passes = 0;       ///< through single stages
+  int backward_passes = 0;  ///< of lntk, trace and gradient, through single stages; 0 of others
 };
 ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options);
