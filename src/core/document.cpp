@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "core/csv.h"
 #include "strata/core/atomic_file.h"
@@ -14,6 +15,20 @@ namespace {
 
 std::string join(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
+}
+
+/// Where the value at `path` comes from: its own line, or that of the nearest mapping or list
+/// around it; an assignment stands for all below it.
+std::string origin(const Document& document, std::string path) {
+  while (!path.empty()) {
+    const auto assigned = document.assigned.find(path);
+    if (assigned != document.assigned.end()) return assigned->second;
+    const auto line = document.lines.find(path);
+    if (line != document.lines.end()) return document.file + ":" + std::to_string(line->second);
+    const auto last = path.find_last_of(".[");
+    path.resize(last == std::string::npos ? 0 : last);
+  }
+  return document.file;
 }
 
 const char* type_name(const Json& value) {
@@ -209,6 +224,18 @@ void set_value(Document& document, const std::string& assignment) {
   } catch (const YAML::Exception& error) {
     throw InputError("--set " + assignment + ": the value is not valid YAML: " + error.msg);
   }
+  // What the file says at and below the key counts no longer, nor does an earlier assignment.
+  const auto replaced = [&](const std::string& path) {
+    return path.compare(0, key.size(), key) == 0 &&
+           (path.size() == key.size() || path[key.size()] == '.' || path[key.size()] == '[');
+  };
+  const auto forget = [&](auto& origins) {
+    for (auto entry = origins.begin(); entry != origins.end();)
+      entry = replaced(entry->first) ? origins.erase(entry) : std::next(entry);
+  };
+  forget(document.lines);
+  forget(document.assigned);
+  document.assigned[key] = "--set " + assignment;
 }
 
 void resolve_references(Document& document) {
@@ -221,19 +248,14 @@ ObjectReader::ObjectReader(const Document& document)
 ObjectReader::ObjectReader(const Document* document, const Json* node, std::string path)
     : document_(document), node_(node), path_(std::move(path)) {
   if (!node_->is_object()) {
-    const auto line = document_->lines.find(path_);
-    throw InputError(document_->file +
-                     (line == document_->lines.end() ? "" : ":" + std::to_string(line->second)) +
-                     ": " + (path_.empty() ? "" : path_ + ": ") + "a mapping was expected, found " +
-                     shown(*node_));
+    throw InputError(origin(*document_, path_) + ": " + (path_.empty() ? "" : path_ + ": ") +
+                     "a mapping was expected, found " + shown(*node_));
   }
 }
 
 std::string ObjectReader::where(const std::string& key) const {
   const std::string full = join(path_, key);
-  const auto line = document_->lines.find(full);
-  return document_->file +
-         (line == document_->lines.end() ? "" : ":" + std::to_string(line->second)) + ": " + full;
+  return origin(*document_, full) + ": " + full;
 }
 
 void ObjectReader::fail(const std::string& key, const std::string& message) const {

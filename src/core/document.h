@@ -23,7 +23,8 @@ using Json = nlohmann::ordered_json;
 struct Document {
   std::string file;
   Json root;
-  std::map<std::string, int> lines;  ///< "run.rounds" → line (YAML only)
+  std::map<std::string, int> lines;                  ///< "run.rounds" → line (YAML only)
+  std::map<std::string, std::string> assigned = {};  ///< "run.rounds" → "--set run.rounds=10"
 };
 
 /// @throws InputError with file and line: unreadable, not parseable, a duplicate key.
@@ -76,7 +77,9 @@ class ObjectReader {
   /// @throws InputError if there is a key nobody asked for.
   void finish();
 
-  /// `file:line: key` or `file: key`, to begin an error message with.
+  /// `file:line: key`, to begin an error message with. A key without a line of its own has that of
+  /// the nearest mapping or list around it, a key of the top level none; what `set_value` gave has
+  /// its assignment in place of file and line.
   std::string where(const std::string& key) const;
   /// @throws InputError `where(key): message`
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;

@@ -108,3 +108,32 @@ TEST_CASE("--set replaces, adds and refuses") {
   CHECK_THROWS_WITH(set_value(document, "name.first=y"),
                     Contains("\"name\" is a text, not a mapping"));
 }
+
+TEST_CASE("what stands in no line of its own has that of the mapping or list around it") {
+  const test::TempDir dir;
+  const Document document = load_yaml(
+      dir.write("a.yaml", "version: 1\nrun:\n  local:\n    steps: 3\n  list: [{x: 1}, 2]\n"));
+  ObjectReader root(document);
+  ObjectReader run = root.object("run");
+  ObjectReader local = run.object("local");
+  CHECK_THROWS_WITH(local.number("rate", 0, 1), Contains("a.yaml:3: run.local.rate: the key is"));
+  CHECK_THROWS_WITH(run.objects("list"), Contains("a.yaml:5: run.list[1]: a mapping was expected"));
+  CHECK_THROWS_WITH(root.text("name"), Contains("a.yaml: name: the key is missing"));
+}
+
+TEST_CASE("an error in a value that --set gave names the assignment, not the file's line") {
+  const test::TempDir dir;
+  Document document =
+      load_yaml(dir.write("a.yaml", "run:\n  rounds: 5\n  local: {steps: 3}\n  roundss: 7\n"));
+  set_value(document, "run.rounds=many");
+  set_value(document, "run.local.steps=none");
+  set_value(document, "run.local={steps: few}");
+  ObjectReader root(document);
+  ObjectReader run = root.object("run");
+  CHECK_THROWS_WITH(run.integer("rounds", 1, 9),
+                    Contains("--set run.rounds=many: run.rounds: a whole number from 1 to 9"));
+  ObjectReader local = run.object("local");
+  CHECK_THROWS_WITH(local.integer("steps", 1, 9),
+                    Contains("--set run.local={steps: few}: run.local.steps: "));
+  CHECK_THROWS_WITH(run.integer("roundss", 8, 9), Contains("a.yaml:4: run.roundss"));
+}
