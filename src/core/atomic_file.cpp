@@ -31,6 +31,11 @@ void sync_path(const std::filesystem::path& path, int flags) {
 AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::move(destination)) {
   static std::atomic<int> counter{0};
   std::error_code error;
+  // The rename would find out only after everything has been written, and other files renamed.
+  if (std::filesystem::is_directory(destination_, error)) {
+    errno = EISDIR;
+    fail(destination_);
+  }
   if (destination_.has_parent_path()) {
     std::filesystem::create_directories(destination_.parent_path(), error);
     if (error)

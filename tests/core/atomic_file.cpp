@@ -42,6 +42,14 @@ TEST_CASE("a full disk is an error and keeps the old file") {
   CHECK(test::slurp(dir / "blocked") == "a file where a folder is needed");
 }
 
+TEST_CASE("a folder of the file's name is an error before anything is written") {
+  const test::TempDir dir;
+  fs::create_directory(dir / "taken");
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"),
+                    Catch::Contains("taken: cannot be written: Is a directory"));
+  CHECK(files_in(dir.path()) == 1);
+}
+
 TEST_CASE("what cannot be read is named") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(read_file(dir / "absent.txt"),
