@@ -1,6 +1,7 @@
 #include "strata/core/score_table.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <cstring>
 #include <set>
@@ -26,7 +27,21 @@ void check_names(const std::vector<std::string>& names, const char* what,
 }
 
 bool is_csv(const std::filesystem::path& path) {
-  return path.extension() == ".csv";
+  std::string extension = path.extension().string();
+  std::transform(extension.begin(), extension.end(), extension.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return extension == ".csv";
+}
+
+/// Whoever called a CSV file scores.txt would otherwise learn only that it is no JSON.
+Document load_json_scores(const std::filesystem::path& path) {
+  const std::string text = read_file(path);
+  const auto first = text.find_first_not_of(" \t\r\n");
+  if (path.extension() != ".json" && first != std::string::npos && text[first] != '{') {
+    throw InputError(path.string() +
+                     ": is not JSON; scores are read as CSV from files whose names end in .csv");
+  }
+  return parse_json(text, path.string());
 }
 
 Eigen::MatrixXd matrix_of(ObjectReader& reader, const std::string& key, const ScoreTable& table) {
@@ -55,7 +70,7 @@ Eigen::MatrixXd matrix_of(ObjectReader& reader, const std::string& key, const Sc
 }
 
 ScoreTable read_json_scores(const std::filesystem::path& path) {
-  const Document document = load_json(path);
+  const Document document = load_json_scores(path);
   ObjectReader reader(document);
   ScoreTable table;
   reader.version(1);
@@ -78,9 +93,8 @@ ScoreTable read_csv_scores(const std::filesystem::path& path) {
   const auto at = [&](int line) { return path.string() + ":" + std::to_string(line); };
   const auto& header = rows[0].fields;
   if (header.size() < 2 || header[0] != "client")
-    throw InputError(at(rows[0].line) +
-                     ": the header must be client,<unit>,<unit>,…; it begins with \"" + header[0] +
-                     "\"");
+    throw InputError(at(rows[0].line) + ": the header must be client,<unit>,<unit>,…; it " +
+                     (header.size() < 2 ? "is \"" : "begins with \"") + header[0] + "\"");
   ScoreTable table;
   table.units.assign(header.begin() + 1, header.end());
   if (rows.size() < 2) throw InputError(path.string() + ": a header but no client");
@@ -89,6 +103,7 @@ ScoreTable read_csv_scores(const std::filesystem::path& path) {
   std::set<std::string> seen;
   for (std::size_t r = 1; r < rows.size(); ++r) {
     const auto& fields = rows[r].fields;
+    if (fields[0].empty()) throw InputError(at(rows[r].line) + ": a client has no name");
     if (!seen.insert(fields[0]).second)
       throw InputError(at(rows[r].line) + ": the client \"" + fields[0] + "\" stands twice");
     table.clients.push_back(fields[0]);
@@ -118,8 +133,7 @@ void check_same(const std::filesystem::path& first, const std::filesystem::path&
 ScoreTable read_score_folder(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const auto extension = entry.path().extension();
-    if (extension == ".json" || extension == ".csv") files.push_back(entry.path());
+    if (entry.path().extension() == ".json" || is_csv(entry.path())) files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
   if (files.empty()) {
@@ -174,12 +188,17 @@ void ScoreTable::validate(const std::string& source) const {
                        std::to_string(matrix.cols()) + ", but there are " +
                        std::to_string(client_count()) + " clients and " +
                        std::to_string(unit_count()) + " units");
-    for (int i = 0; i < client_count(); ++i)
+    for (int i = 0; i < client_count(); ++i) {
       for (int l = 0; l < unit_count(); ++l)
         if (!std::isfinite(matrix(i, l)) || matrix(i, l) < 0)
           throw InputError(source + ": client \"" + clients[i] + "\", unit \"" + units[l] +
                            "\": a score is " + format_double(matrix(i, l)) +
                            "; scores must be finite and at least 0");
+      // A row is divided by its sum.
+      if (!std::isfinite(matrix.row(i).sum()))
+        throw InputError(source + ": client \"" + clients[i] + "\": the sum of " + what +
+                         " is beyond the greatest number there is, 1.8e308");
+    }
   };
   check(scores, "scores");
   if (raw.size() > 0) check(raw, "raw");

@@ -79,6 +79,21 @@ TEST_CASE("wrong CSV is named by line, client and unit") {
   CHECK_THROWS_WITH(read("name,a\nct,1\n"), Contains("the header must be client,"));
   CHECK_THROWS_WITH(read("client,a\n"), Contains("a header but no client"));
   CHECK_THROWS_WITH(read("client,a\nct,1,2\n"), Contains("s.csv:2: 3 fields"));
+  CHECK_THROWS_WITH(read("client\nct\n"), Contains("client,<unit>,<unit>,…; it is \"client\""));
+  CHECK_THROWS_WITH(read("client,a\n\"\",1\n"), Contains("s.csv:2: a client has no name"));
+  CHECK_THROWS_WITH(read("client,a,b\nct,1e308,1e308\n"),
+                    Contains("client \"ct\": the sum of scores is beyond"));
+}
+
+TEST_CASE("a table is CSV by its name, in capitals too; another name is said to be the reason") {
+  const test::TempDir dir;
+  const std::string text = "client,a\r\nct,1\r\n";
+  CHECK(read_scores(dir.write("S.CSV", text)).units == std::vector<std::string>{"a"});
+  CHECK_THROWS_WITH(read_scores(dir.write("s.txt", text)),
+                    Contains("s.txt: is not JSON") && Contains(".csv"));
+  CHECK(read_scores(
+            dir.write("s.txt", R"({"version":1,"clients":["a"],"units":["u"],"scores":[[1]]})"))
+            .clients == std::vector<std::string>{"a"});
 }
 
 TEST_CASE("wrong JSON is named by key") {
