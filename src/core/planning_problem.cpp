@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
 #include <map>
 
 #include "core/csv.h"
@@ -107,6 +108,8 @@ void check_unit(const PlanningProblem& problem, int l) {
 void PlanningProblem::validate() const {
   check_sizes(*this);
   for (int i = 0; i < client_count(); ++i) check_client(*this, i);
+  if (!std::isfinite(importance.sum()))
+    throw InputError("the sum of all scores is beyond the greatest number there is, 1.8e308");
   for (int l = 0; l < unit_count(); ++l) check_unit(*this, l);
 }
 
@@ -190,6 +193,10 @@ PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget
     for (const auto& client : scores.clients)
       problem.budgets.push_back(check(value, "--budget " + budget, client));
     return problem;
+  }
+  if (!std::filesystem::exists(budget)) {
+    throw InputError("--budget " + budget +
+                     ": neither a whole number nor the name of a CSV file that is there");
   }
   const auto rows = read_csv(budget);
   const auto at = [&](const CsvRow& row) { return budget + ":" + std::to_string(row.line); };

@@ -132,6 +132,7 @@ class Loader {
     if (!options_.units.empty()) {
       table = select_units(table, options_.units, "--unit");
     } else if (reader_.has("units")) {
+      if (units.empty()) reader_.fail("units", "the list is empty");
       table = select_units(table, units, reader_.where("units"));
     }
     if (loaded_.normalised) normalise_rows(table.scores);
@@ -188,9 +189,12 @@ class Loader {
     std::vector<std::int64_t> costs;
     for (const auto& name : problem_.units) {
       const auto found = costs_[kind].find(name);
-      if (found == costs_[kind].end())
-        reader_.fail(
-            key, "it needs the " + kind + " of every unit, and costs has none of \"" + name + "\"");
+      if (found == costs_[kind].end()) {
+        std::vector<std::string> known;
+        for (const auto& cost : costs_[kind]) known.push_back(cost.first);
+        reader_.fail(key, "it needs the " + kind + " of every unit, and costs has none of \"" +
+                              name + "\"" + did_you_mean(name, known));
+      }
       costs.push_back(found->second);
     }
     return costs;
@@ -204,7 +208,14 @@ class Loader {
     }
     if (raw.is_null()) reader_.fail("budget", "the key is missing, and --budget was not given");
     if (raw.is_string()) {
-      problem_.budgets = make_problem(table, resolve(reader_.text("budget"))).budgets;
+      const std::string name = reader_.text("budget"), path = resolve(name);
+      if (!std::filesystem::exists(path)) {
+        reader_.fail("budget",
+                     "a whole number, a mapping or the name of a CSV file that is there "
+                     "was expected, found \"" +
+                         name + "\"");
+      }
+      problem_.budgets = make_problem(table, path).budgets;
       return;
     }
     if (!raw.is_object()) {

@@ -113,6 +113,9 @@ TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   CHECK_THAT(error("scores: scores.csv\nbudget: {each: 4}\n"),
              Contains("\"ct\": a budget of 4 units, but there are 3"));
   CHECK_THAT(error("scores: scores.csv\nbudget: {clients: {ct: 1}}\n"), Contains("\"mri\""));
+  CHECK_THAT(error("scores: scores.csv\nbudget: many\n"),
+             Contains("problem.yaml:3: budget: ") && Contains("CSV file") && Contains("\"many\""));
+  CHECK_THAT(error(good + "units: []\n"), Contains("problem.yaml:4: units: the list is empty"));
   CHECK_THAT(error("scores: scores.csv\nbudget: {clients: {tc: 1}}\n"),
              Contains("budget.clients.tc") && Contains("did you mean \"ct\"?"));
   CHECK_THAT(error("scores: scores.csv\nbudget: {of: bytes, each: 4}\n"),
