@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <charconv>
 #include <iostream>
 #include <limits>
 
@@ -44,6 +45,21 @@ CLI::Validator choice_rule() {
       description);
 }
 
+/// CLI11 itself would read −1 as the greatest seed there is, and cut off what is greater.
+CLI::Validator seed_value() {
+  return CLI::Validator(
+      [](std::string& value) {
+        std::uint64_t seed = 0;
+        const char* end = value.data() + value.size();
+        const auto [stop, error] = std::from_chars(value.data(), end, seed);
+        if (error == std::errc() && stop == end) return std::string();
+        return "a whole number from 0 to " +
+               std::to_string(std::numeric_limits<std::uint64_t>::max()) +
+               " was expected, found \"" + value + "\"";
+      },
+      "");
+}
+
 template <typename T>
 CLI::Option* ranged(CLI::App* app, const std::string& name, T& target, const std::string& help,
                     T low, T high) {
@@ -74,13 +90,15 @@ void add_partition(CLI::App* app, DataCheckArguments& arguments) {
   ranged(app, "--alpha", arguments.alpha, "Dirichlet concentration over answers", 1e-6, 1e6);
   ranged(app, "--public-fraction", arguments.public_fraction,
          "Share of the training images that no client holds", 0.0, 1.0);
-  ranged(app, "--seed", arguments.seed, "Seed of the partition", std::uint64_t{0},
-         std::numeric_limits<std::uint64_t>::max());
+  app->add_option("--seed", arguments.seed, "Seed of the partition")
+      ->check(seed_value())
+      ->capture_default_str();
 }
 
 void add_seed(CLI::App* app, std::uint64_t& seed) {
-  ranged(app, "--seed", seed, "The same seed gives the same bytes", std::uint64_t{0},
-         std::numeric_limits<std::uint64_t>::max());
+  app->add_option("--seed", seed, "The same seed gives the same bytes")
+      ->check(seed_value())
+      ->capture_default_str();
 }
 
 void add_scheme(CLI::App* app, std::string& scheme) {
@@ -233,8 +251,10 @@ void build(CLI::App& app, CommandLine& line) {
   ranged(score, "--releases", line.score.releases, "Noised rows a client publishes in all", 1,
          kMany);
   ranged(score, "--release", line.score.release, "Which of them this is", 1, kMany);
-  score->add_option("--private-seed", line.score.private_seed,
-                    "Seed of the noise, to repeat an experiment; who knows it can undo the noise");
+  score
+      ->add_option("--private-seed", line.score.private_seed,
+                   "Seed of the noise, to repeat an experiment; who knows it can undo the noise")
+      ->check(seed_value());
   add_seed(score, line.score.seed);
   add_device(score, line.score.device, line.score.threads);
   score->callback([&line] { line.command = Command::kScore; });
@@ -360,14 +380,36 @@ std::vector<std::string> subcommands_of(const CLI::App& app) {
   return names;
 }
 
-/// "strata data make", as far as argv gets down the subcommands; an unknown one is named here,
-/// because CLI11 would only say that one is missing.
+InputError unexpected(const std::string& argument, const CLI::App& app, const std::string& path) {
+  return InputError(path + ": unexpected \"" + argument + "\"" +
+                    did_you_mean(argument, names_of(app)) + "; `" + path +
+                    " --help` lists what is allowed");
+}
+
+/// An empty argument is nearly always a shell variable that is not set; as the name of a file it
+/// would mean that none is written.
+void refuse_empty_arguments(int argc, char** argv, const std::string& path) {
+  for (int i = 1; i < argc; ++i) {
+    if (argv[i][0] == '\0')
+      throw InputError(path + ": the argument after \"" + argv[i - 1] + "\" is empty");
+  }
+}
+
+/// "strata data make", as far as argv gets down the subcommands; an unknown one, or an unknown
+/// option in its place, is named here, because CLI11 would only say that one is missing.
 const CLI::App* descend(const CLI::App& root, int argc, char** argv, std::string& path) {
   const CLI::App* app = &root;
   path = "strata";
   for (int i = 1; i < argc; ++i) {
     const auto names = subcommands_of(*app);
-    if (names.empty() || argv[i][0] == '-') break;
+    if (names.empty()) break;
+    if (argv[i][0] == '-') {
+      const auto options = names_of(*app);
+      if (std::string(argv[i]) != "-h" &&
+          std::find(options.begin(), options.end(), argv[i]) == options.end())
+        throw unexpected(argv[i], *app, path);
+      break;
+    }
     if (std::find(names.begin(), names.end(), argv[i]) == names.end())
       throw InputError(path + ": unknown subcommand \"" + argv[i] + "\"" +
                        did_you_mean(argv[i], names) + "; there are " + quoted_list(names));
@@ -398,6 +440,7 @@ CommandLine parse_command_line(int argc, char** argv, bool& done) {
   }
   std::string path;
   const CLI::App* current = descend(app, argc, argv, path);
+  refuse_empty_arguments(argc, argv, path);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
@@ -406,9 +449,7 @@ CommandLine parse_command_line(int argc, char** argv, bool& done) {
     done = true;
   } catch (const CLI::ExtrasError&) {
     const auto extras = app.remaining(true);
-    throw InputError(path + ": unexpected \"" + extras.front() + "\"" +
-                     did_you_mean(extras.front(), names_of(*current)) + "; `" + path +
-                     " --help` lists what is allowed");
+    throw unexpected(extras.front(), *current, path);
   } catch (const CLI::ParseError& error) {
     std::string message = error.what();
     std::replace(message.begin(), message.end(), '\n', ' ');

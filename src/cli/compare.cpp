@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "cli/command_line.h"
+#include "cli/output_files.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "report/comparison.h"
@@ -41,7 +42,10 @@ void print_json(const Comparison& comparison, const std::string& out) {
 int run_compare(const CompareArguments& arguments, const CommonArguments& common) {
   if (arguments.out.empty() && arguments.write_instances.empty())
     throw InputError("strata compare: --out is required, or --write-instances");
-  if (!arguments.out.empty()) check_comparison_folder(arguments.out);
+  if (!arguments.out.empty()) {
+    check_comparison_folder(arguments.out);
+    check_writable(std::filesystem::path(arguments.out) / "compare.json");
+  }
   const std::vector<Instance> instances =
       load_instances(arguments.instances, arguments.instance_seeds, arguments.budget);
   if (arguments.out.empty()) {

@@ -6,6 +6,7 @@
 
 #include "cli/adapter_config.h"
 #include "cli/command_line.h"
+#include "cli/output_files.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "strata/core/atomic_file.h"
@@ -14,6 +15,7 @@
 #include "strata/core/plan_archive.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/score_table.h"
+#include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 #include "strata/optimizers/search.h"
 
@@ -95,19 +97,6 @@ std::vector<Assignment> read_warm_start(const std::string& file, const PlanningP
   return matched.assignments;
 }
 
-void refuse_same_files(const std::vector<std::pair<std::string, std::string>>& outputs) {
-  for (std::size_t i = 0; i < outputs.size(); ++i) {
-    for (std::size_t j = 0; j < i; ++j) {
-      if (outputs[i].second.empty() || outputs[j].second.empty()) continue;
-      if (std::filesystem::weakly_canonical(outputs[i].second) ==
-          std::filesystem::weakly_canonical(outputs[j].second)) {
-        throw InputError(outputs[j].first + " and " + outputs[i].first +
-                         " name the same file: " + outputs[j].second);
-      }
-    }
-  }
-}
-
 /// Every file whole or none: all are written under temporary names before the first one appears.
 void write_files(const std::vector<std::pair<std::filesystem::path, std::string>>& contents) {
   std::vector<std::unique_ptr<AtomicFile>> files;
@@ -122,11 +111,23 @@ void write_files(const std::vector<std::pair<std::filesystem::path, std::string>
 
 int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   refuse_same_files(
+      {{"--scores", arguments.scores},
+       {"--problem", arguments.problem},
+       {"--budget", std::filesystem::exists(arguments.budget) ? arguments.budget : ""}},
       {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
+  for (const auto& file : {arguments.out, arguments.front, arguments.archive}) check_writable(file);
   if (!arguments.adapter_template.empty() && arguments.adapters.empty())
     throw InputError("--adapter-template is for --adapters, which was not given");
   const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
                                              arguments.units, arguments.normalise});
+
+  if (!loaded.choose.empty()) {
+    try {
+      check_choice(loaded.choose);
+    } catch (const InputError& error) {
+      throw InputError(arguments.problem + ": " + error.what());
+    }
+  }
 
   PlanOptions options;
   options.algorithm = arguments.algorithm;
@@ -153,6 +154,15 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   const auto start = std::chrono::steady_clock::now();
   Plan plan = make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+
+  if (plan.algorithm != "exact") {
+    for (const auto& [option, given] : {std::pair{"--sweep", arguments.sweep},
+                                        std::pair{"--full-front", arguments.full_front > 0}}) {
+      if (given)
+        log_warning(std::string(option) + " is for the algorithm exact; this plan is by " +
+                    plan.algorithm);
+    }
+  }
 
   // The digest identifies the file that was read; what was done to it before planning is said
   // beside it.

@@ -2,8 +2,11 @@
 /// \file
 /// One line on stderr and the exit code for whatever a program throws.
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <string>
 
 #include "strata/core/error.h"
@@ -20,7 +23,14 @@ int report_errors(Body&& body, const char* program = "strata") {
     std::fprintf(stderr, "%s: error: %s\n", program, line.c_str());
   };
   try {
-    return body();
+    const int code = body();
+    // A table that a full disk cut off must not pass for a whole one.
+    errno = 0;
+    if (!std::cout.flush()) {
+      throw WorkError(std::string("standard output: cannot be written: ") +
+                      (errno ? std::strerror(errno) : "unknown error"));
+    }
+    return code;
   } catch (const InputError& error) {
     say(error.what());
     return kExitWrongInput;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "cli/command_line.h"
+#include "cli/output_files.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "data/manifest.h"
@@ -127,9 +128,9 @@ std::vector<std::int64_t> chosen_outputs(const Transformer& model,
 void check(const ScoreArguments& arguments) {
   const bool files = !arguments.out.empty() || !arguments.table.empty();
   if (!files && !arguments.dry_run) throw InputError("score: --out or --table is needed");
-  if (!arguments.out.empty() && arguments.out == arguments.table) {
-    throw InputError("--out and --table are the same file: " + arguments.out);
-  }
+  refuse_same_files({}, {{"--out", arguments.out}, {"--table", arguments.table}});
+  // Scoring takes minutes.
+  for (const auto& file : {arguments.out, arguments.table}) check_writable(file);
   if (arguments.metrics.size() > 1 && arguments.table.empty()) {
     throw InputError("--metric: several metrics need --table FILE.csv");
   }

@@ -213,6 +213,51 @@ TEST_CASE("either all files of a plan appear or none") {
                                   dir.path());
   CHECK(outcome.code == 1);
   CHECK_FALSE(std::filesystem::exists(dir / "front.csv"));
+  std::filesystem::create_directory(dir / "taken");
+  test::check_refused(
+      {"plan", "--scores", "scores.csv", "--budget", "2", "--front", "front.csv", "--out", "taken"},
+      dir.path(), {"taken: cannot be written: Is a directory"}, 1);
+}
+
+TEST_CASE("a plan never takes the place of what it is made of") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 6));
+  dir.write("budgets.csv", "client,budget\nclient-0,1\nclient-1,1\nclient-2,1\n");
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "./scores.csv"},
+                      dir.path(), {"--scores", "--out", "same file"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "budgets.csv", "--front",
+                       (dir / "budgets.csv").string()},
+                      dir.path(), {"--budget", "--front", "same file"});
+}
+
+TEST_CASE("a table that cannot be printed whole is a failure") {
+  if (!std::filesystem::exists("/dev/full")) return;
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 6));
+  const auto outcome = test::run_program(
+      "/bin/sh",
+      {"-c", test::strata_program().string() + " plan --scores scores.csv --budget 2 > /dev/full"},
+      dir.path());
+  CHECK(outcome.code == 1);
+  CHECK(outcome.err ==
+        "strata: error: standard output: cannot be written: No space left on device\n");
+}
+
+TEST_CASE("options of the exact front that another algorithm passes over are told so") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 6));
+  const auto plan = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"plan", "--scores", "scores.csv", "--budget", "2"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, dir.path());
+    CHECK(outcome.code == 0);
+    return outcome.err;
+  };
+  CHECK(plan({"--sweep", "--full-front", "1"}).empty());
+  CHECK(plan({"--sweep", "--algorithm", "topk"}) ==
+        "strata: warning: --sweep is for the algorithm exact; this plan is by topk\n");
+  CHECK_THAT(plan({"--full-front", "1", "--algorithm", "prices"}),
+             Catch::Contains("--full-front is for the algorithm exact"));
 }
 
 TEST_CASE("help is complete and comes from the table that parses") {
@@ -250,7 +295,9 @@ TEST_CASE("wrong scores, budgets and options are refused in one line") {
                       {"truncated.json:1", "not valid JSON"});
   test::check_refused(plan("absent.csv", "1"), dir.path(), {"absent.csv", "cannot be read"});
   test::check_refused(plan("good.csv", "5"), dir.path(), {"client-0", "5", "0 to 4"});
-  test::check_refused(plan("good.csv", "four"), dir.path(), {"four", "cannot be read"});
+  test::check_refused(plan("good.csv", "four"), dir.path(),
+                      {"--budget four", "whole number", "CSV file"});
+  test::check_refused(plan("good.csv", "1.5"), dir.path(), {"--budget 1.5", "whole number"});
   test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--algorithm", "nsga3"},
                       dir.path(), {"did you mean \"nsga2\"?"});
   test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--choose", "knie"},
@@ -266,4 +313,20 @@ TEST_CASE("wrong scores, budgets and options are refused in one line") {
   test::check_refused({"plam"}, dir.path(),
                       {"unknown subcommand \"plam\" (did you mean \"plan\"?)"});
   test::check_refused({}, dir.path(), {"subcommand"});
+  test::check_refused({"--verson"}, dir.path(),
+                      {"unexpected \"--verson\" (did you mean \"--version\"?)"});
+  test::check_refused({"data", "--halp"}, dir.path(),
+                      {"strata data: unexpected \"--halp\" (did you mean \"--help\"?)"});
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--out", ""}, dir.path(),
+                      {"--out", "is empty"});
+  for (const std::string seed : {"-1", "18446744073709551616", "1.5", "one"}) {
+    test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--seed", seed},
+                        dir.path(),
+                        {"--seed", "0 to 18446744073709551615", "found \"" + seed + "\""});
+  }
+  dir.write("huge.csv", "client,a,b\nct,1e308,0\nmri,1e308,0\n");
+  test::check_refused(plan("huge.csv", "1"), dir.path(), {"the sum of all scores", "1.8e308"});
+  dir.write("problem.yaml", "version: 1\nscores: good.csv\nbudget: 1\nchoose: knie\n");
+  test::check_refused({"plan", "--problem", "problem.yaml"}, dir.path(),
+                      {"problem.yaml: choose", "did you mean \"knee\"?"});
 }
