@@ -9,12 +9,22 @@
 
 namespace strata {
 
+namespace {
+
+/// Without symbolic links where that can be told; a pipe behind /dev/stdout has no name.
+std::filesystem::path plain_path(const std::string& path) {
+  std::error_code error;
+  const auto plain = std::filesystem::weakly_canonical(path, error);
+  return error ? std::filesystem::absolute(path) : plain;
+}
+
+}  // namespace
+
 void refuse_same_files(const std::vector<NamedFile>& inputs,
                        const std::vector<NamedFile>& outputs) {
   const auto refuse = [](const NamedFile& first, const NamedFile& second) {
     if (first.path.empty() || second.path.empty()) return;
-    if (std::filesystem::weakly_canonical(first.path) ==
-        std::filesystem::weakly_canonical(second.path)) {
+    if (plain_path(first.path) == plain_path(second.path)) {
       throw InputError(first.option + " and " + second.option +
                        " name the same file: " + second.path);
     }
@@ -27,16 +37,18 @@ void refuse_same_files(const std::vector<NamedFile>& inputs,
 
 void check_writable(const std::filesystem::path& file) {
   if (file.empty()) return;
-  const auto fail = [&](int error) {
-    throw WorkError(file.string() + ": cannot be written: " + std::strerror(error));
+  const auto fail = [&](const char* reason) {
+    throw WorkError(file.string() + ": cannot be written: " + reason);
   };
   std::error_code ignored;
-  if (std::filesystem::is_directory(file, ignored)) fail(EISDIR);
+  if (std::filesystem::is_directory(file, ignored)) fail("is a folder");
+  if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored))
+    fail("is no regular file");
   std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
   while (!std::filesystem::exists(folder, ignored) && folder.has_relative_path())
     folder = folder.parent_path();
-  if (!std::filesystem::is_directory(folder, ignored)) fail(ENOTDIR);
-  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail(errno);
+  if (!std::filesystem::is_directory(folder, ignored)) fail(std::strerror(ENOTDIR));
+  if (::access(folder.c_str(), W_OK | X_OK) != 0) fail(std::strerror(errno));
 }
 
 }  // namespace strata

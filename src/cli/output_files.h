@@ -17,8 +17,8 @@ struct NamedFile {
 /// spelling. Inputs may be the same.
 void refuse_same_files(const std::vector<NamedFile>& inputs, const std::vector<NamedFile>& outputs);
 
-/// Whether `file` can be written, as far as that can be known without writing: it is no folder, and
-/// the nearest folder on its way that is there may be written to. "" is no file.
+/// Whether `file` can be written, as far as that can be known without writing: it is no folder
+/// and no device, and the nearest folder on its way that is there may be written to. "" is no file.
 /// @throws WorkError naming what is in the way.
 void check_writable(const std::filesystem::path& file);
 

@@ -31,10 +31,13 @@ void sync_path(const std::filesystem::path& path, int flags) {
 AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::move(destination)) {
   static std::atomic<int> counter{0};
   std::error_code error;
-  // The rename would find out only after everything has been written, and other files renamed.
-  if (std::filesystem::is_directory(destination_, error)) {
-    errno = EISDIR;
-    fail(destination_);
+  // The rename would find out about a folder only after everything has been written, and other
+  // files renamed; and root's would put a plain file in the place of /dev/null.
+  if (std::filesystem::exists(destination_, error) &&
+      !std::filesystem::is_regular_file(destination_, error)) {
+    throw WorkError(destination_.string() + ": cannot be written: " +
+                    (std::filesystem::is_directory(destination_, error) ? "is a folder"
+                                                                        : "is no regular file"));
   }
   if (destination_.has_parent_path()) {
     std::filesystem::create_directories(destination_.parent_path(), error);

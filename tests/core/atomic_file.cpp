@@ -42,12 +42,15 @@ TEST_CASE("a full disk is an error and keeps the old file") {
   CHECK(test::slurp(dir / "blocked") == "a file where a folder is needed");
 }
 
-TEST_CASE("a folder of the file's name is an error before anything is written") {
+TEST_CASE("a folder or a device of the file's name is an error before anything is written") {
   const test::TempDir dir;
   fs::create_directory(dir / "taken");
-  CHECK_THROWS_WITH(AtomicFile(dir / "taken"),
-                    Catch::Contains("taken: cannot be written: Is a directory"));
-  CHECK(files_in(dir.path()) == 1);
+  fs::create_symlink("/dev/null", dir / "device");
+  CHECK_THROWS_WITH(AtomicFile(dir / "taken"), Catch::Contains("taken: cannot be written: is a "));
+  CHECK_THROWS_WITH(AtomicFile(dir / "device"),
+                    Catch::Contains("device: cannot be written: is no "));
+  CHECK(files_in(dir.path()) == 2);
+  CHECK(fs::is_symlink(dir / "device"));
 }
 
 TEST_CASE("what cannot be read is named") {

@@ -12,7 +12,7 @@ namespace strata {
 
 /// A file being written. `commit()` makes it appear under its name; destruction without a commit
 /// removes the temporary file. Folders on the way are created.
-/// @throws WorkError naming the file and the system's reason (a full disk, no permission).
+/// @throws WorkError naming the file and why (a full disk, no permission, a folder of that name).
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path destination);
