@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <mutex>
@@ -131,7 +132,9 @@ std::string TextTable::str() const {
 
 std::string fixed(double value, int decimals) {
   char buffer[64];
-  std::snprintf(buffer, sizeof buffer, "%.*f", decimals, value);
+  // Beyond that, the digits are neither true nor fit into a column.
+  const char* format = std::abs(value) < 1e15 ? "%.*f" : "%.*e";
+  std::snprintf(buffer, sizeof buffer, format, decimals, value);
   return buffer;
 }
 

@@ -44,7 +44,7 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// Fixed decimals: fixed(0.12345, 2) == "0.12".
+/// Fixed decimals: fixed(0.12345, 2) == "0.12"; with an exponent from 1e15.
 std::string fixed(double value, int decimals);
 
 }  // namespace strata

@@ -14,4 +14,6 @@ TEST_CASE("a text table aligns by characters, not bytes") {
 TEST_CASE("fixed decimals") {
   CHECK(fixed(0.125, 2) == "0.12");
   CHECK(fixed(-1.0, 0) == "-1");
+  CHECK(fixed(999999999999999.0, 1) == "999999999999999.0");
+  CHECK(fixed(1e307, 3) == "1.000e+307");
 }
