@@ -5,7 +5,9 @@
 #include <charconv>
 #include <iostream>
 #include <limits>
+#include <type_traits>
 
+#include "core/csv.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
 #include "strata/optimizers/choose.h"
@@ -60,12 +62,38 @@ CLI::Validator seed_value() {
       "");
 }
 
+/// CLI::Range lets "nan" pass, which as --private-epsilon would mean no noise.
+CLI::Validator number_in(double low, double high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        double value = 0;
+        if (parse_double(text, value) && value >= low && value <= high) return std::string();
+        return "a number from " + format_double(low) + " to " + format_double(high) +
+               " was expected, found \"" + text + "\"";
+      },
+      "");
+}
+
+CLI::Validator whole_number_in(std::int64_t low, std::int64_t high) {
+  return CLI::Validator(
+      [low, high](std::string& text) {
+        std::int64_t value = 0;
+        if (parse_integer(text, value) && value >= low && value <= high) return std::string();
+        return "a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
+               " was expected, found \"" + text + "\"";
+      },
+      "");
+}
+
 template <typename T>
 CLI::Option* ranged(CLI::App* app, const std::string& name, T& target, const std::string& help,
                     T low, T high) {
-  return app->add_option(name, target, help)
-      ->check(CLI::Range(low, high).description(""))
-      ->capture_default_str();
+  CLI::Option* option = app->add_option(name, target, help)->capture_default_str();
+  if constexpr (std::is_floating_point_v<T>) {
+    return option->check(number_in(low, high));
+  } else {
+    return option->check(whole_number_in(low, high));
+  }
 }
 
 CLI::App* subcommand(CLI::App* parent, const std::string& name, const std::string& description,
@@ -335,7 +363,7 @@ void build(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
   list(compare
            ->add_option("--evaluations", line.compare.evaluations, "Objective evaluations of a run")
-           ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 40).description("")))
+           ->check(whole_number_in(1, std::int64_t{1} << 40)))
       ->capture_default_str();
   ranged(compare, "--seeds", line.compare.seeds, "Runs of each kind, with seeds from 1", 1, 100000);
   ranged(compare, "--instance-seeds", line.compare.instance_seeds,

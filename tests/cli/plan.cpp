@@ -216,7 +216,7 @@ TEST_CASE("either all files of a plan appear or none") {
   std::filesystem::create_directory(dir / "taken");
   test::check_refused(
       {"plan", "--scores", "scores.csv", "--budget", "2", "--front", "front.csv", "--out", "taken"},
-      dir.path(), {"taken: cannot be written: Is a directory"}, 1);
+      dir.path(), {"taken: cannot be written: is a folder"}, 1);
 }
 
 TEST_CASE("a plan never takes the place of what it is made of") {
@@ -228,6 +228,10 @@ TEST_CASE("a plan never takes the place of what it is made of") {
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "budgets.csv", "--front",
                        (dir / "budgets.csv").string()},
                       dir.path(), {"--budget", "--front", "same file"});
+  // A rename would make a plain file of a device.
+  std::filesystem::create_symlink("/dev/null", dir / "device");
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "device"},
+                      dir.path(), {"device: cannot be written: is no regular file"}, 1);
 }
 
 TEST_CASE("a table that cannot be printed whole is a failure") {
@@ -324,6 +328,12 @@ TEST_CASE("wrong scores, budgets and options are refused in one line") {
                         dir.path(),
                         {"--seed", "0 to 18446744073709551615", "found \"" + seed + "\""});
   }
+  for (const std::string seconds : {"nan", "inf", "-1", "1,5"}) {
+    test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--seconds", seconds},
+                        dir.path(), {"--seconds", "from 0 to 1e+06", "found \"" + seconds + "\""});
+  }
+  test::check_refused({"plan", "--scores", "good.csv", "--budget", "1", "--islands", "2.5"},
+                      dir.path(), {"--islands", "whole number from 1 to 1024", "found \"2.5\""});
   dir.write("huge.csv", "client,a,b\nct,1e308,0\nmri,1e308,0\n");
   test::check_refused(plan("huge.csv", "1"), dir.path(), {"the sum of all scores", "1.8e308"});
   dir.write("problem.yaml", "version: 1\nscores: good.csv\nbudget: 1\nchoose: knie\n");

@@ -318,6 +318,9 @@ TEST_CASE("private scores are noised rows without raw values") {
 
   check_refused(score({"--private-epsilon", "1", "--out", "p.json", "--table", "p.csv"}), folder,
                 {"--private-epsilon", "--table"});
+  // What is no number must not be taken for no privacy.
+  check_refused(score({"--private-epsilon", "nan", "--out", "p.json"}), folder,
+                {"--private-epsilon", "from 0 to 1e+06", "\"nan\""});
   check_refused(
       score({"--private-epsilon", "1", "--private-seed", "7", "--release", "2", "--out", "p.json"}),
       folder, {"--release", "2", "--releases"});
@@ -346,6 +349,17 @@ TEST_CASE("a ViT is scored as it comes from transformers") {
   CHECK((table.raw.array() > 0).all());
   check_refused(score({"--client", "ct", "--out", "v.json"}, "vit"), folder,
                 {"client ct", "is not one of the model's 3 labels"});
+}
+
+TEST_CASE("what cannot be written is refused before anything is scored") {
+  const fs::path& folder = workshop();
+  fs::create_directory(folder / "taken");
+  check_refused(score({"--client", "ct", "--table", "t2.csv", "--out", "taken"}), folder,
+                {"taken: cannot be written: is a folder"}, 1);
+  check_refused(score({"--client", "ct", "--out", "tiny.yaml/s.json"}), folder,
+                {"tiny.yaml/s.json: cannot be written: Not a directory"}, 1);
+  check_refused(score({"--client", "ct", "--out", "s2.csv", "--table", "./s2.csv"}), folder,
+                {"--out", "--table", "same file"});
 }
 
 TEST_CASE("names that do not exist are refused with the nearest, and contradictions by name") {
