@@ -22,7 +22,7 @@ std::string join(const std::string& path, const std::string& key) {
 std::string origin(const Document& document, std::string path) {
   while (!path.empty()) {
     const auto assigned = document.assigned.find(path);
-    if (assigned != document.assigned.end()) return assigned->second;
+    if (assigned != document.assigned.end()) return document.file + ", " + assigned->second;
     const auto line = document.lines.find(path);
     if (line != document.lines.end()) return document.file + ":" + std::to_string(line->second);
     const auto last = path.find_last_of(".[");

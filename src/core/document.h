@@ -79,7 +79,7 @@ class ObjectReader {
 
   /// `file:line: key`, to begin an error message with. A key without a line of its own has that of
   /// the nearest mapping or list around it, a key of the top level none; what `set_value` gave has
-  /// its assignment in place of file and line.
+  /// its assignment in place of the line.
   std::string where(const std::string& key) const;
   /// @throws InputError `where(key): message`
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;

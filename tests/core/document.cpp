@@ -130,8 +130,9 @@ TEST_CASE("an error in a value that --set gave names the assignment, not the fil
   set_value(document, "run.local={steps: few}");
   ObjectReader root(document);
   ObjectReader run = root.object("run");
-  CHECK_THROWS_WITH(run.integer("rounds", 1, 9),
-                    Contains("--set run.rounds=many: run.rounds: a whole number from 1 to 9"));
+  CHECK_THROWS_WITH(
+      run.integer("rounds", 1, 9),
+      Contains("a.yaml, --set run.rounds=many: run.rounds: a whole number from 1 to 9"));
   ObjectReader local = run.object("local");
   CHECK_THROWS_WITH(local.integer("steps", 1, 9),
                     Contains("--set run.local={steps: few}: run.local.steps: "));
