@@ -97,6 +97,12 @@ std::vector<Assignment> read_warm_start(const std::string& file, const PlanningP
   return matched.assignments;
 }
 
+/// A budget is a number or a file.
+bool is_file(const std::string& name) {
+  std::error_code unknown;
+  return std::filesystem::exists(name, unknown);
+}
+
 /// Every file whole or none: all are written under temporary names before the first one appears.
 void write_files(const std::vector<std::pair<std::filesystem::path, std::string>>& contents) {
   std::vector<std::unique_ptr<AtomicFile>> files;
@@ -113,7 +119,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   refuse_same_files(
       {{"--scores", arguments.scores},
        {"--problem", arguments.problem},
-       {"--budget", std::filesystem::exists(arguments.budget) ? arguments.budget : ""}},
+       {"--budget", is_file(arguments.budget) ? arguments.budget : ""}},
       {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
   for (const auto& file : {arguments.out, arguments.front, arguments.archive}) check_writable(file);
   if (!arguments.adapter_template.empty() && arguments.adapters.empty())

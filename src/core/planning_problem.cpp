@@ -194,7 +194,8 @@ PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget
       problem.budgets.push_back(check(value, "--budget " + budget, client));
     return problem;
   }
-  if (!std::filesystem::exists(budget)) {
+  std::error_code unknown;
+  if (!std::filesystem::exists(budget, unknown)) {
     throw InputError("--budget " + budget +
                      ": neither a whole number nor the name of a CSV file that is there");
   }

@@ -209,7 +209,8 @@ class Loader {
     if (raw.is_null()) reader_.fail("budget", "the key is missing, and --budget was not given");
     if (raw.is_string()) {
       const std::string name = reader_.text("budget"), path = resolve(name);
-      if (!std::filesystem::exists(path)) {
+      std::error_code unknown;
+      if (!std::filesystem::exists(path, unknown)) {
         reader_.fail("budget",
                      "a whole number, a mapping or the name of a CSV file that is there "
                      "was expected, found \"" +

@@ -215,7 +215,8 @@ void normalise_rows(Eigen::MatrixXd& scores) {
 }
 
 ScoreTable read_scores(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) return read_score_folder(path);
+  std::error_code unknown;
+  if (std::filesystem::is_directory(path, unknown)) return read_score_folder(path);
   return is_csv(path) ? read_csv_scores(path) : read_json_scores(path);
 }
 
