@@ -39,6 +39,11 @@ AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::mo
                     (std::filesystem::is_directory(destination_, error) ? "is a folder"
                                                                         : "is no regular file"));
   }
+  // A symbolic link stays one: what it leads to is replaced.
+  if (std::filesystem::is_symlink(destination_, error)) {
+    auto target = std::filesystem::canonical(destination_, error);
+    if (!error) destination_ = std::move(target);
+  }
   if (destination_.has_parent_path()) {
     std::filesystem::create_directories(destination_.parent_path(), error);
     if (error)

@@ -53,6 +53,16 @@ TEST_CASE("a folder or a device of the file's name is an error before anything i
   CHECK(fs::is_symlink(dir / "device"));
 }
 
+TEST_CASE("a symbolic link stays one, and what it leads to is replaced") {
+  const test::TempDir dir;
+  dir.write("there/file.txt", "old");
+  fs::create_symlink("there/file.txt", dir / "link.txt");
+  write_file(dir / "link.txt", "new");
+  CHECK(fs::is_symlink(dir / "link.txt"));
+  CHECK(read_file(dir / "there/file.txt") == "new");
+  CHECK(files_in(dir / "there") == 1);
+}
+
 TEST_CASE("what cannot be read is named") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(read_file(dir / "absent.txt"),
