@@ -11,11 +11,13 @@ namespace strata {
 
 namespace {
 
-/// Without symbolic links where that can be told; a pipe behind /dev/stdout has no name.
+/// Absolute, because a relative path whose file is not there yet stays relative otherwise, and
+/// without symbolic links where that can be told: a pipe behind /dev/stdout has no name.
 std::filesystem::path plain_path(const std::string& path) {
+  const auto absolute = std::filesystem::absolute(path);
   std::error_code error;
-  const auto plain = std::filesystem::weakly_canonical(path, error);
-  return error ? std::filesystem::absolute(path) : plain;
+  const auto plain = std::filesystem::weakly_canonical(absolute, error);
+  return error ? absolute : plain;
 }
 
 }  // namespace

@@ -228,6 +228,9 @@ TEST_CASE("a plan never takes the place of what it is made of") {
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "budgets.csv", "--front",
                        (dir / "budgets.csv").string()},
                       dir.path(), {"--budget", "--front", "same file"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "new.json",
+                       "--archive", "./new.json"},
+                      dir.path(), {"--out", "--archive", "same file"});
   // A rename would make a plain file of a device.
   std::filesystem::create_symlink("/dev/null", dir / "device");
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "device"},
