@@ -62,14 +62,19 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
     }
     std::sort(layers.begin(), layers.end());
     layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+    const auto file = folder / client / "adapter_config.json";
     if (layers.empty()) {
+      std::error_code unknown;
       if (warn)
         log_warning("--adapters: client \"" + client +
-                    "\" trains no numbered layer and gets no file");
+                    "\" trains no numbered layer and gets no file" +
+                    (std::filesystem::exists(file, unknown)
+                         ? "; " + file.string() + " is there from an earlier plan"
+                         : ""));
       continue;
     }
     config["layers_to_transform"] = layers;
-    files.emplace_back(folder / client / "adapter_config.json", config.dump(2) + "\n");
+    files.emplace_back(file, config.dump(2) + "\n");
   }
   return files;
 }

@@ -195,7 +195,14 @@ TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT") {
                                  {"layers_to_transform", {11}}});
   // An empty list would mean all layers to PEFT.
   CHECK_FALSE(std::filesystem::exists(dir / "peft/mri"));
-  CHECK_THAT(outcome.err, Catch::Contains("\"mri\"") && Catch::Contains("\"head\""));
+  CHECK_THAT(outcome.err, Catch::Contains("\"mri\"") && Catch::Contains("\"head\"") &&
+                              !Catch::Contains("earlier plan"));
+  dir.write("peft/mri/adapter_config.json", "{}");
+  CHECK_THAT(run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm", "topk",
+                         "--adapters", "peft"},
+                        dir.path())
+                 .err,
+             Catch::Contains("peft/mri/adapter_config.json is there from an earlier plan"));
   CHECK(run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--adapters", "peft2"},
                    dir.path())
             .code == 0);
