@@ -20,7 +20,8 @@ Json number(double value) {
 }
 
 void print_json(const Comparison& comparison, const std::string& out) {
-  Json root{{"out", out}, {"runs", comparison.runs.size()}, {"summary", Json::array()}};
+  Json root{
+      {"version", 1}, {"out", out}, {"runs", comparison.runs.size()}, {"summary", Json::array()}};
   for (const ComparisonSummary& summary : summarise(comparison.runs)) {
     const ComparisonGroup& group = summary.group;
     root["summary"].push_back({{"instance", group.instance},
@@ -33,6 +34,18 @@ void print_json(const Comparison& comparison, const std::string& out) {
                                {"seconds", summary.seconds.median},
                                {"best", summary.best},
                                {"p_holm", number(summary.p)}});
+  }
+  std::cout << root.dump() << '\n';
+}
+
+/// What --write-instances alone did.
+void print_json(const std::vector<Instance>& instances, const std::string& folder) {
+  Json root{{"version", 1}, {"write_instances", folder}, {"instances", Json::array()}};
+  for (const Instance& instance : instances) {
+    root["instances"].push_back({{"name", instance.name},
+                                 {"seed", instance.seed},
+                                 {"clients", instance.problem.client_count()},
+                                 {"units", instance.problem.unit_count()}});
   }
   std::cout << root.dump() << '\n';
 }
@@ -50,6 +63,7 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
       load_instances(arguments.instances, arguments.instance_seeds, arguments.budget);
   if (arguments.out.empty()) {
     write_instances(instances, arguments.write_instances);
+    if (common.json) print_json(instances, arguments.write_instances);
     return kExitDone;
   }
 

@@ -53,7 +53,8 @@ void print_tables(const Plan& plan, double seconds) {
 }
 
 void print_json(const Plan& plan, double seconds) {
-  Json facts{{"algorithm", plan.algorithm},
+  Json facts{{"version", 1},
+             {"algorithm", plan.algorithm},
              {"choose", plan.choose},
              {"seed", plan.seed},
              {"evaluations", plan.evaluations}};

@@ -11,7 +11,7 @@ namespace strata {
 int run_report(const ReportArguments& arguments, const CommonArguments& common) {
   const std::string page = write_report(arguments.folder).string();
   if (common.json) {
-    std::cout << nlohmann::ordered_json{{"report", page}}.dump() << "\n";
+    std::cout << nlohmann::ordered_json{{"version", 1}, {"report", page}}.dump() << "\n";
   } else if (!common.quiet) {
     std::cout << result_text(arguments.folder) << page << "\n";
   }

@@ -96,8 +96,19 @@ TEST_CASE("strata compare --json prints one object") {
   const auto outcome = run_strata(with(kSmall, {"--out", "out", "--json"}), dir.path());
   REQUIRE(outcome.code == 0);
   const auto json = nlohmann::json::parse(outcome.out);
+  CHECK(json["version"] == 1);
   CHECK(json["runs"] == 48);
   CHECK(json["summary"].size() == 12);
+  const auto report = run_strata({"report", "out", "--json"}, dir.path());
+  CHECK(nlohmann::json::parse(report.out) ==
+        nlohmann::json{{"version", 1}, {"report", "out/report.html"}});
+  const auto written =
+      run_strata(with(kSmall, {"--write-instances", "instances", "--json"}), dir.path());
+  const auto instances = nlohmann::json::parse(written.out);
+  CHECK(instances["version"] == 1);
+  REQUIRE(instances["instances"].size() == 2);
+  CHECK(instances["instances"][1] ==
+        nlohmann::json{{"name", "3x8"}, {"seed", 2}, {"clients", 3}, {"units", 8}});
 }
 
 TEST_CASE("strata report makes a page about a comparison") {
