@@ -163,6 +163,13 @@ class Loader {
                     [&](const std::string& message) { reader.fail(key, message); });
   }
   std::size_t unit(ObjectReader& reader, const std::string& key, const std::string& name) {
+    const auto has = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), name) != names.end();
+    };
+    if (!has(problem_.units) && has(loaded_.scores.units)) {
+      reader.fail(key, "the unit \"" + name +
+                           "\" is not among those planned over: " + quoted_list(problem_.units));
+    }
     return index_of(problem_.units, name, "unit",
                     [&](const std::string& message) { reader.fail(key, message); });
   }

@@ -122,6 +122,25 @@ TEST_CASE("a problem file with budgets of bytes, rules and further objectives is
   test::check_refused({"plan", "--problem", "in/none.yaml"}, dir.path(), {"coverage", "block"});
 }
 
+TEST_CASE("the documentation's problem.yaml can be planned as it stands") {
+  const test::TempDir dir;
+  const std::string page =
+      test::slurp(std::filesystem::path(STRATA_SOURCE_DIR) / "docs/planner.md");
+  const auto begin = page.find("```yaml\n") + 8;
+  dir.write("problem.yaml", page.substr(begin, page.find("```", begin) - begin));
+  dir.write("scores.csv",
+            "client,embeddings,block.0,block.1,head\nhospital-a,1,5,2,2\nhospital-b,2,3,3,2\n");
+  dir.write("costs.csv", "unit,bytes,flops\nblock.0,2e6,1e6\nblock.1,2e6,1e6\nhead,1e6,1e6\n");
+  const auto outcome =
+      run_strata({"plan", "--problem", "problem.yaml", "--out", "plan.json"}, dir.path());
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.code == 0);
+  const Plan plan = read_plan(dir / "plan.json");
+  CHECK(plan.units == std::vector<std::string>{"block.0", "block.1", "head"});
+  CHECK(plan.units_of(0).back() == "head");
+  CHECK(plan.objectives.slowest_seconds > 0);
+}
+
 TEST_CASE("--archive and --warm: a plan begins with the front of an earlier one") {
   const test::TempDir dir;
   dir.write("scores.csv", scores_csv(9, 24));

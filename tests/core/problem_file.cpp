@@ -123,6 +123,9 @@ TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   CHECK_THAT(error("scores: scores.csv\nbudget: {of: bites, each: 4}\n"),
              Contains("did you mean \"bytes\"?"));
   CHECK_THAT(error(good + "pinned: {ct: [d]}\n"), Contains("pinned.ct") && Contains("\"d\""));
+  CHECK_THAT(error(good + "units: [a, b]\npinned: {ct: [c]}\n"),
+             Contains("problem.yaml:5: pinned.ct: the unit \"c\" is not among those planned over: "
+                      "\"a\", \"b\""));
   CHECK_THAT(error(good + "pinned: {ct: [a]}\nforbidden: {\"*\": [a]}\n"),
              Contains("both pinned and forbidden"));
   CHECK_THAT(error(good + "pinned: {ct: [a, b, c]}\n"),
