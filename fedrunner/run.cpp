@@ -151,6 +151,11 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   auto architecture = read_foundation_config(config);
   auto units = select_units(config, with_peft(config, architecture));
+  if (config.run->server.aggregation.lora == "product" &&
+      with_peft(config, architecture).peft.lora_rank == 0) {
+    throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
+                     "does not have (model.peft.lora adds them)");
+  }
   const auto runs = planned_runs(*config.run, out);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   if (runs.size() > 1)

@@ -109,6 +109,8 @@ UnitsConfig read_units(ObjectReader reader) {
     reader.choice("selectable", {"blocks"}, "blocks");
   }
   units.always = reader.texts("always", std::vector<std::string>{"head"});
+  units.where_selectable = reader.where("selectable");
+  units.where_always = reader.where("always");
   for (const auto* list : {&units.selectable, &units.always}) {
     std::set<std::string> seen;
     for (const auto& name : *list) {
@@ -140,6 +142,10 @@ PretrainConfig read_pretrain(ObjectReader reader, const DataConfig& data) {
   pretrain.from = reader.text("from", "");
   pretrain.epochs = reader.integer("epochs", pretrain.from.empty() ? 1 : 0, kMax);
   if (pretrain.epochs == 0) {
+    for (const char* key : {"data", "evaluate_every", "batch_size", "learning_rate", "weight_decay",
+                            "clip_norm", "flips", "warmup", "schedule"}) {
+      if (reader.has(key)) reader.fail(key, "with pretrain.epochs 0 nothing is trained");
+    }
     reader.finish();
     return pretrain;
   }
@@ -586,16 +592,16 @@ SelectedUnits select_units(const ExperimentConfig& config, const TransformerConf
     throw InputError(config.file + ": units.scheme: " + error.what());
   }
   const auto known = names_of(units);
-  const auto check = [&](const char* key, const std::vector<std::string>& names) {
+  const auto check = [&](const std::string& where, const std::vector<std::string>& names) {
     for (const auto& name : names) {
       if (!contains(known, name)) {
-        throw InputError(config.file + ": " + key + ": the model has no unit \"" + name + "\"" +
+        throw InputError(where + ": the model has no unit \"" + name + "\"" +
                          did_you_mean(name, known) + "; it has " + quoted_list(known));
       }
     }
   };
-  check("units.selectable", config.units.selectable);
-  check("units.always", config.units.always);
+  check(config.units.where_selectable, config.units.selectable);
+  check(config.units.where_always, config.units.always);
   SelectedUnits selected;
   for (const auto& unit : units) {
     const bool in_block = unit.name != "embeddings" && unit.name != "head";
@@ -604,7 +610,7 @@ SelectedUnits select_units(const ExperimentConfig& config, const TransformerConf
     const bool selectable = config.units.blocks ? in_block && !(unit.name == "prompt" && always)
                                                 : contains(config.units.selectable, unit.name);
     if (selectable && always) {
-      throw InputError(config.file + ": units.always: \"" + unit.name +
+      throw InputError(config.units.where_always + ": \"" + unit.name +
                        "\" is selectable, too; a unit is either planned or always trained");
     }
     if (selectable) selected.selectable.push_back(unit);

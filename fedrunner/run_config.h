@@ -38,10 +38,11 @@ struct ModelConfig {
 };
 
 struct UnitsConfig {
-  std::string scheme = "block";         ///< see transformer_units
-  bool blocks = true;                   ///< all but embeddings and head are selectable
-  std::vector<std::string> selectable;  ///< the selectable units otherwise
-  std::vector<std::string> always;      ///< trained by every client, outside the budget
+  std::string scheme = "block";                ///< see transformer_units
+  bool blocks = true;                          ///< all but embeddings and head are selectable
+  std::vector<std::string> selectable;         ///< the selectable units otherwise
+  std::vector<std::string> always;             ///< trained by every client, outside the budget
+  std::string where_selectable, where_always;  ///< file, line and key, to begin errors with
 };
 
 struct PretrainConfig {

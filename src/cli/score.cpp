@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <limits>
 #include <random>
 #include <set>
 
@@ -133,6 +134,9 @@ void check(const ScoreArguments& arguments) {
   for (const auto& file : {arguments.out, arguments.table}) check_writable(file);
   if (arguments.metrics.size() > 1 && arguments.table.empty()) {
     throw InputError("--metric: several metrics need --table FILE.csv");
+  }
+  if (arguments.memory < 1 || arguments.memory > std::numeric_limits<std::int64_t>::max()) {
+    throw InputError("--memory: a number of bytes above 0 was expected, e.g. 4GiB");
   }
   std::set<std::string> metrics;
   for (const std::string& metric : arguments.metrics) {

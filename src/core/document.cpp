@@ -142,10 +142,7 @@ class References {
   }
 
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    const auto line = document_.lines.find(key);
-    throw InputError(document_.file +
-                     (line == document_.lines.end() ? "" : ":" + std::to_string(line->second)) +
-                     ": " + key + ": " + message);
+    throw InputError(origin(document_, key) + ": " + key + ": " + message);
   }
 
   Document& document_;

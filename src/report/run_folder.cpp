@@ -133,6 +133,38 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
   reader.finish();
 }
 
+/// The rounds between scorings, as the configuration has it; 0 where it does not say.
+int score_every(const RunFolder& run) {
+  const fs::path file = run.folder / "config.yaml";
+  const Document document = load_yaml(file);
+  ObjectReader root(document);
+  ObjectReader score = root.object("run").object("score");
+  return score.has("every") ? static_cast<int>(score.integer("every", 1, kMost)) : 0;
+}
+
+/// A run that plans has a plan in every round, and one that scores has scores in the first and in
+/// those that are due. @throws InputError naming the file that is missing
+void check_rounds(const RunFolder& run) {
+  std::set<int> planned, scored;
+  for (const PlannedRound& round : run.plans) {
+    if (round.has_plan) planned.insert(round.round);
+    if (round.has_scores) scored.insert(round.round);
+  }
+  const auto require = [&](const std::set<int>& found, int round, const char* name) {
+    if (found.empty() || found.count(round)) return;
+    std::string number = std::to_string(round);
+    number.insert(0, number.size() < 3 ? 3 - number.size() : 0, '0');
+    throw InputError((run.folder / "rounds" / number / name).string() +
+                     ": missing; other rounds have one");
+  };
+  const int every = scored.empty() ? 0 : score_every(run);
+  for (int round = 1; round <= run.rounds; ++round) {
+    require(planned, round, "plan.json");
+    if (round == 1 || (every > 0 && (round - 1) % every == 0))
+      require(scored, round, "scores.json");
+  }
+}
+
 void read_rounds(RunFolder& run) {
   const fs::path rounds = run.folder / "rounds";
   if (!fs::is_directory(rounds)) return;
@@ -167,12 +199,13 @@ void read_rounds(RunFolder& run) {
   std::stable_sort(
       run.missing.begin(), run.missing.end(),
       [](const MissingUpdate& a, const MissingUpdate& b) { return a.round < b.round; });
+  check_rounds(run);
 }
 
 RunFolder read_run(const fs::path& folder) {
   RunFolder run;
   run.folder = folder;
-  for (const char* name : {"metrics.csv", "config.yaml"}) {
+  for (const char* name : {"metrics.csv", "config.yaml", "run.json"}) {
     if (!fs::exists(folder / name)) {
       throw InputError((folder / name).string() + ": missing; a run folder holds run.json, " +
                        "config.yaml and metrics.csv");
@@ -232,12 +265,14 @@ Experiment read_run_folders(const fs::path& folder) {
                      ": no such folder; the folder of a run or of an experiment is needed");
   }
   Experiment experiment;
-  if (fs::exists(folder / "run.json")) {
+  if (fs::exists(folder / "run.json") || fs::exists(folder / "metrics.csv")) {
     experiment.runs.push_back(read_run(folder));
   } else {
     std::vector<fs::path> folders;
     for (const auto& entry : fs::directory_iterator(folder)) {
-      if (fs::exists(entry.path() / "run.json")) folders.push_back(entry.path());
+      // A run that has not begun its first round has no metrics yet.
+      if (fs::exists(entry.path() / "run.json") || fs::exists(entry.path() / "metrics.csv"))
+        folders.push_back(entry.path());
     }
     if (folders.empty()) {
       throw InputError(folder.string() +

@@ -468,11 +468,11 @@ TEST_CASE_METHOD(Fixture, "the cosine schedule lowers the learning rate from rou
   };
   CHECK((weights("1", "cosine") == weights("1", "constant")));
   CHECK((weights("2", "cosine") != weights("2", "constant")));
-  CHECK(
-      test::error_of([&] { run("out", {"run.local.schedule=cosinus"}); }) ==
-      (dir / "tiny.yaml").string() +
-          ": run.local.schedule: \"cosinus\" is not one of \"constant\", \"cosine\" (did you mean "
-          "\"cosine\"?)");
+  CHECK(test::error_of([&] { run("out", {"run.local.schedule=cosinus"}); }) ==
+        (dir / "tiny.yaml").string() +
+            ", --set run.local.schedule=cosinus: run.local.schedule: \"cosinus\" is not one of "
+            "\"constant\", \"cosine\" (did you mean "
+            "\"cosine\"?)");
 }
 
 TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is written") {
@@ -504,6 +504,8 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
       {"units.scheme=adapter", "units.scheme: unit scheme \"adapter\": the model has no adapters"},
       {"model.peft={lora: {rank: 17}}", "model.peft: lora_rank: found 17"},
       {"model.folder=nowhere", "model.folder: nowhere holds no model (no config.json)"},
+      {"run.server.lora=product",
+       "run.server.lora: product is of LoRA pairs, which the model does"},
       {"model={folder: nowhere, answers: date}", "(did you mean \"data\"?)"},
       {"data.folder=nowhere", "nowhere"}};
   for (const auto& [set, message] : cases) {

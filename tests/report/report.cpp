@@ -304,6 +304,14 @@ TEST_CASE("damaged folders are refused in one line that says what is wrong where
   auto run = fresh();
   std::filesystem::remove(run / "metrics.csv");
   CHECK(contains(message_of(run), "metrics.csv: missing"));
+  for (const std::string name :
+       {"rounds/002/plan.json", "rounds/001/scores.json", "rounds/002/scores.json", "run.json"}) {
+    run = fresh();
+    std::filesystem::remove(run / name);
+    CHECK(contains(message_of(run), name + ": missing"));
+  }
+  std::filesystem::create_directories(folder / "beside");
+  CHECK(contains(message_of(folder.path()), "run.json: missing"));
 
   run = fresh();
   replace_in(run / "metrics.csv", "1,south,", "1,suoth,");

@@ -199,7 +199,8 @@ inline void write_synthetic_run(const SyntheticRun& run, const std::filesystem::
   write_file(folder / "run.json", json.dump(1) + "\n");
   write_file(folder / "config.yaml",
              "name: demo\ndata:\n  folder: data/phantoms\n  partition: modality\nrun:\n  seeds: [" +
-                 std::to_string(run.seed) + "]\n  note: \"<fixed> & 'checked'\"\n");
+                 std::to_string(run.seed) +
+                 "]\n  score: {every: 1}\n  note: \"<fixed> & 'checked'\"\n");
   write_metrics(synthetic_metrics(run), folder / "metrics.csv");
   for (int round = 1; round <= run.rounds; ++round) {
     std::string number = std::to_string(round);
