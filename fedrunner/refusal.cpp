@@ -8,7 +8,7 @@
 namespace strata {
 namespace {
 
-/// The first weight with a number that is not finite, or "".
+/// The first weight with a number that is not finite.
 std::string not_finite(const ClientUpdate& update) {
   for (const auto& [name, weight] : update.weights) {
     if (!torch::isfinite(weight).all().item<bool>()) return name;
@@ -16,14 +16,20 @@ std::string not_finite(const ClientUpdate& update) {
   return "";
 }
 
+/// Not finite where a weight is not: squares of float32 do not overflow float64.
 double change_per_step(const ModelState& global, const ClientUpdate& update) {
-  double squares = 0, count = 0;
+  std::vector<torch::Tensor> squares;
+  double count = 0;
   for (const auto& [name, weight] : update.weights) {
-    const auto change = weight.to(torch::kFloat64) - global.at(name);
-    squares += change.square().sum().item<double>();
+    squares.push_back((weight.to(torch::kFloat64) - global.at(name)).square().sum());
     count += static_cast<double>(weight.numel());
   }
-  return std::sqrt(squares / std::max(count, 1.0)) / static_cast<double>(update.steps);
+  if (squares.empty()) return 0;
+  // One transfer from the device for all weights.
+  const auto sums = torch::stack(squares).cpu();
+  double total = 0;
+  for (std::int64_t i = 0; i < sums.size(0); ++i) total += sums.data_ptr<double>()[i];
+  return std::sqrt(total / count) / static_cast<double>(update.steps);
 }
 
 double median(std::vector<double> values) {
@@ -48,11 +54,10 @@ std::vector<Refusal> refuse_updates(const ModelState& global, std::vector<Client
   for (std::size_t i = 0; i < updates.size(); ++i) {
     reasons[i] = updates[i].failure;
     if (!reasons[i].empty()) continue;
-    const auto weight = not_finite(updates[i]);
-    if (!weight.empty()) {
-      reasons[i] = "the weight " + weight + " is not finite";
+    changes[i] = change_per_step(global, updates[i]);
+    if (!std::isfinite(changes[i])) {
+      reasons[i] = "the weight " + not_finite(updates[i]) + " is not finite";
     } else if (outlier_ratio > 0) {
-      changes[i] = change_per_step(global, updates[i]);
       finite.push_back(changes[i]);
     }
   }

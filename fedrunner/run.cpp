@@ -173,9 +173,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     units = select_units(config, with_peft(config, architecture));
   }
   std::vector<std::string> names;
-  const auto& scheme = config.units.scheme;
-  const bool client_files =
-      scheme.find("adapter") != std::string::npos || scheme.find("lora") != std::string::npos;
+  const bool client_files = adapts(units);
   for (const auto& client : data.partition.clients) {
     names.push_back(client.name);
     if (client_files && client.name.find('/') != std::string::npos) {

@@ -178,7 +178,7 @@ class Server {
         client_names_(names_of(task.clients)),
         selectable_(names_of(task.units.selectable)),
         always_(names_of(task.units.always)),
-        adapts_(holds(task.units, "adapter") || holds(task.units, "lora")) {
+        adapts_(adapts(task.units)) {
     for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone());
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
@@ -218,15 +218,6 @@ class Server {
   }
 
  private:
-  /// Whether the selectable units hold weights of this kind of a scheme.
-  static bool holds(const SelectedUnits& units, const std::string& kind) {
-    return std::any_of(units.selectable.begin(), units.selectable.end(), [&](const Unit& unit) {
-      return unit.name.rfind('.') != std::string::npos &&
-             ("+" + unit.name.substr(0, unit.name.rfind('.')) + "+").find("+" + kind + "+") !=
-                 std::string::npos;
-    });
-  }
-
   std::int64_t client_count() const { return static_cast<std::int64_t>(task_.clients.size()); }
 
   std::size_t position(const std::string& unit) const {
@@ -288,6 +279,60 @@ class Server {
     }
   }
 
+  /// What a round's training leaves, by client.
+  struct Trained {
+    std::vector<std::optional<ClientUpdate>> sent;  // none of clients that did not answer
+    std::vector<RoundMetrics> rows;
+    RoundFailures failures;
+  };
+
+  Trained train_clients(int round, int rounds, const Plan& plan, bool scored, Progress& progress) {
+    const std::set<std::string> download(state_.changed_units.begin(), state_.changed_units.end());
+    LocalConfig local = task_.run.local;
+    auto over_rounds = local.training;
+    over_rounds.schedule = local.schedule;
+    local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
+    Trained trained;
+    trained.sent.resize(task_.clients.size());
+    trained.rows.resize(task_.clients.size());
+    std::vector<Failure> drawn;
+    for (const auto& name : client_names_) {
+      drawn.push_back(draw_failure(task_.run.failures, stream(seed_, "failures", round, name)));
+      if (drawn.back().dropped) trained.failures.dropped.push_back(name);
+      if (drawn.back().late) trained.failures.late.push_back(name);
+    }
+    std::mutex mutex;
+    std::int64_t done = static_cast<std::int64_t>(round - 1) * client_count();
+    for_each_client([&](std::size_t i, Transformer& model) {
+      const auto& client = task_.clients[i];
+      auto units = plan.units_of(static_cast<int>(i));
+      units.insert(units.end(), always_.begin(), always_.end());
+      auto& row = trained.rows[i];
+      row.train_loss = kNaN;
+      if (scored) row.up_mbit += kScoreBits * static_cast<double>(selectable_.size()) / 1e6;
+      row.down_mbit = megabits(all_units_, download);
+      const bool partial = task_.run.failures.late == "partial";
+      const bool answers = !drawn[i].dropped && (!drawn[i].late || partial);
+      // A client without a unit to train takes part in scoring and evaluation only.
+      if (!units.empty() && answers) {
+        auto update = train_client(model, state_.weights, client, units, local,
+                                   stream(seed_, "train", round, client.name),
+                                   drawn[i].late ? task_.run.failures.straggler_share : 1);
+        corrupt(update, state_.weights, drawn[i].corruption);
+        row.train_loss = update.train_loss;
+        row.seconds = update.seconds;
+        // Clients side by side share the process whose memory is measured.
+        row.peak_memory_mib =
+            parallel_ > 1 ? kNaN : static_cast<double>(update.peak_memory) / kMebibyte;
+        row.up_mbit += megabits(all_units_, {units.begin(), units.end()});
+        trained.sent[i] = std::move(update);
+      }
+      const std::lock_guard<std::mutex> lock(mutex);
+      progress.update(++done, "round " + std::to_string(round) + ", client " + client.name);
+    });
+    return trained;
+  }
+
   void run_round(int round, int rounds, Progress& progress) {
     const bool scores_needed = strategy_.metric != "none";
     const bool score_due = scores_needed && is_due(round, task_.run.score.every);
@@ -312,56 +357,13 @@ class Server {
     }
     write_plan(plan, round_folder(folder_, round) / "plan.json");
 
-    const std::set<std::string> download(state_.changed_units.begin(), state_.changed_units.end());
-    LocalConfig local = task_.run.local;
-    auto over_rounds = local.training;
-    over_rounds.schedule = local.schedule;
-    local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
-    std::vector<std::optional<ClientUpdate>> sent(task_.clients.size());
-    std::vector<RoundMetrics> clients(task_.clients.size());
-    RoundFailures failures;
-    std::vector<Failure> drawn;
-    for (const auto& name : client_names_) {
-      drawn.push_back(draw_failure(task_.run.failures, stream(seed_, "failures", round, name)));
-      if (drawn.back().dropped) failures.dropped.push_back(name);
-      if (drawn.back().late) failures.late.push_back(name);
-    }
-    std::mutex mutex;
-    std::int64_t done = static_cast<std::int64_t>(round - 1) * client_count();
-    for_each_client([&](std::size_t i, Transformer& model) {
-      const auto& client = task_.clients[i];
-      auto units = plan.units_of(static_cast<int>(i));
-      units.insert(units.end(), always_.begin(), always_.end());
-      auto& row = clients[i];
-      row.train_loss = kNaN;
-      if (score_due) row.up_mbit += kScoreBits * static_cast<double>(selectable_.size()) / 1e6;
-      row.down_mbit = megabits(all_units_, download);
-      const bool partial = task_.run.failures.late == "partial";
-      const bool answers = !drawn[i].dropped && (!drawn[i].late || partial);
-      // A client without a unit to train takes part in scoring and evaluation only.
-      if (!units.empty() && answers) {
-        auto update = train_client(model, state_.weights, client, units, local,
-                                   stream(seed_, "train", round, client.name),
-                                   drawn[i].late ? task_.run.failures.straggler_share : 1);
-        corrupt(update, state_.weights, drawn[i].corruption);
-        row.train_loss = update.train_loss;
-        row.seconds = update.seconds;
-        // Clients side by side share the process whose memory is measured.
-        row.peak_memory_mib =
-            parallel_ > 1 ? kNaN : static_cast<double>(update.peak_memory) / kMebibyte;
-        row.up_mbit += megabits(all_units_, {units.begin(), units.end()});
-        sent[i] = std::move(update);
-      }
-      const std::lock_guard<std::mutex> lock(mutex);
-      progress.update(++done, "round " + std::to_string(round) + ", client " + client.name);
-    });
-
-    auto updates = usable_updates(round, sent, failures);
+    Trained trained = train_clients(round, rounds, plan, score_due, progress);
+    auto updates = usable_updates(round, trained.sent, trained.failures);
     const auto uses = aggregate(state_.weights, all_units_, updates, task_.run.server.aggregation,
                                 state_.moments);
-    log_aggregation(round, updates.size(), uses, failures);
+    log_aggregation(round, updates.size(), uses, trained.failures);
     write_file(round_folder(folder_, round) / "aggregation.json",
-               aggregation_json(round, updates, uses, failures));
+               aggregation_json(round, updates, uses, trained.failures));
     model_.load_state(state_.weights);
     state_.round = round;
     state_.archive = std::move(archive);
@@ -371,7 +373,7 @@ class Server {
       if (!use.clients.empty()) state_.changed_units.push_back(use.unit);
     }
     const bool evaluated = round % task_.run.evaluate_every == 0 || round == rounds;
-    evaluate_round(round, std::move(clients), evaluated);
+    evaluate_round(round, std::move(trained.rows), evaluated);
     auto& all = rows_[rows_.size() - 2];
     all.importance = scores_needed ? plan.objectives.importance : kNaN;
     all.usage_variance = plan.objectives.usage_variance;
@@ -618,6 +620,14 @@ class Server {
 };
 
 }  // namespace
+
+bool adapts(const SelectedUnits& units) {
+  return std::any_of(units.selectable.begin(), units.selectable.end(), [](const Unit& unit) {
+    const std::string kinds = "+" + unit.name.substr(0, unit.name.rfind('.')) + "+";
+    return kinds.find("+adapter+") != std::string::npos ||
+           kinds.find("+lora+") != std::string::npos;
+  });
+}
 
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,

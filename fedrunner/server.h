@@ -16,6 +16,10 @@
 
 namespace strata {
 
+/// Whether plans choose among units with adapters or LoRA pairs, so that every client gets an
+/// adapter_config.json for the layers that it trains.
+bool adapts(const SelectedUnits& units);
+
 /// What all runs of an experiment share.
 struct FederatedTask {
   std::string name;
