@@ -357,7 +357,7 @@ class Sweep {
     }
   }
 
-  LntkEstimate estimate(std::int64_t samples);
+  ScoreEstimate estimate(std::int64_t samples);
 
  private:
   /// Keeps the inputs of the stages from the lowest that is needed on.
@@ -602,9 +602,9 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-LntkEstimate Sweep::estimate(std::int64_t samples) {
+ScoreEstimate Sweep::estimate(std::int64_t samples) {
   using Clock = std::chrono::steady_clock;
-  LntkEstimate estimate;
+  ScoreEstimate estimate;
   const double scale = static_cast<double>(samples) / static_cast<double>(samples_);
   auto start = Clock::now();
   std::vector<Tensor> inputs(model_.stage_count());
@@ -718,9 +718,9 @@ void check_activations(const Transformer& model, const Batch& batch) {
   }
 }
 
-LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
-                              std::int64_t samples, const std::vector<Unit>& units,
-                              const LntkOptions& options) {
+ScoreEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
+                               std::int64_t samples, const std::vector<Unit>& units,
+                               const LntkOptions& options) {
   return Sweep(model, small_batch, units, options).estimate(samples);
 }
 

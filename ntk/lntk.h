@@ -11,6 +11,7 @@
 #include "models/torch.h"
 #include "models/transformer.h"
 #include "ntk/eigenvalues.h"
+#include "strata/ntk/score.h"
 
 namespace strata {
 
@@ -72,15 +73,10 @@ void visit_unit_grams(
 /// @throws WorkError naming the lowest stage whose output for the batch is not finite.
 void check_activations(const Transformer& model, const Batch& batch);
 
-/// What layerwise_spectra would do with `samples` samples like those of a small batch.
-struct LntkEstimate {
-  double seconds = 0;            ///< from a sweep and a matrix product timed on this machine
-  std::int64_t bytes = 0;        ///< beyond the model and the batch
-  std::int64_t least_bytes = 0;  ///< the smallest memory_bytes that works
-  int backward_passes = 0;       ///< through a stage, summed over stages
-};
-LntkEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
-                              std::int64_t samples, const std::vector<Unit>& units,
-                              const LntkOptions& options);
+/// What layerwise_spectra would take with `samples` samples like those of a small batch; the time
+/// from a sweep and a matrix product timed on this machine.
+ScoreEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
+                               std::int64_t samples, const std::vector<Unit>& units,
+                               const LntkOptions& options);
 
 }  // namespace strata

@@ -158,9 +158,8 @@ ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
   const std::string& metric = options.metric;
   const auto& rivals = rival_metrics();
   if (metric == "lntk" || metric == "trace" || metric == "gradient") {
-    const LntkEstimate found =
-        estimate_spectra(model, trial, samples, units, lntk_options(options, metric == "gradient"));
-    return {found.seconds, found.bytes, found.least_bytes, found.backward_passes};
+    return estimate_spectra(model, trial, samples, units,
+                            lntk_options(options, metric == "gradient"));
   }
   // Metrics of the unit's place or of chance take nothing.
   if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};

@@ -401,14 +401,14 @@ TEST_CASE(
   const std::vector<Unit> units = all_units(model);
   const auto expected = brute_force(model, batch, units, false);
   LntkOptions options;
-  const LntkEstimate roomy = estimate_spectra(model, batch, 6, units, options);
+  const ScoreEstimate roomy = estimate_spectra(model, batch, 6, units, options);
   CHECK(roomy.least_bytes < roomy.bytes);
   CHECK(roomy.seconds > 0);
   int most_passes = 0;
   for (const double share : {0.0, 0.1, 0.3, 0.6}) {
     options.memory_bytes =
         roomy.least_bytes + static_cast<std::int64_t>(share * (roomy.bytes - roomy.least_bytes));
-    const LntkEstimate tight = estimate_spectra(model, batch, 6, units, options);
+    const ScoreEstimate tight = estimate_spectra(model, batch, 6, units, options);
     CHECK(tight.bytes <= options.memory_bytes);
     CHECK(tight.backward_passes >= roomy.backward_passes);
     most_passes = std::max(most_passes, tight.backward_passes);
