@@ -20,10 +20,9 @@ inline constexpr std::uint32_t kMaxImageSide = 16384;
 /// @throws InputError beginning with `file`: damaged, or another kind.
 Image read_bmp(std::string_view bytes, const std::string& file, bool header_only);
 
-/// The first image of a TIFF file (TIFF 6.0, either byte order): grey, RGB or palette, 8 or 16 bits
-/// a sample (16 are scaled to 8), further samples (alpha) not read; in strips or tiles with all
-/// samples of a pixel together; not compressed, LZW, Deflate or PackBits, with or without the
-/// horizontal predictor. The orientation is not applied.
+/// The first image of a TIFF file, whatever libtiff makes RGB of: samples of 1 to 16 bits (16 are
+/// scaled to 8), palettes, alpha over black, strips and tiles, any compression it was built with.
+/// The orientation is not applied.
 /// @param header_only leaves out the pixels.
 /// @throws InputError beginning with `file`: damaged, or another kind (it says which).
 Image read_tiff(std::string_view bytes, const std::string& file, bool header_only);

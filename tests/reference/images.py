@@ -75,7 +75,7 @@ def main():
     add("rgb.tif", encoded(source, "TIFF"), pixels(source))
     add("grey.tif", encoded(grey, "TIFF"), pixels(grey))
     add("palette.tif", encoded(palette, "TIFF"), pixels(palette))
-    add("alpha_unread.tif", encoded(alpha, "TIFF"), pixels(source))
+    add("alpha.tif", encoded(alpha, "TIFF"), over_black)
     add("lzw.tif", encoded(noise, "TIFF", compression="tiff_lzw"), pixels(noise))
     for compression in ("tiff_lzw", "tiff_adobe_deflate", "packbits"):
         name = compression.replace("tiff_", "")
