@@ -149,10 +149,9 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     throw InputError("--parallel " + std::to_string(options.parallel) +
                      ": clients train side by side on the CPU alone");
   }
-  auto architecture = read_foundation_config(config);
-  auto units = select_units(config, with_peft(config, architecture));
-  if (config.run->server.aggregation.lora == "product" &&
-      with_peft(config, architecture).peft.lora_rank == 0) {
+  auto architecture = with_peft(config, read_foundation_config(config));
+  auto units = select_units(config, architecture);
+  if (config.run->server.aggregation.lora == "product" && architecture.peft.lora_rank == 0) {
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
@@ -170,7 +169,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     architecture.labels = labels;
-    units = select_units(config, with_peft(config, architecture));
+    units = select_units(config, architecture);
   }
   std::vector<std::string> names;
   const bool client_files = adapts(units);

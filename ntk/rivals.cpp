@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <set>
 #include <string_view>
 
@@ -141,30 +140,31 @@ Gradient loss_gradient(const Transformer& model, const std::set<std::string>& na
 Gradient curvature(const Transformer& model, const std::set<std::string>& names,
                    const std::set<std::string>& direction, const Gradient& gradient,
                    const Batch& batch, std::int64_t rows, Passes& passes) {
-  const Differentiable along(model, direction);
-  const Differentiable own(along.model, [&] {
-    std::set<std::string> others;  // leaves that `along` has not made
-    std::set_difference(names.begin(), names.end(), direction.begin(), direction.end(),
-                        std::inserter(others, others.end()));
-    return others;
-  }());
-  std::vector<Tensor> leaves = own.leaves;
-  std::vector<std::string> leaf_names = own.names;
-  for (std::size_t i = 0; i < along.names.size(); ++i) {
-    if (!names.count(along.names[i])) continue;
-    leaves.push_back(along.leaves[i]);
-    leaf_names.push_back(along.names[i]);
+  std::set<std::string> all = names;
+  all.insert(direction.begin(), direction.end());
+  const Differentiable own(model, all);
+  std::vector<std::string> leaf_names, along_names;
+  std::vector<Tensor> leaves, along;
+  for (std::size_t i = 0; i < own.names.size(); ++i) {
+    if (names.count(own.names[i])) {
+      leaf_names.push_back(own.names[i]);
+      leaves.push_back(own.leaves[i]);
+    }
+    if (direction.count(own.names[i])) {
+      along_names.push_back(own.names[i]);
+      along.push_back(own.leaves[i]);
+    }
   }
   Gradient products;
   in_parts(batch, rows, [&](const Batch& part, double share) {
     passes.next("curvature");
-    const auto slopes = torch::autograd::grad({own.loss(part) * share}, along.leaves, {}, true,
+    const auto slopes = torch::autograd::grad({own.loss(part) * share}, along, {}, true,
                                               /*create_graph=*/true, /*allow_unused=*/true);
-    Tensor slope_along_gradient = torch::zeros({}, along.leaves.front().options());
+    Tensor slope_along_gradient = torch::zeros({}, along.front().options());
     for (std::size_t i = 0; i < slopes.size(); ++i) {
       if (slopes[i].defined()) {
         slope_along_gradient =
-            slope_along_gradient + (slopes[i] * gradient.at(along.names[i])).sum();
+            slope_along_gradient + (slopes[i] * gradient.at(along_names[i])).sum();
       }
     }
     add_gradient_of(slope_along_gradient, leaf_names, leaves, products);
@@ -216,7 +216,6 @@ void add_samples(const Transformer& model, const Batch& batch, bool moments, Wei
     for (const auto& [name, slope] : gradient) {
       if (!slope.defined()) continue;
       Sums& of = sums.at(name);
-      std::vector<Tensor> parts = {slope};
       if (moments && !of.mean.defined()) {
         of.mean = torch::zeros({slope.numel()}, slope.options().dtype(torch::kDouble));
         of.variance = torch::zeros_like(of.mean);

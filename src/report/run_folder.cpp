@@ -221,6 +221,11 @@ RunFolder read_run(const fs::path& folder) {
   return run;
 }
 
+/// Either file will do, so that a run that lacks the other is refused and not passed over.
+bool holds_run(const fs::path& folder) {
+  return fs::exists(folder / "run.json") || fs::exists(folder / "metrics.csv");
+}
+
 /// Algorithms that ignore one of the two objectives, or both.
 bool is_baseline(const RunFolder& run) {
   static const std::set<std::string> names = {"topk", "random",  "roundrobin", "full",
@@ -265,14 +270,12 @@ Experiment read_run_folders(const fs::path& folder) {
                      ": no such folder; the folder of a run or of an experiment is needed");
   }
   Experiment experiment;
-  if (fs::exists(folder / "run.json") || fs::exists(folder / "metrics.csv")) {
+  if (holds_run(folder)) {
     experiment.runs.push_back(read_run(folder));
   } else {
     std::vector<fs::path> folders;
     for (const auto& entry : fs::directory_iterator(folder)) {
-      // A run that has not begun its first round has no metrics yet.
-      if (fs::exists(entry.path() / "run.json") || fs::exists(entry.path() / "metrics.csv"))
-        folders.push_back(entry.path());
+      if (holds_run(entry.path())) folders.push_back(entry.path());
     }
     if (folders.empty()) {
       throw InputError(folder.string() +
