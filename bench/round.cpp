@@ -3,8 +3,10 @@
 // Rounds: seconds of a whole round of run_experiment over those of its bare training steps:
 // forward, cross-entropy, backward, clipping and AdamW as LibTorch has them, on batches made
 // beforehand and from the same weights. After every round the run waits while its steps are
-// repeated bare, so that both have the machine as it is. Scoring and evaluation are work of their
-// own and listed beside.
+// repeated bare and by train(), in turns as to which goes first. A round is held against the mean
+// of the repetitions before and after it, so that a machine that slows down steadily is no
+// overhead; the median of the rounds counts. The first round, which scores, and the last, which is
+// evaluated, are left out: these are work of their own and listed beside.
 //
 // Steps: seconds and memory of a training step by the lowest trained unit (a block with the head,
 // the head, everything) beside what training_cost predicts, shares in processor time. Memory is
@@ -29,6 +31,7 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <map>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -129,14 +132,15 @@ void prepare(const std::filesystem::path& folder, const Shape& shape, const Opti
   save_tokenizer(tokenizer, config, folder / "foundation");
 
   const auto text = [](std::int64_t number) { return std::to_string(number); };
-  // One round more than is measured, as the last is evaluated; scores are taken in the first alone.
+  // The number of rounds is set with the run. Scores are taken in the first round alone, and only
+  // the last is evaluated.
   write_file(
       folder / "experiment.yaml",
       "version: 1\nname: bench\ndata: {folder: " + (folder / "data").string() +
           ", partition: iid, clients: " + text(shape.clients) +
           "}\nmodel: {folder: " + (folder / "foundation").string() +
           "}\nunits: {selectable: blocks, always: [head]}\nrun:\n  strategies: [f3ocus]\n" +
-          "  rounds: " + text(options.repetitions + 1) + "\n  budget: " + text(options.budget) +
+          "  rounds: 1\n  budget: " + text(options.budget) +
           "\n  score: {samples: 4, every: 99999}\n  plan: {algorithm: exact, choose: knee}\n" +
           "  local: {steps: " + text(shape.steps) + ", batch_size: " + text(options.batch) +
           ", learning_rate: 0.001}\n  evaluate_every: 99999\n");
@@ -253,29 +257,37 @@ class RoundBench {
   Row run() {
     RunOptions run_options;
     run_options.after_round = [&](const std::filesystem::path& run_folder, int round) {
-      const double seconds = watch_.seconds(), cpu_seconds = watch_.cpu_seconds();
-      if (round >= 1 && round <= options_.repetitions) {
-        if (round == 1) score_seconds_ = tools_.score;
-        rounds_.push_back(seconds - tools_.score);
-        rounds_cpu_.push_back(cpu_seconds - tools_.score_cpu);
-        plans_.push_back(tools_.plan);
+      Repetition repetition;
+      repetition.round = watch_.seconds() - tools_.score;
+      repetition.round_cpu = watch_.cpu_seconds() - tools_.score_cpu;
+      repetition.plan = tools_.plan;
+      if (round == 1) score_seconds_ = tools_.score;
+      if (round >= 1 && round <= options_.repetitions + 1) {
         char name[16];
         std::snprintf(name, sizeof name, "%03d", round);
-        repeat(read_plan(run_folder / "rounds" / name / "plan.json"), round);
+        repeat(read_plan(run_folder / "rounds" / name / "plan.json"), round, repetition);
+        repetitions_.push_back(repetition);
         start_ = Transformer::load(run_folder / "model").state();
       }
       tools_ = {};
       watch_ = {};
     };
-    run_experiment(folder_ / "experiment.yaml", {}, folder_ / "run", timed_tools(tools_),
-                   run_options);
+    std::filesystem::remove_all(folder_ / "run");
+    run_experiment(folder_ / "experiment.yaml",
+                   {"run.rounds=" + std::to_string(options_.repetitions + 2)}, folder_ / "run",
+                   timed_tools(tools_), run_options);
     return result();
   }
 
  private:
+  /// Seconds of a round, and of the same work once more.
+  struct Repetition {
+    double round = 0, round_cpu = 0, plan = 0, bare = 0, bare_cpu = 0, train = 0, train_cpu = 0,
+           batches = 0, aggregation = 0;
+  };
+
   /// Trains what the round trained, bare and by train(), in turns as to which goes first.
-  void repeat(const Plan& plan, int round) {
-    double bare = 0, bare_cpu = 0, trained = 0, batching = 0;
+  void repeat(const Plan& plan, int round, Repetition& repetition) {
     std::vector<ClientUpdate> updates;
     for (std::size_t i = 0; i < train_.size(); ++i) {
       auto units = plan.units_of(static_cast<int>(i));
@@ -283,7 +295,7 @@ class RoundBench {
       const auto seed = static_cast<std::uint64_t>(1000 * round) + i;
       const Stopwatch making;
       const auto batches = batches_of(train_[i], shape_.steps, options_.batch, seed);
-      batching += making.seconds();
+      repetition.batches += making.seconds();
       double losses[2] = {};
       for (int turn = 0; turn < 2; ++turn) {
         const bool is_bare = (turn + round) % 2 == 0;
@@ -291,8 +303,8 @@ class RoundBench {
         const Stopwatch watch;
         losses[is_bare] = is_bare ? bare_steps(model_, batches, units, training_)
                                   : train(model_, train_[i], units, shape_.steps, training_, seed);
-        (is_bare ? bare : trained) += watch.seconds();
-        if (is_bare) bare_cpu += watch.cpu_seconds();
+        (is_bare ? repetition.bare : repetition.train) += watch.seconds();
+        (is_bare ? repetition.bare_cpu : repetition.train_cpu) += watch.cpu_seconds();
       }
       if (std::abs(losses[0] - losses[1]) > 1e-3 * losses[1])
         throw WorkError("bare steps and train() do not do the same: losses " +
@@ -307,27 +319,39 @@ class RoundBench {
       }
       updates.push_back(std::move(update));
     }
-    bare_.push_back(bare);
-    bare_cpu_.push_back(bare_cpu);
-    trained_.push_back(trained);
-    batching_.push_back(batching);
-    overheads_.push_back(rounds_.back() / bare - 1);
     ModelState global = start_;
     const Stopwatch watch;
     ServerMoments moments;
     aggregate(global, model_.units(), updates, {}, moments);
-    aggregations_.push_back(watch.seconds());
+    repetition.aggregation = watch.seconds();
   }
 
   Row result() const {
-    std::vector<double> local;
+    std::vector<double> locals;
     for (const RoundMetrics& row : read_metrics(folder_ / "run" / "metrics.csv")) {
-      if (row.client == "all" && row.round >= 1 && row.round <= options_.repetitions)
-        local.push_back(row.seconds);
+      if (row.client == "all" && row.round >= 1) locals.push_back(row.seconds);
     }
-    std::vector<double> rest;
-    for (std::size_t k = 0; k < rounds_.size(); ++k)
-      rest.push_back(rounds_[k] - local.at(k) - plans_[k] - aggregations_[k]);
+    std::vector<Row> rounds;
+    std::map<std::string, std::vector<double>> parts;
+    for (std::size_t k = 1; k < repetitions_.size(); ++k) {
+      const Repetition &before = repetitions_[k - 1], &now = repetitions_[k];
+      const double bare = (before.bare + now.bare) / 2;
+      const double bare_cpu = (before.bare_cpu + now.bare_cpu) / 2;
+      Row row = {{"round", k + 1},
+                 {"round_seconds", now.round},
+                 {"bare_seconds", bare},
+                 {"overhead", now.round / bare - 1},
+                 {"cpu_overhead", now.round_cpu / bare_cpu - 1},
+                 {"train_overhead", (before.train + now.train) / 2 / bare - 1}};
+      for (const auto& [key, value] : row.items()) parts[key].push_back(value.get<double>());
+      rounds.push_back(std::move(row));
+      parts["local_seconds"].push_back(locals.at(k));
+      parts["train_seconds"].push_back((before.train + now.train) / 2);
+      parts["batch_seconds"].push_back(now.batches);
+      parts["plan_seconds"].push_back(now.plan);
+      parts["aggregation_seconds"].push_back(now.aggregation);
+      parts["rest_seconds"].push_back(now.round - locals[k] - now.plan - now.aggregation);
+    }
     const Stopwatch watch;
     for (const VqaTensors& test : test_) evaluate(model_, test);
     const double evaluation = watch.seconds();
@@ -336,20 +360,13 @@ class RoundBench {
     Row row = describe(model_.config(), tokens, shape_, options_);
     row["clients"] = shape_.clients;
     row["budget"] = options_.budget;
-    row["round_seconds"] = least(rounds_);
-    row["bare_seconds"] = least(bare_);
-    row["overhead"] = least(rounds_) / least(bare_) - 1;
-    row["cpu_overhead"] = least(rounds_cpu_) / least(bare_cpu_) - 1;
-    row["least_overhead"] = least(overheads_);
-    row["greatest_overhead"] = *std::max_element(overheads_.begin(), overheads_.end());
-    row["local_seconds"] = median(local);
-    row["train_seconds"] = median(trained_);
-    row["batch_seconds"] = median(batching_);
-    row["plan_seconds"] = median(plans_);
-    row["aggregation_seconds"] = median(aggregations_);
-    row["rest_seconds"] = median(rest);
+    for (const char* key : {"round_seconds", "bare_seconds", "overhead", "cpu_overhead",
+                            "train_overhead", "local_seconds", "train_seconds", "batch_seconds",
+                            "plan_seconds", "aggregation_seconds", "rest_seconds"})
+      row[key] = median(parts.at(key));
     row["score_seconds"] = score_seconds_;
     row["evaluation_seconds"] = evaluation;
+    row["rounds"] = rounds;
     return row;
   }
 
@@ -363,8 +380,7 @@ class RoundBench {
   ToolSeconds tools_;
   Stopwatch watch_;
   double score_seconds_ = 0;
-  std::vector<double> rounds_, rounds_cpu_, bare_, overheads_, bare_cpu_, trained_, batching_,
-      plans_, aggregations_;
+  std::vector<Repetition> repetitions_;  ///< of rounds 1, 2, …
 };
 
 /// Every block with the head, the head alone, and every unit.
@@ -473,12 +489,14 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
       RunOptions run_options;
       run_options.parallel = way.parallel;
       run_options.after_round = [&](const std::filesystem::path&, int round) {
-        if (round > 1 && round <= options.repetitions) way.seconds.push_back(watch.seconds());
+        if (round > 1 && round <= options.repetitions + 1) way.seconds.push_back(watch.seconds());
         watch = {};
       };
       const auto place = folder / "clients";
       std::filesystem::remove_all(place);
-      run_experiment(folder / "experiment.yaml", {}, place, timed_tools(tools), run_options);
+      run_experiment(folder / "experiment.yaml",
+                     {"run.rounds=" + std::to_string(options.repetitions + 2)}, place,
+                     timed_tools(tools), run_options);
     }
   }
   at::set_num_threads(options.threads);
@@ -519,12 +537,17 @@ void write_batches(const std::filesystem::path& folder, const Shape& shape,
 
 void print_round(const Row& row) {
   const auto number = [&](const std::string& key) { return row[key].get<double>(); };
+  double lowest = row["rounds"].front()["overhead"].get<double>(), highest = lowest;
+  for (const auto& round : row["rounds"]) {
+    lowest = std::min(lowest, round["overhead"].get<double>());
+    highest = std::max(highest, round["overhead"].get<double>());
+  }
   std::printf(
       "rounds  %.0f x %.0f, %.0f tokens: %.3f s, bare steps %.3f s, overhead %.1f %% (round by "
-      "round %.1f to %.1f), in processor time %.1f %%\n",
+      "round %.1f to %.1f), in processor time %.1f %%, of train() alone %.1f %%\n",
       number("hidden"), number("layers"), number("tokens"), number("round_seconds"),
-      number("bare_seconds"), 100 * number("overhead"), 100 * number("least_overhead"),
-      100 * number("greatest_overhead"), 100 * number("cpu_overhead"));
+      number("bare_seconds"), 100 * number("overhead"), 100 * lowest, 100 * highest,
+      100 * number("cpu_overhead"), 100 * number("train_overhead"));
   std::printf(
       "        local training %.3f s (train() alone %.3f, batches %.3f), plan %.4f, "
       "aggregation %.4f, checkpoint and rest %.4f; scoring %.3f, evaluation %.3f\n",
