@@ -54,6 +54,7 @@
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/round_folder.h"
 #include "strata/fedrunner/run.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/make_plan.h"
@@ -263,9 +264,7 @@ class RoundBench {
       repetition.plan = tools_.plan;
       if (round == 1) score_seconds_ = tools_.score;
       if (round >= 1 && round <= options_.repetitions + 1) {
-        char name[16];
-        std::snprintf(name, sizeof name, "%03d", round);
-        repeat(read_plan(run_folder / "rounds" / name / "plan.json"), round, repetition);
+        repeat(read_plan(round_folder(run_folder, round) / "plan.json"), round, repetition);
         repetitions_.push_back(repetition);
         start_ = Transformer::load(run_folder / "model").state();
       }
