@@ -43,10 +43,7 @@ void check_names(const char* what, const std::vector<std::string>& found,
   if (found.empty())
     throw InputError(std::string(what) + ": none is given; at least one is needed");
   for (std::size_t i = 0; i < found.size(); ++i) {
-    if (std::find(allowed.begin(), allowed.end(), found[i]) == allowed.end()) {
-      throw InputError(std::string(what) + ": unknown name \"" + found[i] + "\"" +
-                       did_you_mean(found[i], allowed) + "; allowed: " + quoted_list(allowed));
-    }
+    require_name(what, found[i], allowed);
     if (std::find(found.begin(), found.begin() + static_cast<std::ptrdiff_t>(i), found[i]) !=
         found.begin() + static_cast<std::ptrdiff_t>(i))
       throw InputError(std::string(what) + ": \"" + found[i] + "\" stands twice");

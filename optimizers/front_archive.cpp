@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
-#include <pagmo/utils/multi_objective.hpp>
+#include <pagmo/types.hpp>
 
+#include "optimizers/crowding.h"
 #include "strata/optimizers/hypervolume.h"
 
 namespace strata {
@@ -129,7 +130,7 @@ void FrontArchive::prune() {
     values.push_back({-static_cast<double>(v.importance), static_cast<double>(v.spread),
                       static_cast<double>(v.bytes), v.seconds});
   }
-  const auto distances = pagmo::crowding_distance(values);
+  const auto distances = crowding_distances(values);
   std::vector<std::size_t> order(list_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),

@@ -73,22 +73,26 @@ class Staircase {
     steps_.emplace(point.squares, Step{point.importance, std::move(assignment)});
   }
 
-  /// Takes account of the points inserted since. O(Σ n² of the last vertex · vertices).
+  /// What refresh() keeps for each Σ n² of the front.
+  std::size_t refresh_bytes() const {
+    const std::int64_t range = vertices_.back().squares - vertices_.front().squares;
+    return sizeof(std::int64_t) * static_cast<std::size_t>(range / 2 + 1);
+  }
+
+  /// Takes account of the points inserted since. O(Σ n² of the last vertex + points).
   void refresh() {
     lines_.clear();
     for (std::size_t i = 1; i < vertices_.size(); ++i) add_line(vertices_[i - 1], vertices_[i]);
-    const std::int64_t range = vertices_.back().squares - vertices_.front().squares;
-    least_.assign(range / 2 + 1, 0);
-    for (std::size_t i = 0; i < least_.size(); ++i) {
-      least_[i] = line_bound(vertices_.front().squares + 2 * static_cast<std::int64_t>(i));
-    }
+    least_.assign(refresh_bytes() / sizeof(std::int64_t), kUnknown);
   }
 
   /// The least importance with which an assignment of this Σ n² may lead to a point that is
-  /// missing.
-  std::int64_t least_importance(std::int64_t squares) const {
+  /// missing. O(vertices) for the first of a Σ n² since the last refresh, then O(1).
+  std::int64_t least_importance(std::int64_t squares) {
     const std::int64_t i = (squares - vertices_.front().squares) / 2;
-    return i < static_cast<std::int64_t>(least_.size()) ? least_[i] : line_bound(squares);
+    if (i >= static_cast<std::int64_t>(least_.size())) return line_bound(squares);
+    if (least_[i] == kUnknown) least_[i] = line_bound(squares);
+    return least_[i];
   }
 
  private:
@@ -130,6 +134,8 @@ class Staircase {
     return least;
   }
 
+  static constexpr std::int64_t kUnknown = std::numeric_limits<std::int64_t>::min();
+
   std::vector<Point> vertices_;
   std::map<std::int64_t, Step> steps_;  // by Σ n²
   std::vector<Line> lines_;
@@ -167,9 +173,10 @@ bool enumerate(const PlanningProblem& problem, const QuantisedScores& scores,
     met.insert(key_of(usage(unpack(bits, problem.client_count(), problem.unit_count()))));
     queue.push({std::numeric_limits<std::int64_t>::max(), order++, vertex, bits});
   }
-  staircase.refresh();
   // A front of one point has nothing below it.
   if (vertices.size() == 1) return true;
+  if (staircase.refresh_bytes() > kMostBytes) return false;
+  staircase.refresh();
   bool improved = false;
   const std::size_t bytes_each = queue.top().assignment.size() + sizeof(Candidate) +
                                  4 * problem.units.size() + 2 * sizeof(std::string);
@@ -190,6 +197,7 @@ bool enumerate(const PlanningProblem& problem, const QuantisedScores& scores,
     std::vector<int> usage = graph.usage();
     for (int x = 0; x < graph.units(); ++x) {
       if (!graph.may_lose(x)) continue;
+      if (std::chrono::steady_clock::now() >= deadline) return false;
       for (int y = 0; y < graph.units(); ++y) {
         if (y == x || !distances.reaches(x, y)) continue;
         const std::int64_t gain = usage[x] - usage[y] - 1;

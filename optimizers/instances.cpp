@@ -53,6 +53,8 @@ std::string file_stem(const Instance& instance) {
 }
 
 Instance read_instance(const fs::path& file, const std::string& budget) {
+  if (!is_utf8(file.filename().string()))
+    throw InputError(file.string() + ": the file's name is not valid UTF-8");
   Instance instance = named_after(stem_of(file));
   const ScoreTable scores = read_scores(file);
   const fs::path beside = file.parent_path() / (stem_of(file) + ".budgets.csv");

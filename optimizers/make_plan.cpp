@@ -64,8 +64,11 @@ Certificate certify_by_prices(const PlanningProblem& problem) {
     certificate.bounds.push_back(bound);
   }
   // The corner that hypervolumes are measured from: the least importance of the front itself.
-  certificate.bounds.front().importance =
-      std::min(certificate.bounds.front().importance, front->points.front().objectives.importance);
+  if (most > least) {
+    Objectives corner = front->points.front().objectives;
+    corner.usage_variance = most;
+    certificate.bounds.push_back(corner);
+  }
   return certificate;
 }
 
@@ -134,11 +137,7 @@ Gap measure_gap(const Plan& plan, const Certificate& certificate) {
 }
 
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
-  const auto& names = algorithm_names();
-  if (std::find(names.begin(), names.end(), options.algorithm) == names.end()) {
-    throw InputError("algorithm: unknown name \"" + options.algorithm + "\"" +
-                     did_you_mean(options.algorithm, names) + "; allowed: " + quoted_list(names));
-  }
+  require_name("algorithm", options.algorithm, algorithm_names());
   check_choice(options.choose);
   // What a search would refuse is refused whatever the algorithm.
   check_search(search_options(options, is_search(options.algorithm) ? options.algorithm : "nsga2"));

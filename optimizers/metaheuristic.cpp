@@ -8,8 +8,9 @@
 
 namespace strata {
 
-Metaheuristic::Metaheuristic(std::string method, std::int64_t evaluations, std::uint64_t seed)
-    : method_(std::move(method)), evaluations_(evaluations), seed_(seed) {}
+Metaheuristic::Metaheuristic(std::string method, std::int64_t evaluations, std::uint64_t seed,
+                             std::optional<Deadline> deadline)
+    : method_(std::move(method)), evaluations_(evaluations), deadline_(deadline), seed_(seed) {}
 
 pagmo::population Metaheuristic::evolve(pagmo::population population) const {
   const LayerProblem* problem = population.get_problem().extract<LayerProblem>();
@@ -22,7 +23,13 @@ pagmo::population Metaheuristic::evolve(pagmo::population population) const {
                                 std::to_string(population.size()));
   }
   const LayerModel model(problem->problem());
-  SearchRun run(model, {evaluations_, 0}, seed_, {});
+  SearchRun::Limits limits{evaluations_, 0};
+  if (deadline_) {
+    const std::chrono::duration<double> left = *deadline_ - std::chrono::steady_clock::now();
+    if (left.count() <= 0) return population;
+    limits.seconds = left.count();
+  }
+  SearchRun run(model, limits, seed_, {});
   std::vector<LayerState> states;
   for (const auto& x : population.get_x()) {
     states.emplace_back(model, problem->decode(x.data()));
@@ -36,6 +43,7 @@ pagmo::population Metaheuristic::evolve(pagmo::population population) const {
   }
   population.get_problem().increment_fevals(static_cast<unsigned long long>(run.evaluations()));
   archive_.merge(run.archive, model);
+  spent_ += run.evaluations();
   // A further evolve goes on with another stream.
   seed_ = derive_seed(seed_, "evolve");
   return population;

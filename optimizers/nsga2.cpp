@@ -12,6 +12,7 @@
 #include <pagmo/types.hpp>
 #include <pagmo/utils/multi_objective.hpp>
 
+#include "optimizers/crowding.h"
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
@@ -42,14 +43,10 @@ Standing standing(const std::vector<pagmo::vector_double>& fitness) {
   auto [fronts, dominated, counts, ranks] = pagmo::fast_non_dominated_sorting(fitness);
   Standing result{{ranks.begin(), ranks.end()}, std::vector<double>(fitness.size(), 0.0)};
   for (const auto& front : fronts) {
-    if (front.size() < 2) continue;  // pagmo's crowding distance needs two points
     std::vector<pagmo::vector_double> members;
     for (const auto i : front) members.push_back(fitness[i]);
-    const pagmo::vector_double crowding = pagmo::crowding_distance(members);
-    for (std::size_t k = 0; k < front.size(); ++k) {
-      // A front of equal points has a range of zero, and pagmo divides by it.
-      result.crowding[front[k]] = std::isnan(crowding[k]) ? 0.0 : crowding[k];
-    }
+    const auto crowding = crowding_distances(members);
+    for (std::size_t k = 0; k < front.size(); ++k) result.crowding[front[k]] = crowding[k];
   }
   return result;
 }

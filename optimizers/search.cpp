@@ -153,18 +153,25 @@ void search_islands(SearchRun& run, const SearchOptions& options,
       population.push_back(layers.encode(start),
                            layers.fitness_of(evaluate(model.problem(), start)));
     }
-    archipelago.push_back(pagmo::algorithm(Metaheuristic(options.algorithm, share, seed)),
-                          population);
+    archipelago.push_back(
+        pagmo::algorithm(Metaheuristic(options.algorithm, share, seed, run.deadline())),
+        population);
   }
+  std::int64_t counted = 0;
   for (int epoch = 0; epoch < kEpochs && !run.spent(); ++epoch) {
     archipelago.evolve();
     archipelago.wait_check();
     std::vector<pagmo::population> populations;
+    std::int64_t spent = 0;
     for (const auto& island : archipelago) {
-      run.archive.merge(island.get_algorithm().extract<Metaheuristic>()->archive(), model);
+      const pagmo::algorithm algorithm = island.get_algorithm();
+      run.archive.merge(algorithm.extract<Metaheuristic>()->archive(), model);
+      spent += algorithm.extract<Metaheuristic>()->evaluations();
       populations.push_back(island.get_population());
     }
-    run.count(share * options.islands);
+    if (spent == counted) break;  // the time is up
+    run.count(spent - counted);
+    counted = spent;
     for (std::size_t i = 0; i < populations.size(); ++i) {
       const auto& from = populations[i];
       auto& to = populations[(i + 1) % populations.size()];
@@ -200,12 +207,6 @@ const std::vector<std::string>& search_starts() {
 }
 
 void check_search(const SearchOptions& options) {
-  const auto require_name = [](const std::string& option, const std::string& found,
-                               const std::vector<std::string>& allowed) {
-    if (std::find(allowed.begin(), allowed.end(), found) != allowed.end()) return;
-    throw InputError(option + ": unknown name \"" + found + "\"" + did_you_mean(found, allowed) +
-                     "; allowed: " + quoted_list(allowed));
-  };
   require_name("algorithm", options.algorithm, search_algorithms());
   require_name("start", options.start, search_starts());
   if (options.evaluations < 1) {

@@ -20,6 +20,15 @@ double SearchRun::progress() const {
   return std::min(1.0, progress);
 }
 
+std::optional<std::chrono::steady_clock::time_point> SearchRun::deadline() const {
+  if (limits_.seconds <= 0) return std::nullopt;
+  using Clock = std::chrono::steady_clock;
+  const std::chrono::duration<double> most = Clock::time_point::max() - start_;
+  if (limits_.seconds >= most.count()) return std::nullopt;
+  return start_ + std::chrono::duration_cast<Clock::duration>(
+                      std::chrono::duration<double>(limits_.seconds));
+}
+
 double SearchRun::seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }

@@ -31,6 +31,8 @@ class SearchRun {
 
   std::int64_t evaluations() const { return evaluations_; }
   std::int64_t limit() const { return limits_.evaluations; }
+  /// When the time is up, if there is such a limit.
+  std::optional<std::chrono::steady_clock::time_point> deadline() const;
   /// The share of the budget that is spent, in [0, 1].
   double progress() const;
   bool spent() const { return spent_; }

@@ -43,3 +43,10 @@ TEST_CASE("hypervolume ratio of an exact front without area") {
   CHECK(hypervolume_ratio({{1, 0}, {2, 1}}, {{1, 0}, {2, 1}}) == 1);
   CHECK_THROWS_AS(hypervolume_ratio({{1, 0}}, {}), InputError);
 }
+
+TEST_CASE("hypervolume ratio of objectives whose areas are beyond every double") {
+  const std::vector<Objectives> exact = {{0, 0}, {1e308, 1}, {1.5e308, 300}};
+  CHECK(hypervolume_ratio(exact, exact) == 1);
+  CHECK(hypervolume_ratio({{1e308, 1}}, exact) == Approx(1));
+  CHECK(hypervolume_ratio({{0.5e308, 1}}, exact) == Approx(0.5));
+}

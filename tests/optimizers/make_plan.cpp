@@ -116,6 +116,26 @@ TEST_CASE("budgets of a resource are planned and certified by prices") {
   }
 }
 
+TEST_CASE("the certificate by prices is above every assignment, also at its even end") {
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    CAPTURE(seed);
+    PlanningProblem problem = tiny_resource_instance(seed);
+    problem.importance.row(0) *= 1e6;  // nearly all importance lies in the first steps
+    const Certificate certificate = certify(problem);
+    REQUIRE(certificate.method == "prices");
+    for_each_assignment(problem, [&](const Assignment& assignment) {
+      if (!is_feasible(problem, assignment)) return;
+      const Objectives found = evaluate(problem, assignment);
+      if (found.usage_variance < certificate.bounds.front().usage_variance) return;
+      CHECK(
+          std::any_of(certificate.bounds.begin(), certificate.bounds.end(), [&](const auto& bound) {
+            return bound.usage_variance <= found.usage_variance &&
+                   bound.importance >= found.importance * (1 - 1e-12);
+          }));
+    });
+  }
+}
+
 TEST_CASE("the sweep adds nearly all unsupported points") {
   const PlanningProblem problem = layered_instance(9, 24, 4, 1);
   PlanOptions options = with("exact");

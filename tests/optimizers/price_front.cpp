@@ -188,6 +188,18 @@ TEST_CASE("problems with one point") {
   CHECK(zeros.importance_bound(9) == Approx(0).margin(1e-12));
 }
 
+TEST_CASE("where scores are flat the plan is as even as it can be") {
+  for (const double score : {1.0, 0.0}) {
+    CAPTURE(score);
+    const auto problem = make_instance(Eigen::MatrixXd::Constant(4, 4, score), {1, 1, 1, 1});
+    const PriceFront front = price_front(problem);
+    REQUIRE(front.points.size() == 1);
+    CHECK(front.points[0].objectives.usage_variance == 0);
+    CHECK(front.points[0].objectives.importance == 4 * score);
+    CHECK(front.importance_bound(0) == Approx(4 * score).margin(1e-12));
+  }
+}
+
 TEST_CASE("price_front refuses wrong options and problems") {
   PlanningProblem problem = make_instance(Eigen::MatrixXd::Ones(2, 4), {1, 2});
   CHECK_THROWS_WITH(price_front(problem, {1}), "prices: found 1, allowed is 2 or more");

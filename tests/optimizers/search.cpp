@@ -229,6 +229,10 @@ TEST_CASE("a time limit ends a search early") {
   const SearchResult result = search(problem, options);
   CHECK(result.evaluations < 2'000'000'000);
   check_front(problem, result.front);
+  options.islands = 3;
+  const SearchResult islands = search(problem, options);
+  CHECK(islands.evaluations < 2'000'000'000);
+  check_front(problem, islands.front);
 }
 
 TEST_CASE("a metaheuristic as a pagmo algorithm: archive and misuse") {
