@@ -14,6 +14,16 @@
 namespace strata {
 namespace {
 
+/// Gives every weight a gradient of its own. Where a batch has one row, the rows of the embeddings
+/// need no sum, and autograd leaves several weights with views of one tensor, which changes in
+/// place would reach twice.
+void separate_gradients(const std::vector<torch::Tensor>& weights) {
+  for (const auto& weight : weights) {
+    if (weight.grad().defined() && weight.grad().storage().use_count() > 1)
+      weight.mutable_grad() = weight.grad().clone();
+  }
+}
+
 /// Scales the gradients so that their joint norm is at most `limit`. torch's clip_grad_norm_
 /// returns the norm as a number and so waits for the device in every step; this does not.
 void clip_gradients(const std::vector<torch::Tensor>& weights, double limit) {
@@ -122,6 +132,7 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
     }
     optimizer.zero_grad();
     loss.backward();
+    separate_gradients(weights);
     add_proximal_gradients(weights, start, options.proximal);
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
     settings.lr(learning_rate_at(options, step, steps));

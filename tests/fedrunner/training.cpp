@@ -301,6 +301,51 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   CHECK(update.train_loss == Approx(loss_sum / 3).epsilon(1e-6));
 }
 
+TEST_CASE_METHOD(Fixture, "batches of one row: no weight's gradient is another's, too") {
+  const auto ct = client("ct");
+  auto local = local_config();
+  local.steps = 6;
+  local.training.batch_size = 1;
+  local.training.proximal = 5;
+  local.training.clip_norm = 0.5;
+  const std::vector<std::string> units = {"embeddings", "block.0", "head"};
+  const auto update = train_client(model, model.state(), ct, units, local, 11);
+
+  Transformer plain(config, 3);
+  plain.train_only(units);
+  std::vector<torch::Tensor> weights, start;
+  for (const auto& name : units) {
+    for (const auto& weight : plain.weights_of(plain.unit(name))) {
+      weights.push_back(weight);
+      start.push_back(weight.detach().clone());
+    }
+  }
+  torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
+  Random random(11);
+  std::vector<std::int64_t> order(8);
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  random.shuffle(order);
+  for (int step = 0; step < 6; ++step) {
+    const auto batch = ct.train.batch({order[static_cast<std::size_t>(step)]}, torch::kCPU);
+    const auto loss = torch::cross_entropy_loss(plain.forward(batch), batch.labels);
+    const auto gradients = torch::autograd::grad({loss}, weights);
+    const torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> norms;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      weights[i].mutable_grad() = gradients[i] + 5 * (weights[i] - start[i]);
+      norms.push_back(weights[i].grad().norm());
+    }
+    const auto factor = (0.5 / (torch::stack(norms).norm() + 1e-6)).clamp_max(1.0);
+    for (const auto& weight : weights) weight.grad().mul_(factor);
+    optimizer.step();
+  }
+  for (const auto& [name, weight] : update.weights) {
+    INFO(name);
+    if (name.find("key.bias") == std::string::npos)
+      CHECK(torch::allclose(weight, plain.weight(name), 1e-4, 1e-6));
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "bfloat16 computes the forward pass so, and keeps weights in float32") {
   const auto ct = client("ct");
   auto local = local_config();
