@@ -9,11 +9,12 @@
 namespace strata {
 
 int run_report(const ReportArguments& arguments, const CommonArguments& common) {
-  const std::string page = write_report(arguments.folder).string();
+  const Report report = write_report(arguments.folder);
   if (common.json) {
-    std::cout << nlohmann::ordered_json{{"version", 1}, {"report", page}}.dump() << "\n";
+    std::cout << nlohmann::ordered_json{{"version", 1}, {"report", report.page.string()}}.dump()
+              << "\n";
   } else if (!common.quiet) {
-    std::cout << result_text(arguments.folder) << page << "\n";
+    std::cout << report.summary << report.page.string() << "\n";
   }
   return kExitDone;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <sstream>
 
 #include "core/csv.h"
 #include "strata/core/atomic_file.h"
@@ -66,12 +67,20 @@ Json scalar(const YAML::Node& node) {
   return text;
 }
 
-Json convert(const YAML::Node& node, const std::string& path, Document& document) {
+/// An alias within what its anchor names has no end.
+constexpr int kMostLevels = 200;
+
+Json convert(const YAML::Node& node, const std::string& path, Document& document, int level = 0) {
+  if (level > kMostLevels) {
+    throw InputError(document.file + ":" + std::to_string(node.Mark().line + 1) +
+                     ": lists and mappings are nested more than " + std::to_string(kMostLevels) +
+                     " deep");
+  }
   document.lines[path] = node.Mark().line + 1;
   if (node.IsSequence()) {
     Json list = Json::array();
     for (std::size_t i = 0; i < node.size(); ++i)
-      list.push_back(convert(node[i], path + "[" + std::to_string(i) + "]", document));
+      list.push_back(convert(node[i], path + "[" + std::to_string(i) + "]", document, level + 1));
     return list;
   }
   if (node.IsMap()) {
@@ -84,7 +93,7 @@ Json convert(const YAML::Node& node, const std::string& path, Document& document
       if (object.contains(key))
         throw InputError(document.file + ":" + std::to_string(entry.first.Mark().line + 1) + ": " +
                          join(path, key) + ": the key stands twice");
-      object[key] = convert(entry.second, join(path, key), document);
+      object[key] = convert(entry.second, join(path, key), document, level + 1);
       document.lines[join(path, key)] = entry.first.Mark().line + 1;
     }
     return object;
@@ -187,15 +196,26 @@ Document load_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
 }
 
-Document load_yaml(const std::filesystem::path& path) {
-  Document document{path.string(), {}, {}};
+Document parse_yaml(const std::string& text, const std::string& file) {
+  Document document{file, {}, {}};
+  std::istringstream lines(text);
+  int number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (!is_utf8(line))
+      throw InputError(file + ":" + std::to_string(number) + ": the line is not valid UTF-8");
+  }
   try {
-    document.root = convert(YAML::Load(read_file(path)), "", document);
+    document.root = convert(YAML::Load(text), "", document);
   } catch (const YAML::Exception& error) {
-    throw InputError(path.string() + ":" + std::to_string(error.mark.line + 1) +
+    throw InputError(file + ":" + std::to_string(error.mark.line + 1) +
                      ": is not valid YAML: " + error.msg);
   }
   return document;
+}
+
+Document load_yaml(const std::filesystem::path& path) {
+  return parse_yaml(read_file(path), path.string());
 }
 
 void set_value(Document& document, const std::string& assignment) {

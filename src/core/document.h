@@ -32,6 +32,7 @@ Document load_json(const std::filesystem::path& path);
 Document load_yaml(const std::filesystem::path& path);
 /// Parses `text` as if read from `file`.
 Document parse_json(const std::string& text, const std::string& file);
+Document parse_yaml(const std::string& text, const std::string& file);
 
 /// `--set run.rounds=10`: replaces or adds the value at a dotted key; the value is YAML.
 /// @throws InputError when there is no '=' or a parent is not a mapping.

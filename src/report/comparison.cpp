@@ -7,6 +7,7 @@
 #include "report/figures.h"
 #include "report/gnuplot.h"
 #include "report/html.h"
+#include "strata/core/error.h"
 
 namespace strata {
 namespace {
@@ -40,7 +41,7 @@ std::string p_value(const ComparisonSummary& summary) {
 
 std::vector<std::string> summary_header() {
   return {"instance", "start",  "evaluations", "algorithm", "hypervolume ratio (quartiles)",
-          "IGD⁺",     "spread", "ms",     "p (Holm)"};
+          "IGD⁺",     "spread", "ms",          "p (Holm)"};
 }
 
 std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
@@ -173,9 +174,13 @@ bool holds_comparison(const std::filesystem::path& folder) {
 
 Comparison read_comparison_with_peers(const std::filesystem::path& folder) {
   Comparison comparison = read_comparison(folder);
-  if (std::filesystem::exists(folder / "peers.csv")) {
-    for (ComparisonRun& run : read_runs_csv(folder / "peers.csv"))
-      comparison.runs.push_back(std::move(run));
+  const auto file = folder / "peers.csv";
+  if (!std::filesystem::exists(file)) return comparison;
+  for (ComparisonRun& run : read_runs_csv(file)) comparison.runs.push_back(std::move(run));
+  try {
+    summarise(comparison.runs);
+  } catch (const InputError& error) {
+    throw InputError(file.string() + ": " + error.what());
   }
   return comparison;
 }

@@ -7,16 +7,19 @@
 
 namespace strata {
 
+struct Report {
+  std::filesystem::path page;
+  /// The page's result table as text: a row a strategy with accuracy, MBit and seconds over its
+  /// seeds; of a comparison, its summary.
+  std::string summary;
+};
+
 /// `folder` is a run directory (config.yaml, metrics.csv, rounds/NNN/{scores.json,plan.json},
 /// run.json) or an experiment directory whose sub-folders are run directories. Writes
-/// `folder/report.html` and returns its path. A folder with a compare.json gets the page of that
-/// comparison instead. Figures are gnuplot's SVG, inlined.
+/// `folder/report.html`. A folder with a compare.json gets the page of that comparison instead.
+/// Figures are gnuplot's SVG, inlined.
 /// @throws InputError when there is no run, or a file in it is damaged; WorkError when gnuplot is
 /// missing.
-std::filesystem::path write_report(const std::filesystem::path& folder);
-
-/// The page's result table as text: a row a strategy with accuracy, MBit and seconds over its
-/// seeds; of a comparison, its summary.
-std::string result_text(const std::filesystem::path& folder);
+Report write_report(const std::filesystem::path& folder);
 
 }  // namespace strata

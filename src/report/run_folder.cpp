@@ -9,6 +9,7 @@
 #include "core/document.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/fedrunner/round_folder.h"
 
 namespace strata {
 namespace fs = std::filesystem;
@@ -135,8 +136,7 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
 
 /// The rounds between scorings, as the configuration has it; 0 where it does not say.
 int score_every(const RunFolder& run) {
-  const fs::path file = run.folder / "config.yaml";
-  const Document document = load_yaml(file);
+  const Document document = parse_yaml(run.config, (run.folder / "config.yaml").string());
   ObjectReader root(document);
   ObjectReader score = root.object("run").object("score");
   return score.has("every") ? static_cast<int>(score.integer("every", 1, kMost)) : 0;
@@ -152,9 +152,7 @@ void check_rounds(const RunFolder& run) {
   }
   const auto require = [&](const std::set<int>& found, int round, const char* name) {
     if (found.empty() || found.count(round)) return;
-    std::string number = std::to_string(round);
-    number.insert(0, number.size() < 3 ? 3 - number.size() : 0, '0');
-    throw InputError((run.folder / "rounds" / number / name).string() +
+    throw InputError((round_folder(run.folder, round) / name).string() +
                      ": missing; other rounds have one");
   };
   const int every = scored.empty() ? 0 : score_every(run);

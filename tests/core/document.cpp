@@ -89,6 +89,18 @@ TEST_CASE("broken files and duplicate keys do not pass") {
   CHECK_THROWS_AS(load_yaml(dir / "absent.yaml"), InputError);
 }
 
+TEST_CASE("aliases without an end, deep nesting and foreign encodings are refused") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(load_yaml(dir.write("a.yaml", "version: 1\nclients: &a {x: *a}\n")),
+                    Contains("a.yaml:2: lists and mappings are nested more than 200 deep"));
+  CHECK_THROWS_AS(load_yaml(dir.write(
+                      "deep.yaml", "a: " + std::string(300, '[') + std::string(300, ']') + "\n")),
+                  InputError);
+  CHECK_NOTHROW(load_yaml(dir.write("b.yaml", "a: &x [1, 2]\nb: *x\n")));
+  CHECK_THROWS_WITH(load_yaml(dir.write("latin.yaml", "version: 1\nname: D\xe9mo\n")),
+                    Contains("latin.yaml:2: the line is not valid UTF-8"));
+}
+
 TEST_CASE("numbers beyond every double are refused, not fatal") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(load_json(dir.write("a.json", "{\"a\": 4444440E44444}")),

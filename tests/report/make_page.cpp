@@ -32,7 +32,7 @@ int main(int argc, char** argv) {
     strata::write_comparison(strata::compare(strata::load_instances({"9x24"}, 2, ""), options),
                              out / "comparison");
     for (const char* name : {"one-seed", "three-seeds", "comparison"}) {
-      std::cout << strata::write_report(out / name).string() << "\n";
+      std::cout << strata::write_report(out / name).page.string() << "\n";
     }
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

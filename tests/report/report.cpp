@@ -88,7 +88,7 @@ void replace_in(const std::filesystem::path& file, const std::string& from, cons
 TEST_CASE("a page about an experiment is complete, unambiguous and self-contained") {
   const TempDir folder;
   test::write_synthetic_experiment(folder.path(), 4, 2, small());
-  const auto path = write_report(folder.path());
+  const auto path = write_report(folder.path()).page;
   REQUIRE(path == folder / "report.html");
   const std::string page = slurp(path);
 
@@ -133,7 +133,7 @@ TEST_CASE("the tables hold the numbers of the files") {
   const TempDir folder;
   const SyntheticRun shape = small();
   test::write_synthetic_experiment(folder.path(), 3, 1, shape);
-  const std::string page = slurp(write_report(folder.path()));
+  const std::string page = slurp(write_report(folder.path()).page);
 
   const auto results = table(page, "table-result");
   REQUIRE(results.size() == 3);
@@ -205,7 +205,7 @@ TEST_CASE("the tables hold the numbers of the files") {
 TEST_CASE("seeds are summarised by their mean and range") {
   const TempDir folder;
   test::write_synthetic_experiment(folder.path(), 1, 3, small());
-  const auto results = table(slurp(write_report(folder.path())), "table-result");
+  const auto results = table(slurp(write_report(folder.path()).page), "table-result");
   double sum = 0;
   std::vector<std::string> values;
   for (const std::uint64_t seed : {1, 2, 3}) {
@@ -224,12 +224,12 @@ TEST_CASE("a single run and a run without plans are reported, too") {
   SyntheticRun run = small();
   run.synthetic = false;
   test::write_synthetic_run(run, folder.path());
-  const std::string page = slurp(write_report(folder.path()));
+  const std::string page = slurp(write_report(folder.path()).page);
   for (const auto& id : kFigures) CHECK(contains(page, "<figure id=\"" + id + "\">"));
   CHECK_FALSE(contains(page, "Synthetic data"));
 
   std::filesystem::remove_all(folder / "rounds");
-  const std::string bare = slurp(write_report(folder.path()));
+  const std::string bare = slurp(write_report(folder.path()).page);
   CHECK(contains(bare, "<figure id=\"fig-accuracy\">"));
   CHECK_FALSE(contains(bare, "<figure id=\"fig-front\">"));
   CHECK(contains(bare, "No strategy of this run chooses who trains what."));
@@ -242,7 +242,7 @@ TEST_CASE("names are data: they are shown as they are and never interpreted") {
   run.clients = {"a_b^{c} <&\"'>", "`touch /tmp/x` %d $(id)", "Zürich-Ωμέγα 病院"};
   run.units = {"u\\n{0}", "id=\"x\" url(#y)", "@system", "très.long.nom.d'unité.qui.ne.finit.pas"};
   test::write_synthetic_run(run, folder.path());
-  const std::string page = slurp(write_report(folder.path()));
+  const std::string page = slurp(write_report(folder.path()).page);
   CHECK_FALSE(contains(page, "<script"));
   CHECK(contains(page, "<h1>&lt;script&gt;alert(1)&lt;/script&gt; &amp; &quot;co&quot;</h1>"));
   const auto clients = table(page, "table-client-bytes");
@@ -261,7 +261,7 @@ TEST_CASE("names are data: they are shown as they are and never interpreted") {
 TEST_CASE("updates that were not used are named, and count as no training") {
   const TempDir folder;
   test::write_synthetic_run(small(), folder / "run");
-  CHECK_FALSE(contains(slurp(write_report(folder / "run")), "table-missing-updates"));
+  CHECK_FALSE(contains(slurp(write_report(folder / "run").page), "table-missing-updates"));
   const auto run = read_run_folders(folder / "run").runs.front();
   REQUIRE(run.clients.size() > 2);
   const auto file = folder / "run" / "rounds" / "001" / "aggregation.json";
@@ -279,7 +279,7 @@ TEST_CASE("updates that were not used are named, and count as no training") {
   CHECK(again.used(1, run.clients[0]));
   CHECK_FALSE(again.used(1, run.clients[1]));
   CHECK(again.used(2, run.clients[1]));
-  const std::string page = slurp(write_report(folder / "run"));
+  const std::string page = slurp(write_report(folder / "run").page);
   CHECK(contains(page, "table-missing-updates"));
   CHECK(contains(page, "refused: the weight &lt;w&gt; is not finite"));
   std::filesystem::remove(folder / "run" / "report.html");

@@ -1,0 +1,224 @@
+#include "report/page.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/console.h"
+#include "report/run_statistics.h"
+#include "strata/core/planning_problem.h"
+
+namespace strata {
+namespace {
+
+/// Client i's budget best units by score alone; among equal scores the earlier unit, as the
+/// planner's top-k does.
+Assignment top_k(const ScoreTable& scores, const std::vector<int>& budgets) {
+  Assignment assignment = Assignment::Zero(scores.client_count(), scores.unit_count());
+  std::vector<int> order(static_cast<std::size_t>(scores.unit_count()));
+  for (int i = 0; i < scores.client_count(); ++i) {
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(),
+                     [&](int a, int b) { return scores.scores(i, a) > scores.scores(i, b); });
+    for (int k = 0; k < budgets[static_cast<std::size_t>(i)]; ++k) {
+      assignment(i, order[static_cast<std::size_t>(k)]) = 1;
+    }
+  }
+  return assignment;
+}
+
+/// A round with scores and a plan over the same clients and units.
+struct Decision {
+  int round = 0;
+  PlanningProblem problem;
+  Assignment top_k;
+  const Plan* plan = nullptr;
+};
+
+std::vector<Decision> decisions_of(const RunFolder& run) {
+  std::vector<Decision> decisions;
+  for (const PlannedRound& planned : run.plans) {
+    const Plan& plan = planned.plan;
+    if (!planned.has_scores || !planned.has_plan || plan.clients != planned.scores.clients ||
+        plan.units != planned.scores.units) {
+      continue;
+    }
+    Decision decision;
+    decision.round = planned.round;
+    decision.plan = &plan;
+    decision.problem.clients = plan.clients;
+    decision.problem.units = plan.units;
+    decision.problem.importance = planned.scores.scores;
+    for (int i = 0; i < planned.scores.client_count(); ++i) {
+      decision.problem.budgets.push_back(plan.assignment.row(i).cast<int>().sum());
+    }
+    decision.top_k = top_k(planned.scores, decision.problem.budgets);
+    decisions.push_back(std::move(decision));
+  }
+  return decisions;
+}
+
+/// How far a front that need not be exact is from the exact one.
+std::string distance_text(const Plan& plan) {
+  if (!plan.gap.known) return " How far the front is from the exact one was not measured.";
+  return " In that round the plan has " + fixed(100 * plan.gap.relative, 2) +
+         " % less importance than the exact front at its usage variance, and the front covers " +
+         fixed(plan.gap.hypervolume_ratio, 4) + " of the exact front's hypervolume.";
+}
+
+void add_gap_table(Page& page, const std::vector<Decision>& decisions) {
+  HtmlTable table;
+  table.id = "table-front";
+  table.header = {"round",
+                  "algorithm",
+                  "rule",
+                  "points on the front",
+                  "importance",
+                  "usage variance",
+                  "gap to the exact front",
+                  "gap %",
+                  "hypervolume ratio"};
+  table.left_columns = 3;
+  for (const Decision& decision : decisions) {
+    const Plan& plan = *decision.plan;
+    const double known = plan.gap.known ? 1 : kNaN;
+    table.rows.push_back(
+        {std::to_string(decision.round), plan.algorithm, plan.choose,
+         std::to_string(plan.front.size()), fixed(plan.objectives.importance, 4),
+         fixed(plan.objectives.usage_variance, 4), text(known * plan.gap.importance, 4),
+         text(100 * known * plan.gap.relative, 2), text(known * plan.gap.hypervolume_ratio, 4)});
+  }
+  // A long table would push the next section out of sight.
+  constexpr std::size_t kMostRounds = 6;
+  page.body += decisions.size() > kMostRounds
+                   ? "<details><summary>Every planned round in numbers</summary>\n" + html(table) +
+                         "</details>\n"
+                   : html(table);
+  page.paragraph(
+      "The gap is the importance that an assignment of the same usage variance could have at "
+      "most, "
+      "minus the plan's; the hypervolume ratio compares the whole front with the exact supported "
+      "one "
+      "(1 is as good).");
+}
+
+}  // namespace
+
+void add_usage(Page& page) {
+  page.section("How evenly the units are used");
+  const auto decisions = decisions_of(page.primary);
+  if (decisions.empty()) {
+    page.paragraph("No round of this run has both scores and a plan.");
+    return;
+  }
+  const std::string id = "fig-usage";
+  std::vector<std::string> panels;
+  HtmlTable table;
+  table.id = "table-usage";
+  table.header = {"round", "usage variance before", "usage variance after", "importance before",
+                  "importance after"};
+  const std::string after_colour = page.colour(page.primary.strategy);
+  const int side = panels_in_a_row(page.primary.selectable.size());
+  for (const Decision& decision : ends(decisions)) {
+    BarChart chart;
+    chart.title = "round " + std::to_string(decision.round);
+    chart.y_label = "clients that train the unit";
+    chart.groups = decision.problem.units;
+    chart.width = (kPageWidth - 16 * (side - 1)) / side;
+    const std::vector<int> before = usage(decision.top_k), after = usage(decision.plan->assignment);
+    chart.series = {{kGrey, {before.begin(), before.end()}, {}, {}},
+                    {after_colour, {after.begin(), after.end()}, {}, {}}};
+    const Objectives top = evaluate(decision.problem, decision.top_k);
+    chart.title += ": variance " + fixed(top.usage_variance, 2) + " before, " +
+                   fixed(decision.plan->objectives.usage_variance, 2) + " after";
+    panels.push_back(page.panel(id, draw(chart), "Usage of the units in " + chart.title));
+    table.rows.push_back({std::to_string(decision.round), fixed(top.usage_variance, 3),
+                          fixed(decision.plan->objectives.usage_variance, 3),
+                          fixed(top.importance, 3),
+                          fixed(decision.plan->objectives.importance, 3)});
+  }
+  page.body += html_figure(
+      id,
+      html_legend({{"before planning (each client's best units by score)", kGrey, Mark::kBox},
+                   {"after planning (" + page.primary.strategy + ")", after_colour, Mark::kBox}}),
+      {panels},
+      "How many clients train each unit, if every client took its most important units, "
+      "and as planned (" +
+          page.primary_name() +
+          "). The flatter the bars, the smaller the "
+          "usage variance and the more units learn from several clients.");
+  page.body += html(table);
+}
+
+void add_fronts(Page& page) {
+  page.section("The trade-off behind the plan");
+  const auto decisions = decisions_of(page.primary);
+  if (decisions.empty()) {
+    page.paragraph("No round of this run has both scores and a plan.");
+    return;
+  }
+  const std::string id = "fig-front";
+  const bool exact = decisions.front().plan->algorithm == "exact";
+  std::vector<LegendEntry> legend = {
+      {exact ? "exact front" : "front found by " + decisions.front().plan->algorithm, kGrey,
+       Mark::kCircle},
+      {"chosen plan (" + page.primary.strategy + ")", page.colour(page.primary.strategy),
+       Mark::kDiamond}};
+  std::vector<std::string> panels;
+  bool top_k_named = false;
+  for (const Decision& decision : ends(decisions)) {
+    const bool first = decision.round == decisions.front().round;
+    ScatterChart chart;
+    chart.title = "round " + std::to_string(decision.round);
+    chart.x_label = "usage variance (smaller is more even)";
+    chart.y_label = "importance (larger is better)";
+    ScatterSeries front{kGrey, Mark::kCircle, 0.7, true, {}, {}};
+    for (const Objectives& point : decision.plan->front) {
+      front.x.push_back(point.usage_variance);
+      front.y.push_back(point.importance);
+    }
+    chart.series.push_back(std::move(front));
+    const auto mark = [&](const Objectives& at, const std::string& colour, Mark shape,
+                          double size) {
+      chart.series.push_back({colour, shape, size, false, {at.usage_variance}, {at.importance}});
+    };
+    bool has_top_k = false;
+    // Strategies share their foundation, hence their scores, in the first round only.
+    for (const std::string& name :
+         first ? page.experiment.strategies : std::vector<std::string>{}) {
+      const Runs runs = page.experiment.of(name);
+      const auto same_seed = std::find_if(runs.begin(), runs.end(), [&](const RunFolder* run) {
+        return run->seed == page.primary.seed && name != page.primary.strategy;
+      });
+      if (same_seed == runs.end()) continue;
+      const PlannedRound* planned = (*same_seed)->plan_of(decision.round);
+      if (!planned || planned->plan.clients != decision.problem.clients ||
+          planned->plan.units != decision.problem.units ||
+          !is_feasible(decision.problem, planned->plan.assignment)) {
+        continue;
+      }
+      has_top_k = has_top_k || (*same_seed)->algorithm == "topk";
+      const Mark shape = (*same_seed)->algorithm == "topk" ? Mark::kSquare : Mark::kTriangle;
+      mark(evaluate(decision.problem, planned->plan.assignment), page.colour(name), shape, 1.5);
+      legend.push_back({name, page.colour(name), shape});
+    }
+    if (!has_top_k) {
+      mark(evaluate(decision.problem, decision.top_k), "#1f2328", Mark::kSquare, 1.1);
+      if (!top_k_named) legend.push_back({"importance alone (top-k)", "#1f2328", Mark::kSquare});
+      top_k_named = true;
+    }
+    mark(decision.plan->objectives, page.colour(page.primary.strategy), Mark::kDiamond, 2.2);
+    panels.push_back(page.panel(id, draw(chart), "Front in " + chart.title));
+  }
+  page.body += html_figure(
+      id, html_legend(legend), {panels},
+      "Every point is a way to assign units to clients; none of the front's points can "
+      "gain importance without using the units less evenly. The diamond is the plan that "
+      "was run (" +
+          page.primary_name() +
+          "). A mark below the front gives importance away. Other strategies are shown in the "
+          "first round, where all start from the same scores." +
+          (exact ? std::string() : distance_text(*decisions.front().plan)));
+  add_gap_table(page, decisions);
+}
+
+}  // namespace strata
