@@ -113,7 +113,6 @@ RunSummary summarise(const PlannedRun& planned, const std::vector<RoundMetrics>&
   summary.strategy = planned.strategy.name;
   summary.seed = planned.seed;
   summary.folder = planned.folder;
-  summary.best_accuracy = -1;
   for (const auto& row : rows) {
     if (row.client == "mean" && !std::isnan(row.accuracy))
       summary.final_mean_accuracy = row.accuracy;
@@ -125,12 +124,11 @@ RunSummary summarise(const PlannedRun& planned, const std::vector<RoundMetrics>&
     if (std::isnan(row.accuracy)) continue;
     if (row.round == 0) summary.foundation_accuracy = row.accuracy;
     summary.final_accuracy = row.accuracy;
-    if (row.accuracy > summary.best_accuracy) {
+    if (!(row.accuracy <= summary.best_accuracy)) {  // the first is the best so far
       summary.best_accuracy = row.accuracy;
       summary.best_round = row.round;
     }
   }
-  summary.best_accuracy = std::max(summary.best_accuracy, 0.0);
   summary.up_mbit_per_round /= std::max(summary.rounds, 1);
   summary.down_mbit_per_round /= std::max(summary.rounds, 1);
   return summary;

@@ -1,21 +1,15 @@
 #include "fedrunner/run_folder.h"
 
 #include <algorithm>
-#include <cstdio>
 #include <limits>
 
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
+#include "strata/fedrunner/round_folder.h"
 
 namespace strata {
 namespace {
-
-std::string numbered(int round) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%03d", round);
-  return text;
-}
 
 std::filesystem::path state_file(const std::filesystem::path& run_folder) {
   return run_folder / "state" / "state.json";
@@ -80,10 +74,6 @@ const std::string kFirstMoment = "first_moment/", kSecondMoment = "second_moment
 
 }  // namespace
 
-std::filesystem::path round_folder(const std::filesystem::path& run_folder, int round) {
-  return run_folder / "rounds" / numbered(round);
-}
-
 void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
                   bool resume) {
   if (std::filesystem::exists(folder) && !std::filesystem::is_directory(folder))
@@ -131,7 +121,7 @@ void remove_temporaries(const std::filesystem::path& run_folder) {
 void write_state(const std::filesystem::path& run_folder, const RunState& state,
                  const std::set<std::string>& saved) {
   const auto folder = run_folder / "state";
-  const std::string name = "round-" + numbered(state.round) + ".safetensors";
+  const std::string name = "round-" + round_number(state.round) + ".safetensors";
   StateTensors tensors;
   for (const auto& weight : saved) tensors.add(weight, state.weights.at(weight));
   for (const auto& [weight, moment] : state.moments.first)
@@ -144,15 +134,20 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state,
             {"scored_round", state.scored_round},
             {"changed_units", state.changed_units},
             {"weights", name}};
-  const std::string archive = "round-" + numbered(state.round) + ".archive.json";
+  const std::string archive = "round-" + round_number(state.round) + ".archive.json";
   if (!state.archive.assignments.empty()) {
     write_archive(state.archive, folder / archive);
     root["archive"] = archive;
   }
   write_file(state_file(run_folder), root.dump(1) + "\n");
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+  remove_older_states(run_folder, state.round);
+}
+
+void remove_older_states(const std::filesystem::path& run_folder, int round) {
+  const std::string kept = "round-" + round_number(round) + ".";
+  for (const auto& entry : std::filesystem::directory_iterator(run_folder / "state")) {
     const auto file = entry.path().filename().string();
-    if (file.rfind("round-", 0) == 0 && file != name && file != archive)
+    if (file.rfind("round-", 0) == 0 && file.rfind(kept, 0) != 0)
       std::filesystem::remove(entry.path());
   }
 }

@@ -14,9 +14,6 @@
 
 namespace strata {
 
-/// `rounds/003` of a run folder.
-std::filesystem::path round_folder(const std::filesystem::path& run_folder, int round);
-
 /// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
 /// Strata's is there yet, or it is the same and the run resumes. @throws InputError: the folder
 /// holds another run (it names the first key that differs), or this one and `resume` is false.
@@ -43,6 +40,10 @@ void remove_temporaries(const std::filesystem::path& run_folder);
 /// WorkError
 void write_state(const std::filesystem::path& run_folder, const RunState& state,
                  const std::set<std::string>& saved);
+
+/// Removes the files of other rounds than `round`, as write_state does, and for a run that was
+/// killed before it came to that.
+void remove_older_states(const std::filesystem::path& run_folder, int round);
 
 /// None before the first completed round. The weights `saved` are those in the file, with the
 /// shapes and the device of the foundation's; the others are the foundation's.

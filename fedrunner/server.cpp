@@ -19,6 +19,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/score_table.h"
+#include "strata/fedrunner/round_folder.h"
 
 namespace strata {
 namespace {
@@ -95,6 +96,12 @@ std::string joined(const std::vector<std::string>& names, std::size_t most) {
 }
 
 /// What became of the round's clients, but for those whose updates were used.
+Json provenance_json() {
+  Json root = Json::object();
+  for (const auto& [key, value] : provenance()) root[key] = value;
+  return root;
+}
+
 struct RoundFailures {
   std::vector<std::string> dropped, late;
   std::vector<Refusal> refused;
@@ -270,6 +277,8 @@ class Server {
                   rows_.end());
       log_info("resuming after round " + std::to_string(state_.round) + " of " +
                std::to_string(rounds));
+      remove_older_states(folder_, state_.round);
+      keep_provenance();
       publish(rounds);
     } else {
       state_.weights = task_.foundation;
@@ -392,9 +401,12 @@ class Server {
     for (auto& update : sent) {
       if (update) updates.push_back(std::move(*update));
     }
-    const bool diverged =
-        !updates.empty() && std::all_of(updates.begin(), updates.end(),
-                                        [](const auto& update) { return !update.failure.empty(); });
+    // Who did not answer this time may have better news in another round.
+    const bool complete =
+        failures.dropped.empty() && (failures.late.empty() || task_.run.failures.late == "partial");
+    const bool diverged = complete && !updates.empty() &&
+                          std::all_of(updates.begin(), updates.end(),
+                                      [](const auto& update) { return !update.failure.empty(); });
     if (diverged) {
       throw WorkError(where + "no client's training stayed finite; client " +
                       updates.front().client + ": " + updates.front().failure);
@@ -425,15 +437,27 @@ class Server {
     for (auto& model : further_models_) model.load_state(state_.weights);
     for_each_client([&](std::size_t i, Transformer& model) {
       const auto& client = task_.clients[i];
-      const auto values = tools_.score(model, client.train, selectable_,
-                                       {strategy_.metric, static_cast<int>(table.samples),
-                                        stream(seed_, "score", round, client.name)});
+      const auto values = score_client(model, client, round);
       for (std::size_t l = 0; l < values.size(); ++l)
         table.raw(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(l)) = values[l];
     });
     table.scores = table.raw;
     normalise_rows(table.scores);
     return table;
+  }
+
+  std::vector<double> score_client(const Transformer& model, const FederatedClient& client,
+                                   int round) const {
+    const std::string where = "round " + std::to_string(round) + ", client " + client.name + ": ";
+    try {
+      return tools_.score(model, client.train, selectable_,
+                          {strategy_.metric, static_cast<int>(task_.run.score.samples),
+                           stream(seed_, "score", round, client.name), client.name});
+    } catch (const InputError& error) {
+      throw InputError(where + error.what());
+    } catch (const WorkError& error) {
+      throw WorkError(where + error.what());
+    }
   }
 
   /// `number` counts the plans of the run from 0.
@@ -519,6 +543,7 @@ class Server {
       everyone += evaluations[i];
     }
     RoundMetrics all, mean;
+    all.peak_memory_mib = kNaN;
     all.round = mean.round = round;
     all.client = "all";
     mean.client = "mean";
@@ -568,6 +593,23 @@ class Server {
     write_run_json(state_.round == rounds);
   }
 
+  /// What made the run's first rounds stays written, as they are not made again.
+  void keep_provenance() {
+    const auto file = folder_ / "run.json";
+    if (!std::filesystem::exists(file)) return;
+    const Document document = load_json(file);
+    ObjectReader reader(document);
+    const Json& first = reader.raw("provenance");
+    if (!first.is_object()) return;
+    for (const char* key : {"commit", "machine"}) {
+      const std::string now = provenance_.value(key, ""), before = first.value(key, now);
+      if (before != now)
+        log_warning("the run began with another " + std::string(key) + " (" + before + "; now " +
+                    now + ")");
+    }
+    provenance_ = first;
+  }
+
   void write_run_json(bool done) {
     Json costs = Json::array();
     for (const auto& unit : all_units_) {
@@ -581,8 +623,6 @@ class Server {
     for (std::size_t i = 0; i < client_names_.size(); ++i) {
       budgets[client_names_[i]] = budget(i);
     }
-    Json origin = Json::object();
-    for (const auto& [key, value] : provenance()) origin[key] = value;
     const Json root{{"version", 1},
                     {"name", task_.name},
                     {"strategy", strategy_.name},
@@ -597,7 +637,7 @@ class Server {
                     {"synthetic", task_.synthetic},
                     {"status", done ? "done" : "running"},
                     {"rounds_done", state_.round},
-                    {"provenance", origin}};
+                    {"provenance", provenance_}};
     write_file(folder_ / "run.json", root.dump(1) + "\n");
   }
 
@@ -616,6 +656,7 @@ class Server {
   std::set<std::string> saved_;  ///< weights in the state
   RunState state_;
   bool tokenizer_saved_ = false;  ///< by this process
+  Json provenance_ = provenance_json();
   std::vector<RoundMetrics> rows_;
 };
 

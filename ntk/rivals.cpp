@@ -356,13 +356,9 @@ double value_of(const std::string& metric, const Unit& unit, const WeightSums& s
 
 void check(const Batch& batch, const std::vector<Unit>& units,
            const std::vector<std::string>& metrics) {
-  const auto& known = rival_metrics();
   if (batch.size() == 0) throw InputError("there are no samples to score on");
   for (const std::string& metric : metrics) {
-    if (std::find(known.begin(), known.end(), metric) == known.end()) {
-      throw InputError("unknown metric \"" + metric + "\"" + did_you_mean(metric, known) +
-                       "; the metrics are " + quoted_list(known));
-    }
+    require_name("metric", metric, rival_metrics());
     if (metric == "snr" && batch.size() < 2) {
       throw InputError("snr: found 1 sample, at least 2 are needed for a variance");
     }

@@ -31,13 +31,7 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
 
 void check(const VqaTensors& data, const std::vector<std::string>& metrics,
            const ScoreOptions& options) {
-  const auto& known = metric_names();
-  for (const std::string& metric : metrics) {
-    if (std::find(known.begin(), known.end(), metric) == known.end()) {
-      throw InputError("unknown metric \"" + metric + "\"" + did_you_mean(metric, known) +
-                       "; the metrics are " + quoted_list(known));
-    }
-  }
+  for (const std::string& metric : metrics) require_name("metric", metric, metric_names());
   if (options.samples < 1) {
     throw InputError("samples: found " + std::to_string(options.samples) +
                      ", at least 1 is needed");

@@ -415,11 +415,13 @@ InputError unexpected(const std::string& argument, const CLI::App& app, const st
 }
 
 /// An empty argument is nearly always a shell variable that is not set; as the name of a file it
-/// would mean that none is written.
-void refuse_empty_arguments(int argc, char** argv, const std::string& path) {
+/// would mean that none is written. One that is not UTF-8 could not be written into the JSON files
+/// that name it.
+void check_arguments(int argc, char** argv, const std::string& path) {
   for (int i = 1; i < argc; ++i) {
-    if (argv[i][0] == '\0')
-      throw InputError(path + ": the argument after \"" + argv[i - 1] + "\" is empty");
+    const std::string after = path + ": the argument after \"" + argv[i - 1] + "\" is ";
+    if (argv[i][0] == '\0') throw InputError(after + "empty");
+    if (!is_utf8(argv[i])) throw InputError(after + "not valid UTF-8");
   }
 }
 
@@ -468,7 +470,7 @@ CommandLine parse_command_line(int argc, char** argv, bool& done) {
   }
   std::string path;
   const CLI::App* current = descend(app, argc, argv, path);
-  refuse_empty_arguments(argc, argv, path);
+  check_arguments(argc, argv, path);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {

@@ -178,11 +178,14 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
   const std::vector<Unit> units = transformer_units(config, text_tokens, arguments.scheme);
   if (arguments.cost) {
     const auto rows = cost_rows(config, units, text_tokens, arguments);
-    const auto print = common.json ? print_cost_json : print_cost_table;
-    print(rows, text_tokens, config.label_count(), arguments.batch_size);
+    if (common.json) {
+      print_cost_json(rows, text_tokens, config.label_count(), arguments.batch_size);
+    } else if (!common.quiet) {
+      print_cost_table(rows, text_tokens, config.label_count(), arguments.batch_size);
+    }
   } else if (common.json) {
     print_json(units, text_tokens, config.label_count());
-  } else {
+  } else if (!common.quiet) {
     print_table(units, text_tokens, config.label_count());
   }
   return kExitDone;

@@ -110,6 +110,7 @@ void write_files(const std::vector<std::pair<std::filesystem::path, std::string>
   for (const auto& [path, content] : contents) {
     files.push_back(std::make_unique<AtomicFile>(path));
     files.back()->stream() << content << std::flush;
+    if (!files.back()->stream()) files.back()->commit();  // throws
   }
   for (auto& file : files) file->commit();
 }
@@ -127,6 +128,15 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     throw InputError("--adapter-template is for --adapters, which was not given");
   const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
                                              arguments.units, arguments.normalise});
+
+  std::vector<NamedFile> read;
+  for (const auto& [key, file] : loaded.files)
+    read.push_back({key + " of " + arguments.problem, file});
+  if (!arguments.adapter_template.empty())
+    read.push_back({"--adapter-template", arguments.adapter_template});
+  refuse_same_files(
+      read,
+      {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
 
   if (!loaded.choose.empty()) {
     try {

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "cli/command_line.h"
+#include "cli/output_files.h"
 #include "cli/runner_names.h"
 #include "core/console.h"
 #include "core/document.h"
@@ -13,6 +14,7 @@
 namespace strata {
 
 int run_pretrain(const PretrainArguments& arguments, const CommonArguments& common) {
+  check_writable(std::filesystem::path(arguments.out) / "config.json");
   prepare_torch(arguments.threads);
   const auto summary = pretrain_model(arguments.config, arguments.set, arguments.out,
                                       arguments.device, runner_names());

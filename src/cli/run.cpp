@@ -1,6 +1,7 @@
 #include "strata/fedrunner/run.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iostream>
 #include <thread>
 
@@ -35,8 +36,8 @@ RunTools run_tools() {
     for (std::size_t unit = 0; unit < scores.size(); ++unit) {
       values.push_back(scores[unit].value);
       if (scores[unit].status != "ok") {
-        log_warning("the " + request.metric + " of unit \"" + units[unit] +
-                    "\": " + scores[unit].status);
+        log_warning("client " + request.client + ": the " + request.metric + " of unit \"" +
+                    units[unit] + "\": " + scores[unit].status);
       }
     }
     return values;
@@ -61,10 +62,11 @@ RunTools run_tools() {
 std::string table(const std::vector<RunSummary>& summaries) {
   TextTable table({"strategy", "seed", "rounds", "start", "accuracy", "mean", "best", "in round",
                    "MBit up/round", "MBit down/round", "seconds"});
+  const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
   for (const auto& run : summaries) {
     table.row({run.strategy, std::to_string(run.seed), std::to_string(run.rounds),
-               fixed(run.foundation_accuracy, 4), fixed(run.final_accuracy, 4),
-               fixed(run.final_mean_accuracy, 4), fixed(run.best_accuracy, 4),
+               shown(run.foundation_accuracy), shown(run.final_accuracy),
+               shown(run.final_mean_accuracy), shown(run.best_accuracy),
                std::to_string(run.best_round), fixed(run.up_mbit_per_round, 2),
                fixed(run.down_mbit_per_round, 2), fixed(run.seconds, 1)});
   }
@@ -73,15 +75,16 @@ std::string table(const std::vector<RunSummary>& summaries) {
 
 Json to_json(const std::vector<RunSummary>& summaries) {
   Json runs = Json::array();
+  const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
   for (const auto& run : summaries) {
     runs.push_back({{"strategy", run.strategy},
                     {"seed", run.seed},
                     {"folder", run.folder.string()},
                     {"rounds", run.rounds},
-                    {"foundation_accuracy", run.foundation_accuracy},
-                    {"accuracy", run.final_accuracy},
-                    {"mean_accuracy", run.final_mean_accuracy},
-                    {"best_accuracy", run.best_accuracy},
+                    {"foundation_accuracy", number(run.foundation_accuracy)},
+                    {"accuracy", number(run.final_accuracy)},
+                    {"mean_accuracy", number(run.final_mean_accuracy)},
+                    {"best_accuracy", number(run.best_accuracy)},
                     {"best_round", run.best_round},
                     {"up_mbit_per_round", run.up_mbit_per_round},
                     {"down_mbit_per_round", run.down_mbit_per_round},

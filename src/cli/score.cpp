@@ -281,7 +281,7 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
 int print_estimates(const Transformer& model, const ExperimentData& data,
                     const WordPiece& tokenizer, const std::set<std::string>& clients,
                     const std::vector<Unit>& units, ScoreOptions options,
-                    const std::vector<std::string>& metrics, bool json) {
+                    const std::vector<std::string>& metrics, const CommonArguments& common) {
   TextTable text({"client", "metric", "seconds", "MiB", "least MiB", "passes through a block"});
   Json list = Json::array();
   for (const ClientExamples& client : data.partition.clients) {
@@ -304,9 +304,9 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
       }
     });
   }
-  if (json) {
+  if (common.json) {
     std::cout << Json{{"version", 1}, {"estimates", list}}.dump() << '\n';
-  } else {
+  } else if (!common.quiet) {
     std::cout
         << text.str()
         << "An estimate from two samples of each client; memory beyond the model and the samples "
@@ -338,7 +338,7 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   const std::set<std::string> wanted(names.begin(), names.end());
   if (arguments.dry_run) {
     return print_estimates(model, data, tokenizer, wanted, units, options, arguments.metrics,
-                           common.json);
+                           common);
   }
 
   Result result;

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <sstream>
+#include <vector>
 
 #include "strata/core/error.h"
 
@@ -19,11 +19,17 @@ namespace {
                   ": cannot be written: " + (error ? std::strerror(error) : "unknown error"));
 }
 
-void sync_path(const std::filesystem::path& path, int flags) {
+/// Some disks say only here that they are full. False with errno set; file systems without fsync
+/// count as done.
+bool sync_path(const std::filesystem::path& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
+  if (descriptor < 0) return false;
+  const bool done =
+      ::fsync(descriptor) == 0 || errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP;
+  const int error = errno;
   ::close(descriptor);
+  errno = error;
+  return done;
 }
 
 }  // namespace
@@ -72,7 +78,7 @@ void AtomicFile::commit(bool flush_to_disk) {
   if (!stream_) fail(destination_);
   stream_.close();
   if (!stream_) fail(destination_);
-  if (flush_to_disk) sync_path(temporary_, O_RDONLY);
+  if (flush_to_disk && !sync_path(temporary_, O_RDONLY)) fail(destination_);
   errno = 0;
   if (std::rename(temporary_.c_str(), destination_.c_str()) != 0) fail(destination_);
   committed_ = true;
@@ -97,10 +103,14 @@ std::string read_file(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);
   if (!in)
     throw InputError(path.string() + ": cannot be read: " + std::strerror(errno ? errno : ENOENT));
-  std::ostringstream out;
-  out << in.rdbuf();
+  std::string content;
+  std::vector<char> buffer(std::size_t{1} << 16);
+  do {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    content.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
+  } while (in);
   if (in.bad()) throw InputError(path.string() + ": cannot be read to its end");
-  return std::move(out).str();
+  return content;
 }
 
 }  // namespace strata

@@ -59,4 +59,11 @@ std::string quoted_list(const std::vector<std::string>& names, std::size_t limit
   return out;
 }
 
+void require_name(const std::string& option, const std::string& found,
+                  const std::vector<std::string>& allowed) {
+  if (std::find(allowed.begin(), allowed.end(), found) != allowed.end()) return;
+  throw InputError(option + ": unknown name \"" + found + "\"" + did_you_mean(found, allowed) +
+                   "; allowed: " + quoted_list(allowed));
+}
+
 }  // namespace strata

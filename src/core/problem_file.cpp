@@ -121,7 +121,7 @@ class Loader {
   void load() {
     reader_.version(1);
     std::string scores = options_.scores;
-    if (reader_.has("scores") && scores.empty()) scores = resolve(reader_.text("scores"));
+    if (reader_.has("scores") && scores.empty()) scores = named_file("scores");
     reader_.text("scores", "");
     if (scores.empty()) reader_.fail("scores", "the key is missing, and --scores was not given");
     loaded_.scores = read_scores(scores);
@@ -156,7 +156,10 @@ class Loader {
   }
 
  private:
-  std::string resolve(const std::string& path) const { return (folder_ / path).string(); }
+  std::string named_file(const std::string& key) {
+    loaded_.files.emplace_back(key, (folder_ / reader_.text(key)).string());
+    return loaded_.files.back().second;
+  }
 
   std::size_t client(ObjectReader& reader, const std::string& key) {
     return index_of(problem_.clients, key, "client",
@@ -177,7 +180,7 @@ class Loader {
   void read_costs() {
     if (!reader_.has("costs")) return;
     if (reader_.raw("costs").is_string()) {
-      const std::string path = resolve(reader_.text("costs"));
+      const std::string path = named_file("costs");
       costs_ = std::filesystem::path(path).extension() == ".json" ? costs_from_inspect(path)
                                                                   : costs_from_csv(path);
       return;
@@ -215,7 +218,7 @@ class Loader {
     }
     if (raw.is_null()) reader_.fail("budget", "the key is missing, and --budget was not given");
     if (raw.is_string()) {
-      const std::string name = reader_.text("budget"), path = resolve(name);
+      const std::string name = reader_.text("budget"), path = named_file("budget");
       std::error_code unknown;
       if (!std::filesystem::exists(path, unknown)) {
         reader_.fail("budget",

@@ -131,6 +131,9 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
   CHECK(table.code == 0);
   for (const char* part : {"backward GFLOP", "client ct", "298176", "9.542", "28.625"})
     CHECK_THAT(table.out, Catch::Contains(part));
+  const auto quiet = run_strata({"inspect", "vilt", "--config-only", "--cost", "-q"}, dir.path());
+  CHECK(quiet.code == 0);
+  CHECK(quiet.out.empty());
   const auto& folder = dir.path();
   test::check_refused({"inspect", "vilt", "--cost"}, folder, {"vilt/model.safetensors"});
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "plan.json"}, folder,

@@ -243,6 +243,18 @@ TEST_CASE("either all files of a plan appear or none") {
   test::check_refused(
       {"plan", "--scores", "scores.csv", "--budget", "2", "--front", "front.csv", "--out", "taken"},
       dir.path(), {"taken: cannot be written: is a folder"}, 1);
+  // The disk is full when the second, larger file is written: no file may exceed a block.
+  dir.write("many.csv", scores_csv(40, 6));
+  const auto full = test::run_program(
+      "/bin/bash",
+      {"-c",
+       "trap '' XFSZ; ulimit -f 1; " + test::strata_program().string() +
+           " plan --scores many.csv --budget 2 --algorithm topk --front front.csv --out plan.json"},
+      dir.path());
+  CHECK(full.code == 1);
+  CHECK(full.err == "strata: error: plan.json: cannot be written: File too large\n");
+  CHECK_FALSE(std::filesystem::exists(dir / "front.csv"));
+  CHECK_FALSE(std::filesystem::exists(dir / "plan.json"));
 }
 
 TEST_CASE("a plan never takes the place of what it is made of") {
@@ -257,6 +269,12 @@ TEST_CASE("a plan never takes the place of what it is made of") {
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "new.json",
                        "--archive", "./new.json"},
                       dir.path(), {"--out", "--archive", "same file"});
+  // Nor of what its problem file names.
+  dir.write("p.yaml", "version: 1\nscores: scores.csv\nbudget: budgets.csv\n");
+  for (const std::string file : {"scores.csv", "budgets.csv"}) {
+    test::check_refused({"plan", "--problem", "p.yaml", "--front", file}, dir.path(),
+                        {" of p.yaml and --front name the same file: " + file});
+  }
   // A rename would make a plain file of a device.
   std::filesystem::create_symlink("/dev/null", dir / "device");
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--out", "device"},
@@ -327,6 +345,8 @@ TEST_CASE("wrong scores, budgets and options are refused in one line") {
   test::check_refused(plan("truncated.json", "1"), dir.path(),
                       {"truncated.json:1", "not valid JSON"});
   test::check_refused(plan("absent.csv", "1"), dir.path(), {"absent.csv", "cannot be read"});
+  test::check_refused(plan("latin-\xe9.csv", "1"), dir.path(),
+                      {"strata plan: the argument after \"--scores\" is not valid UTF-8"});
   test::check_refused(plan("good.csv", "5"), dir.path(), {"client-0", "5", "0 to 4"});
   test::check_refused(plan("good.csv", "four"), dir.path(),
                       {"--budget four", "whole number", "CSV file"});

@@ -63,6 +63,20 @@ TEST_CASE("a symbolic link stays one, and what it leads to is replaced") {
   CHECK(files_in(dir / "there") == 1);
 }
 
+TEST_CASE("a file that cannot be read to its end is no short file") {
+  if (!fs::exists("/proc/self/mem")) return;
+  CHECK_THROWS_WITH(read_file("/proc/self/mem"), Catch::Contains("cannot be read to its end"));
+}
+
+TEST_CASE("files of any size are read whole") {
+  const test::TempDir dir;
+  for (const std::size_t size : {0u, 1u, 65535u, 65536u, 65537u, 200000u}) {
+    std::string content(size, 'x');
+    for (std::size_t i = 0; i < size; i += 7) content[i] = static_cast<char>(i % 251);
+    CHECK(read_file(dir.write("file", content)) == content);
+  }
+}
+
 TEST_CASE("what cannot be read is named") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(read_file(dir / "absent.txt"),

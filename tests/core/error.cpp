@@ -21,3 +21,11 @@ TEST_CASE("suggestions and lists read as sentences") {
   CHECK(quoted_list({"a", "b"}) == "\"a\", \"b\"");
   CHECK(quoted_list({"a", "b", "c"}, 2) == "\"a\", \"b\", … (3 in all)");
 }
+
+TEST_CASE("a name must be among the allowed ones") {
+  CHECK_NOTHROW(require_name("start", "greedy", {"random", "greedy"}));
+  CHECK_THROWS_AS(require_name("start", "gredy", {"greedy"}), InputError);
+  CHECK_THROWS_WITH(
+      require_name("start", "gredy", {"random", "greedy"}),
+      "start: unknown name \"gredy\" (did you mean \"greedy\"?); allowed: \"random\", \"greedy\"");
+}

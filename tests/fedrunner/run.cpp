@@ -246,9 +246,18 @@ TEST_CASE_METHOD(Fixture, "a resumed run ends like an uninterrupted one, byte fo
   run("killed", {}, resuming);
   test::check_same(dir / "whole", dir / "killed");
 
-  // A finished run is left as it is; --resume on an empty folder starts.
+  // A finished run is left as it is, and says what made it; only what a kill left is removed.
+  dir.write("killed/state/round-003.safetensors", "the round before");
+  std::string made = test::slurp(dir / "killed" / "run.json");
+  const auto at = made.find("\"machine\": \"") + 12;
+  made.insert(at, "another ");
+  dir.write("killed/run.json", made);
   run("killed", {}, resuming);
   test::check_same(dir / "whole", dir / "killed");
+  CHECK(test::slurp(dir / "killed" / "run.json") == made);
+  CHECK_THAT(test::slurp(dir / "killed" / "run.log"),
+             Contains("the run began with another machine (another "));
+  // --resume on an empty folder starts.
   run("fresh", {}, resuming);
   test::check_same(dir / "whole", dir / "fresh");
 }
@@ -667,13 +676,15 @@ TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after
   CHECK(row_of(read_metrics(dir / "serial" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
   CHECK(
       std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "ct").peak_memory_mib));
+  CHECK(
+      std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "all").peak_memory_mib));
   // The first client's error is the one reported, whoever fails first.
   auto scorer = tools.score;
   tools.score = [](const Transformer&, const VqaTensors& data, const std::vector<std::string>&,
                    const ScoreRequest&) -> std::vector<double> {
     throw WorkError("client with " + std::to_string(data.size()) + " samples");
   };
-  CHECK_THROWS_WITH(run("failed", {}, parallel), "client with 8 samples");
+  CHECK_THROWS_WITH(run("failed", {}, parallel), "round 1, client ct: client with 8 samples");
 }
 
 TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do no harm") {
@@ -778,6 +789,24 @@ TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is"
   CHECK_THROWS_WITH(run("broken", {"run.strategies=[full]"}),
                     Contains("round 1: no client's training stayed finite; client ct: the training "
                              "loss is not finite"));
+  // Clients that dropped out may fare better in another round.
+  int ended = 0, refused = 0;
+  for (int seed = 1; seed <= 16; ++seed) {
+    const std::string out = "seed" + std::to_string(seed);
+    try {
+      run(out, {"run.strategies=[full]", "run.failures={dropout: 0.3}", "run.rounds=1",
+                "run.seeds=[" + std::to_string(seed) + "]"});
+    } catch (const WorkError&) {
+      ++ended;
+      continue;
+    }
+    const auto log = aggregation(dir / out, 1);
+    CHECK(log["dropped"].size() > 0);
+    CHECK(log["dropped"].size() + log["refused"].size() == 3);
+    refused += log["refused"].size() > 0;
+  }
+  CHECK(ended > 0);
+  CHECK(refused > 0);
 }
 
 TEST_CASE_METHOD(Fixture, "the server's optimizer and the local options act, and resume") {

@@ -36,4 +36,9 @@ std::string did_you_mean(std::string_view found, const std::vector<std::string>&
 /// The names quoted and separated by commas; at most `limit` of them, then "… (N in all)".
 std::string quoted_list(const std::vector<std::string>& names, std::size_t limit = 12);
 
+/// @throws InputError `OPTION: unknown name "FOUND" (did you mean "X"?); allowed: …` unless `found`
+/// is among `allowed`.
+void require_name(const std::string& option, const std::string& found,
+                  const std::vector<std::string>& allowed);
+
 }  // namespace strata

@@ -25,6 +25,8 @@ struct LoadedProblem {
   PlanningProblem problem;
   bool normalised = false;
   std::string choose;  ///< the file's rule; empty when it names none
+  /// The other files that the problem file names, as they were opened, by key ("scores").
+  std::vector<std::pair<std::string, std::string>> files;
 };
 
 /// Reads scores and, where there is one, the problem file. Keys of the file, all optional but

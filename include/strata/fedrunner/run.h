@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,6 +25,7 @@ struct ScoreRequest {
   std::string metric;
   int samples = 0;
   std::uint64_t seed = 0;
+  std::string client;  ///< for messages
 };
 using Scorer = std::function<std::vector<double>(const Transformer& model, const VqaTensors& data,
                                                  const std::vector<std::string>& units,
@@ -75,16 +77,18 @@ struct RunOptions {
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;
 };
 
-/// The result of one run.
+/// The result of one run. Accuracies are NaN where no client has test examples.
 struct RunSummary {
+  static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+
   std::string strategy;
   std::uint64_t seed = 0;
   std::filesystem::path folder;
   int rounds = 0;
-  double foundation_accuracy = 0;  ///< "all", round 0
-  double final_accuracy = 0;       ///< "all", last round
-  double final_mean_accuracy = 0;  ///< "mean", last round
-  double best_accuracy = 0;        ///< "all", best round
+  double foundation_accuracy = kNone;  ///< "all", round 0
+  double final_accuracy = kNone;       ///< "all", last round
+  double final_mean_accuracy = kNone;  ///< "mean", last round
+  double best_accuracy = kNone;        ///< "all", best round
   int best_round = 0;
   double up_mbit_per_round = 0, down_mbit_per_round = 0;  ///< over all clients
   double seconds = 0;  ///< local training, all clients and rounds
