@@ -24,7 +24,7 @@ namespace strata {
 namespace {
 
 /// To be raised with every change of read_image's or resize's pixels, or of a part's layout.
-constexpr int kCacheVersion = 1;
+constexpr int kCacheVersion = 2;
 constexpr std::size_t kPartBytes = std::size_t{64} << 20;
 constexpr char kMagic[8] = {'S', 'T', 'R', 'A', 'T', 'A', 'P', 'X'};
 
@@ -88,7 +88,7 @@ std::shared_ptr<std::uint8_t> allocate(std::size_t bytes) {
 class FileStates {
  public:
   explicit FileStates(const std::filesystem::path& folder)
-      : folder_(std::filesystem::absolute(folder).lexically_normal()) {}
+      : folder_(std::filesystem::weakly_canonical(folder)) {}
 
   /// What changes whenever the image could have.
   std::string of(const std::string& image) {
@@ -307,10 +307,12 @@ void ImageStore::load_cached(int threads) {
     Memory data = map_part(part);
     if (data && !is_whole(part, data.get(), needed, threads)) data = nullptr;
     std::error_code ignored;
-    if (!data && std::filesystem::exists(part.file, ignored))
+    const bool damaged = !data && std::filesystem::exists(part.file, ignored);
+    if (damaged)
       log_warning(part.file.string() +
                   ": an incomplete or damaged file of the cache; it is made anew");
-    if (!data && writable && !checked) {
+    // The damaged file's own place is enough; otherwise the rest of the data set should fit.
+    if (!data && !damaged && writable && !checked) {
       checked = true;
       writable = has_space(cache_, (data_set_.size() - begin) * bytes());
     }

@@ -21,11 +21,23 @@ const std::vector<std::string> kKeys = {"image",  "question",    "answers", "spl
 class Line {
  public:
   Line(std::string where, const std::string& text) : where_(std::move(where)) {
+    std::set<std::string> keys;
+    std::string duplicate;
+    const Json::parser_callback_t note_keys = [&](int depth, Json::parse_event_t event,
+                                                  Json& parsed) {
+      if (event == Json::parse_event_t::key && depth == 1 &&
+          !keys.insert(parsed.get<std::string>()).second)
+        duplicate = parsed.get<std::string>();
+      return true;
+    };
     try {
-      object_ = Json::parse(text);
+      object_ = Json::parse(text, note_keys);
     } catch (const Json::parse_error& error) {
       fail("not JSON (at character " + std::to_string(error.byte) + ")");
+    } catch (const Json::out_of_range&) {
+      fail("a number is out of range");
     }
+    if (!duplicate.empty()) fail("the key \"" + duplicate + "\" stands twice");
     if (!object_.is_object())
       fail(std::string("found ") + type_name(object_) + ", expected an object");
     for (const auto& item : object_.items())

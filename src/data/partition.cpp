@@ -73,17 +73,19 @@ void by_name(const Manifest& manifest, const std::vector<bool>& is_public, bool 
 void iid(const Manifest& manifest, const std::vector<bool>& is_public,
          const PartitionOptions& options, Partition& partition) {
   partition.clients = numbered_clients(options.clients);
+  // Some sets ask about the same image in training and in the test.
+  std::map<std::string, std::size_t> owner;
   for (const std::string& split : {std::string("train"), std::string("test")}) {
     std::vector<std::string> images;
     std::set<std::string> seen;
     for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
       const Example& example = manifest.examples[i];
-      if (example.split == split && !is_public[i] && seen.insert(example.image).second)
+      if (example.split == split && !is_public[i] && owner.count(example.image) == 0 &&
+          seen.insert(example.image).second)
         images.push_back(example.image);
     }
     Random random(derive_seed(options.seed, "partition.iid." + split));
     random.shuffle(images);
-    std::map<std::string, std::size_t> owner;
     for (std::size_t i = 0; i < images.size(); ++i) owner[images[i]] = i % partition.clients.size();
     for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
       const Example& example = manifest.examples[i];

@@ -118,10 +118,15 @@ Image read_tiff(std::string_view bytes, const std::string& file, bool header_onl
     throw damaged(memory.error.empty() ? "its pixels cannot be read" : memory.error);
   }
   image.pixels.reserve(pixels.size() * 3);
+  // libtiff puts colours over black, but not grey.
+  const bool grey_alpha =
+      reader.alpha == EXTRASAMPLE_UNASSALPHA && (reader.photometric == PHOTOMETRIC_MINISBLACK ||
+                                                 reader.photometric == PHOTOMETRIC_MINISWHITE);
   for (const std::uint32_t pixel : pixels) {
-    image.pixels.push_back(static_cast<std::uint8_t>(TIFFGetR(pixel)));
-    image.pixels.push_back(static_cast<std::uint8_t>(TIFFGetG(pixel)));
-    image.pixels.push_back(static_cast<std::uint8_t>(TIFFGetB(pixel)));
+    for (const std::uint32_t value : {TIFFGetR(pixel), TIFFGetG(pixel), TIFFGetB(pixel)}) {
+      image.pixels.push_back(
+          static_cast<std::uint8_t>(grey_alpha ? (value * TIFFGetA(pixel) + 127) / 255 : value));
+    }
   }
   return image;
 }

@@ -327,6 +327,13 @@ TEST_CASE("TIFF files of either byte order, in tiles, white at zero, turned") {
     CHECK(read_image(folder.write("b.tif", tiff(big, deep, big ? "\x80\x01" : "\x01\x80")))
               .pixels[0] == 128);
 
+  // Two samples a pixel, grey and alpha that is not multiplied in: over black, as in a PNG.
+  const Tags alpha = {{256, 2}, {257, 1}, {258, 8}, {262, 1}, {273, 256},
+                      {277, 2}, {278, 1}, {279, 4}, {338, 2}};
+  const Image over =
+      read_image(folder.write("d.tif", tiff(false, alpha, std::string("\xc8\0\xc8\x80", 4))));
+  CHECK(over.pixels == std::vector<std::uint8_t>{0, 0, 0, 100, 100, 100});
+
   const auto error = [&](int tag, std::uint32_t value) {
     Tags tags = {{256, 1}, {257, 1}, {258, 8}, {262, 1}, {273, 256}, {278, 1}, {279, 1}};
     for (auto& known : tags)

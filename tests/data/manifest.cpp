@@ -72,6 +72,9 @@ TEST_CASE("every wrong line is an error with file and line") {
   };
   CHECK(contains(error("{\"image\":"), "not JSON"));
   CHECK(contains(error("[1]"), "found a list, expected an object"));
+  CHECK(error(replaced("\"is it?\"", "1e999")) == "a number is out of range");
+  CHECK(error(replaced("\"client\":\"ct\",", "\"client\":\"ct\",\"client\":\"mri\",")) ==
+        "the key \"client\" stands twice");
   CHECK(contains(error(replaced("answer_type", "answer_typ")),
                  "unknown key \"answer_typ\" (did you mean \"answer_type\"?)"));
   CHECK(error(replaced("\"client\":\"ct\",", "")) == "the key \"client\" is missing");

@@ -29,6 +29,8 @@ TEST_CASE("the error of the smallest index is the one that is seen") {
     } catch (const std::runtime_error& error) {
       CHECK(std::string(error.what()) == "piece 7");
     }
-    CHECK(done == 50);
+    // What is not begun by then is not done.
+    CHECK(done >= 8);
+    if (threads == 1) CHECK(done == 8);
   }
 }

@@ -107,6 +107,19 @@ TEST_CASE("every scheme gives each example to exactly one client or to the publi
     }
 }
 
+TEST_CASE("iid keeps an image at one client, also where training and test both ask about it") {
+  Manifest manifest = manifest_of();
+  // As in VQA-RAD: the first question on every training image becomes a test question.
+  for (Example& example : manifest.examples)
+    if (example.question == "q0") example.split = "test";
+  PartitionOptions options;
+  options.scheme = "iid";
+  options.clients = 6;
+  const Partition partition = make_partition(manifest, options);
+  check_cover(manifest, partition);
+  CHECK_FALSE(splits_images(manifest, partition));
+}
+
 TEST_CASE("names and sizes of the clients") {
   const Manifest manifest = manifest_of();
   PartitionOptions options;
