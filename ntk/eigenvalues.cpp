@@ -50,7 +50,7 @@ Spectrum full_decomposition(const Eigen::Ref<const MatrixXd>& matrix, int top) {
 /// Spectra from one start; nothing where it fails or answers with a wrong pair, as it can when the
 /// rank is below the dimension of its Krylov space.
 std::optional<Spectrum> lanczos(const Eigen::Ref<const MatrixXd>& matrix, int top,
-                                std::uint64_t seed) {
+                                std::uint64_t seed, MatrixXd* vectors_found = nullptr) {
   const Index rows = matrix.rows();
   const Index dimension = std::min<Index>(rows, std::max<Index>(32, 3 * top));
   Spectra::DenseSymMatProd<double> product(matrix);
@@ -75,7 +75,23 @@ std::optional<Spectrum> lanczos(const Eigen::Ref<const MatrixXd>& matrix, int to
   }
   spectrum.vector = vectors.col(0);
   if (!(spectrum.residual <= kDenseTolerance)) return std::nullopt;
+  if (vectors_found) *vectors_found = vectors;
   return spectrum;
+}
+
+/// Whether nothing above the last of the found eigenvalues is left outside their vectors. One start
+/// sees a repeated eigenvalue once.
+bool is_complete(const Eigen::Ref<const MatrixXd>& matrix, const Spectrum& found,
+                 const MatrixXd& vectors, std::uint64_t seed) {
+  MatrixXd rest = matrix;
+  for (std::size_t i = 0; i < found.values.size(); ++i) {
+    const VectorXd vector = vectors.col(static_cast<Index>(i));
+    rest.noalias() -= found.values[i] * vector * vector.transpose();
+  }
+  const double last = found.values.back() + kDenseTolerance * found.values.front();
+  if (rest.trace() <= last) return true;
+  const auto next = lanczos(rest, 1, seed);
+  return next && next->values[0] <= last;
 }
 
 /// An orthonormal basis of the part of `block` outside the span of `basis`, without directions that
@@ -114,7 +130,8 @@ Spectrum dense_spectrum(const Eigen::Ref<const MatrixXd>& matrix, int top, std::
   const bool lanczos_applies =
       matrix.rows() > std::max<Index>(kFullDecomposition, 3 * top) && matrix.trace() > 0;
   if (!lanczos_applies) return full_decomposition(matrix, top);
-  const auto first = lanczos(matrix, top, derive_seed(seed, "first start"));
+  MatrixXd vectors;
+  const auto first = lanczos(matrix, top, derive_seed(seed, "first start"), &vectors);
   const auto second = lanczos(matrix, 1, derive_seed(seed, "second start"));
   if (!first || !second) return full_decomposition(matrix, top);
   Spectrum spectrum = *first;
@@ -122,6 +139,8 @@ Spectrum dense_spectrum(const Eigen::Ref<const MatrixXd>& matrix, int top, std::
   spectrum.products += second->products;
   spectrum.second_start = std::abs(spectrum.values[0] - second->values[0]) / spectrum.values[0];
   if (spectrum.second_start > kDenseTolerance) return full_decomposition(matrix, top);
+  if (top > 1 && !is_complete(matrix, *first, vectors, derive_seed(seed, "rest")))
+    return full_decomposition(matrix, top);
   finish(spectrum);
   return spectrum;
 }

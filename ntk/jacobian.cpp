@@ -52,14 +52,20 @@ void add_rows(const Tensor& jacobian, Tensor& theta) {
   }
 }
 
-/// ⟨δxᵀ, δ'x'ᵀ⟩ = (δ·δ')(x·x').
+/// ⟨δxᵀ, δ'x'ᵀ⟩ = (δ·δ')(x·x'), a few samples' rows at a time.
 void add_outer(const JacobianFactor& factor, Tensor& theta) {
   const std::int64_t n = factor.samples(), k = factor.outputs(), rows = factor.rows();
   const Tensor delta = factor.delta.view({rows, -1});
   const Tensor input = factor.input.reshape({n, -1});
-  const Tensor outputs = on_cpu(torch::mm(delta, delta.t())).view({n, k, n, k});
-  const Tensor inputs = on_cpu(torch::mm(input, input.t())).view({n, 1, n, 1});
-  theta.add_((outputs * inputs).view({rows, rows}));
+  constexpr std::int64_t kPanels = 8;
+  const std::int64_t step = (n + kPanels - 1) / kPanels;
+  for (std::int64_t begin = 0; begin < n; begin += step) {
+    const std::int64_t size = std::min(step, n - begin);
+    const Tensor product = on_cpu(torch::mm(delta.narrow(0, begin * k, size * k), delta.t()));
+    const Tensor inputs = on_cpu(torch::mm(input.narrow(0, begin, size), input.t()));
+    product.view({size, k, n, k}).mul_(inputs.view({size, 1, n, 1}));
+    theta.narrow(0, begin * k, size * k).add_(product);
+  }
 }
 
 /// For sample i: P[k] = (X X_iᵀ) D_ik over all tokens of the samples j ≥ i, some at a time, and

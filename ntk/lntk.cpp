@@ -97,7 +97,9 @@ struct OpShape {
   double row_tokens;  ///< otherwise: its width over `out`
 };
 
-std::vector<OpShape> shapes_of(const Captured& captured, std::int64_t samples) {
+/// `samples` are those of the captured batch, `planned` those of the one to plan for.
+std::vector<OpShape> shapes_of(const Transformer& model, const Captured& captured,
+                               std::int64_t samples, std::int64_t planned) {
   using Kind = CapturedOp::Kind;
   std::vector<OpShape> shapes;
   for (std::size_t i = 0; i < captured.ops.size(); ++i) {
@@ -111,7 +113,8 @@ std::vector<OpShape> shapes_of(const Captured& captured, std::int64_t samples) {
       shape.factored = true;
     } else if (op.kind == Kind::kEmbedding) {
       // The rows of the table that the samples use, at most one a token.
-      shape.in = shape.tokens * static_cast<double>(samples);
+      shape.in = std::min(shape.tokens * static_cast<double>(planned),
+                          static_cast<double>(model.weight(op.weight).size(0)));
       shape.factored = true;
     } else if (op.kind == Kind::kAdded) {
       shape.row_tokens = shape.tokens;
@@ -432,7 +435,7 @@ class Sweep {
     std::vector<CapturedOp> ops;
     const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
     const Captured captured = distinct_outputs(std::move(ops));
-    const std::vector<OpShape> shapes = shapes_of(captured, samples_);
+    const std::vector<OpShape> shapes = shapes_of(model_, captured, samples_, samples_);
 
     double fixed = 2 * static_cast<double>(outputs_) * bytes_of(gradients.front());
     for (const Tensor& kept : inputs) fixed += bytes_of(kept);
@@ -598,16 +601,22 @@ Eigen::MatrixXd start_block(const std::vector<JacobianFactor>& factors, int top,
   return start;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 ScoreEstimate Sweep::estimate(std::int64_t samples) {
   using Clock = std::chrono::steady_clock;
   ScoreEstimate estimate;
   const double scale = static_cast<double>(samples) / static_cast<double>(samples_);
-  auto start = Clock::now();
   std::vector<Tensor> inputs(model_.stage_count());
+  // On a GPU the first pass sets up what later ones find there, and calls return before it is done.
+  const bool cuda = model_.device().is_cuda();
+  if (cuda) forward(inputs);
+  const auto now = [cuda] {
+    if (cuda) torch::cuda::synchronize();
+    return Clock::now();
+  };
+  const auto seconds_since = [&](Clock::time_point start) {
+    return std::chrono::duration<double>(now() - start).count();
+  };
+  auto start = now();
   const Tensor logits = forward(inputs);
   double seconds = seconds_since(start);
   std::vector<Tensor> gradients = output_gradients(logits);
@@ -622,12 +631,12 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
     const bool reach = stage > targets_.lowest;
     Tensor input = inputs[stage];
     if (reach) input = input.detach().requires_grad_(true);
-    start = Clock::now();
+    start = now();
     std::vector<CapturedOp> ops;
     const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
     seconds += seconds_since(start);
     const Captured captured = distinct_outputs(std::move(ops));
-    const std::vector<OpShape> shapes = shapes_of(captured, samples_);
+    const std::vector<OpShape> shapes = shapes_of(model_, captured, samples_, samples);
     const double fixed = 2 * outputs * bytes_of(gradients.front()) * scale + kept +
                          8 * rows * rows * kernels_at(stage);
     kept -= bytes_of(inputs[stage]) * scale;
@@ -639,7 +648,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
     std::vector<Tensor> targets = captured.outputs, below;
     if (reach) targets.push_back(input);
     if (!targets.empty()) {
-      start = Clock::now();
+      start = now();
       const auto found = torch::autograd::grad({output}, targets, {gradients.front()});
       if (reach) below.push_back(found.back());
       const int passes =
@@ -653,7 +662,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
   // A product of the kind that dominates, for the rate of this machine.
   const Tensor left = torch::ones({512, 4096}, logits.options());
   torch::mm(left, left.t());
-  start = Clock::now();
+  start = now();
   torch::mm(left, left.t()).sum().item<float>();
   const double rate = 512.0 * 512 * 4096 / seconds_since(start);
   estimate.seconds = seconds * scale + kernel_multiply_adds / rate;

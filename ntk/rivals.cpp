@@ -371,7 +371,8 @@ void check(const Batch& batch, const std::vector<Unit>& units,
 /// What the metrics that were asked for take.
 struct Needs {
   Needs(const Transformer& model, const Batch& batch, std::int64_t n,
-        const std::vector<Unit>& units, const std::vector<std::string>& metrics)
+        const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+        const std::set<std::string>& frozen)
       : model(model), all_rows(n) {
     const auto asked = [&](std::initializer_list<const char*> any) {
       return std::find_first_of(metrics.begin(), metrics.end(), any.begin(), any.end()) !=
@@ -386,7 +387,9 @@ struct Needs {
     for (const Unit& unit : units) own.insert(unit.parameters.begin(), unit.parameters.end());
     if (curvature) {
       for (const Unit& unit : model.units()) {
-        direction.insert(unit.parameters.begin(), unit.parameters.end());
+        for (const std::string& name : unit.parameters) {
+          if (frozen.count(name) == 0) direction.insert(name);
+        }
       }
     }
     std::set<std::string> leaves = own;
@@ -459,7 +462,7 @@ RivalPlan plan_rivals(const Transformer& model, const Batch& batch, std::int64_t
                       const std::vector<Unit>& units, const std::vector<std::string>& metrics,
                       const RivalOptions& options) {
   check(batch, units, metrics);
-  const Needs needs(model, batch, samples, units, metrics);
+  const Needs needs(model, batch, samples, units, metrics, options.frozen);
   RivalPlan plan;
   plan.rows = samples;
   std::set<std::string> group, largest;
@@ -500,7 +503,7 @@ std::map<std::string, std::vector<double>> rival_scores(const Transformer& model
                     std::to_string(plan.least_bytes) + " bytes are needed");
   }
   const torch::AutoGradMode gradients_on(true);
-  const Needs needs(model, batch, batch.size(), units, metrics);
+  const Needs needs(model, batch, batch.size(), units, metrics, options.frozen);
   Passes passes(options, plan.passes);
 
   std::map<std::string, double> flow;

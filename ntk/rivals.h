@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,17 +34,19 @@ namespace strata {
 ///
 /// snr's ε is 1e-10 of the unit's mean of (1/n) Σᵢ gᵢ². It decides only where gradients do not vary
 /// beyond rounding, as those of the key's bias, on which the loss does not depend. In grasp and
-/// gradflow g is that of all weights that the model's units hold, whichever units are asked for.
-/// For synflow a text has max_position_embeddings tokens, each of them every word at once: a word's
-/// one-hot vector becomes all ones.
+/// gradflow g is that of all weights that the model's units hold, whichever units are asked for,
+/// but for RivalOptions::frozen. For synflow a text has max_position_embeddings tokens, each of
+/// them every word at once: a word's one-hot vector becomes all ones.
 const std::vector<std::string>& rival_metrics();
 
 struct RivalOptions {
   /// Bytes beyond the model and the samples. With less, fewer samples at a time go through the
   /// model, then fewer units; sums over samples are then rounded otherwise.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
+  /// Weights that g in Hg leaves out, whichever units hold them.
+  std::set<std::string> frozen = {};
   /// Called before each of the passes through the model.
-  std::function<void(std::int64_t done, std::int64_t total, const std::string& pass)> progress;
+  std::function<void(std::int64_t done, std::int64_t total, const std::string& pass)> progress = {};
 };
 
 /// How rival_scores goes about it within a memory limit.

@@ -117,7 +117,8 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
   if (!rivals.empty()) {
     if (!std::all_of(rivals.begin(), rivals.end(), needs_no_data)) check_activations(model, batch);
     for (const auto& [metric, values] :
-         rival_scores(model, batch, units, rivals, {options.memory_bytes, options.progress})) {
+         rival_scores(model, batch, units, rivals,
+                      {options.memory_bytes, options.frozen, options.progress})) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }
   }
@@ -157,7 +158,7 @@ ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
   }
   // Metrics of the unit's place or of chance take nothing.
   if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};
-  const RivalOptions limits{options.memory_bytes, {}};
+  const RivalOptions limits{options.memory_bytes, options.frozen, {}};
   const RivalPlan plan = plan_rivals(model, trial, samples, units, {metric}, limits);
   const RivalPlan short_plan = plan_rivals(model, trial, trial.size(), units, {metric}, limits);
   ScoreEstimate estimate{0, plan.bytes, plan.least_bytes, 0};

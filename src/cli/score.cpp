@@ -12,6 +12,7 @@
 #include "cli/command_line.h"
 #include "cli/output_files.h"
 #include "core/console.h"
+#include "core/csv.h"
 #include "core/document.h"
 #include "data/manifest.h"
 #include "data/partition.h"
@@ -71,8 +72,9 @@ Transformer load_model(const ScoreArguments& arguments) {
   return model;
 }
 
-/// The units asked for, without the weights that are frozen.
-std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments& arguments) {
+/// The units asked for, without the weights that are frozen; these, too.
+std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments& arguments,
+                                  std::set<std::string>& frozen) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   std::vector<Unit> units;
@@ -90,6 +92,9 @@ std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments
       for (const auto& entry : model.weights()) weights.push_back(entry.first);
       throw InputError("--freeze: no weight is called \"" + pattern + "\"" +
                        did_you_mean(pattern, weights));
+    }
+    for (const auto& [name, weight] : model.weights()) {
+      if (matches(name)) frozen.insert(name);
     }
     for (Unit& unit : units) {
       unit.parameters.erase(std::remove_if(unit.parameters.begin(), unit.parameters.end(), matches),
@@ -119,8 +124,11 @@ std::vector<std::int64_t> chosen_outputs(const Transformer& model,
     for (const int k : random.sample(count, arguments.random_outputs)) outputs.push_back(k);
     std::sort(outputs.begin(), outputs.end());
   } else if (!arguments.outputs.empty()) {
-    for (const std::string& label : chosen("--output", labels, arguments.outputs)) {
-      outputs.push_back(std::find(labels.begin(), labels.end(), label) - labels.begin());
+    // Two outputs may have one label, as ImageNet's two kinds of crane do.
+    const auto names = chosen("--output", labels, arguments.outputs);
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+      if (std::find(names.begin(), names.end(), labels[k]) != names.end())
+        outputs.push_back(static_cast<std::int64_t>(k));
     }
   }
   return outputs;
@@ -250,7 +258,7 @@ void warn_of(const std::string& client, const std::string& metric, const std::st
              const UnitScore& score) {
   if (score.status == "ok") return;
   log_warning("client " + client + ", unit " + unit + ": the " + metric + " is " + score.status +
-              " (residual " + std::to_string(score.residual) + ")");
+              " (residual " + format_double(score.residual) + ")");
 }
 
 ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) {
@@ -267,10 +275,9 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
     log_warning("--private-seed: whoever knows the seed can undo the noise");
   }
   const PrivateScores found = privatise_scores(table, options);
-  log_info("private scores: rows clipped to " + std::to_string(found.clip) +
-           ", noise σ = " + std::to_string(found.sigma) + "; ε = " + std::to_string(found.epsilon) +
-           " and δ = " + std::to_string(found.delta) + " for " +
-           std::to_string(arguments.releases) +
+  log_info("private scores: rows clipped to " + format_double(found.clip) +
+           ", noise σ = " + format_double(found.sigma) + "; ε = " + format_double(found.epsilon) +
+           " and δ = " + format_double(found.delta) + " for " + std::to_string(arguments.releases) +
            (arguments.releases == 1 ? " release" : " releases"));
   for (const std::string& client : found.uniform) {
     log_warning("client " + client + ": the noise left no score above 0; the row is uniform");
@@ -323,10 +330,12 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   const Transformer model = load_model(arguments);
   const WordPiece tokenizer = load_tokenizer(arguments.model);
   const ExperimentData data = load(arguments);
-  const std::vector<Unit> units = trainable_units(model, arguments);
+  std::set<std::string> frozen;
+  const std::vector<Unit> units = trainable_units(model, arguments, frozen);
 
   ScoreOptions options;
   options.samples = arguments.samples;
+  options.frozen = std::move(frozen);
   options.seed = arguments.seed;
   options.outputs = chosen_outputs(model, arguments);
   options.top = arguments.top;

@@ -145,6 +145,13 @@ PeftConfig read_peft_config(const std::filesystem::path& file, std::int64_t hidd
                                                    {"use_rslora", false}}) {
       check_neutral(reader, key, neutral);
     }
+    // Others (pissa, olora, …) change the model's own weights when PEFT adds the pairs.
+    const Json& start = reader.raw("init_lora_weights");
+    if (!start.is_null() && !start.is_boolean() && start != "gaussian" && start != "eva")
+      reader.fail("init_lora_weights",
+                  start.dump() +
+                      " is not supported, as it changes the model's own weights; only "
+                      "true, false, \"gaussian\" and \"eva\" are");
   }
   if (reader.has("strata")) {
     ObjectReader ours = reader.object("strata");

@@ -175,15 +175,16 @@ struct BlockCost {
       bool keeps_input = false;
       for (const std::string& name : names) {
         const Layer shape = layer(name);
-        const bool weight = trains(name + ".weight"), pair = trains(name + ".lora_A.weight");
+        const bool weight = trains(name + ".weight"), a = trains(name + ".lora_A.weight");
+        const bool b = trains(name + ".lora_B.weight");
         cost.products += (passes + weight) * shape.tokens * shape.in * shape.out;
         if (std::find(lora.begin(), lora.end(), name) != lora.end()) {
-          cost.products += shape.tokens * rank *
-                           ((passes + pair) * shape.in + ((passes || pair) + pair) * shape.out);
+          cost.products +=
+              shape.tokens * rank * ((passes + a) * shape.in + ((passes || a) + b) * shape.out);
         }
-        if (pair) cost.kept += shape.tokens * rank;
-        keeps_input = keeps_input || pair || weight;
-        cost.reached = cost.reached || keeps_input || trains(name + ".bias");
+        if (b) cost.kept += shape.tokens * rank;
+        keeps_input = keeps_input || a || weight;
+        cost.reached = cost.reached || keeps_input || b || trains(name + ".bias");
       }
       if (keeps_input) cost.kept += input;
     };
@@ -200,11 +201,14 @@ struct BlockCost {
     linear({"intermediate.dense"}, computed * hidden);
     pass(computed * inner);
     linear({"output.dense"}, computed * inner);
-    const bool passes = cost.reached, adapts = trains("output.adapters.strata.adapter_up.weight");
-    // Up's input gradient serves both what is below and down's own weight.
-    cost.products += (passes + (passes || adapts) + 2 * adapts) * computed * hidden * bottleneck;
-    if (adapts) cost.kept += computed * hidden;
-    cost.reached = passes || adapts;
+    const std::string adapter = "output.adapters.strata.adapter_";
+    const bool passes = cost.reached, down = trains(adapter + "down.0.weight");
+    const bool up = trains(adapter + "up.weight"),
+               below_up = down || trains(adapter + "down.0.bias");
+    // Up's input gradient serves what is below, down's own weight and its bias.
+    cost.products += (passes + (passes || below_up) + down + up) * computed * hidden * bottleneck;
+    if (down) cost.kept += computed * hidden;
+    cost.reached = passes || below_up || up || trains(adapter + "up.bias");
     pass(computed * bottleneck);
     return cost;
   }

@@ -1,6 +1,7 @@
 #include "models/vqa_tensors.h"
 
 #include <algorithm>
+#include <optional>
 #include <unordered_map>
 
 #include "core/console.h"
@@ -131,8 +132,11 @@ void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& se
 
 WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
-  if (std::filesystem::exists(model) && !read_transformer_config(model).has_text()) {
-    return WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+  std::optional<std::int64_t> words;
+  if (std::filesystem::exists(model)) {
+    const TransformerConfig architecture = read_transformer_config(model);
+    if (!architecture.has_text()) return WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    words = architecture.vocab_size;
   }
   bool lower_case = true;
   const std::filesystem::path config = model_folder / "tokenizer_config.json";
@@ -140,7 +144,14 @@ WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
     const Document document = load_json(config);
     lower_case = ObjectReader(document).boolean("do_lower_case", true);
   }
-  return WordPiece::from_file(model_folder / "vocab.txt", lower_case);
+  WordPiece tokenizer = WordPiece::from_file(model_folder / "vocab.txt", lower_case);
+  const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  if (words && found > *words) {
+    throw InputError((model_folder / "vocab.txt").string() + ": " + std::to_string(found) +
+                     " tokens, but the model has " + std::to_string(*words) +
+                     " (vocab_size in config.json)");
+  }
+  return tokenizer;
 }
 
 void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,

@@ -59,7 +59,8 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   const std::string lora = R"("peft_type": "LORA", "r": 4, "target_modules": ["query"])";
   CHECK(
       read_peft_config(dir.write("good.json", "{" + lora + R"(, "rank_pattern": {}, "bias": "none",
-      "layers_to_transform": null, "lora_dropout": 0.0, "corda_config": null})"),
+      "layers_to_transform": null, "lora_dropout": 0.0, "corda_config": null,
+      "init_lora_weights": true})"),
                        64)
           .lora_alpha == 8);
   refused("", "peft_type: the key is missing");
@@ -72,6 +73,8 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
           "did you mean \"query\"?");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
   refused(lora + R"(, "use_dora": true)", "use_dora: true is not supported; only false is");
+  refused(lora + R"(, "init_lora_weights": "pissa")",
+          "init_lora_weights: \"pissa\" is not supported, as it changes the model's own weights");
   refused(lora + R"(, "lora_dropout": 0.1)", "lora_dropout: 0.1 is not supported");
   refused(lora + R"(, "layers_to_transform": [3])", "layers_to_transform: [3]");
   refused(lora + R"(, "lora_alpha": 0)", "lora_alpha must be above 0");

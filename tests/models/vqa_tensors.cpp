@@ -2,6 +2,7 @@
 
 #include "catch.h"
 #include "data/image.h"
+#include "models/transformer.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
 
@@ -153,4 +154,12 @@ TEST_CASE("a model folder's tokenizer is written and read") {
   CHECK_FALSE(back.lower_case());
   CHECK(back.encode("Red", 6) == std::vector<std::int64_t>{2, 4, 3});
   CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("ViltImageProcessor"));
+
+  // A token without a row in the model's table would be an index out of range.
+  TransformerConfig config = make_config();
+  config.vocab_size = 5;
+  Transformer(config, 1).save(dir.path());
+  CHECK_THROWS_WITH(load_tokenizer(dir.path()),
+                    Contains("vocab.txt: 6 tokens, but the model has 5 (vocab_size"));
+  CHECK_THROWS_AS(load_tokenizer(dir.path()), InputError);
 }

@@ -80,6 +80,30 @@ TEST_CASE("close first eigenvalues, where a small residual alone proves nothing"
   CHECK(blocks.values[1] == Approx(0.999).epsilon(1e-6));
 }
 
+TEST_CASE("a repeated eigenvalue counts as often as it is there") {
+  for (const int copies : {2, 3}) {
+    CAPTURE(copies);
+    VectorXd values = VectorXd::LinSpaced(200, 1, 200);
+    for (int i = 1; i < copies; ++i) values[199 - i] = 200;
+    const MatrixXd matrix = with_eigenvalues(values, 11);
+    const Spectrum dense = dense_spectrum(matrix, copies + 1, 1, "x");
+    const Spectrum blocks = by_blocks(matrix, copies + 1, copies + 2);
+    REQUIRE(dense.values.size() == static_cast<std::size_t>(copies) + 1);
+    for (int i = 0; i < copies; ++i) {
+      CHECK(dense.values[static_cast<std::size_t>(i)] == Approx(200).epsilon(1e-9));
+      CHECK(blocks.values[static_cast<std::size_t>(i)] == Approx(200).epsilon(1e-6));
+    }
+    CHECK(dense.values.back() == Approx(200.0 - copies).epsilon(1e-9));
+  }
+  // As of a kernel that is one of the samples alone, times the identity over the outputs.
+  VectorXd twos = VectorXd::Zero(200);
+  for (int i = 0; i < 10; ++i) twos[190 + i] = 1 + i / 5;
+  const Spectrum found = dense_spectrum(with_eigenvalues(twos, 4), 6, 1, "x");
+  for (int i = 0; i < 5; ++i)
+    CHECK(found.values[static_cast<std::size_t>(i)] == Approx(2).epsilon(1e-9));
+  CHECK(found.values[5] == Approx(1).epsilon(1e-9));
+}
+
 TEST_CASE("a start that is an eigenvector of another value does not hide the first") {
   const VectorXd values = VectorXd::LinSpaced(120, 1, 120);
   const MatrixXd matrix = with_eigenvalues(values, 3);

@@ -101,7 +101,8 @@ std::vector<Tensor> all_gradients(const Transformer& model, const Batch& batch) 
 struct BruteForce {
   std::map<std::string, Tensor> weight, gradient, curvature, samples;
 
-  BruteForce(const Transformer& original, const Batch& batch) {
+  BruteForce(const Transformer& original, const Batch& batch,
+             const std::set<std::string>& frozen = {}) {
     const Transformer model = in_double(original);
     const auto slopes = all_gradients(model, batch);
     std::vector<std::vector<Tensor>> single;
@@ -113,6 +114,7 @@ struct BruteForce {
     for (const Unit& unit : original.units()) {
       free.insert(unit.parameters.begin(), unit.parameters.end());
     }
+    for (const std::string& name : frozen) free.erase(name);
     double norm = 0;
     std::size_t place = 0;
     for (const auto& [name, tensor] : model.weights()) {
@@ -273,6 +275,30 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
     }
     const auto flow = rival_scores(model, batch, many_units(model), {"synflow"}).at("synflow");
     for (const double value : flow) CHECK(value > 0);
+  }
+}
+
+TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
+  const Transformer model = in_double(make_model(8, 2, 2, true));
+  const Batch batch = make_batch(4);
+  RivalOptions options;
+  for (const auto& [name, weight] : model.weights()) {
+    if (name.find("word_embeddings") != std::string::npos ||
+        name.find("layer.0.") != std::string::npos)
+      options.frozen.insert(name);
+  }
+  const std::vector<Unit> units = {model.unit("block.1"), model.unit("head")};
+  const std::vector<std::string> metrics = {"grasp", "gradflow"};
+  const auto found = rival_scores(model, batch, units, metrics, options);
+  const auto all = rival_scores(model, batch, units, metrics);
+  const BruteForce expected(model, batch, options.frozen);
+  for (const std::string& metric : metrics) {
+    for (std::size_t i = 0; i < units.size(); ++i) {
+      CAPTURE(metric, units[i].name);
+      const double scale = expected.value("gradflow", units[i]);
+      CHECK(std::abs(found.at(metric)[i] - expected.value(metric, units[i])) <= 1e-6 * scale);
+      CHECK(std::abs(all.at(metric)[i] - found.at(metric)[i]) > 1e-3 * scale);
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,14 @@ struct ScoreOptions {
   /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
   /// activations); less memory takes longer.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
+  /// Weights that are frozen in every unit. grasp and gradflow ask for the gradient of all others,
+  /// also in units that are not scored; elsewhere it is enough that the scored units leave them
+  /// out.
+  std::set<std::string> frozen = {};
   /// lntk, trace and gradient: called before each stage of the model, from the top down; others
   /// before each pass through it.
-  std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress;
+  std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress =
+      {};
 };
 
 /// One unit's value with its certificate.
