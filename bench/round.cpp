@@ -281,8 +281,8 @@ class RoundBench {
  private:
   /// Seconds of a round, and of the same work once more.
   struct Repetition {
-    double round = 0, round_cpu = 0, plan = 0, bare = 0, bare_cpu = 0, train = 0, train_cpu = 0,
-           batches = 0, aggregation = 0;
+    double round = 0, round_cpu = 0, plan = 0, bare = 0, bare_cpu = 0, train = 0, batches = 0,
+           aggregation = 0;
   };
 
   /// Trains what the round trained, bare and by train(), in turns as to which goes first.
@@ -303,7 +303,7 @@ class RoundBench {
         losses[is_bare] = is_bare ? bare_steps(model_, batches, units, training_)
                                   : train(model_, train_[i], units, shape_.steps, training_, seed);
         (is_bare ? repetition.bare : repetition.train) += watch.seconds();
-        (is_bare ? repetition.bare_cpu : repetition.train_cpu) += watch.cpu_seconds();
+        if (is_bare) repetition.bare_cpu += watch.cpu_seconds();
       }
       if (std::abs(losses[0] - losses[1]) > 1e-3 * losses[1])
         throw WorkError("bare steps and train() do not do the same: losses " +

@@ -22,8 +22,8 @@ ClientUpdate train_client(Transformer& model, const ModelState& global,
       local.steps > 0
           ? local.steps
           : local.epochs * steps_per_epoch(client.train.size(), local.training.batch_size);
+  // 0.29 · 100 is a little less than 29 as a double.
   update.steps =
-      // 0.29 · 100 is a little less than 29 as a double.
       std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(all) + 1e-6));
   reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();

@@ -5,10 +5,10 @@
 #include <set>
 
 #include "core/console.h"
-#include "core/provenance.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_config.h"
+#include "fedrunner/run_folder.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/atomic_file.h"
@@ -186,8 +186,6 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
 
   model.save(out);
   save_tokenizer(tokenizer, architecture, out);
-  Json origin = Json::object();
-  for (const auto& [key, value] : provenance()) origin[key] = value;
   const Json root{{"version", 1},
                   {"name", config.name},
                   {"synthetic", data.manifest.synthetic},
@@ -200,7 +198,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                   {"fingerprint", model.fingerprint()},
                   {"pretrain", to_json(pretrain)},
                   {"epochs", epochs},
-                  {"provenance", origin}};
+                  {"provenance", provenance_json()}};
   write_file(out / "pretrain.json", root.dump(1) + "\n");
   return summary;
 }

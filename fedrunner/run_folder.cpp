@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/provenance.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
@@ -106,6 +107,12 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
     throw InputError(folder.string() + ": the folder is not empty and holds no run (it has \"" +
                      entry.path().filename().string() + "\"); choose another --out");
   }
+}
+
+Json provenance_json() {
+  Json root = Json::object();
+  for (const auto& [key, value] : provenance()) root[key] = value;
+  return root;
 }
 
 void remove_temporaries(const std::filesystem::path& run_folder) {

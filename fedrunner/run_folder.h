@@ -31,6 +31,9 @@ struct RunState {
   PlanArchive archive;    ///< of the last plan, where the next one begins with it
 };
 
+/// provenance() as run.json and pretrain.json hold it.
+Json provenance_json();
+
 /// Removes what a killed program left of files that it was writing.
 void remove_temporaries(const std::filesystem::path& run_folder);
 

@@ -9,7 +9,6 @@
 #include <set>
 
 #include "core/console.h"
-#include "core/provenance.h"
 #include "data/parallel.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
@@ -96,12 +95,6 @@ std::string joined(const std::vector<std::string>& names, std::size_t most) {
 }
 
 /// What became of the round's clients, but for those whose updates were used.
-Json provenance_json() {
-  Json root = Json::object();
-  for (const auto& [key, value] : provenance()) root[key] = value;
-  return root;
-}
-
 struct RoundFailures {
   std::vector<std::string> dropped, late;
   std::vector<Refusal> refused;

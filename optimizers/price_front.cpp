@@ -236,8 +236,8 @@ class PriceSearch {
   PriceFront run() {
     add(0, {feasible_}, {});
     // Where all scores of every client are alike, any price makes the uses even.
-    const double last = usage_price() > 0 ? usage_price() : 1;
-    add(last, {round_robin(problem_)}, {&results_.front()});
+    const double last = usage_price();
+    add(last > 0 ? last : 1, {round_robin(problem_)}, {&results_.front()});
     while (static_cast<int>(results_.size()) < options_.prices && refine()) continue;
     // The first prices had no near neighbours to start from.
     for (std::size_t i = 0; i < results_.size(); ++i) {

@@ -118,12 +118,13 @@ void write_files(const std::vector<std::pair<std::filesystem::path, std::string>
 }  // namespace
 
 int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
-  refuse_same_files(
-      {{"--scores", arguments.scores},
-       {"--problem", arguments.problem},
-       {"--budget", is_file(arguments.budget) ? arguments.budget : ""}},
-      {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
-  for (const auto& file : {arguments.out, arguments.front, arguments.archive}) check_writable(file);
+  const std::vector<NamedFile> outputs = {
+      {"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}};
+  refuse_same_files({{"--scores", arguments.scores},
+                     {"--problem", arguments.problem},
+                     {"--budget", is_file(arguments.budget) ? arguments.budget : ""}},
+                    outputs);
+  for (const NamedFile& file : outputs) check_writable(file.path);
   if (!arguments.adapter_template.empty() && arguments.adapters.empty())
     throw InputError("--adapter-template is for --adapters, which was not given");
   const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
@@ -134,9 +135,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     read.push_back({key + " of " + arguments.problem, file});
   if (!arguments.adapter_template.empty())
     read.push_back({"--adapter-template", arguments.adapter_template});
-  refuse_same_files(
-      read,
-      {{"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}});
+  refuse_same_files(read, outputs);
 
   if (!loaded.choose.empty()) {
     try {

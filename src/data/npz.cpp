@@ -334,7 +334,7 @@ ByteArray unpacked(const NpzImageName& name) {
   std::error_code error;
   const auto time = std::filesystem::last_write_time(name.file, error);
   if (error) throw InputError(name.file.string() + ": cannot be read");
-  const std::string key = std::filesystem::weakly_canonical(name.file).string() + '\n' +
+  const std::string key = std::filesystem::absolute(name.file).string() + '\n' +
                           std::to_string(time.time_since_epoch().count()) + '\n' + name.array;
   const std::lock_guard lock(mutex);
   const auto found = arrays.find(key);

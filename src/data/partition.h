@@ -30,10 +30,11 @@ struct Partition {
 };
 
 /// All questions on one image stay together under `modality`, `dataset` and `iid`, as do all
-/// training questions on a public image; `dirichlet` draws, for every answer, the clients' shares of its examples from
-/// Dirichlet(α) (Hsu et al. 2019) and so splits questions. Test examples follow the same scheme
-/// (under dirichlet, with the training shares of their answer). Every client gets at least one
-/// training example, or it is an error. Deterministic in `seed`. @throws InputError
+/// training questions on a public image; `dirichlet` draws, for every answer, the clients' shares
+/// of its examples from Dirichlet(α) (Hsu et al. 2019) and so splits questions. Test examples
+/// follow the same scheme (under dirichlet, with the training shares of their answer). Every client
+/// gets at least one training example, or it is an error. Deterministic in `seed`. @throws
+/// InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 
 /// client | train | test | images | answers (the commonest, with shares): as printed by the CLI.

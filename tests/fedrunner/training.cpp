@@ -33,6 +33,35 @@ struct Fixture {
   }
 };
 
+/// What train_client(seed 11) begins with on ct's 8 rows, for steps as LibTorch's users write them.
+struct Plain {
+  Transformer model;
+  std::vector<torch::Tensor> weights, start;
+  torch::optim::AdamW optimizer;
+  std::vector<std::int64_t> order;
+
+  Plain(const TransformerConfig& config, const std::vector<std::string>& units)
+      : model(config, 3),
+        weights(weights_of(model, units)),
+        optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1)),
+        order(8) {
+    for (const auto& weight : weights) start.push_back(weight.detach().clone());
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    Random(11).shuffle(order);
+  }
+
+ private:
+  static std::vector<torch::Tensor> weights_of(Transformer& model,
+                                               const std::vector<std::string>& units) {
+    model.train_only(units);
+    std::vector<torch::Tensor> weights;
+    for (const auto& name : units) {
+      for (const auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
+    }
+    return weights;
+  }
+};
+
 LocalConfig local_config() {
   LocalConfig local;
   local.steps = 5;
@@ -259,20 +288,8 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   const std::vector<std::string> units = {"block.2", "head"};
   const auto update = train_client(model, model.state(), ct, units, local, 11);
 
-  Transformer plain(config, 3);
-  plain.train_only(units);
-  std::vector<torch::Tensor> weights, start;
-  for (const auto& name : units) {
-    for (const auto& weight : plain.weights_of(plain.unit(name))) {
-      weights.push_back(weight);
-      start.push_back(weight.detach().clone());
-    }
-  }
-  torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
-  Random random(11);
-  std::vector<std::int64_t> order(8);
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  random.shuffle(order);
+  Plain reference(config, units);
+  auto& [plain, weights, start, optimizer, order] = reference;
   double loss_sum = 0;
   for (const auto& [begin, end] : std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}}) {
     const auto batch = ct.train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
@@ -311,20 +328,8 @@ TEST_CASE_METHOD(Fixture, "batches of one row: no weight's gradient is another's
   const std::vector<std::string> units = {"embeddings", "block.0", "head"};
   const auto update = train_client(model, model.state(), ct, units, local, 11);
 
-  Transformer plain(config, 3);
-  plain.train_only(units);
-  std::vector<torch::Tensor> weights, start;
-  for (const auto& name : units) {
-    for (const auto& weight : plain.weights_of(plain.unit(name))) {
-      weights.push_back(weight);
-      start.push_back(weight.detach().clone());
-    }
-  }
-  torch::optim::AdamW optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1));
-  Random random(11);
-  std::vector<std::int64_t> order(8);
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  random.shuffle(order);
+  Plain reference(config, units);
+  auto& [plain, weights, start, optimizer, order] = reference;
   for (int step = 0; step < 6; ++step) {
     const auto batch = ct.train.batch({order[static_cast<std::size_t>(step)]}, torch::kCPU);
     const auto loss = torch::cross_entropy_loss(plain.forward(batch), batch.labels);
