@@ -72,16 +72,94 @@ PeftConfig every_method() {
   return peft;
 }
 
-/// The recorded model with every method, in double; no weight is left at its initial zero.
-Transformer peft_model(const std::string& architecture) {
+/// Each method of every_method alone, all of them, and none.
+std::vector<PeftConfig> methods() {
+  PeftConfig adapter, lora = every_method(), prompt;
+  adapter.adapter_reduction = lora.adapter_reduction;
+  prompt.prompt_length = lora.prompt_length;
+  lora.adapter_reduction = lora.prompt_length = 0;
+  return {adapter, lora, prompt, every_method(), {}};
+}
+
+/// The recorded model with these methods, in double; no weight is left at its initial zero.
+Transformer peft_model(const std::string& architecture, const PeftConfig& peft = every_method()) {
   Transformer model = Transformer::load(kReferences / architecture);
-  model.add_peft(every_method(), 5);
+  if (peft.any()) model.add_peft(peft, 5);
   to_double(model);
   torch::manual_seed(4);
   for (const WeightShape& weight : peft_weights(model.config())) {
     model.weight(weight.name).add_(torch::randn(weight.shape, torch::kDouble), 0.2);
   }
   return model;
+}
+
+/// One sample's logits without batch, padding and mask, as the papers write them: prompts before
+/// the text and the image, every block computing every token, and the class token read at the end.
+Tensor by_hand(const Transformer& model, const Batch& batch, std::int64_t sample) {
+  const TransformerConfig& c = model.config();
+  const auto has = [&](const std::string& name) { return model.weights().count(name) > 0; };
+  const auto linear = [&](const std::string& name, const Tensor& x) {
+    const Tensor y = x.matmul(model.weight(name + ".weight").t()) + model.weight(name + ".bias");
+    if (!has(name + ".lora_A.weight")) return y;
+    const Tensor small = x.matmul(model.weight(name + ".lora_A.weight").t());
+    return y + c.peft.lora_alpha / static_cast<double>(c.peft.lora_rank) *
+                   small.matmul(model.weight(name + ".lora_B.weight").t());
+  };
+  const auto norm = [&](const std::string& name, const Tensor& x, double eps) {
+    const Tensor centred = x - x.mean(-1, true);
+    return centred / (centred.square().mean(-1, true) + eps).sqrt() *
+               model.weight(name + ".weight") +
+           model.weight(name + ".bias");
+  };
+  const std::string embeddings = c.prefix() + "embeddings.";
+  const std::string text = embeddings + "text_embeddings.";
+  std::vector<Tensor> parts;
+  if (c.peft.prompt_length > 0) parts.push_back(model.weight("prompt_embeddings"));
+  const std::string projection = embeddings + "patch_embeddings.projection.";
+  Tensor image = torch::conv2d(batch.pixels.narrow(0, sample, 1).to(torch::kDouble),
+                               model.weight(projection + "weight"),
+                               model.weight(projection + "bias"), c.patch_size);
+  image = torch::cat({model.weight(embeddings + "cls_token")[0], image[0].flatten(1).t()}) +
+          model.weight(embeddings + "position_embeddings")[0];
+  if (c.has_text()) {
+    const Tensor types = model.weight(embeddings + "token_type_embeddings.weight");
+    const auto length = batch.attention_mask[sample].sum().to(torch::kInt64).item<std::int64_t>();
+    const Tensor ids = batch.input_ids[sample].narrow(0, 0, length);
+    const Tensor words = model.weight(text + "word_embeddings.weight").index_select(0, ids) +
+                         model.weight(text + "position_embeddings.weight").narrow(0, 0, length) +
+                         model.weight(text + "token_type_embeddings.weight")[0];
+    parts.push_back(norm(text + "LayerNorm", words, c.layer_norm_eps) + types[0]);
+    image = image + types[1];
+  }
+  parts.push_back(image);
+  Tensor x = torch::cat(parts);
+  for (std::int64_t block = 0; block < c.num_hidden_layers; ++block) {
+    const std::string layer = c.prefix() + "encoder.layer." + std::to_string(block) + ".";
+    const Tensor normed = norm(layer + "layernorm_before", x, c.layer_norm_eps);
+    const auto head = [&](const std::string& name, std::int64_t h) {
+      return linear(layer + "attention.attention." + name, normed)
+          .narrow(1, h * c.head_size(), c.head_size());
+    };
+    std::vector<Tensor> heads;
+    for (std::int64_t h = 0; h < c.num_attention_heads; ++h) {
+      const Tensor scores = head("query", h).matmul(head("key", h).t()) /
+                            std::sqrt(static_cast<double>(c.head_size()));
+      heads.push_back(torch::softmax(scores, -1).matmul(head("value", h)));
+    }
+    x = x + linear(layer + "attention.output.dense", torch::cat(heads, 1));
+    const Tensor inner = torch::gelu(
+        linear(layer + "intermediate.dense", norm(layer + "layernorm_after", x, c.layer_norm_eps)));
+    x = x + linear(layer + "output.dense", inner);
+    const std::string adapter = layer + "output.adapters.strata.adapter_";
+    if (c.peft.adapter_reduction > 0) {
+      x = x + linear(adapter + "up", torch::relu(linear(adapter + "down.0", x)));
+    }
+  }
+  const Tensor first = norm(c.prefix() + "layernorm", x, c.layer_norm_eps)[c.peft.prompt_length];
+  if (!c.has_text()) return linear("classifier", first);
+  const Tensor pooled = torch::tanh(linear("vilt.pooler.dense", first));
+  return linear("classifier.3",
+                torch::gelu(norm("classifier.1", linear("classifier.0", pooled), 1e-5)));
 }
 
 /// The gradients of weights that the captured operations give with their δ's.
@@ -152,6 +230,33 @@ TEST_CASE("padding changes nothing") {
   const Batch one{batch.input_ids.narrow(0, 1, 1).narrow(1, 0, 4), torch::ones({1, 4}),
                   batch.pixels.narrow(0, 1, 1), batch.labels.narrow(0, 1, 1)};
   CHECK(relative_error(model.forward(one), logits.narrow(0, 1, 1)) < 1e-5);
+}
+
+TEST_CASE(
+    "with every method, each sample's logits are those of a forward pass of its own by hand") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    const Batch batch = recorded_batch(architecture);
+    for (const PeftConfig& peft : methods()) {
+      CAPTURE(architecture, peft.adapter_reduction, peft.lora_rank, peft.prompt_length);
+      const Transformer model = peft_model(architecture, peft);
+      const Tensor logits = model.forward(batch);
+      for (std::int64_t i = 0; i < batch.size(); ++i) {
+        CHECK(relative_error(logits[i], by_hand(model, batch, i)) < 1e-10);
+      }
+    }
+  }
+}
+
+TEST_CASE("padding changes nothing with any method") {
+  for (const PeftConfig& peft : methods()) {
+    CAPTURE(peft.adapter_reduction, peft.lora_rank, peft.prompt_length);
+    const Transformer model = peft_model("vilt", peft);
+    Batch batch = recorded_batch();
+    const Tensor logits = model.forward(batch);
+    batch.input_ids = torch::cat({batch.input_ids, torch::full({3, 4}, 7, torch::kInt64)}, 1);
+    batch.attention_mask = torch::cat({batch.attention_mask, torch::zeros({3, 4})}, 1);
+    CHECK(relative_error(model.forward(batch), logits) < 1e-12);
+  }
 }
 
 TEST_CASE("fused attention is its definition, forwards and backwards") {
@@ -480,6 +585,12 @@ TEST_CASE("nothing is recorded below the lowest trained unit") {
   CHECK(block1 < block0);
   CHECK(block0 < embeddings);
 
+  // What is frozen again holds no gradient of the time before.
+  model.train_only({"block.1"});
+  for (const std::string& name : model.unit("head").parameters) {
+    INFO(name);
+    CHECK_FALSE(model.weight(name).grad().defined());
+  }
   model.train_only({});
   CHECK_FALSE(model.forward(batch).requires_grad());
   CHECK_THROWS_WITH(model.train_only({"blok.1"}), Contains("did you mean \"block.1\"?"));
@@ -505,6 +616,37 @@ TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers 
   CHECK(model.weight("vilt.embeddings.position_embeddings").abs().sum().item<double>() == 0);
   CHECK(model.weight("classifier.3.bias").abs().sum().item<double>() == 0);
   CHECK(model.weight("vilt.layernorm.weight").min().item<double>() == 1);
+}
+
+TEST_CASE("a scaled initialisation makes the two ends of a block's branches smaller by the depth") {
+  TransformerConfig config;
+  config.hidden_size = 48;
+  config.num_hidden_layers = 8;
+  config.num_attention_heads = 4;
+  config.intermediate_size = 96;
+  config.image_size = 16;
+  config.patch_size = 8;
+  config.vocab_size = 100;
+  config.labels = {"yes", "no"};
+  config.scaled_initialization = true;
+  const Transformer model(config, 3);
+  const auto deviation = [&](const std::string& name) {
+    return model.weight(name + ".weight").std().item<double>();
+  };
+  for (int block = 0; block < 8; ++block) {
+    const std::string layer = "vilt.encoder.layer." + std::to_string(block) + ".";
+    CAPTURE(block);
+    // A uniform number's variance is limit²/3, and Xavier's limit is √(6 / (in + out)).
+    const double square = std::sqrt(2.0 / 96), oblong = std::sqrt(2.0 / 144);
+    CHECK(deviation(layer + "attention.attention.query") == Approx(square).epsilon(0.05));
+    CHECK(deviation(layer + "attention.attention.key") == Approx(square).epsilon(0.05));
+    CHECK(deviation(layer + "attention.attention.value") == Approx(square).epsilon(0.05));
+    CHECK(deviation(layer + "intermediate.dense") == Approx(oblong).epsilon(0.05));
+    CHECK(deviation(layer + "attention.output.dense") == Approx(square / 4).epsilon(0.05));
+    CHECK(deviation(layer + "output.dense") == Approx(oblong / 4).epsilon(0.05));
+  }
+  CHECK(deviation("vilt.pooler.dense") == Approx(std::sqrt(2.0 / 96)).epsilon(0.05));
+  CHECK(deviation("vilt.embeddings.text_embeddings.word_embeddings") == Approx(0.5).epsilon(0.05));
 }
 
 TEST_CASE("state and load_state copy") {
@@ -539,6 +681,37 @@ TEST_CASE("dropout is drawn from the generator that is given, and from none with
   // On the average over masks, dropout changes nothing.
   const Tensor ones = torch::ones({200000});
   CHECK(dropout(ones, 0.3, generator).mean().item<double>() == Approx(1).margin(0.01));
+}
+
+TEST_CASE("every place of dropout draws once for each of its numbers") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    CAPTURE(architecture);
+    TransformerConfig config = read_transformer_config(kReferences / architecture / "config.json");
+    config.hidden_dropout_prob = 0.3;
+    config.attention_probs_dropout_prob = 0.2;
+    const Transformer model(config, 3);
+    const Batch batch = recorded_batch(architecture);
+    const std::int64_t n = batch.size(), hidden = config.hidden_size;
+    const std::int64_t text = config.has_text() ? batch.input_ids.size(1) : 0;
+    const std::int64_t image = config.patches() + 1, tokens = text + image;
+    auto drawn = make_generator(torch::kCPU, 1), expected = make_generator(torch::kCPU, 1);
+    model.forward(batch, drawn);
+    const auto place = [&](std::int64_t numbers) {
+      dropout(torch::ones({numbers}), 0.3, expected);
+    };
+    if (text > 0) place(n * text * hidden);
+    place(n * image * hidden);
+    for (std::int64_t block = 0; block < config.num_hidden_layers; ++block) {
+      // The last block computes one token only.
+      const std::int64_t rows = block + 1 == config.num_hidden_layers ? 1 : tokens;
+      place(n * config.num_attention_heads * rows * tokens);
+      place(n * rows * hidden);  // of what attention adds
+      place(n * rows * hidden);  // and the MLP
+    }
+    CHECK(torch::equal(drawn.get_state(), expected.get_state()));
+    place(1);
+    CHECK_FALSE(torch::equal(drawn.get_state(), expected.get_state()));
+  }
 }
 
 TEST_CASE("activation_bytes are what autograd keeps") {

@@ -220,6 +220,49 @@ TEST_CASE("costs of the schemes by hand") {
   CHECK(unit("lora", 1).forward_flops == 2 * 3 * (16 + 40));
 }
 
+TEST_CASE("the work of training by hand: what the gradient reaches, and what it must pass") {
+  TransformerConfig config;
+  config.hidden_size = 8;
+  config.intermediate_size = 32;
+  config.num_attention_heads = 2;
+  config.num_hidden_layers = 2;
+  config.image_size = 4;
+  config.patch_size = 2;
+  config.labels = {"yes", "no"};
+  config.peft.lora_rank = 3;
+  config.peft.lora_targets = {"query"};
+  const std::string first = "vilt.encoder.layer.0.", last = "vilt.encoder.layer.1.";
+  // 5 + 1 + 4 = 10 tokens, of which the last block computes one beyond its keys and values.
+  const auto work = [&](const std::set<std::string>& trained) {
+    return training_cost(config, 5, trained).backward_flops;
+  };
+  const double head = 2 * (64 + 128 + 32);
+  const std::set<std::string> classifier = {"classifier.0.weight", "classifier.0.bias",
+                                            "classifier.3.weight"};
+  CHECK(work({}) == 0);
+  CHECK(work(classifier) == 2 * head);
+
+  // In the last block's query, of one token: A's own gradient, the one to A's output through B, and
+  // B's own; both products of attention, twice each; then everything above.
+  const double attention = 4 * 10 * 8, above = 64 + 8 * 32 + 32 * 8;
+  const std::string a = "attention.attention.query.lora_A.weight";
+  const std::string b = "attention.attention.query.lora_B.weight";
+  CHECK(work({last + a, last + b}) == 2 * (3 * 8 + 2 * 3 * 8 + attention + above) + head);
+  CHECK(work({last + a}) == 2 * (3 * 8 + 3 * 8 + attention + above) + head);
+  CHECK(work({last + b}) == 2 * (3 * 8 + attention + above) + head);
+
+  // In the first block's, of ten tokens. The last one is passed: query, key and value, and the
+  // pair's two products.
+  const double passed = 64 + 2 * 10 * 64 + 2 * 3 * 8 + attention + above;
+  const double rest = 4 * 100 * 8 + 10 * (64 + 2 * 8 * 32);
+  CHECK(work({first + a, first + b}) == 2 * (10 * 3 * 3 * 8 + rest + passed) + head);
+  CHECK(work({first + a}) == 2 * (10 * 2 * 3 * 8 + rest + passed) + head);
+  CHECK(work({first + b}) == 2 * (10 * 3 * 8 + rest + passed) + head);
+  // A weight of the embeddings makes every product of the block necessary, but for its own.
+  CHECK(work({"vilt.embeddings.cls_token"}) - work({first + b}) ==
+        2 * (10 * (3 * 64) + 10 * 3 * 8) + 2 * 4 * 12 * 8);
+}
+
 TEST_CASE("ViT has no text in its weights and costs") {
   TransformerConfig config = with_peft("vit");
   config.image_size = 224;
