@@ -2,10 +2,12 @@
 
 #include <Eigen/Eigenvalues>
 #include <Eigen/QR>
+#include <cmath>
 #include <limits>
 
 #include "catch.h"
 #include "strata/core/error.h"
+#include "strata/core/random.h"
 
 using namespace strata;
 using Catch::Matchers::Contains;
@@ -113,6 +115,35 @@ TEST_CASE("a start that is an eigenvector of another value does not hide the fir
   const Spectrum found = block_lanczos(
       [&](const MatrixXd& block) -> MatrixXd { return matrix * block; }, start, 1, 100, "x");
   CHECK(found.values[0] == Approx(120).epsilon(1e-5));
+}
+
+TEST_CASE("a random start without the first eigenvector is found out by the second one") {
+  // The start that dense_spectrum draws first, and a matrix whose first eigenvector it lacks.
+  const int rows = 120;
+  const std::uint64_t seed = 1;
+  const VectorXd start = random_block(rows, 1, derive_seed(seed, "first start"));
+  MatrixXd vectors = random_block(rows, rows, 5);
+  vectors.col(0) = start;
+  vectors = MatrixXd(Eigen::HouseholderQR<MatrixXd>(vectors).householderQ());
+  // The start is the sum of all eigenvectors but the first.
+  MatrixXd rest = MatrixXd::Identity(rows - 1, rows - 1);
+  rest.col(0).setOnes();
+  rest = MatrixXd(Eigen::HouseholderQR<MatrixXd>(rest).householderQ());
+  MatrixXd eigenvectors(rows, rows);
+  eigenvectors.col(0) = vectors.col(1);
+  MatrixXd others(rows, rows - 1);
+  others << vectors.col(0), vectors.rightCols(rows - 2);
+  eigenvectors.rightCols(rows - 1) = others * rest.transpose();
+  // The second eigenvalue, close to the first, converges before rounding can bring the first in.
+  VectorXd values = VectorXd::LinSpaced(rows, 0.84, 0);
+  values[0] = 1;
+  values[1] = 1 - 1e-5;
+  const MatrixXd matrix = eigenvectors * values.asDiagonal() * eigenvectors.transpose();
+  REQUIRE(std::abs(eigenvectors.col(0).dot(start)) < 1e-12);
+  REQUIRE(std::abs(eigenvectors.col(1).dot(start)) > 0.1);
+  const Spectrum found = dense_spectrum(matrix, 1, seed, "x");
+  CHECK(found.values[0] == Approx(1).epsilon(1e-9));
+  CHECK(found.starts == 0);  // the full decomposition
 }
 
 TEST_CASE("a search that is stopped says so and gives lower bounds") {

@@ -421,6 +421,115 @@ TEST_CASE(
       Contains("the memory limit of 100 bytes is too small") && Contains("bytes are needed"));
 }
 
+TEST_CASE("without the memory for it, block Lanczos gives way to the kernel itself") {
+  const Transformer model = make_model({16, 2, 2, 4, 6, true});
+  const Batch batch = make_batch(model, 6);
+  LntkOptions options;
+  options.method = NtkMethod::kLanczos;
+  const auto by_lanczos = [&] {
+    int count = 0;
+    for (const UnitSpectrum& unit : layerwise_spectra(model, batch, model.units(), options)) {
+      count += unit.method == NtkMethod::kLanczos;
+    }
+    return count;
+  };
+  const ScoreEstimate roomy = estimate_spectra(model, batch, 6, model.units(), options);
+  CHECK(by_lanczos() == 4);
+  options.memory_bytes = roomy.least_bytes;
+  CHECK(estimate_spectra(model, batch, 6, model.units(), options).bytes <= roomy.least_bytes);
+  CHECK(by_lanczos() < 4);
+  check_spectra(model, batch, model.units(), brute_force(model, batch, model.units(), false),
+                options);
+}
+
+TEST_CASE("which way is cheaper is decided on all uses of a weight") {
+  // The table of modalities is used by a text token and by two of the image: three tokens of eight
+  // numbers out, of two rows in. At 570 rows block Lanczos would take 15·2·190·T·2·8 +
+  // 6·6·2·4·570·T·8 multiply-adds, and the kernel 570·T·16 + 0.625·570²·16: 4.2 against 3.3
+  // million for T = 3, but 2.8 against 3.3 for T = 2.
+  TransformerConfig config;
+  config.hidden_size = 8;
+  config.num_attention_heads = 2;
+  config.num_hidden_layers = 1;
+  config.intermediate_size = 8;
+  config.image_size = config.patch_size = 4;
+  config.vocab_size = 20;
+  config.max_position_embeddings = 4;
+  config.initializer_range = 0.2;
+  config.labels = {"a", "b", "c"};
+  const Transformer model(config, 5);
+  torch::manual_seed(2);
+  Unit modalities;
+  modalities.name = "modalities";
+  modalities.parameters = {"vilt.embeddings.token_type_embeddings.weight"};
+  const auto method = [&](std::int64_t n) {
+    const Batch batch{torch::randint(1, 19, {n, 1}, torch::kInt64), torch::ones({n, 1}),
+                      torch::randn({n, 3, 4, 4}), torch::zeros({n}, torch::kInt64)};
+    return layerwise_spectra(model, batch, {modalities}, {}).front().method;
+  };
+  CHECK((method(190) == NtkMethod::kGram));
+  CHECK((method(300) == NtkMethod::kLanczos));
+}
+
+TEST_CASE("block Lanczos finds an eigenvector that is orthogonal to what biases add") {
+  // Of a ViT without MLP and queries the class token is odd in the image, and so is its LayerNorm:
+  // images in pairs of opposite sign give features x in such pairs. The kernel of the last layer's
+  // bias has the eigenvectors 1 ⊗ e, on which that of its weight, XXᵀ ⊗ I, vanishes.
+  TransformerConfig config;
+  config.model_type = "vit";
+  config.hidden_size = 8;
+  config.num_attention_heads = 2;
+  config.num_hidden_layers = 1;
+  config.intermediate_size = 8;
+  config.image_size = 8;
+  config.patch_size = 4;
+  config.initializer_range = 0.5;
+  config.labels = {"a", "b", "c", "d", "e", "f"};
+  Transformer model(config, 5);
+  model.weight("vit.embeddings.cls_token").zero_();
+  model.weight("vit.embeddings.position_embeddings").zero_();
+  model.weight("vit.encoder.layer.0.output.dense.weight").zero_();
+  model.weight("vit.layernorm.weight").fill_(2);
+  torch::manual_seed(2);
+  const Tensor half = torch::randn({4, 3, 8, 8});
+  Batch batch;
+  batch.pixels = torch::cat({half, -half});
+  batch.labels = torch::zeros({8}, torch::kInt64);
+  Unit last;
+  last.name = "last";
+  last.parameters = {"classifier.weight", "classifier.bias"};
+  LntkOptions options;
+  options.method = NtkMethod::kGram;
+  const double expected =
+      layerwise_spectra(model, batch, {last}, options).front().spectrum.values[0];
+  options.method = NtkMethod::kLanczos;
+  const UnitSpectrum found = layerwise_spectra(model, batch, {last}, options).front();
+  REQUIRE((found.method == NtkMethod::kLanczos));
+  CHECK(expected > 2 * 8);  // the bias alone has 8
+  CHECK(found.spectrum.values[0] == Approx(expected).epsilon(1e-5));
+}
+
+TEST_CASE("the estimated time grows with the samples") {
+  // A bias: its kernel costs next to nothing, and the passes through the model go with the samples.
+  const Transformer model = make_model({16, 2, 2, 4, 0, true});
+  const Batch batch = make_batch(model, 4);
+  Unit bias;
+  bias.name = "bias";
+  bias.parameters = {"vilt.encoder.layer.0.output.dense.bias"};
+  LntkOptions options;
+  options.outputs = NtkOutputs::kLoss;
+  options.memory_bytes = std::int64_t{1} << 40;
+  const auto seconds = [&](std::int64_t samples) {
+    double least = 1e9;
+    for (int i = 0; i < 3; ++i) {
+      least = std::min(least, estimate_spectra(model, batch, samples, {bias}, options).seconds);
+    }
+    return least;
+  };
+  // A thousand times, within the noise of a busy machine.
+  CHECK(seconds(4000) > 50 * seconds(4));
+}
+
 TEST_CASE("all ways to a weight's kernel agree, and so do its products and its trace") {
   torch::manual_seed(3);
   for (const std::int64_t tokens : {1, 3, 7}) {
