@@ -303,8 +303,20 @@ TEST_CASE("updates that are no numbers, or far from the others, are refused by n
   // Two cannot be told apart, and a median of 0 measures nothing.
   taken = {sent("a", 0.01, 1), sent("b", 5, 1)};
   CHECK(refuse_updates(before, taken, 2).empty());
+  // The larger of two is never beyond twice their mean, but easily beyond 1.5 times.
+  CHECK(refuse_updates(before, taken, 1.5).empty());
+  taken.push_back(sent("c", 0.01, 1));
+  CHECK(refuse_updates(before, taken, 1.5).size() == 1);
   taken = {sent("a", 0, 1), sent("b", 0, 1), sent("c", 5, 1)};
   CHECK(refuse_updates(before, taken, 2).empty());
+  // The median of four is the mean of the middle two, here 3 times the least change.
+  const auto scaled = [&](const std::string& name, double change) {
+    return update(name, 10, {"block.1"}, {{"b.weight", before.at("b.weight") + change}});
+  };
+  taken = {scaled("a", 0.01), scaled("b", 0.01), scaled("c", 0.05), scaled("d", 0.11)};
+  CHECK(refuse_updates(before, taken, 3.5).size() == 1);
+  taken = {scaled("a", 0.01), scaled("b", 0.01), scaled("c", 0.05), scaled("d", 0.11)};
+  CHECK(refuse_updates(before, taken, 4).empty());
 
   round[1].weights["b.weight"][17] = std::numeric_limits<float>::quiet_NaN();
   round[2].weights["c.weight"] = torch::full({3}, std::numeric_limits<float>::infinity());

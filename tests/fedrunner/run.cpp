@@ -118,6 +118,8 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   const auto& all = row_of(rows, 4, "all");
   CHECK(all.train_samples == 30);
   CHECK(all.test_samples == 12);
+  CHECK(row_of(rows, 4, "mean").train_samples == 10);
+  CHECK(row_of(rows, 4, "mean").test_samples == 4);
   CHECK(all.accuracy == Approx(row_of(rows, 4, "mean").accuracy));
   CHECK(all.train_loss ==
         Approx((8 * row_of(rows, 4, "ct").train_loss + 10 * row_of(rows, 4, "mri").train_loss +
@@ -435,6 +437,17 @@ TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobi
     sum += found.assignment.cast<int>();
   }
   CHECK((sum.array() == 2).all());
+  // Where a plan stays for two rounds, the next one deals on where it ended.
+  run("two",
+      {"run.strategies=[roundrobin]", "run.budget=2", "run.rounds=4", "run.plan={every: 2}"});
+  const auto deal = [&](const std::string& out, int round) {
+    return read_plan(dir / out / "rounds" / ("00" + std::to_string(round)) / "plan.json")
+        .assignment;
+  };
+  CHECK((deal("two", 1) == deal("rr", 1)));
+  CHECK((deal("two", 3) == deal("rr", 2)));
+  CHECK((deal("two", 4) == deal("rr", 2)));
+  CHECK((deal("rr", 2) != deal("rr", 3)));
 }
 
 TEST_CASE_METHOD(Fixture, "with plan.every the last plan stays in force, also after a resume") {
@@ -466,6 +479,25 @@ TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies 
     CHECK(std::isnan(row_of(rows, round, "all").accuracy) == !evaluated);
     CHECK(std::isnan(row_of(rows, round, "ct").test_loss) == !evaluated);
     CHECK(std::isnan(row_of(rows, round, "ct").train_loss) == (round == 0));
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "the row of all clients counts every client's open and closed answers") {
+  // A foundation that answers "red" always, and a rate that leaves it so.
+  auto model = Transformer::load(dir / "foundation");
+  model.weight("classifier.3.weight").zero_();
+  model.weight("classifier.3.bias").zero_()[3] = 20;
+  model.save(dir / "foundation");
+  run("out", {"run.strategies=[head]", "run.rounds=1", "run.local.learning_rate=1e-9"});
+  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  // One of two open questions of mri and of oct is about a red image, none of ct's.
+  for (const int round : {0, 1}) {
+    CHECK(row_of(rows, round, "ct").open_accuracy == 0);
+    CHECK(row_of(rows, round, "mri").open_accuracy == 0.5);
+    CHECK(row_of(rows, round, "oct").open_accuracy == 0.5);
+    CHECK(row_of(rows, round, "all").open_accuracy == Approx(2.0 / 6));
+    CHECK(row_of(rows, round, "all").closed_accuracy == 0);
+    CHECK(row_of(rows, round, "all").accuracy == Approx(2.0 / 12));
   }
 }
 

@@ -247,6 +247,44 @@ TEST_CASE_METHOD(Fixture, "evaluation counts accepted answers, open and closed a
         Approx((4 * std::log1p(3 * std::exp(-20.0)) + 6 * 20.0) / 10).epsilon(1e-6));
 }
 
+TEST_CASE_METHOD(Fixture, "evaluations of several clients add up in every count") {
+  // "red" always: right for every red image's open question, and for no closed one.
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("classifier.3.weight").zero_();
+    model.weight("classifier.3.bias").zero_()[3] = 20;
+  }
+  Evaluation sum;
+  std::vector<Evaluation> parts;
+  for (const char* name : {"ct", "mri", "oct"}) {
+    parts.push_back(evaluate(model, *client(name).test));
+    sum += parts.back();
+  }
+  // Of mri and of oct one of two test images is red, of ct none.
+  CHECK(parts[0].open_correct == 0);
+  CHECK(parts[1].open_correct == 1);
+  CHECK(parts[2].open_correct == 1);
+  CHECK(parts[1].open_accuracy() == 0.5);
+  CHECK(sum.open_correct == 2);
+  CHECK(sum.open_accuracy() == Approx(2.0 / 6));
+  CHECK(sum.closed_accuracy() == 0);
+  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
+  const auto whole = evaluate(model, test_set);
+  CHECK(sum.loss() == Approx(whole.loss()).epsilon(1e-12));
+
+  Evaluation first{10, 4, 6, 3, 5, 2, 7.5, 9};
+  const Evaluation second{100, 50, 40, 20, 70, 30, 0.25, 80};
+  first += second;
+  CHECK(first.samples == 110);
+  CHECK(first.correct == 54);
+  CHECK(first.open == 46);
+  CHECK(first.open_correct == 23);
+  CHECK(first.closed == 75);
+  CHECK(first.closed_correct == 32);
+  CHECK(first.loss_sum == 7.75);
+  CHECK(first.targets == 89);
+}
+
 TEST_CASE_METHOD(Fixture,
                  "calibrated labels: the loss sees each logit plus log((count + 1) / (n + K))") {
   const auto ct = client("ct");
@@ -374,6 +412,11 @@ TEST_CASE_METHOD(Fixture, "a straggler's share of the steps are its first ones")
   const auto late = train_client(model, global, oct, {"head"}, local, 5, 0.5);
   CHECK(late.steps == 2);
   CHECK(train_client(model, global, oct, {"head"}, local, 5, 0.01).steps == 1);
+  // 0.29 · 100 is 28.999999999999996 as a double, and yet 29 steps.
+  local.steps = 100;
+  local.training.batch_size = 1;
+  CHECK(train_client(model, global, oct, {"head"}, local, 5, 0.29).steps == 29);
+  local = local_config();
   local.steps = 2;
   const auto short_run = train_client(model, global, oct, {"head"}, local, 5);
   for (const auto& [name, weight] : late.weights)
