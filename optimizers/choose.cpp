@@ -1,61 +1,189 @@
 #include "strata/optimizers/choose.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <sstream>
 
+#include "core/amount.h"
 #include "core/csv.h"
 #include "strata/core/error.h"
 
 namespace strata {
 namespace {
 
-struct ParsedRule {
-  std::string name;
-  double number = 0;  // of rules that have one
+/// Differences below this are rounding.
+constexpr double kRounding = 1e-12;
+
+/// An objective as rules name it, and as messages do.
+struct Objective {
+  const char* name;
+  const char* text;
+  double Objectives::*value;
+};
+const std::vector<Objective>& all_objectives() {
+  static const std::vector<Objective> all = {
+      {"importance", "importance", &Objectives::importance},
+      {"usage_variance", "a usage variance", &Objectives::usage_variance},
+      {"uplink_bytes", "an uplink in bytes", &Objectives::uplink_bytes},
+      {"slowest_client", "a slowest client's time in seconds", &Objectives::slowest_seconds}};
+  return all;
+}
+
+/// An upper limit of an objective; of importance the least, in percent of the greatest.
+struct Limit {
+  std::string text;
+  std::size_t objective = 0;
+  double number = 0;
 };
 
-ParsedRule parse(const std::string& rule) {
-  const auto colon = rule.find(':');
-  ParsedRule parsed{rule.substr(0, colon)};
-  double greatest = 0;
-  std::string range;
-  if (parsed.name == "knee" || parsed.name == "ideal") {
-    if (colon == std::string::npos) return parsed;
-    throw InputError("choose: \"" + rule + "\": the rule " + parsed.name + " takes no number");
-  }
-  if (parsed.name == "weights") {
-    greatest = 1;
-    range = "a weight of 0 to 1, as in weights:0.5";
-  } else if (parsed.name == "importance") {
-    greatest = 100;
-    range = "a percentage of 0 to 100, as in importance:95";
-  } else if (parsed.name == "variance") {
-    greatest = std::numeric_limits<double>::max();
-    range = "a usage variance of 0 or more, as in variance:2.5";
-  } else {
-    // The nearest name is sought among the names alone; the message lists what follows them, too.
-    static const std::vector<std::string> names = {"knee", "ideal", "weights", "importance",
-                                                   "variance"};
-    throw InputError("choose: unknown rule \"" + rule + "\"" + did_you_mean(parsed.name, names) +
-                     "; allowed: " + quoted_list(choice_rules()));
-  }
-  const std::string number = colon == std::string::npos ? "" : rule.substr(colon + 1);
-  if (!parse_double(number, parsed.number) || !(parsed.number >= 0 && parsed.number <= greatest)) {
-    throw InputError("choose: \"" + rule + "\": found " +
-                     (number.empty() ? "no number" : "\"" + number + "\"") + " after " +
-                     parsed.name + ", allowed is " + range);
-  }
-  return parsed;
+struct ParsedRule {
+  std::string name;             // knee, ideal, weights, row or limits
+  std::vector<double> weights;  // by objective, of weights
+  std::size_t row = 0;          // from 1
+  std::vector<Limit> limits;
+};
+
+const std::vector<std::string>& rule_names() {
+  static const std::vector<std::string> names = {"knee",         "ideal",          "weights",
+                                                 "importance",   "variance",       "usage_variance",
+                                                 "uplink_bytes", "slowest_client", "row"};
+  return names;
 }
 
-/// The points that are nondominated in importance and usage variance, by ascending both.
-std::vector<std::size_t> nondominated_in_two(const std::vector<Objectives>& front) {
-  std::vector<std::size_t> kept;
-  for (std::size_t i = 0; i < front.size(); ++i) {
-    if (kept.empty() || front[i].importance > front[kept.back()].importance) kept.push_back(i);
+class Parser {
+ public:
+  explicit Parser(const std::string& rule) : rule_(rule) {}
+
+  ParsedRule parse() const {
+    const auto colon = rule_.find(':');
+    const std::string name = rule_.substr(0, colon);
+    const std::string rest = colon == std::string::npos ? "" : rule_.substr(colon + 1);
+    ParsedRule parsed{name, {}, 0, {}};
+    if (name == "knee" || name == "ideal") {
+      if (colon != std::string::npos) fail("the rule " + name + " takes no number");
+      return parsed;
+    }
+    if (name == "weights") {
+      parsed.weights = weights(rest);
+    } else if (name == "row") {
+      std::int64_t row = 0;
+      if (!parse_integer(rest, row) || row < 1)
+        fail(found(rest) + " after row, allowed is a row of the front from 1, as in row:3");
+      parsed.row = static_cast<std::size_t>(row);
+    } else {
+      parsed.name = "limits";
+      parsed.limits = limits();
+    }
+    return parsed;
   }
-  return kept;
-}
+
+ private:
+  [[noreturn]] void fail(const std::string& message) const {
+    throw InputError("choose: \"" + rule_ + "\": " + message);
+  }
+  static std::string found(const std::string& number) {
+    return "found " + (number.empty() ? "no number" : "\"" + number + "\"");
+  }
+  static std::vector<std::string> split(const std::string& text) {
+    std::vector<std::string> parts;
+    std::istringstream in(text);
+    for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
+    if (text.empty() || text.back() == ',') parts.emplace_back();
+    return parts;
+  }
+  static std::size_t objective_of(const std::string& name) {
+    const auto& all = all_objectives();
+    const auto at = std::find_if(all.begin(), all.end(),
+                                 [&](const Objective& each) { return each.name == name; });
+    return static_cast<std::size_t>(at - all.begin());
+  }
+
+  /// `0.3`, or weights by the objectives' names.
+  std::vector<double> weights(const std::string& text) const {
+    std::vector<double> weights(all_objectives().size(), 0.0);
+    if (text.find('=') == std::string::npos) {
+      double weight = 0;
+      if (!parse_double(text, weight) || !(weight >= 0 && weight <= 1))
+        fail(found(text) + " after weights, allowed is a weight of 0 to 1, as in weights:0.5, or " +
+             "weights by name, as in weights:importance=0.7,usage_variance=0.3");
+      weights[0] = weight;
+      weights[1] = 1 - weight;
+      return weights;
+    }
+    std::vector<std::string> names, given;
+    for (const Objective& objective : all_objectives()) names.emplace_back(objective.name);
+    double sum = 0;
+    for (const std::string& part : split(text)) {
+      const auto equals = part.find('=');
+      const std::string name = part.substr(0, equals);
+      const std::string number = equals == std::string::npos ? "" : part.substr(equals + 1);
+      const std::size_t objective = objective_of(name);
+      if (objective == names.size())
+        fail("unknown objective \"" + name + "\"" + did_you_mean(name, names) +
+             "; allowed: " + quoted_list(names));
+      if (std::find(given.begin(), given.end(), name) != given.end())
+        fail(name + " has two weights");
+      given.push_back(name);
+      double& weight = weights[objective];
+      if (!parse_double(number, weight) || !(weight >= 0 && weight <= 1e9))
+        fail(found(number) + " after " + name + "=, allowed is a weight of 0 or more");
+      sum += weight;
+    }
+    if (sum == 0) fail("all weights are 0");
+    return weights;
+  }
+
+  std::vector<Limit> limits() const {
+    std::vector<Limit> limits;
+    for (const std::string& part : split(rule_)) {
+      const auto colon = part.find(':');
+      const std::string name = part.substr(0, colon);
+      const std::string number = colon == std::string::npos ? "" : part.substr(colon + 1);
+      Limit limit{part, objective_of(name == "variance" ? "usage_variance" : name), 0};
+      if (limit.objective == all_objectives().size()) unknown(part, name);
+      if (!valid(number, limit))
+        fail(found(number) + " after " + name + ", allowed is " + allowed(limit.objective));
+      for (const Limit& other : limits)
+        if (other.objective == limit.objective)
+          fail("\"" + other.text + "\" and \"" + part + "\" limit the same objective");
+      limits.push_back(limit);
+    }
+    return limits;
+  }
+  [[noreturn]] void unknown(const std::string& part, const std::string& name) const {
+    const auto& names = rule_names();
+    if (part != rule_ && std::find(names.begin(), names.end(), name) != names.end())
+      fail("\"" + part + "\" cannot be joined with others; limits can, as in " +
+           "uplink_bytes:4MB,slowest_client:0.5");
+    // The nearest name is sought among the names alone; the message lists what follows them, too.
+    throw InputError("choose: unknown rule \"" + part + "\"" + did_you_mean(name, names) +
+                     "; allowed: " + quoted_list(choice_rules(), choice_rules().size()));
+  }
+  static bool valid(const std::string& text, Limit& limit) {
+    std::int64_t bytes = 0;
+    if (limit.objective == 2 && parse_amount(text, "bytes", bytes)) {
+      limit.number = static_cast<double>(bytes);
+      return true;
+    }
+    const double greatest = limit.objective == 0 ? 100 : std::numeric_limits<double>::max();
+    return parse_double(text, limit.number) && limit.number >= 0 && limit.number <= greatest;
+  }
+  static std::string allowed(std::size_t objective) {
+    switch (objective) {
+      case 0:
+        return "a percentage of 0 to 100, as in importance:95";
+      case 1:
+        return "a usage variance of 0 or more, as in variance:2.5";
+      case 2:
+        return "a number of bytes, as in uplink_bytes:1e6 or uplink_bytes:4MB";
+      default:
+        return "a number of seconds, as in slowest_client:0.5";
+    }
+  }
+
+  const std::string& rule_;
+};
 
 /// The first of the greatest values, where values that differ by rounding are equal.
 template <typename Value>
@@ -64,7 +192,7 @@ std::size_t first_greatest(std::size_t count, Value value) {
   double best_value = value(0);
   for (std::size_t i = 1; i < count; ++i) {
     const double other = value(i);
-    if (other > best_value + 1e-12) {
+    if (other > best_value + kRounding) {
       best = i;
       best_value = other;
     }
@@ -72,66 +200,143 @@ std::size_t first_greatest(std::size_t count, Value value) {
   return best;
 }
 
+/// The points that a rule looks at, and their objectives over [0, 1].
+class Candidates {
+ public:
+  Candidates(const std::vector<Objectives>& front, std::size_t objectives)
+      : front_(front), objectives_(objectives) {
+    for (std::size_t i = 0; i < front.size(); ++i) {
+      // With two objectives a front holds no others, but those of equal importance to rounding.
+      if (objectives > 2 || points_.empty() ||
+          front[i].importance > front[points_.back()].importance)
+        points_.push_back(i);
+    }
+    for (std::size_t k = 0; k < objectives; ++k) {
+      const auto [low, high] = std::minmax_element(
+          points_.begin(), points_.end(),
+          [&](std::size_t a, std::size_t b) { return value(a, k) < value(b, k); });
+      least_.push_back(value(*low, k));
+      width_.push_back(value(*high, k) - least_.back());
+    }
+  }
+
+  const std::vector<std::size_t>& points() const { return points_; }
+  double value(std::size_t point, std::size_t objective) const {
+    return front_[point].*all_objectives()[objective].value;
+  }
+  double scaled(std::size_t point, std::size_t objective) const {
+    return width_[objective] > 0 ? (value(point, objective) - least_[objective]) / width_[objective]
+                                 : 0.0;
+  }
+  /// Importance less the costs, each with its weight.
+  double weighted(std::size_t point, const std::vector<double>& weights) const {
+    double sum = weights[0] * scaled(point, 0);
+    for (std::size_t k = 1; k < objectives_; ++k) sum -= weights[k] * scaled(point, k);
+    return sum;
+  }
+  /// From the best of every objective.
+  double distance(std::size_t point) const {
+    double squares = std::pow(1 - scaled(point, 0), 2);
+    for (std::size_t k = 1; k < objectives_; ++k) squares += std::pow(scaled(point, k), 2);
+    return std::sqrt(squares);
+  }
+  template <typename Value>
+  std::size_t best(Value value) const {
+    return points_[first_greatest(points_.size(),
+                                  [&](std::size_t i) { return value(points_[i]); })];
+  }
+
+ private:
+  const std::vector<Objectives>& front_;
+  std::size_t objectives_;
+  std::vector<std::size_t> points_;
+  std::vector<double> least_, width_;
+};
+
+std::size_t within_limits(const Candidates& candidates, const std::string& rule,
+                          const std::vector<Limit>& limits) {
+  std::vector<std::size_t> kept = candidates.points();
+  std::string before;
+  bool floor = false;
+  const double most = candidates.value(
+      candidates.best([&](std::size_t point) { return candidates.value(point, 0); }), 0);
+  for (const Limit& limit : limits) {
+    const auto value = [&](std::size_t point) { return candidates.value(point, limit.objective); };
+    const double number = limit.objective == 0 ? limit.number / 100 * most : limit.number;
+    const double slack = kRounding * number;
+    std::vector<std::size_t> rest;
+    for (const std::size_t point : kept) {
+      if (limit.objective == 0 ? value(point) >= number - slack : value(point) <= number + slack)
+        rest.push_back(point);
+    }
+    floor |= limit.objective == 0;
+    const std::string text = all_objectives()[limit.objective].text;
+    if (rest.empty()) {
+      const auto less = [&](std::size_t a, std::size_t b) { return value(a) < value(b); };
+      const auto [low, high] = std::minmax_element(kept.begin(), kept.end(), less);
+      const std::string with = before.empty() ? "" : " with " + before;
+      throw InputError("choose: \"" + rule + "\": no plan of the front" + with +
+                       (limit.objective == 0
+                            ? " has " + format_double(limit.number) +
+                                  " % of the greatest importance; the most "
+                                  "there is is " +
+                                  format_double(100 * value(*high) / most) + " %"
+                            : " has " + text + " of at most " + format_double(limit.number) +
+                                  "; the least there is is " + format_double(value(*low))));
+    }
+    before += (before.empty() ? "" : " and ") + limit.text;
+    kept = std::move(rest);
+  }
+  if (floor) return kept.front();  // by ascending usage variance
+  return kept[first_greatest(kept.size(),
+                             [&](std::size_t i) { return candidates.scaled(kept[i], 0); })];
+}
+
 }  // namespace
 
 const std::vector<std::string>& choice_rules() {
-  static const std::vector<std::string> rules = {"knee", "ideal", "weights:W", "importance:X",
-                                                 "variance:V"};
+  static const std::vector<std::string> rules = {
+      "knee",         "ideal",      "weights:W",      "weights:NAME=W,…",
+      "importance:X", "variance:V", "uplink_bytes:B", "slowest_client:S",
+      "row:N"};
   return rules;
 }
 
 void check_choice(const std::string& rule) {
-  parse(rule);
+  Parser(rule).parse();
 }
 
-std::size_t choose(const std::vector<Objectives>& front, const std::string& rule) {
-  const ParsedRule parsed = parse(rule);
+std::size_t choose(const std::vector<Objectives>& front, const std::string& rule,
+                   const std::vector<std::string>& objectives) {
+  const ParsedRule parsed = Parser(rule).parse();
   if (front.empty()) throw InputError("choose: the front is empty");
-  const std::vector<std::size_t> points = nondominated_in_two(front);
-  const Objectives& first = front[points.front()];
-  const Objectives& last = front[points.back()];
-
-  const double width = last.usage_variance - first.usage_variance;
-  const double height = last.importance - first.importance;
-  const auto importance = [&](std::size_t i) {
-    return height > 0 ? (front[points[i]].importance - first.importance) / height : 0.0;
+  const auto fail = [&](const std::string& message) {
+    throw InputError("choose: \"" + rule + "\": " + message);
   };
-  const auto variance = [&](std::size_t i) {
-    return width > 0 ? (front[points[i]].usage_variance - first.usage_variance) / width : 0.0;
+  if (parsed.name == "row") {
+    if (parsed.row > front.size())
+      fail("the front has " + std::to_string(front.size()) +
+           " rows; allowed is row:1 to row:" + std::to_string(front.size()));
+    return parsed.row - 1;
+  }
+  const auto& all = all_objectives();
+  // The front of a problem without a further objective has 0 there.
+  const auto require = [&](std::size_t objective) {
+    if (std::find(objectives.begin(), objectives.end(), all[objective].name) == objectives.end())
+      fail(std::string(all[objective].name) + " is not among the problem's objectives, which are " +
+           quoted_list(objectives));
   };
+  for (const Limit& limit : parsed.limits) require(limit.objective);
+  for (std::size_t k = 0; k < parsed.weights.size(); ++k)
+    if (parsed.weights[k] > 0) require(k);
 
-  if (parsed.name == "importance") {
-    const double least = parsed.number / 100 * last.importance;
-    for (const std::size_t point : points) {
-      if (front[point].importance >= least) return point;
-    }
-    return points.back();
-  }
-  if (parsed.name == "variance") {
-    if (first.usage_variance > parsed.number) {
-      throw InputError("choose: \"" + rule +
-                       "\": no plan of the front has a usage variance of at " + "most " +
-                       format_double(parsed.number) + "; the least there is is " +
-                       format_double(first.usage_variance));
-    }
-    std::size_t best = 0;
-    while (best + 1 < points.size() && front[points[best + 1]].usage_variance <= parsed.number) {
-      ++best;
-    }
-    return points[best];
-  }
-  if (parsed.name == "ideal") {
-    return points[first_greatest(
-        points.size(), [&](std::size_t i) { return -std::hypot(1 - importance(i), variance(i)); })];
-  }
-  if (parsed.name == "weights") {
-    return points[first_greatest(points.size(), [&](std::size_t i) {
-      return parsed.number * importance(i) - (1 - parsed.number) * variance(i);
-    })];
-  }
-  // After normalisation the chord is the diagonal, and the distance to it is this times √½.
-  return points[first_greatest(points.size(),
-                               [&](std::size_t i) { return importance(i) - variance(i); })];
+  const Candidates candidates(front, objectives.size() > 2 ? all.size() : 2);
+  if (parsed.name == "limits") return within_limits(candidates, rule, parsed.limits);
+  if (parsed.name == "ideal")
+    return candidates.best([&](std::size_t point) { return -candidates.distance(point); });
+  const std::vector<double> equal(all.size(), 1.0);
+  const auto& weights = parsed.name == "weights" ? parsed.weights : equal;
+  return candidates.best([&](std::size_t point) { return candidates.weighted(point, weights); });
 }
 
 }  // namespace strata

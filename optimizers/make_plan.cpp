@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::int64_t kLargestExact = 200000;  // clients · units
 constexpr int kGreedyPrices = 40;
+/// For more objectives than importance and usage variance.
+constexpr const char* kManyObjectives = "nsga2";
 
 bool is_search(const std::string& algorithm) {
   const auto& names = search_algorithms();
@@ -84,6 +86,24 @@ SearchOptions search_options(const PlanOptions& options, const std::string& algo
   return search;
 }
 
+/// What plans, and why, where `auto` left it to us for a reason that is not seen at once.
+struct Taken {
+  std::string algorithm, why;
+};
+
+Taken taken_algorithm(const PlanningProblem& problem, const std::string& asked) {
+  if (asked != "auto") return {asked, ""};
+  if (problem.has_further_objectives()) {
+    std::string names;
+    for (const std::string& name : objective_names(problem))
+      if (name != "importance" && name != "usage_variance")
+        names += (names.empty() ? "" : " and ") + name;
+    return {kManyObjectives,
+            std::string(kManyObjectives) + ", as exact and prices would not optimise " + names};
+  }
+  return {suits_exact(problem) ? "exact" : "prices", ""};
+}
+
 struct Found {
   std::vector<FrontPoint> front;
   std::int64_t evaluations = 0;
@@ -143,9 +163,8 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   check_search(search_options(options, is_search(options.algorithm) ? options.algorithm : "nsga2"));
   problem.validate();
   check_warm_start(problem, options.warm_start);
-  const std::string algorithm = options.algorithm != "auto" ? options.algorithm
-                                : suits_exact(problem)      ? "exact"
-                                                            : "prices";
+  const Taken taken = taken_algorithm(problem, options.algorithm);
+  const std::string& algorithm = taken.algorithm;
   Plan plan;
   plan.algorithm = algorithm;
   plan.choose = options.choose;
@@ -153,6 +172,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   plan.clients = problem.clients;
   plan.units = problem.units;
   plan.provenance = {{"strata", build_version()}, {"commit", build_commit()}};
+  if (!taken.why.empty()) plan.provenance.emplace_back("auto", taken.why);
   if (is_search(algorithm)) {
     plan.provenance.emplace_back("start", options.start);
     plan.provenance.emplace_back("population", std::to_string(options.population));
@@ -174,7 +194,9 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   }
   plan.evaluations = found.evaluations;
   plan.front = objectives_of(found.front);
-  const FrontPoint& chosen = found.front[choose(plan.front, options.choose)];
+  const std::size_t row = choose(plan.front, options.choose, objective_names(problem));
+  const FrontPoint& chosen = found.front[row];
+  plan.row = row + 1;
   plan.assignment = chosen.assignment;
   plan.objectives = chosen.objectives;
   for (FrontPoint& point : found.front) plan.archive.push_back(std::move(point.assignment));

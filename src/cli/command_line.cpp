@@ -333,7 +333,9 @@ void build(CLI::App& app, CommandLine& line) {
          "With the algorithm exact: enumerate unsupported points, too, for at most so many seconds",
          0.0, 1e6);
   plan->add_option("--out", line.plan.out, "plan.json to write");
-  plan->add_option("--front", line.plan.front, "CSV of the front to write");
+  plan->add_option("--front", line.plan.front,
+                   "File of the front to write, with every point's objectives and assignment: CSV, "
+                   "or JSON by the name FILE.json");
   plan->add_option("--archive", line.plan.archive,
                    "File of the front's assignments to write, at most 1,000, for a later --warm");
   plan->add_option("--adapters", line.plan.adapters,

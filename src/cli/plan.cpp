@@ -11,6 +11,7 @@
 #include "core/document.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/core/front_file.h"
 #include "strata/core/plan.h"
 #include "strata/core/plan_archive.h"
 #include "strata/core/problem_file.h"
@@ -98,6 +99,43 @@ std::vector<Assignment> read_warm_start(const std::string& file, const PlanningP
   return matched.assignments;
 }
 
+/// What the algorithm does not look at, though it was given.
+void tell_of_algorithm(const Plan& plan, const PlanningProblem& problem,
+                       const PlanArguments& arguments) {
+  for (const auto& [key, value] : plan.provenance)
+    if (key == "auto") log_info("algorithm " + value);
+  const auto& searches = search_algorithms();
+  if (std::find(searches.begin(), searches.end(), plan.algorithm) != searches.end()) return;
+  if (!arguments.warm.empty()) {
+    log_warning("--warm is for metaheuristics; the algorithm " + plan.algorithm +
+                " does not depend on it");
+  }
+  if (problem.has_further_objectives()) {
+    auto names = objective_names(problem);
+    names.erase(names.begin(), names.begin() + 2);
+    log_warning("the algorithm " + plan.algorithm + " does not optimise " + quoted_list(names) +
+                "; auto and the metaheuristics do");
+  }
+}
+
+/// A front's file holds every point's assignment, unless that would be gigabytes.
+std::string front_content(const Plan& plan, const std::string& file) {
+  constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+  std::size_t bytes = 0;
+  for (std::size_t l = 0; l < plan.units.size(); ++l) {
+    const auto column = plan.assignment.col(static_cast<Eigen::Index>(l)).cast<std::size_t>();
+    bytes += static_cast<std::size_t>(column.sum()) * (plan.units[l].size() + 1);
+  }
+  if (bytes == 0 || plan.archive.size() <= kMostBytes / bytes) return front_text(plan, file);
+  log_warning("--front: " + std::to_string(plan.front.size()) +
+              " points with who trains what would take more than 1 GiB; the objectives alone are "
+              "written (--choose row:N plans with the assignment of row N)");
+  Plan bare;
+  bare.front = plan.front;
+  bare.row = plan.row;
+  return front_text(bare, file);
+}
+
 /// A budget is a number or a file.
 bool is_file(const std::string& name) {
   std::error_code unknown;
@@ -161,16 +199,12 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   options.full_front_seconds = arguments.full_front;
   if (!arguments.warm.empty()) {
     options.warm_start = read_warm_start(arguments.warm, loaded.problem);
-    const auto& searches = search_algorithms();
-    if (std::find(searches.begin(), searches.end(), options.algorithm) == searches.end()) {
-      log_warning("--warm is for metaheuristics; the algorithm " + options.algorithm +
-                  " does not depend on it");
-    }
   }
   const auto start = std::chrono::steady_clock::now();
   Plan plan = make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
+  tell_of_algorithm(plan, loaded.problem, arguments);
   if (plan.algorithm != "exact") {
     for (const auto& [option, given] : {std::pair{"--sweep", arguments.sweep},
                                         std::pair{"--full-front", arguments.full_front > 0}}) {
@@ -186,7 +220,8 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   plan.provenance.emplace_back("normalise", loaded.normalised ? "true" : "false");
 
   std::vector<std::pair<std::filesystem::path, std::string>> files;
-  if (!arguments.front.empty()) files.emplace_back(arguments.front, front_csv(plan.front));
+  if (!arguments.front.empty())
+    files.emplace_back(arguments.front, front_content(plan, arguments.front));
   if (!arguments.archive.empty())
     files.emplace_back(arguments.archive, archive_json(archive_of(plan)));
   if (!arguments.adapters.empty()) {

@@ -5,6 +5,8 @@
 
 #include "core/csv.h"
 #include "core/document.h"
+#include "core/name_index.h"
+#include "core/plan.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -12,14 +14,6 @@ namespace strata {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-Json to_json(const Objectives& objectives) {
-  Json json{{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
-  // Further objectives are 0 unless the problem has them.
-  if (objectives.uplink_bytes > 0) json["uplink_bytes"] = objectives.uplink_bytes;
-  if (objectives.slowest_seconds > 0) json["slowest_seconds"] = objectives.slowest_seconds;
-  return json;
-}
 
 Objectives read_objectives(ObjectReader reader) {
   Objectives out;
@@ -32,6 +26,13 @@ Objectives read_objectives(ObjectReader reader) {
 }
 
 }  // namespace
+
+Json objectives_json(const Objectives& objectives) {
+  Json json{{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
+  if (objectives.uplink_bytes > 0) json["uplink_bytes"] = objectives.uplink_bytes;
+  if (objectives.slowest_seconds > 0) json["slowest_seconds"] = objectives.slowest_seconds;
+  return json;
+}
 
 std::vector<std::string> Plan::units_of(int client) const {
   std::vector<std::string> out;
@@ -47,21 +48,24 @@ void write_plan(const Plan& plan, const std::filesystem::path& path) {
 std::string plan_json(const Plan& plan) {
   Json root{{"version", 1},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
             {"seed", plan.seed}, {"evaluations", plan.evaluations}, {"units", plan.units}};
-  Json clients = Json::object();
+  // Json's own way looks for every key among all earlier ones.
+  Json::object_t clients;
+  clients.reserve(plan.clients.size());
   for (std::size_t i = 0; i < plan.clients.size(); ++i)
-    clients[plan.clients[i]] = plan.units_of(static_cast<int>(i));
-  root["clients"] = clients;
-  root["objectives"] = to_json(plan.objectives);
+    clients.emplace_back(plan.clients[i], plan.units_of(static_cast<int>(i)));
+  root["clients"] = std::move(clients);
+  root["objectives"] = objectives_json(plan.objectives);
   root["front"] = Json::array();
-  for (const auto& point : plan.front) root["front"].push_back(to_json(point));
+  for (const auto& point : plan.front) root["front"].push_back(objectives_json(point));
   if (plan.gap.known)
     root["gap"] = {{"certificate", plan.gap.certificate},
                    {"importance", plan.gap.importance},
                    {"relative", plan.gap.relative},
                    {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
   root["scores_digest"] = plan.scores_digest;
-  root["provenance"] = Json::object();
-  for (const auto& [key, value] : plan.provenance) root["provenance"][key] = value;
+  Json provenance = Json::object();
+  for (const auto& [key, value] : plan.provenance) provenance[key] = value;
+  root["provenance"] = std::move(provenance);
   return root.dump(1) + '\n';
 }
 
@@ -82,13 +86,14 @@ Plan read_plan(const std::filesystem::path& path) {
   plan.clients = clients.keys();
   plan.assignment = Assignment::Zero(static_cast<Eigen::Index>(plan.clients.size()),
                                      static_cast<Eigen::Index>(plan.units.size()));
+  const NameIndex units(plan.units);
   for (std::size_t i = 0; i < plan.clients.size(); ++i)
     for (const auto& unit : clients.texts(plan.clients[i])) {
-      const auto found = std::find(plan.units.begin(), plan.units.end(), unit);
-      if (found == plan.units.end())
+      const auto found = units.find(unit);
+      if (!found)
         clients.fail(plan.clients[i],
                      "the plan has no unit \"" + unit + "\"" + did_you_mean(unit, plan.units));
-      auto& cell = plan.assignment(static_cast<Eigen::Index>(i), found - plan.units.begin());
+      auto& cell = plan.assignment(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(*found));
       if (cell) clients.fail(plan.clients[i], "the unit \"" + unit + "\" stands twice");
       cell = 1;
     }

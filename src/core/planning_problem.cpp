@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/csv.h"
+#include "core/name_index.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -113,6 +114,13 @@ void PlanningProblem::validate() const {
   for (int l = 0; l < unit_count(); ++l) check_unit(*this, l);
 }
 
+std::vector<std::string> objective_names(const PlanningProblem& problem) {
+  std::vector<std::string> names = {"importance", "usage_variance"};
+  if (!problem.uplink_bytes.empty()) names.emplace_back("uplink_bytes");
+  if (problem.seconds.size() > 0) names.emplace_back("slowest_client");
+  return names;
+}
+
 bool dominates(const Objectives& a, const Objectives& b) {
   return a.importance >= b.importance && a.usage_variance <= b.usage_variance &&
          a.uplink_bytes <= b.uplink_bytes && a.slowest_seconds <= b.slowest_seconds &&
@@ -204,9 +212,10 @@ PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget
   if (rows[0].fields != std::vector<std::string>{"client", "budget"})
     throw InputError(at(rows[0]) + ": the header must be client,budget");
   std::map<std::string, int> budgets;
+  const NameIndex clients(scores.clients);
   for (std::size_t r = 1; r < rows.size(); ++r) {
     const std::string& client = rows[r].fields[0];
-    if (std::find(scores.clients.begin(), scores.clients.end(), client) == scores.clients.end())
+    if (!clients.find(client))
       throw InputError(at(rows[r]) + ": the scores have no client \"" + client + "\"" +
                        did_you_mean(client, scores.clients));
     if (budgets.count(client))

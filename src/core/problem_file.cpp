@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "core/csv.h"
 #include "core/document.h"
+#include "core/name_index.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -20,14 +21,6 @@ const std::string kEveryone = "*";
 
 /// Costs of one kind, per unit of the problem.
 using Costs = std::map<std::string, std::map<std::string, std::int64_t>>;  // kind → unit → cost
-
-std::size_t index_of(const std::vector<std::string>& names, const std::string& name,
-                     const std::string& what, const std::function<void(const std::string&)>& fail) {
-  const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end())
-    fail("the scores have no " + what + " \"" + name + "\"" + did_you_mean(name, names));
-  return static_cast<std::size_t>(found - names.begin());
-}
 
 ScoreTable select_units(const ScoreTable& table, const std::vector<std::string>& names,
                         const std::string& where) {
@@ -139,6 +132,8 @@ class Loader {
     problem_.clients = table.clients;
     problem_.units = table.units;
     problem_.importance = table.scores;
+    clients_.emplace(problem_.clients);
+    units_.emplace(problem_.units);
     read_costs();
     read_budget(table);
     read_weights();
@@ -162,19 +157,21 @@ class Loader {
   }
 
   std::size_t client(ObjectReader& reader, const std::string& key) {
-    return index_of(problem_.clients, key, "client",
-                    [&](const std::string& message) { reader.fail(key, message); });
+    const auto found = clients_->find(key);
+    if (!found)
+      reader.fail(
+          key, "the scores have no client \"" + key + "\"" + did_you_mean(key, problem_.clients));
+    return *found;
   }
   std::size_t unit(ObjectReader& reader, const std::string& key, const std::string& name) {
-    const auto has = [&](const std::vector<std::string>& names) {
-      return std::find(names.begin(), names.end(), name) != names.end();
-    };
-    if (!has(problem_.units) && has(loaded_.scores.units)) {
+    const auto found = units_->find(name);
+    if (found) return *found;
+    const auto& scored = loaded_.scores.units;
+    if (std::find(scored.begin(), scored.end(), name) != scored.end())
       reader.fail(key, "the unit \"" + name +
                            "\" is not among those planned over: " + quoted_list(problem_.units));
-    }
-    return index_of(problem_.units, name, "unit",
-                    [&](const std::string& message) { reader.fail(key, message); });
+    reader.fail(key,
+                "the scores have no unit \"" + name + "\"" + did_you_mean(name, problem_.units));
   }
 
   void read_costs() {
@@ -361,6 +358,7 @@ class Loader {
   const ProblemOptions& options_;
   LoadedProblem& loaded_;
   PlanningProblem& problem_;
+  std::optional<NameIndex> clients_, units_;  // of the problem
   Costs costs_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "command.h"
+#include "core/csv.h"
 #include "strata/core/plan.h"
 #include "strata/core/plan_archive.h"
 #include "strata/core/planning_problem.h"
@@ -120,6 +121,89 @@ TEST_CASE("a problem file with budgets of bytes, rules and further objectives is
                       {"budgets", "bytes", "prices"});
   dir.write("in/none.yaml", "version: 1\nscores: scores.csv\nbudget: 1\ncoverage: 1\n");
   test::check_refused({"plan", "--problem", "in/none.yaml"}, dir.path(), {"coverage", "block"});
+}
+
+TEST_CASE("further objectives are searched, chosen by and written with who trains what") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(6, 13));
+  std::string costs = "unit,bytes,flops\n", clients;
+  for (int l = 0; l < 13; ++l)
+    costs +=
+        "block." + std::to_string(l) + "," + std::to_string(1000 * (20 + 13 * l % 60)) + ",1e6\n";
+  for (int i = 0; i < 6; ++i)
+    clients += "  client-" + std::to_string(i) +
+               ": {samples: 100, flops_per_second: " + std::to_string(i + 1) +
+               "e9, uplink_bytes_per_second: 1e6}\n";
+  dir.write("costs.csv", costs);
+  dir.write("problem.yaml",
+            "version: 1\nscores: scores.csv\ncosts: costs.csv\nbudget: {of: bytes, each: 200000}\n"
+            "objectives: [importance, usage_variance, uplink_bytes, slowest_client]\nclients:\n" +
+                clients);
+  const auto plan = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"plan", "--problem", "problem.yaml", "--out",
+                                          "plan.json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    auto outcome = run_strata(arguments, dir.path());
+    CAPTURE(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome;
+  };
+  const auto prices = plan({"--algorithm", "prices"});
+  CHECK_THAT(prices.err, Catch::Contains("prices does not optimise \"uplink_bytes\", "
+                                         "\"slowest_client\"; auto and the metaheuristics do"));
+  const Plan two = read_plan(dir / "plan.json");
+
+  const auto searched = plan({"--front", "front.csv"});
+  CHECK_THAT(searched.err,
+             Catch::Contains("algorithm nsga2, as exact and prices would not optimise "
+                             "uplink_bytes and slowest_client"));
+  const Plan four = read_plan(dir / "plan.json");
+  CHECK(four.algorithm == "nsga2");
+  CHECK(four.front.size() > 10 * two.front.size());
+  CHECK(std::count_if(four.provenance.begin(), four.provenance.end(),
+                      [](const auto& entry) { return entry.first == "auto"; }) == 1);
+  const auto least = [](const Plan& found, double Objectives::*value) {
+    double least = 1e300;
+    for (const auto& point : found.front) least = std::min(least, point.*value);
+    return least;
+  };
+  CHECK(least(four, &Objectives::slowest_seconds) < least(two, &Objectives::slowest_seconds));
+
+  const double bytes = (least(four, &Objectives::uplink_bytes) + two.objectives.uplink_bytes) / 2;
+  const double seconds = 0.15;
+  plan({"--choose", "uplink_bytes:" + std::to_string(bytes) + ",slowest_client:0.15", "--front",
+        "front.csv", "--quiet"});
+  const Plan limited = read_plan(dir / "plan.json");
+  CHECK(limited.objectives.uplink_bytes <= bytes);
+  CHECK(limited.objectives.slowest_seconds <= seconds);
+  for (const auto& point : limited.front)
+    if (point.uplink_bytes <= bytes && point.slowest_seconds <= seconds)
+      CHECK(point.importance <= limited.objectives.importance);
+
+  // The chosen row of the front's file is the plan, and any row can be taken.
+  const auto rows = read_csv(dir / "front.csv");
+  REQUIRE(rows.size() == limited.front.size() + 1);
+  const auto units_in = [](const Plan& found, int client) {
+    std::string names;
+    for (const auto& unit : found.units_of(client)) names += (names.empty() ? "" : " ") + unit;
+    return names;
+  };
+  REQUIRE(rows[0].fields.size() == 6 + 6);
+  CHECK(rows[0].fields[11] == "client-5");
+  const auto chosen = std::find_if(rows.begin() + 1, rows.end(),
+                                   [](const CsvRow& row) { return row.fields[1] == "1"; });
+  REQUIRE(chosen != rows.end());
+  for (int i = 0; i < 6; ++i) CHECK(chosen->fields[6 + i] == units_in(limited, i));
+  plan({"--choose", "row:2", "--quiet"});
+  const Plan second = read_plan(dir / "plan.json");
+  for (int i = 0; i < 6; ++i) CHECK(rows[2].fields[6 + i] == units_in(second, i));
+
+  test::check_refused(
+      {"plan", "--problem", "problem.yaml", "--choose", "uplink_bytes:1"}, dir.path(),
+      {"no plan of the front has an uplink in bytes of at most 1; the least there is is"});
+  test::check_refused(
+      {"plan", "--scores", "scores.csv", "--budget", "2", "--choose", "slowest_client:1"},
+      dir.path(), {"slowest_client is not among the problem's objectives"});
 }
 
 TEST_CASE("the documentation's problem.yaml can be planned as it stands") {
@@ -243,13 +327,13 @@ TEST_CASE("either all files of a plan appear or none") {
   test::check_refused(
       {"plan", "--scores", "scores.csv", "--budget", "2", "--front", "front.csv", "--out", "taken"},
       dir.path(), {"taken: cannot be written: is a folder"}, 1);
-  // The disk is full when the second, larger file is written: no file may exceed a block.
+  // The disk is full when the second, larger file is written: no file may exceed two blocks.
   dir.write("many.csv", scores_csv(40, 6));
   const auto full = test::run_program(
       "/bin/bash",
       {"-c",
-       "trap '' XFSZ; ulimit -f 1; " + test::strata_program().string() +
-           " plan --scores many.csv --budget 2 --algorithm topk --front front.csv --out plan.json"},
+       "trap '' XFSZ; ulimit -f 2; " + test::strata_program().string() +
+           " plan --scores many.csv --budget 3 --algorithm topk --front front.csv --out plan.json"},
       dir.path());
   CHECK(full.code == 1);
   CHECK(full.err == "strata: error: plan.json: cannot be written: File too large\n");

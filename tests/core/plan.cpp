@@ -1,6 +1,7 @@
 #include "strata/core/plan.h"
 
 #include "catch.h"
+#include "linear_time.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
 
@@ -70,6 +71,19 @@ TEST_CASE("wrong plans are named by key") {
   mismatched.replace(mismatched.rfind("\"blok.0\""), 8, "\"block.0\"");
   CHECK_THROWS_WITH(read_plan(dir.write("m.json", mismatched)),
                     Contains("no unit \"block.0\" (did you mean \"blok.0\"?)"));
+}
+
+TEST_CASE("plan.json is written in time linear in the clients") {
+  const auto plan_of = [](int clients) {
+    Plan plan = small_plan();
+    plan.clients.clear();
+    for (int i = 0; i < clients; ++i) plan.clients.push_back("client-" + std::to_string(i));
+    plan.assignment = Assignment::Zero(clients, 3);
+    plan.assignment.col(1).setOnes();
+    return plan;
+  };
+  const Plan small = plan_of(2500), large = plan_of(16 * 2500);
+  CHECK(test::growth(2500, [&](int n) { plan_json(n > 2500 ? large : small); }) < test::kLinear);
 }
 
 TEST_CASE("the front as CSV") {

@@ -1,6 +1,7 @@
 #include "strata/core/planning_problem.h"
 
 #include "catch.h"
+#include "linear_time.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
 
@@ -86,4 +87,36 @@ TEST_CASE("wrong budgets are named with client and numbers") {
   CHECK_THROWS_WITH(
       make_problem(table(), dir.write("e.csv", "client,budget\nct,1.5\nmri,1\n").string()),
       Contains("found \"1.5\""));
+}
+
+TEST_CASE("a budget file is read in time linear in the clients") {
+  const test::TempDir dir;
+  ScoreTable small, large;
+  for (ScoreTable* table : {&small, &large}) {
+    const int clients = table == &small ? 2500 : 16 * 2500;
+    std::string budgets = "client,budget\n";
+    for (int i = 0; i < clients; ++i) {
+      table->clients.push_back("client-" + std::to_string(i));
+      budgets += table->clients.back() + ",1\n";
+    }
+    table->units = {"a", "b"};
+    table->scores = Eigen::MatrixXd::Ones(clients, 2);
+    dir.write(std::to_string(clients) + ".csv", budgets);
+  }
+  const auto read = [&](int clients) {
+    make_problem(clients > 2500 ? large : small,
+                 (dir / (std::to_string(clients) + ".csv")).string());
+  };
+  CHECK(test::growth(2500, read) < test::kLinear);
+}
+
+TEST_CASE("a problem names its objectives") {
+  PlanningProblem problem{{"a"}, {"u"}, Eigen::MatrixXd::Ones(1, 1), {1}};
+  CHECK(objective_names(problem) == std::vector<std::string>{"importance", "usage_variance"});
+  CHECK_FALSE(problem.has_further_objectives());
+  problem.seconds = Eigen::MatrixXd::Ones(1, 1);
+  CHECK(objective_names(problem).back() == "slowest_client");
+  problem.uplink_bytes = {3};
+  CHECK(objective_names(problem)[2] == "uplink_bytes");
+  CHECK(problem.has_further_objectives());
 }

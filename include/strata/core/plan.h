@@ -2,6 +2,7 @@
 /// \file
 /// A plan: one assignment picked from a front, with its provenance and its distance from optimal.
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -38,6 +39,7 @@ struct Plan {
   Assignment assignment;
   Objectives objectives;
   std::vector<Objectives> front;  ///< nondominated, by ascending usage variance
+  std::size_t row = 0;            ///< the plan's own in `front`, from 1; 0: not known
   /// The assignments of `front`, in its order, for a later plan to begin with. Not in plan.json, so
   /// empty in a plan that was read; plan_archive.h writes and reads them.
   std::vector<Assignment> archive;
@@ -53,11 +55,11 @@ struct Plan {
 /// @throws InputError with file and key; WorkError when it cannot be written.
 Plan read_plan(const std::filesystem::path& path);
 void write_plan(const Plan& plan, const std::filesystem::path& path);
-/// The content of plan.json, and of the front's CSV below.
 std::string plan_json(const Plan& plan);
+/// The content of the CSV below; front_file.h has the one with assignments.
 std::string front_csv(const std::vector<Objectives>& front);
-/// Header `importance,usage_variance`, and `uplink_bytes` and `slowest_seconds` where any point has
-/// them; one row a front point.
+/// The objectives alone. Header `importance,usage_variance`, and `uplink_bytes` and
+/// `slowest_seconds` where any point has them; one row a front point.
 void write_front_csv(const std::vector<Objectives>& front, const std::filesystem::path& path);
 
 }  // namespace strata

@@ -47,6 +47,7 @@ struct PlanningProblem {
 
   int client_count() const { return static_cast<int>(clients.size()); }
   int unit_count() const { return static_cast<int>(units.size()); }
+  bool has_further_objectives() const { return !uplink_bytes.empty() || seconds.size() > 0; }
   bool counts_units() const { return resource.empty(); }
   Rule rule(int client, int unit) const {
     return rules.empty() ? Rule::kFree
@@ -70,6 +71,10 @@ struct Objectives {
   double uplink_bytes = 0;    ///< Σᵢₗ bytes[l] M[i,l], to be minimised
   double slowest_seconds = 0;  ///< maxᵢ Σₗ seconds[i,l] M[i,l], to be minimised
 };
+
+/// Of importance, usage_variance, uplink_bytes and slowest_client those that the problem has, in
+/// this order.
+std::vector<std::string> objective_names(const PlanningProblem& problem);
 
 /// a is at least as good as b in all objectives and better in one.
 bool dominates(const Objectives& a, const Objectives& b);

@@ -15,8 +15,10 @@ namespace strata {
 
 /// auto, exact, prices, the metaheuristics of search.h, greedy, roundrobin, topk, random.
 ///
-/// auto: exact where budgets count units and clients · units ≤ 200,000, prices otherwise. greedy:
-/// greedy_front with 40 prices. The last three are one assignment each.
+/// auto: nsga2 where the problem has further objectives (Plan::provenance then says why), exact
+/// where budgets count units and clients · units ≤ 200,000, prices otherwise. exact, prices and
+/// greedy look at importance and usage variance alone. greedy: greedy_front with 40 prices. The
+/// last three are one assignment each.
 const std::vector<std::string>& algorithm_names();
 /// Rules that pick one point of a front: see choose.h.
 const std::vector<std::string>& choice_rules();
@@ -36,7 +38,8 @@ struct PlanOptions {
   /// on no start and ignore them.
   std::vector<Assignment> warm_start = {};
   bool gap = true;  ///< certify the distance from optimal
-  /// With the exact algorithm: plan over the sweep (ExactFront::sweep), unsupported points included.
+  /// With the exact algorithm: plan over the sweep (ExactFront::sweep), unsupported points
+  /// included.
   bool sweep = false;
   /// With the exact algorithm: > 0 adds the unsupported points that `full_front` finds in this
   /// time.
@@ -59,7 +62,8 @@ Certificate certify(const PlanningProblem& problem);
 Gap measure_gap(const Plan& plan, const Certificate& certificate);
 
 /// Plans. The result is feasible, its front holds no dominated point, its archive has the front's
-/// assignments, and it depends only on the arguments. @throws InputError for an invalid problem or option.
+/// assignments, and it depends only on the arguments. @throws InputError for an invalid problem or
+/// option.
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options);
 
 }  // namespace strata

@@ -1,0 +1,74 @@
+#include "core/amount.h"
+
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <string>
+
+#include "core/csv.h"
+
+namespace strata {
+namespace {
+
+constexpr double kMost = 9007199254740992.0;  // 2⁵³: what a double holds exactly
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+bool take_end(std::string& text, const std::string& end) {
+  if (text.size() < end.size() || text.compare(text.size() - end.size(), end.size(), end) != 0)
+    return false;
+  text.resize(text.size() - end.size());
+  return true;
+}
+
+/// What "k", "mi", … multiply by; 0 for no prefix there is.
+double factor_of(const std::string& prefix) {
+  if (prefix.empty()) return 1;
+  const auto power = std::string_view("kmgtp").find(prefix[0]);
+  if (power == std::string_view::npos) return 0;
+  const auto exponent = static_cast<double>(power + 1);
+  if (prefix.size() == 1) return std::pow(1000, exponent);
+  return prefix.substr(1) == "i" ? std::pow(1024, exponent) : 0;
+}
+
+}  // namespace
+
+bool parse_amount(std::string_view text, const std::string& of, std::int64_t& value) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  if (text.size() > 1 && text.front() == '+' && text[1] != '-') text.remove_prefix(1);
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc()) return false;
+  std::string unit = lower(std::string_view(end, text.data() + text.size() - end));
+  if (of == "units") {
+    if (!unit.empty()) return false;
+  } else {
+    while (!unit.empty() && unit.front() == ' ') unit.erase(0, 1);
+    if (of == "flops") {
+      take_end(unit, "flops") || take_end(unit, "flop");
+    } else {
+      take_end(unit, "b");
+    }
+    number *= factor_of(unit);
+    if (factor_of(unit) == 0) return false;
+  }
+  if (!(number >= 0 && number <= kMost)) return false;
+  // 1.1 kB is 1100 bytes, though the product of the doubles may miss that by a rounding.
+  const double whole = std::round(number);
+  if (std::abs(number - whole) > 1e-12 * whole) return false;
+  value = static_cast<std::int64_t>(whole);
+  return true;
+}
+
+std::string allowed_amount(const std::string& of) {
+  if (of == "units") return "a whole number of units";
+  if (of == "flops") return "a whole number of FLOPs, such as 5e9, 400MFLOP or 2GFLOP";
+  return "a whole number of bytes, such as 400kB, 4MiB or 1.5GB";
+}
+
+}  // namespace strata

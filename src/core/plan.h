@@ -1,0 +1,13 @@
+#pragma once
+/// \file
+/// What the files about plans have in common.
+
+#include "core/document.h"
+#include "strata/core/planning_problem.h"
+
+namespace strata {
+
+/// Further objectives are left out where they are 0, as in problems that do not have them.
+Json objectives_json(const Objectives& objectives);
+
+}  // namespace strata
