@@ -58,6 +58,28 @@ TEST_CASE("dominance is strict in at least one objective") {
   CHECK(dominates({2, 1}, {2, 2}));
   CHECK_FALSE(dominates({2, 1}, {2, 1}));
   CHECK_FALSE(dominates({2, 2}, {1, 1}));
+  // Importance, usage variance, bytes, seconds: each alone is enough, and each alone prevents it.
+  CHECK(dominates({2, 1, 5, 3}, {2, 1, 6, 3}));
+  CHECK(dominates({2, 1, 5, 3}, {2, 1, 5, 4}));
+  CHECK_FALSE(dominates({2, 1, 5, 3}, {2, 1, 5, 3}));
+  CHECK_FALSE(dominates({3, 1, 6, 3}, {2, 1, 5, 3}));
+  CHECK_FALSE(dominates({3, 1, 5, 4}, {2, 1, 5, 3}));
+}
+
+TEST_CASE("a unit may cost all that its client has, and not more") {
+  PlanningProblem problem = make_problem(table(), "0");
+  problem.budgets.clear();
+  problem.resource = "bytes";
+  problem.unit_costs = {5, 6, 7};
+  problem.capacities = {4, 6};
+  problem.coverage = {1, 1, 0};
+  problem.validate();
+  problem.coverage = {0, 2, 0};
+  CHECK_THROWS_WITH(problem.validate(),
+                    Contains("unit \"b\"") && Contains("only 1 may train it and can afford it"));
+  problem.coverage = {0, 0, 1};
+  CHECK_THROWS_WITH(problem.validate(),
+                    Contains("unit \"c\"") && Contains("only 0 may train it and can afford it"));
 }
 
 TEST_CASE("budgets from a number and from a file") {

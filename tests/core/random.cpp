@@ -55,6 +55,16 @@ TEST_CASE("moments and ranges of the distributions") {
   for (const int count : counts) CHECK(std::abs(count - n / 7.0) < 5 * std::sqrt(n / 7.0));
 }
 
+TEST_CASE("below is uniform also where the number is close to all that there are") {
+  // Of 3 · 2^62 numbers, 2^64 draws without rejection would reach those divisible by 3 twice as
+  // often as each other residue.
+  Random random(5);
+  const int n = 20000;
+  int divisible = 0;
+  for (int i = 0; i < n; ++i) divisible += random.below(std::uint64_t{3} << 62) % 3 == 0;
+  CHECK(std::abs(divisible - n / 3.0) < 5 * std::sqrt(n * 2.0 / 9));
+}
+
 TEST_CASE("shuffles are permutations and samples are distinct") {
   Random random(11);
   std::vector<int> values{1, 2, 3, 4, 5, 6, 7, 8};

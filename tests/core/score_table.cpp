@@ -124,6 +124,34 @@ TEST_CASE("nothing is written when the table is wrong") {
   CHECK(std::filesystem::is_empty(dir.path()));
 }
 
+TEST_CASE(
+    "a folder's files of different samples have none in common, and raw scores where all have "
+    "them") {
+  const auto joined = [](std::int64_t first_samples, bool first_raw, bool second_raw) {
+    const test::TempDir dir;
+    ScoreTable table;
+    table.units = {"a", "b"};
+    for (const bool first : {true, false}) {
+      table.clients = {first ? "ct" : "mri"};
+      table.samples = first ? first_samples : 8;
+      table.scores = Eigen::MatrixXd::Constant(1, 2, first ? 1 : 2);
+      table.raw = Eigen::MatrixXd();
+      if (first ? first_raw : second_raw) table.raw = 10 * table.scores;
+      write_scores(table, dir / (first ? "1.json" : "2.json"));
+    }
+    return read_scores(dir.path());
+  };
+  CHECK(joined(8, true, true).samples == 8);
+  CHECK(joined(6, true, true).samples == 0);
+  Eigen::MatrixXd raw(2, 2);
+  raw << 10, 10, 20, 20;
+  CHECK(joined(8, true, true).raw == raw);
+  CHECK(joined(8, true, false).raw.size() == 0);
+  CHECK(joined(8, false, true).raw.size() == 0);
+  CHECK(joined(8, false, false).raw.size() == 0);
+  CHECK(joined(8, false, true).scores == raw / 10);
+}
+
 TEST_CASE("a folder of clients' files is one table; files that cannot be compared are refused") {
   test::TempDir dir;
   const auto write = [&](const std::string& name, const std::string& client, double first,

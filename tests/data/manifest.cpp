@@ -115,6 +115,27 @@ TEST_CASE("a folder of data sets is one") {
   CHECK(contains(manifest.notes[0], "is left out: no data set"));
 }
 
+TEST_CASE(
+    "a folder of data sets is synthetic where one of them is, and keeps its examples' data sets") {
+  const TempDir folder;
+  for (const std::string name : {"a", "b"}) {
+    folder.write(name + "/a.png", "");
+    folder.write(name + "/manifest.jsonl", kGood);
+  }
+  CHECK_FALSE(load_data(folder.path()).synthetic);
+  folder.write("a/dataset.json", R"({"version":1,"name":"shapes","synthetic":true})");
+  // As OmniMedVQA: a collection that says of every example which set it is from.
+  folder.write(
+      "b/manifest.jsonl",
+      replaced("\"client\":\"ct\"", "\"client\":\"ct\",\"dataset\":\"chest\"") + "\n" + kGood);
+  const Manifest manifest = load_data(folder.path());
+  CHECK(manifest.synthetic);
+  REQUIRE(manifest.examples.size() == 3);
+  CHECK(manifest.examples[0].dataset == "shapes");
+  CHECK(manifest.examples[1].dataset == "chest");
+  CHECK(manifest.examples[2].dataset == "b");
+}
+
 TEST_CASE("folders that hold no data set are errors") {
   const TempDir folder;
   CHECK(contains(input_error([&] { load_data(folder / "absent"); }), "no such folder"));

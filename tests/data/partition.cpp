@@ -172,6 +172,23 @@ TEST_CASE("a smaller alpha skews the answers more, and test examples follow the 
   CHECK(skews[1] < skews[2] - 0.1);
 }
 
+TEST_CASE("dirichlet rounds what is due to a client and those before it, and does not cut it off") {
+  Manifest manifest{"folder", "set", false, {}};
+  for (int image = 0; image < 8; ++image)
+    manifest.examples.push_back(
+        {std::to_string(image), "q", {"yes"}, image < 5 ? "train" : "test", "ct", "closed", ""});
+  PartitionOptions options;
+  options.scheme = "dirichlet";
+  options.clients = 3;
+  options.alpha = 1e12;  // equal shares, to 1e-5
+  const Partition partition = make_partition(manifest, options);
+  // 5 · (1/3, 2/3, 1) = (1.67, 3.33, 5); cut off, the sizes would be 1, 2 and 2.
+  CHECK(partition.clients[0].train.size() == 2);
+  CHECK(partition.clients[1].train.size() == 1);
+  CHECK(partition.clients[2].train.size() == 2);
+  for (const ClientExamples& client : partition.clients) CHECK(client.test.size() == 1);
+}
+
 TEST_CASE("wrong options are errors") {
   const Manifest manifest = manifest_of();
   const auto error = [&](auto change) {

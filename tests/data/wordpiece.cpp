@@ -47,6 +47,22 @@ TEST_CASE("the example of BERT's own tests") {
   CHECK(tokenizer.tokenize("unaffableX running") == Strings{"[UNK]", "runn", "##ing"});
 }
 
+TEST_CASE("the first and the last character of every block of ideographs stand alone") {
+  const Strings ideographs = {"\u4E00",     "\u9FFF",     "\u3400",     "\u4DBF",
+                              "\U00020000", "\U0002A6DF", "\U0002A700", "\U0002B73F",
+                              "\U0002B740", "\U0002B81F", "\U0002B820", "\U0002CEAF",
+                              "\uF900",     "\uFAFF",     "\U0002F800", "\U0002FA1F"};
+  for (const std::string& c : ideographs) {
+    CAPTURE(c);
+    CHECK(basic_tokenize("a" + c + "b", false) == Strings{"a", c, "b"});
+  }
+  // The neighbours of the blocks, kana and Hangul do not.
+  for (const std::string c : {"\u33FF", "\u4DC0", "\uA000", "\uFB00", "\u3042", "\uAC00"}) {
+    CAPTURE(c);
+    CHECK(basic_tokenize("a" + c + "b", false) == Strings{"a" + c + "b"});
+  }
+}
+
 TEST_CASE("basic tokenization as BERT's tests have it") {
   CHECK(basic_tokenize("ah\u535A\u63A8zz", true) == Strings{"ah", "\u535A", "\u63A8", "zz"});
   CHECK(basic_tokenize(" \tHeLLo!how  \n Are yoU?  ", true) ==
