@@ -9,6 +9,8 @@
 // min(1, c · r), r uniform. A velocity in units that were already taken has nothing left to repeat;
 // inertia is therefore that all else stays as it is.
 
+#include "optimizers/mopso.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -64,6 +66,10 @@ void disturb(LayerState& particle, const Prices& prices, double progress, Random
 
 }  // namespace
 
+bool becomes_own_best(const Value& now, const Value& then, Random& random) {
+  return dominates(now, then) || (!dominates(then, now) && random.below(2) == 0);
+}
+
 void search_mopso(SearchRun& run, std::vector<LayerState>& population) {
   std::vector<LayerState> best = population;  // of every particle
   while (!run.spent()) {
@@ -75,10 +81,7 @@ void search_mopso(SearchRun& run, std::vector<LayerState>& population) {
              run.random);
       disturb(particle, run.prices_near(particle.value()), progress, run.random);
       run.record(particle);
-      // Of two that do not dominate each other, either may stay.
-      const Value &now = particle.value(), &then = best[i].value();
-      if (dominates(now, then) || (!dominates(then, now) && run.random.below(2) == 0))
-        best[i] = particle;
+      if (becomes_own_best(particle.value(), best[i].value(), run.random)) best[i] = particle;
     }
   }
 }

@@ -120,6 +120,40 @@ TEST_CASE("a run is the search itself, measured against the exact front") {
         Approx(comparison.runs[0].hypervolume_ratio).epsilon(1e-9));
 }
 
+TEST_CASE("a curve has at every place what the search had after so many evaluations") {
+  ComparisonOptions options;
+  options.algorithms = {"nsga2"};
+  options.evaluations = {400};
+  options.seeds = 1;
+  options.population = 20;
+  int at_its_place = 0;
+  for (const Instance& instance : load_instances({"4x12"}, 5, "")) {
+    const ComparisonCurve curve = compare({instance}, options).curves.at(0);
+    std::vector<Objectives> exact;
+    for (const FrontPoint& point : exact_front(instance.problem).points)
+      exact.push_back(point.objectives);
+    SearchOptions search_options;
+    search_options.algorithm = "nsga2";
+    search_options.evaluations = 400;
+    search_options.population = 20;
+    search_options.reference = Objectives{exact.front().importance, exact.back().usage_variance};
+    const double area = hypervolume(exact, *search_options.reference);
+    const std::vector<SearchLogLine> log = search(instance.problem, search_options).log;
+    REQUIRE(curve.evaluations.size() > 10);
+    for (std::size_t i = 0; i < curve.evaluations.size(); ++i) {
+      CAPTURE(instance.seed, curve.evaluations[i]);
+      double ratio = 0;
+      for (const SearchLogLine& line : log) {
+        if (line.evaluations > curve.evaluations[i]) break;
+        at_its_place += line.evaluations == curve.evaluations[i] && line.hypervolume / area > ratio;
+        ratio = line.hypervolume / area;
+      }
+      CHECK(curve.median[i] == ratio);
+    }
+  }
+  CHECK(at_its_place > 0);  // a line at its place that says more than the one before
+}
+
 TEST_CASE("a comparison is read back as it was written") {
   const TempDir dir;
   const Comparison comparison = small();
@@ -233,6 +267,20 @@ TEST_CASE("the summary names the best and tests the others against it") {
 
   runs.pop_back();
   CHECK_THROWS_WITH(summarise(runs), Catch::Contains("seed 8"));
+}
+
+TEST_CASE("the best is who has the greatest median, whatever the mean") {
+  std::vector<ComparisonRun> runs;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+    runs.push_back(run_of("steady", seed, 0.8));
+    runs.push_back(run_of("mostly better", seed, seed <= 3 ? 0.9 : 0.1));
+  }
+  const auto summaries = summarise(runs);
+  REQUIRE(summaries.size() == 2);
+  CHECK_FALSE(summaries[0].best);
+  CHECK(summaries[1].best);
+  CHECK(std::isnan(summaries[1].p));
+  CHECK_FALSE(std::isnan(summaries[0].p));
 }
 
 TEST_CASE("bad comparisons are refused before the first run") {

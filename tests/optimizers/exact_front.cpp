@@ -9,6 +9,7 @@
 #include "catch.h"
 #include "flow_oracle.h"
 #include "instances.h"
+#include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
 
 using namespace strata;
@@ -96,6 +97,38 @@ void check_by_flow(const PlanningProblem& problem, const ExactFront& front, bool
     if (!inside || i + 1 == points.size()) continue;
     check(points[i], q + points[i + 1].first - points[i].first,
           p + points[i + 1].second - points[i].second);
+  }
+}
+
+/// By descending Σ n²; the scores must be whole numbers.
+std::vector<Point> sweep_of(const ExactFront& front) {
+  std::vector<Point> points;
+  for (const FrontPoint& point : front.sweep) {
+    points.emplace_back(sum_of_squares(point.assignment),
+                        std::llround(point.objectives.importance));
+  }
+  std::reverse(points.begin(), points.end());
+  return points;
+}
+
+/// The way along the hull from the greatest importance: after the exchanges that cost nothing, one
+/// point before each exchange and the last one. `visit(graph, next)` sees each such exchange.
+template <typename Visit>
+std::vector<Point> walk(const PlanningProblem& problem, Visit visit) {
+  const QuantisedScores scores = quantise_scores(problem.importance);
+  const auto here = [&](const ExchangeGraph& graph) {
+    return Point(graph.sum_of_squares(), graph.importance() >> scores.shift);
+  };
+  ExchangeGraph graph = greatest_importance(problem, scores);
+  ShortestPaths paths;
+  std::vector<Point> points;
+  for (Slope slope;;) {
+    const Exchange next = graph.best_exchange(slope, paths);
+    if (next.from < 0 || next.cost > 0) points.push_back(here(graph));
+    if (next.from < 0) return points;
+    if (next.cost > 0) visit(graph, next, scores.shift);
+    slope = {next.cost, next.gain};
+    graph.apply(graph.swaps(paths, next.to));
   }
 }
 
@@ -252,6 +285,69 @@ TEST_CASE("the sweep can be left out, and is thinned where it would need too muc
     }
     CHECK((unsupported > 0) == (most > whole.points.size()));
   }
+}
+
+TEST_CASE("under the hull the sweep has the nondominated single exchanges, none left out") {
+  std::size_t unsupported = 0;
+  for (const PlanningProblem& problem :
+       {layered_instance(9, 24, 4, 1), layered_instance(20, 48, 6, 4),
+        layered_instance(30, 24, 5, 2), layered_instance(50, 16, 4, 3)}) {
+    std::vector<Point> expected;
+    const auto add = [&](const ExchangeGraph& graph, const Exchange& next, int shift) {
+      // Over all pairs of units, by distances that nothing is left out of.
+      const Distances distances(graph);
+      std::map<std::int64_t, std::int64_t, std::greater<>> cost_of_gain;
+      for (int x = 0; x < graph.units(); ++x) {
+        for (int y = 0; graph.may_lose(x) && y < graph.units(); ++y) {
+          const std::int64_t gain = graph.usage()[x] - graph.usage()[y] - 1;
+          if (gain < 1 || gain >= next.gain || !distances.reaches(x, y)) continue;
+          const auto [at, fresh] = cost_of_gain.emplace(gain, distances(x, y));
+          if (!fresh) at->second = std::min(at->second, distances(x, y));
+        }
+      }
+      std::int64_t least = next.cost;
+      for (const auto& [gain, cost] : cost_of_gain) {
+        if (cost >= least) continue;
+        least = cost;
+        expected.emplace_back(graph.sum_of_squares() - 2 * gain,
+                              (graph.importance() - cost) >> shift);
+      }
+    };
+    const std::vector<Point> supported = walk(problem, add);
+    unsupported += expected.size();
+    expected.insert(expected.end(), supported.begin(), supported.end());
+    std::sort(expected.begin(), expected.end(), std::greater<>());
+    CHECK(sweep_of(exact_front(problem)) == expected);
+  }
+  CHECK(unsupported > 200);
+}
+
+TEST_CASE("a thinned sweep has every 2nd, 4th, ... exchange from the first that costs something") {
+  int with_free_ones = 0;
+  for (std::uint64_t seed = 1; seed <= 6; ++seed) {
+    PlanningProblem problem = layered_instance(12, 24, 5, seed);
+    // Coarse scores tie, and the first exchanges cost nothing.
+    for (double& score : problem.importance.reshaped()) score = 1 + std::floor(score / 100000);
+    const auto none = [](const ExchangeGraph&, const Exchange&, int) {};
+    const std::vector<Point> supported = walk(problem, none);
+    const auto first = greatest_importance(problem, quantise_scores(problem.importance));
+    with_free_ones += supported[0].first < first.sum_of_squares();
+    for (const std::size_t most : {24u, 12u, 6u}) {
+      CAPTURE(seed, most);
+      const std::vector<Point> sweep =
+          sweep_of(exact_front(problem, {.sweep = true, .sweep_bytes = most * 12 * 24}));
+      REQUIRE(sweep.size() > 2);
+      std::vector<Point> expected;
+      for (std::size_t every = 2; every < supported.size() && expected != sweep; every *= 2) {
+        expected.clear();
+        for (std::size_t i = 0; i + 1 < supported.size(); i += every)
+          expected.push_back(supported[i]);
+        expected.push_back(supported.back());
+      }
+      CHECK(sweep == expected);
+    }
+  }
+  CHECK(with_free_ones > 2);
 }
 
 TEST_CASE("exact front reports further objectives without optimising them") {

@@ -24,6 +24,16 @@ Enumeration enumerate(const PlanningProblem& problem) {
   return result;
 }
 
+PlanningProblem resource_problem(const Eigen::MatrixXd& importance,
+                                 std::vector<std::int64_t> unit_costs,
+                                 std::vector<std::int64_t> capacities) {
+  PlanningProblem problem = make_instance(importance, {});
+  problem.resource = "bytes";
+  problem.unit_costs = std::move(unit_costs);
+  problem.capacities = std::move(capacities);
+  return problem;
+}
+
 }  // namespace
 
 TEST_CASE("with budgets of units an assignment is found exactly where there is one") {
@@ -91,6 +101,60 @@ TEST_CASE("coverage is met through a chain of clients where no single exchange c
       0, 0, 1,          //
       1, 0, 0;
   CHECK(feasible_assignment(problem) == expected);
+}
+
+TEST_CASE("meeting the coverage makes room at the least loss, and keeps what need not go") {
+  // Unit x needs 6 of 7 bytes. Least worth per byte go first: a, b and c free 7; without a, exactly
+  // the 6 that are missing are free.
+  Eigen::MatrixXd importance(1, 4);
+  importance << 0.1, 3, 3.3, 0;
+  PlanningProblem problem = resource_problem(importance, {1, 3, 3, 6}, {7});
+  problem.coverage = {0, 0, 0, 1};
+  Assignment fallback(1, 4), assignment(1, 4), expected(1, 4);
+  fallback << 0, 0, 0, 1;
+  assignment << 1, 1, 1, 0;
+  expected << 1, 0, 0, 1;
+  repair(problem, fallback, assignment);
+  CHECK(assignment == expected);
+}
+
+TEST_CASE("a client that has given up its cheapest unit is not taken for as cheap again") {
+  // Either of the units 2 and 3 costs client 0 its unit 1, which is worth little; both would cost
+  // it unit 0 as well.
+  Eigen::MatrixXd importance(2, 5);
+  importance << 10, 1, 0, 0, 0,  //
+      0, 0, 0, 2, 5;
+  PlanningProblem problem = make_instance(importance, {2, 1});
+  problem.coverage = {0, 0, 1, 1, 0};
+  Assignment expected(2, 5);
+  expected << 1, 0, 1, 0, 0,  //
+      0, 0, 0, 1, 0;
+  CHECK(feasible_assignment(problem) == expected);
+}
+
+TEST_CASE("what exchanges for the coverage leave of a budget is used") {
+  // For unit 1 (2 bytes) unit 0 (5 bytes) has to go, and unit 2 (3 bytes) fits again.
+  Eigen::MatrixXd importance(1, 3);
+  importance << 10, 0, 1;
+  PlanningProblem problem = resource_problem(importance, {5, 2, 3}, {5});
+  problem.coverage = {0, 1, 0};
+  Assignment expected(1, 3);
+  expected << 0, 1, 1;
+  CHECK(feasible_assignment(problem) == expected);
+}
+
+TEST_CASE("repair takes the fallback where exchanges do not meet the coverage") {
+  // 3 + 3 and 2 + 2 + 2 are the only way to pack these into 6 and 6, and from 3 + 2 and 3 + 2 no
+  // chain of exchanges leads there.
+  PlanningProblem problem = resource_problem(Eigen::MatrixXd::Ones(2, 5), {3, 3, 2, 2, 2}, {6, 6});
+  problem.coverage = {1, 1, 1, 1, 1};
+  Assignment fallback(2, 5), assignment(2, 5);
+  fallback << 1, 1, 0, 0, 0,  //
+      0, 0, 1, 1, 1;
+  assignment << 1, 0, 1, 0, 0,  //
+      0, 1, 0, 1, 0;
+  repair(problem, fallback, assignment);
+  CHECK(assignment == fallback);
 }
 
 TEST_CASE("infeasible coverage is named with its units and numbers") {
