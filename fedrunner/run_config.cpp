@@ -317,7 +317,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
     reader.fail("seeds", "a list of whole numbers was expected, e.g. [1, 2, 3]");
   for (const auto& seed : seeds) {
     if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0)
-      reader.fail("seeds", "a whole number of at least 0 was expected, found " + seed.dump());
+      reader.fail("seeds", "a whole number of at least 0 was expected, found " + excerpt(seed));
     const auto value = seed.get<std::uint64_t>();
     if (std::find(run.seeds.begin(), run.seeds.end(), value) != run.seeds.end())
       reader.fail("seeds", "the seed " + std::to_string(value) + " stands twice");

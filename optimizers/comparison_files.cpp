@@ -135,7 +135,7 @@ std::string summary_csv(const std::vector<ComparisonSummary>& summaries) {
 std::uint64_t read_seed(ObjectReader& reader, const std::string& key) {
   const Json& seed = reader.raw(key);
   if (!seed.is_number_unsigned())
-    reader.fail(key, "a whole number of at least 0 was expected, found " + seed.dump());
+    reader.fail(key, "a whole number of at least 0 was expected, found " + excerpt(seed));
   return seed.get<std::uint64_t>();
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <iterator>
 #include <sstream>
+#include <unordered_set>
 
 #include "core/csv.h"
 #include "strata/core/atomic_file.h"
@@ -13,6 +14,16 @@
 
 namespace strata {
 namespace {
+
+/// Values are read, copied and written by functions that call themselves for what is nested in
+/// them: without a limit a file of brackets takes all of the stack. Also ends an alias within what
+/// its anchor names.
+constexpr int kMostLevels = 200;
+/// Of a YAML file. A few lines of aliases of aliases stand for more than fits in any memory.
+constexpr std::int64_t kMostValues = 1'000'000;
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+/// Of what `${…}` inserts into the texts of a file, which doubles with every text as easily.
+constexpr std::size_t kMostInserted = std::size_t{1} << 20;
 
 std::string join(const std::string& path, const std::string& key) {
   return path.empty() ? key : path + "." + key;
@@ -41,10 +52,137 @@ const char* type_name(const Json& value) {
 }
 
 std::string shown(const Json& value) {
-  if (value.is_object() || value.is_array() || value.is_null()) return type_name(value);
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() > 60 ? text.substr(0, 57) + "…" : text;
+  return value.is_structured() || value.is_null() ? type_name(value) : excerpt(value);
 }
+
+/// Where the character at `end` begins, so that a text can be cut before it.
+std::size_t character_start(const std::string& text, std::size_t end) {
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return end;
+}
+
+/// Adds `value` as JSON until `most` bytes are there; what follows is not looked at.
+void add_excerpt(const Json& value, std::size_t most, std::string& out) {
+  if (out.size() > most) return;
+  if (value.is_structured()) {
+    out += value.is_array() ? '[' : '{';
+    const char* comma = "";
+    for (const auto& [key, element] : value.items()) {
+      out += comma;
+      comma = ",";
+      if (value.is_object()) {
+        add_excerpt(key, most, out);
+        out += ':';
+      }
+      add_excerpt(element, most, out);
+      if (out.size() > most) return;
+    }
+    out += value.is_array() ? ']' : '}';
+  } else if (value.is_string()) {
+    const auto& text = value.get_ref<const std::string&>();
+    const Json part = text.size() > most ? text.substr(0, character_start(text, most)) + "…" : text;
+    out += part.dump(-1, ' ', false, Json::error_handler_t::replace);
+  } else if (value.is_number_float() && !std::isfinite(value.get<double>())) {
+    // JSON has no such numbers, and nlohmann writes null.
+    const auto number = value.get<double>();
+    out += std::isnan(number) ? ".nan" : number < 0 ? "-.inf" : ".inf";
+  } else {
+    out += value.dump();
+  }
+}
+
+/// The line in which a container is opened within kMostLevels others.
+std::int64_t too_deep_line(const std::string& text) {
+  std::int64_t line = 1;
+  int level = 0;
+  bool in_text = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    line += c == '\n';
+    if (c == '"') in_text = !in_text;
+    if (in_text) {
+      i += c == '\\';
+    } else if (c == '[' || c == '{') {
+      if (++level > kMostLevels) break;
+    } else if (c == ']' || c == '}') {
+      --level;
+    }
+  }
+  return line;
+}
+
+/// Builds the value of a JSON text. Not nlohmann's own builder, which searches every object for
+/// each key that it adds, and copies all below an object whenever the object's memory grows.
+class JsonBuilder final : public nlohmann::json_sax<Json> {
+ public:
+  Json root;
+  std::string duplicate;  ///< the first key that stands twice in its object
+  bool too_deep = false;
+  std::size_t error_byte = 0;
+  std::string out_of_range;
+
+  bool null() override { return add(nullptr); }
+  bool boolean(bool value) override { return add(value); }
+  bool number_integer(number_integer_t value) override { return add(value); }
+  bool number_unsigned(number_unsigned_t value) override { return add(value); }
+  bool number_float(number_float_t value, const string_t&) override { return add(value); }
+  bool string(string_t& value) override { return add(std::move(value)); }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(); }
+  bool start_array(std::size_t) override { return open(); }
+
+  bool key(string_t& key) override {
+    Level& level = open_.back();
+    if (!level.seen.insert(key).second && duplicate.empty()) duplicate = key;
+    level.keys.push_back(std::move(key));
+    return true;
+  }
+
+  bool end_object() override {
+    Level level = std::move(open_.back());
+    open_.pop_back();
+    Json::object_t object;
+    object.reserve(level.keys.size());
+    for (std::size_t i = 0; i < level.keys.size(); ++i)
+      object.emplace_back(std::move(level.keys[i]), std::move(level.values[i]));
+    return add(std::move(object));
+  }
+
+  bool end_array() override {
+    Json::array_t values = std::move(open_.back().values);
+    open_.pop_back();
+    return add(std::move(values));
+  }
+
+  bool parse_error(std::size_t position, const std::string&,
+                   const Json::exception& error) override {
+    error_byte = position;
+    constexpr int kOutOfRange = 406;
+    // nlohmann's message quotes the number.
+    if (error.id == kOutOfRange) out_of_range = error.what();
+    return false;
+  }
+
+ private:
+  struct Level {
+    std::vector<std::string> keys;  ///< of an object
+    std::vector<Json> values;
+    std::unordered_set<std::string> seen;
+  };
+
+  bool open() {
+    too_deep = open_.size() >= kMostLevels;
+    if (!too_deep) open_.emplace_back();
+    return !too_deep;
+  }
+
+  bool add(Json value) {
+    (open_.empty() ? root : open_.back().values.emplace_back()) = std::move(value);
+    return true;
+  }
+
+  std::vector<Level> open_;
+};
 
 // YAML 1.2 core schema for plain scalars; quoted ones carry the tag "!" and stay texts.
 Json scalar(const YAML::Node& node) {
@@ -67,39 +205,63 @@ Json scalar(const YAML::Node& node) {
   return text;
 }
 
-/// An alias within what its anchor names has no end.
-constexpr int kMostLevels = 200;
+/// Makes a document's values of YAML's nodes.
+class Converter {
+ public:
+  explicit Converter(Document& document) : document_(document) {}
 
-Json convert(const YAML::Node& node, const std::string& path, Document& document, int level = 0) {
-  if (level > kMostLevels) {
-    throw InputError(document.file + ":" + std::to_string(node.Mark().line + 1) +
-                     ": lists and mappings are nested more than " + std::to_string(kMostLevels) +
-                     " deep");
+  Json convert(const YAML::Node& node, const std::string& path, int level = 0) {
+    if (level > kMostLevels)
+      fail(node,
+           "lists and mappings are nested more than " + std::to_string(kMostLevels) + " deep");
+    if (++values_ > kMostValues)
+      fail(node, "more than " + std::to_string(kMostValues) +
+                     " values, of which an alias counts as many as it stands for");
+    count(node, path);
+    document_.lines[path] = node.Mark().line + 1;
+    if (node.IsSequence()) {
+      Json::array_t list;
+      for (const auto& element : node)
+        list.push_back(convert(element, path + "[" + std::to_string(list.size()) + "]", level + 1));
+      return list;
+    }
+    if (node.IsMap()) return mapping(node, path, level);
+    if (!node.IsScalar()) return nullptr;
+    count(node, node.Scalar());
+    return scalar(node);
   }
-  document.lines[path] = node.Mark().line + 1;
-  if (node.IsSequence()) {
-    Json list = Json::array();
-    for (std::size_t i = 0; i < node.size(); ++i)
-      list.push_back(convert(node[i], path + "[" + std::to_string(i) + "]", document, level + 1));
-    return list;
-  }
-  if (node.IsMap()) {
-    Json object = Json::object();
+
+ private:
+  Json mapping(const YAML::Node& node, const std::string& path, int level) {
+    Json::object_t object;
+    std::unordered_set<std::string> seen;
     for (const auto& entry : node) {
-      if (!entry.first.IsScalar())
-        throw InputError(document.file + ":" + std::to_string(entry.first.Mark().line + 1) +
-                         ": a key must be a plain text");
-      const std::string key = entry.first.Scalar();
-      if (object.contains(key))
-        throw InputError(document.file + ":" + std::to_string(entry.first.Mark().line + 1) + ": " +
-                         join(path, key) + ": the key stands twice");
-      object[key] = convert(entry.second, join(path, key), document, level + 1);
-      document.lines[join(path, key)] = entry.first.Mark().line + 1;
+      if (!entry.first.IsScalar()) fail(entry.first, "a key must be a plain text");
+      const std::string& key = entry.first.Scalar();
+      const std::string full = join(path, key);
+      if (!seen.insert(key).second) fail(entry.first, full + ": the key stands twice");
+      Json value = convert(entry.second, full, level + 1);
+      object.emplace_back(key, std::move(value));
+      document_.lines[full] = entry.first.Mark().line + 1;
     }
     return object;
   }
-  return node.IsScalar() ? scalar(node) : Json(nullptr);
-}
+
+  void count(const YAML::Node& node, const std::string& text) {
+    bytes_ += text.size();
+    if (bytes_ > kMostBytes)
+      fail(node, "keys and texts of more than " + std::to_string(kMostBytes >> 20) +
+                     " MiB, of which an alias counts as many as it stands for");
+  }
+
+  [[noreturn]] void fail(const YAML::Node& node, const std::string& message) const {
+    throw InputError(document_.file + ":" + std::to_string(node.Mark().line + 1) + ": " + message);
+  }
+
+  Document& document_;
+  std::int64_t values_ = 0;
+  std::size_t bytes_ = 0;
+};
 
 /// Replaces the references in a document's texts.
 class References {
@@ -122,19 +284,27 @@ class References {
   }
 
   void resolve_text(const std::string& key, Json& value) {
-    auto text = value.get<std::string>();
+    const auto& text = value.get_ref<const std::string&>();
     if (text.find("${") == std::string::npos) return;
     if (!open_.insert(key).second) fail(key, "the reference leads back to itself");
-    std::size_t begin = 0;
-    while ((begin = text.find("${", begin)) != std::string::npos) {
+    if (open_.size() > kMostLevels)
+      fail(key, "the references lead on more than " + std::to_string(kMostLevels) + " times");
+    std::string resolved;
+    std::size_t at = 0;
+    for (std::size_t begin = 0; (begin = text.find("${", at)) != std::string::npos;) {
       const auto end = text.find('}', begin);
-      if (end == std::string::npos) fail(key, "\"" + text + "\" has ${ without }");
+      if (end == std::string::npos) fail(key, excerpt(value) + " has ${ without }");
       const std::string inserted = value_of(text.substr(begin + 2, end - begin - 2), key);
-      text.replace(begin, end + 1 - begin, inserted);
-      begin += inserted.size();
+      inserted_ += inserted.size();
+      if (inserted_ > kMostInserted)
+        fail(key, "the references insert more than " + std::to_string(kMostInserted >> 20) +
+                      " MiB of text into this file");
+      resolved.append(text, at, begin - at).append(inserted);
+      at = end + 1;
     }
+    resolved.append(text, at, std::string::npos);
     open_.erase(key);
-    value = text;
+    value = std::move(resolved);
   }
 
   std::string value_of(const std::string& target, const std::string& key) {
@@ -157,39 +327,40 @@ class References {
   Document& document_;
   std::map<std::string, Json*> values_;  // scalars by their dotted keys
   std::set<std::string> open_;           // being resolved
+  std::size_t inserted_ = 0;
 };
 
 }  // namespace
 
-Document parse_json(const std::string& text, const std::string& file) {
-  Document document{file, {}, {}};
+std::string excerpt(const Json& value) {
+  constexpr std::size_t kMost = 60;
+  std::string text;
+  add_excerpt(value, kMost, text);
+  if (text.size() > kMost) text = text.substr(0, character_start(text, kMost)) + "…";
+  return text;
+}
+
+Document parse_json(const std::string& text, const std::string& file, std::int64_t only_line) {
+  const auto fail = [&](std::int64_t line, const std::string& message) {
+    if (only_line > 0) line = only_line;
+    throw InputError(file + (line > 0 ? ":" + std::to_string(line) : "") + ": " + message);
+  };
+  JsonBuilder builder;
+  if (!Json::sax_parse(text, &builder)) {
+    if (builder.too_deep)
+      fail(too_deep_line(text),
+           "lists and mappings are nested more than " + std::to_string(kMostLevels) + " deep");
+    if (!builder.out_of_range.empty())
+      fail(0, "a number is out of range (" + builder.out_of_range + ")");
+    const std::size_t at = std::min<std::size_t>(builder.error_byte, text.size());
+    const auto before = text.begin() + static_cast<std::ptrdiff_t>(at ? at - 1 : 0);
+    fail(1 + std::count(text.begin(), before, '\n'),
+         "is not valid JSON (at byte " + std::to_string(builder.error_byte) + ")");
+  }
   // nlohmann keeps the last of two equal keys; a file with two is a mistake that must not pass
   // silently.
-  std::vector<std::set<std::string>> open;
-  std::string duplicate;
-  const Json::parser_callback_t callback = [&](int, Json::parse_event_t event, Json& parsed) {
-    if (event == Json::parse_event_t::object_start) open.emplace_back();
-    if (event == Json::parse_event_t::object_end) open.pop_back();
-    if (event == Json::parse_event_t::key &&
-        !open.back().insert(parsed.get<std::string>()).second && duplicate.empty())
-      duplicate = parsed.get<std::string>();
-    return true;
-  };
-  try {
-    document.root = Json::parse(text, callback);
-  } catch (const Json::parse_error& error) {
-    const std::size_t at = std::min<std::size_t>(error.byte, text.size());
-    const auto line =
-        1 +
-        std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(at ? at - 1 : 0), '\n');
-    throw InputError(file + ":" + std::to_string(line) + ": is not valid JSON (at byte " +
-                     std::to_string(error.byte) + ")");
-  } catch (const Json::out_of_range& error) {
-    // nlohmann knows no position here, but its message quotes the number.
-    throw InputError(file + ": a number is out of range (" + error.what() + ")");
-  }
-  if (!duplicate.empty()) throw InputError(file + ": " + duplicate + ": the key stands twice");
-  return document;
+  if (!builder.duplicate.empty()) fail(0, builder.duplicate + ": the key stands twice");
+  return {file, std::move(builder.root), {}};
 }
 
 Document load_json(const std::filesystem::path& path) {
@@ -206,7 +377,15 @@ Document parse_yaml(const std::string& text, const std::string& file) {
       throw InputError(file + ":" + std::to_string(number) + ": the line is not valid UTF-8");
   }
   try {
-    document.root = convert(YAML::Load(text), "", document);
+    const auto parts = YAML::LoadAll(text);
+    // Whoever wrote a second one meant it to be read.
+    for (std::size_t i = 1; i < parts.size(); ++i) {
+      if (!parts[i].IsNull())
+        throw InputError(file + ":" + std::to_string(parts[i].Mark().line + 1) +
+                         ": a second YAML document begins here (after ---), but the file must "
+                         "be one");
+    }
+    if (!parts.empty()) document.root = Converter(document).convert(parts[0], "");
   } catch (const YAML::Exception& error) {
     throw InputError(file + ":" + std::to_string(error.mark.line + 1) +
                      ": is not valid YAML: " + error.msg);
@@ -223,6 +402,8 @@ void set_value(Document& document, const std::string& assignment) {
   if (equals == std::string::npos || equals == 0)
     throw InputError("--set " + assignment + ": key=value was expected, e.g. run.rounds=10");
   const std::string key = assignment.substr(0, equals);
+  if (std::count(key.begin(), key.end(), '.') >= kMostLevels)
+    throw InputError("--set: the key has more than " + std::to_string(kMostLevels) + " parts");
   Json* node = &document.root;
   std::size_t begin = 0;
   while (true) {
@@ -237,7 +418,7 @@ void set_value(Document& document, const std::string& assignment) {
   }
   try {
     Document scratch{"--set " + assignment, {}, {}};
-    *node = convert(YAML::Load(assignment.substr(equals + 1)), "", scratch);
+    *node = Converter(scratch).convert(YAML::Load(assignment.substr(equals + 1)), "");
   } catch (const YAML::Exception& error) {
     throw InputError("--set " + assignment + ": the value is not valid YAML: " + error.msg);
   }
@@ -280,7 +461,15 @@ void ObjectReader::fail(const std::string& key, const std::string& message) cons
 }
 
 const Json* ObjectReader::get(const std::string& key) {
-  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.push_back(key);
+  if (seen_.insert(key).second) known_.push_back(key);
+  // An ordered object is searched from its beginning.
+  constexpr std::size_t kMany = 32;
+  if (index_.empty() && node_->size() > kMany)
+    for (const auto& [name, value] : node_->items()) index_.emplace(name, &value);
+  if (!index_.empty()) {
+    const auto entry = index_.find(key);
+    return entry == index_.end() ? nullptr : entry->second;
+  }
   const auto found = node_->find(key);
   return found == node_->end() ? nullptr : &*found;
 }
@@ -415,7 +604,7 @@ void ObjectReader::version(int expected) {
 
 void ObjectReader::finish() {
   for (const auto& [key, value] : node_->items())
-    if (std::find(known_.begin(), known_.end(), key) == known_.end())
+    if (seen_.count(key) == 0)
       fail(key,
            "unknown key" + did_you_mean(key, known_) + "; known are " + quoted_list(known_, 20));
 }

@@ -13,6 +13,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace strata {
@@ -27,20 +29,29 @@ struct Document {
   std::map<std::string, std::string> assigned = {};  ///< "run.rounds" → "--set run.rounds=10"
 };
 
-/// @throws InputError with file and line: unreadable, not parseable, a duplicate key.
+/// The only readers of JSON and YAML in Strata. Time and memory are linear in the file's size:
+/// lists and mappings nested more than 200 deep are refused, and of YAML, where an alias counts as
+/// all that it stands for, more than 1,000,000 values or 64 MiB of keys and texts.
+/// @throws InputError with file and line: unreadable, not parseable, too large, a duplicate key, a
+/// second YAML document.
 Document load_json(const std::filesystem::path& path);
 Document load_yaml(const std::filesystem::path& path);
-/// Parses `text` as if read from `file`.
-Document parse_json(const std::string& text, const std::string& file);
+/// Parses `text` as if read from `file`; errors name `only_line` where it is not 0, for files of
+/// one JSON value a line.
+Document parse_json(const std::string& text, const std::string& file, std::int64_t only_line = 0);
 Document parse_yaml(const std::string& text, const std::string& file);
+
+/// The value as JSON for a message: at most about 60 bytes, then "…".
+std::string excerpt(const Json& value);
 
 /// `--set run.rounds=10`: replaces or adds the value at a dotted key; the value is YAML.
 /// @throws InputError when there is no '=' or a parent is not a mapping.
 void set_value(Document& document, const std::string& assignment);
 
-/// Replaces `${data.folder}` in texts by the text, number or boolean at that dotted key, as OmegaConf
-/// does; references in the value found are followed. @throws InputError with file, line and key: no
-/// such key (with the nearest), a mapping or list, no `}`, a circle.
+/// Replaces `${data.folder}` in texts by the text, number or boolean at that dotted key, as
+/// OmegaConf does; references in the value found are followed. @throws InputError with file, line
+/// and key: no such key (with the nearest), a mapping or list, no `}`, a circle, more than 200
+/// references in a row, more than 1 MiB inserted into the document.
 void resolve_references(Document& document);
 
 /// A mapping being read. Ask for every key it may have, then call `finish()`, which refuses the
@@ -91,7 +102,9 @@ class ObjectReader {
   const Document* document_;
   const Json* node_;
   std::string path_;
-  std::vector<std::string> known_;
+  std::vector<std::string> known_;                      // asked for, in that order
+  std::unordered_set<std::string> seen_;                // the same
+  std::unordered_map<std::string, const Json*> index_;  // of a mapping with many keys
 };
 
 }  // namespace strata

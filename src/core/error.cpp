@@ -26,10 +26,14 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string nearest_name(std::string_view found, const std::vector<std::string>& allowed) {
+  // No one mistypes a name of such length, and the distance takes time and memory by its square.
+  constexpr std::size_t kLongest = 1000;
+  if (found.size() > kLongest) return "";
   const std::size_t limit = std::max<std::size_t>(2, found.size() / 3);
   std::string best;
   std::size_t best_distance = limit + 1;
   for (const auto& name : allowed) {
+    if (name.size() > kLongest) continue;
     const std::size_t distance = edit_distance(found, name);
     // A short name is not "near" when every letter of it would have to change.
     if (distance < best_distance && distance < std::max(found.size(), name.size())) {

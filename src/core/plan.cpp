@@ -78,7 +78,7 @@ Plan read_plan(const std::filesystem::path& path) {
   plan.choose = reader.text("choose", "");
   const Json& seed = reader.raw("seed");
   if (!seed.is_number_unsigned())
-    reader.fail("seed", "a whole number of at least 0 was expected, found " + seed.dump());
+    reader.fail("seed", "a whole number of at least 0 was expected, found " + excerpt(seed));
   plan.seed = seed.get<std::uint64_t>();
   plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
   plan.units = reader.texts("units");

@@ -53,23 +53,23 @@ TensorEntry read_entry(ObjectReader reader, const std::string& name, const std::
     if (!extent.is_number_unsigned() ||
         extent.get<std::uint64_t>() >
             static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-      fail("the shape holds " + extent.dump() + "; extents are whole numbers of at least 0");
+      fail("the shape holds " + excerpt(extent) + "; extents are whole numbers of at least 0");
     entry.shape.push_back(static_cast<std::int64_t>(extent.get<std::uint64_t>()));
     if (__builtin_mul_overflow(bytes, extent.get<std::uint64_t>(), &bytes))
-      fail("the shape " + shape.dump() + " overflows 64 bits");
+      fail("the shape " + excerpt(shape) + " overflows 64 bits");
   }
   const Json& offsets = reader.raw("data_offsets");
   if (!offsets.is_array() || offsets.size() != 2 || !offsets[0].is_number_unsigned() ||
       !offsets[1].is_number_unsigned())
-    fail("data_offsets must be two whole numbers, found " + offsets.dump());
+    fail("data_offsets must be two whole numbers, found " + excerpt(offsets));
   entry.begin = offsets[0].get<std::uint64_t>();
   entry.end = offsets[1].get<std::uint64_t>();
   if (entry.begin > entry.end || entry.end > data_size)
-    fail("data_offsets " + offsets.dump() + " leave the file's " + std::to_string(data_size) +
+    fail("data_offsets " + excerpt(offsets) + " leave the file's " + std::to_string(data_size) +
          " bytes of data");
   if (entry.end - entry.begin != bytes)
-    fail("data_offsets " + offsets.dump() + " span " + std::to_string(entry.end - entry.begin) +
-         " bytes, but " + dtype + " × " + shape.dump() + " needs " + std::to_string(bytes));
+    fail("data_offsets " + excerpt(offsets) + " span " + std::to_string(entry.end - entry.begin) +
+         " bytes, but " + dtype + " × " + excerpt(shape) + " needs " + std::to_string(bytes));
   reader.finish();
   return entry;
 }

@@ -62,7 +62,7 @@ Eigen::MatrixXd matrix_of(ObjectReader& reader, const std::string& key, const Sc
     for (int l = 0; l < table.unit_count(); ++l) {
       if (!row[l].is_number())
         reader.fail(at, "a number was expected for unit \"" + table.units[l] + "\", found " +
-                            row[l].dump());
+                            excerpt(row[l]));
       out(i, l) = row[l].get<double>();
     }
   }

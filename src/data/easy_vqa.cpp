@@ -19,8 +19,7 @@ void read_split(const std::string& split, Manifest& manifest) {
     const std::string where = file.string() + ": entry " + std::to_string(++number);
     if (!entry.is_array() || entry.size() != 3 || !entry[0].is_string() || !entry[1].is_string() ||
         !entry[2].is_number_integer())
-      throw InputError(where + ": expected [question, answer, image id], found " +
-                       entry.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 80));
+      throw InputError(where + ": expected [question, answer, image id], found " + excerpt(entry));
     const auto id = entry[2].get<std::int64_t>();
     Example example;
     example.image = split + "/images/" + std::to_string(id) + ".png";

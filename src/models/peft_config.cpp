@@ -22,7 +22,7 @@ void check_neutral(ObjectReader& reader, const std::string& key, const Json& neu
   const Json& found = reader.raw(key);
   const bool empty = found.is_null() || ((found.is_array() || found.is_object()) && found.empty());
   if (!empty && found != neutral) {
-    reader.fail(key, found.dump() + " is not supported; only " + neutral.dump() + " is");
+    reader.fail(key, excerpt(found) + " is not supported; only " + neutral.dump() + " is");
   }
 }
 
@@ -149,7 +149,7 @@ PeftConfig read_peft_config(const std::filesystem::path& file, std::int64_t hidd
     const Json& start = reader.raw("init_lora_weights");
     if (!start.is_null() && !start.is_boolean() && start != "gaussian" && start != "eva")
       reader.fail("init_lora_weights",
-                  start.dump() +
+                  excerpt(start) +
                       " is not supported, as it changes the model's own weights; only "
                       "true, false, \"gaussian\" and \"eva\" are");
   }

@@ -1,11 +1,15 @@
 #include "core/document.h"
 
+#include <cmath>
+
 #include "catch.h"
+#include "core/csv.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
 
 using namespace strata;
 using Catch::Contains;
+using Catch::Equals;
 
 TEST_CASE("YAML scalars have the types of the 1.2 core schema") {
   const test::TempDir dir;
@@ -101,6 +105,147 @@ TEST_CASE("aliases without an end, deep nesting and foreign encodings are refuse
                     Contains("latin.yaml:2: the line is not valid UTF-8"));
 }
 
+TEST_CASE("JSON nested without end is refused with its line, whatever is asked of it") {
+  const auto nested = [](int levels) {
+    return std::string(static_cast<std::size_t>(levels), '[') +
+           std::string(static_cast<std::size_t>(levels), ']');
+  };
+  // Brackets in texts count for nothing.
+  const std::string text = "\"[[[{{{\\\"[\"";
+  CHECK_NOTHROW(parse_json("{\"t\":" + text + ",\"a\":" + nested(199) + "}", "f.json"));
+  for (const int levels : {200, 100'000, 1'000'000}) {
+    CAPTURE(levels);
+    CHECK_THROWS_WITH(parse_json("{\"t\":" + text + ",\n\"a\":\n" + nested(levels) +
+                                     ",\"b\":1,\"c\":1,\"d\":1,\"e\":2}",
+                                 "f.json"),
+                      Equals("f.json:3: lists and mappings are nested more than 200 deep"));
+  }
+  CHECK_THROWS_WITH(parse_json(nested(201), "f.jsonl", 7),
+                    Equals("f.jsonl:7: lists and mappings are nested more than 200 deep"));
+  std::string objects;
+  for (int i = 0; i < 100'000; ++i) objects += "{\"a\":";
+  CHECK_THROWS_WITH(parse_json(objects, "f.json"), Contains("nested more than 200 deep"));
+}
+
+TEST_CASE("an object of a hundred thousand keys is read in their order and in linear time") {
+  std::string text = "{";
+  for (int i = 0; i < 100'000; ++i)
+    text += (i ? ",\"key " : "\"key ") + std::to_string(i * 7 % 100'000) +
+            "\":{\"n\":" + std::to_string(i) + "}";
+  const Document document = parse_json(text + "}", "f.json");
+  ObjectReader reader(document);
+  const auto keys = reader.keys();
+  REQUIRE(keys.size() == 100'000);
+  CHECK(keys[1] == "key 7");
+  CHECK(reader.object("key 7").integer("n", 0, 9) == 1);
+  CHECK_FALSE(reader.has("key"));
+  CHECK(std::all_of(keys.begin(), keys.end(), [&](const auto& key) { return reader.has(key); }));
+  CHECK_NOTHROW(reader.finish());
+  CHECK_THROWS_WITH(parse_json(text + ",\"key 7\":0}", "f.json"),
+                    Equals("f.json: key 7: the key stands twice"));
+}
+
+TEST_CASE("no other source parses JSON or YAML, or could miss its limits") {
+  int sources = 0;
+  for (const char* folder : {"src", "optimizers", "ntk", "fedrunner"}) {
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(
+             std::filesystem::path(STRATA_SOURCE_DIR) / folder)) {
+      const auto extension = entry.path().extension();
+      if ((extension != ".cpp" && extension != ".h") || entry.path().filename() == "document.cpp")
+        continue;
+      ++sources;
+      const std::string text = test::slurp(entry.path());
+      CAPTURE(entry.path());
+      for (const char* call : {"son::parse(", "son::sax_parse(", "son::accept(", "YAML::Load"})
+        CHECK(text.find(call) == std::string::npos);
+    }
+  }
+  CHECK(sources > 100);
+}
+
+TEST_CASE(
+    "values are quoted in messages as they are written, but never whole where they are long") {
+  CHECK(excerpt(Json::parse(R"({"a":[1,2.5,null],"b":"x\ny"})")) ==
+        R"({"a":[1,2.5,null],"b":"x\ny"})");
+  CHECK(excerpt(std::string(1'000'000, 'x')) == "\"" + std::string(59, 'x') + "…");
+  // Cut between characters, of which each is two bytes.
+  std::string umlauts;
+  for (int i = 0; i < 100; ++i) umlauts += "ä";
+  CHECK(is_utf8(excerpt(umlauts)));
+  CHECK(excerpt(umlauts).size() < 70);
+  CHECK(excerpt(Json(std::vector<int>(1'000'000, 7))).size() < 70);
+  const auto infinite = std::numeric_limits<double>::infinity();
+  CHECK(excerpt(Json({infinite, -infinite, std::nan("")})) == "[.inf,-.inf,.nan]");
+  const test::TempDir dir;
+  const Document document = load_yaml(dir.write("a.yaml", "seeds: .inf\nlist: [1]\n"));
+  ObjectReader reader(document);
+  CHECK_THROWS_WITH(
+      reader.integer("seeds", 1, 9),
+      Equals(document.file + ":1: seeds: a whole number from 1 to 9 was expected, found .inf"));
+}
+
+TEST_CASE("a few lines of YAML aliases cannot take all memory") {
+  const test::TempDir dir;
+  // 470 bytes that stand for 10^9 texts.
+  std::string bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n";
+  for (int i = 1; i < 9; ++i) {
+    const std::string alias = "*a" + std::to_string(i - 1);
+    std::string line = "a" + std::to_string(i) + ": &a" + std::to_string(i) + " [" + alias;
+    for (int j = 1; j < 10; ++j) line += "," + alias;
+    bomb += line + "]\n";
+  }
+  CHECK_THROWS_WITH(load_yaml(dir.write("bomb.yaml", bomb)),
+                    Contains("bomb.yaml:1: more than 1000000 values, of which an alias counts"));
+  // A hundred megabytes in a hundred kilobytes: a long text, and a long key above many values.
+  const std::string text(1 << 16, 'x');
+  std::string texts = "a: &a " + text + "\nb: [*a";
+  for (int i = 0; i < 1600; ++i) texts += ",*a";
+  CHECK_THROWS_WITH(load_yaml(dir.write("texts.yaml", texts + "]\n")),
+                    Contains("texts.yaml:1: keys and texts of more than 64 MiB"));
+  std::string keys = "? " + text + "\n: [1";
+  for (int i = 0; i < 1600; ++i) keys += ",1";
+  CHECK_THROWS_WITH(load_yaml(dir.write("keys.yaml", keys + "]\n")),
+                    Contains("keys.yaml:2: keys and texts of more than 64 MiB"));
+  std::string many = "a: [1";
+  for (int i = 0; i < 100'000; ++i) many += ",1";
+  CHECK(load_yaml(dir.write("many.yaml", many + "]\n")).root["a"].size() == 100'001);
+}
+
+TEST_CASE("references cannot make texts that take all memory, nor lead on without end") {
+  const test::TempDir dir;
+  // 4^14 times the first text.
+  std::string bomb = "x0: \"----------\"\n";
+  for (int i = 1; i < 15; ++i) {
+    const std::string reference = "${x" + std::to_string(i - 1) + "}";
+    bomb +=
+        "x" + std::to_string(i) + ": \"" + reference + reference + reference + reference + "\"\n";
+  }
+  Document document = load_yaml(dir.write("bomb.yaml", bomb));
+  CHECK_THROWS_WITH(resolve_references(document),
+                    Contains("bomb.yaml:") &&
+                        Contains(": the references insert more than 1 MiB of text into this file"));
+  std::string wide = "base: \"" + std::string(1000, 'x') + "\"\n";
+  for (int i = 0; i < 2000; ++i) wide += "k" + std::to_string(i) + ": ${base}\n";
+  Document many = load_yaml(dir.write("wide.yaml", wide));
+  CHECK_THROWS_WITH(resolve_references(many), Contains("insert more than 1 MiB"));
+  std::string chain = "a0: end\n";
+  for (int i = 1; i < 100'000; ++i)
+    chain += "a" + std::to_string(i) + ": ${a" + std::to_string(i - 1) + "}\n";
+  // The reader goes by the keys' order, in which a100 comes before a11: it never stands at the end.
+  Document long_chain = load_yaml(dir.write("chain.yaml", chain));
+  CHECK_THROWS_WITH(resolve_references(long_chain),
+                    Contains("the references lead on more than 200 times"));
+}
+
+TEST_CASE("a second YAML document is refused, an empty one says nothing") {
+  const test::TempDir dir;
+  CHECK_THROWS_WITH(load_yaml(dir.write("two.yaml", "budget: 1\n---\nbudget: 2\n")),
+                    Contains("two.yaml:3: a second YAML document begins here"));
+  CHECK(load_yaml(dir.write("one.yaml", "%YAML 1.2\n---\nbudget: 1\n...\n")).root["budget"] == 1);
+  CHECK(load_yaml(dir.write("end.yaml", "budget: 1\n---\n")).root["budget"] == 1);
+  CHECK(load_yaml(dir.write("empty.yaml", "# nothing\n")).root.is_null());
+}
+
 TEST_CASE("numbers beyond every double are refused, not fatal") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(load_json(dir.write("a.json", "{\"a\": 4444440E44444}")),
@@ -117,6 +262,9 @@ TEST_CASE("--set replaces, adds and refuses") {
   CHECK(document.root["run"]["plan"]["algorithm"] == "nsga2");
   CHECK(document.root["run"]["seeds"].size() == 2);
   CHECK_THROWS_WITH(set_value(document, "rounds"), Contains("key=value was expected"));
+  std::string deep = "a";
+  for (int i = 0; i < 60'000; ++i) deep += ".a";
+  CHECK_THROWS_WITH(set_value(document, deep + "=1"), Contains("the key has more than 200 parts"));
   CHECK_THROWS_WITH(set_value(document, "name.first=y"),
                     Contains("\"name\" is a text, not a mapping"));
 }

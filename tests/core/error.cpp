@@ -29,3 +29,8 @@ TEST_CASE("a name must be among the allowed ones") {
       require_name("start", "gredy", {"random", "greedy"}),
       "start: unknown name \"gredy\" (did you mean \"greedy\"?); allowed: \"random\", \"greedy\"");
 }
+
+TEST_CASE("a name of megabytes is near to no other, and this takes no time") {
+  CHECK(nearest_name(std::string(10'000'000, 'x'), {"xxxxxxxx", std::string(10'000'000, 'x')}) ==
+        "");
+}

@@ -87,6 +87,16 @@ TEST_CASE("truncated and lying files are refused with what is wrong") {
   CHECK_THROWS_WITH(one(entry("F32", "[-2]", "[0,8]")), Contains("the shape holds -2"));
   CHECK_THROWS_WITH(one(entry("F32", "[4611686018427387904,4611686018427387904]", "[0,8]")),
                     Contains("overflows"));
+  const std::string deep = std::string(100'000, '[') + std::string(100'000, ']');
+  CHECK_THROWS_WITH(one(entry("F32", deep, "[0,8]")), Contains("nested more than 200 deep"));
+  std::string long_shape = "[-1";
+  for (int i = 0; i < 100'000; ++i) long_shape += ",1";
+  try {
+    one(entry("F32", "[2]", long_shape + "]"));
+    FAIL("nothing was thrown");
+  } catch (const InputError& error) {
+    CHECK(std::string(error.what()).size() < 300);
+  }
   CHECK_THROWS_WITH(one(entry("F32", "[2]", "[8,0]")), Contains("data_offsets"));
   CHECK_THROWS_WITH(one(entry("F32", "[2]", "[0,18446744073709551615]")), Contains("data_offsets"));
   CHECK_THROWS_WITH(one(entry("F32", "[2]", "[0]")), Contains("two whole numbers"));
