@@ -202,7 +202,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      .tokenizer = std::move(foundation.tokenizer)};
   for (const auto& run : runs)
     check_foundation(run.folder, task.foundation_fingerprint, config.model.folder);
-  log_info("clients\n" + partition_table(data.manifest, data.partition));
+  log_info("clients", partition_table(data.manifest, data.partition));
 
   if (runs.size() > 1) {
     write_file(out / "experiment.yaml", to_yaml(resolved_config(config, task.units)));

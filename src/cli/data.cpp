@@ -80,8 +80,8 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
   } else if (!common.quiet) {
     std::cout << table.str()
               << "All of it is synthetic: no image is, or is derived from, a patient's.\n"
-              << "phantoms: " << phantoms.folder.string()
-              << "\nshapes:   " << shapes.folder.string() << '\n';
+              << "phantoms: " << printable(phantoms.folder.string())
+              << "\nshapes:   " << printable(shapes.folder.string()) << '\n';
   }
   return kExitDone;
 }
@@ -122,7 +122,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
     out["public"] = partition.public_train.size();
     std::cout << out.dump(2) << '\n';
   } else if (!common.quiet) {
-    std::cout << manifest.name << (manifest.synthetic ? " (synthetic)" : "") << ": "
+    std::cout << printable(manifest.name) << (manifest.synthetic ? " (synthetic)" : "") << ": "
               << images.size() << " images, "
               << (load.questions_only ? "none of them read; " : "all readable; ")
               << manifest.examples.size() << " questions, " << questions.size()

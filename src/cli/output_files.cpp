@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -14,7 +15,7 @@ namespace {
 /// Absolute, because a relative path whose file is not there yet stays relative otherwise, and
 /// without symbolic links where that can be told: a pipe behind /dev/stdout has no name.
 std::filesystem::path plain_path(const std::string& path) {
-  const auto absolute = std::filesystem::absolute(path);
+  const auto absolute = std::filesystem::absolute(write_target(path));
   std::error_code error;
   const auto plain = std::filesystem::weakly_canonical(absolute, error);
   return error ? absolute : plain;
@@ -46,7 +47,7 @@ void check_writable(const std::filesystem::path& file) {
   if (std::filesystem::is_directory(file, ignored)) fail("is a folder");
   if (std::filesystem::exists(file, ignored) && !std::filesystem::is_regular_file(file, ignored))
     fail("is no regular file");
-  std::filesystem::path folder = std::filesystem::absolute(file).parent_path();
+  std::filesystem::path folder = std::filesystem::absolute(write_target(file)).parent_path();
   while (!std::filesystem::exists(folder, ignored) && folder.has_relative_path())
     folder = folder.parent_path();
   if (!std::filesystem::is_directory(folder, ignored)) fail(std::strerror(ENOTDIR));

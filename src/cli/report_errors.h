@@ -3,25 +3,37 @@
 /// One line on stderr and the exit code for whatever a program throws.
 
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
 #include <iostream>
 #include <string>
 
+#include "core/console.h"
 #include "strata/core/error.h"
 
 namespace strata {
 
+/// The message as one line for a terminal. A name or value in it may be of any length; its
+/// beginning says where, and its end what is allowed.
+inline std::string error_line(const std::string& message) {
+  constexpr std::size_t kHead = 1200, kTail = 600;
+  if (message.size() <= kHead + kTail) return printable(message);
+  return printable(message.substr(0, kHead)) + " … " +
+         printable(message.substr(message.size() - kTail));
+}
+
 /// Calls `body`, which returns an exit code.
 template <typename Body>
 int report_errors(Body&& body, const char* program = "strata") {
-  const auto say = [&](const char* text) {
-    std::string line = text;
-    // Library messages may carry a backtrace after their first line.
-    if (const auto end = line.find('\n'); end != std::string::npos) line.resize(end);
-    std::fprintf(stderr, "%s: error: %s\n", program, line.c_str());
+  // A file that grows beyond `ulimit -f` is then an error with a name, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
+  const auto say = [&](const std::string& text) {
+    std::fprintf(stderr, "%s: error: %s\n", program, error_line(text).c_str());
   };
+  // Library messages may carry a backtrace after their first line.
+  const auto first_line = [](const std::string& text) { return text.substr(0, text.find('\n')); };
   try {
     const int code = body();
     // A table that a full disk cut off must not pass for a whole one.
@@ -35,7 +47,7 @@ int report_errors(Body&& body, const char* program = "strata") {
     say(error.what());
     return kExitWrongInput;
   } catch (const std::exception& error) {
-    say(error.what());
+    say(first_line(error.what()));
     return kExitFailed;
   }
 }

@@ -5,6 +5,8 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -32,10 +34,50 @@ bool sync_path(const std::filesystem::path& path, int flags) {
   return done;
 }
 
+/// A name beside `destination` that no other file of this or another process has.
+std::filesystem::path temporary_name(const std::filesystem::path& destination) {
+  static std::atomic<int> counter{0};
+  const std::string suffix = ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  std::string name = destination.filename().string();
+  const std::size_t most = NAME_MAX - suffix.size();
+  if (name.size() > most) {
+    // Not within a character, which some file systems refuse.
+    std::size_t end = most;
+    while (end > 0 && (static_cast<unsigned char>(name[end]) & 0xC0) == 0x80) --end;
+    name.resize(end);
+  }
+  return destination.parent_path() / (name + suffix);
+}
+
 }  // namespace
 
+std::filesystem::path write_target(const std::filesystem::path& path) {
+  constexpr int kMostLinks = 40;  // as Linux
+  std::filesystem::path target = path;
+  for (int i = 0; i <= kMostLinks; ++i) {
+    std::error_code no_link;
+    const auto next = std::filesystem::read_symlink(target, no_link);
+    if (no_link) return target;
+    target = target.parent_path() / next;
+  }
+  errno = ELOOP;
+  fail(path);
+}
+
+std::filesystem::path temporary_folder() {
+  std::error_code error;
+  auto folder = std::filesystem::temp_directory_path(error);
+  if (!error) return folder;
+  // The variables and the order that the library goes by.
+  for (const char* name : {"TMPDIR", "TMP", "TEMP", "TEMPDIR"}) {
+    if (const char* value = std::getenv(name))
+      throw WorkError(std::string(name) + "=" + value +
+                      ": there is no such folder for temporary files");
+  }
+  throw WorkError("/tmp: there is no such folder for temporary files");
+}
+
 AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::move(destination)) {
-  static std::atomic<int> counter{0};
   std::error_code error;
   // The rename would find out about a folder only after everything has been written, and other
   // files renamed; and root's would put a plain file in the place of /dev/null.
@@ -45,18 +87,13 @@ AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::mo
                     (std::filesystem::is_directory(destination_, error) ? "is a folder"
                                                                         : "is no regular file"));
   }
-  // A symbolic link stays one: what it leads to is replaced.
-  if (std::filesystem::is_symlink(destination_, error)) {
-    auto target = std::filesystem::canonical(destination_, error);
-    if (!error) destination_ = std::move(target);
-  }
+  destination_ = write_target(destination_);
   if (destination_.has_parent_path()) {
     std::filesystem::create_directories(destination_.parent_path(), error);
     if (error)
       throw WorkError(destination_.parent_path().string() + ": cannot be made: " + error.message());
   }
-  temporary_ = destination_;
-  temporary_ += ".tmp-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
+  temporary_ = temporary_name(destination_);
   errno = 0;
   stream_.open(temporary_, std::ios::binary | std::ios::trunc);
   if (!stream_) fail(destination_);

@@ -17,6 +17,30 @@ bool quiet = false;
 bool line_open = false;  // a progress line is on the terminal and must be cleared before a log line
 std::ofstream log_file;
 
+/// The bytes of the UTF-8 character that `text` begins with and, in `point`, which one; 0 where it
+/// begins with none.
+std::size_t first_character(std::string_view text, std::uint32_t& point) {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  point = lead;
+  if (lead < 0x80) return 1;
+  const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < size) return 0;
+  point = lead & (0x7f >> size);
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+    point = point << 6 | (byte(i) & 0x3f);
+  }
+  return size;
+}
+
+bool speaks_to_terminal(std::uint32_t point) {
+  return point < 0x20 || (point >= 0x7f && point < 0xa0) ||       // C0, DEL, C1
+         point == 0x61c || point == 0x200e || point == 0x200f ||  // direction marks
+         (point >= 0x2028 && point <= 0x202e) ||  // separators, direction embeddings and overrides
+         (point >= 0x2066 && point <= 0x2069);    // direction isolates
+}
+
 void write_line(const std::string& line, bool to_terminal) {
   const std::lock_guard lock(mutex);
   if (to_terminal) {
@@ -46,11 +70,33 @@ void set_log_file(const std::string& path) {
   if (!path.empty()) log_file.open(path, std::ios::app);
 }
 
-void log_info(const std::string& message) {
-  write_line(message, !quiet);
+std::string printable(std::string_view text) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    std::uint32_t point = 0;
+    const std::size_t size = first_character(text.substr(at), point);
+    const bool escaped = size == 0 || speaks_to_terminal(point);
+    if (!escaped) {
+      out += text.substr(at, size);
+    } else if (point == '\n' || point == '\t' || point == '\r') {
+      out += point == '\n' ? "\\n" : point == '\t' ? "\\t" : "\\r";
+    } else {
+      char code[8];
+      const bool byte = size < 2;
+      std::snprintf(code, sizeof code, byte ? "\\x%02x" : "\\u%04x",
+                    byte ? static_cast<unsigned char>(text[at]) : point);
+      out += code;
+    }
+    at += std::max<std::size_t>(size, 1);
+  }
+  return out;
+}
+
+void log_info(const std::string& message, const std::string& table) {
+  write_line(printable(message) + (table.empty() ? "" : "\n" + table), !quiet);
 }
 void log_warning(const std::string& message) {
-  write_line("warning: " + message, true);
+  write_line("warning: " + printable(message), true);
 }
 
 Progress::Progress(std::string what, std::int64_t total)
@@ -82,7 +128,7 @@ void Progress::update(std::int64_t done, const std::string& note) {
     std::snprintf(text, sizeof text, ", %d:%02d left", left / 60, left % 60);
     line += text;
   }
-  if (!note.empty()) line += "  " + note;
+  if (!note.empty()) line += "  " + printable(note);
   winsize size{};
   const std::size_t columns =
       ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
@@ -103,10 +149,11 @@ void Progress::finish() {
 }
 
 TextTable::TextTable(std::vector<std::string> header) {
-  rows_.push_back(std::move(header));
+  row(std::move(header));
 }
 
 void TextTable::row(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = printable(cell);
   rows_.push_back(std::move(cells));
 }
 

@@ -5,12 +5,19 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace strata {
 
-/// One line on stderr, `strata: …`; not with --quiet.
-void log_info(const std::string& message);
+/// `text` for a terminal and for one line: control characters (of C0, DEL and C1), marks that turn
+/// the direction of writing, line separators and bytes that are no UTF-8 as \n, \t, \r, \x1b or
+/// \u202e. A name of such must not break a table, hide what follows, or speak to the terminal. All
+/// that this file's functions write is written so.
+std::string printable(std::string_view text);
+
+/// One line on stderr, `strata: …`; not with --quiet. `table` follows below it as it is.
+void log_info(const std::string& message, const std::string& table = "");
 /// One line on stderr, `strata: warning: …`; also with --quiet.
 void log_warning(const std::string& message);
 void set_quiet(bool quiet);

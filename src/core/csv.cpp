@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 #include "strata/core/atomic_file.h"
@@ -97,7 +98,14 @@ std::string_view trimmed(std::string_view text) {
 bool parse_double(std::string_view text, double& value) {
   text = trimmed(text);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return !text.empty() && error == std::errc() && end == text.data() + text.size();
+  if (text.empty() || end != text.data() + text.size()) return false;
+  if (error != std::errc::result_out_of_range) return error == std::errc();
+  // Too small a number is 0, as in JSON and wherever else numbers are read; too great a one is
+  // none.
+  const double nearest = std::strtod(std::string(text).c_str(), nullptr);
+  if (std::isinf(nearest)) return false;
+  value = nearest;
+  return true;
 }
 
 bool parse_integer(std::string_view text, std::int64_t& value) {

@@ -63,6 +63,55 @@ TEST_CASE("a symbolic link stays one, and what it leads to is replaced") {
   CHECK(files_in(dir / "there") == 1);
 }
 
+TEST_CASE("a symbolic link to a file that is not there yet stays one and makes it") {
+  const test::TempDir dir;
+  fs::create_directory(dir / "there");
+  fs::create_symlink("there/file.txt", dir / "link.txt");
+  fs::create_symlink(dir / "link.txt", dir / "second.txt");
+  write_file(dir / "second.txt", "new");
+  CHECK(fs::is_symlink(dir / "second.txt"));
+  CHECK(fs::is_symlink(dir / "link.txt"));
+  CHECK(test::slurp(dir / "there/file.txt") == "new");
+  CHECK(write_target(dir / "second.txt") == dir / "there/file.txt");
+  CHECK(write_target(dir / "absent.txt") == dir / "absent.txt");
+}
+
+TEST_CASE("symbolic links that lead in a circle are refused, and stay") {
+  const test::TempDir dir;
+  fs::create_symlink("b", dir / "a");
+  fs::create_symlink("a", dir / "b");
+  CHECK_THROWS_WITH(write_file(dir / "a", "x"),
+                    Catch::Contains("/a: cannot be written: Too many levels of symbolic links"));
+  CHECK(fs::is_symlink(dir / "a"));
+  CHECK(files_in(dir.path()) == 2);
+}
+
+TEST_CASE("a file's name may be as long as the file system allows") {
+  const test::TempDir dir;
+  std::string umlauts;
+  for (int i = 0; i < 125; ++i) umlauts += "ä";
+  for (const std::string& name : {std::string(255, 'x'), umlauts, "y" + umlauts}) {
+    write_file(dir / name, "content");
+    CHECK(read_file(dir / name) == "content");
+  }
+  CHECK(files_in(dir.path()) == 3);
+  CHECK_THROWS_WITH(write_file(dir / std::string(256, 'x'), "x"),
+                    Catch::Contains("cannot be written: File name too long"));
+}
+
+TEST_CASE("a folder for temporary files that is not there is named") {
+  const test::TempDir dir;
+  const char* before = std::getenv("TMPDIR");
+  const std::string old = before ? before : "";
+  setenv("TMPDIR", (dir / "absent").c_str(), 1);
+  CHECK_THROWS_WITH(temporary_folder(),
+                    Catch::Equals("TMPDIR=" + (dir / "absent").string() +
+                                  ": there is no such folder for temporary files"));
+  setenv("TMPDIR", dir.path().c_str(), 1);
+  CHECK(temporary_folder() == dir.path());
+  before ? setenv("TMPDIR", old.c_str(), 1) : unsetenv("TMPDIR");
+}
+
 TEST_CASE("a file that cannot be read to its end is no short file") {
   if (!fs::exists("/proc/self/mem")) return;
   CHECK_THROWS_WITH(read_file("/proc/self/mem"), Catch::Contains("cannot be read to its end"));

@@ -17,3 +17,21 @@ TEST_CASE("fixed decimals") {
   CHECK(fixed(999999999999999.0, 1) == "999999999999999.0");
   CHECK(fixed(1e307, 3) == "1.000e+307");
 }
+
+TEST_CASE("names cannot speak to the terminal, break a table or turn what stands beside them") {
+  CHECK(printable("Zürich 中 \U0001F600 a\\b") == "Zürich 中 \U0001F600 a\\b");
+  CHECK(printable("a\nb\tc\rd") == "a\\nb\\tc\\rd");
+  CHECK(printable(std::string("\x1b[2J\0\x7f", 6)) == "\\x1b[2J\\x00\\x7f");
+  CHECK(printable("\xc2\x9b"
+                  "31m") == "\\u009b31m");
+  CHECK(printable("\u202eevil\u2066\u200f\u2028") == "\\u202eevil\\u2066\\u200f\\u2028");
+  // Bytes that are no UTF-8: alone, cut off, longer than need be, beyond the last character.
+  CHECK(printable("\x9b"
+                  "1m") == "\\x9b1m");
+  CHECK(printable("\xe4\xb8") == "\\xe4\\xb8");
+  CHECK(printable("\xc0\x8a") == "\\xc0\\x8a");
+  CHECK(printable("\xf5\x80\x80\x80") == "\\xf5\\x80\\x80\\x80");
+  TextTable table({"client\n", "n"});
+  table.row({"\x1b[31mct\nmri", "7"});
+  CHECK(table.str() == "client\\n         n\n\\x1b[31mct\\nmri  7\n");
+}

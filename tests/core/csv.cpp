@@ -47,6 +47,12 @@ TEST_CASE("numbers round-trip and nothing else is a number") {
     CHECK_FALSE(parse_double(text, value));
   }
   CHECK((parse_double(" +1.5 ", value) && value == 1.5));
+  // Below every double is 0, as in JSON; above is no number.
+  CHECK((parse_double("1e-400", value) && value == 0));
+  CHECK((parse_double("-1e-400", value) && value == 0));
+  CHECK((parse_double("5e-324", value) && value == 5e-324));
+  CHECK_FALSE(parse_double("1e400", value));
+  CHECK_FALSE(parse_double("1e-400x", value));
   std::int64_t integer = 0;
   CHECK_FALSE(parse_integer("99999999999999999999", integer));
   CHECK_FALSE(parse_integer("1.0", integer));

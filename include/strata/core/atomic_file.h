@@ -10,8 +10,16 @@
 
 namespace strata {
 
+/// Where writing to `path` writes: symbolic links are followed, also one that leads to a file that
+/// is not there yet. @throws WorkError for links that lead in a circle.
+std::filesystem::path write_target(const std::filesystem::path& path);
+
+/// The folder for temporary files: $TMPDIR, or /tmp. @throws WorkError where it is no folder.
+std::filesystem::path temporary_folder();
+
 /// A file being written. `commit()` makes it appear under its name; destruction without a commit
 /// removes the temporary file. Folders on the way are created.
+/// A symbolic link stays one, and what it leads to is written.
 /// @throws WorkError naming the file and why (a full disk, no permission, a folder of that name).
 class AtomicFile {
  public:
@@ -21,8 +29,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   std::ostream& stream() { return stream_; }
-  /// Flush, fsync and rename. Without `flush_to_disk` the file is as whole, but a power failure may lose
-  /// it: for thousands of small files that can be made again.
+  /// Flush, fsync and rename. Without `flush_to_disk` the file is as whole, but a power failure may
+  /// lose it: for thousands of small files that can be made again.
   void commit(bool flush_to_disk = true);
 
  private:
