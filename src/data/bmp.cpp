@@ -25,9 +25,9 @@ Image read_bmp(std::string_view bytes, const std::string& file, bool header_only
   // A negative height means that the first row is the upper one.
   const auto height = static_cast<std::int32_t>(u32(22));
   const auto rows = static_cast<std::uint32_t>(std::abs(static_cast<std::int64_t>(height)));
-  if (width < 1 || rows < 1 || static_cast<std::uint32_t>(width) > kMaxImageSide ||
-      rows > kMaxImageSide)
+  if (width < 1 || rows < 1)
     damaged("it says it has " + std::to_string(width) + " x " + std::to_string(height) + " pixels");
+  check_image_size(file, "BMP", static_cast<std::uint64_t>(width), rows);
   const std::uint32_t bits = u16(28), compression = u32(30);
   const bool palette = bits == 1 || bits == 4 || bits == 8;
   if (compression != 0 || (!palette && bits != 24 && bits != 32))

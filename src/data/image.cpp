@@ -116,13 +116,13 @@ void png_fail(png_structp png, png_const_charp message) {
 void png_ignore_warning(png_structp, png_const_charp) {}
 
 struct PngRows {
-  Image image;
+  Image image;  ///< with four bytes a pixel
   int orientation = 1;
-  std::vector<std::uint8_t> rgba;
   std::vector<png_bytep> rows;
 };
 
-/// False with source.message set when the file is damaged.
+/// False with source.message set when the file is damaged. Leaves out the pixels of an image that
+/// does not fit, too.
 bool decode_png(PngSource& source, PngRows& out, bool header_only) {
   png_structp png =
       png_create_read_struct(PNG_LIBPNG_VER_STRING, &source, png_fail, png_ignore_warning);
@@ -136,7 +136,8 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
     return false;
   }
   png_set_read_fn(png, &source, png_read_bytes);
-  png_set_user_limits(png, kMaxImageSide, kMaxImageSide);
+  // The size is checked here, not by libpng, whose message would not say what is allowed.
+  png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_read_info(png, info);
   out.image.width = static_cast<int>(png_get_image_width(png, info));
   out.image.height = static_cast<int>(png_get_image_height(png, info));
@@ -146,7 +147,7 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
   if (png_get_eXIf_1(png, info, &exif_size, &exif) != 0)
     out.orientation = exif_orientation({reinterpret_cast<const char*>(exif), exif_size});
 #endif
-  if (!header_only) {
+  if (!header_only && image_fits(png_get_image_width(png, info), png_get_image_height(png, info))) {
     png_set_expand(png);
     png_set_scale_16(png);
     png_set_gray_to_rgb(png);
@@ -154,9 +155,9 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
     const std::size_t stride = png_get_rowbytes(png, info);
-    out.rgba.resize(stride * out.image.height);
+    out.image.pixels.resize(stride * out.image.height);
     out.rows.resize(out.image.height);
-    for (int y = 0; y < out.image.height; ++y) out.rows[y] = out.rgba.data() + stride * y;
+    for (int y = 0; y < out.image.height; ++y) out.rows[y] = out.image.pixels.data() + stride * y;
     png_read_image(png, out.rows.data());
     png_read_end(png, nullptr);
   }
@@ -170,15 +171,17 @@ Image read_png(const std::filesystem::path& path, std::string_view bytes, bool h
   if (!decode_png(source, rows, header_only))
     fail(path, std::string("damaged PNG image: ") + source.message);
   Image image = std::move(rows.image);
+  check_image_size(path.string(), "PNG", image.width, image.height);
   if (header_only) return upright(std::move(image), rows.orientation, true);
+  // In place, as what is written never catches up with what is read.
   const std::size_t count = static_cast<std::size_t>(image.width) * image.height;
-  image.pixels.resize(count * 3);
   for (std::size_t i = 0; i < count; ++i) {
-    const unsigned alpha = rows.rgba[4 * i + 3];
+    const unsigned alpha = image.pixels[4 * i + 3];
     for (int c = 0; c < 3; ++c)
       image.pixels[3 * i + c] =
-          static_cast<std::uint8_t>((rows.rgba[4 * i + c] * alpha + 127) / 255);
+          static_cast<std::uint8_t>((image.pixels[4 * i + c] * alpha + 127) / 255);
   }
+  image.pixels.resize(count * 3);
   return upright(std::move(image), rows.orientation, false);
 }
 
@@ -201,15 +204,30 @@ void jpeg_warn(j_common_ptr info, int level) {
   if (level < 0 && (code == JWRN_JPEG_EOF || code == JWRN_HIT_MARKER)) jpeg_fail(info);
 }
 
+/// A progressive file says in every scan a little more about all of the picture, and a scan of a
+/// hundred bytes takes as long as one of megabytes. Encoders write about ten; one for every bit of
+/// every component's coefficients would be fewer than these.
+constexpr int kMaxScans = 50;
+
+void jpeg_limit_scans(j_common_ptr info) {
+  if (reinterpret_cast<j_decompress_ptr>(info)->input_scan_number <= kMaxScans) return;
+  auto* errors = reinterpret_cast<JpegErrors*>(info->err);
+  std::snprintf(errors->message, sizeof errors->message, "it has more than %d scans", kMaxScans);
+  std::longjmp(errors->jump, 1);
+}
+
 struct JpegRows {
   Image image;
   std::vector<std::uint8_t> cmyk;
   int orientation = 1;
 };
 
-/// False with errors.message set when the file is damaged.
+/// False with errors.message set when the file is damaged. Leaves out the pixels of an image that
+/// does not fit, too.
 bool decode_jpeg(std::string_view bytes, JpegErrors& errors, JpegRows& out, bool header_only) {
   jpeg_decompress_struct jpeg;
+  jpeg_progress_mgr progress = {};
+  progress.progress_monitor = jpeg_limit_scans;
   jpeg.err = jpeg_std_error(&errors.manager);
   errors.manager.error_exit = jpeg_fail;
   errors.manager.emit_message = jpeg_warn;
@@ -218,15 +236,10 @@ bool decode_jpeg(std::string_view bytes, JpegErrors& errors, JpegRows& out, bool
     return false;
   }
   jpeg_create_decompress(&jpeg);
+  jpeg.progress = &progress;
   jpeg_mem_src(&jpeg, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
   jpeg_save_markers(&jpeg, JPEG_APP0 + 1, 0xffff);
   jpeg_read_header(&jpeg, TRUE);
-  if (jpeg.image_width > kMaxImageSide || jpeg.image_height > kMaxImageSide) {
-    std::snprintf(errors.message, sizeof errors.message, "larger than %u pixels a side",
-                  kMaxImageSide);
-    jpeg_destroy_decompress(&jpeg);
-    return false;
-  }
   constexpr std::string_view kExif("Exif\0\0", 6);
   for (jpeg_saved_marker_ptr marker = jpeg.marker_list; marker; marker = marker->next) {
     const std::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
@@ -238,7 +251,7 @@ bool decode_jpeg(std::string_view bytes, JpegErrors& errors, JpegRows& out, bool
   Image& image = out.image;
   image.width = static_cast<int>(jpeg.image_width);
   image.height = static_cast<int>(jpeg.image_height);
-  if (!header_only) {
+  if (!header_only && image_fits(jpeg.image_width, jpeg.image_height)) {
     // libjpeg makes CMYK of YCCK, but not RGB of either.
     const bool four = jpeg.num_components == 4;
     jpeg.out_color_space = four ? JCS_CMYK : JCS_RGB;
@@ -263,6 +276,7 @@ Image read_jpeg(const std::filesystem::path& path, std::string_view bytes, bool 
   if (!decode_jpeg(bytes, errors, rows, header_only))
     fail(path, std::string("damaged JPEG image: ") + errors.message);
   Image image = std::move(rows.image);
+  check_image_size(path.string(), "JPEG", image.width, image.height);
   if (!rows.cmyk.empty()) {
     // Adobe writes CMYK inverted (255 is no ink), and others do as Adobe does: a channel's light is
     // what its ink and the black let through.
@@ -354,6 +368,18 @@ void filter_lines(const std::uint8_t* in, std::uint8_t* out, int lines,
 
 }  // namespace
 
+bool image_fits(std::uint64_t width, std::uint64_t height) {
+  return width <= kMaxImageSide && height <= kMaxImageSide && width * height <= kMaxImagePixels;
+}
+
+void check_image_size(const std::string& file, const char* format, std::uint64_t width,
+                      std::uint64_t height) {
+  if (image_fits(width, height)) return;
+  throw InputError(file + ": " + format + " image of " + std::to_string(width) + " x " +
+                   std::to_string(height) + " pixels; at most " + std::to_string(kMaxImageSide) +
+                   " a side and " + std::to_string(kMaxImagePixels) + " in all can be read");
+}
+
 Image read_image(const std::filesystem::path& path) {
   NpzImageName name;
   if (parse_npz_image(path, name)) return read_npz_image(name);
@@ -362,7 +388,8 @@ Image read_image(const std::filesystem::path& path) {
 
 bool is_image(const std::filesystem::path& path) {
   NpzImageName name;
-  return std::filesystem::is_regular_file(parse_npz_image(path, name) ? name.file : path);
+  std::error_code error;  // for a name that is too long, say
+  return std::filesystem::is_regular_file(parse_npz_image(path, name) ? name.file : path, error);
 }
 
 void read_image_size(const std::filesystem::path& path, int& width, int& height) {

@@ -6,7 +6,6 @@
 
 #include "core/console.h"
 #include "core/document.h"
-#include "data/image.h"
 #include "data/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -20,24 +19,8 @@ const std::vector<std::string> kKeys = {"image",  "question",    "answers", "spl
 /// One line of a manifest, with the place to begin an error message with.
 class Line {
  public:
-  Line(std::string where, const std::string& text) : where_(std::move(where)) {
-    std::set<std::string> keys;
-    std::string duplicate;
-    const Json::parser_callback_t note_keys = [&](int depth, Json::parse_event_t event,
-                                                  Json& parsed) {
-      if (event == Json::parse_event_t::key && depth == 1 &&
-          !keys.insert(parsed.get<std::string>()).second)
-        duplicate = parsed.get<std::string>();
-      return true;
-    };
-    try {
-      object_ = Json::parse(text, note_keys);
-    } catch (const Json::parse_error& error) {
-      fail("not JSON (at character " + std::to_string(error.byte) + ")");
-    } catch (const Json::out_of_range&) {
-      fail("a number is out of range");
-    }
-    if (!duplicate.empty()) fail("the key \"" + duplicate + "\" stands twice");
+  Line(const std::string& file, std::int64_t number, const std::string& text)
+      : where_(file + ":" + std::to_string(number)), object_(parse_json(text, file, number).root) {
     if (!object_.is_object())
       fail(std::string("found ") + type_name(object_) + ", expected an object");
     for (const auto& item : object_.items())
@@ -246,7 +229,7 @@ Manifest read_manifest(const std::filesystem::path& folder) {
     begin = end + 1;
     ++number;
     if (content.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Line line(file.string() + ":" + std::to_string(number), content);
+    const Line line(file.string(), number, content);
     Example example;
     example.image = line.text("image");
     example.question = line.text("question");
@@ -256,10 +239,9 @@ Manifest read_manifest(const std::filesystem::path& folder) {
     example.answer_type = line.choice("answer_type", {"closed", "open"});
     if (line.has("dataset")) example.dataset = line.text("dataset");
     if (images.insert(example.image).second) {
-      const std::filesystem::path relative = example.image;
-      if (relative.is_absolute()) line.fail("the image path \"" + example.image + "\" is absolute");
-      if (!is_image(folder / relative))
-        line.fail("the image " + (folder / relative).string() + " does not exist");
+      const std::string problem =
+          image_problem(folder, "image", example.image, /*questions_only=*/false);
+      if (!problem.empty()) line.fail(problem);
     }
     manifest.examples.push_back(std::move(example));
   }

@@ -6,9 +6,10 @@
 /// `manifest.jsonl` in the data set's folder:
 ///   {"image":"images/ct/0001.png","question":"is there a nodule?","answers":["yes"],
 ///    "split":"train","client":"ct","answer_type":"closed"}
-/// image: path relative to the folder. answers: one or more accepted ones, the first is the target.
-/// split: "train" or "test". client: modality or site. answer_type: "closed" (yes/no or a choice)
-/// or "open". `dataset` (optional): the set's name where several were merged.
+/// image: path relative to the folder, which it may not leave. answers: one or more accepted ones,
+/// the first is the target. split: "train" or "test". client: modality or site. answer_type:
+/// "closed" (yes/no or a choice) or "open". `dataset` (optional): the set's name where several were
+/// merged.
 
 #include <cstdint>
 #include <filesystem>

@@ -13,6 +13,8 @@
 #include <mutex>
 #include <regex>
 
+#include "data/image_formats.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -43,7 +45,7 @@ struct Inflater {
 class Scratch {
  public:
   Scratch() {
-    const auto folder = std::filesystem::temp_directory_path();
+    const auto folder = temporary_folder();
     std::string name = (folder / "strata-npy-XXXXXX").string();
     file_ = mkstemp(name.data());
     if (file_ < 0) fail(folder.string());
@@ -57,7 +59,7 @@ class Scratch {
     while (size > 0) {
       const ssize_t written = ::write(file_, data, size);
       if (written < 0 && errno == EINTR) continue;
-      if (written < 0) fail(std::filesystem::temp_directory_path().string());
+      if (written < 0) fail(temporary_folder().string());
       data += written;
       size -= static_cast<std::size_t>(written);
       size_ += static_cast<std::size_t>(written);
@@ -66,7 +68,7 @@ class Scratch {
 
   std::shared_ptr<const std::uint8_t> map(std::size_t skip) const {
     void* memory = mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file_, 0);
-    if (memory == MAP_FAILED) fail(std::filesystem::temp_directory_path().string());
+    if (memory == MAP_FAILED) fail(temporary_folder().string());
     const std::size_t size = size_;
     const std::shared_ptr<const std::uint8_t> whole(
         static_cast<const std::uint8_t*>(memory),
@@ -314,14 +316,14 @@ namespace {
 void check_images(const NpzImageName& name, const std::vector<std::int64_t>& shape) {
   const std::string where = name.file.string() + ": the array \"" + name.array + "\" ";
   const bool grey = shape.size() == 3, colour = shape.size() == 4 && shape[3] == 3;
-  constexpr std::int64_t kMaxSide = 16384;
-  if ((!grey && !colour) || shape[1] < 1 || shape[2] < 1 || shape[1] > kMaxSide ||
-      shape[2] > kMaxSide) {
+  if ((!grey && !colour) || shape[1] < 1 || shape[2] < 1) {
     std::string text;
     for (const std::int64_t side : shape) text += (text.empty() ? "" : ", ") + std::to_string(side);
     throw InputError(where + "has the shape (" + text +
                      "), expected (count, height, width) or (count, height, width, 3)");
   }
+  check_image_size(name.file.string(), "NumPy", static_cast<std::uint64_t>(shape[2]),
+                   static_cast<std::uint64_t>(shape[1]));
   if (name.index >= shape[0])
     throw InputError(where + "has " + std::to_string(shape[0]) + " images: there is no image " +
                      std::to_string(name.index));

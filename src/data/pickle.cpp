@@ -1,5 +1,6 @@
 #include "data/pickle.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <deque>
 #include <unordered_map>
@@ -14,15 +15,19 @@ namespace {
 constexpr int kMaxDepth = 64;
 /// PathVQA's largest list has about 20,000 dictionaries of three entries.
 constexpr std::int64_t kMaxValues = 1'000'000;
+/// Texts are shared in a pickle, where two bytes refer to one again, but not in JSON. PathVQA's,
+/// whose keys and image names are shared, are three times their file's size.
+constexpr std::size_t kMaxGrowth = 16, kAlwaysAllowed = std::size_t{1} << 20;
 
-/// Pickle's containers are shared and filled after they were pushed, which JSON values cannot be.
+/// Pickle's containers are shared and filled after they were pushed, which JSON values cannot be. A
+/// dictionary's keys lie in other nodes, of which none moves or goes before all do.
 struct Node;
 using NodePtr = Node*;
 struct Node {
-  std::variant<Json, std::vector<NodePtr>, std::vector<std::pair<std::string, NodePtr>>> value;
+  std::variant<Json, std::vector<NodePtr>, std::vector<std::pair<std::string_view, NodePtr>>> value;
 };
 using List = std::vector<NodePtr>;
-using Dictionary = std::vector<std::pair<std::string, NodePtr>>;
+using Dictionary = std::vector<std::pair<std::string_view, NodePtr>>;
 
 class Unpickler {
  public:
@@ -77,13 +82,13 @@ class Unpickler {
           push(Json(number(2)));
           break;
         case 'q':
-          memo_[number(1)] = top();
+          remember(number(1));
           break;
         case 'r':
-          memo_[number(4)] = top();
+          remember(number(4));
           break;
         case 0x94:  // MEMOIZE
-          memo_.emplace(memo_.size(), top());
+          remember(memo_.size());
           break;
         case 'h':
           push_memo(number(1));
@@ -155,8 +160,19 @@ class Unpickler {
     return text;
   }
 
+  /// Keys are values of their own until a dictionary takes them.
+  void count(std::size_t values) const {
+    if (values >= 2 * kMaxValues) fail("more than " + std::to_string(kMaxValues) + " values");
+  }
+
+  void remember(std::uint64_t key) {
+    count(memo_.size());
+    memo_[key] = top();
+  }
+
   template <typename Value>
   void push(Value value) {
+    count(nodes_.size());
     nodes_.push_back(Node{std::move(value)});
     stack_.push_back(&nodes_.back());
   }
@@ -196,10 +212,10 @@ class Unpickler {
     return *container;
   }
 
-  std::string key_text(NodePtr key) const {
+  const std::string& key_text(NodePtr key) const {
     const Json* value = std::get_if<Json>(&key->value);
     if (!value || !value->is_string()) fail("a dictionary's key is no text");
-    return value->get<std::string>();
+    return value->get_ref<const std::string&>();
   }
 
   std::string_view bytes_;
@@ -211,32 +227,63 @@ class Unpickler {
   std::unordered_map<std::uint64_t, NodePtr> memo_;
 };
 
-/// @param values counts them: a few bytes can share lists until they are more than fit in memory.
-Json to_json(const Node& node, const std::string& file, int depth, std::int64_t& values) {
-  // A list can also hold itself.
-  if (depth > kMaxDepth)
-    throw InputError(file + ": pickle: nested in more than " + std::to_string(kMaxDepth) +
-                     " levels");
-  if (++values > kMaxValues)
-    throw InputError(file + ": pickle: more than " + std::to_string(kMaxValues) + " values");
-  if (const Json* value = std::get_if<Json>(&node.value)) return *value;
-  if (const List* list = std::get_if<List>(&node.value)) {
-    Json out = Json::array();
-    for (const NodePtr element : *list) out.push_back(to_json(*element, file, depth + 1, values));
+/// Makes JSON of nodes, counting what a few bytes can share until it is more than fits in memory.
+class Converter {
+ public:
+  Converter(std::size_t file_size, const std::string& file)
+      : text_left_(std::max(kAlwaysAllowed, kMaxGrowth * file_size)), file_(file) {}
+
+  Json convert(const Node& node, int depth = 0) {
+    // A list can also hold itself.
+    if (depth > kMaxDepth) fail("nested in more than " + std::to_string(kMaxDepth) + " levels");
+    if (++values_ > kMaxValues) fail("more than " + std::to_string(kMaxValues) + " values");
+    if (const Json* value = std::get_if<Json>(&node.value)) {
+      if (value->is_string()) count(value->get_ref<const std::string&>());
+      return *value;
+    }
+    if (const List* list = std::get_if<List>(&node.value)) {
+      Json::array_t out;
+      out.reserve(list->size());
+      for (const NodePtr element : *list) out.push_back(convert(*element, depth + 1));
+      return out;
+    }
+    return dictionary(std::get<Dictionary>(node.value), depth);
+  }
+
+ private:
+  /// The last value of a key, in the place of the first.
+  Json dictionary(const Dictionary& entries, int depth) {
+    Json::object_t out;
+    std::unordered_map<std::string_view, std::ptrdiff_t> places;
+    for (const auto& [key, value] : entries) {
+      count(key);
+      const auto [place, first] = places.emplace(key, std::distance(out.begin(), out.end()));
+      if (first) out.emplace_back(key, nullptr);
+      (out.begin() + place->second)->second = convert(*value, depth + 1);
+    }
     return out;
   }
-  Json out = Json::object();
-  for (const auto& [key, value] : std::get<Dictionary>(node.value))
-    out[key] = to_json(*value, file, depth + 1, values);
-  return out;
-}
+
+  void count(std::string_view text) {
+    if (text.size() > text_left_)
+      fail("its shared texts are more than " + std::to_string(kMaxGrowth) + " times its size");
+    text_left_ -= text.size();
+  }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw InputError(file_ + ": pickle: " + message);
+  }
+
+  std::int64_t values_ = 0;
+  std::size_t text_left_;
+  const std::string& file_;
+};
 
 }  // namespace
 
 Json read_pickle(std::string_view bytes, const std::string& file) {
   Unpickler unpickler(bytes, file);
-  std::int64_t values = 0;
-  return to_json(*unpickler.run(), file, 0, values);
+  return Converter(bytes.size(), file).convert(*unpickler.run());
 }
 
 }  // namespace strata

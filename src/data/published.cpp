@@ -1,6 +1,7 @@
 #include "data/published.h"
 
 #include <algorithm>
+#include <climits>
 #include <set>
 #include <string_view>
 
@@ -11,10 +12,6 @@ namespace strata {
 namespace {
 
 constexpr std::string_view kSpace = " \t\r\n\f\v";
-
-std::string found(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60);
-}
 
 }  // namespace
 
@@ -56,7 +53,7 @@ std::string answer_type_of(const std::string& answer) {
 }
 
 Record::Record(std::string where, const Json& object) : where_(std::move(where)), object_(object) {
-  if (!object_.is_object()) fail("expected an object, found " + found(object_));
+  if (!object_.is_object()) fail("expected an object, found " + excerpt(object_));
 }
 
 void Record::fail(const std::string& message) const {
@@ -71,7 +68,7 @@ std::string Record::text_or_empty(const std::string& key) const {
     fail("the field \"" + key + "\" is missing; there are " + quoted_list(keys));
   }
   if (entry->is_number()) return entry->dump();
-  if (!entry->is_string()) fail("\"" + key + "\" is " + found(*entry) + ", expected a string");
+  if (!entry->is_string()) fail("\"" + key + "\" is " + excerpt(*entry) + ", expected a string");
   return trimmed(entry->get<std::string>());
 }
 
@@ -91,7 +88,8 @@ std::string Record::choice(const std::string& key, const std::vector<std::string
 
 std::vector<Record> records_of(const Document& document) {
   if (!document.root.is_array())
-    throw InputError(document.file + ": expected a list of records, found " + found(document.root));
+    throw InputError(document.file + ": expected a list of records, found " +
+                     excerpt(document.root));
   if (document.root.empty()) throw InputError(document.file + ": no record in it");
   std::vector<Record> records;
   records.reserve(document.root.size());
@@ -100,16 +98,31 @@ std::vector<Record> records_of(const Document& document) {
   return records;
 }
 
+std::string image_problem(const std::filesystem::path& folder, const std::string& field,
+                          const std::string& image, bool questions_only) {
+  const std::string quoted = "\"" + field + "\"";
+  const std::filesystem::path relative = std::filesystem::path(image).lexically_normal();
+  if (relative.is_absolute() || (!relative.empty() && *relative.begin() == ".."))
+    return quoted + " leads to \"" + image + "\", which is outside of the data set's folder";
+  for (const auto& part : relative) {
+    if (part.native().size() > NAME_MAX)
+      return quoted + " holds a file name of " + std::to_string(part.native().size()) +
+             " bytes; at most " + std::to_string(NAME_MAX) + " can be";
+  }
+  if (image.size() >= PATH_MAX)
+    return quoted + " has " + std::to_string(image.size()) + " bytes; a path has fewer than " +
+           std::to_string(PATH_MAX);
+  if (image.find('\0') != std::string::npos) return quoted + " holds a zero byte";
+  if (!questions_only && !is_image(folder / image))
+    return quoted + ": the image " + (folder / image).string() + " does not exist";
+  return "";
+}
+
 void ImageCheck::operator()(const std::string& where, const std::string& field,
                             const std::string& image) {
   if (!seen_.insert(image).second) return;
-  const std::filesystem::path relative = image;
-  if (relative.is_absolute() || std::find(relative.begin(), relative.end(), "..") != relative.end())
-    throw InputError(where + ": \"" + field + "\" leads to \"" + image +
-                     "\", which is outside of the data set's folder");
-  if (!questions_only_ && !is_image(folder_ / relative))
-    throw InputError(where + ": \"" + field + "\": the image " + (folder_ / relative).string() +
-                     " does not exist");
+  const std::string problem = image_problem(folder_, field, image, questions_only_);
+  if (!problem.empty()) throw InputError(where + ": " + problem);
 }
 
 void LeftOut::add(const std::string& reason, const std::string& where) {

@@ -64,6 +64,12 @@ class Record {
 /// @throws InputError: not a list, or empty.
 std::vector<Record> records_of(const Document& document);
 
+/// Why the image that `field` names cannot be part of the set in `folder`, or "": it leads out of
+/// the folder (absolute, or by ".."; a symbolic link may), is longer than file names can be, or,
+/// unless `questions_only`, is not there.
+std::string image_problem(const std::filesystem::path& folder, const std::string& field,
+                          const std::string& image, bool questions_only);
+
 /// Refuses images that are not there, once for each.
 class ImageCheck {
  public:

@@ -80,7 +80,8 @@ std::unique_ptr<TIFF, Closer> open(Memory& memory) {
   TIFFOpenOptions* options = TIFFOpenOptionsAlloc();
   TIFFOpenOptionsSetErrorHandlerExtR(options, keep_error, &memory);
   TIFFOpenOptionsSetWarningHandlerExtR(options, ignore, nullptr);
-  TIFFOpenOptionsSetMaxSingleMemAlloc(options, tmsize_t{1} << 30);
+  // The largest image that fits, of four samples of 16 bits.
+  TIFFOpenOptionsSetMaxSingleMemAlloc(options, static_cast<tmsize_t>(8 * kMaxImagePixels));
   std::unique_ptr<TIFF, Closer> tiff(
       TIFFClientOpenExt("", "r", &memory, read, write, seek, close, size, map, unmap, options));
   TIFFOpenOptionsFree(options);
@@ -99,9 +100,9 @@ Image read_tiff(std::string_view bytes, const std::string& file, bool header_onl
   std::uint32_t width = 0, height = 0;
   TIFFGetField(tiff.get(), TIFFTAG_IMAGEWIDTH, &width);
   TIFFGetField(tiff.get(), TIFFTAG_IMAGELENGTH, &height);
-  if (width < 1 || height < 1 || width > kMaxImageSide || height > kMaxImageSide) {
+  if (width < 1 || height < 1)
     throw damaged("it has " + std::to_string(width) + " x " + std::to_string(height) + " pixels");
-  }
+  check_image_size(file, "TIFF", width, height);
   Image image{static_cast<int>(width), static_cast<int>(height), {}};
   char reason[1024] = "";
   TIFFRGBAImage reader;

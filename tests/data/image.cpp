@@ -6,6 +6,7 @@
 #include <jpeglib.h>
 #include <zlib.h>
 
+#include <cstdlib>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -347,8 +348,9 @@ TEST_CASE("TIFF files of either byte order, in tiles, white at zero, turned") {
   };
   CHECK(contains(error(258, 12), "TIFF image that cannot be read: "));
   CHECK(contains(error(258, 12), "12-bit"));
-  CHECK(contains(error(257, 20000), "damaged TIFF image: it has 1 x 20000 pixels"));
-  for (const auto& [tag, value] : Tags{{256, 0}, {257, 1u << 31}, {273, 300}})
+  CHECK(contains(error(257, 20000),
+                 ": TIFF image of 1 x 20000 pixels; at most 16384 a side and 67108864 in all"));
+  for (const auto& [tag, value] : Tags{{256, 0}, {273, 300}})
     CHECK(contains(error(tag, value), "damaged TIFF image: "));
   for (const auto& [tag, value] : Tags{{259, 7}, {259, 60000}, {262, 60000}, {277, 99}, {339, 3}}) {
     CAPTURE(tag, value);
@@ -383,8 +385,89 @@ TEST_CASE("BMP files of 32 bits with the upper row first, and those that cannot 
   CHECK(contains(error(bmp(40, 1, 1, 16, 0, "1234")), "BMP image of 16 bits with compression 0"));
   CHECK(contains(error(bmp(40, 0, 1, 24, 0, "1234")), "damaged BMP image: it says it has 0 x 1"));
   CHECK(contains(error(bmp(40, 1, 1 << 30, 24, 0, "1234")),
-                 "damaged BMP image: it says it has 1 x "));
+                 "BMP image of 1 x 1073741824 pixels; at most "));
   CHECK(
       contains(error(bmp(40, 1, 2, 24, 0, "1234")), "damaged BMP image: the file ends too early"));
   CHECK(contains(error(bmp(40, 1, 1, 8, 0, "1234")), "a pixel's colour is not in its palette"));
+}
+
+TEST_CASE("images of too many pixels are refused by their headers, in every format") {
+  const TempDir folder;
+  const auto refused = [&](const std::string& name, const std::string& format,
+                           const std::string& bytes) {
+    CAPTURE(name);
+    const auto path = folder.write(name, bytes);
+    const std::string expected = path.string() + ": " + format +
+                                 " image of 16384 x 4097 pixels; at most 16384 a side and "
+                                 "67108864 in all can be read";
+    CHECK(input_error([&] { read_image(path); }) == expected);
+    int width = 0, height = 0;
+    CHECK(input_error([&] { read_image_size(path, width, height); }) == expected);
+  };
+  std::string header("IHDR\0\0\x40\0\0\0\x10\x01\1\0\0\0\0", 17);
+  const auto crc = crc32(0, reinterpret_cast<const Bytef*>(header.data()), 17);
+  for (int shift = 24; shift >= 0; shift -= 8) header += static_cast<char>(crc >> shift & 0xff);
+  refused("a.png", "PNG",
+          std::string("\x89PNG\r\n\x1a\n\0\0\0\x0d", 12) + header +
+              std::string("\0\0\0\0IDAT\x35\xaf\x06\x1e", 12));
+  // 8 x 8 in the frame's header, which this puts in its place.
+  std::string jpeg = jpeg_of({1, 2, 3}, false);
+  const auto frame = jpeg.find("\xff\xc0");
+  REQUIRE(frame != std::string::npos);
+  jpeg.replace(frame + 5, 4, std::string("\x10\x01\x40\0", 4));
+  refused("a.jpg", "JPEG", jpeg);
+  refused(
+      "a.tif", "TIFF",
+      tiff(false, {{256, 16384}, {257, 4097}, {258, 8}, {262, 1}, {273, 256}, {278, 1}, {279, 1}},
+           "x"));
+  std::string bmp = "BM" + std::string(52, '\0');
+  bmp[14] = 40;
+  bmp.replace(18, 8, std::string("\0\x40\0\0\x01\x10\0\0", 8));
+  bmp[28] = 24;
+  refused("a.bmp", "BMP", bmp);
+}
+
+namespace {
+
+/// A progressive JPEG of 64 x 64 pixels, ten scans, whose last stands `repeats` times more.
+std::string progressive_jpeg(int repeats) {
+  jpeg_compress_struct jpeg;
+  jpeg_error_mgr errors;
+  jpeg.err = jpeg_std_error(&errors);
+  jpeg_create_compress(&jpeg);
+  unsigned char* memory = nullptr;
+  unsigned long size = 0;
+  jpeg_mem_dest(&jpeg, &memory, &size);
+  jpeg.image_width = jpeg.image_height = 64;
+  jpeg.input_components = 3;
+  jpeg.in_color_space = JCS_RGB;
+  jpeg_set_defaults(&jpeg);
+  jpeg_simple_progression(&jpeg);
+  jpeg_start_compress(&jpeg, TRUE);
+  const Image image = gradient(64, 64);
+  while (jpeg.next_scanline < jpeg.image_height) {
+    JSAMPROW row = const_cast<JSAMPROW>(image.pixels.data()) + 64 * 3 * jpeg.next_scanline;
+    jpeg_write_scanlines(&jpeg, &row, 1);
+  }
+  jpeg_finish_compress(&jpeg);
+  jpeg_destroy_compress(&jpeg);
+  std::string bytes(reinterpret_cast<const char*>(memory), size);
+  std::free(memory);
+  const auto last = bytes.rfind("\xff\xda");
+  const std::string scan = bytes.substr(last, bytes.size() - 2 - last);
+  for (int i = 0; i < repeats; ++i) bytes.insert(last, scan);
+  return bytes;
+}
+
+}  // namespace
+
+TEST_CASE("progressive JPEG files have a few dozen scans, not hundreds") {
+  const TempDir folder;
+  CHECK(read_image(folder.write("a.jpg", progressive_jpeg(0))).width == 64);
+  CHECK(read_image(folder.write("a.jpg", progressive_jpeg(40))).width == 64);
+  for (const int repeats : {41, 500}) {
+    const auto path = folder.write("bomb.jpg", progressive_jpeg(repeats));
+    CHECK(input_error([&] { read_image(path); }) ==
+          path.string() + ": damaged JPEG image: it has more than 50 scans");
+  }
 }

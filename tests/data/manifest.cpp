@@ -70,11 +70,11 @@ TEST_CASE("every wrong line is an error with file and line") {
     CHECK(text.substr(0, file.size() + 4) == file + ":3: ");
     return text.substr(std::min(text.size(), file.size() + 4));
   };
-  CHECK(contains(error("{\"image\":"), "not JSON"));
+  CHECK(contains(error("{\"image\":"), "is not valid JSON (at byte "));
   CHECK(contains(error("[1]"), "found a list, expected an object"));
-  CHECK(error(replaced("\"is it?\"", "1e999")) == "a number is out of range");
+  CHECK(contains(error(replaced("\"is it?\"", "1e999")), "a number is out of range"));
   CHECK(error(replaced("\"client\":\"ct\",", "\"client\":\"ct\",\"client\":\"mri\",")) ==
-        "the key \"client\" stands twice");
+        "client: the key stands twice");
   CHECK(contains(error(replaced("answer_type", "answer_typ")),
                  "unknown key \"answer_typ\" (did you mean \"answer_type\"?)"));
   CHECK(error(replaced("\"client\":\"ct\",", "")) == "the key \"client\" is missing");
@@ -94,7 +94,35 @@ TEST_CASE("every wrong line is an error with file and line") {
   CHECK(contains(error(replaced("\"closed\"", "\"yesno\"")), "\"answer_type\" is \"yesno\""));
   CHECK(contains(error(replaced("a.png", "b.png")),
                  "the image " + (folder / "b.png").string() + " does not exist"));
-  CHECK(contains(error(replaced("a.png", (folder / "a.png").string())), "is absolute"));
+  CHECK(contains(error(replaced("a.png", (folder / "a.png").string())),
+                 "outside of the data set's folder"));
+  for (const std::string name : {"../outside.png", "x/../../outside.png", ".", "./..", "x/../.."}) {
+    CAPTURE(name);
+    const std::string text = error(replaced("a.png", name));
+    if (name != ".")
+      CHECK(text ==
+            "\"image\" leads to \"" + name + "\", which is outside of the data set's folder");
+  }
+  CHECK(error(replaced("a.png", std::string(5000, 'x'))) ==
+        "\"image\" holds a file name of 5000 bytes; at most 255 can be");
+  std::string path = "x";
+  for (int i = 0; i < 2500; ++i) path += "/x";
+  CHECK(error(replaced("a.png", path)) == "\"image\" has 5001 bytes; a path has fewer than 4096");
+  CHECK(contains(error(replaced("a.png", "a.png\\u0000b")), "holds a zero byte"));
+  CHECK(
+      contains(error(replaced("\"is it?\"", std::string(100'000, '[') + std::string(100'000, ']'))),
+               "nested more than 200 deep"));
+}
+
+TEST_CASE(
+    "a path of a manifest may wander within the set, and links in it may lead where they like") {
+  const TempDir folder, elsewhere;
+  folder.write("images/a.png", "");
+  elsewhere.write("b.png", "");
+  std::filesystem::create_directory_symlink(elsewhere.path(), folder / "linked");
+  folder.write("manifest.jsonl", replaced("a.png", "images/../images/./a.png") + "\n" +
+                                     replaced("a.png", "linked/b.png") + "\n");
+  CHECK(load_data(folder.path()).examples.size() == 2);
 }
 
 TEST_CASE("a folder of data sets is one") {

@@ -1,5 +1,7 @@
 #include "data/npz.h"
 
+#include <functional>
+
 #include "data/error_text.h"
 #include "data/npz_file.h"
 #include "temp_dir.h"
@@ -84,6 +86,20 @@ TEST_CASE("names of images that are none") {
   CHECK(
       contains(input_error([&] { read_image(flat + "#x/0"); }),
                "has the shape (2), expected (count, height, width) or (count, height, width, 3)"));
+}
+
+TEST_CASE("an array's images have no more pixels than others") {
+  const TempDir folder;
+  const std::string file = folder.write(
+      "a.npz",
+      npz({{"x.npy", npy("(1, 4097, 16384)", std::string(std::size_t{4097} * 16384, 'x'))}}, true));
+  int width = 0, height = 0;
+  for (const auto& call :
+       std::vector<std::function<void()>>{[&] { read_image(file + "#x/0"); },
+                                          [&] { read_image_size(file + "#x/0", width, height); }})
+    CHECK(input_error(call) == file +
+                                   ": NumPy image of 16384 x 4097 pixels; at most 16384 a side "
+                                   "and 67108864 in all can be read");
 }
 
 TEST_CASE("damaged and foreign files are errors that name the file") {

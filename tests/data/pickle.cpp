@@ -62,6 +62,10 @@ TEST_CASE("what could run code is refused, and damage is an error") {
   for (char i = 0; i < 40; ++i)
     doubling += std::string("](h") + i + "h" + i + "eq" + static_cast<char>(i + 1);
   CHECK(contains(error_of(doubling + "e."), "more than 1000000 values"));
+  // As many values and memo entries as bytes, of which none is in the result.
+  const std::string many(2'100'000, 'N');
+  CHECK(contains(error_of("(" + many + "].."), "more than 1000000 values"));
+  CHECK(contains(error_of("N" + std::string(2'100'000, '\x94') + "."), "more than 1000000 values"));
   for (const auto& [protocol, hex] : pickles()) {
     const std::string bytes = from_hex(hex);
     for (std::size_t size = 0; size < bytes.size(); ++size)
@@ -75,4 +79,30 @@ TEST_CASE("what could run code is refused, and damage is an error") {
       }
     }
   }
+}
+
+TEST_CASE("a text that is shared thousands of times is refused before it is copied") {
+  // pickle.dumps(["x" * 10**6] * count, 2), and the same as the key of dictionaries.
+  const auto shared = [](int count, const std::string& with) {
+    std::string bytes = "](X" + std::string("\x40\x42\x0f\0", 4) + std::string(1'000'000, 'x') +
+                        std::string("q\0", 2);
+    for (int i = 0; i < count; ++i) bytes += with;
+    return bytes + "e.";
+  };
+  const std::string element("h\0", 2), dictionary("}h\0Ns", 5);
+  CHECK(read_pickle(shared(3, element), "a.pkl").size() == 4);
+  CHECK(read_pickle(shared(3, dictionary), "a.pkl").size() == 4);
+  for (const std::string& with : {element, dictionary})
+    CHECK(error_of(shared(20'000, with)) ==
+          "a.pkl: pickle: its shared texts are more than 16 times its size");
+  // Small files may grow as they like, up to a MiB.
+  std::string small =
+      "](X" + std::string("\x64\0\0\0", 4) + std::string(100, 'y') + std::string("q\0", 2);
+  for (int i = 0; i < 5000; ++i) small += element;
+  CHECK(read_pickle(small + "e.", "a.pkl").size() == 5001);
+}
+
+TEST_CASE("a dictionary's key that stands twice has its last value") {
+  const std::string bytes("}(X\1\0\0\0aK\1X\1\0\0\0bK\2X\1\0\0\0aK\3u.", 28);
+  CHECK(read_pickle(bytes, "a.pkl").dump() == "{\"a\":3,\"b\":2}");
 }
