@@ -1,14 +1,18 @@
 #include "report/gnuplot.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <thread>
+#include <vector>
 
 #include "report/html.h"
 #include "strata/core/atomic_file.h"
@@ -23,8 +27,7 @@ namespace {
 class ScratchFolder {
  public:
   ScratchFolder() {
-    std::string pattern =
-        (std::filesystem::temp_directory_path() / "strata-report-XXXXXX").string();
+    std::string pattern = (temporary_folder() / "strata-report-XXXXXX").string();
     if (!mkdtemp(pattern.data())) {
       throw WorkError("cannot create a temporary folder " + pattern + ": " + std::strerror(errno));
     }
@@ -42,9 +45,42 @@ class ScratchFolder {
   std::filesystem::path path_;
 };
 
+/// The environment without GNUTERM: gnuplot refuses to start where it names a terminal that this
+/// gnuplot has not, as gnuplot-nox has none for windows.
+std::vector<char*> gnuplot_environment() {
+  std::vector<char*> variables;
+  for (char** variable = environ; *variable; ++variable)
+    if (std::string_view(*variable).rfind("GNUTERM=", 0) != 0) variables.push_back(*variable);
+  variables.push_back(nullptr);
+  return variables;
+}
+
+/// The wait status of `child`, which is killed when it takes longer than `limit`.
+int wait_for(pid_t child, std::chrono::milliseconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  auto pause = std::chrono::milliseconds(1);
+  for (bool killed = false;;) {
+    int status = 0;
+    const pid_t done = waitpid(child, &status, killed ? 0 : WNOHANG);
+    if (done == child && killed)
+      throw WorkError("gnuplot has not drawn a figure within " +
+                      std::to_string(limit.count() / 1000) + " s, and was ended");
+    if (done == child) return status;
+    if (done < 0 && errno != EINTR)
+      throw WorkError(std::string("lost the gnuplot process: ") + std::strerror(errno));
+    if (killed) continue;
+    std::this_thread::sleep_for(pause);
+    pause = std::min(2 * pause, std::chrono::milliseconds(20));
+    if (std::chrono::steady_clock::now() < end) continue;
+    kill(child, SIGKILL);
+    killed = true;
+  }
+}
+
 /// Runs gnuplot on a file with stdout and stderr in files, so that no pipe can fill up.
 /// @returns the wait status.
-int run_gnuplot(const std::string& script, const std::string& out, const std::string& err) {
+int run_gnuplot(const std::string& script, const std::string& out, const std::string& err,
+                std::chrono::milliseconds limit) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   const int flags = O_WRONLY | O_CREAT | O_TRUNC;
@@ -54,7 +90,8 @@ int run_gnuplot(const std::string& script, const std::string& out, const std::st
   std::string program = "gnuplot", defaults = "--default-settings", file = script;
   char* argv[] = {program.data(), defaults.data(), file.data(), nullptr};
   pid_t child = 0;
-  const int failed = posix_spawnp(&child, program.c_str(), &actions, nullptr, argv, environ);
+  const int failed =
+      posix_spawnp(&child, program.c_str(), &actions, nullptr, argv, gnuplot_environment().data());
   posix_spawn_file_actions_destroy(&actions);
   if (failed == ENOENT) {
     throw WorkError(
@@ -62,13 +99,7 @@ int run_gnuplot(const std::string& script, const std::string& out, const std::st
         "gnuplot-nox");
   }
   if (failed != 0) throw WorkError(std::string("cannot start gnuplot: ") + std::strerror(failed));
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) {
-      throw WorkError(std::string("lost the gnuplot process: ") + std::strerror(errno));
-    }
-  }
-  return status;
+  return wait_for(child, limit);
 }
 
 /// gnuplot's complaint on one line.
@@ -100,14 +131,15 @@ std::string gnuplot_quote(std::string_view text, bool percent) {
   return quoted + "'";
 }
 
-std::string gnuplot_svg(const std::string& script, int width, int height) {
+std::string gnuplot_svg(const std::string& script, int width, int height,
+                        std::chrono::milliseconds limit) {
   const ScratchFolder scratch;
   const std::string in = scratch / "figure.gp", out = scratch / "figure.svg",
                     err = scratch / "stderr";
   write_file(in, "set encoding utf8\nset terminal svg size " + std::to_string(width) + "," +
                      std::to_string(height) + " fixed noenhanced rounded font 'DejaVu Sans,12'\n" +
                      script);
-  const int status = run_gnuplot(in, out, err);
+  const int status = run_gnuplot(in, out, err, limit);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw WorkError("gnuplot failed to draw a figure: " + one_line(read_file(err)));
   }

@@ -378,6 +378,23 @@ TEST_CASE("gnuplot's absence and its complaints are reported") {
   setenv("PATH", empty.path().c_str(), 1);
   const std::string absence = failure("plot x\n");
   setenv("PATH", path.c_str(), 1);
+  // Any other terminal in the environment would end gnuplot before it reads the script.
+  setenv("GNUTERM", "no such terminal", 1);
+  CHECK(contains(gnuplot_svg("plot x\n", 300, 200), "</svg>"));
+  unsetenv("GNUTERM");
+  const auto fake = empty.write("gnuplot", "#!/bin/sh\nexec sleep 1000\n");
+  std::filesystem::permissions(fake, std::filesystem::perms::owner_all);
+  setenv("PATH", (empty.path().string() + ":" + path).c_str(), 1);
+  const std::string hanging = [] {
+    try {
+      gnuplot_svg("plot x\n", 300, 200, std::chrono::seconds(1));
+    } catch (const WorkError& error) {
+      return std::string(error.what());
+    }
+    return std::string("no WorkError");
+  }();
+  setenv("PATH", path.c_str(), 1);
+  CHECK(hanging == "gnuplot has not drawn a figure within 1 s, and was ended");
   CHECK(contains(absence, "gnuplot was not found"));
   CHECK(contains(absence, "gnuplot-nox"));
 }
