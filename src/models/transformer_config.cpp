@@ -10,7 +10,11 @@
 namespace strata {
 namespace {
 
-constexpr std::int64_t kLargest = 1 << 24;
+// Beyond what any model has, and small enough that every count of weights and operations is exact
+// and that a few bytes of config.json cannot ask for more work than there is memory.
+constexpr std::int64_t kMostLayers = 1000, kLargestWidth = 1 << 16, kLargestIntermediate = 1 << 18,
+                       kLargestImage = 4096, kLongestText = 1 << 16, kLargestVocabulary = 1 << 22,
+                       kMostTypes = 1024;
 
 /// id2label as a list. Ids must be 0 … n-1, each once.
 std::vector<std::string> read_labels(ObjectReader& reader) {
@@ -56,21 +60,20 @@ TransformerConfig read_transformer_config(const std::filesystem::path& file) {
     config.image_size = 224;
     config.patch_size = 16;
   }
-  const auto integer = [&](const char* key, std::int64_t low, std::int64_t& field) {
-    field = reader.integer(key, low, kLargest, field);
-  };
+  const auto integer = [&](const char* key, std::int64_t low, std::int64_t high,
+                           std::int64_t& field) { field = reader.integer(key, low, high, field); };
   if (config.has_text()) {
-    integer("vocab_size", 1, config.vocab_size);
-    integer("type_vocab_size", 1, config.type_vocab_size);
-    integer("modality_type_vocab_size", 2, config.modality_type_vocab_size);
-    integer("max_position_embeddings", 2, config.max_position_embeddings);
+    integer("vocab_size", 1, kLargestVocabulary, config.vocab_size);
+    integer("type_vocab_size", 1, kMostTypes, config.type_vocab_size);
+    integer("modality_type_vocab_size", 2, kMostTypes, config.modality_type_vocab_size);
+    integer("max_position_embeddings", 2, kLongestText, config.max_position_embeddings);
   }
-  integer("hidden_size", 1, config.hidden_size);
-  integer("num_hidden_layers", 1, config.num_hidden_layers);
-  integer("num_attention_heads", 1, config.num_attention_heads);
-  integer("intermediate_size", 1, config.intermediate_size);
-  integer("image_size", 1, config.image_size);
-  integer("patch_size", 1, config.patch_size);
+  integer("hidden_size", 1, kLargestWidth, config.hidden_size);
+  integer("num_hidden_layers", 1, kMostLayers, config.num_hidden_layers);
+  integer("num_attention_heads", 1, kLargestWidth, config.num_attention_heads);
+  integer("intermediate_size", 1, kLargestIntermediate, config.intermediate_size);
+  integer("image_size", 1, kLargestImage, config.image_size);
+  integer("patch_size", 1, kLargestImage, config.patch_size);
   config.num_channels = reader.integer("num_channels", 3, 3, config.num_channels);
   config.hidden_dropout_prob =
       reader.number("hidden_dropout_prob", 0, 0.999, config.hidden_dropout_prob);
@@ -135,13 +138,13 @@ void write_transformer_config(const TransformerConfig& config, const std::filesy
 
 TransformerConfig transformer_config_from_yaml(ObjectReader reader) {
   TransformerConfig config;
-  config.hidden_size = reader.integer("hidden_size", 1, kLargest);
-  config.num_hidden_layers = reader.integer("layers", 1, 1000);
-  config.num_attention_heads = reader.integer("heads", 1, kLargest);
+  config.hidden_size = reader.integer("hidden_size", 1, kLargestWidth);
+  config.num_hidden_layers = reader.integer("layers", 1, kMostLayers);
+  config.num_attention_heads = reader.integer("heads", 1, kLargestWidth);
   config.intermediate_size =
-      reader.integer("intermediate_size", 1, kLargest, 4 * config.hidden_size);
-  config.image_size = reader.integer("image_size", 1, 4096);
-  config.patch_size = reader.integer("patch_size", 1, 4096);
+      reader.integer("intermediate_size", 1, kLargestIntermediate, 4 * config.hidden_size);
+  config.image_size = reader.integer("image_size", 1, kLargestImage);
+  config.patch_size = reader.integer("patch_size", 1, kLargestImage);
   config.max_position_embeddings =
       reader.integer("max_text", 2, 4096, config.max_position_embeddings);
   config.hidden_dropout_prob = reader.number("dropout", 0, 0.999, 0.0);

@@ -71,6 +71,10 @@ TEST_CASE("a config.json that is not ours is refused by name") {
           "not a multiple of num_attention_heads = 4");
   refused("\"image_size\": 32", "\"image_size\": 36", "not a multiple of patch_size = 8");
   refused("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 0", "num_hidden_layers");
+  refused("\"num_hidden_layers\": 2", "\"num_hidden_layers\": 16777216",
+          "num_hidden_layers: a whole number from 1 to 1000 was expected, found 16777216");
+  refused("\"hidden_size\": 32", "\"hidden_size\": 131072", "from 1 to 65536");
+  refused("\"image_size\": 32", "\"image_size\": 16777216", "from 1 to 4096");
   refused("\"4\": \"two\"", "\"7\": \"two\"", "the ids must be 0 to 4");
   refused("\"id2label\"", "\"labels\"", "id2label");
 }
