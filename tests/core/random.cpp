@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "catch.h"
@@ -63,6 +64,25 @@ TEST_CASE("below is uniform also where the number is close to all that there are
   int divisible = 0;
   for (int i = 0; i < n; ++i) divisible += random.below(std::uint64_t{3} << 62) % 3 == 0;
   CHECK(std::abs(divisible - n / 3.0) < 5 * std::sqrt(n * 2.0 / 9));
+}
+
+TEST_CASE("every ordered sample and every permutation is as likely as any other") {
+  Random random(13);
+  const int n = 40000;
+  std::map<std::vector<int>, int> samples, permutations;
+  for (int i = 0; i < n; ++i) {
+    ++samples[random.sample(5, 2)];
+    std::vector<int> values{1, 2, 3, 4};
+    random.shuffle(values);
+    ++permutations[values];
+  }
+  const auto check = [&](const std::map<std::vector<int>, int>& counts, double outcomes) {
+    CHECK(counts.size() == outcomes);
+    for (const auto& [outcome, count] : counts)
+      CHECK(std::abs(count - n / outcomes) < 5 * std::sqrt(n / outcomes));
+  };
+  check(samples, 20);
+  check(permutations, 24);
 }
 
 TEST_CASE("shuffles are permutations and samples are distinct") {

@@ -143,6 +143,23 @@ TEST_CASE("what exchanges for the coverage leave of a budget is used") {
   CHECK(feasible_assignment(problem) == expected);
 }
 
+TEST_CASE("where exchanges fail, dear units go first and to who has most left") {
+  // Units 0, 3 and 4 fit in one way only: 0 and 3 at client 0, 3 and 4 at client 1. Exchanges from
+  // the clients' best units end elsewhere, and so does giving unit 0 to client 1, whom it fits
+  // best.
+  Eigen::MatrixXd importance(3, 5);
+  importance << 5, 3, 2, 7, 3,  //
+      13, 10, 6, 4, 0,          //
+      5, 1, 1, 1, 2;
+  PlanningProblem problem = resource_problem(importance, {4, 0, 4, 2, 2}, {7, 4, 0});
+  problem.coverage = {1, 0, 0, 2, 1};
+  Assignment expected(3, 5);
+  expected << 1, 1, 0, 1, 0,  //
+      0, 1, 0, 1, 1,          //
+      0, 1, 0, 0, 0;
+  CHECK(feasible_assignment(problem) == expected);
+}
+
 TEST_CASE("repair takes the fallback where exchanges do not meet the coverage") {
   // 3 + 3 and 2 + 2 + 2 are the only way to pack these into 6 and 6, and from 3 + 2 and 3 + 2 no
   // chain of exchanges leads there.
