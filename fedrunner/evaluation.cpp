@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <vector>
 
@@ -43,7 +44,7 @@ Evaluation& Evaluation::operator+=(const Evaluation& other) {
   return *this;
 }
 
-Evaluation evaluate(const Transformer& model, const VqaTensors& data) {
+Evaluation evaluate(const Transformer& model, const VqaTensors& data, std::vector<bool>* right) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> losses, predictions;
   for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
@@ -64,13 +65,28 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data) {
   const auto predicted = torch::cat(predictions).to(torch::kCPU).contiguous();
   const auto* labels = predicted.data_ptr<std::int64_t>();
   for (std::int64_t row = 0; row < data.size(); ++row) {
-    const bool right = data.accepts(row, labels[row]);
+    const bool correct = data.accepts(row, labels[row]);
+    if (right) right->push_back(correct);
     const bool closed = data.closed()[static_cast<std::size_t>(row)];
-    result.correct += right;
+    result.correct += correct;
     (closed ? result.closed : result.open) += 1;
-    (closed ? result.closed_correct : result.open_correct) += right;
+    (closed ? result.closed_correct : result.open_correct) += correct;
   }
   return result;
+}
+
+std::vector<bool> majority_right(const VqaTensors& train, const VqaTensors& test) {
+  std::map<std::int64_t, std::int64_t> counts;
+  for (std::int64_t row = 0; row < train.size(); ++row) {
+    if (train.label(row) != kNoTarget) ++counts[train.label(row)];
+  }
+  const auto most =
+      std::max_element(counts.begin(), counts.end(),
+                       [](const auto& a, const auto& b) { return a.second < b.second; });
+  std::vector<bool> right;
+  for (std::int64_t row = 0; row < test.size(); ++row)
+    right.push_back(most != counts.end() && test.accepts(row, most->first));
+  return right;
 }
 
 }  // namespace strata

@@ -3,6 +3,7 @@
 /// Accuracy and loss of a model on encoded examples.
 
 #include <cstdint>
+#include <vector>
 
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
@@ -26,7 +27,13 @@ struct Evaluation {
   Evaluation& operator+=(const Evaluation& other);
 };
 
-/// One forward pass over `data` without gradients; the device is read once, at the end.
-Evaluation evaluate(const Transformer& model, const VqaTensors& data);
+/// One forward pass over `data` without gradients; the device is read once, at the end. `right`,
+/// when given, gets whether each row was answered correctly.
+Evaluation evaluate(const Transformer& model, const VqaTensors& data,
+                    std::vector<bool>* right = nullptr);
+
+/// The most frequent target of `train` (of equally frequent ones the smallest label), and for every
+/// row of `test` whether it accepts that answer. O(rows).
+std::vector<bool> majority_right(const VqaTensors& train, const VqaTensors& test);
 
 }  // namespace strata

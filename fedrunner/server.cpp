@@ -511,16 +511,34 @@ class Server {
     return assignment;
   }
 
+  /// questions.csv: of each client's test questions, which were answered correctly in `round`, and
+  /// which its most frequent training answer would have.
+  void write_question_results(int round, const std::vector<std::vector<bool>>& right) const {
+    std::vector<QuestionResult> rows;
+    for (std::size_t i = 0; i < task_.clients.size(); ++i) {
+      const auto& client = task_.clients[i];
+      if (!client.test) continue;
+      const auto majority = majority_right(client.train, *client.test);
+      for (std::size_t q = 0; q < majority.size(); ++q) {
+        rows.push_back(
+            {round, client.name, static_cast<std::int64_t>(q), right[i][q], majority[q]});
+      }
+    }
+    write_questions(rows, folder_ / "questions.csv");
+  }
+
   /// Completes the clients' rows with what the global model reaches on their test examples, and
   /// appends them and the two aggregate rows.
   void evaluate_round(int round, std::vector<RoundMetrics> rows, bool evaluated) {
     rows.resize(task_.clients.size());
     std::vector<Evaluation> evaluations(rows.size());
+    std::vector<std::vector<bool>> right(rows.size());
     if (evaluated) {
       for_each_client([&](std::size_t i, Transformer&) {
         if (task_.clients[i].test)
-          evaluations[i] = strata::evaluate(model_, *task_.clients[i].test);
+          evaluations[i] = strata::evaluate(model_, *task_.clients[i].test, &right[i]);
       });
+      write_question_results(round, right);
     }
     Evaluation everyone;
     for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -60,3 +60,28 @@ TEST_CASE("damaged metrics.csv files are named with their line and column") {
                     Contains("c.csv:2: round: \"-1\" is not a whole number ≥ 0"));
   CHECK_THROWS_AS(read_metrics(dir / "absent.csv"), InputError);
 }
+
+TEST_CASE("questions.csv is read back as it was written, and damage is named") {
+  const test::TempDir dir;
+  write_questions({{3, "ct, thorax", 0, true, false}, {3, "mri", 7, false, true}}, dir / "q.csv");
+  const auto text = test::slurp(dir / "q.csv");
+  CHECK(text ==
+        "round,client,question,correct,majority_correct\n3,\"ct, thorax\",0,1,0\n3,mri,7,0,1\n");
+  const auto rows = read_questions(dir / "q.csv");
+  REQUIRE(rows.size() == 2);
+  CHECK(rows[0].client == "ct, thorax");
+  CHECK(rows[0].correct);
+  CHECK_FALSE(rows[0].majority_correct);
+  CHECK(rows[1].round == 3);
+  CHECK(rows[1].question == 7);
+  CHECK_FALSE(rows[1].correct);
+  CHECK(rows[1].majority_correct);
+  dir.write("a.csv", "round,client\n");
+  CHECK_THROWS_WITH(read_questions(dir / "a.csv"), Contains("a.csv:1: the header is"));
+  dir.write("b.csv", text + "3,mri,8,2,0\n");
+  CHECK_THROWS_WITH(read_questions(dir / "b.csv"),
+                    Contains("b.csv:4: correct: \"2\" is not 0 or 1"));
+  dir.write("c.csv", text + "3,mri,x,1,0\n");
+  CHECK_THROWS_WITH(read_questions(dir / "c.csv"),
+                    Contains("c.csv:4: question: \"x\" is not a whole number ≥ 0"));
+}

@@ -71,6 +71,7 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
                                           "model/preprocessor_config.json",
                                           "model/tokenizer_config.json",
                                           "model/vocab.txt",
+                                          "questions.csv",
                                           "rounds/001/aggregation.json",
                                           "rounds/001/plan.json",
                                           "rounds/001/scores.json",
@@ -262,6 +263,32 @@ TEST_CASE_METHOD(Fixture, "a resumed run ends like an uninterrupted one, byte fo
   // --resume on an empty folder starts.
   run("fresh", {}, resuming);
   test::check_same(dir / "whole", dir / "fresh");
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "questions.csv has every test question of the last round, and the majority's") {
+  run("out", {"run.rounds=3", "run.evaluate_every=3"});
+  const auto questions = read_questions(dir / "out" / "questions.csv");
+  REQUIRE(questions.size() == 12);
+  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  for (const std::string client : {"ct", "mri", "oct"}) {
+    double correct = 0;
+    std::int64_t place = 0;
+    for (const auto& question : questions) {
+      if (question.client != client) continue;
+      CHECK(question.round == 3);
+      CHECK(question.question == place++);
+      correct += question.correct;
+    }
+    CHECK(place == 4);
+    CHECK(correct / 4 == row_of(rows, 3, client).accuracy);
+  }
+  // "no" is every client's most frequent training answer (of ct's as frequent as "red" and "yes",
+  // and the first of these labels). Test questions go "which colour", "is it red" for each of two
+  // images: ct's are green and blue, mri's blue and red, oct's red and green.
+  std::vector<int> majority;
+  for (const auto& question : questions) majority.push_back(question.majority_correct);
+  CHECK(majority == std::vector<int>{0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1});
 }
 
 TEST_CASE_METHOD(Fixture, "metrics.csv of a round that was not completed is measured again") {

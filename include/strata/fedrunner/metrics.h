@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What a round measures, and the metrics.csv that holds it.
+/// What a round measures, and the metrics.csv and questions.csv that hold it.
 
 #include <cstdint>
 #include <filesystem>
@@ -32,5 +32,22 @@ struct RoundMetrics {
 /// empty field. @throws WorkError / InputError
 void write_metrics(const std::vector<RoundMetrics>& rows, const std::filesystem::path& path);
 std::vector<RoundMetrics> read_metrics(const std::filesystem::path& path);
+
+/// One row of questions.csv, which holds every test question of the last evaluated round: what a
+/// difference between two runs on the same questions is told by.
+struct QuestionResult {
+  int round = 0;
+  std::string client;
+  std::int64_t question = 0;  ///< its place among the client's test questions, from 0
+  bool correct = false;
+  /// Whether the answer that is most frequent in the client's training set is right here, too: what
+  /// a model reaches that looks neither at the image nor at the question.
+  bool majority_correct = false;
+};
+
+/// Header: round,client,question,correct,majority_correct; the last two are 0 or 1.
+/// @throws WorkError / InputError naming file, line and column
+void write_questions(const std::vector<QuestionResult>& rows, const std::filesystem::path& path);
+std::vector<QuestionResult> read_questions(const std::filesystem::path& path);
 
 }  // namespace strata
