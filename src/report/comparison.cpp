@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <limits>
 
 #include "core/console.h"
 #include "report/figures.h"
@@ -14,6 +16,7 @@ namespace {
 
 constexpr const char* kStock = "pagmo:";
 constexpr const char* kNever = "–";
+constexpr const char* kReferenceColour = "#57606a";
 
 /// Ratios near 1 differ in the last places only.
 std::string ratio(double value) {
@@ -105,14 +108,149 @@ bool is_stock(const std::string& algorithm) {
   return algorithm.rfind(kStock, 0) == 0;
 }
 
-/// Strata's algorithms and pagmo's each go through the colours; pagmo's are dashed.
-std::string colour_of(const std::string& algorithm, const std::vector<std::string>& algorithms) {
+/// Strata's algorithms and pagmo's each go through the colours and marks; pagmo's lines are dashed.
+std::size_t place_of(const std::string& algorithm, const std::vector<std::string>& algorithms) {
   std::size_t place = 0;
   for (const std::string& name : algorithms) {
     if (name == algorithm) break;
     place += is_stock(name) == is_stock(algorithm);
   }
-  return series_colour(place);
+  return place;
+}
+
+std::string dashes_of(const std::string& algorithm) {
+  return is_stock(algorithm) ? series_dashes(1) : "";
+}
+
+/// An axis for hypervolume ratios on which 0, 0.95, 0.99, 1 and 1.01 are all told apart:
+/// logarithmic in the distance from 1 where that is large, linear where it is small, and defined on
+/// both sides.
+class RatioAxis {
+ public:
+  /// Linear to about the distance of the final medians from 1, but within 0.001 and 0.01.
+  explicit RatioAxis(const std::vector<double>& finals) {
+    std::vector<double> distances;
+    for (const double ratio : finals) distances.push_back(std::abs(1 - ratio));
+    const double middle = distances.empty() ? 0.01 : quartiles(distances).median;
+    grain_ = round_up(std::clamp(middle, 0.001, 0.01));
+  }
+
+  double at(double ratio) const { return -std::asinh((1 - ratio) / grain_); }
+  std::vector<double> at(std::vector<double> ratios) const {
+    for (double& ratio : ratios) ratio = at(ratio);
+    return ratios;
+  }
+
+  /// Round ratios within [low, high], the more telling ones first, none too close to another.
+  std::vector<std::pair<double, std::string>> tics(double low, double high, int most) const {
+    std::vector<std::pair<double, std::string>> tics;
+    const double room = (at(high) - at(low)) / most, slack = 0.02 * (at(high) - at(low));
+    for (const char* name : {"1",    "0.99",  "0.9",  "0.95", "0",     "0.5",   "1.01",  "0.999",
+                             "0.98", "1.02",  "0.8",  "1.05", "0.995", "1.005", "1.002", "0.998",
+                             "0.97", "1.001", "0.25", "0.7",  "0.994", "0.996", "0.985"}) {
+      const double ratio = std::strtod(name, nullptr), place = at(ratio);
+      if (place < at(low) - slack || place > at(high) + slack) continue;
+      const bool free = std::none_of(tics.begin(), tics.end(), [&](const auto& tic) {
+        return std::abs(tic.first - place) < room;
+      });
+      if (free) tics.emplace_back(place, name);
+    }
+    return tics;
+  }
+
+ private:
+  double grain_ = 0.01;
+};
+
+/// The first place at which some curve has left 0: before it random starts have no area at all.
+std::size_t first_nonzero(const std::vector<const ComparisonCurve*>& curves) {
+  std::size_t first = std::numeric_limits<std::size_t>::max();
+  for (const ComparisonCurve* curve : curves) {
+    for (std::size_t i = 0; i < curve->upper.size(); ++i) {
+      if (curve->upper[i] > 0) {
+        first = std::min(first, i);
+        break;
+      }
+    }
+  }
+  return first == std::numeric_limits<std::size_t>::max() ? 0 : first;
+}
+
+std::string convergence_panel(const std::string& instance, const RatioAxis& axis,
+                              const std::vector<const ComparisonCurve*>& curves,
+                              const std::vector<std::string>& algorithms) {
+  LineChart chart;
+  chart.title = instance + ": over the evaluations";
+  chart.x_label = "evaluations";
+  chart.y_label = "hypervolume ratio";
+  chart.log_x = true;
+  chart.height = 300;
+  const std::size_t first = first_nonzero(curves);
+  double low = 1, high = 1;
+  for (const ComparisonCurve* curve : curves) {
+    const auto tail = [&](const auto& values) {
+      return std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(first), values.end());
+    };
+    LineSeries series;
+    const std::string& algorithm = curve->group.algorithm;
+    series.colour = series_colour(place_of(algorithm, algorithms));
+    series.mark = series_mark(place_of(algorithm, algorithms));
+    series.dashes = dashes_of(algorithm);
+    series.x = tail(curve->evaluations);
+    series.y = axis.at(tail(curve->median));
+    series.low = axis.at(tail(curve->lower));
+    series.high = axis.at(tail(curve->upper));
+    for (std::size_t i = first; i < curve->lower.size(); ++i) {
+      low = std::min(low, curve->lower[i]);
+      high = std::max(high, curve->upper[i]);
+    }
+    chart.series.push_back(std::move(series));
+  }
+  chart.y_tics = axis.tics(low, high, 9);
+  chart.references.push_back({axis.at(1), kReferenceColour, "6,4"});
+  return draw(chart);
+}
+
+/// Box plots of what the runs ended with.
+std::string final_panel(const std::string& instance, const RatioAxis& axis,
+                        const std::vector<std::vector<double>>& finals,
+                        const std::vector<std::string>& algorithms) {
+  IntervalChart chart;
+  chart.title = instance + ": at the end";
+  chart.x_label = "hypervolume ratio";
+  chart.series_height = 16;
+  double low = 1, high = 1;
+  std::vector<std::size_t> shown;
+  for (std::size_t a = 0; a < algorithms.size(); ++a) {
+    if (!finals[a].empty()) shown.push_back(a);
+  }
+  for (std::size_t row = 0; row < shown.size(); ++row) {
+    const auto& values = finals[shown[row]];
+    const std::string& algorithm = algorithms[shown[row]];
+    chart.rows.push_back(algorithm);
+    const std::size_t place = place_of(algorithm, algorithms);
+    IntervalSeries series{series_colour(place), series_mark(place), {}, {}, {}};
+    const Quartiles box = quartiles(values);
+    const auto [least, most] = std::minmax_element(values.begin(), values.end());
+    const auto only = [&](double value) {
+      std::vector<double> column(shown.size(), std::numeric_limits<double>::quiet_NaN());
+      column[row] = axis.at(value);
+      return column;
+    };
+    series.values = only(box.median);
+    series.low = only(*least);
+    series.high = only(*most);
+    series.box_low = only(box.lower);
+    series.box_high = only(box.upper);
+    low = std::min(low, *least);
+    high = std::max(high, *most);
+    chart.series.push_back(std::move(series));
+  }
+  // One series a row here, in the middle of it.
+  chart.one_a_row = true;
+  chart.references.push_back({axis.at(1), kReferenceColour, "6,4"});
+  chart.x_tics = axis.tics(low, high, 7);
+  return draw(chart);
 }
 
 std::string convergence_figure(const Comparison& comparison, const std::string& start) {
@@ -126,39 +264,49 @@ std::string convergence_figure(const Comparison& comparison, const std::string& 
   const std::int64_t budget = *std::max_element(budgets.begin(), budgets.end());
 
   const std::string id = "fig-convergence-" + start;
-  std::vector<std::string> panels;
+  std::vector<std::vector<std::string>> rows;
+  int panels = 0;
+  const auto panel = [&](const std::string& svg, const std::string& label) {
+    return inline_svg(svg, id + "-" + std::to_string(++panels) + "-", label);
+  };
   for (const std::string& instance : instances) {
-    LineChart chart;
-    chart.title = instance;
-    chart.x_label = "evaluations";
-    chart.y_label = "hypervolume ratio";
-    chart.log_x = true;
+    const auto here = [&](const std::string& name, const std::string& from, std::int64_t most) {
+      return name == instance && from == start && most == budget;
+    };
+    std::vector<const ComparisonCurve*> shown;
+    std::vector<double> medians;
     for (const ComparisonCurve& curve : curves) {
       const ComparisonGroup& group = curve.group;
-      if (group.instance != instance || group.start != start || group.evaluations != budget)
-        continue;
-      LineSeries series;
-      series.colour = colour_of(group.algorithm, algorithms);
-      series.dashed = is_stock(group.algorithm);
-      series.x.assign(curve.evaluations.begin(), curve.evaluations.end());
-      series.y = curve.median;
-      series.low = curve.lower;
-      series.high = curve.upper;
-      chart.series.push_back(std::move(series));
+      if (!here(group.instance, group.start, group.evaluations)) continue;
+      shown.push_back(&curve);
+      medians.push_back(curve.median.back());
     }
-    if (chart.series.empty()) continue;
-    panels.push_back(
-        inline_svg(draw(chart), id + "-" + std::to_string(panels.size() + 1) + "-",
-                   "Hypervolume ratio over evaluations on " + instance + ", start " + start));
+    if (shown.empty()) continue;
+    std::vector<std::vector<double>> finals(algorithms.size());
+    for (const ComparisonRun& run : comparison.runs) {
+      const auto at = std::find(algorithms.begin(), algorithms.end(), run.algorithm);
+      if (at != algorithms.end() && here(run.instance, run.start, run.evaluations))
+        finals[static_cast<std::size_t>(at - algorithms.begin())].push_back(run.hypervolume_ratio);
+    }
+    const RatioAxis axis(medians);
+    rows.push_back({panel(convergence_panel(instance, axis, shown, algorithms),
+                          "Hypervolume ratio over evaluations on " + instance + ", start " + start),
+                    panel(final_panel(instance, axis, finals, algorithms),
+                          "Final hypervolume ratios on " + instance + ", start " + start)});
   }
   std::vector<LegendEntry> legend;
-  for (const std::string& name : algorithms)
-    legend.push_back(
-        {name, colour_of(name, algorithms), is_stock(name) ? Mark::kDash : Mark::kLine});
-  return html_figure(id, html_legend(legend), {panels},
-                     "Start " + start + ", runs of " + std::to_string(budget) +
-                         " evaluations: median and quartiles, over instances and seeds, of the "
-                         "front's hypervolume as a share of the exact supported front's.");
+  for (const std::string& name : algorithms) {
+    const std::size_t place = place_of(name, algorithms);
+    legend.push_back({name, series_colour(place), series_mark(place), true, dashes_of(name)});
+  }
+  return html_figure(
+      id, html_legend(legend), rows,
+      "Start " + start + ", runs of " + std::to_string(budget) +
+          " evaluations: the front's hypervolume as a share of the exact supported front's. Left: "
+          "median and quartiles over instances and seeds, from the first evaluations at which "
+          "any front has an area. Right: median, quartiles and range of the runs. The axis "
+          "stretches what lies near 1, the exact front (dashed): its distance is drawn by the "
+          "inverse hyperbolic sine, which is logarithmic for large distances.");
 }
 
 std::string paragraph(const std::string& text, const char* kind = "") {
@@ -192,13 +340,38 @@ std::string comparison_text(const Comparison& comparison) {
   return table.str();
 }
 
-std::string comparison_page(const Comparison& comparison, const std::string& title) {
+std::string comparison_title(const Comparison& comparison) {
+  std::vector<std::string> algorithms, instances;
+  const auto add = [](std::vector<std::string>& to, const std::string& name) {
+    if (std::find(to.begin(), to.end(), name) == to.end()) to.push_back(name);
+  };
+  for (const ComparisonRun& run : comparison.runs) {
+    add(algorithms, run.algorithm);
+    add(instances, run.instance);
+  }
+  const auto list = [](const std::vector<std::string>& names, std::size_t most) {
+    std::string text;
+    const std::size_t shown = names.size() > most ? most - 1 : names.size();
+    for (std::size_t i = 0; i < shown; ++i) {
+      const bool last = i + 1 == names.size();
+      text += (i == 0 ? "" : last ? " and " : ", ") + names[i];
+    }
+    if (shown < names.size()) text += " and " + std::to_string(names.size() - shown) + " more";
+    return text;
+  };
+  return list(algorithms, 3) + " on " + list(instances, 4);
+}
+
+std::string comparison_page(const Comparison& comparison, const std::string& folder) {
   const auto summaries = summarise(comparison.runs);
+  const std::string title = comparison_title(comparison);
   std::string body = "<h1>" + escape_html(title) + "</h1>\n";
   body += paragraph(
-      "Optimizers of layer assignments beside each other and beside the exact supported front.",
+      "Optimizers of layer assignments beside each other and beside the exact "
+      "supported front: " +
+          std::to_string(comparison.runs.size()) + " runs in the folder " + folder + ".",
       "lead");
-  body += "<h2>Convergence</h2>\n";
+  body += "<h2>How close the fronts come</h2>\n";
   for (const std::string& start :
        distinct(comparison.curves, [](const ComparisonCurve& curve) { return curve.group.start; }))
     body += convergence_figure(comparison, start);
@@ -208,16 +381,19 @@ std::string comparison_page(const Comparison& comparison, const std::string& tit
       "nadir; unsupported points can take it above 1. IGD⁺ is the mean distance by which the front "
       "misses the exact one, spread is Deb's Δ; both have objectives scaled to [0, 1]. p is "
       "Wilcoxon's signed-rank test of the hypervolume ratio against the best algorithm of the same "
-      "instances, start and evaluations, paired over instances and seeds, with Holm's correction.");
+      "instances, start and evaluations, paired over instances and seeds, with Holm's correction.",
+      "note");
   body += "<h2>Evaluations and time to a share of the exact hypervolume</h2>\n" +
           html(target_table(summaries));
   body += paragraph(
       std::string("Medians over all runs; ") + kNever +
-      " where half of them or more never reach it. ms are milliseconds of wall-clock time.");
+          " where half of them or more never reach it. ms are milliseconds of wall-clock time.",
+      "note");
   body += "<h2>How this was made</h2>\n";
   HtmlTable made;
   made.id = "table-provenance";
   made.left_columns = 2;
+  made.rows.push_back({"folder", folder});
   for (const auto& [key, value] : comparison.provenance) made.rows.push_back({key, value});
   made.rows.push_back({"population", std::to_string(comparison.population)});
   made.rows.push_back({"runs", std::to_string(comparison.runs.size())});

@@ -21,6 +21,9 @@ std::string comparison_text(const Comparison& comparison);
 
 /// The page about `comparison`: summary, convergence curves, evaluations and seconds to the
 /// targets, provenance. @throws WorkError when gnuplot is missing.
-std::string comparison_page(const Comparison& comparison, const std::string& title);
+std::string comparison_page(const Comparison& comparison, const std::string& folder);
+
+/// Which algorithms on which instances: the page's title.
+std::string comparison_title(const Comparison& comparison);
 
 }  // namespace strata

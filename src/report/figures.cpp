@@ -60,19 +60,26 @@ bool is_dark(const std::string& colour) {
          0.25;
 }
 
-std::string title_line(const std::string& title) {
-  if (title.empty()) return "";
-  return "set title " + gnuplot_quote(title) + " font ',' . " + number(kFontSize + 1) +
-         " textcolor rgb '#1f2328'\n";
+/// A title proper is placed by font metrics that gnuplot does not know here; this one is centred
+/// above the plot, whose top margin it sets.
+std::string placed_title(const std::string& title, double centre, int height) {
+  const int top = title.empty() ? 10 : 30;
+  std::string text =
+      "set tmargin at screen " + number(1 - static_cast<double>(top) / height) + "\n";
+  if (title.empty()) return text;
+  return text + "set label " + gnuplot_quote(title) + " at screen " + number(centre) + ", screen " +
+         number(1 - 13.0 / height) + " center font ',12.5' textcolor rgb '#1f2328'\n";
 }
 
 /// What line charts, bars and scatter plots share.
-std::string axes(const std::string& title, const std::string& x_label, const std::string& y_label) {
-  return title_line(title) +
+std::string axes(const std::string& title, const std::string& x_label, const std::string& y_label,
+                 int height, double centre = 0.55) {
+  return placed_title(title, centre, height) +
          "unset key\nset border 3 lc rgb '#8c959f'\nset tics nomirror out scale 0.5 textcolor rgb "
-         "'#57606a'\nset grid back lt 1 lc rgb '#e4e8ec' lw 1\nset xlabel " +
-         gnuplot_quote(x_label) + " textcolor rgb '#1f2328'\nset ylabel " + gnuplot_quote(y_label) +
-         " textcolor rgb '#1f2328'\nset datafile missing 'NaN'\n";
+         "'#57606a'\nset xtics offset 0,0.4\nset grid back lt 1 lc rgb '#e4e8ec' lw 1\nset "
+         "xlabel " +
+         gnuplot_quote(x_label) + " offset 0,0.9 textcolor rgb '#1f2328'\nset ylabel " +
+         gnuplot_quote(y_label) + " textcolor rgb '#1f2328'\nset datafile missing 'NaN'\n";
 }
 
 /// `set xtics` or `set ytics` with a name at every position 0, 1, …
@@ -84,6 +91,14 @@ std::string named_tics(char axis, const std::vector<std::string>& names, double 
     text += (i ? ", " : "") + gnuplot_quote(names[i], true) + " " + std::to_string(i);
   }
   return text + ")\n";
+}
+
+/// Tics at given values; "" for none, where gnuplot is to choose.
+std::string placed_tics(char axis, const std::vector<std::pair<double, std::string>>& tics) {
+  std::string text;
+  for (const auto& [at, name] : tics)
+    text += (text.empty() ? "" : ", ") + gnuplot_quote(name, true) + " " + number(at);
+  return text.empty() ? "" : std::string("set ") + axis + "tics (" + text + ")\n";
 }
 
 struct Range {
@@ -107,13 +122,20 @@ std::string padded(char axis, const Range& range, double share) {
          number(range.high + pad) + "]\n";
 }
 
-/// Tics of an axis that counts (rounds): whole numbers, at most about twelve.
-double whole_step(double extent) {
-  for (double step = 1;; step *= 10) {
-    for (const double factor : {1.0, 2.0, 5.0}) {
-      if (extent / (step * factor) <= 12) return step * factor;
+/// The least of `factors` times a power of ten that is at least `value`, to rounding.
+double least_round(double value, std::initializer_list<double> factors) {
+  const double power = std::pow(10, std::floor(std::log10(value)));
+  for (const double scale : {power, 10 * power}) {
+    for (const double factor : factors) {
+      if (scale * factor >= value * (1 - 1e-9)) return scale * factor;
     }
   }
+  return 10 * power;
+}
+
+/// Tics of an axis that counts (rounds): whole numbers, at most about twelve.
+double whole_step(double extent) {
+  return std::max(1.0, least_round(std::max(1.0, extent / 12), {1.0, 2.0, 5.0}));
 }
 
 bool all_whole(const std::vector<LineSeries>& series) {
@@ -148,9 +170,17 @@ int gnuplot_point(Mark mark) {
       return 13;
     case Mark::kStar:
       return 3;
+    case Mark::kTriangleDown:
+      return 11;
+    case Mark::kPentagon:
+      return 15;
     default:
       return 7;
   }
+}
+
+std::string dash_type(const std::string& dashes) {
+  return dashes.empty() ? "" : " dt (" + dashes + ")";
 }
 
 struct HeatmapLayout {
@@ -208,10 +238,27 @@ std::string shortened(const std::string& text, std::size_t length) {
   return result + "…";
 }
 
+Mark series_mark(std::size_t i) {
+  constexpr std::array<Mark, 7> kMarks = {Mark::kCircle,  Mark::kSquare,       Mark::kTriangle,
+                                          Mark::kDiamond, Mark::kTriangleDown, Mark::kPentagon,
+                                          Mark::kStar};
+  return kMarks[i % kMarks.size()];
+}
+
+std::string series_dashes(std::size_t i) {
+  constexpr std::array<const char*, 7> kDashes = {"",     "8,4",         "2,4", "10,3,2,3",
+                                                  "14,5", "6,3,2,3,2,3", "4,7"};
+  return kDashes[i % kDashes.size()];
+}
+
+double round_up(double value) {
+  return least_round(value, {1.0, 2.0, 2.5, 5.0});
+}
+
 std::string draw(const LineChart& chart) {
-  std::string script = axes(chart.title, chart.x_label, chart.y_label);
+  std::string script = axes(chart.title, chart.x_label, chart.y_label, chart.height);
   Range xs, ys;
-  std::vector<std::string> bands, lines;
+  std::vector<std::string> bands, lines, marks;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
     const LineSeries& s = chart.series[i];
     const bool band = !s.low.empty();
@@ -227,14 +274,18 @@ std::string draw(const LineChart& chart) {
       script += "\n";
     }
     script += "EOD\n";
+    const std::string colour = " lc rgb '" + s.colour + "'";
     if (band) {
-      bands.push_back(name +
-                      " using 1:3:4 with filledcurves fs transparent solid 0.16 noborder lc rgb '" +
-                      s.colour + "'");
+      bands.push_back(name + " using 1:3:4 with filledcurves fs transparent solid 0.14 noborder" +
+                      colour);
     }
-    lines.push_back(name + " using 1:2 with linespoints pt 7 ps 0.45 lw 2.5 " +
-                    (s.dashed ? "dt (6,4) " : "") + "lc rgb '" + s.colour + "'");
+    lines.push_back(name + " using 1:2 with lines lw 2.5" + dash_type(s.dashes) + colour);
+    const std::size_t stride = std::min(chart.series.size(), std::max<std::size_t>(1, s.x.size()));
+    marks.push_back(name + " every " + std::to_string(stride) + "::" + std::to_string(i % stride) +
+                    " using 1:2 with points pt " + std::to_string(gnuplot_point(s.mark)) +
+                    " ps 0.85" + colour);
   }
+  for (const ReferenceLine& line : chart.references) ys.add({line.at});
   if (chart.log_x) {
     script +=
         "set logscale x\nset xrange [" + number(0.9 * xs.low) + ":" + number(1.1 * xs.high) + "]\n";
@@ -244,7 +295,14 @@ std::string draw(const LineChart& chart) {
       script += "set xtics " + number(whole_step(xs.high - xs.low)) + "\n";
   }
   script += padded('y', ys, 0.06);
+  for (const ReferenceLine& line : chart.references) {
+    script += "set arrow from graph 0,first " + number(line.at) + " to graph 1,first " +
+              number(line.at) + " nohead lw 1.6" + dash_type(line.dashes) + " lc rgb '" +
+              line.colour + "'\n";
+  }
+  script += placed_tics('y', chart.y_tics);
   bands.insert(bands.end(), lines.begin(), lines.end());
+  bands.insert(bands.end(), marks.begin(), marks.end());
   return gnuplot_svg(script + "plot " + join(bands) + "\n", chart.width, chart.height);
 }
 
@@ -306,7 +364,8 @@ std::string draw(const Heatmap& map) {
   script += "EOD\n$labels << EOD\n" + labels + "EOD\n";
   std::vector<std::string> plots;
   if (map.colour_bar) {
-    const std::string steps = inner_height < 140 ? number(extent / 2) : "";
+    // About a tic for every 35 pixels, at round numbers.
+    const std::string steps = number(round_up(extent / std::clamp(inner_height / 35, 2, 5)));
     script += "set palette defined (";
     for (std::size_t i = 0; i < kViridis.size(); ++i) {
       script += (i ? ", " : "") + std::to_string(i) + " '" + kViridis[i] + "'";
@@ -341,23 +400,26 @@ std::string draw(const Heatmap& map) {
 }
 
 std::string draw(const BarChart& chart) {
-  std::string script = axes(chart.title, "", chart.y_label);
   const std::size_t groups = chart.groups.size(),
                     bars = std::max<std::size_t>(1, chart.series.size());
   const double share = 0.8 / static_cast<double>(bars);
   const auto names = shortened(chart.groups, 20);
   const double room = (chart.width - 80.0) / std::max<std::size_t>(1, groups);
   int height = chart.height;
-  const bool rotate = widest(names, 11) + 6 > room;
-  script += named_tics('x', names, 11, rotate ? "scale 0 rotate by 90 right" : "scale 0");
-  if (rotate) {
-    // gnuplot reserves too little for rotated names in a font whose metrics it does not know.
-    const double margin = widest(names, 11) + 16;
-    height += static_cast<int>(margin);
-    script += "set bmargin at screen " + number(margin / height) + "\n";
+  double highest = 0;
+  for (const BarSeries& s : chart.series) {
+    for (const double value : s.values) highest = std::max(highest, value);
   }
+  const bool rotate = widest(names, 11) + 6 > room;
+  // gnuplot reserves too little for rotated names in a font whose metrics it does not know.
+  const double margin = rotate ? widest(names, 11) + 16 : 0;
+  height += static_cast<int>(margin);
+  std::string script = axes(chart.title, "", chart.y_label, height);
+  script += named_tics('x', names, 11, rotate ? "scale 0 rotate by 90 right" : "scale 0");
+  if (rotate) script += "set bmargin at screen " + number(margin / height) + "\n";
   script += "unset grid\nset grid ytics back lt 1 lc rgb '#e4e8ec' lw 1\nset xrange [-0.6:" +
-            number(static_cast<double>(groups) - 0.4) + "]\nset yrange [0:*]\n";
+            number(static_cast<double>(groups) - 0.4) +
+            "]\nset yrange [0:" + number(highest > 0 ? 1.06 * highest : 1) + "]\n";
   std::vector<std::string> plots;
   for (std::size_t b = 0; b < chart.series.size(); ++b) {
     const BarSeries& s = chart.series[b];
@@ -366,33 +428,88 @@ std::string draw(const BarChart& chart) {
     for (std::size_t g = 0; g < groups; ++g) {
       const double left = static_cast<double>(g) - 0.4 + share * static_cast<double>(b);
       script += number(left + 0.04 * share) + " " + number(left + 0.96 * share) + " " +
-                number(s.values[g]);
-      if (!s.low.empty()) script.append(" ").append(number(s.low[g]) + " " + number(s.high[g]));
-      script += "\n";
+                number(s.values[g]) + "\n";
     }
     script += "EOD\n";
     plots.push_back(name +
                     " using ($1+$2)/2:($3/2):1:2:(0):3 with boxxyerror fs solid noborder lc rgb '" +
                     s.colour + "'");
-    if (!s.low.empty()) {
-      plots.push_back(name +
-                      " using ($1+$2)/2:4:(0):($5-$4) with vectors nohead lw 1.5 lc rgb '#1f2328'");
-    }
-  }
-  if (!chart.reference.empty()) {
-    script += "$reference << EOD\n";
-    for (std::size_t g = 0; g < groups; ++g) {
-      script += number(static_cast<double>(g) - 0.44) + " " + number(chart.reference[g]) + "\n";
-    }
-    script += "EOD\n";
-    plots.push_back(
-        "$reference using 1:2:(0.88):(0) with vectors nohead lw 1.8 dt (6,4) lc rgb '#1f2328'");
   }
   return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, height);
 }
 
+std::string draw(const IntervalChart& chart) {
+  const std::size_t rows = chart.rows.size(),
+                    count = chart.one_a_row ? 1 : std::max<std::size_t>(1, chart.series.size());
+  const auto names = shortened(chart.rows, 28);
+  const int row_height = std::max(20, static_cast<int>(count) * chart.series_height + 9);
+  const int top = chart.title.empty() ? 10 : 30, bottom = 46;
+  const int height = top + static_cast<int>(rows) * row_height + bottom;
+  const double left = std::min(0.45 * chart.width, widest(names, 11) + 14);
+  std::string script =
+      axes(chart.title, chart.x_label, "", height, (left + chart.width - 14) / 2 / chart.width);
+  script += named_tics('y', names, 11, "scale 0");
+  script += "unset grid\nset grid xtics back lt 1 lc rgb '#e4e8ec' lw 1\nset yrange [" +
+            number(static_cast<double>(rows) - 0.5) + ":-0.5]\nset lmargin at screen " +
+            number(left / chart.width) + "\nset rmargin at screen " +
+            number(1 - 14.0 / chart.width) + "\nset bmargin at screen " +
+            number(static_cast<double>(bottom) / height) + "\n";
+  Range xs;
+  std::vector<std::string> plots;
+  const auto block = [&](const IntervalSeries& s, double offset) {
+    const std::string name = block_name(plots.size());
+    script.append(name).append(" << EOD\n");
+    for (std::size_t r = 0; r < rows; ++r) {
+      const bool whisker = r < s.low.size() && std::isfinite(s.low[r]);
+      script += number(s.values[r]) + " " + number(static_cast<double>(r) + offset) + " " +
+                number(whisker ? s.low[r] : s.values[r]) + " " +
+                number(whisker ? s.high[r] : s.values[r]);
+      if (!s.box_low.empty())
+        script.append(" ").append(number(s.box_low[r]) + " " + number(s.box_high[r]));
+      script += "\n";
+    }
+    script += "EOD\n";
+    xs.add(s.values);
+    xs.add(s.low);
+    xs.add(s.high);
+    return name;
+  };
+  for (const IntervalSeries& s : chart.ticks) {
+    plots.push_back(block(s, 0) +
+                    " using 1:($2-0.42):(0):(0.84) with vectors nohead lw 1.8 lc rgb '" + s.colour +
+                    "'");
+  }
+  const double share = static_cast<double>(chart.series_height) / row_height;
+  for (std::size_t i = 0; i < chart.series.size(); ++i) {
+    const IntervalSeries& s = chart.series[i];
+    const double place = chart.one_a_row ? 0 : static_cast<double>(i);
+    const double offset = share * (place - (static_cast<double>(count) - 1) / 2);
+    const std::string name = block(s, offset), colour = " lc rgb '" + s.colour + "'";
+    plots.push_back(name + " using 3:2:($4-$3):(0) with vectors nohead lw 1.8" + colour);
+    if (!s.box_low.empty()) {
+      plots.push_back(name + " using 1:2:5:6:($2-0.28):($2+0.28) with boxxyerror fs solid 0.3" +
+                      colour);
+    }
+    plots.push_back(name + " using 1:2 with points pt " + std::to_string(gnuplot_point(s.mark)) +
+                    " ps 0.9" + colour);
+  }
+  for (std::size_t r = 1; r < rows; ++r) {
+    const std::string at = number(static_cast<double>(r) - 0.5);
+    script += "set arrow from graph 0,first " + at + " to graph 1,first " + at +
+              " nohead back lc rgb '#e4e8ec' lw 1\n";
+  }
+  for (const ReferenceLine& line : chart.references) {
+    xs.add({line.at});
+    script += "set arrow from first " + number(line.at) + ",graph 0 to first " + number(line.at) +
+              ",graph 1 nohead back lw 1.6" + dash_type(line.dashes) + " lc rgb '" + line.colour +
+              "'\n";
+  }
+  script += padded('x', xs, 0.05) + placed_tics('x', chart.x_tics);
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, height);
+}
+
 std::string draw(const ScatterChart& chart) {
-  std::string script = axes(chart.title, chart.x_label, chart.y_label);
+  std::string script = axes(chart.title, chart.x_label, chart.y_label, chart.height);
   Range xs, ys;
   std::vector<std::string> plots;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {

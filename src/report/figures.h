@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// Figures as plain data, drawn by gnuplot: line charts, heatmaps, grouped bars, scatter plots.
+/// Figures as plain data, drawn by gnuplot: line charts, heatmaps, grouped bars, scatter plots,
+/// intervals.
 /// Every function returns gnuplot's SVG document (inline it with `inline_svg`); legends are HTML
 /// and stand outside of the plot (`html_legend`). NaN values are left out.
 /// @throws WorkError (all functions): gnuplot is missing or fails.
@@ -17,25 +18,48 @@ namespace strata {
 /// yellow, which is too light for lines on white. Repeats after seven.
 std::string series_colour(std::size_t i);
 
+/// The i-th series' mark and dashes, so that lines that cover each other can be told apart without
+/// their colours, too. The first line is solid. Repeat after seven.
+Mark series_mark(std::size_t i);
+std::string series_dashes(std::size_t i);
+
+/// The least of 1, 2, 2.5 and 5 times a power of ten that is at least `value` > 0.
+double round_up(double value);
+
 /// The viridis colour at `t`, clamped to [0, 1].
 std::string viridis(double t);
 
 /// `text` cut to at most `length` code points, the last of them then "…".
 std::string shortened(const std::string& text, std::size_t length);
 
-/// A polyline; with `low` and `high` (both as long as `x`) a band around it.
+/// CSS pixels of a panel that shares its row with another. The page scales it to the room there is:
+/// by 1.2 on a desktop, by 0.8 on a telephone and on paper.
+constexpr int kPanelWidth = 420;
+
+/// A polyline with marks; with `low` and `high` (both as long as `x`) a band around it.
 struct LineSeries {
   std::string colour;
   std::vector<double> x, y;
   std::vector<double> low, high;
-  bool dashed = false;
+  std::string dashes;  ///< as series_dashes has it
+  Mark mark = Mark::kCircle;
 };
 
+/// A line across the whole chart.
+struct ReferenceLine {
+  double at = 0;
+  std::string colour, dashes;
+};
+
+/// Marks of different series stand at different points of their lines, so that those of equal lines
+/// show; later series are drawn over earlier ones.
 struct LineChart {
   std::string title, x_label, y_label;
   std::vector<LineSeries> series;
+  std::vector<ReferenceLine> references;
   bool log_x = false;
-  int width = 520, height = 320;  ///< CSS pixels
+  std::vector<std::pair<double, std::string>> y_tics;  ///< where gnuplot shall not choose
+  int width = kPanelWidth, height = 240;               ///< CSS pixels
 };
 std::string draw(const LineChart& chart);
 
@@ -58,21 +82,42 @@ struct Heatmap {
 int heatmap_margins(const Heatmap& map);
 std::string draw(const Heatmap& map);
 
-/// One bar in every group; with `low` and `high` a whisker on it.
+/// One bar in every group.
 struct BarSeries {
   std::string colour;
   std::vector<double> values;
-  std::vector<double> low, high;
 };
 
 struct BarChart {
   std::string title, y_label;
   std::vector<std::string> groups;
   std::vector<BarSeries> series;
-  std::vector<double> reference;   ///< a dashed line across each group; may be empty
-  int width = 1060, height = 300;  ///< names too long to stand side by side add to the height
+  int width = kPanelWidth, height = 260;  ///< names too long to stand side by side add to it
 };
 std::string draw(const BarChart& chart);
+
+/// One point with a whisker from `low` to `high` (NaN: none) in every row.
+struct IntervalSeries {
+  std::string colour;
+  Mark mark = Mark::kCircle;
+  std::vector<double> values, low, high;
+  std::vector<double> box_low = {}, box_high = {};  ///< a box on the whisker; may be empty
+};
+
+/// Named rows with a point of each series, the first row on top; the series of a row stand one
+/// below the other. As high as its rows need.
+struct IntervalChart {
+  std::string title, x_label;
+  std::vector<std::string> rows;
+  std::vector<IntervalSeries> series;
+  std::vector<ReferenceLine> references;               ///< upright lines
+  std::vector<IntervalSeries> ticks;                   ///< one a row, upright, as high as the row
+  std::vector<std::pair<double, std::string>> x_tics;  ///< where gnuplot shall not choose
+  int series_height = 13;                              ///< CSS pixels
+  bool one_a_row = false;  ///< each series has a point in one row only, and stands in its middle
+  int width = kPanelWidth;
+};
+std::string draw(const IntervalChart& chart);
 
 /// Points, optionally joined. Later series are drawn over earlier ones.
 struct ScatterSeries {
@@ -86,7 +131,7 @@ struct ScatterSeries {
 struct ScatterChart {
   std::string title, x_label, y_label;
   std::vector<ScatterSeries> series;
-  int width = 520, height = 360;
+  int width = kPanelWidth, height = 300;
 };
 std::string draw(const ScatterChart& chart);
 

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -116,6 +117,27 @@ std::string one_line(std::string_view text) {
   return line;
 }
 
+/// "31,  35,  40" as "#1f2328".
+std::string hexadecimal(std::string_view channels) {
+  unsigned value = 0, channel = 0;
+  for (const char c : std::string(channels.substr(0, channels.find(')'))) + ',') {
+    if (c >= '0' && c <= '9') channel = 10 * channel + static_cast<unsigned>(c - '0');
+    if (c != ',') continue;
+    value = value << 8 | (channel & 255);
+    channel = 0;
+  }
+  char text[8];
+  std::snprintf(text, sizeof text, "#%06x", value & 0xffffff);
+  return text;
+}
+
+/// gnuplot opens and closes a group without content at every change of its pen.
+bool is_empty_group(std::string_view svg) {
+  std::size_t end = 0;
+  while (end < svg.size() && svg[end] != '>') ++end;
+  return end < svg.size() && svg.substr(end + 1, 6) == "\n</g>\n";
+}
+
 }  // namespace
 
 std::string gnuplot_quote(std::string_view text, bool percent) {
@@ -183,6 +205,11 @@ std::string inline_svg(std::string_view svg, const std::string& prefix, std::str
       at += 6;
       copy(7);
       result += prefix;
+    } else if (starts("rgb(")) {
+      result += themed(hexadecimal(svg.substr(at + 4, 16)));
+      at = end_of(")");
+    } else if (starts("<g fill=\"none\" color=") && is_empty_group(svg.substr(at))) {
+      at = end_of("</g>\n");
     } else if (starts("url(#")) {
       copy(5);
       result += prefix;

@@ -25,7 +25,7 @@ std::string gnuplot_svg(const std::string& script, int width, int height,
 
 /// Makes a gnuplot SVG fit for inlining: no XML prolog, every id and every reference to one
 /// prefixed with `prefix`, no fonts of its own (the page's apply), no tooltips that show gnuplot's
-/// internal names, and `label` as the accessible name. O(length).
+/// internal names, colours `themed` (html.h), and `label` as the accessible name. O(length).
 std::string inline_svg(std::string_view svg, const std::string& prefix, std::string_view label);
 
 }  // namespace strata

@@ -20,16 +20,20 @@ std::string Page::panel(const std::string& figure, const std::string& svg,
   return inline_svg(svg, figure + "-" + std::to_string(++panels_) + "-", label);
 }
 
-std::string Page::colour(const std::string& strategy) const {
+std::size_t Page::place(const std::string& strategy) const {
   const auto& names = experiment.strategies;
-  return series_colour(
-      static_cast<std::size_t>(std::find(names.begin(), names.end(), strategy) - names.begin()));
+  return static_cast<std::size_t>(std::find(names.begin(), names.end(), strategy) - names.begin());
 }
 
-std::vector<LegendEntry> Page::strategy_legend(Mark mark) const {
+std::string Page::colour(const std::string& strategy) const {
+  return series_colour(place(strategy));
+}
+
+std::vector<LegendEntry> Page::strategy_legend(bool lines) const {
   std::vector<LegendEntry> entries;
-  for (const std::string& name : experiment.strategies)
-    entries.push_back({name, colour(name), mark});
+  for (std::size_t i = 0; i < experiment.strategies.size(); ++i)
+    entries.push_back({experiment.strategies[i], series_colour(i), series_mark(i), lines,
+                       lines ? series_dashes(i) : ""});
   return entries;
 }
 

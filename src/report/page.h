@@ -9,27 +9,33 @@
 
 #include "report/figures.h"
 #include "report/html.h"
+#include "report/result.h"
 #include "report/run_folder.h"
 #include "strata/core/plan.h"
 
 namespace strata {
 
 constexpr int kPageWidth = 1060;  ///< CSS pixels inside the page's margins
+constexpr const char* kInk = "#1f2328";
 constexpr const char* kGrey = "#8c959f";
 constexpr const char* kLightGrey = "#e9ecef";
 
 /// Sections append to `body`.
 struct Page {
   explicit Page(const Experiment& experiment)
-      : experiment(experiment), primary(*experiment.of(experiment.strategies.front()).front()) {}
+      : experiment(experiment),
+        primary(*experiment.of(experiment.strategies.front()).front()),
+        result(result_of(experiment)) {}
 
   void section(const std::string& title);
   void paragraph(const std::string& content, const char* kind = "");
   /// Inlines one plot of the figure that is being put together.
   std::string panel(const std::string& figure, const std::string& svg, const std::string& label);
 
+  std::size_t place(const std::string& strategy) const;
   std::string colour(const std::string& strategy) const;
-  std::vector<LegendEntry> strategy_legend(Mark mark) const;
+  /// Colour and mark of every strategy, with its line and dashes if its figure has lines.
+  std::vector<LegendEntry> strategy_legend(bool lines) const;
   /// "strategy f3ocus, seed 1": what the figures that show a single run add to their captions.
   std::string primary_name() const;
   bool several_seeds() const { return experiment.runs.size() > experiment.strategies.size(); }
@@ -40,6 +46,7 @@ struct Page {
 
   const Experiment& experiment;
   const RunFolder& primary;  ///< shown in detail
+  const Result result;
   std::string body;
 
  private:
@@ -60,11 +67,10 @@ std::vector<T> ends(const std::vector<T>& all) {
 
 // page_setup.cpp: what was run
 void add_heading(Page& page);
-void add_configuration(Page& page);
+void add_settings(Page& page);
 
 // page_accuracy.cpp: what it reached
 void add_result(Page& page);
-void add_accuracy_curves(Page& page);
 void add_client_accuracy(Page& page);
 
 // page_plans.cpp: who was to train what

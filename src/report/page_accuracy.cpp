@@ -1,11 +1,15 @@
 #include "report/page.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "report/run_statistics.h"
 
 namespace strata {
 namespace {
+
+constexpr const char* kMajorityDashes = "6,4";
+constexpr const char* kBeforeDashes = "2,3";
 
 LineChart accuracy_chart(const Page& page, const char* client, const char* title) {
   LineChart chart;
@@ -16,6 +20,8 @@ LineChart accuracy_chart(const Page& page, const char* client, const char* title
     const Runs runs = page.experiment.of(name);
     LineSeries series;
     series.colour = page.colour(name);
+    series.mark = series_mark(page.place(name));
+    series.dashes = series_dashes(page.place(name));
     int rounds = 0;
     for (const RunFolder* run : runs) rounds = std::max(rounds, run->rounds);
     for (int round = 0; round <= rounds; ++round) {
@@ -34,77 +40,197 @@ LineChart accuracy_chart(const Page& page, const char* client, const char* title
   return chart;
 }
 
+/// Strategies whose lines are the same to what can be seen, in sets of two or more.
+std::string equal_lines(const Page& page, const LineChart& chart) {
+  const auto& names = page.experiment.strategies;
+  std::vector<bool> named(names.size());
+  std::vector<std::string> sets;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    std::vector<std::string> set = {names[i]};
+    for (std::size_t j = i + 1; j < names.size(); ++j) {
+      const auto &a = chart.series[i], &b = chart.series[j];
+      const bool equal =
+          a.x == b.x && std::equal(a.y.begin(), a.y.end(), b.y.begin(),
+                                   [](double x, double y) { return std::abs(x - y) < 0.05; });
+      if (!equal || named[j]) continue;
+      set.push_back(names[j]);
+      named[j] = true;
+    }
+    if (set.size() > 1) sets.push_back(joined(set, " and "));
+  }
+  return sets.empty() ? "" : " Lines that lie on each other: " + joined(sets, "; ") + ".";
+}
+
+/// What every strategy reached, with its interval, beside the two references.
+IntervalChart final_chart(const Page& page) {
+  IntervalChart chart;
+  chart.title = "at the end, with 95 % intervals";
+  chart.x_label = "test accuracy, %";
+  chart.rows = page.experiment.strategies;
+  chart.series_height = 20;
+  chart.one_a_row = true;
+  for (std::size_t i = 0; i < chart.rows.size(); ++i) {
+    const Interval& known = page.result.strategies[i].accuracy;
+    IntervalSeries series{series_colour(i), series_mark(i), {}, {}, {}};
+    series.values.assign(chart.rows.size(), kNaN);
+    series.low = series.high = series.values;
+    series.values[i] = known.value;
+    series.low[i] = known.low;
+    series.high[i] = known.high;
+    chart.series.push_back(std::move(series));
+  }
+  chart.references.push_back({page.result.before.value, kGrey, kBeforeDashes});
+  if (!std::isnan(page.result.majority))
+    chart.references.push_back({page.result.majority, kInk, kMajorityDashes});
+  return chart;
+}
+
+HtmlTable contrast_table(const Result& result) {
+  HtmlTable table;
+  table.id = "table-differences";
+  table.header = {"first", "second",   "difference, points", "95 % interval",
+                  "over",  "p (Holm)", "told apart"};
+  table.left_columns = 2;
+  for (const Contrast& contrast : result.contrasts) {
+    const Interval& d = contrast.difference.interval;
+    table.rows.push_back(
+        {contrast.first, contrast.second, signed_text(d.value, 1),
+         std::isnan(d.low) ? "–" : signed_text(d.low, 1) + " to " + signed_text(d.high, 1),
+         contrast.over == Over::kSeeds ? "seeds, paired"
+         : contrast.paired             ? "questions, paired"
+                                       : "questions, not paired",
+         contrast.adjusted_p < 0.0001 ? "< 0.0001" : text(contrast.adjusted_p, 4),
+         contrast.distinguishable() ? "yes" : "no"});
+  }
+  return table;
+}
+
+/// How the intervals and p-values are made, and what they leave out.
+std::string method(const Result& result) {
+  bool seeds = false, paired = false, unpaired = false;
+  for (const Contrast& contrast : result.contrasts) {
+    seeds = seeds || contrast.over == Over::kSeeds;
+    paired = paired || (contrast.over == Over::kQuestions && contrast.paired);
+    unpaired = unpaired || !contrast.paired;
+  }
+  std::string text = "Differences are those of the accuracy over all questions.";
+  if (seeds)
+    text +=
+        " Over seeds: Student's interval and test of the differences between runs of the same "
+        "seed. They tell what other seeds would give on these test questions, not what other "
+        "questions would.";
+  if (paired)
+    text +=
+        " Over questions, paired: both answered the same questions; the interval is Agresti and "
+        "Min's, the test McNemar's exact one. They tell what other questions would give with this "
+        "seed, not what other seeds would, and take the questions as independent, also those "
+        "about one image.";
+  if (unpaired)
+    text +=
+        " Over questions, not paired: the runs left no questions.csv, or had other questions; the "
+        "interval is Agresti and Caffo's, with the test that belongs to it, and wider than a "
+        "paired one would be.";
+  return text + " p is corrected for all " + std::to_string(result.contrasts.size()) +
+         " comparisons (Holm); told apart means p below 0.05.";
+}
+
 }  // namespace
 
 void add_result(Page& page) {
-  page.section("Result");
-  page.body += html(result_table(page.experiment));
+  const Result& result = page.result;
+  if (const std::string text = verdict(result); !text.empty()) page.paragraph(text, "verdict");
+  page.body += html(result_table(page.experiment, result));
   page.paragraph(
-      std::string("Accuracy of the last evaluated round on the clients' test questions: weighted "
-                  "by each client's number of questions, and as the plain mean over clients. "
-                  "Seconds are the clients' local training, added up.") +
-      (page.several_seeds()
-           ? " Mean over the seeds, in brackets the lowest and the highest where they differ."
-           : ""));
-}
-
-void add_accuracy_curves(Page& page) {
-  page.section("Accuracy over the rounds");
+      "Upload is what a client sends in a round, traffic all that was sent both ways, "
+      "training the clients' local training added up" +
+          std::string(page.several_seeds() ? "; means over the seeds." : "."),
+      "note");
   const std::string id = "fig-accuracy";
+  LineChart curves = accuracy_chart(
+      page, "all", result.equal_clients ? "over the rounds" : "over the rounds, all questions");
+  const std::string equal = equal_lines(page, curves);
+  auto legend = page.strategy_legend(true);
+  if (!std::isnan(result.majority)) {
+    curves.references.push_back({result.majority, kInk, kMajorityDashes});
+    legend.push_back({kMajority, kInk, Mark::kDash, true, kMajorityDashes});
+  }
+  legend.push_back({"before training", kGrey, Mark::kDash, true, kBeforeDashes});
   page.body += html_figure(
-      id, html_legend(page.strategy_legend(Mark::kLine)),
-      {{page.panel(id, draw(accuracy_chart(page, "all", "weighted by test questions")),
-                   "Accuracy over rounds, weighted by test questions"),
-        page.panel(id, draw(accuracy_chart(page, "mean", "plain mean over clients")),
-                   "Accuracy over rounds, plain mean over clients")}},
-      std::string(
-          "How often the aggregated model answers the clients' test questions correctly after "
-          "each round.") +
+      id, html_legend(legend),
+      {{page.panel(id, draw(final_chart(page)), "Final accuracy with 95 % intervals"),
+        page.panel(id, draw(curves), "Accuracy over rounds, all test questions")}},
+      "How often the aggregated model answers the clients' test questions correctly: after the "
+      "last evaluated round, with " +
+          interval_kind(result) + ", and over the rounds." +
           (page.several_seeds()
                ? " Lines are means over the seeds, bands reach from the worst to the best seed."
-               : ""));
+               : "") +
+          (std::isnan(result.majority)
+               ? ""
+               : " The most frequent answer is what a model reaches that gives every client its "
+                 "most frequent training answer, whatever the image and the question.") +
+          equal +
+          (result.questions_known
+               ? ""
+               : " How often the most frequent answer is right is not known, and differences are "
+                 "not paired by question: not every run has a questions.csv (runs of an earlier "
+                 "Strata left none)."));
+  if (!result.contrasts.empty()) {
+    page.body += html_details("Which differences can be told from chance",
+                              html(contrast_table(result)) + "<p class=\"note\">" +
+                                  escape_html(method(result)) + "</p>\n");
+  }
 }
 
 void add_client_accuracy(Page& page) {
+  page.section("The clients");
   const std::string id = "fig-client-accuracy";
-  constexpr std::size_t kMostInAPanel = 16;
+  const Result& result = page.result;
   const auto& clients = page.primary.clients;
-  const std::size_t panels = (clients.size() + kMostInAPanel - 1) / kMostInAPanel;
-  const std::size_t in_a_panel = (clients.size() + panels - 1) / panels;
-  std::vector<std::vector<std::string>> rows;
+  constexpr std::size_t kMostInAPanel = 6;
+  const std::size_t in_a_panel =
+      clients.size() > kMostInAPanel ? (clients.size() + 1) / 2 : clients.size();
+  std::vector<std::string> panels;
   for (std::size_t from = 0; from < clients.size(); from += in_a_panel) {
     const std::size_t to = std::min(clients.size(), from + in_a_panel);
-    BarChart chart;
-    chart.y_label = "test accuracy, %";
-    chart.width = kPageWidth;
-    chart.groups.assign(clients.begin() + static_cast<std::ptrdiff_t>(from),
-                        clients.begin() + static_cast<std::ptrdiff_t>(to));
+    IntervalChart chart;
+    chart.x_label = "test accuracy, %";
+    IntervalSeries before{kGrey, Mark::kTick, {}, {}, {}}, majority{kInk, Mark::kTick, {}, {}, {}};
+    for (std::size_t i = from; i < to; ++i) {
+      chart.rows.push_back(shortened(clients[i], 20) + " (" + grouped(result.client_questions[i]) +
+                           ")");
+      before.values.push_back(accuracy(page.primary, 0, clients[i]));
+      majority.values.push_back(result.client_majority[i]);
+    }
+    chart.ticks = {before, majority};
     for (const std::string& name : page.experiment.strategies) {
-      const Runs runs = page.experiment.of(name);
-      BarSeries series;
-      series.colour = page.colour(name);
-      for (const std::string& client : chart.groups) {
-        const Spread s = over(
-            runs, [&](const RunFolder& run) { return accuracy(run, final_round(run), client); });
-        series.values.push_back(s.mean);
-        if (runs.size() > 1) {
-          series.low.push_back(s.low);
-          series.high.push_back(s.high);
-        }
+      IntervalSeries series{page.colour(name), series_mark(page.place(name)), {}, {}, {}};
+      for (std::size_t i = from; i < to; ++i) {
+        const Interval known = client_accuracy(page.experiment.of(name), -1, clients[i]);
+        series.values.push_back(known.value);
+        series.low.push_back(known.low);
+        series.high.push_back(known.high);
       }
       chart.series.push_back(std::move(series));
     }
-    for (const std::string& client : chart.groups)
-      chart.reference.push_back(accuracy(page.primary, 0, client));
-    rows.push_back({page.panel(id, draw(chart), "Final accuracy of every client")});
+    panels.push_back(page.panel(id, draw(chart), "Final accuracy of every client"));
   }
-  auto legend = page.strategy_legend(Mark::kBox);
-  legend.push_back({"before training", "#1f2328", Mark::kDash});
+  auto legend = page.strategy_legend(false);
+  if (!std::isnan(result.majority)) legend.push_back({kMajority, kInk, Mark::kTick});
+  legend.push_back({"before training", kGrey, Mark::kTick});
   page.body += html_figure(
-      id, html_legend(legend), rows,
-      std::string("Each client's own test accuracy after the last evaluated round; the "
-                  "dashed line is the model before any training.") +
-          (page.several_seeds() ? " Bars are means over the seeds, whiskers their range." : ""));
+      id, html_legend(legend), {panels},
+      "Each client's own test accuracy after the last evaluated round, its number of test "
+      "questions in brackets. The " +
+          interval_kind(result) + " of single clients are wide.");
+  if (result.equal_clients) return;
+  const std::string plain = "fig-accuracy-plain";
+  page.body += html_figure(
+      plain, html_legend(page.strategy_legend(true)),
+      {{page.panel(plain, draw(accuracy_chart(page, "mean", "over the rounds, mean over clients")),
+                   "Accuracy over rounds, plain mean over clients")}},
+      "The plain mean of the clients' accuracies: every client counts alike, however many test "
+      "questions it has.");
 }
 
 }  // namespace strata

@@ -66,7 +66,8 @@ void add_round_by_round(Page& page) {
           "unit that the client trains in that round." +
           (page.primary.rounds > shown ? " The first " + std::to_string(shown) + " of " +
                                              std::to_string(page.primary.rounds) + " rounds."
-                                       : std::string()));
+                                       : std::string()),
+      Panels::kRow);
 }
 
 }  // namespace
@@ -93,7 +94,7 @@ void add_scores(Page& page) {
     map.rows = planned->scores.clients;
     map.columns = planned->scores.units;
     map.values = planned->scores.scores;
-    map.high = high;
+    map.high = high > 0 ? round_up(high) : 1;
     map.decimals = 2;
     map.value_label = "score";
     fit(map, panels_in_a_row(map.columns.size()));
@@ -104,7 +105,8 @@ void add_scores(Page& page) {
                   "How important each unit is for each client (" + page.primary.metric +
                       " scores, " + page.primary_name() +
                       "), in the first and the last round that scored. Brighter is more important; "
-                      "each row sums to 1.");
+                      "each row sums to 1.",
+                  Panels::kNatural);
 }
 
 void add_assignments(Page& page) {
@@ -128,7 +130,8 @@ void add_assignments(Page& page) {
   page.body += html_figure(id, "", {panels},
                            "In which share of the rounds each client trained each unit" +
                                std::string(page.several_seeds() ? ", over all seeds" : "") +
-                               ". 1 is every round; grey is never.");
+                               ". 1 is every round; grey is never.",
+                           Panels::kNatural);
   if (has_plans(page.primary)) add_round_by_round(page);
 }
 
@@ -179,17 +182,17 @@ void add_coverage(Page& page) {
     page.paragraph("No strategy of this run chooses who trains what.");
     return;
   }
-  page.body += html_figure(
-      id, "", {panels},
-      "How many clients trained each unit in each round" +
-          std::string(page.several_seeds() ? " (first seed)" : "") +
-          ". A unit that nobody trained (pale orange) keeps its weights in that round.");
+  page.body +=
+      html_figure(id, "", {panels},
+                  "How many clients trained each unit in each round" +
+                      std::string(page.several_seeds() ? " (first seed)" : "") +
+                      ". A unit that nobody trained (pale orange) keeps its weights in that round.",
+                  Panels::kNatural);
   if (table.rows.empty()) {
     page.paragraph("Every selectable unit was trained by at least one client in each of the " +
                    std::to_string(rounds) + " planned rounds.");
   } else {
-    page.body +=
-        "<details><summary>The untrained units by name</summary>\n" + html(table) + "</details>\n";
+    page.body += html_details("The untrained units by name", html(table));
   }
 }
 

@@ -90,8 +90,7 @@ void add_gap_table(Page& page, const std::vector<Decision>& decisions) {
   // A long table would push the next section out of sight.
   constexpr std::size_t kMostRounds = 6;
   page.body += decisions.size() > kMostRounds
-                   ? "<details><summary>Every planned round in numbers</summary>\n" + html(table) +
-                         "</details>\n"
+                   ? html_details("Every planned round in numbers", html(table))
                    : html(table);
   page.paragraph(
       "The gap is the importance that an assignment of the same usage variance could have at "
@@ -123,10 +122,10 @@ void add_usage(Page& page) {
     chart.title = "round " + std::to_string(decision.round);
     chart.y_label = "clients that train the unit";
     chart.groups = decision.problem.units;
-    chart.width = (kPageWidth - 16 * (side - 1)) / side;
+    if (side == 1) chart.width = kPageWidth;
     const std::vector<int> before = usage(decision.top_k), after = usage(decision.plan->assignment);
-    chart.series = {{kGrey, {before.begin(), before.end()}, {}, {}},
-                    {after_colour, {after.begin(), after.end()}, {}, {}}};
+    chart.series = {{kGrey, {before.begin(), before.end()}},
+                    {after_colour, {after.begin(), after.end()}}};
     const Objectives top = evaluate(decision.problem, decision.top_k);
     chart.title += ": variance " + fixed(top.usage_variance, 2) + " before, " +
                    fixed(decision.plan->objectives.usage_variance, 2) + " after";
@@ -145,7 +144,8 @@ void add_usage(Page& page) {
       "and as planned (" +
           page.primary_name() +
           "). The flatter the bars, the smaller the "
-          "usage variance and the more units learn from several clients.");
+          "usage variance and the more units learn from several clients.",
+      side == 1 ? Panels::kNatural : Panels::kPairs);
   page.body += html(table);
 }
 

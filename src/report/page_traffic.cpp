@@ -63,8 +63,7 @@ void add_traffic(Page& page) {
     }
     clients.rows.push_back(std::move(row));
   }
-  page.body += "<details><summary>MBit per round for every client</summary>\n" + html(clients) +
-               "</details>\n";
+  page.body += html_details("MBit per round for every client", html(clients));
 }
 
 void add_missing_updates(Page& page) {
@@ -83,8 +82,7 @@ void add_missing_updates(Page& page) {
       "Updates that were not used, as their clients dropped out, came late, were refused or "
       "were too few: " +
       std::to_string(table.rows.size()) + ".");
-  page.body +=
-      "<details><summary>The unused updates by client</summary>\n" + html(table) + "</details>\n";
+  page.body += html_details("The unused updates by client", html(table));
 }
 
 }  // namespace strata

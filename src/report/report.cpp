@@ -13,7 +13,6 @@ std::string page_of(const Experiment& experiment) {
   Page page(experiment);
   add_heading(page);
   add_result(page);
-  add_accuracy_curves(page);
   add_client_accuracy(page);
   add_scores(page);
   add_assignments(page);
@@ -22,7 +21,7 @@ std::string page_of(const Experiment& experiment) {
   add_traffic(page);
   add_coverage(page);
   add_missing_updates(page);
-  add_configuration(page);
+  add_settings(page);
   return html_page(experiment.name + " – Strata report", page.body);
 }
 
@@ -45,7 +44,9 @@ Report write_report(const std::filesystem::path& folder) {
   } else {
     const Experiment experiment = read_run_folders(folder);
     write_file(report.page, page_of(experiment));
-    report.summary = plain_text(result_table(experiment));
+    const Result result = result_of(experiment);
+    report.summary = plain_text(result_table(experiment, result));
+    if (const auto text = verdict(result); !text.empty()) report.summary += text + "\n";
   }
   return report;
 }

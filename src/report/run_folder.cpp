@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -200,6 +201,35 @@ void read_rounds(RunFolder& run) {
   check_rounds(run);
 }
 
+/// @throws InputError where the questions are not those of metrics.csv
+void read_question_results(const fs::path& path, RunFolder& run) {
+  if (!fs::exists(path)) return;
+  auto questions = read_questions(path);
+  std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;  // right and all, by client
+  for (const QuestionResult& question : questions) {
+    // Written before metrics.csv: of an interrupted round it is all there is.
+    if (question.round > run.rounds) return;
+    check_names(path, "client", {question.client}, run.clients, "the clients");
+    auto& [right, all] = counts[question.client];
+    right += question.correct;
+    ++all;
+  }
+  for (const RoundMetrics& row : run.metrics) {
+    if (questions.empty() || row.round != questions.front().round || !counts.count(row.client))
+      continue;
+    const auto& [right, all] = counts[row.client];
+    const auto expected =
+        static_cast<std::int64_t>(row.accuracy * static_cast<double>(row.test_samples) + 0.5);
+    if (all != row.test_samples || right != expected) {
+      throw InputError(path.string() + ": " + std::to_string(right) + " of " + std::to_string(all) +
+                       " questions of \"" + row.client + "\" are right, but metrics.csv has " +
+                       std::to_string(expected) + " of " + std::to_string(row.test_samples) +
+                       " in round " + std::to_string(row.round));
+    }
+  }
+  run.questions = std::move(questions);
+}
+
 RunFolder read_run(const fs::path& folder) {
   RunFolder run;
   run.folder = folder;
@@ -215,6 +245,7 @@ RunFolder read_run(const fs::path& folder) {
   check_metrics(folder / "metrics.csv", run);
   std::stable_sort(run.metrics.begin(), run.metrics.end(),
                    [](const RoundMetrics& a, const RoundMetrics& b) { return a.round < b.round; });
+  read_question_results(folder / "questions.csv", run);
   read_rounds(run);
   return run;
 }

@@ -45,7 +45,10 @@ struct RunFolder {
   std::vector<std::pair<std::string, std::string>> provenance;
   std::string config;                 ///< the text of config.yaml
   std::vector<RoundMetrics> metrics;  ///< by round
-  std::vector<PlannedRound> plans;    ///< by round; only rounds with scores or a plan
+  /// Of the last evaluated round; empty where the run left no questions.csv (an earlier Strata) or
+  /// one of a round that did not get into metrics.csv.
+  std::vector<QuestionResult> questions;
+  std::vector<PlannedRound> plans;  ///< by round; only rounds with scores or a plan
 
   std::vector<MissingUpdate> missing;  ///< by round, where there is an aggregation.json
 

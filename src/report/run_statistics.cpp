@@ -24,6 +24,12 @@ std::string text(double value, int decimals) {
   return std::isnan(value) ? "–" : fixed(value, decimals);
 }
 
+std::string signed_text(double value, int decimals) {
+  const std::string size = text(std::abs(value), decimals);
+  if (std::isnan(value) || size == text(0, decimals)) return size;
+  return (value < 0 ? "−" : "+") + size;
+}
+
 std::string text(const Spread& s, int decimals) {
   const std::string low = text(s.low, decimals), high = text(s.high, decimals);
   if (low == high) return text(s.mean, decimals);
@@ -80,39 +86,62 @@ double full_mbit(const RunFolder& run) {
   return 8e-6 * static_cast<double>(bytes);
 }
 
-HtmlTable result_table(const Experiment& experiment) {
+HtmlTable result_table(const Experiment& experiment, const Result& result) {
+  const bool several = experiment.runs.size() > experiment.strategies.size();
+  const auto interval = [](const Interval& known) {
+    return std::isnan(known.low) ? "–" : text(known.low, 1) + " to " + text(known.high, 1);
+  };
   HtmlTable table;
   table.id = "table-result";
-  table.header = {"strategy",
-                  "seeds",
-                  "accuracy %, weighted",
-                  "accuracy %, plain",
-                  "before training %, weighted",
-                  "MBit up per client and round",
-                  "MBit in total",
-                  "training seconds"};
-  for (const std::string& name : experiment.strategies) {
-    const Runs runs = experiment.of(name);
-    const auto final_accuracy = [](const char* client) {
-      return [client](const RunFolder& run) { return accuracy(run, final_round(run), client); };
+  table.header = {"strategy"};
+  if (several) table.header.push_back("seeds");
+  table.header.insert(table.header.end(), {"accuracy, %", "95 % interval"});
+  if (!result.equal_clients) table.header.push_back("client mean, %");
+  table.header.insert(table.header.end(), {"upload, MBit", "traffic, MBit", "training, s"});
+  const auto start = [&](const std::string& name, const std::string& seeds) {
+    std::vector<std::string> row = {name};
+    if (several) row.push_back(seeds);
+    return row;
+  };
+  const auto mean_over_clients = [&](std::vector<std::string>& row, double value) {
+    if (!result.equal_clients) row.push_back(text(value, 1));
+  };
+  for (const StrategyResult& strategy : result.strategies) {
+    const Runs runs = experiment.of(strategy.strategy);
+    auto row = start(strategy.strategy, std::to_string(runs.size()));
+    row.push_back(text(strategy.accuracy.value, 1));
+    row.push_back(interval(strategy.accuracy));
+    mean_over_clients(row, over(runs, [](const RunFolder& run) {
+                             return accuracy(run, final_round(run), "mean");
+                           }).mean);
+    const auto cost = [&](const auto& of, int decimals) {
+      row.push_back(text(over(runs, of).mean, decimals));
     };
-    table.rows.push_back(
-        {name, std::to_string(runs.size()), text(over(runs, final_accuracy("all")), 1),
-         text(over(runs, final_accuracy("mean")), 1),
-         text(over(runs, [](const RunFolder& run) { return accuracy(run, 0, "all"); }).mean, 1),
-         text(over(runs,
-                   [](const RunFolder& run) {
-                     return share(run, total(run, &RoundMetrics::up_mbit));
-                   }),
-              2),
-         text(over(runs,
-                   [](const RunFolder& run) {
-                     return total(run, &RoundMetrics::up_mbit) +
-                            total(run, &RoundMetrics::down_mbit);
-                   }),
-              1),
-         text(over(runs, [](const RunFolder& run) { return total(run, &RoundMetrics::seconds); }),
-              1)});
+    cost([](const RunFolder& run) { return share(run, total(run, &RoundMetrics::up_mbit)); }, 2);
+    cost(
+        [](const RunFolder& run) {
+          return total(run, &RoundMetrics::up_mbit) + total(run, &RoundMetrics::down_mbit);
+        },
+        1);
+    cost([](const RunFolder& run) { return total(run, &RoundMetrics::seconds); }, 1);
+    table.rows.push_back(std::move(row));
+  }
+  const auto reference = [&](const std::string& name, const Interval& known, double mean) {
+    auto row = start(name, "–");
+    row.push_back(text(known.value, 1));
+    row.push_back(interval(known));
+    mean_over_clients(row, mean);
+    row.resize(table.header.size(), "–");
+    table.rows.push_back(std::move(row));
+    ++table.reference_rows;
+  };
+  const RunFolder& first = *experiment.of(experiment.strategies.front()).front();
+  reference("before training", result.before, accuracy(first, 0, "mean"));
+  if (!std::isnan(result.majority)) {
+    double mean = 0;
+    for (const double client : result.client_majority)
+      mean += client / static_cast<double>(result.client_majority.size());
+    reference(kMajority, {result.majority, kNaN, kNaN}, mean);
   }
   return table;
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "report/html.h"
+#include "report/result.h"
 #include "report/run_folder.h"
 
 namespace strata {
@@ -24,6 +25,8 @@ Spread spread(const std::vector<double>& values);
 
 /// "–" for NaN.
 std::string text(double value, int decimals);
+/// "+5.2", "−3.1", "0.0" and "–" for NaN.
+std::string signed_text(double value, int decimals);
 /// "37.5", or "37.5 (36.0–39.1)" where the values differ.
 std::string text(const Spread& s, int decimals);
 /// 1234567 with narrow spaces between the thousands.
@@ -66,7 +69,8 @@ double share(const RunFolder& run, double value);
 /// The whole model one way, 10⁶ bits.
 double full_mbit(const RunFolder& run);
 
-/// One row a strategy: what it reached and what it cost.
-HtmlTable result_table(const Experiment& experiment);
+/// One row a strategy: what it reached and what it cost; then, to hold them against, the foundation
+/// and the most frequent answer, where that is known.
+HtmlTable result_table(const Experiment& experiment, const Result& result);
 
 }  // namespace strata

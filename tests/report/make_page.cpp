@@ -16,6 +16,11 @@ int main(int argc, char** argv) {
     const std::filesystem::path out = argv[1];
     using strata::test::SyntheticRun;
     strata::test::write_synthetic_experiment(out / "one-seed", 3, 1);
+    // Clients of one size: one accuracy, not two.
+    SyntheticRun even;
+    even.further_questions = 0;
+    even.name = "A name that is long enough to need two lines on a telephone";
+    strata::test::write_synthetic_experiment(out / "even", 3, 1, even);
     SyntheticRun large;
     large.rounds = 12;
     large.budget = 6;
@@ -31,7 +36,7 @@ int main(int argc, char** argv) {
     options.seeds = 2;
     strata::write_comparison(strata::compare(strata::load_instances({"9x24"}, 2, ""), options),
                              out / "comparison");
-    for (const char* name : {"one-seed", "three-seeds", "comparison"}) {
+    for (const char* name : {"one-seed", "even", "three-seeds", "comparison"}) {
       std::cout << strata::write_report(out / name).page.string() << "\n";
     }
   } catch (const std::exception& error) {

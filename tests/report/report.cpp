@@ -1,5 +1,6 @@
 #include "report/report.h"
 
+#include <cmath>
 #include <cstdlib>
 #include <regex>
 #include <set>
@@ -9,9 +10,12 @@
 #include "core/document.h"
 #include "report/figures.h"
 #include "report/gnuplot.h"
+#include "report/intervals.h"
 #include "report/run_folder.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/compare.h"
+#include "strata/optimizers/statistics.h"
 #include "synthetic_runs.h"
 #include "temp_dir.h"
 
@@ -36,7 +40,7 @@ std::vector<std::vector<std::string>> table(const std::string& page, const std::
   REQUIRE(begin != std::string::npos);
   const std::string body = page.substr(begin, page.find("</table>", begin) - begin);
   std::vector<std::vector<std::string>> rows;
-  const std::regex row("<tr>(<td.*)</tr>"), cell("<td[^>]*>([^<]*)</td>");
+  const std::regex row("<tr[^>]*>(<td.*)</tr>"), cell("<td[^>]*>([^<]*)</td>");
   for (std::sregex_iterator r(body.begin(), body.end(), row), end; r != end; ++r) {
     const std::string cells = (*r)[1];
     rows.emplace_back();
@@ -45,6 +49,19 @@ std::vector<std::vector<std::string>> table(const std::string& page, const std::
     }
   }
   return rows;
+}
+
+/// One figure of a page.
+std::string figure_of(const std::string& page, const std::string& id) {
+  const auto begin = page.find("<figure id=\"" + id + "\"");
+  REQUIRE(begin != std::string::npos);
+  return page.substr(begin, page.find("</figure>", begin) - begin);
+}
+
+std::size_t count(const std::string& text, const std::string& part) {
+  std::size_t found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
 }
 
 std::multiset<std::string> ids(const std::string& page) {
@@ -136,8 +153,8 @@ TEST_CASE("the tables hold the numbers of the files") {
   const std::string page = slurp(write_report(folder.path()).page);
 
   const auto results = table(page, "table-result");
-  REQUIRE(results.size() == 3);
-  // The planned strategy first, the baselines after it by name.
+  REQUIRE(results.size() == 5);
+  // The planned strategy first, the baselines after it by name, then what to hold them against.
   CHECK(results[0][0] == "f3ocus");
   CHECK(results[1][0] == "random");
   CHECK(results[2][0] == "topk");
@@ -149,14 +166,22 @@ TEST_CASE("the tables hold the numbers of the files") {
     }
     throw std::logic_error("no such row");
   };
-  CHECK(results[0][1] == "1");
-  CHECK(results[0][2] == fixed(100 * row(2, "all").accuracy, 1));
+  const auto& all = row(2, "all");
+  CHECK(results[0][1] == fixed(100 * all.accuracy, 1));
+  const Interval known =
+      wilson(std::lround(all.accuracy * static_cast<double>(all.test_samples)), all.test_samples);
+  CHECK(results[0][2] == fixed(100 * known.low, 1) + " to " + fixed(100 * known.high, 1));
   CHECK(results[0][3] == fixed(100 * row(2, "mean").accuracy, 1));
-  CHECK(results[0][4] == fixed(100 * row(0, "all").accuracy, 1));
   // Clients send 0.5, 0.625 and 0.75 MBit in each of two rounds and receive 1 each.
-  CHECK(results[0][5] == fixed((0.5 + 0.625 + 0.75) / 3, 2));
-  CHECK(results[0][6] == fixed(2 * (0.5 + 0.625 + 0.75) + 6, 1));
-  CHECK(results[0][7] == "1.5");
+  CHECK(results[0][4] == fixed((0.5 + 0.625 + 0.75) / 3, 2));
+  CHECK(results[0][5] == fixed(2 * (0.5 + 0.625 + 0.75) + 6, 1));
+  CHECK(results[0][6] == "1.5");
+  CHECK(results[3][0] == "before training");
+  CHECK(results[3][1] == fixed(100 * row(0, "all").accuracy, 1));
+  // The most frequent answer is right for questions 0, 1, 5, 6, … of 40, 43 and 46.
+  CHECK(results[4][0] == "most frequent answer");
+  CHECK(results[4][1] == fixed(100 * (16 + 18 + 19) / 129.0, 1));
+  CHECK(results[4][3] == fixed(100 * (16 / 40.0 + 18 / 43.0 + 19 / 46.0) / 3, 1));
 
   const auto bytes = table(page, "table-bytes");
   REQUIRE(bytes.size() == 4);
@@ -202,21 +227,300 @@ TEST_CASE("the tables hold the numbers of the files") {
   CHECK(named);
 }
 
-TEST_CASE("seeds are summarised by their mean and range") {
+TEST_CASE("seeds are summarised by their mean and Student's interval") {
   const TempDir folder;
   test::write_synthetic_experiment(folder.path(), 1, 3, small());
   const auto results = table(slurp(write_report(folder.path()).page), "table-result");
-  double sum = 0;
-  std::vector<std::string> values;
+  std::vector<double> values;
   for (const std::uint64_t seed : {1, 2, 3}) {
     SyntheticRun run = small();
     run.seed = seed;
-    const double value = 100 * test::synthetic_metrics(run)[2 * 5 + 3].accuracy;
-    sum += value;
-    values.push_back(fixed(value, 1));
+    values.push_back(100 * test::synthetic_metrics(run)[2 * 5 + 3].accuracy);
   }
+  REQUIRE(values[0] != values[1]);
+  const Interval known = mean_interval(values, 100.0 / 129);
   CHECK(results[0][1] == "3");
-  CHECK(results[0][2] == fixed(sum / 3, 1) + " (" + values[0] + "–" + values[2] + ")");
+  CHECK(results[0][2] == fixed(known.value, 1));
+  CHECK(results[0][3] == fixed(known.low, 1) + " to " + fixed(known.high, 1));
+}
+
+TEST_CASE("the result comes first, after the warnings alone, and the settings are folded below") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 3, 1, small());
+  replace_in(folder / "topk-seed1" / "run.json", "\"done\"", "\"running\"");
+  const std::string page = slurp(write_report(folder.path()).page);
+  std::size_t last = 0;
+  for (const std::string part :
+       {"<h1>", "Synthetic data", "Unfinished: topk", "class=\"verdict\"",
+        "<table id=\"table-result\"", "<figure id=\"fig-accuracy\"",
+        "<table id=\"table-differences\"", "<figure id=\"fig-client-accuracy\"",
+        "<figure id=\"fig-scores\"", "<h2>What was run</h2>", "<table id=\"table-run\"",
+        "config.yaml of"}) {
+    const std::size_t at = page.find(part);
+    INFO(part);
+    REQUIRE(at != std::string::npos);
+    CHECK(at > last);
+    last = at;
+  }
+  for (const std::string id : {"table-run", "table-units", "table-differences"}) {
+    const std::size_t at = page.find("<table id=\"" + id);
+    CHECK(count(page.substr(0, at), "<details>") == count(page.substr(0, at), "</details>") + 1);
+  }
+}
+
+TEST_CASE("test questions are counted, for all clients and for each") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 2, 1, small());
+  const std::string page = slurp(write_report(folder.path()).page);
+  CHECK(contains(page, "3 clients with 129 test questions (40 to 46 each)"));
+  for (const std::string name : {"north (40)", "south (43)", "west (46)"})
+    CHECK(contains(page, name + "</text>"));
+}
+
+TEST_CASE("the most frequent answer is a line in every plot of accuracies, where it is known") {
+  const TempDir folder;
+  SyntheticRun shape = small();
+  test::write_synthetic_experiment(folder / "new", 3, 1, shape);
+  const std::string page = slurp(write_report(folder / "new").page);
+  const std::string figure = figure_of(page, "fig-accuracy");
+  // One in the legend and one in each panel.
+  CHECK(count(figure, "stroke-dasharray=\"6,4\"") == 1);
+  CHECK(count(figure, "stroke-dasharray='4.8,3.2'") == 2);
+  CHECK(contains(figure, "</svg>most frequent answer</span>"));
+  CHECK(contains(figure_of(page, "fig-client-accuracy"), "</svg>most frequent answer</span>"));
+  CHECK_FALSE(contains(page, "How often the most frequent answer is right is not known"));
+
+  // Run folders of an earlier Strata are reported without it, and the page says so.
+  shape.question_file = false;
+  test::write_synthetic_experiment(folder / "old", 3, 1, shape);
+  const std::string old = slurp(write_report(folder / "old").page);
+  CHECK(table(old, "table-result").size() == 4);
+  CHECK_FALSE(contains(figure_of(old, "fig-accuracy"), "'4.8,3.2'"));
+  CHECK(contains(old, "How often the most frequent answer is right is not known"));
+  CHECK(contains(old, "questions, not paired"));
+}
+
+TEST_CASE("nothing is ranked that the intervals do not support") {
+  const TempDir folder;
+  SyntheticRun shape = small();
+  shape.rounds = 5;
+  test::write_synthetic_experiment(folder / "one", 3, 1, shape);
+  const std::string page = slurp(write_report(folder / "one").page);
+  // Each pair by McNemar's exact test on the files, with Holm's correction over all six.
+  const auto runs = read_run_folders(folder / "one").runs;
+  REQUIRE(runs.size() == 3);
+  std::vector<double> p;
+  const auto test_of = [&](const auto& first, const auto& second) {
+    std::int64_t gained = 0, lost = 0;
+    for (std::size_t q = 0; q < runs[0].questions.size(); ++q) {
+      gained += first(q) && !second(q);
+      lost += !first(q) && second(q);
+    }
+    p.push_back(paired_questions(gained, lost, 129).p);
+  };
+  const auto answers = [&](std::size_t run) {
+    return [&, run](std::size_t q) { return runs[run].questions[q].correct; };
+  };
+  const auto majority = [&](std::size_t q) { return runs[0].questions[q].majority_correct; };
+  test_of(answers(0), answers(1));
+  test_of(answers(0), answers(2));
+  test_of(answers(1), answers(2));
+  for (std::size_t run = 0; run < 3; ++run) test_of(answers(run), majority);
+  const auto adjusted = holm(p);
+  const auto rows = table(page, "table-differences");
+  REQUIRE(rows.size() == 6);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    INFO(rows[i][0] << " " << rows[i][1]);
+    CHECK(rows[i][4] == "questions, paired");
+    CHECK(rows[i][5] == (adjusted[i] < 0.0001 ? "&lt; 0.0001" : fixed(adjusted[i], 4)));
+    CHECK(rows[i][6] == (adjusted[i] < 0.05 ? "yes" : "no"));
+  }
+  // f3ocus and topk are alike in these runs, both far from random.
+  CHECK(rows[1][6] == "no");
+  CHECK(rows[0][6] == "yes");
+  CHECK(contains(page, "Told apart: f3ocus above random (95 % interval of the difference +"));
+  CHECK(contains(page, "Not told apart: f3ocus and topk."));
+
+  // Equal runs: no pair is told apart, and the page does not call them equal either.
+  for (const std::string name : {"a", "b"}) {
+    shape.strategy = name;
+    test::write_synthetic_run(shape, folder / "equal" / name);
+  }
+  const std::string equal = slurp(write_report(folder / "equal").page);
+  CHECK(contains(equal,
+                 "The two strategies cannot be told apart: their difference is no greater than "
+                 "another choice of test questions may make by chance. That does not show that "
+                 "they are equal."));
+  CHECK(contains(equal, "Lines that lie on each other: a and b."));
+
+  // With seeds the differences are paired by seed.
+  test::write_synthetic_experiment(folder / "seeds", 3, 3, shape);
+  const auto seeds = table(slurp(write_report(folder / "seeds").page), "table-differences");
+  REQUIRE(seeds.size() == 6);
+  for (const auto& row : seeds) CHECK(row[4] == "seeds, paired");
+  const auto several = read_run_folders(folder / "seeds").runs;
+  std::vector<double> differences;
+  for (std::size_t seed = 0; seed < 3; ++seed) {
+    differences.push_back(100 * several[seed].find(5, "all")->accuracy -
+                          100 * several[3 + seed].find(5, "all")->accuracy);
+  }
+  const Interval known = paired_seeds(differences, 100.0 / 129).interval;
+  CHECK(seeds[0][2] == "+" + fixed(known.value, 1));
+  CHECK(seeds[0][3] == "+" + fixed(known.low, 1) + " to +" + fixed(known.high, 1));
+
+  // Runs that stand at different rounds are not held against each other.
+  shape.strategy = "c";
+  shape.rounds = 3;
+  test::write_synthetic_run(shape, folder / "equal" / "c");
+  CHECK(contains(slurp(write_report(folder / "equal").page),
+                 "Not compared, as they share no seed at the same round: a and c; b and c."));
+}
+
+TEST_CASE("questions that are not those of metrics.csv are refused, or passed over mid-round") {
+  const TempDir folder;
+  test::write_synthetic_run(small(), folder / "run");
+  const auto file = folder / "run" / "questions.csv";
+  const std::string good = slurp(file);
+  CHECK(read_run_folders(folder / "run").runs[0].questions.size() == 129);
+  write_file(file, std::regex_replace(good, std::regex("2,south,0,[01]"), "2,suoth,0,1"));
+  CHECK(contains(message_of(folder / "run"), "questions.csv: the client \"suoth\" is not among"));
+  write_file(file, good.substr(0, good.rfind("2,west")));
+  CHECK(contains(message_of(folder / "run"),
+                 "of 45 questions of \"west\" are right, but metrics.csv has"));
+  // Written before metrics.csv in a round that was interrupted.
+  write_file(file, std::regex_replace(good, std::regex("\n2,"), "\n3,"));
+  CHECK(read_run_folders(folder / "run").runs[0].questions.empty());
+}
+
+TEST_CASE("clients of one size have one accuracy, not two that are the same") {
+  const TempDir folder;
+  SyntheticRun shape = small();
+  test::write_synthetic_run(shape, folder / "uneven");
+  const std::string uneven = slurp(write_report(folder / "uneven").page);
+  CHECK(contains(uneven, "<figure id=\"fig-accuracy-plain\">"));
+  CHECK(contains(uneven, "client mean, %"));
+  shape.further_questions = 0;
+  test::write_synthetic_run(shape, folder / "even");
+  const std::string even = slurp(write_report(folder / "even").page);
+  CHECK_FALSE(contains(even, "fig-accuracy-plain"));
+  CHECK_FALSE(contains(even, "client mean, %"));
+  CHECK(contains(even, "120 test questions (40 each)"));
+}
+
+TEST_CASE("equal lines show by their dashes, and by marks at different points") {
+  LineChart chart;
+  for (std::size_t i = 0; i < 3; ++i) {
+    LineSeries series;
+    series.colour = series_colour(i);
+    series.dashes = series_dashes(i);
+    series.mark = series_mark(i);
+    series.x = {0, 1, 2, 3, 4, 5};
+    series.y = {1, 3, 2, 5, 4, 6};
+    chart.series.push_back(series);
+  }
+  const std::string svg = inline_svg(draw(chart), "x-", "three equal lines");
+  std::set<std::string> places, dashes;
+  for (std::size_t i = 0; i < 3; ++i) {
+    const std::regex mark(
+        "<use href='#x-gpPt[0-9]+' transform='translate\\(([0-9.]+),[^']*' color='" +
+        series_colour(i) + "'");
+    std::size_t marks = 0;
+    for (std::sregex_iterator m(svg.begin(), svg.end(), mark), end; m != end; ++m, ++marks)
+      CHECK(places.insert((*m)[1]).second);
+    CHECK(marks == 2);
+    const std::regex line("<path stroke='" + series_colour(i) + "'( stroke-dasharray='[^']*')?");
+    std::smatch found;
+    REQUIRE(std::regex_search(svg, found, line));
+    CHECK(dashes.insert(found[1]).second);
+  }
+  std::set<Mark> shapes;
+  for (std::size_t i = 0; i < 7; ++i) {
+    shapes.insert(series_mark(i));
+    dashes.insert(series_dashes(i));
+  }
+  CHECK(shapes.size() == 7);
+}
+
+TEST_CASE("tics are round numbers") {
+  CHECK(round_up(0.342168) == Approx(0.5));
+  CHECK(round_up(0.2) == Approx(0.2));
+  CHECK(round_up(0.21) == Approx(0.25));
+  CHECK(round_up(9) == Approx(10));
+  const TempDir folder;
+  test::write_synthetic_run(small(), folder.path());
+  const std::string page = slurp(write_report(folder.path()).page);
+  const std::string scores = figure_of(page, "fig-scores");
+  // Of the colour bar: numbers that are no cell's, which have two decimals.
+  const std::regex number("<text> ?([0-9.]+)</text>");
+  std::size_t tics = 0;
+  for (std::sregex_iterator n(scores.begin(), scores.end(), number), end; n != end; ++n) {
+    ++tics;
+    CHECK((*n)[1].length() <= 4);
+  }
+  CHECK(tics > 0);
+}
+
+TEST_CASE("figures take their greys from the page, which has a light and a dark set of them") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 2, 1, small());
+  const std::string page = slurp(write_report(folder.path()).page);
+  CHECK_FALSE(contains(page, "rgb("));
+  const std::size_t style = page.find("</style>");
+  for (const std::string colour :
+       {"#1f2328", "#57606a", "#8c959f", "#e4e8ec", "#ffffff", "#e9ecef"}) {
+    INFO(colour);
+    CHECK_FALSE(contains(page.substr(style), colour));
+  }
+  const std::string dark = "@media screen and (prefers-color-scheme: dark) { :root { ";
+  REQUIRE(contains(page, dark));
+  const std::string set = page.substr(page.find(dark), 400);
+  const std::regex variable("var\\((--[a-z]+)\\)");
+  std::size_t used = 0;
+  for (std::sregex_iterator v(page.begin(), page.end(), variable), end; v != end; ++v, ++used)
+    REQUIRE(contains(set, (*v)[1].str() + ":#"));
+  CHECK(used > 100);
+}
+
+TEST_CASE("a comparison is named by what was compared, on an axis on which 0.95 and 1.01 differ") {
+  const TempDir folder;
+  ComparisonOptions options;
+  options.algorithms = {"annealing", "nsga2"};
+  options.starts = {"greedy", "random"};
+  options.evaluations = {2000};
+  options.seeds = 2;
+  const Comparison comparison = compare(load_instances({"9x24"}, 2, ""), options);
+  write_comparison(comparison, folder / "my-folder");
+  const std::string page = slurp(write_report(folder / "my-folder").page);
+  CHECK(contains(page, "<h1>annealing and nsga2 on 9x24</h1>"));
+  CHECK(contains(page, "<title>annealing and nsga2 on 9x24 – Strata comparison</title>"));
+  CHECK(contains(page, "16 runs in the folder my-folder"));
+
+  const std::string figure = figure_of(page, "fig-convergence-greedy");
+  const std::string panel = figure.substr(0, figure.find("</svg>", figure.find("role=\"img\"")));
+  const auto height_of = [&](const std::string& tic) {
+    const std::regex text(
+        "translate\\([0-9.]+,([0-9.]+)\\)\"[^>]*text-anchor=\"end\">\\s*<text> ?" + tic +
+        "</text>");
+    std::smatch found;
+    REQUIRE(std::regex_search(panel, found, text));
+    return std::stod(found[1]);
+  };
+  // Of 240 pixels; linear from 0 to 1.01 it would be 12.
+  CHECK(height_of("0\\.95") - height_of("1") > 40);
+  // Random starts have no area at first: nothing is drawn there.
+  std::int64_t first = 2000;
+  for (const ComparisonCurve& curve : comparison.curves) {
+    for (std::size_t i = 0; i < curve.upper.size(); ++i) {
+      if (curve.group.start == "random" && curve.upper[i] > 0)
+        first = std::min(first, curve.evaluations[i]);
+    }
+  }
+  REQUIRE(first > 10);
+  const std::string random = figure_of(page, "fig-convergence-random");
+  CHECK_FALSE(contains(random, "<text> 10</text>"));
+  CHECK(contains(figure, "<text> 10</text>"));
+  // Every convergence panel has its box plots beside it.
+  CHECK(count(random, "role=\"img\"") == 2);
 }
 
 TEST_CASE("a single run and a run without plans are reported, too") {
@@ -252,7 +556,7 @@ TEST_CASE("names are data: they are shown as they are and never interpreted") {
   // gnuplot's own escaping, in the figures.
   const std::string figure = page.substr(page.find("<figure id=\"fig-client-accuracy\""));
   CHECK(contains(figure, "a_b^{c} &lt;&amp;\"'></text>"));
-  CHECK(contains(figure, "`touch /tmp/x` %d $…</text>"));
+  CHECK(contains(figure, "`touch /tmp/x` %d $… (43)</text>"));
   CHECK(contains(figure, "Zürich-Ωμέγα 病院</text>"));
   CHECK(contains(figure, "id=\"x\" url(#y)</text>"));
   CHECK(contains(figure, "u\\n{0}</text>"));

@@ -1,6 +1,7 @@
 #pragma once
 // Run folders as the runner leaves them, with made-up numbers, for the tests of the report.
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -25,6 +26,9 @@ struct SyntheticRun {
   int rounds = 5;
   int budget = 4;
   bool synthetic = true;
+  int questions = 40,
+      further_questions = 3;  // test questions of client i: the first + i · the second
+  bool question_file = true;
   std::vector<std::string> clients = {"xray",   "ct",         "mri",       "ultrasound", "oct",
                                       "fundus", "dermoscopy", "histology", "endoscopy"};
   std::vector<std::string> units = {"block.0", "block.1", "block.2",  "block.3",
@@ -122,10 +126,13 @@ inline RoundMetrics synthetic_row(const SyntheticRun& run, int round, int client
   row.round = round;
   row.client = run.clients[static_cast<std::size_t>(client)];
   row.train_samples = 100 + 10 * client;
-  row.test_samples = 20 + client;
-  const double rate = run.algorithm == "exact" ? 0.5 : run.algorithm == "topk" ? 0.4 : 0.3;
-  row.accuracy = 0.35 + 0.02 * (client % 5) + 0.4 * (1 - std::exp(-rate * round)) +
-                 0.004 * static_cast<double>(run.seed % 4) * (round > 0);
+  row.test_samples = run.questions + run.further_questions * client;
+  const double rate = run.algorithm == "exact" ? 0.5 : run.algorithm == "topk" ? 0.4 : 0.1;
+  const auto seed = static_cast<int>(run.seed);
+  const double accuracy = 0.25 + 0.02 * (client % 5) + 0.4 * (1 - std::exp(-rate * round)) +
+                          0.01 * ((7 * seed + 3 * client + 5 * round) % 6) * (round > 0);
+  const auto asked = static_cast<double>(row.test_samples);
+  row.accuracy = std::round(accuracy * asked) / asked;
   row.open_accuracy = row.closed_accuracy = row.accuracy;
   row.test_loss = 2 - row.accuracy;
   row.train_loss = round ? 1.5 / round : std::numeric_limits<double>::quiet_NaN();
@@ -161,6 +168,28 @@ inline std::vector<RoundMetrics> synthetic_metrics(const SyntheticRun& run) {
     mean.down_mbit = all.down_mbit / clients;
     rows.push_back(all);
     rows.push_back(mean);
+  }
+  return rows;
+}
+
+// Strategies agree on most questions, as models that learnt from the same examples do; the most
+// frequent answer is right for two of five.
+inline std::vector<QuestionResult> synthetic_questions(const SyntheticRun& run) {
+  std::vector<QuestionResult> rows;
+  for (int client = 0; client < static_cast<int>(run.clients.size()); ++client) {
+    const RoundMetrics row = synthetic_row(run, run.rounds, client);
+    Random shared(derive_seed(5, {static_cast<std::uint64_t>(client)}));
+    Random own(derive_seed(run.seed, {static_cast<std::uint64_t>(client), run.algorithm.size()}));
+    std::vector<std::pair<double, int>> difficulty;
+    for (int q = 0; q < row.test_samples; ++q)
+      difficulty.emplace_back(shared.uniform() + 0.4 * own.uniform(), q);
+    std::sort(difficulty.begin(), difficulty.end());
+    std::vector<bool> correct(static_cast<std::size_t>(row.test_samples));
+    const auto right = std::lround(row.accuracy * static_cast<double>(row.test_samples));
+    for (std::size_t k = 0; k < static_cast<std::size_t>(right); ++k)
+      correct[static_cast<std::size_t>(difficulty[k].second)] = true;
+    for (int q = 0; q < row.test_samples; ++q)
+      rows.push_back({run.rounds, row.client, q, correct[static_cast<std::size_t>(q)], q % 5 < 2});
   }
   return rows;
 }
@@ -202,6 +231,7 @@ inline void write_synthetic_run(const SyntheticRun& run, const std::filesystem::
                  std::to_string(run.seed) +
                  "]\n  score: {every: 1}\n  note: \"<fixed> & 'checked'\"\n");
   write_metrics(synthetic_metrics(run), folder / "metrics.csv");
+  if (run.question_file) write_questions(synthetic_questions(run), folder / "questions.csv");
   for (int round = 1; round <= run.rounds; ++round) {
     std::string number = std::to_string(round);
     number.insert(0, 3 - number.size(), '0');
