@@ -263,6 +263,33 @@ TEST_CASE("the work of training by hand: what the gradient reaches, and what it 
         2 * (10 * (3 * 64) + 10 * 3 * 8) + 2 * 4 * 12 * 8);
 }
 
+TEST_CASE(
+    "the peak of training by hand: all weights, three numbers for each trained one, the batch") {
+  TransformerConfig config;
+  config.hidden_size = 8;
+  config.intermediate_size = 32;
+  config.num_attention_heads = 2;
+  config.num_hidden_layers = 2;
+  config.image_size = 4;
+  config.patch_size = 2;
+  config.labels = {"yes", "no"};
+  const TrainingCost cost =
+      training_cost(config, 5, {"classifier.0.weight", "classifier.0.bias", "classifier.3.weight"});
+  std::int64_t all = 0;
+  for (const WeightShape& weight : transformer_weights(config)) {
+    std::int64_t numbers = 1;
+    for (const std::int64_t size : weight.shape) numbers *= size;
+    all += numbers;
+  }
+  CHECK(cost.all_parameters == all);
+  CHECK(cost.parameters == 16 * 8 + 16 + 2 * 16);
+  CHECK(cost.mbit() == Approx(32e-6 * 176));
+  CHECK(cost.activation_bytes == 4 * (9 * 8 + 4));
+  // Ten tokens: the residual stream twice, and the MLP's numbers twice, more than attention's.
+  CHECK(cost.working_bytes == 4 * (2 * 80 + 2 * 320));
+  CHECK(cost.peak_bytes(3) == 4.0 * static_cast<double>(all) + 12 * 176 + 3 * (4 * 76 + 3200));
+}
+
 TEST_CASE("ViT has no text in its weights and costs") {
   TransformerConfig config = with_peft("vit");
   config.image_size = 224;

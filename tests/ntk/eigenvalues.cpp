@@ -146,6 +146,22 @@ TEST_CASE("a random start without the first eigenvector is found out by the seco
   CHECK(found.starts == 0);  // the full decomposition
 }
 
+TEST_CASE("the search ends by relative bounds: the same matrix in other units takes as long") {
+  const VectorXd values = VectorXd::LinSpaced(300, 1, 300);
+  const MatrixXd matrix = with_eigenvalues(values, 300);
+  for (const int top : {1, 2}) {
+    const Spectrum found = by_blocks(matrix, top, top + 1, 400);
+    CHECK(found.converged);
+    // Powers of two change no other bit.
+    for (const double scale : {std::ldexp(1, -40), std::ldexp(1, 40)}) {
+      CAPTURE(top, scale);
+      const Spectrum other = by_blocks(scale * matrix, top, top + 1, 400);
+      CHECK(other.products == found.products);
+      CHECK(other.values[0] == scale * found.values[0]);
+    }
+  }
+}
+
 TEST_CASE("a search that is stopped says so and gives lower bounds") {
   VectorXd values = VectorXd::LinSpaced(400, 0.9, 1);
   const Spectrum found = by_blocks(with_eigenvalues(values, 2), 1, 2, 3);
