@@ -85,7 +85,7 @@ void check_plan_or_archive(const std::filesystem::path& path) {
 }
 
 std::string unpacked(const std::uint8_t* data, std::size_t size) {
-  constexpr std::size_t kMost = std::size_t{1} << 20;
+  constexpr std::size_t kMost = (std::size_t{1} << 18) + 256;
   std::string out;
   for (std::size_t at = 0; at < size;) {
     if (data[at] != 1 || size - at < 3 || size - at - 3 < data[at + 2]) {
