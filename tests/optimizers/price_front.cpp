@@ -200,6 +200,23 @@ TEST_CASE("where scores are flat the plan is as even as it can be") {
   }
 }
 
+TEST_CASE("without rules the last price on units reaches the most even plan there is") {
+  // Every client prefers one unit by all that its scores differ, so that only a price that
+  // outweighs this moves the last use away from it.
+  Eigen::MatrixXd importance = Eigen::MatrixXd::Zero(4, 4);
+  importance.col(0).setConstant(1);
+  const PriceFront front = price_front(make_instance(importance, {1, 1, 1, 1}));
+  CHECK(front.points.front().objectives.usage_variance == 0);
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
+    CAPTURE(seed);
+    const PlanningProblem problem = tiny_instance(seed);
+    const Objectives even = exact_front(problem, {.sweep = false}).points.front().objectives;
+    const Objectives found = price_front(problem).points.front().objectives;
+    CHECK(found.usage_variance == even.usage_variance);
+    CHECK(found.importance <= even.importance + kRounding);
+  }
+}
+
 TEST_CASE("price_front refuses wrong options and problems") {
   PlanningProblem problem = make_instance(Eigen::MatrixXd::Ones(2, 4), {1, 2});
   CHECK_THROWS_WITH(price_front(problem, {1}), "prices: found 1, allowed is 2 or more");

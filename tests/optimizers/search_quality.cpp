@@ -54,22 +54,16 @@ double median_ratio(const Recorded& recorded) {
 TEST_CASE("each of the five metaheuristics is as good as it was") {
   const std::vector<Recorded> all = {
       {"nsga2", "9x24", "random", 40, 1.00468, 0.00161},
-      {"nsga2", "20x48", "random", 40, 0.93792, 0.00729},
       {"nsga2", "20x48", "greedy", 40, 0.99050, 0.00053},
       {"mopso", "9x24", "random", 40, 1.01180, 0.00142},
-      {"mopso", "20x48", "random", 40, 0.98454, 0.00192},
       {"mopso", "20x48", "greedy", 40, 0.99456, 0.00042},
       {"aco", "9x24", "random", 40, 1.01251, 0.00151},
-      {"aco", "20x48", "random", 40, 0.98236, 0.00118},
       {"aco", "20x48", "greedy", 40, 0.99565, 0.00025},
       {"abc", "9x24", "random", 40, 0.99184, 0.00262},
-      {"abc", "20x48", "random", 40, 0.96616, 0.00233},
       {"abc", "20x48", "greedy", 40, 0.98910, 0.00035},
       // Few sources, so that they are tried often enough for scouts to replace them.
-      {"abc", "9x24", "random", 8, 1.00004, 0.00399},
       {"abc", "20x48", "random", 8, 0.97503, 0.00552},
       {"annealing", "9x24", "random", 40, 1.00174, 0.00380},
-      {"annealing", "20x48", "random", 40, 0.92641, 0.00983},
       {"annealing", "20x48", "greedy", 40, 0.99444, 0.00035},
   };
   for (const Recorded& recorded : all) {
