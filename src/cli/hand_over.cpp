@@ -1,9 +1,11 @@
 #include "cli/hand_over.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "strata/core/error.h"
 
@@ -13,7 +15,25 @@ std::filesystem::path strata_torch_path() {
   return std::filesystem::canonical("/proc/self/exe").parent_path() / "strata-torch";
 }
 
+namespace {
+
+/// OpenBLAS asks for its buffers again and again, for ever, where there is no room for them:
+/// already while it is loaded, so that strata-torch itself cannot say so.
+void check_address_space() {
+  // LibTorch's libraries alone take 0.55 GiB; with 0.85 a run did not get beyond its first product.
+  constexpr rlim_t kLeast = (rlim_t{11} << 30) / 10;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY ||
+      limit.rlim_cur >= kLeast)
+    return;
+  throw WorkError("the address space is limited to " + std::to_string(limit.rlim_cur >> 20) +
+                  " MiB (ulimit -v), but LibTorch needs at least " + std::to_string(kLeast >> 20));
+}
+
+}  // namespace
+
 void hand_over(char** argv) {
+  check_address_space();
   const auto program = strata_torch_path();
   if (!std::filesystem::exists(program))
     throw WorkError(

@@ -220,3 +220,15 @@ TEST_CASE_METHOD(Fixture, "outputs through links, of long names, and beyond ulim
   CHECK(outcome.err == "strata: error: big.json: cannot be written: File too large\n");
   CHECK(test::snapshot(dir.path()) == before);
 }
+
+TEST_CASE("less address space than LibTorch needs is a message, not a wait for ever") {
+  const test::TempDir dir;
+  const Limit memory(RLIMIT_AS, rlim_t{900'000} << 10);
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"run", "c.yaml", "--out", "o"},
+        std::vector<std::string>{"score", "--model", "m", "--data", "d", "--out", "s.json"}})
+    check_refused(arguments, dir.path(),
+                  {"strata: error: the address space is limited to 878 MiB (ulimit -v), but "
+                   "LibTorch needs at least 1126\n"},
+                  1);
+}
