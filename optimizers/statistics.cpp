@@ -67,6 +67,29 @@ std::vector<int> doubled_ranks(const std::vector<double>& values) {
   return ranks;
 }
 
+/// Σ t³ − t over the sets of t equal ranks.
+double tie_sum(std::vector<int> ranks) {
+  std::sort(ranks.begin(), ranks.end());
+  double sum = 0;
+  for (std::size_t first = 0; first < ranks.size();) {
+    std::size_t last = first;
+    while (last < ranks.size() && ranks[last] == ranks[first]) ++last;
+    const auto t = static_cast<double>(last - first);
+    sum += t * t * t - t;
+    first = last;
+  }
+  return sum;
+}
+
+/// P(χ² > x), by the recurrence of the incomplete gamma function from one or two degrees up.
+double chi_squared_tail(double x, int degrees) {
+  const double half = x / 2;
+  double tail = degrees % 2 ? std::erfc(std::sqrt(half)) : std::exp(-half);
+  for (double a = degrees % 2 ? 0.5 : 1; a < degrees / 2.0; ++a)
+    tail += half > 0 ? std::exp(a * std::log(half) - half - std::lgamma(a + 1)) : 0;
+  return std::min(1.0, tail);
+}
+
 /// Two-sided, for a sum of doubled ranks when every sign is + or − with probability ½.
 double exact_p(const std::vector<int>& ranks, int positive_sum) {
   const int total = std::accumulate(ranks.begin(), ranks.end(), 0);
@@ -194,6 +217,57 @@ std::vector<double> holm(const std::vector<double>& p) {
     adjusted[order[i]] = std::min(1.0, greatest);
   }
   return adjusted;
+}
+
+std::vector<double> FriedmanTest::against(std::size_t control) const {
+  const auto treatments = static_cast<double>(mean_ranks.size());
+  const double error = std::sqrt(treatments * (treatments + 1) / (6.0 * blocks));
+  std::vector<double> p;
+  for (const double rank : mean_ranks)
+    p.push_back(std::erfc(std::abs(rank - mean_ranks[control]) / error / std::sqrt(2.0)));
+  p[control] = std::numeric_limits<double>::quiet_NaN();
+  return p;
+}
+
+FriedmanTest friedman(const std::vector<std::vector<double>>& blocks) {
+  if (blocks.empty()) throw InputError("Friedman's test: no block");
+  const std::size_t treatments = blocks.front().size();
+  if (treatments < 2) throw InputError("Friedman's test: two treatments are needed");
+  FriedmanTest test;
+  test.blocks = static_cast<int>(blocks.size());
+  test.mean_ranks.assign(treatments, 0);
+  const auto n = static_cast<double>(blocks.size()), k = static_cast<double>(treatments);
+  double ties = 0;
+  for (const auto& block : blocks) {
+    if (block.size() != treatments) throw InputError("Friedman's test: blocks of unequal lengths");
+    if (std::any_of(block.begin(), block.end(), [](double value) { return std::isnan(value); }))
+      throw InputError("Friedman's test: a value is not a number");
+    std::vector<double> worse_first(block);
+    for (double& value : worse_first) value = -value;
+    const auto ranks = doubled_ranks(worse_first);
+    for (std::size_t t = 0; t < treatments; ++t) test.mean_ranks[t] += ranks[t] / (2 * n);
+    ties += tie_sum(ranks);
+  }
+  double squares = 0;
+  for (const double rank : test.mean_ranks) squares += (rank - (k + 1) / 2) * (rank - (k + 1) / 2);
+  const double correction = 1 - ties / (n * k * (k * k - 1));
+  if (correction <= 0) return test;
+  test.statistic = 12 * n / (k * (k + 1)) * squares / correction;
+  test.p = chi_squared_tail(test.statistic, static_cast<int>(treatments) - 1);
+  return test;
+}
+
+double vargha_delaney(const std::vector<double>& first, const std::vector<double>& second) {
+  if (first.empty() || second.empty()) throw InputError("Vargha and Delaney's A: no value");
+  std::vector<double> all(first);
+  all.insert(all.end(), second.begin(), second.end());
+  if (std::any_of(all.begin(), all.end(), [](double value) { return std::isnan(value); }))
+    throw InputError("Vargha and Delaney's A: a value is not a number");
+  const auto ranks = doubled_ranks(all);
+  const auto m = static_cast<double>(first.size()), n = static_cast<double>(second.size());
+  double sum = 0;
+  for (std::size_t i = 0; i < first.size(); ++i) sum += ranks[i] / 2.0;
+  return (sum / m - (m + 1) / 2) / n;
 }
 
 }  // namespace strata

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <map>
 
 #include "core/console.h"
 #include "report/figures.h"
@@ -309,6 +310,85 @@ std::string convergence_figure(const Comparison& comparison, const std::string& 
           "inverse hyperbolic sine, which is logarithmic for large distances.");
 }
 
+/// What every algorithm reached on every instance with one start and the largest budget: the final
+/// ratios of its seeds.
+struct InstanceResults {
+  std::vector<std::string> algorithms;
+  std::vector<std::vector<std::vector<double>>> ratios;  ///< by instance, algorithm and seed
+};
+
+/// Instances on which an algorithm has no run are left out.
+InstanceResults results_of(const std::vector<ComparisonRun>& runs, const std::string& start,
+                           std::int64_t evaluations) {
+  InstanceResults results;
+  std::map<std::pair<std::string, std::uint64_t>, std::map<std::string, std::vector<double>>> found;
+  for (const ComparisonRun& run : runs) {
+    if (run.start != start || run.evaluations != evaluations) continue;
+    auto& names = results.algorithms;
+    if (std::find(names.begin(), names.end(), run.algorithm) == names.end())
+      names.push_back(run.algorithm);
+    found[{run.instance, run.instance_seed}][run.algorithm].push_back(run.hypervolume_ratio);
+  }
+  for (const auto& [instance, by_algorithm] : found) {
+    std::vector<std::vector<double>> row;
+    for (const std::string& name : results.algorithms) {
+      if (const auto at = by_algorithm.find(name); at != by_algorithm.end())
+        row.push_back(at->second);
+    }
+    if (row.size() == results.algorithms.size()) results.ratios.push_back(std::move(row));
+  }
+  return results;
+}
+
+/// Friedman's mean ranks over instances, the post-hoc test against the best, and the effect.
+void add_ranks(HtmlTable& table, const std::vector<ComparisonRun>& runs, const std::string& start,
+               std::int64_t evaluations) {
+  const InstanceResults results = results_of(runs, start, evaluations);
+  const std::size_t count = results.algorithms.size();
+  if (count < 2 || results.ratios.size() < 2) return;
+  std::vector<std::vector<double>> medians;
+  for (const auto& instance : results.ratios) {
+    std::vector<double> row;
+    for (const auto& seeds : instance) row.push_back(quartiles(seeds).median);
+    medians.push_back(std::move(row));
+  }
+  const FriedmanTest test = friedman(medians);
+  const auto best = static_cast<std::size_t>(
+      std::min_element(test.mean_ranks.begin(), test.mean_ranks.end()) - test.mean_ranks.begin());
+  auto p = test.against(best);
+  p.erase(p.begin() + static_cast<std::ptrdiff_t>(best));
+  p = holm(p);
+  p.insert(p.begin() + static_cast<std::ptrdiff_t>(best), std::numeric_limits<double>::quiet_NaN());
+  const auto small = [](double value) {
+    return value < 1e-4 ? std::string("< 0.0001") : fixed(value, 4);
+  };
+  for (std::size_t a = 0; a < count; ++a) {
+    double effect = 0;
+    for (const auto& instance : results.ratios)
+      effect += vargha_delaney(instance[best], instance[a]) / static_cast<double>(test.blocks);
+    table.rows.push_back({start, std::to_string(evaluations), results.algorithms[a],
+                          fixed(test.mean_ranks[a], 2), a == best ? "best" : small(p[a]),
+                          a == best ? kNever : fixed(effect, 2), std::to_string(test.blocks),
+                          small(test.p)});
+  }
+}
+
+HtmlTable rank_table(const std::vector<ComparisonRun>& runs) {
+  HtmlTable table;
+  table.id = "table-ranks";
+  table.header = {"start",         "evaluations", "algorithm",   "mean rank", "p against the best",
+                  "A of the best", "instances",   "Friedman's p"};
+  table.left_columns = 3;
+  std::vector<std::pair<std::string, std::int64_t>> settings;
+  for (const ComparisonRun& run : runs) {
+    const std::pair<std::string, std::int64_t> setting{run.start, run.evaluations};
+    if (std::find(settings.begin(), settings.end(), setting) == settings.end())
+      settings.push_back(setting);
+  }
+  for (const auto& [start, evaluations] : settings) add_ranks(table, runs, start, evaluations);
+  return table;
+}
+
 std::string paragraph(const std::string& text, const char* kind = "") {
   return std::string("<p") + (*kind ? std::string(" class=\"") + kind + "\"" : "") + ">" +
          escape_html(text) + "</p>\n";
@@ -375,13 +455,27 @@ std::string comparison_page(const Comparison& comparison, const std::string& fol
   for (const std::string& start :
        distinct(comparison.curves, [](const ComparisonCurve& curve) { return curve.group.start; }))
     body += convergence_figure(comparison, start);
+  if (const HtmlTable ranks = rank_table(comparison.runs); !ranks.rows.empty()) {
+    body += "<h2>Ranks over the instances</h2>\n" + html(ranks);
+    body += paragraph(
+        "Every instance counts once, with each algorithm's median hypervolume ratio over its "
+        "seeds: "
+        "1 is the best rank. Friedman's p is of all algorithms being alike; p against the best is "
+        "of the difference of mean ranks, with Holm's correction. A (Vargha and Delaney) is the "
+        "probability that a run of the best beats one of this algorithm on the same instance, "
+        "0.5 being none. The best was chosen on the same runs, and few instances can show little: "
+        "read p with care.",
+        "note");
+  }
   body += "<h2>Quality</h2>\n" + html(summary_table(summaries));
   body += paragraph(
       "Medians over instances and seeds. The hypervolume ratio is measured from the exact front's "
       "nadir; unsupported points can take it above 1. IGD⁺ is the mean distance by which the front "
       "misses the exact one, spread is Deb's Δ; both have objectives scaled to [0, 1]. p is "
       "Wilcoxon's signed-rank test of the hypervolume ratio against the best algorithm of the same "
-      "instances, start and evaluations, paired over instances and seeds, with Holm's correction.",
+      "instances, start and evaluations, paired over instances and seeds, with Holm's correction: "
+      "it says that one is better on these "
+      "instances, whose seeds are no independent instances; the ranks above count each once.",
       "note");
   body += "<h2>Evaluations and time to a share of the exact hypervolume</h2>\n" +
           html(target_table(summaries));

@@ -139,3 +139,51 @@ TEST_CASE("Holm's adjustment keeps the order and never exceeds 1") {
   CHECK(holm({0.02}) == std::vector<double>{0.02});
   CHECK(holm({}).empty());
 }
+
+TEST_CASE("Friedman's test ranks Demšar's classifiers as published") {
+  // Demšar (2006), table 6: AUC of C4.5, C4.5+m, C4.5+cf and C4.5+m+cf on 14 data sets
+  // (0.9751 is printed as 0.975, but ranked before the other).
+  const std::vector<std::vector<double>> auc = {
+      {0.763, 0.768, 0.771, 0.798},  {0.599, 0.591, 0.590, 0.569}, {0.954, 0.971, 0.968, 0.967},
+      {0.628, 0.661, 0.654, 0.657},  {0.882, 0.888, 0.886, 0.898}, {0.936, 0.931, 0.916, 0.931},
+      {0.661, 0.668, 0.609, 0.685},  {0.583, 0.583, 0.563, 0.625}, {0.775, 0.838, 0.866, 0.875},
+      {1.000, 1.000, 1.000, 1.000},  {0.940, 0.962, 0.965, 0.962}, {0.619, 0.666, 0.614, 0.669},
+      {0.972, 0.981, 0.9751, 0.975}, {0.957, 0.978, 0.946, 0.970}};
+  const FriedmanTest test = friedman(auc);
+  CHECK(test.blocks == 14);
+  CHECK(test.mean_ranks[0] == Approx(3.143).margin(5e-4));
+  CHECK(test.mean_ranks[1] == Approx(2.000).margin(5e-4));
+  CHECK(test.mean_ranks[2] == Approx(2.893).margin(5e-4));
+  CHECK(test.mean_ranks[3] == Approx(1.964).margin(5e-4));
+  // One set of four equal values and three of two: 60 + 3 · 6 of 14 · 60.
+  CHECK(test.statistic * (1 - 78.0 / 840) == Approx(9.28).margin(5e-3));
+  // Against C4.5: 0.607, 0.019 and 0.016.
+  const auto p = test.against(0);
+  CHECK(std::isnan(p[0]));
+  CHECK(p[1] == Approx(0.019).margin(5e-4));
+  CHECK(p[2] == Approx(0.607).margin(2e-3));
+  CHECK(p[3] == Approx(0.016).margin(5e-4));
+}
+
+TEST_CASE("Friedman's p is that of chi-squared, and equal treatments have none") {
+  // Three blocks that agree on four treatments: 3 · 3 = 9 with three degrees, P = 0.029291.
+  CHECK(friedman({{4, 3, 2, 1}, {8, 6, 4, 2}, {0.4, 0.3, 0.2, 0.1}}).statistic == Approx(9));
+  CHECK(friedman({{4, 3, 2, 1}, {8, 6, 4, 2}, {0.4, 0.3, 0.2, 0.1}}).p ==
+        Approx(0.029291).margin(1e-6));
+  // With three treatments two degrees: exp(-6 / 2).
+  CHECK(friedman({{1, 2, 3}, {1, 2, 3}, {1, 2, 3}}).p == Approx(std::exp(-3.0)));
+  CHECK(friedman({{1, 1}, {2, 2}}).p == 1);
+  CHECK_THROWS_AS(friedman({}), InputError);
+  CHECK_THROWS_AS(friedman({{1}}), InputError);
+  CHECK_THROWS_AS(friedman({{1, 2}, {1, 2, 3}}), InputError);
+  CHECK_THROWS_AS(friedman({{1, std::nan("")}}), InputError);
+}
+
+TEST_CASE("Vargha and Delaney's A counts the pairs that the first wins, ties half") {
+  CHECK(vargha_delaney({1, 2, 3}, {2, 3, 4}) == Approx((1 + 2 * 0.5) / 9));
+  CHECK(vargha_delaney({5, 6}, {1, 2, 3}) == 1);
+  CHECK(vargha_delaney({1, 2, 3}, {5, 6}) == 0);
+  CHECK(vargha_delaney({1, 4, 4, 9}, {1, 4, 4, 9}) == 0.5);
+  CHECK_THROWS_AS(vargha_delaney({}, {1}), InputError);
+  CHECK_THROWS_AS(vargha_delaney({1}, {std::nan("")}), InputError);
+}

@@ -496,7 +496,8 @@ TEST_CASE("a comparison is named by what was compared, on an axis on which 0.95 
   CHECK(contains(page, "16 runs in the folder my-folder"));
 
   const std::string figure = figure_of(page, "fig-convergence-greedy");
-  const std::string panel = figure.substr(0, figure.find("</svg>", figure.find("role=\"img\"")));
+  const std::string random = figure_of(page, "fig-convergence-random");
+  const std::string panel = random.substr(0, random.find("</svg>", random.find("role=\"img\"")));
   const auto height_of = [&](const std::string& tic) {
     const std::regex text(
         "translate\\([0-9.]+,([0-9.]+)\\)\"[^>]*text-anchor=\"end\">\\s*<text> ?" + tic +
@@ -516,7 +517,6 @@ TEST_CASE("a comparison is named by what was compared, on an axis on which 0.95 
     }
   }
   REQUIRE(first > 10);
-  const std::string random = figure_of(page, "fig-convergence-random");
   CHECK_FALSE(contains(random, "<text> 10</text>"));
   CHECK(contains(figure, "<text> 10</text>"));
   // Every convergence panel has its box plots beside it.
@@ -537,6 +537,42 @@ TEST_CASE("a single run and a run without plans are reported, too") {
   CHECK(contains(bare, "<figure id=\"fig-accuracy\">"));
   CHECK_FALSE(contains(bare, "<figure id=\"fig-front\">"));
   CHECK(contains(bare, "No strategy of this run chooses who trains what."));
+}
+
+TEST_CASE("a comparison ranks over instances, each counted once, with an effect size") {
+  const TempDir folder;
+  ComparisonOptions options;
+  options.algorithms = {"annealing", "nsga2", "abc"};
+  options.evaluations = {1000};
+  options.seeds = 3;
+  const Comparison comparison = compare(load_instances({"9x24"}, 4, ""), options);
+  write_comparison(comparison, folder.path());
+  const auto rows = table(slurp(write_report(folder.path()).page), "table-ranks");
+  REQUIRE(rows.size() == 3);
+  std::vector<std::vector<double>> medians;
+  std::vector<std::vector<std::vector<double>>> ratios(4, std::vector<std::vector<double>>(3));
+  for (const ComparisonRun& run : comparison.runs) {
+    const auto a = std::find(options.algorithms.begin(), options.algorithms.end(), run.algorithm);
+    ratios[run.instance_seed - 1][static_cast<std::size_t>(a - options.algorithms.begin())]
+        .push_back(run.hypervolume_ratio);
+  }
+  for (const auto& instance : ratios) {
+    medians.emplace_back();
+    for (const auto& seeds : instance) medians.back().push_back(quartiles(seeds).median);
+  }
+  const FriedmanTest test = friedman(medians);
+  std::size_t best = 0;
+  for (std::size_t a = 0; a < 3; ++a) {
+    CHECK(rows[a][2] == options.algorithms[a]);
+    CHECK(rows[a][3] == fixed(test.mean_ranks[a], 2));
+    CHECK(rows[a][6] == "4");
+    CHECK(rows[a][7] == fixed(test.p, 4));
+    if (rows[a][4] == "best") best = a;
+  }
+  const std::size_t other = best == 0 ? 1 : 0;
+  double effect = 0;
+  for (const auto& instance : ratios) effect += vargha_delaney(instance[best], instance[other]) / 4;
+  CHECK(rows[other][5] == fixed(effect, 2));
 }
 
 TEST_CASE("names are data: they are shown as they are and never interpreted") {

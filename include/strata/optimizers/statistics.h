@@ -57,4 +57,28 @@ SignedRankTest wilcoxon_signed_rank(const std::vector<double>& first,
 /// 0.03, 0.005} become {0.03, 0.06, 0.06, 0.02}. O(n log n).
 std::vector<double> holm(const std::vector<double>& p);
 
+struct FriedmanTest {
+  int blocks = 0;
+  std::vector<double> mean_ranks;  ///< of each treatment; 1 is best, ties share their mean rank
+  double statistic = 0;            ///< chi-squared, corrected for ties
+  double p = 1;                    ///< of all treatments being alike; 1 where every block is a tie
+
+  /// Two-sided p-values of every treatment against `control` by the normal approximation of the
+  /// difference of mean ranks (Demšar 2006), not adjusted; NaN for the control itself.
+  std::vector<double> against(std::size_t control) const;
+};
+
+/// Friedman's test (Friedman 1937) of treatments over blocks: `blocks[b][t]` is what treatment t
+/// reached in block b, greater is better. Blocks must be independent (instances, not seeds on one).
+/// Worked value: Demšar's four classifiers on 14 data sets have mean ranks 3.143, 2, 2.893, 1.964
+/// and, without the correction for ties, a statistic of 9.28. O(blocks · treatments log
+/// treatments).
+/// @throws InputError for no block, less than two treatments, blocks of unequal lengths, NaN.
+FriedmanTest friedman(const std::vector<std::vector<double>>& blocks);
+
+/// Vargha and Delaney's A (2000): the probability that a value of `first` is greater than one of
+/// `second`, ties counted half. 0.5: no tendency; 0.56, 0.64 and 0.71 are called small, medium and
+/// large. O((m + n) log(m + n)). @throws InputError if one of them is empty or has a NaN.
+double vargha_delaney(const std::vector<double>& first, const std::vector<double>& second);
+
 }  // namespace strata
