@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
     even.name = "A name that is long enough to need two lines on a telephone";
     strata::test::write_synthetic_experiment(out / "even", 3, 1, even);
     SyntheticRun large;
+    large.name = "Example with made-up numbers";
     large.rounds = 12;
     large.budget = 6;
     large.units.clear();
