@@ -170,7 +170,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     units = select_units(config, architecture);
   }
   std::vector<std::string> names;
-  const bool client_files = adapts(units);
+  const bool client_files = plans_lora(units);
   for (const auto& client : data.partition.clients) {
     names.push_back(client.name);
     if (client_files && client.name.find('/') != std::string::npos) {

@@ -178,7 +178,7 @@ class Server {
         client_names_(names_of(task.clients)),
         selectable_(names_of(task.units.selectable)),
         always_(names_of(task.units.always)),
-        adapts_(adapts(task.units)) {
+        plans_lora_(plans_lora(task.units)) {
     for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone());
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
@@ -276,7 +276,7 @@ class Server {
     } else {
       state_.weights = task_.foundation;
       // The clients' adapter_config.json files take their fields from the model's.
-      if (adapts_) publish(rounds);
+      if (plans_lora_) publish(rounds);
       write_run_json(false);
     }
   }
@@ -352,7 +352,7 @@ class Server {
     const Plan plan = planned == round ? make_plan(round, (round - 1) / plan_every, scores)
                                        : read_plan(round_folder(folder_, planned) / "plan.json");
     if (planned == round && task_.run.plan.warm) archive = archive_of(plan);
-    if (adapts_ && tools_.client_files) {
+    if (plans_lora_ && tools_.client_files) {
       for (const auto& [path, content] : tools_.client_files(plan, round_folder(folder_, round),
                                                              folder_ / "model" / kPeftConfigFile))
         write_file(path, content);
@@ -662,7 +662,7 @@ class Server {
   std::vector<Transformer> further_models_;  ///< workspaces beside model_
   const std::vector<std::string> client_names_, selectable_;
   std::vector<std::string> always_;
-  const bool adapts_;            ///< units are adapters or LoRA pairs
+  const bool plans_lora_;        ///< units hold LoRA pairs
   std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
   std::set<std::string> saved_;  ///< weights in the state
   RunState state_;
@@ -673,11 +673,10 @@ class Server {
 
 }  // namespace
 
-bool adapts(const SelectedUnits& units) {
+bool plans_lora(const SelectedUnits& units) {
   return std::any_of(units.selectable.begin(), units.selectable.end(), [](const Unit& unit) {
     const std::string kinds = "+" + unit.name.substr(0, unit.name.rfind('.')) + "+";
-    return kinds.find("+adapter+") != std::string::npos ||
-           kinds.find("+lora+") != std::string::npos;
+    return kinds.find("+lora+") != std::string::npos;
   });
 }
 

@@ -16,9 +16,9 @@
 
 namespace strata {
 
-/// Whether plans choose among units with adapters or LoRA pairs, so that every client gets an
-/// adapter_config.json for the layers that it trains.
-bool adapts(const SelectedUnits& units);
+/// Whether plans choose among units with LoRA pairs, so that every client gets an
+/// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)
+bool plans_lora(const SelectedUnits& units);
 
 /// What all runs of an experiment share.
 struct FederatedTask {

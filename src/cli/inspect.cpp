@@ -150,7 +150,7 @@ TransformerConfig read_config(const InspectArguments& arguments) {
   TransformerConfig config = read_model_config(folder);
   if (!arguments.config_only) {
     check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
-    if (config.peft.any()) check_peft_weights(SafetensorsFile(folder / kPeftWeightsFile), config);
+    check_peft_weights(folder, config);
   }
   PeftConfig added;
   added.adapter_reduction = arguments.adapter_reduction;

@@ -28,12 +28,16 @@ struct PeftConfig {
   std::int64_t lora_rank = 0;
   double lora_alpha = 8;
   /// The linear layers of a block that get a pair: each whose name is one of these or ends with "."
-  /// and one of these, as in PEFT's `target_modules`; out of lora_target_names().
+  /// and one of these, as in PEFT's `target_modules`. A layer has two names: the one that files of
+  /// weights have, and the one that transformers 5.9 and later give ViT's (see lora_target_names).
   std::vector<std::string> lora_targets = {"query", "value"};
   std::int64_t prompt_length = 0;
 
-  bool any() const { return adapter_reduction > 0 || lora_rank > 0 || prompt_length > 0; }
-  /// Whether the linear layer `name` (without ".weight") gets a LoRA pair, were it in a block.
+  /// Whether there is any of Strata's own methods, which PEFT does not know.
+  bool own() const { return adapter_reduction > 0 || prompt_length > 0; }
+  bool any() const { return own() || lora_rank > 0; }
+  /// Whether the linear layer `name` (as in files, without ".weight") gets a LoRA pair, were it in
+  /// a block.
   bool targets(const std::string& name) const;
 };
 
@@ -41,7 +45,9 @@ struct PeftConfig {
 void add_methods(PeftConfig& ours, const PeftConfig& added);
 
 /// query, key, value, attention.output.dense, intermediate.dense, output.dense (which, like in
-/// PEFT, holds attention.output.dense as well).
+/// PEFT, holds attention.output.dense as well), and what transformers 5.9 and later call the same
+/// layers of ViT: q_proj, k_proj, v_proj, o_proj, fc1, fc2 (the second of the feed-forward branch
+/// alone). A target may also say more of a layer's name: "layer.3.attention.attention.query".
 const std::vector<std::string>& lora_target_names();
 
 /// @throws InputError beginning with `where` for a reduction or rank that a layer of `hidden`
@@ -49,19 +55,27 @@ const std::vector<std::string>& lora_target_names();
 /// target.
 void check_peft_config(const PeftConfig& config, std::int64_t hidden, const std::string& where);
 
-/// The two files beside config.json and model.safetensors that hold the methods and their weights.
+/// PEFT's files in a model folder: LoRA, and nothing else, so that PEFT and transformers load them.
 inline constexpr const char* kPeftConfigFile = "adapter_config.json";
 inline constexpr const char* kPeftWeightsFile = "adapter_model.safetensors";
+/// Ours, of names that no other program looks for: adapters and prompts. Before, they stood in
+/// PEFT's files (in a mapping `strata`), which made transformers refuse the whole folder.
+inline constexpr const char* kOwnConfigFile = "strata_adapters.json";
+inline constexpr const char* kOwnWeightsFile = "strata_adapters.safetensors";
 
-/// LoRA in PEFT's fields (`peft_type` "LORA", `r`, `lora_alpha`, `target_modules`, …), so that PEFT
-/// loads a folder with LoRA alone; adapters and prompts in a mapping `strata` of ours.
-void write_peft_config(const PeftConfig& config, const std::filesystem::path& file);
+/// Writes the configuration files that a model with `layers` blocks needs beside its config.json,
+/// and removes those that it does not. LoRA's `target_modules` hold both names of each layer for
+/// "vit", so that transformers before and after 5.9 find them.
+void write_peft_configs(const PeftConfig& config, const std::string& model_type,
+                        std::int64_t layers, const std::filesystem::path& folder);
+/// What a model folder's configuration files say; also those of folders where ours stood in PEFT's.
 /// @throws InputError naming the file and key: another `peft_type`, or a field of LoRA whose
 /// computation Strata does not have (dropout, bias, DoRA, rsLoRA, patterns, chosen layers).
-PeftConfig read_peft_config(const std::filesystem::path& file, std::int64_t hidden);
+PeftConfig read_peft_configs(const std::filesystem::path& folder, std::int64_t hidden);
 
-/// A weight's name in its file: PEFT writes "base_model.model." before those of LoRA; all others
-/// are as they are.
-std::string peft_file_name(const std::string& weight);
+/// The names that a weight may have in its file, of which a file holds one or all; a file that we
+/// write holds all. PEFT writes "base_model.model." before those of LoRA, and ViT's layers have two
+/// names: the first is that of transformers before 5.9. All other weights are as they are.
+std::vector<std::string> peft_file_names(const std::string& weight);
 
 }  // namespace strata

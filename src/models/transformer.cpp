@@ -1,5 +1,6 @@
 #include "models/transformer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -104,14 +105,17 @@ Tensor patch_rows(const Tensor& pixels, std::int64_t p) {
       .reshape({n * grid * grid, channels * p * p});
 }
 
-/// The tensors `weights` of a safetensors file as float32, under their names here.
+/// The tensors `weights` of a checked safetensors file as float32, under their names here.
 void read_weights(const SafetensorsFile& file, const std::vector<WeightShape>& weights,
                   torch::Device device, std::map<std::string, Tensor>& into) {
   for (const WeightShape& weight : weights) {
-    const TensorEntry& entry = *file.find(peft_file_name(weight.name));
-    const std::string_view bytes = file.bytes(entry);
+    const TensorEntry* entry = nullptr;
+    for (const std::string& name : peft_file_names(weight.name)) {
+      if (!entry) entry = file.find(name);
+    }
+    const std::string_view bytes = file.bytes(*entry);
     // Copied by bytes: the format does not promise that a tensor is aligned in the file.
-    Tensor tensor = torch::empty(weight.shape, scalar_type(entry.dtype));
+    Tensor tensor = torch::empty(weight.shape, scalar_type(entry->dtype));
     std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
     into[weight.name] = tensor.to(device, torch::kFloat);
   }
@@ -123,8 +127,8 @@ void save_weights(const std::filesystem::path& path, const std::vector<WeightSha
   std::vector<TensorView> views;
   for (const WeightShape& weight : weights) {
     tensors.push_back(plain(from.at(weight.name)));
-    views.push_back(
-        {peft_file_name(weight.name), Dtype::kF32, weight.shape, bytes_of(tensors.back())});
+    for (std::string& name : peft_file_names(weight.name))
+      views.push_back({std::move(name), Dtype::kF32, weight.shape, bytes_of(tensors.back())});
   }
   write_safetensors(path, views, {{"format", "pt"}});
 }
@@ -224,24 +228,23 @@ Transformer Transformer::load(const std::filesystem::path& folder, torch::Device
   const SafetensorsFile file(folder / "model.safetensors");
   check_transformer_weights(file, model.config_);
   read_weights(file, base_weights(model.config_), device, model.weights_);
-  if (model.config_.peft.any()) {
-    const SafetensorsFile peft_file(folder / kPeftWeightsFile);
-    check_peft_weights(peft_file, model.config_);
-    read_weights(peft_file, peft_weights(model.config_), device, model.weights_);
-  }
+  for (const PeftWeights& peft : check_peft_weights(folder, model.config_))
+    read_weights(SafetensorsFile(folder / peft.file), peft.weights, device, model.weights_);
   return model;
 }
 
 void Transformer::save(const std::filesystem::path& folder) const {
   write_transformer_config(config_, folder / "config.json");
   save_weights(folder / "model.safetensors", base_weights(config_), weights_);
-  if (config_.peft.any()) {
-    save_weights(folder / kPeftWeightsFile, peft_weights(config_), weights_);
-    write_peft_config(config_.peft, folder / kPeftConfigFile);
-  } else {
-    std::filesystem::remove(folder / kPeftConfigFile);
-    std::filesystem::remove(folder / kPeftWeightsFile);
+  // Weights before what describes them, and the other way round where there are none any more: a
+  // description without weights would be in the way of whoever opens the folder.
+  std::vector<std::string> unused = {kPeftWeightsFile, kOwnWeightsFile};
+  for (const PeftWeights& peft : peft_weight_files(config_)) {
+    save_weights(folder / peft.file, peft.weights, weights_);
+    unused.erase(std::remove(unused.begin(), unused.end(), peft.file), unused.end());
   }
+  write_peft_configs(config_.peft, config_.model_type, config_.num_hidden_layers, folder);
+  for (const std::string& file : unused) std::filesystem::remove(folder / file);
 }
 
 void Transformer::add_peft(const PeftConfig& peft, std::uint64_t seed) {

@@ -60,8 +60,8 @@ class Transformer {
   /// for adapters' matrices and prompts, Kaiming-uniform with a = √5 (bound 1/√in) for LoRA's A and
   /// 0 for its B. Every weight's numbers follow from the seed and its name alone.
   Transformer(TransformerConfig config, std::uint64_t seed, torch::Device device = torch::kCPU);
-  /// From `config.json` and `model.safetensors` in a folder and, where there are,
-  /// adapter_config.json and adapter_model.safetensors. Float types are converted to float32.
+  /// From `config.json` and `model.safetensors` in a folder and, where there are, the files of
+  /// peft_config.h. Float types are converted to float32.
   /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are
   /// allowed).
   static Transformer load(const std::filesystem::path& folder, torch::Device device = torch::kCPU);

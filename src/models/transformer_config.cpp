@@ -48,6 +48,11 @@ void check_divisible(const ObjectReader& reader, const std::string& key, std::in
   }
 }
 
+TransformerConfig lora_alone(TransformerConfig config) {
+  config.peft.adapter_reduction = config.peft.prompt_length = 0;
+  return config;
+}
+
 }  // namespace
 
 TransformerConfig read_transformer_config(const std::filesystem::path& file) {
@@ -91,8 +96,12 @@ TransformerConfig read_transformer_config(const std::filesystem::path& file) {
 
 TransformerConfig read_model_config(const std::filesystem::path& folder) {
   TransformerConfig config = read_transformer_config(folder / "config.json");
-  const std::filesystem::path peft = folder / kPeftConfigFile;
-  if (std::filesystem::exists(peft)) config.peft = read_peft_config(peft, config.hidden_size);
+  config.peft = read_peft_configs(folder, config.hidden_size);
+  if (config.peft.lora_rank > 0 && peft_weights(lora_alone(config)).empty()) {
+    throw InputError((folder / kPeftConfigFile).string() +
+                     ": target_modules: no layer of the model is called " +
+                     quoted_list(config.peft.lora_targets));
+  }
   return config;
 }
 

@@ -58,7 +58,8 @@ struct TransformerConfig {
 /// or range, a `model_type` other than vilt and vit, an activation other than gelu, or hidden_size
 /// not divisible by heads or image_size by patch_size is an InputError that names it.
 TransformerConfig read_transformer_config(const std::filesystem::path& file);
-/// The configuration of a model folder: config.json and, where there is one, adapter_config.json.
+/// The configuration of a model folder: config.json and, where there are, the files of
+/// peft_config.h.
 TransformerConfig read_model_config(const std::filesystem::path& folder);
 /// Writes a config.json that `transformers` loads: every field above, architectures, model_type,
 /// id2label, label2id.
@@ -90,8 +91,21 @@ std::vector<WeightShape> transformer_weights(const TransformerConfig& config);
 /// and in a float type. `…position_ids` buffers, which older transformers wrote, are let pass.
 /// @throws InputError naming the file and the missing, misshapen or unknown weight.
 void check_transformer_weights(const SafetensorsFile& file, const TransformerConfig& config);
-/// The same for the PEFT weights in adapter_model.safetensors, under their names there.
-void check_peft_weights(const SafetensorsFile& file, const TransformerConfig& config);
+
+/// A file of PEFT weights in a model folder, and which it holds.
+struct PeftWeights {
+  std::string file;         ///< its name
+  std::string config_file;  ///< that of the file that describes it
+  std::vector<WeightShape> weights;
+};
+/// adapter_model.safetensors with LoRA's pairs, strata_adapters.safetensors with the others; each
+/// where the model has any.
+std::vector<PeftWeights> peft_weight_files(const TransformerConfig& config);
+/// The same for a folder that may be of an earlier Strata, which wrote all to
+/// adapter_model.safetensors. Each file is checked as check_transformer_weights does, under the
+/// names there (see peft_file_names); a LoRA weight under both of its names must be the same.
+std::vector<PeftWeights> check_peft_weights(const std::filesystem::path& folder,
+                                            const TransformerConfig& config);
 
 /// The units, bottom to top: "embeddings", then "prompt" if the scheme has it, one unit a block,
 /// named after scheme and block ("adapter.3"), and "head" (final LayerNorm, pooler, classifier). No

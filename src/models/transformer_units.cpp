@@ -249,11 +249,26 @@ std::set<std::string> within_block(const TransformerConfig& c, std::int64_t bloc
   return names;
 }
 
-/// Exactly `weights`, in their shapes, in a float type.
+void check_weight(const std::string& path, const TensorEntry& entry, const WeightShape& weight,
+                  const std::string& config_file) {
+  const std::string what = path + ": the weight \"" + entry.name + "\" has ";
+  if (entry.shape != weight.shape) {
+    throw InputError(what + "shape " + shape_text(entry.shape) + ", but " + config_file +
+                     " asks for " + shape_text(weight.shape));
+  }
+  if (!is_float(entry.dtype)) {
+    throw InputError(what + "type " + dtype_name(entry.dtype) +
+                     ", but F32, F16, BF16 or F64 is needed");
+  }
+}
+
+/// Exactly `weights`, each under one or all of its names, in their shapes, in a float type.
 void check_weights(const SafetensorsFile& file, const std::vector<WeightShape>& weights,
                    const std::string& config_file) {
   std::vector<std::string> names;
-  for (const WeightShape& weight : weights) names.push_back(weight.name);
+  for (const WeightShape& weight : weights) {
+    for (std::string& name : peft_file_names(weight.name)) names.push_back(std::move(name));
+  }
   const std::string path = file.path().string();
 
   // Unknown names first: a misspelt weight is both unknown and missing, and only this message can
@@ -271,16 +286,20 @@ void check_weights(const SafetensorsFile& file, const std::vector<WeightShape>& 
     }
   }
   for (const WeightShape& weight : weights) {
-    const TensorEntry* entry = file.find(weight.name);
-    if (!entry) throw InputError(path + ": the weight \"" + weight.name + "\" is missing");
-    if (entry->shape != weight.shape) {
-      throw InputError(path + ": the weight \"" + weight.name + "\" has shape " +
-                       shape_text(entry->shape) + ", but " + config_file + " asks for " +
-                       shape_text(weight.shape));
+    const TensorEntry* found = nullptr;
+    for (const std::string& name : peft_file_names(weight.name)) {
+      const TensorEntry* entry = file.find(name);
+      if (!entry) continue;
+      check_weight(path, *entry, weight, config_file);
+      if (found && (found->dtype != entry->dtype || file.bytes(*found) != file.bytes(*entry))) {
+        throw InputError(path + ": \"" + found->name + "\" and \"" + name +
+                         "\" are two names of one weight, but their numbers differ");
+      }
+      found = entry;
     }
-    if (!is_float(entry->dtype)) {
-      throw InputError(path + ": the weight \"" + weight.name + "\" has type " +
-                       dtype_name(entry->dtype) + ", but F32, F16, BF16 or F64 is needed");
+    if (!found) {
+      throw InputError(path + ": the weight \"" + peft_file_names(weight.name).front() +
+                       "\" is missing");
     }
   }
 }
@@ -378,10 +397,28 @@ void check_transformer_weights(const SafetensorsFile& file, const TransformerCon
   check_weights(file, base_weights(config), "config.json");
 }
 
-void check_peft_weights(const SafetensorsFile& file, const TransformerConfig& config) {
-  std::vector<WeightShape> weights = peft_weights(config);
-  for (WeightShape& weight : weights) weight.name = peft_file_name(weight.name);
-  check_weights(file, weights, kPeftConfigFile);
+std::vector<PeftWeights> peft_weight_files(const TransformerConfig& config) {
+  PeftWeights lora{kPeftWeightsFile, kPeftConfigFile, {}};
+  PeftWeights own{kOwnWeightsFile, kOwnConfigFile, {}};
+  for (WeightShape& weight : peft_weights(config)) {
+    const bool is_lora = weight.name.find(".lora_") != std::string::npos;
+    (is_lora ? lora : own).weights.push_back(std::move(weight));
+  }
+  std::vector<PeftWeights> files;
+  for (PeftWeights* file : {&own, &lora}) {
+    if (!file->weights.empty()) files.push_back(std::move(*file));
+  }
+  return files;
+}
+
+std::vector<PeftWeights> check_peft_weights(const std::filesystem::path& folder,
+                                            const TransformerConfig& config) {
+  std::vector<PeftWeights> files = peft_weight_files(config);
+  if (config.peft.own() && !std::filesystem::exists(folder / kOwnConfigFile))
+    files = {{kPeftWeightsFile, kPeftConfigFile, peft_weights(config)}};
+  for (const PeftWeights& file : files)
+    check_weights(SafetensorsFile(folder / file.file), file.weights, file.config_file);
+  return files;
 }
 
 std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t text_tokens,

@@ -2,9 +2,12 @@
 
 #include <malloc.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <limits>
+#include <optional>
 #include <set>
 
 #include "catch.h"
@@ -34,6 +37,14 @@ Tensor recorded(const std::string& name, const std::string& architecture = "vilt
       torch::empty(entry->shape, entry->dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat);
   std::memcpy(tensor.data_ptr(), file.bytes(*entry).data(), file.bytes(*entry).size());
   return tensor;
+}
+
+/// All tensors of a safetensors file, in its order.
+std::vector<TensorView> views_of(const SafetensorsFile& file) {
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : file.tensors())
+    views.push_back({entry.name, entry.dtype, entry.shape, file.bytes(entry)});
+  return views;
 }
 
 Batch recorded_batch(const std::string& architecture = "vilt") {
@@ -498,7 +509,8 @@ TEST_CASE("saving and loading give the same bytes, with and without PEFT weights
     for (const bool with_peft : {false, true}) {
       if (with_peft) {
         model.add_peft(every_method(), 2);
-        files.insert(files.end(), {kPeftConfigFile, kPeftWeightsFile});
+        files.insert(files.end(),
+                     {kPeftConfigFile, kPeftWeightsFile, kOwnConfigFile, kOwnWeightsFile});
       }
       model.save(dir / "a");
       const Transformer again = Transformer::load(dir / "a");
@@ -513,17 +525,168 @@ TEST_CASE("saving and loading give the same bytes, with and without PEFT weights
     Transformer::load(kReferences / architecture).save(dir / "b");
     CHECK(test::slurp(dir / "a" / "model.safetensors") ==
           test::slurp(dir / "b" / "model.safetensors"));
-    CHECK_FALSE(std::filesystem::exists(dir / "b" / kPeftConfigFile));
-    CHECK_FALSE(std::filesystem::exists(dir / "b" / kPeftWeightsFile));
+    for (const std::string& file : files)
+      CHECK(std::filesystem::exists(dir / "b" / file) == (file == files[0] || file == files[1]));
 
-    PeftConfig wider = every_method();
-    wider.lora_rank = 4;
-    write_peft_config(wider, dir / "a" / kPeftConfigFile);
+    const auto write_wider = [&](std::int64_t rank, std::int64_t reduction) {
+      PeftConfig wider = every_method();
+      wider.lora_rank = rank;
+      wider.adapter_reduction = reduction;
+      write_peft_configs(wider, architecture, 2, dir / "a");
+    };
+    write_wider(4, 4);
     CHECK_THROWS_WITH(Transformer::load(dir / "a"),
                       Contains(kPeftWeightsFile) && Contains("adapter_config.json asks for"));
-    std::filesystem::remove(dir / "a" / kPeftWeightsFile);
-    CHECK_THROWS_WITH(Transformer::load(dir / "a"), Contains(kPeftWeightsFile));
+    write_wider(3, 2);
+    CHECK_THROWS_WITH(Transformer::load(dir / "a"),
+                      Contains(kOwnWeightsFile) && Contains("strata_adapters.json asks for"));
+    write_wider(3, 4);
+    for (const char* file : {kPeftWeightsFile, kOwnWeightsFile}) {
+      std::filesystem::rename(dir / "a" / file, dir / "elsewhere");
+      CHECK_THROWS_WITH(Transformer::load(dir / "a"), Contains(file));
+      std::filesystem::rename(dir / "elsewhere", dir / "a" / file);
+    }
+    CHECK(Transformer::load(dir / "a").fingerprint() == model.fingerprint());
   }
+}
+
+TEST_CASE("PEFT's files hold LoRA alone, ours what transformers does not know") {
+  for (const std::string architecture : {"vilt", "vit"}) {
+    test::TempDir dir;
+    Transformer model = Transformer::load(kReferences / architecture);
+    model.add_peft(every_method(), 2);
+    model.save(dir.path());
+    const SafetensorsFile peft(dir / kPeftWeightsFile), own(dir / kOwnWeightsFile);
+    const SafetensorsFile base(dir / "model.safetensors");
+    // Three layers in two blocks, two matrices each; ViT's under two names.
+    CHECK(peft.tensors().size() == (architecture == "vit" ? 24U : 12U));
+    for (const TensorEntry& entry : peft.tensors()) {
+      INFO(entry.name);
+      CHECK(entry.name.rfind("base_model.model.", 0) == 0);
+      CHECK(entry.name.find(".lora_") != std::string::npos);
+    }
+    // The prompt, and four weights of an adapter in each of two blocks.
+    CHECK(own.tensors().size() == 9);
+    CHECK(own.find("prompt_embeddings"));
+    for (const SafetensorsFile* file : {&own, &base}) {
+      for (const TensorEntry& entry : file->tensors()) {
+        INFO(entry.name);
+        CHECK(entry.name.find(".lora_") == std::string::npos);
+        CHECK((file == &own || entry.name.find("adapter") == std::string::npos));
+      }
+    }
+  }
+}
+
+TEST_CASE(
+    "a folder of before, with every method in PEFT's files, is loaded and saved as a new one") {
+  for (const bool with_lora : {true, false}) {
+    test::TempDir dir;
+    PeftConfig peft = every_method();
+    if (!with_lora) peft.lora_rank = 0;
+    Transformer model = Transformer::load(kReference);
+    model.add_peft(peft, 2);
+    model.save(dir / "new");
+    std::filesystem::create_directory(dir / "old");
+    for (const char* file : {"config.json", "model.safetensors"})
+      std::filesystem::copy_file(dir / "new" / file, dir / "old" / file);
+    const SafetensorsFile own(dir / "new" / kOwnWeightsFile);
+    std::vector<TensorView> views = views_of(own);
+    std::optional<SafetensorsFile> lora;
+    if (with_lora) {
+      lora.emplace(dir / "new" / kPeftWeightsFile);
+      for (TensorView& view : views_of(*lora)) views.push_back(std::move(view));
+    }
+    write_safetensors(dir / "old" / kPeftWeightsFile, views, {{"format", "pt"}});
+    dir.write("old/adapter_config.json",
+              std::string("{") +
+                  (with_lora ? R"("peft_type": "LORA", "r": 3, "lora_alpha": 4.5, "target_modules":
+                                  ["query", "value", "intermediate.dense"], )"
+                             : "") +
+                  R"("strata": {"version": 1, "adapter_reduction": 4, "prompt_length": 2}})");
+    const Transformer loaded = Transformer::load(dir / "old");
+    CHECK(loaded.fingerprint() == model.fingerprint());
+    loaded.save(dir / "old");
+    for (const auto& entry : std::filesystem::directory_iterator(dir / "old")) {
+      const auto name = entry.path().filename();
+      INFO(name);
+      REQUIRE(std::filesystem::exists(dir / "new" / name));
+      CHECK(test::slurp(entry.path()) == test::slurp(dir / "new" / name));
+    }
+    CHECK(std::filesystem::exists(dir / "old" / kPeftConfigFile) == with_lora);
+    CHECK(std::filesystem::exists(dir / "old" / kPeftWeightsFile) == with_lora);
+    CHECK(std::filesystem::exists(dir / "old" / kOwnWeightsFile));
+  }
+}
+
+TEST_CASE("ViT's LoRA pairs of PEFT with transformers before and after 5.9 give its logits") {
+  for (const std::string version : {"4.57.1", "5.24.0"}) {
+    INFO(version);
+    const auto theirs = kReferences / "vit_lora" / version;
+    test::TempDir dir;
+    for (const char* file : {"config.json", "model.safetensors"})
+      std::filesystem::copy_file(kReferences / "vit" / file, dir / file);
+    for (const char* file : {kPeftConfigFile, kPeftWeightsFile})
+      std::filesystem::copy_file(theirs / file, dir / file);
+    const Transformer model = Transformer::load(dir.path());
+    const Batch batch = recorded_batch("vit");
+    const std::string folder = "vit_lora/" + version;
+    CHECK(relative_error(model.forward(batch), recorded("logits", folder)) < 1e-5);
+    CHECK(relative_error(recorded("logits", folder), recorded("logits", "vit")) > 1e-2);
+
+    // Saved, the file has each pair under both names, and the same bytes.
+    model.save(dir / "again");
+    const SafetensorsFile file(dir / "again" / kPeftWeightsFile);
+    const SafetensorsFile given(theirs / kPeftWeightsFile);
+    CHECK(file.tensors().size() == 2 * given.tensors().size());
+    for (const TensorEntry& entry : given.tensors()) {
+      INFO(entry.name);
+      REQUIRE(file.find(entry.name));
+      CHECK(file.bytes(*file.find(entry.name)) == given.bytes(entry));
+    }
+    CHECK(Transformer::load(dir / "again").fingerprint() == model.fingerprint());
+  }
+}
+
+TEST_CASE("a LoRA weight of ViT under both names must be one weight") {
+  test::TempDir dir;
+  Transformer model = Transformer::load(kReferences / "vit");
+  PeftConfig peft;
+  peft.lora_rank = 2;
+  model.add_peft(peft, 2);
+  model.save(dir.path());
+  const std::string name = "base_model.model.vit.layers.1.attention.v_proj.lora_B.weight";
+  const auto bytes = test::slurp(dir / kPeftWeightsFile);
+  const auto rewrite = [&](const std::function<void(std::vector<TensorView>&)>& change) {
+    dir.write("copy.safetensors", bytes);
+    const SafetensorsFile file(dir / "copy.safetensors");
+    std::vector<TensorView> views = views_of(file);
+    change(views);
+    write_safetensors(dir / kPeftWeightsFile, views);
+  };
+  std::string other;
+  rewrite([&](auto& views) {
+    for (TensorView& view : views) {
+      if (view.name != name) continue;
+      other.assign(view.bytes.size(), '\1');
+      view.bytes = other;
+    }
+  });
+  CHECK_THROWS_WITH(Transformer::load(dir.path()),
+                    Contains(name) && Contains("two names of one weight"));
+  // Under one of the names alone, either, it is read.
+  for (const std::string part : {"vit.layers.", "vit.encoder."}) {
+    rewrite([&](auto& views) {
+      views.erase(std::remove_if(views.begin(), views.end(),
+                                 [&](const TensorView& view) {
+                                   return view.name.find(part) != std::string::npos;
+                                 }),
+                  views.end());
+    });
+    CHECK(Transformer::load(dir.path()).fingerprint() == model.fingerprint());
+  }
+  rewrite([](auto& views) { views.resize(views.size() - 2); });
+  CHECK_THROWS_WITH(Transformer::load(dir.path()), Contains("is missing"));
 }
 
 TEST_CASE("half precision is read as float32") {

@@ -101,11 +101,16 @@ TEST_CASE("a model folder's configuration has its adapters") {
   CHECK_FALSE(read_model_config(dir.path()).peft.any());
   PeftConfig peft;
   peft.adapter_reduction = 8;
-  write_peft_config(peft, dir / kPeftConfigFile);
+  write_peft_configs(peft, "vilt", 2, dir.path());
   CHECK(read_model_config(dir.path()).peft.adapter_reduction == 8);
   peft.adapter_reduction = 33;
-  write_peft_config(peft, dir / kPeftConfigFile);
+  write_peft_configs(peft, "vilt", 2, dir.path());
   CHECK_THROWS_WITH(read_model_config(dir.path()), Contains("adapter_reduction"));
+  dir.write(kOwnConfigFile, R"({"version": 1})");
+  dir.write(kPeftConfigFile,
+            R"({"peft_type": "LORA", "r": 2, "target_modules": ["layer.7.output.dense"]})");
+  CHECK_THROWS_WITH(read_model_config(dir.path()),
+                    Contains(kPeftConfigFile) && Contains("target_modules: no layer of the model"));
 }
 
 TEST_CASE("model.architecture of an experiment file") {
