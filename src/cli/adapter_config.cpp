@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <set>
 
 #include "core/console.h"
 #include "core/document.h"
@@ -10,73 +11,154 @@
 namespace strata {
 namespace {
 
-/// The first whole number between dots, or −1.
-int layer_of(const std::string& unit) {
+constexpr const char* kFile = "adapter_config.json";
+
+bool all_digits(const std::string& text) {
+  return !text.empty() && text.size() < 6 &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+}
+
+std::vector<std::string> parts_of(const std::string& unit) {
+  std::vector<std::string> parts;
   for (std::size_t begin = 0; begin <= unit.size();) {
     const std::size_t end = std::min(unit.find('.', begin), unit.size());
-    const std::string part = unit.substr(begin, end - begin);
-    const bool number =
-        !part.empty() && part.size() < 6 &&
-        std::all_of(part.begin(), part.end(), [](unsigned char c) { return std::isdigit(c); });
-    if (number) return std::stoi(part);
+    parts.push_back(unit.substr(begin, end - begin));
     begin = end + 1;
+  }
+  return parts;
+}
+
+/// "layer7", "Layer_7" and "block-7" are 7; −1 for what is not called a layer, such as "fc1".
+int layer_in_word(const std::string& part) {
+  const std::size_t digits = part.find_last_not_of("0123456789") + 1;
+  if (digits == 0 || !all_digits(part.substr(digits))) return -1;
+  std::string word = part.substr(0, digits);
+  if (word.back() == '_' || word.back() == '-') word.pop_back();
+  std::transform(word.begin(), word.end(), word.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
+  static const std::set<std::string> words = {"layer", "layers", "block", "blocks", "l", "h"};
+  return words.count(word) ? std::stoi(part.substr(digits)) : -1;
+}
+
+/// The first whole number between dots or, without one, behind the word layer or block; or −1.
+int layer_of(const std::string& unit) {
+  const std::vector<std::string> parts = parts_of(unit);
+  for (const std::string& part : parts) {
+    if (all_digits(part)) return std::stoi(part);
+  }
+  for (const std::string& part : parts) {
+    if (const int layer = layer_in_word(part); layer >= 0) return layer;
   }
   return -1;
 }
 
-/// LoraConfig's defaults on the attention of BERT-like models, ViLT among them.
-Json default_config() {
-  return {{"peft_type", "LORA"},
-          {"base_model_name_or_path", nullptr},
-          {"r", 8},
-          {"lora_alpha", 8},
-          {"lora_dropout", 0.0},
-          {"bias", "none"},
-          {"target_modules", {"query", "value"}},
-          {"layers_pattern", "layer"}};
+bool is_head(const std::string& unit) {
+  static const std::set<std::string> names = {"head", "classifier", "score", "lm_head"};
+  return names.count(parts_of(unit).back()) > 0;
+}
+
+/// LoraConfig's defaults on a family.
+Json family_config(const AdapterFamily& family) {
+  Json config = {{"peft_type", "LORA"},
+                 {"base_model_name_or_path", nullptr},
+                 {"r", 8},
+                 {"lora_alpha", 8},
+                 {"lora_dropout", 0.0},
+                 {"bias", "none"},
+                 {"fan_in_fan_out", family.fan_in_fan_out},
+                 {"target_modules", family.target_modules},
+                 {"layers_pattern", family.layers_pattern},
+                 {"modules_to_save", nullptr},
+                 {"task_type", nullptr}};
+  if (!family.task_type.empty()) config["task_type"] = family.task_type;
+  return config;
+}
+
+struct Trained {
+  std::set<int> layers;
+  bool head = false;
+};
+
+Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& options) {
+  Trained trained;
+  for (const auto& unit : plan.units_of(client)) {
+    const int layer = layer_of(unit);
+    if (options.family.layers && layer >= *options.family.layers) {
+      throw InputError("--adapters: the unit \"" + unit + "\" is layer " + std::to_string(layer) +
+                       ", but " + options.family.name + " has the layers 0 to " +
+                       std::to_string(*options.family.layers - 1));
+    }
+    if (layer >= 0) {
+      trained.layers.insert(layer);
+    } else if (is_head(unit)) {
+      trained.head = true;
+    } else if (options.warn) {
+      log_warning("--adapters: client \"" + plan.clients[client] + "\": the unit \"" + unit +
+                  "\" has no layer number, is no head, and is not in " + kFile);
+    }
+  }
+  return trained;
+}
+
+/// `config` for one client; its task is the family's own or one that was asked for.
+std::string client_config(Json config, const Trained& trained, const AdapterFamily& family,
+                          bool family_task) {
+  config["inference_mode"] = false;
+  config["layers_to_transform"] = trained.layers;
+  Json& saved = config["modules_to_save"];
+  if (trained.head && saved.is_null()) saved = family.head;
+  // PEFT trains the head of a model for one of these tasks whatever else the file says.
+  static const std::set<std::string> trains_head = {"SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS"};
+  if (saved.is_null() && family_task && trains_head.count(family.task_type))
+    config["task_type"] = nullptr;
+  return config.dump(2) + "\n";
 }
 
 }  // namespace
 
 std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
-    const Plan& plan, const std::filesystem::path& folder, const std::filesystem::path& template_,
-    bool warn) {
-  Json config = template_.empty() ? default_config() : load_json(template_).root;
-  if (!config.is_object())
-    throw InputError(template_.string() + ": a mapping was expected at the top");
+    const Plan& plan, const std::filesystem::path& folder, const AdapterConfigOptions& options) {
+  Json config = family_config(options.family);
+  bool family_task = true;
+  if (!options.config.empty()) {
+    const Json theirs = load_json(options.config).root;
+    if (!theirs.is_object())
+      throw InputError(options.config.string() + ": a mapping was expected at the top");
+    for (const auto& [key, value] : theirs.items()) config[key] = value;
+    family_task = !theirs.contains("task_type");
+  }
   std::vector<std::pair<std::filesystem::path, std::string>> files;
   for (std::size_t i = 0; i < plan.clients.size(); ++i) {
     const std::string& client = plan.clients[i];
     if (client == "." || client == ".." || client.find('/') != std::string::npos)
       throw InputError("--adapters: the client \"" + client + "\" cannot name a folder");
-    std::vector<int> layers;
-    for (const auto& unit : plan.units_of(static_cast<int>(i))) {
-      const int layer = layer_of(unit);
-      if (layer < 0) {
-        if (warn)
-          log_warning("--adapters: client \"" + client + "\": the unit \"" + unit +
-                      "\" has no layer number and is not in adapter_config.json");
-      } else {
-        layers.push_back(layer);
-      }
+    const Trained trained = trained_by(plan, static_cast<int>(i), options);
+    if (!trained.layers.empty()) {
+      files.emplace_back(folder / client / kFile,
+                         client_config(config, trained, options.family, family_task));
+    } else if (options.warn) {
+      log_warning("--adapters: client \"" + client +
+                  "\" trains no numbered layer and gets no file, as PEFT would train all of them");
     }
-    std::sort(layers.begin(), layers.end());
-    layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
-    const auto file = folder / client / "adapter_config.json";
-    if (layers.empty()) {
-      std::error_code unknown;
-      if (warn)
-        log_warning("--adapters: client \"" + client +
-                    "\" trains no numbered layer and gets no file" +
-                    (std::filesystem::exists(file, unknown)
-                         ? "; " + file.string() + " is there from an earlier plan"
-                         : ""));
-      continue;
-    }
-    config["layers_to_transform"] = layers;
-    files.emplace_back(file, config.dump(2) + "\n");
   }
   return files;
+}
+
+void refuse_former_clients(const std::filesystem::path& folder,
+                           const std::vector<std::string>& clients) {
+  const std::set<std::string> present(clients.begin(), clients.end());
+  std::error_code none;
+  std::vector<std::string> former;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+    const std::string client = entry.path().filename().string();
+    if (!present.count(client) && std::filesystem::exists(entry.path() / kFile, none))
+      former.push_back(client);
+  }
+  if (former.empty()) return;
+  std::sort(former.begin(), former.end());
+  throw InputError("--adapters: " + folder.string() + " has " + kFile + " of " +
+                   quoted_list(former) +
+                   ", to whom this plan gives none; take an empty folder, or remove them");
 }
 
 }  // namespace strata

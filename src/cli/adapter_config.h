@@ -7,18 +7,31 @@
 #include <utility>
 #include <vector>
 
+#include "cli/adapter_families.h"
 #include "strata/core/plan.h"
 
 namespace strata {
 
-/// FOLDER/CLIENT/adapter_config.json for every client that trains a unit of a numbered layer
-/// ("block.3" is layer 3): PEFT's LoraConfig with `layers_to_transform`. With a template, its
-/// fields with that one replaced. Units without a number are left to the user, with a warning
-/// unless `warn` is false; so are clients without a numbered unit, as PEFT takes an empty list for
-/// all layers.
-/// @throws InputError for an unreadable template, or a client whose name cannot be a folder's.
+struct AdapterConfigOptions {
+  AdapterFamily family = common_family();
+  std::filesystem::path config;  ///< a file whose fields win over the family's; empty: none
+  bool warn = true;              ///< of units and clients that are left out
+};
+
+/// FOLDER/CLIENT/adapter_config.json for every client that trains a unit of a numbered layer:
+/// PEFT's LoraConfig with `layers_to_transform` and, where the client trains the head,
+/// `modules_to_save`, ready to train (`inference_mode` false). "block.3", "model.layers.3.mlp" and
+/// "layer3" are layer 3; "head", "classifier", "score", "lm_head" are the head. Other units are
+/// left to the user, with a warning; so are clients without a numbered unit, as PEFT takes an empty
+/// list for all layers.
+/// @throws InputError for an unreadable file, a layer that the model does not have, or a client
+/// whose name cannot be a folder's.
 std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
-    const Plan& plan, const std::filesystem::path& folder, const std::filesystem::path& template_,
-    bool warn = true);
+    const Plan& plan, const std::filesystem::path& folder, const AdapterConfigOptions& options);
+
+/// @throws InputError where `folder` has the adapter_config.json of others than `clients`: who goes
+/// through the folder would train them by an earlier plan.
+void refuse_former_clients(const std::filesystem::path& folder,
+                           const std::vector<std::string>& clients);
 
 }  // namespace strata

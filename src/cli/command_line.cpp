@@ -340,9 +340,11 @@ void build(CLI::App& app, CommandLine& line) {
                    "File of the front's assignments to write, at most 1,000, for a later --warm");
   plan->add_option("--adapters", line.plan.adapters,
                    "Folder to write CLIENT/adapter_config.json to, for Hugging Face PEFT");
-  plan->add_option(
-      "--adapter-template", line.plan.adapter_template,
-      "adapter_config.json whose other fields these take over; LoRA's defaults without");
+  plan->add_option("--adapter-model", line.plan.adapter_model,
+                   "The model that these are for: its folder, or its model_type, such as vilt, vit, "
+                   "bert, llama or gpt2; without, names that fit most of them");
+  plan->add_option("--adapter-template", line.plan.adapter_template,
+                   "adapter_config.json whose other fields these take over; LoRA's defaults without");
   plan->callback([&line] { line.command = Command::kPlan; });
 
   CLI::App* compare = subcommand(

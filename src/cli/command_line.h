@@ -114,6 +114,7 @@ struct PlanArguments {
   std::string archive;
   std::string adapters;
   std::string adapter_template;
+  std::string adapter_model;
 };
 
 struct RunArguments {

@@ -163,8 +163,15 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
                      {"--budget", is_file(arguments.budget) ? arguments.budget : ""}},
                     outputs);
   for (const NamedFile& file : outputs) check_writable(file.path);
-  if (!arguments.adapter_template.empty() && arguments.adapters.empty())
-    throw InputError("--adapter-template is for --adapters, which was not given");
+  for (const auto& [option, given] :
+       {std::pair{"--adapter-template", !arguments.adapter_template.empty()},
+        std::pair{"--adapter-model", !arguments.adapter_model.empty()}}) {
+    if (given && arguments.adapters.empty())
+      throw InputError(std::string(option) + " is for --adapters, which was not given");
+  }
+  AdapterConfigOptions adapters;
+  if (!arguments.adapter_model.empty()) adapters.family = adapter_family(arguments.adapter_model);
+  adapters.config = arguments.adapter_template;
   const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
                                              arguments.units, arguments.normalise});
 
@@ -174,6 +181,9 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   if (!arguments.adapter_template.empty())
     read.push_back({"--adapter-template", arguments.adapter_template});
   refuse_same_files(read, outputs);
+  // Before the search, as far as it can be known.
+  if (!arguments.adapters.empty())
+    refuse_former_clients(arguments.adapters, loaded.problem.clients);
 
   if (!loaded.choose.empty()) {
     try {
@@ -225,8 +235,12 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   if (!arguments.archive.empty())
     files.emplace_back(arguments.archive, archive_json(archive_of(plan)));
   if (!arguments.adapters.empty()) {
-    for (auto& file : adapter_configs(plan, arguments.adapters, arguments.adapter_template))
+    std::vector<std::string> clients;
+    for (auto& file : adapter_configs(plan, arguments.adapters, adapters)) {
+      clients.push_back(file.first.parent_path().filename().string());
       files.push_back(std::move(file));
+    }
+    refuse_former_clients(arguments.adapters, clients);
   }
   if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
   write_files(files);

@@ -54,7 +54,11 @@ RunTools run_tools() {
   };
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
                           const std::filesystem::path& peft_config) {
-    return adapter_configs(plan, folder, peft_config, false);
+    AdapterConfigOptions options;
+    options.family = adapter_family(peft_config.parent_path().string());
+    options.config = peft_config;
+    options.warn = false;
+    return adapter_configs(plan, folder, options);
   };
   return tools;
 }

@@ -144,10 +144,22 @@ TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read"
     CHECK(config["r"] == 2);
     CHECK(config["lora_alpha"] == 4);
     CHECK(config["target_modules"] == std::vector<std::string>{"query"});
+    // The model's own says inference_mode, with which PEFT would train nothing.
+    CHECK(config["inference_mode"] == false);
+    CHECK(config["layers_pattern"] == std::vector<std::string>{"layer"});
+    CHECK(config["modules_to_save"].is_null());
+    CHECK_FALSE(config.contains("strata"));
     REQUIRE(config["layers_to_transform"].size() == 1);
     CHECK("adapter+lora." + config["layers_to_transform"][0].dump() ==
           plan.units_of(static_cast<int>(client)).front());
   }
+  // What transformers would hand to PEFT is PEFT's; our adapters are beside it.
+  const auto global =
+      nlohmann::json::parse(test::slurp(folder / "adapted/model/adapter_config.json"));
+  CHECK(global["peft_type"] == "LORA");
+  CHECK_FALSE(global.contains("strata"));
+  CHECK(nlohmann::json::parse(test::slurp(folder / "adapted/model/strata_adapters.json")) ==
+        nlohmann::json{{"version", 1}, {"adapter_reduction", 4}, {"prompt_length", 0}});
   const auto score = run_strata(
       {"score", "--model", "adapted/model", "--data", "data", "--client", "ct", "--scheme",
        "adapter+lora", "--samples", "2", "--threads", "1", "--out", "adapted.json"},

@@ -283,35 +283,199 @@ TEST_CASE("--archive and --warm: a plan begins with the front of an earlier one"
       dir.path(), {"--out", "--archive", "same file"});
 }
 
-TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT") {
+namespace {
+
+/// DIR/FOLDER/CLIENT/adapter_config.json.
+nlohmann::json adapter_of(const test::TempDir& dir, const std::string& client,
+                          const std::string& folder = "peft") {
+  return nlohmann::json::parse(test::slurp(dir / (folder + "/" + client + "/adapter_config.json")));
+}
+
+/// A plan that gives each client its best units, and its adapter_config.json to `folder`.
+test::Outcome plan_adapters(const test::TempDir& dir, std::vector<std::string> further,
+                            const std::string& folder = "peft", const std::string& budget = "1") {
+  std::vector<std::string> arguments = {"plan",        "--scores", "scores.csv", "--budget", budget,
+                                        "--algorithm", "topk",     "--adapters", folder};
+  arguments.insert(arguments.end(), further.begin(), further.end());
+  return run_strata(arguments, dir.path());
+}
+
+}  // namespace
+
+TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT, ready to train") {
   const test::TempDir dir;
-  dir.write("scores.csv", "client,block.0,block.11,head\nct,0,5,1\nmri,0,0,9\n");
-  dir.write("lora.json", R"({"peft_type": "LORA", "r": 4, "target_modules": ["query"]})");
-  const auto outcome = run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm",
-                                   "topk", "--adapters", "peft", "--adapter-template", "lora.json"},
-                                  dir.path());
+  dir.write("scores.csv", "client,block.0,block.11,embeddings\nct,0,5,1\nmri,0,0,9\n");
+  // As PEFT saved it after training: the plan's is to be trained again.
+  dir.write("lora.json", R"({"peft_type": "LORA", "r": 4, "target_modules": ["query"],
+                             "inference_mode": true, "task_type": "SEQ_CLS"})");
+  const auto outcome = plan_adapters(dir, {"--adapter-template", "lora.json"});
   REQUIRE(outcome.code == 0);
-  const auto config = nlohmann::json::parse(test::slurp(dir / "peft/ct/adapter_config.json"));
-  CHECK(config == nlohmann::json{{"peft_type", "LORA"},
-                                 {"r", 4},
-                                 {"target_modules", {"query"}},
-                                 {"layers_to_transform", {11}}});
+  const auto config = adapter_of(dir, "ct");
+  CHECK(config["inference_mode"] == false);
+  CHECK(config["layers_to_transform"] == nlohmann::json{11});
+  CHECK(config["r"] == 4);
+  CHECK(config["target_modules"] == nlohmann::json{"query"});
+  CHECK(config["task_type"] == "SEQ_CLS");
   // An empty list would mean all layers to PEFT.
   CHECK_FALSE(std::filesystem::exists(dir / "peft/mri"));
-  CHECK_THAT(outcome.err, Catch::Contains("\"mri\"") && Catch::Contains("\"head\"") &&
-                              !Catch::Contains("earlier plan"));
-  dir.write("peft/mri/adapter_config.json", "{}");
-  CHECK_THAT(run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm", "topk",
-                         "--adapters", "peft"},
-                        dir.path())
-                 .err,
-             Catch::Contains("peft/mri/adapter_config.json is there from an earlier plan"));
-  CHECK(run_strata({"plan", "--scores", "scores.csv", "--budget", "1", "--adapters", "peft2"},
-                   dir.path())
-            .code == 0);
-  const auto plain = nlohmann::json::parse(test::slurp(dir / "peft2/ct/adapter_config.json"));
-  CHECK(plain["peft_type"] == "LORA");
-  CHECK(plain["layers_to_transform"] == nlohmann::json{11});
+  CHECK_THAT(outcome.err, Catch::Contains("\"mri\"") && Catch::Contains("\"embeddings\"") &&
+                              Catch::Contains("gets no file"));
+  test::check_refused(
+      {"plan", "--scores", "scores.csv", "--budget", "1", "--adapter-template", "lora.json"},
+      dir.path(), {"--adapter-template is for --adapters"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--adapter-model", "vit"},
+                      dir.path(), {"--adapter-model is for --adapters"});
+}
+
+TEST_CASE("adapters: without a preset, names that fit ViLT, ViT, BERT and LLaMA") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,block.0,block.11,head\nct,0,5,9\nmri,7,6,0\n");
+  const auto outcome = plan_adapters(dir, {}, "peft", "2");
+  REQUIRE(outcome.code == 0);
+  CHECK(outcome.err.find("warning") == std::string::npos);
+  const auto mri = adapter_of(dir, "mri"), ct = adapter_of(dir, "ct");
+  CHECK(mri["peft_type"] == "LORA");
+  CHECK(mri["inference_mode"] == false);
+  CHECK(mri["target_modules"] == nlohmann::json{"query", "value", "q_proj", "v_proj"});
+  CHECK(mri["layers_pattern"] == nlohmann::json{"layer", "layers"});
+  CHECK(mri["layers_to_transform"] == nlohmann::json{0, 11});
+  CHECK(mri["modules_to_save"].is_null());
+  CHECK(ct["layers_to_transform"] == nlohmann::json{11});
+  CHECK(ct["modules_to_save"] == nlohmann::json{"classifier", "lm_head", "score"});
+}
+
+TEST_CASE("adapters: a preset for a family of models, by name or by a model's folder") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,layer0,layer_11,head\nct,0,5,9\nmri,7,6,0\n");
+  const auto preset = [&](const std::string& model) {
+    const std::string folder = "peft-" + std::filesystem::path(model).filename().string();
+    const auto outcome = plan_adapters(dir, {"--adapter-model", model}, folder, "2");
+    INFO(outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK(outcome.err.find("warning") == std::string::npos);
+    CHECK(adapter_of(dir, "mri", folder)["layers_to_transform"] == nlohmann::json{0, 11});
+    CHECK(adapter_of(dir, "mri", folder)["modules_to_save"].is_null());
+    return std::pair{adapter_of(dir, "ct", folder), adapter_of(dir, "mri", folder)};
+  };
+  const auto [vit, no_head] = preset("vit");
+  CHECK(vit["target_modules"] == nlohmann::json{"query", "value", "q_proj", "v_proj"});
+  CHECK(vit["layers_pattern"] == nlohmann::json{"layer", "layers"});
+  CHECK(vit["task_type"].is_null());
+  CHECK(vit["modules_to_save"] == nlohmann::json{"vit.layernorm", "classifier"});
+  const auto [vilt, no_vilt_head] = preset("vilt");
+  CHECK(vilt["target_modules"] == nlohmann::json{"query", "value"});
+  CHECK(vilt["layers_pattern"] == nlohmann::json{"layer"});
+  CHECK(vilt["modules_to_save"] == nlohmann::json{"vilt.layernorm", "vilt.pooler", "classifier"});
+  const auto [llama, headless] = preset("llama");
+  CHECK(llama["target_modules"] == nlohmann::json{"q_proj", "v_proj"});
+  CHECK(llama["layers_pattern"] == nlohmann::json{"layers"});
+  CHECK(llama["modules_to_save"] == nlohmann::json{"lm_head"});
+  CHECK(llama["task_type"] == "CAUSAL_LM");
+  CHECK(headless["task_type"] == "CAUSAL_LM");
+  // PEFT trains the head of a model for classification whatever modules_to_save says.
+  const auto [bert, frozen] = preset("bert");
+  CHECK(bert["task_type"] == "SEQ_CLS");
+  CHECK(frozen["task_type"].is_null());
+  const auto [gpt2, headless_gpt2] = preset("gpt2");
+  CHECK(gpt2["fan_in_fan_out"] == true);
+  CHECK(gpt2["layers_pattern"] == nlohmann::json{"h"});
+
+  dir.write("mine/config.json", R"({"model_type": "llama", "num_hidden_layers": 12,
+                                    "architectures": ["LlamaForSequenceClassification"]})");
+  const auto [mine, no_score] = preset("mine");
+  CHECK(mine["target_modules"] == nlohmann::json{"q_proj", "v_proj"});
+  CHECK(mine["task_type"] == "SEQ_CLS");
+  CHECK(mine["modules_to_save"] == nlohmann::json{"score"});
+  CHECK(no_score["task_type"].is_null());
+
+  // A template's fields win, the preset fills what it leaves open.
+  dir.write("lora.json", R"({"r": 3, "target_modules": ["o_proj"], "modules_to_save": ["norm"]})");
+  REQUIRE(plan_adapters(dir, {"--adapter-model", "mine", "--adapter-template", "lora.json"}, "both",
+                        "2")
+              .code == 0);
+  const auto both = adapter_of(dir, "ct", "both");
+  CHECK(both["r"] == 3);
+  CHECK(both["target_modules"] == nlohmann::json{"o_proj"});
+  CHECK(both["layers_pattern"] == nlohmann::json{"layers"});
+  CHECK(both["modules_to_save"] == nlohmann::json{"norm"});
+}
+
+TEST_CASE("adapters: models without a preset and layers that a model does not have are refused") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,layer.0,layer.11,head\nct,0,5,9\nmri,7,6,0\n");
+  const auto refused = [&](const std::string& model, const std::vector<std::string>& parts) {
+    test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--algorithm", "topk",
+                         "--adapters", "peft", "--adapter-model", model, "--out", "plan.json"},
+                        dir.path(), parts);
+    CHECK_FALSE(std::filesystem::exists(dir / "plan.json"));
+    CHECK_FALSE(std::filesystem::exists(dir / "peft"));
+  };
+  refused("lama", {"--adapter-model", "\"lama\"", "did you mean \"llama\"?", "--adapter-template"});
+  refused("absent/model", {"absent/model", "cannot be read"});
+  dir.write("t5/config.json", R"({"model_type": "t5"})");
+  refused("t5", {"t5/config.json", "model_type", "\"t5\" has no preset"});
+  dir.write("small/config.json", R"({"model_type": "bert", "num_hidden_layers": 11})");
+  refused("small", {"\"layer.11\" is layer 11", "small has the layers 0 to 10"});
+}
+
+TEST_CASE("adapters: a unit's layer is understood however it is written") {
+  const test::TempDir dir;
+  for (const auto& [unit, layer] :
+       std::vector<std::pair<std::string, int>>{{"layer7", 7},
+                                                {"layer_7", 7},
+                                                {"Block-7", 7},
+                                                {"h7", 7},
+                                                {"blocks7.attn", 7},
+                                                {"adapter+layernorm.7", 7},
+                                                {"model.layers.7.fc1", 7},
+                                                {"layer2.7", 7},
+                                                {"7", 7}}) {
+    INFO(unit);
+    dir.write("scores.csv", "client," + unit + ",other\nct,5,1\n");
+    REQUIRE(plan_adapters(dir, {}).code == 0);
+    CHECK(adapter_of(dir, "ct")["layers_to_transform"] == nlohmann::json{layer});
+  }
+  for (const std::string unit : {"fc1", "conv2", "layer", "player7", "layer1234567"}) {
+    INFO(unit);
+    dir.write("scores.csv", "client," + unit + ",layer.3\nct,5,4\n");
+    const auto outcome = plan_adapters(dir, {}, "peft", "2");
+    REQUIRE(outcome.code == 0);
+    CHECK(adapter_of(dir, "ct")["layers_to_transform"] == nlohmann::json{3});
+    CHECK_THAT(outcome.err, Catch::Contains("\"" + unit + "\" has no layer number"));
+  }
+  for (const std::string unit : {"head", "classifier", "score", "lm_head", "model.lm_head"}) {
+    INFO(unit);
+    dir.write("scores.csv", "client," + unit + ",layer.3\nct,5,4\n");
+    const auto outcome = plan_adapters(dir, {}, "peft", "2");
+    CHECK(outcome.err.find("warning") == std::string::npos);
+    CHECK(adapter_of(dir, "ct")["modules_to_save"].size() == 3);
+  }
+}
+
+TEST_CASE(
+    "adapters: a folder with the files of clients that the plan does not give any is refused") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,block.0,block.1\nct,0,5\nmri,1,0\n");
+  REQUIRE(plan_adapters(dir, {"--out", "plan.json"}).code == 0);
+  const auto before = test::slurp(dir / "plan.json");
+  // The same clients again: their files are replaced.
+  REQUIRE(plan_adapters(dir, {}).code == 0);
+  dir.write("scores.csv", "client,block.0,block.1\nct,5,0\n");
+  const auto ct = test::slurp(dir / "peft/ct/adapter_config.json");
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm", "topk",
+                       "--adapters", "peft", "--out", "plan.json"},
+                      dir.path(), {"--adapters: peft", "\"mri\"", "empty folder"});
+  // A client of the plan that gets no file is as good as gone.
+  dir.write("scores.csv", "client,block.0,embeddings\nct,5,0\nmri,0,9\n");
+  const auto outcome = plan_adapters(dir, {"--out", "plan.json"});
+  CHECK(outcome.code == 2);
+  CHECK(outcome.out.empty());
+  CHECK_THAT(outcome.err, Catch::Contains("--adapters: peft") && Catch::Contains("of \"mri\""));
+  CHECK(test::slurp(dir / "plan.json") == before);
+  CHECK(test::slurp(dir / "peft/ct/adapter_config.json") == ct);
+  std::filesystem::remove_all(dir / "peft/mri");
+  REQUIRE(plan_adapters(dir, {}).code == 0);
+  CHECK(adapter_of(dir, "ct")["layers_to_transform"] == nlohmann::json{0});
 }
 
 TEST_CASE("either all files of a plan appear or none") {

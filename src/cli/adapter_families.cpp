@@ -1,0 +1,124 @@
+#include "cli/adapter_families.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+#include "core/document.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+using Names = std::vector<std::string>;
+
+struct Preset {
+  std::string model_type;
+  Names target_modules, layers_pattern;
+  std::string architecture;  ///< the one that is meant where none is named
+  Names classifier;          ///< its head for classification
+  Names lm_head = {"lm_head"};
+  bool fan_in_fan_out = false;
+};
+
+const std::vector<Preset>& presets() {
+  const Names renamed = {"query", "value", "q_proj", "v_proj"}, either = {"layer", "layers"};
+  const Names bert = {"query", "value"}, llama = {"q_proj", "v_proj"};
+  const Names layer = {"layer"}, layers = {"layers"};
+  const Names classifier = {"classifier"}, score = {"score"};
+  const std::string text = "ForSequenceClassification", image = "ForImageClassification";
+  const std::string generation = "ForCausalLM";
+  // The head of Strata's own two holds what its unit "head" does.
+  static const std::vector<Preset> table = {
+      {"vilt", bert, layer, "", {"vilt.layernorm", "vilt.pooler", "classifier"}},
+      {"vit", renamed, either, image, {"vit.layernorm", "classifier"}},
+      {"deit", renamed, either, image, classifier},
+      {"bert", bert, layer, text, classifier},
+      {"roberta", bert, layer, text, classifier},
+      {"xlm-roberta", bert, layer, text, classifier},
+      {"electra", bert, layer, text, classifier},
+      {"distilbert", {"q_lin", "v_lin"}, layer, text, {"pre_classifier", "classifier"}},
+      {"deberta-v2", {"query_proj", "value_proj"}, layer, text, {"pooler", "classifier"}},
+      {"llama", llama, layers, generation, score},
+      {"mistral", llama, layers, generation, score},
+      {"mixtral", llama, layers, generation, score},
+      {"qwen2", llama, layers, generation, score},
+      {"qwen3", llama, layers, generation, score},
+      {"gemma", llama, layers, generation, score},
+      {"gemma2", llama, layers, generation, score},
+      {"opt", llama, layers, generation, score},
+      {"gpt2", {"c_attn"}, {"h"}, generation, score, {"lm_head"}, true},
+      {"gpt_neox", {"query_key_value"}, layers, generation, score, {"embed_out", "lm_head"}},
+  };
+  return table;
+}
+
+bool ends_with(const std::string& text, const std::string& end) {
+  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
+}
+
+AdapterFamily family_of(const Preset& preset, const std::string& architecture) {
+  AdapterFamily family{preset.target_modules, preset.layers_pattern, "", preset.classifier};
+  family.fan_in_fan_out = preset.fan_in_fan_out;
+  if (preset.architecture.empty()) return family;
+  if (ends_with(architecture, "ForSequenceClassification")) {
+    family.task_type = "SEQ_CLS";
+  } else if (ends_with(architecture, "ForTokenClassification")) {
+    family.task_type = "TOKEN_CLS";
+  } else if (ends_with(architecture, "ForQuestionAnswering")) {
+    family.task_type = "QUESTION_ANS";
+    family.head = {"qa_outputs"};
+  } else if (ends_with(architecture, "ForCausalLM") || ends_with(architecture, "LMHeadModel")) {
+    family.task_type = "CAUSAL_LM";
+    family.head = preset.lm_head;
+  }
+  return family;
+}
+
+const Preset& preset_of(const std::string& model_type, const std::string& where) {
+  Names names;
+  for (const Preset& preset : presets()) {
+    if (preset.model_type == model_type) return preset;
+    names.push_back(preset.model_type);
+  }
+  throw InputError(where + ": \"" + model_type + "\" has no preset" +
+                   did_you_mean(model_type, names) + "; there are " +
+                   quoted_list(names, names.size()) +
+                   ", and --adapter-template for all other models");
+}
+
+}  // namespace
+
+AdapterFamily common_family() {
+  return {{"query", "value", "q_proj", "v_proj"},
+          {"layer", "layers"},
+          "",
+          {"classifier", "lm_head", "score"}};
+}
+
+AdapterFamily adapter_family(const std::string& model) {
+  std::filesystem::path file = model;
+  if (std::filesystem::is_directory(file)) file /= "config.json";
+  const bool is_name = !std::filesystem::exists(file) && file == model &&
+                       model.find('/') == std::string::npos && !ends_with(model, ".json");
+  if (is_name) {
+    const Preset& preset = preset_of(model, "--adapter-model: no folder, and");
+    AdapterFamily family = family_of(preset, preset.architecture);
+    family.name = model;
+    return family;
+  }
+  const Document document = load_json(file);
+  ObjectReader reader(document);
+  const Preset& preset = preset_of(reader.text("model_type"), reader.where("model_type"));
+  const Names architectures = reader.texts("architectures", Names{});
+  AdapterFamily family =
+      family_of(preset, architectures.empty() ? preset.architecture : architectures.front());
+  family.name = model;
+  for (const char* key : {"num_hidden_layers", "n_layer", "n_layers"}) {
+    if (reader.has(key))
+      family.layers = static_cast<int>(reader.integer(key, 1, std::numeric_limits<int>::max()));
+  }
+  return family;
+}
+
+}  // namespace strata

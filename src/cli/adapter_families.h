@@ -1,0 +1,33 @@
+#pragma once
+/// \file
+/// What PEFT's LoraConfig must say for a family of Hugging Face models.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace strata {
+
+struct AdapterFamily {
+  std::vector<std::string> target_modules;  ///< the queries and values of attention
+  /// The names of the list of numbered layers; ViT's changed in transformers 5.9.
+  std::vector<std::string> layers_pattern;
+  std::string task_type;           ///< PEFT's name of the task; "": none of its own
+  std::vector<std::string> head;   ///< the modules that are the model's head
+  bool fan_in_fan_out = false;     ///< the layers' weights are transposed (GPT-2's Conv1D)
+  std::string name = "";           ///< the model's folder or family, for messages; "": unknown
+  std::optional<int> layers = {};  ///< how many numbered layers, where it is known
+};
+
+/// Names that fit ViLT, ViT, BERT, LLaMA and what is built like them: PEFT passes over those that a
+/// model does not have, as long as it has one.
+AdapterFamily common_family();
+
+/// `model` is a folder with a Hugging Face config.json, such a file, or a `model_type` ("vilt",
+/// "vit", "bert", "llama", …). The task and the head follow from the file's `architectures`, and
+/// without one are those of visual question answering, image or text classification, or text
+/// generation. @throws InputError for an unknown name or unreadable file, or a `model_type` without
+/// a preset.
+AdapterFamily adapter_family(const std::string& model);
+
+}  // namespace strata

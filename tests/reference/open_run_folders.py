@@ -1,0 +1,396 @@
+"""Opens what Strata writes with transformers and PEFT: run folders with adapters, prompts and LoRA, the clients'
+adapter_config.json, and those of `strata plan --adapters` for every model that has a preset.
+
+    python3 tests/reference/open_run_folders.py STRATA
+
+STRATA is the built program. Every check is an assertion; the last line is "all opened". The CTest
+cli/transformers_opens runs this with each Python that STRATA_REFERENCE_PYTHON names. Needs torch, transformers
+and peft; made for transformers before and after 5.9, where ViT's modules were renamed.
+"""
+
+import collections
+import csv
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import warnings
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+import numpy
+import peft
+import torch
+import transformers
+from PIL import Image
+from safetensors.torch import load_file
+
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "bright", "dark", "red", "?"]
+LABELS = ["no", "yes"]
+SIZE = 16
+CLIENTS = ["ct", "mri"]
+RENAMED = {
+    "attention.attention.query": "attention.q_proj",
+    "attention.attention.key": "attention.k_proj",
+    "attention.attention.value": "attention.v_proj",
+    "attention.output.dense": "attention.o_proj",
+    "intermediate.dense": "mlp.fc1",
+    "output.dense": "mlp.fc2",
+}
+
+
+def renamed(module):
+    """What transformers since 5.9 calls a linear layer of ViT."""
+    found = re.fullmatch(r"vit\.encoder\.layer\.(\d+)\.(.+)", module)
+    return f"vit.layers.{found[1]}.{RENAMED[found[2]]}" if found else module
+
+
+def make_data(folder):
+    """A few bright and dark images with a question each."""
+    generator = numpy.random.default_rng(3)
+    lines = []
+    for index in range(24):
+        bright = index % 2
+        pixels = generator.integers(0, 120, (SIZE, SIZE, 3)) + 120 * bright
+        name = f"{index}.png"
+        Image.fromarray(pixels.astype("uint8")).save(folder / name)
+        lines.append(
+            {
+                "image": name,
+                "question": ["is it bright ?", "it is bright ?", "bright ?"][index % 3],
+                "answers": [LABELS[bright]],
+                "split": "test" if index % 4 > 1 else "train",
+                "client": CLIENTS[index // 12],
+                "answer_type": "closed",
+            }
+        )
+    (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return [line for line in lines if line["split"] == "test"]
+
+
+def make_foundations(folder):
+    torch.manual_seed(7)
+    sizes = dict(
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=SIZE,
+        patch_size=8,
+        id2label=dict(enumerate(LABELS)),
+        label2id={label: i for i, label in enumerate(LABELS)},
+    )
+    vit = transformers.ViTForImageClassification(transformers.ViTConfig(**sizes))
+    vilt = transformers.ViltForQuestionAnswering(
+        transformers.ViltConfig(vocab_size=len(WORDS), max_position_embeddings=12, **sizes)
+    )
+    for name, model in [("vit", vit), ("vilt", vilt)]:
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(0.1 * torch.randn(weight.shape))
+        model.save_pretrained(folder / name)
+        (folder / name / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+
+
+def run(strata, folder, architecture, scheme, methods):
+    out = folder / f"{architecture}-{scheme}"
+    config = f"""version: 1
+name: opened
+data: {{folder: data, partition: modality}}
+model: {{folder: {architecture}, peft: {methods}}}
+units: {{scheme: {scheme}, selectable: blocks, always: [head]}}
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 2
+  budget: 2
+  score: {{samples: 2}}
+  local: {{steps: 3, batch_size: 4, learning_rate: 0.03}}
+"""
+    file = folder / f"{out.name}.yaml"
+    file.write_text(config)
+    command = [strata, "run", file.name, "--out", out.name, "--threads", "1"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def class_of(architecture):
+    return {
+        "vit": transformers.ViTForImageClassification,
+        "vilt": transformers.ViltForQuestionAnswering,
+    }[architecture]
+
+
+def bare(out, architecture):
+    """The run's base model, opened without what lies beside it."""
+    folder = out / "bare"
+    folder.mkdir(exist_ok=True)
+    for file in ["config.json", "model.safetensors"]:
+        shutil.copy(out / "model" / file, folder / file)
+    return class_of(architecture).from_pretrained(folder).eval()
+
+
+def inputs_of(architecture, data, examples):
+    pixels = [numpy.asarray(Image.open(data / line["image"])) for line in examples]
+    inputs = {"pixel_values": torch.tensor(numpy.stack(pixels)).permute(0, 3, 1, 2) / 127.5 - 1}
+    if architecture == "vilt":
+        texts = [["[CLS]", *line["question"].split(), "[SEP]"] for line in examples]
+        longest = max(map(len, texts))
+        ids = [[WORDS.index(word) for word in text] for text in texts]
+        inputs["input_ids"] = torch.tensor([row + [0] * (longest - len(row)) for row in ids])
+        inputs["attention_mask"] = (inputs["input_ids"] != 0).long()
+    return inputs
+
+
+def losses(logits, examples):
+    targets = torch.tensor([LABELS.index(line["answers"][0]) for line in examples])
+    each = torch.nn.functional.cross_entropy(logits.double(), targets, reduction="none")
+    return {
+        client: each[[line["client"] == client for line in examples]].mean().item()
+        for client in CLIENTS
+    }
+
+
+def measured(out):
+    """Strata's own test losses after the last round, by client."""
+    with open(out / "metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["round"] == "2"]
+    return {row["client"]: float(row["test_loss"]) for row in rows if row["client"] in CLIENTS}
+
+
+def check_base(out, architecture):
+    """from_pretrained(RUN/model) gives the base model, every weight of it."""
+    model, info = class_of(architecture).from_pretrained(out / "model", output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"], info
+    assert not getattr(model, "_hf_peft_config_loaded", False)
+    theirs = bare(out, architecture).state_dict()
+    assert all(torch.equal(weight, theirs[name]) for name, weight in model.state_dict().items())
+
+
+def merged(out, architecture):
+    """The base model with the pairs added by hand: what every way of loading must compute."""
+    model = bare(out, architecture)
+    config = json.loads((out / "model" / "adapter_config.json").read_text())
+    pairs = load_file(out / "model" / "adapter_model.safetensors")
+    modules = dict(model.named_modules())
+    merged_modules = 0
+    with torch.no_grad():
+        for name, a in pairs.items():
+            module, lora, _ = name.removeprefix("base_model.model.").partition(".lora_A")
+            # ViT's pairs stand there under both names, of which one is that of this transformers.
+            if not lora or module not in modules:
+                continue
+            b = pairs[name.replace(".lora_A.", ".lora_B.")]
+            modules[module].weight += config["lora_alpha"] / config["r"] * b @ a
+            merged_modules += 1
+    assert merged_modules > 0
+    return model
+
+
+def check_lora(out, architecture, data, examples):
+    inputs = inputs_of(architecture, data, examples)
+    with torch.no_grad():
+        plain = bare(out, architecture)(**inputs).logits
+        expected = merged(out, architecture)(**inputs).logits
+    assert (plain - expected).abs().max() > 1e-3, "the pairs do nothing: nothing is tested"
+
+    base = class_of(architecture)
+    loaded = {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        loaded["from_pretrained"] = base.from_pretrained(out / "model", **beside(out / "model"))
+        loaded["PeftModel"] = peft.PeftModel.from_pretrained(bare(out, architecture), out / "model")
+        loaded["load_adapter"] = bare(out, architecture)
+        loaded["load_adapter"].load_adapter(str(out / "model"))
+    said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
+    assert not said, said
+    theirs = measured(out)
+    for way, model in loaded.items():
+        with torch.no_grad():
+            logits = model.eval()(**inputs).logits
+        difference = (logits - expected).abs().max().item()
+        assert difference < 1e-5, (out.name, way, difference)
+        for client, loss in losses(logits, examples).items():
+            assert abs(loss - theirs[client]) < 1e-5, (out.name, way, loss, theirs[client])
+
+
+def beside(folder):
+    """What from_pretrained needs to be told of a base model that lies beside its adapter.
+
+    Before version 5, transformers looks for the base where adapter_config.json says it is, and that can only
+    be said with a path that is wrong as soon as the folder is moved.
+    """
+    if int(transformers.__version__.split(".")[0]) >= 5:
+        return {}
+    return {"adapter_kwargs": {"_adapter_model_path": str(folder)}}
+
+
+def trainable(model):
+    return [name for name, weight in model.named_parameters() if weight.requires_grad]
+
+
+def layer_of(name):
+    found = re.search(r"\.(?:layers?|h|blocks?)\.(\d+)\.", name)
+    return int(found[1]) if found else None
+
+
+def trained_pairs(names):
+    """(block, linear layer) → names of its pair's two matrices, of trainable names."""
+    pairs = collections.defaultdict(set)
+    for name in names:
+        if ".lora_" in name:
+            pairs[layer_of(name), name.split(".lora_")[0]].add(name)
+    return pairs
+
+
+def check_clients(out, architecture, kinds):
+    """Each client's adapter_config.json trains LoRA pairs in the planned layers, and nothing else."""
+    for number in ["001", "002"]:
+        round_folder = out / "rounds" / number
+        plan = json.loads((round_folder / "plan.json").read_text())
+        for client, units in plan["clients"].items():
+            model = peft.get_peft_model(
+                bare(out, architecture), peft.LoraConfig.from_pretrained(round_folder / client)
+            )
+            names = trainable(model)
+            assert names and all(".lora_" in name for name in names), names
+            pairs = trained_pairs(names)
+            layers = {int(unit.rpartition(".")[2]) for unit in units}
+            assert {layer for layer, _ in pairs} == layers, (client, units, names)
+            assert len(pairs) == kinds * len(layers), names
+            assert all(len(pair) == 2 for pair in pairs.values()), names
+
+
+def check_runs(strata, folder):
+    (folder / "data").mkdir()
+    examples = make_data(folder / "data")
+    make_foundations(folder)
+    for architecture in ["vilt", "vit"]:
+        for scheme, methods in [
+            ("adapter", "{adapters: {reduction: 4}}"),
+            ("layernorm+prompt", "{prompts: {length: 2}}"),
+        ]:
+            out = run(strata, folder, architecture, scheme, methods)
+            check_base(out, architecture)
+            print(f"{architecture}, {scheme}: from_pretrained opens the base model")
+        every = "[query, key, value, output.dense, intermediate.dense]"
+        for scheme, methods, kinds in [
+            ("lora", "{lora: {rank: 2, alpha: 3}}", 2),
+            ("adapter+lora", "{adapters: {reduction: 4}, lora: {rank: 2, targets: [value]}}", 1),
+            ("lora+layernorm", f"{{lora: {{rank: 2, targets: {every}}}}}", 6),
+            ("lora+bias", "{lora: {rank: 2, targets: [fc2]}}", 1),
+        ]:
+            out = run(strata, folder, architecture, scheme, methods)
+            if "adapter" not in scheme:
+                check_lora(out, architecture, folder / "data", examples)
+            check_clients(out, architecture, kinds)
+            print(f"{architecture}, {scheme}: three ways to load, and the clients' files train")
+
+
+def tiny(model_type):
+    """A tiny random model of a family."""
+    t = transformers
+    small = dict(
+        hidden_size=16, num_hidden_layers=3, num_attention_heads=2, intermediate_size=32, vocab_size=20
+    )
+    image = dict(image_size=16, patch_size=8)
+    decoder = dict(num_key_value_heads=2, head_dim=8, **small)
+    vision = {key: value for key, value in small.items() if key != "vocab_size"} | image
+    return {
+        "vilt": lambda: t.ViltForQuestionAnswering(t.ViltConfig(**small, **image)),
+        "vit": lambda: t.ViTForImageClassification(t.ViTConfig(**vision)),
+        "deit": lambda: t.DeiTForImageClassification(t.DeiTConfig(**vision)),
+        "bert": lambda: t.BertForSequenceClassification(t.BertConfig(**small)),
+        "roberta": lambda: t.RobertaForSequenceClassification(t.RobertaConfig(**small)),
+        "xlm-roberta": lambda: t.XLMRobertaForSequenceClassification(t.XLMRobertaConfig(**small)),
+        "electra": lambda: t.ElectraForSequenceClassification(t.ElectraConfig(embedding_size=16, **small)),
+        "distilbert": lambda: t.DistilBertForSequenceClassification(
+            t.DistilBertConfig(dim=16, hidden_dim=32, n_layers=3, n_heads=2, vocab_size=20)
+        ),
+        "deberta-v2": lambda: t.DebertaV2ForSequenceClassification(t.DebertaV2Config(**small)),
+        "llama": lambda: t.LlamaForCausalLM(t.LlamaConfig(**decoder)),
+        "mistral": lambda: t.MistralForCausalLM(t.MistralConfig(**decoder)),
+        "mixtral": lambda: t.MixtralForCausalLM(t.MixtralConfig(num_local_experts=2, **decoder)),
+        "qwen2": lambda: t.Qwen2ForCausalLM(t.Qwen2Config(num_key_value_heads=2, **small)),
+        "qwen3": lambda: t.Qwen3ForCausalLM(t.Qwen3Config(**decoder)),
+        "gemma": lambda: t.GemmaForCausalLM(t.GemmaConfig(**decoder)),
+        "gemma2": lambda: t.Gemma2ForCausalLM(t.Gemma2Config(**decoder)),
+        "opt": lambda: t.OPTForCausalLM(
+            t.OPTConfig(
+                hidden_size=16, word_embed_proj_dim=16, ffn_dim=32, num_hidden_layers=3,
+                num_attention_heads=2, vocab_size=20,
+            )
+        ),
+        "gpt2": lambda: t.GPT2LMHeadModel(t.GPT2Config(n_embd=16, n_layer=3, n_head=2, vocab_size=20)),
+        "gpt_neox": lambda: t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**small)),
+    }[model_type]()
+
+
+# Of the plan below: "ct" trains two layers, "mri" one and the head.
+SCORES = "client,layer0,layer1,layer2,head\nct,9,0,8,0\nmri,0,9,0,8\n"
+CLASSIFIERS = "vilt vit deit bert roberta xlm-roberta electra distilbert deberta-v2".split()
+DECODERS = "llama mistral mixtral qwen2 qwen3 gemma gemma2 opt gpt2 gpt_neox".split()
+HEADS = {
+    "vilt": {"vilt.layernorm", "vilt.pooler", "classifier"},
+    "vit": {"vit.layernorm", "classifier"},
+    "distilbert": {"pre_classifier", "classifier"},
+    "deberta-v2": {"pooler", "classifier"},
+}
+ONE_MATRIX = {"gpt2", "gpt_neox"}  # query, key and value are one linear layer
+
+
+def check_preset(strata, folder, family, arguments, heads):
+    """Exactly the planned layers train, and the head where it was planned."""
+    out = f"peft-{'-'.join(arguments)}"
+    command = [strata, "plan", "--scores", "scores.csv", "--budget", "2", "--algorithm", "topk"]
+    command += ["--adapters", out, *arguments]
+    if not (folder / out).exists():
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    for client, layers, head in [("ct", {0, 2}, set()), ("mri", {1}, heads)]:
+        config = peft.LoraConfig.from_pretrained(folder / out / client)
+        names = trainable(peft.get_peft_model(tiny(family), config))
+        pairs = trained_pairs(names)
+        assert {layer for layer, _ in pairs} == layers, (family, client, names)
+        assert len(pairs) == (1 if family in ONE_MATRIX else 2) * len(layers), (family, names)
+        saved = {
+            name.removeprefix("base_model.model.").split(".modules_to_save.")[0]
+            for name in names
+            if ".lora_" not in name
+        }
+        assert saved == head, (family, client, saved, head)
+
+
+def check_plans(strata, folder):
+    (folder / "scores.csv").write_text(SCORES)
+    for family in CLASSIFIERS + DECODERS:
+        model = tiny(family)
+        # GPT-NeoX's was renamed.
+        output = "embed_out" if hasattr(model, "embed_out") else "lm_head"
+        heads = HEADS.get(family, {output if family in DECODERS else "classifier"})
+        config = model.config.to_dict() | {"architectures": [type(model).__name__]}
+        (folder / f"{family}-model").mkdir()
+        (folder / f"{family}-model" / "config.json").write_text(json.dumps(config, default=str))
+        check_preset(strata, folder, family, ["--adapter-model", family], heads)
+        check_preset(strata, folder, family, ["--adapter-model", f"{family}-model"], heads)
+        print(f"plan --adapter-model {family}: exactly the planned layers and the head train")
+    for family in ["vilt", "vit", "deit", "bert", "roberta", "electra", "llama", "mistral", "qwen2", "opt"]:
+        head = {"lm_head"} if family in DECODERS else {"classifier"}
+        check_preset(strata, folder, family, [], head)
+        print(f"plan --adapters, {family}: exactly the planned layers and the head train")
+
+
+if __name__ == "__main__":
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    program = str(pathlib.Path(sys.argv[1]).resolve())
+    print(f"transformers {transformers.__version__}, peft {peft.__version__}, torch {torch.__version__}")
+    with tempfile.TemporaryDirectory() as work:
+        check_plans(program, pathlib.Path(work))
+        check_runs(program, pathlib.Path(work))
+    print("all opened")
