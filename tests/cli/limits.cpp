@@ -213,9 +213,12 @@ TEST_CASE_METHOD(Fixture, "outputs through links, of long names, and beyond ulim
                  "other.csv"},
                 dir.path(), {"name the same file"});
   CHECK(run_strata(plan(std::string(250, 'x')), dir.path()).code == 0);
-  const Limit file_size(RLIMIT_FSIZE, 100);
+
   const auto before = test::snapshot(dir.path());
-  const auto outcome = run_strata(plan("big.json"), dir.path());
+  const auto outcome = [&] {
+    const Limit file_size(RLIMIT_FSIZE, 100);
+    return run_strata(plan("big.json"), dir.path());
+  }();
   CHECK(outcome.code == 1);
   CHECK(outcome.err == "strata: error: big.json: cannot be written: File too large\n");
   CHECK(test::snapshot(dir.path()) == before);
