@@ -177,6 +177,33 @@ TEST_CASE("knapsacks: equal costs, free units and capacities of zero") {
   CHECK(front.points.back().objectives.importance == 17);
 }
 
+TEST_CASE("knapsacks: no choice is above the bound where choices all but tie") {
+  // One client whose units are worth what they cost, but for some 1e-8: of choices that fill the
+  // capacity the search stops at one, and the bound alone knows of the better ones.
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    CAPTURE(seed);
+    Random random(seed);
+    const int units = static_cast<int>(random.between(4, 10));
+    PlanningProblem problem = make_instance(Eigen::MatrixXd::Zero(1, units), {});
+    problem.resource = "bytes";
+    problem.budgets.clear();
+    std::int64_t all = 0;
+    for (int x = 0; x < units; ++x) {
+      problem.unit_costs.push_back(random.between(2, 25));
+      all += problem.unit_costs.back();
+      problem.importance(0, x) =
+          static_cast<double>(problem.unit_costs.back()) * (1 + 5e-8 * random.uniform());
+    }
+    problem.capacities = {random.between(1, all)};
+    const PriceFront front = price_front(problem);
+    for_each_feasible(problem, [&](const Assignment& assignment) {
+      const Objectives objectives = evaluate(problem, assignment);
+      REQUIRE(objectives.importance <=
+              front.importance_bound(objectives.usage_variance) * (1 + kRounding));
+    });
+  }
+}
+
 TEST_CASE("problems with one point") {
   // Equal scores and usage that no choice changes.
   const PriceFront all = price_front(make_instance(Eigen::MatrixXd::Ones(3, 4), {4, 4, 0}));
