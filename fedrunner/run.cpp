@@ -205,6 +205,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   log_info("clients", partition_table(data.manifest, data.partition));
 
   if (runs.size() > 1) {
+    remove_temporaries(out, /*below=*/false);
     write_file(out / "experiment.yaml", to_yaml(resolved_config(config, task.units)));
   }
   std::vector<RunSummary> summaries;

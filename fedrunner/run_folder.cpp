@@ -115,12 +115,19 @@ Json provenance_json() {
   return root;
 }
 
-void remove_temporaries(const std::filesystem::path& run_folder) {
-  if (!std::filesystem::exists(run_folder)) return;
+void remove_temporaries(const std::filesystem::path& folder, bool below) {
+  if (!std::filesystem::exists(folder)) return;
   std::vector<std::filesystem::path> left;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(run_folder)) {
-    if (entry.path().filename().string().find(".tmp-") != std::string::npos)
-      left.push_back(entry.path());
+  const auto find = [&](const auto& entries) {
+    for (const auto& entry : entries) {
+      if (entry.path().filename().string().find(".tmp-") != std::string::npos)
+        left.push_back(entry.path());
+    }
+  };
+  if (below) {
+    find(std::filesystem::recursive_directory_iterator(folder));
+  } else {
+    find(std::filesystem::directory_iterator(folder));
   }
   for (const auto& file : left) std::filesystem::remove(file);
 }

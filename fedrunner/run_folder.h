@@ -34,8 +34,9 @@ struct RunState {
 /// provenance() as run.json and pretrain.json hold it.
 Json provenance_json();
 
-/// Removes what a killed program left of files that it was writing.
-void remove_temporaries(const std::filesystem::path& run_folder);
+/// Removes what a killed program left of files that it was writing in the folder and, with `below`,
+/// in those in it. An experiment's folder holds those of runs that others may be resuming.
+void remove_temporaries(const std::filesystem::path& folder, bool below = true);
 
 /// Writes the weights `saved` and the moments to `state/round-NNN.safetensors`, the archive to
 /// `state/round-NNN.archive.json`, then `state/state.json`, which points to them, and then removes

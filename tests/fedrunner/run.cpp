@@ -331,6 +331,13 @@ TEST_CASE_METHOD(Fixture, "several strategies and seeds make one folder each") {
   // A pair run alone gives the same bytes as within the experiment.
   run("alone", {"run.strategies=[random]", "run.seeds=[2]", "run.rounds=2"});
   test::check_same(dir / "alone", dir / "out" / "random-seed2");
+  // What a kill left of the experiment's own file goes when it is resumed.
+  dir.write("out/experiment.yaml.tmp-1-0", "version: 1");
+  RunOptions resuming;
+  resuming.resume = true;
+  run("out", {"run.strategies=[f3ocus, random, full]", "run.seeds=[1, 2]", "run.rounds=2"},
+      resuming);
+  CHECK_FALSE(fs::exists(dir / "out" / "experiment.yaml.tmp-1-0"));
 }
 
 TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed; nothing else is") {
