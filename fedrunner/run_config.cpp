@@ -100,26 +100,21 @@ ModelConfig read_model(ObjectReader reader) {
 UnitsConfig read_units(ObjectReader reader) {
   UnitsConfig units;
   units.scheme = reader.text("scheme", units.scheme);
-  const auto& selectable = reader.raw("selectable");
-  if (selectable.is_array()) {
-    units.blocks = false;
-    units.selectable = reader.texts("selectable");
-    if (units.selectable.empty()) reader.fail("selectable", "the list is empty");
-  } else {
+  UnitWishes& wishes = units.wishes;
+  wishes.where_competing = reader.where("selectable");
+  wishes.where_always = reader.where("always");
+  if (reader.raw("selectable").is_array())
+    wishes.competing = reader.texts("selectable");
+  else
     reader.choice("selectable", {"blocks"}, "blocks");
-  }
-  units.always = reader.texts("always", std::vector<std::string>{"head"});
-  units.where_selectable = reader.where("selectable");
-  units.where_always = reader.where("always");
-  for (const auto* list : {&units.selectable, &units.always}) {
+  if (reader.has("always")) wishes.always = reader.texts("always");
+  const auto check = [&](const std::string& key, const std::vector<std::string>& patterns) {
     std::set<std::string> seen;
-    for (const auto& name : *list) {
-      if (!seen.insert(name).second) {
-        reader.fail(list == &units.always ? "always" : "selectable",
-                    "\"" + name + "\" stands twice");
-      }
-    }
-  }
+    for (const auto& pattern : patterns)
+      if (!seen.insert(pattern).second) reader.fail(key, "\"" + pattern + "\" stands twice");
+  };
+  if (wishes.competing) check("selectable", *wishes.competing);
+  if (wishes.always) check("always", *wishes.always);
   reader.finish();
   return units;
 }
@@ -591,31 +586,12 @@ SelectedUnits select_units(const ExperimentConfig& config, const TransformerConf
   } catch (const InputError& error) {
     throw InputError(config.file + ": units.scheme: " + error.what());
   }
-  const auto known = names_of(units);
-  const auto check = [&](const std::string& where, const std::vector<std::string>& names) {
-    for (const auto& name : names) {
-      if (!contains(known, name)) {
-        throw InputError(where + ": the model has no unit \"" + name + "\"" +
-                         did_you_mean(name, known) + "; it has " + quoted_list(known));
-      }
-    }
-  };
-  check(config.units.where_selectable, config.units.selectable);
-  check(config.units.where_always, config.units.always);
+  std::vector<Role> roles;
+  for (const Unit& unit : units) roles.push_back(unit.role);
+  const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);
   SelectedUnits selected;
-  for (const auto& unit : units) {
-    const bool in_block = unit.name != "embeddings" && unit.name != "head";
-    const bool always = contains(config.units.always, unit.name);
-    // With the scheme's units as a whole, `always` takes the prompt out of them.
-    const bool selectable = config.units.blocks ? in_block && !(unit.name == "prompt" && always)
-                                                : contains(config.units.selectable, unit.name);
-    if (selectable && always) {
-      throw InputError(config.units.where_always + ": \"" + unit.name +
-                       "\" is selectable, too; a unit is either planned or always trained");
-    }
-    if (selectable) selected.selectable.push_back(unit);
-    if (always) selected.always.push_back(unit);
-  }
+  for (const std::size_t unit : choice.competing) selected.selectable.push_back(units[unit]);
+  for (const std::size_t unit : choice.always) selected.always.push_back(units[unit]);
   if (selected.selectable.empty())
     throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
                      "\" leaves no unit");

@@ -17,6 +17,7 @@
 #include "fedrunner/training.h"
 #include "models/transformer_config.h"
 #include "strata/core/unit.h"
+#include "strata/core/unit_choice.h"
 #include "strata/fedrunner/run.h"
 
 namespace strata {
@@ -38,11 +39,8 @@ struct ModelConfig {
 };
 
 struct UnitsConfig {
-  std::string scheme = "block";                ///< see transformer_units
-  bool blocks = true;                          ///< all but embeddings and head are selectable
-  std::vector<std::string> selectable;         ///< the selectable units otherwise
-  std::vector<std::string> always;             ///< trained by every client, outside the budget
-  std::string where_selectable, where_always;  ///< file, line and key, to begin errors with
+  std::string scheme = "block";  ///< see transformer_units
+  UnitWishes wishes;             ///< patterns of the selectable and the always trained units
 };
 
 struct PretrainConfig {

@@ -482,6 +482,8 @@ class Server {
                          {strategy_.algorithm, strategy_.choose, seed, task_.run.plan.evaluations,
                           scores.has_value(), state_.archive.assignments});
     }
+    plan.always = always_;
+    plan.count_budgets(problem);
     plan.scores_digest = scores ? digest(*scores) : "";
     // run.json says once who made the run and when; here it would make resumed plans differ.
     const std::set<std::string> of_the_run = {"command", "machine", "date"};

@@ -125,6 +125,7 @@ PrivateScores privatise_scores(const ScoreTable& table, const PrivacyOptions& op
   result.table.model_fingerprint = table.model_fingerprint;
   result.table.clients = table.clients;
   result.table.units = table.units;
+  result.table.roles = table.roles;
   Eigen::MatrixXd& rows = result.table.scores;
   rows = table.scores;
   normalise_rows(rows);

@@ -175,11 +175,12 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   if (!taken.why.empty()) plan.provenance.emplace_back("auto", taken.why);
   if (is_search(algorithm)) {
     plan.provenance.emplace_back("start", options.start);
-    plan.provenance.emplace_back("population", std::to_string(options.population));
-    plan.provenance.emplace_back("evaluations", std::to_string(options.evaluations));
-    plan.provenance.emplace_back("islands", std::to_string(options.islands));
+    plan.provenance.emplace_back("population", std::int64_t{options.population});
+    plan.provenance.emplace_back("evaluations", options.evaluations);
+    plan.provenance.emplace_back("islands", std::int64_t{options.islands});
     if (!options.warm_start.empty())
-      plan.provenance.emplace_back("warm_start", std::to_string(options.warm_start.size()));
+      plan.provenance.emplace_back("warm_start",
+                                   static_cast<std::int64_t>(options.warm_start.size()));
   }
 
   Certificate certificate;
@@ -190,7 +191,8 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   if (algorithm == "exact" && options.full_front_seconds > 0) {
     FullFront full = full_front(problem, options.full_front_seconds);
     found.front = std::move(full.points);
-    plan.provenance.emplace_back("full_front", full.complete ? "complete" : "time ran out");
+    plan.provenance.emplace_back("full_front",
+                                 std::string(full.complete ? "complete" : "time ran out"));
   }
   plan.evaluations = found.evaluations;
   plan.front = objectives_of(found.front);
@@ -198,6 +200,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   const FrontPoint& chosen = found.front[row];
   plan.row = row + 1;
   plan.assignment = chosen.assignment;
+  plan.count_budgets(problem);
   plan.objectives = chosen.objectives;
   for (FrontPoint& point : found.front) plan.archive.push_back(std::move(point.assignment));
   if (options.gap) plan.gap = measure_gap(plan, certificate);

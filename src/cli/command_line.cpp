@@ -7,6 +7,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "core/amount.h"
 #include "core/csv.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
@@ -81,6 +82,19 @@ CLI::Validator whole_number_in(std::int64_t low, std::int64_t high) {
         if (parse_integer(text, value) && value >= low && value <= high) return std::string();
         return "a whole number from " + std::to_string(low) + " to " + std::to_string(high) +
                " was expected, found \"" + text + "\"";
+      },
+      "");
+}
+
+/// 4GiB, 400kB: becomes the number of bytes.
+CLI::Validator amount_of(const std::string& what) {
+  return CLI::Validator(
+      [what](std::string& text) {
+        std::int64_t value = 0;
+        if (!parse_amount(text, what, value))
+          return allowed_amount(what) + " was expected, found \"" + text + "\"";
+        text = std::to_string(value);
+        return std::string();
       },
       "");
 }
@@ -224,14 +238,31 @@ void build(CLI::App& app, CommandLine& line) {
   score->add_option("--model", line.score.model, "Model folder")->required();
   auto* score_data =
       score->add_option("--data", line.score.data, "Data folder; its clients are the manifest's");
+  score->add_option("--language", line.score.language, "SLAKE's questions to read")
+      ->check(one_of({"en", "zh"}))
+      ->capture_default_str()
+      ->needs(score_data);
+  score
+      ->add_option("--unseen-answers", line.score.unseen_answers,
+                   "What to do with examples whose answer the model does not have")
+      ->check(one_of({"error", "drop"}))
+      ->capture_default_str()
+      ->needs(score_data);
+  score
+      ->add_option("--cache", line.score.cache,
+                   "Folder for decoded images, which a later run reads")
+      ->needs(score_data);
   score
       ->add_option("--config", line.score.config,
-                   "Experiment file: its data set and partition instead")
+                   "Experiment file: its data section instead of --data and its options")
       ->excludes(score_data);
   score->add_option("--out", line.score.out, "scores.json or scores.csv, of the first metric");
   score->add_option("--client", line.score.clients, "Only this client (repeatable); all by default")
       ->allow_extra_args(false);
-  score->add_option("--unit", line.score.units, "Only this unit (repeatable); all by default")
+  score
+      ->add_option("--unit", line.score.units,
+                   "Only these units: a name, or a pattern such as 'block.*' (repeatable); all by "
+                   "default")
       ->allow_extra_args(false);
   score
       ->add_option("--metric", line.score.metrics,
@@ -267,7 +298,7 @@ void build(CLI::App& app, CommandLine& line) {
   score
       ->add_option("--memory", line.score.memory,
                    "Memory beyond model, samples and one block's activations, e.g. 4GiB")
-      ->transform(CLI::AsSizeValue(false))
+      ->transform(amount_of("bytes"))
       ->default_str("4GiB");
   score->add_flag("--dry-run", line.score.dry_run,
                   "Print the estimated time and memory of each client, and end");
@@ -293,15 +324,24 @@ void build(CLI::App& app, CommandLine& line) {
       "--problem", line.plan.problem,
       "problem.yaml: scores, budgets of units or resources, costs, pinned and forbidden "
       "units, coverage, objectives");
+  plan->add_option("--scores", line.plan.scores,
+                   "scores.json, or a table (CSV, TSV): client,<unit>,… or the columns client, "
+                   "unit, value; or a "
+                   "folder of clients' files, or - for standard input; required without --problem");
+  plan->add_option("--metric", line.plan.metric, "Which metric of scores that hold several");
   plan->add_option(
-      "--scores", line.plan.scores,
-      "scores.json, scores.csv (header client,<unit>,…) or a folder of clients' files; required "
-      "without --problem");
-  plan->add_option("--budget", line.plan.budget,
-                   "Units a client trains: a number, or a CSV file client,budget; required without "
-                   "--problem");
+      "--budget", line.plan.budget,
+      "What a client may train: units (4) or, with --costs, an amount (400kB, 2GFLOP); "
+      "or a table client,budget; required without --problem");
+  plan->add_option("--of", line.plan.of, "What budgets count, where they do not say it")
+      ->check(one_of({"units", "bytes", "flops", "memory"}));
+  plan->add_option(
+      "--costs", line.plan.costs,
+      "What units cost: a table unit,bytes,flops,memory or the JSON of strata inspect");
   plan->add_option("--unit", line.plan.units,
-                   "Plan over this unit only (repeatable); all by default")
+                   "Units that compete for the budgets: a name, or a pattern such as 'block.*' "
+                   "(repeatable); by default all but a model's embeddings and head, which every "
+                   "client trains besides")
       ->allow_extra_args(false);
   plan->add_option("--algorithm", line.plan.algorithm, "How the front is found")
       ->check(one_of(algorithm_names()))
@@ -324,7 +364,12 @@ void build(CLI::App& app, CommandLine& line) {
                    "plan.json or --archive file of an earlier plan that a metaheuristic begins "
                    "with, too; clients and units are matched by name");
   add_seed(plan, line.plan.seed);
-  plan->add_flag("--normalise", line.plan.normalise, "Divide each client's scores by their sum");
+  auto* normalise = plan->add_flag_callback(
+      "--normalise", [&line] { line.plan.normalise = true; },
+      "Divide each client's scores by their sum; the default for the JSON of strata score");
+  plan->add_flag_callback(
+          "--no-normalise", [&line] { line.plan.normalise = false; }, "Take the scores as they are")
+      ->excludes(normalise);
   plan->add_flag("--no-gap", line.plan.no_gap, "Do not certify the distance from optimal");
   plan->add_flag("--sweep", line.plan.sweep,
                  "With the algorithm exact: plan over the unsupported points met on the way, too, "

@@ -61,6 +61,9 @@ struct PretrainArguments {
 struct ScoreArguments {
   std::string model;
   std::string data;
+  std::string language = "en";           ///< with data: SLAKE's questions
+  std::string unseen_answers = "error";  ///< with data: or drop, leave such examples out
+  std::string cache;                     ///< with data: of decoded images; empty: none
   std::string
       config;  ///< optional experiment file: its data partition instead of the manifest's clients
   std::string out;
@@ -94,8 +97,11 @@ struct ScoreArguments {
 struct PlanArguments {
   std::string problem;
   std::string scores;
+  std::string metric;  ///< of scores that hold several
   std::string budget;
-  std::vector<std::string> units;  ///< plan over these units only; empty: all
+  std::string of;  ///< what the budget counts; empty: as it says itself
+  std::string costs;
+  std::vector<std::string> units;  ///< patterns; empty: as the scores' roles say
   std::string algorithm = "auto";
   std::string choose;  ///< empty: as the problem file says, or knee
   std::string start = "greedy";
@@ -105,7 +111,7 @@ struct PlanArguments {
   int islands = 1;
   std::string warm;  ///< plan.json or an archive file
   std::uint64_t seed = 1;
-  bool normalise = false;
+  std::optional<bool> normalise;  ///< not set: as the scores' roles say
   bool no_gap = false;
   bool sweep = false;
   double full_front = 0;  ///< seconds; 0: no enumeration

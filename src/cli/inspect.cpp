@@ -93,15 +93,16 @@ std::vector<CostRow> cost_rows(const TransformerConfig& config, const std::vecto
   add("model", "everything", all);
   std::vector<std::string> selectable;
   for (const Unit& unit : units) {
-    if (unit.name != "embeddings" && unit.name != "head") selectable.push_back(unit.name);
+    if (unit.role != Role::kEmbeddings && unit.role != Role::kHead) selectable.push_back(unit.name);
   }
   add("scheme", "all of " + arguments.scheme, weights_of(units, selectable, "--scheme"));
   for (const Unit& unit : units) {
     add("unit", unit.name, {unit.parameters.begin(), unit.parameters.end()});
   }
-  const auto always = weights_of(units, arguments.always, "--always");
+  auto always = weights_of(units, arguments.always, "--always");
   if (arguments.plan.empty()) return rows;
   const Plan plan = read_plan(arguments.plan);
+  if (arguments.always.empty()) always = weights_of(units, plan.always, arguments.plan);
   for (std::size_t i = 0; i < plan.clients.size(); ++i) {
     auto weights = weights_of(units, plan.units_of(static_cast<int>(i)), arguments.plan);
     weights.insert(always.begin(), always.end());

@@ -8,7 +8,6 @@
 #include "cli/command_line.h"
 #include "cli/output_files.h"
 #include "core/console.h"
-#include "core/document.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/front_file.h"
@@ -29,10 +28,25 @@ std::string joined(const std::vector<std::string>& names) {
   return text.empty() ? "(none)" : text;
 }
 
+/// "269 kB": at most three decimals.
+std::string amount_text(std::int64_t amount, const std::string& of) {
+  if (of == "units") return std::to_string(amount);
+  auto value = static_cast<double>(amount);
+  std::size_t prefix = 0;
+  const std::vector<std::string> prefixes = {"", "k", "M", "G", "T", "P"};
+  for (; value >= 1000 && prefix + 1 < prefixes.size(); ++prefix) value /= 1000;
+  std::string text = fixed(value, 3);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + " " + prefixes[prefix] + (of == "flops" ? "FLOP" : "B");
+}
+
 void print_tables(const Plan& plan, double seconds) {
-  TextTable clients({"client", "units"});
+  TextTable clients({"client", plan.counted + " used", "of", "units"});
   for (std::size_t c = 0; c < plan.clients.size(); ++c) {
-    clients.row({plan.clients[c], joined(plan.units_of(static_cast<int>(c)))});
+    clients.row({plan.clients[c], amount_text(plan.used[c], plan.counted),
+                 amount_text(plan.budgets[c], plan.counted),
+                 joined(plan.units_of(static_cast<int>(c)))});
   }
   TextTable facts({"plan", plan.algorithm + ", " + plan.choose});
   facts.row({"importance", fixed(plan.objectives.importance, 6)});
@@ -49,36 +63,9 @@ void print_tables(const Plan& plan, double seconds) {
                fixed(plan.gap.importance, 6) + " (" + fixed(100 * plan.gap.relative, 3) + " %)"});
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
+  if (!plan.always.empty()) facts.row({"every client also trains", joined(plan.always)});
   facts.row({"seconds", fixed(seconds, 3)});
   std::cout << clients.str() << '\n' << facts.str();
-}
-
-void print_json(const Plan& plan, double seconds) {
-  Json facts{{"version", 1},
-             {"algorithm", plan.algorithm},
-             {"choose", plan.choose},
-             {"seed", plan.seed},
-             {"evaluations", plan.evaluations}};
-  facts["clients"] = Json::object();
-  for (std::size_t c = 0; c < plan.clients.size(); ++c) {
-    facts["clients"][plan.clients[c]] = plan.units_of(static_cast<int>(c));
-  }
-  facts["objectives"] = {{"importance", plan.objectives.importance},
-                         {"usage_variance", plan.objectives.usage_variance}};
-  if (plan.objectives.uplink_bytes > 0)
-    facts["objectives"]["uplink_bytes"] = plan.objectives.uplink_bytes;
-  if (plan.objectives.slowest_seconds > 0)
-    facts["objectives"]["slowest_seconds"] = plan.objectives.slowest_seconds;
-  facts["front_points"] = plan.front.size();
-  if (plan.gap.known) {
-    facts["gap"] = {{"certificate", plan.gap.certificate},
-                    {"importance", plan.gap.importance},
-                    {"relative", plan.gap.relative},
-                    {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
-  }
-  facts["scores_digest"] = plan.scores_digest;
-  facts["seconds"] = seconds;
-  std::cout << facts.dump() << '\n';
 }
 
 /// The earlier plan's assignments for this problem, with one line about what was left out.
@@ -103,7 +90,7 @@ std::vector<Assignment> read_warm_start(const std::string& file, const PlanningP
 void tell_of_algorithm(const Plan& plan, const PlanningProblem& problem,
                        const PlanArguments& arguments) {
   for (const auto& [key, value] : plan.provenance)
-    if (key == "auto") log_info("algorithm " + value);
+    if (key == "auto") log_info("algorithm " + std::get<std::string>(value));
   const auto& searches = search_algorithms();
   if (std::find(searches.begin(), searches.end(), plan.algorithm) != searches.end()) return;
   if (!arguments.warm.empty()) {
@@ -160,6 +147,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
       {"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}};
   refuse_same_files({{"--scores", arguments.scores},
                      {"--problem", arguments.problem},
+                     {"--costs", arguments.costs},
                      {"--budget", is_file(arguments.budget) ? arguments.budget : ""}},
                     outputs);
   for (const NamedFile& file : outputs) check_writable(file.path);
@@ -172,8 +160,15 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   AdapterConfigOptions adapters;
   if (!arguments.adapter_model.empty()) adapters.family = adapter_family(arguments.adapter_model);
   adapters.config = arguments.adapter_template;
-  const LoadedProblem loaded = load_problem({arguments.problem, arguments.scores, arguments.budget,
-                                             arguments.units, arguments.normalise});
+  if (arguments.scores == "-" && arguments.budget == "-")
+    throw InputError("--scores and --budget: only one of them can be standard input");
+  ProblemOptions asked{arguments.problem, arguments.scores, arguments.budget, arguments.units};
+  asked.normalise = arguments.normalise;
+  asked.of = arguments.of;
+  asked.costs = arguments.costs;
+  asked.metric = arguments.metric;
+  const LoadedProblem loaded = load_problem(asked);
+  for (const std::string& warning : loaded.warnings) log_warning(warning);
 
   std::vector<NamedFile> read;
   for (const auto& [key, file] : loaded.files)
@@ -227,7 +222,8 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   // The digest identifies the file that was read; what was done to it before planning is said
   // beside it.
   plan.scores_digest = digest(loaded.scores);
-  plan.provenance.emplace_back("normalise", loaded.normalised ? "true" : "false");
+  plan.provenance.emplace_back("normalise", loaded.normalised);
+  plan.always = loaded.always;
 
   std::vector<std::pair<std::filesystem::path, std::string>> files;
   if (!arguments.front.empty())
@@ -245,7 +241,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
   write_files(files);
   if (common.json) {
-    print_json(plan, elapsed.count());
+    std::cout << plan_json(plan);
   } else if (!common.quiet) {
     print_tables(plan, elapsed.count());
   }

@@ -23,6 +23,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/score_table.h"
+#include "strata/core/unit_choice.h"
 #include "strata/ntk/metric_table.h"
 #include "strata/ntk/private_scores.h"
 
@@ -36,10 +37,12 @@ ExperimentData load(const ScoreArguments& arguments) {
     return load_experiment_data(std::filesystem::path(arguments.config));
   }
   if (arguments.data.empty()) throw InputError("score: --data or --config is needed");
-  ExperimentData data;
-  data.manifest = load_data(arguments.data);
-  data.partition = make_partition(data.manifest, {});
-  return data;
+  DataConfig config;
+  config.folder = arguments.data;
+  config.load.language = arguments.language;
+  config.drop_unseen = arguments.unseen_answers == "drop";
+  config.cache = arguments.cache;
+  return load_experiment_data(config);
 }
 
 /// Those of `all` that were asked for (all of them when nothing was), in the order of `all`.
@@ -78,9 +81,10 @@ std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   std::vector<Unit> units;
-  for (const std::string& name : chosen("--unit", names, arguments.units)) {
-    units.push_back(model.unit(name));
-  }
+  const std::vector<std::string> asked =
+      arguments.units.empty() ? std::vector<std::string>{"*"} : arguments.units;
+  for (const std::size_t unit : matching_units(asked, names, "--unit", "the model"))
+    units.push_back(model.units()[unit]);
   for (const std::string& pattern : arguments.freeze) {
     const auto matches = [&](const std::string& weight) {
       return fnmatch(pattern.c_str(), weight.c_str(), 0) == 0;
@@ -355,7 +359,10 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   table.metric = arguments.metrics.front();
   table.model_fingerprint = model.fingerprint();
   table.samples = arguments.samples;
-  for (const Unit& unit : units) table.units.push_back(unit.name);
+  for (const Unit& unit : units) {
+    table.units.push_back(unit.name);
+    table.roles.push_back(unit.role);
+  }
   table.clients = names;
   table.raw.resize(table.client_count(), table.unit_count());
   result.metrics = {arguments.metrics, table.clients, table.units, {}};

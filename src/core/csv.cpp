@@ -20,9 +20,12 @@ bool is_utf8(const std::string& text) {
 }
 
 std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
-  const std::string text = read_file(path);
+  return parse_csv(read_file(path), path.string());
+}
+
+std::vector<CsvRow> parse_csv(const std::string& text, const std::string& file, char separator) {
   const auto fail = [&](int line, const std::string& message) {
-    throw InputError(path.string() + ":" + std::to_string(line) + ": " + message);
+    throw InputError(file + ":" + std::to_string(line) + ": " + message);
   };
   std::vector<CsvRow> rows;
   std::size_t at = text.rfind("\xef\xbb\xbf", 0) == 0 ? 3 : 0;
@@ -45,16 +48,16 @@ std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
           field += text[at];
         }
         ++at;
-        if (at < text.size() && text[at] != ',' && text[at] != '\n' && text[at] != '\r')
+        if (at < text.size() && text[at] != separator && text[at] != '\n' && text[at] != '\r')
           fail(line, "text follows a closing quote");
       } else {
-        while (at < text.size() && text[at] != ',' && text[at] != '\n' && text[at] != '\r')
+        while (at < text.size() && text[at] != separator && text[at] != '\n' && text[at] != '\r')
           field += text[at++];
       }
       if (!is_utf8(field)) fail(row.line, "a field is not valid UTF-8");
       blank = blank && field.empty();
       row.fields.push_back(std::move(field));
-      if (at < text.size() && text[at] == ',') {
+      if (at < text.size() && text[at] == separator) {
         blank = false;
         ++at;
         continue;
@@ -70,7 +73,7 @@ std::vector<CsvRow> read_csv(const std::filesystem::path& path) {
                          std::to_string(rows[0].fields.size()));
     rows.push_back(std::move(row));
   }
-  if (rows.empty()) throw InputError(path.string() + ": is empty; a header line was expected");
+  if (rows.empty()) throw InputError(file + ": is empty; a header line was expected");
   return rows;
 }
 

@@ -18,6 +18,9 @@ struct CsvRow {
 /// Blank lines are skipped. @throws InputError with file and line: unreadable, an unclosed quote, a
 /// field that is not UTF-8, a row whose number of fields differs from the first's, no row at all.
 std::vector<CsvRow> read_csv(const std::filesystem::path& path);
+/// Likewise of a text, which messages name as `file`, with another character between the fields.
+std::vector<CsvRow> parse_csv(const std::string& text, const std::string& file,
+                              char separator = ',');
 /// What becomes part of a JSON file must be: names, questions, answers.
 bool is_utf8(const std::string& text);
 /// The field, quoted if it must be.

@@ -1,6 +1,7 @@
 #include "strata/core/plan.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 
 #include "core/csv.h"
@@ -25,13 +26,56 @@ Objectives read_objectives(ObjectReader reader) {
   return out;
 }
 
+Json budget_json(const Plan& plan) {
+  Json::object_t clients;
+  clients.reserve(plan.clients.size());
+  for (std::size_t i = 0; i < plan.clients.size(); ++i)
+    clients.emplace_back(plan.clients[i],
+                         Json{{"used", plan.used[i]}, {"budget", plan.budgets[i]}});
+  return {{"of", plan.counted}, {"clients", std::move(clients)}};
+}
+
+void read_budget(ObjectReader reader, Plan& plan) {
+  plan.counted = reader.choice("of", {"units", "bytes", "flops", "memory"});
+  ObjectReader clients = reader.object("clients", true);
+  constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
+  for (const auto& client : plan.clients) {
+    ObjectReader budget = clients.object(client, true);
+    plan.used.push_back(budget.integer("used", 0, kMost));
+    plan.budgets.push_back(budget.integer("budget", 0, kMost));
+    budget.finish();
+  }
+  clients.finish();
+  reader.finish();
+}
+
+Fact read_fact(ObjectReader& provenance, const std::string& key) {
+  const Json& value = provenance.raw(key);
+  if (value.is_boolean()) return value.get<bool>();
+  const bool fits = !value.is_number_unsigned() ||
+                    value.get<std::uint64_t>() <= std::numeric_limits<std::int64_t>::max();
+  if (value.is_number_integer() && fits) return value.get<std::int64_t>();
+  if (value.is_number()) return value.get<double>();
+  return provenance.text(key);
+}
+
 }  // namespace
 
 Json objectives_json(const Objectives& objectives) {
-  Json json{{"importance", objectives.importance}, {"usage_variance", objectives.usage_variance}};
+  Json json{{"importance", to_fifteen_digits(objectives.importance)},
+            {"usage_variance", to_fifteen_digits(objectives.usage_variance)}};
   if (objectives.uplink_bytes > 0) json["uplink_bytes"] = objectives.uplink_bytes;
-  if (objectives.slowest_seconds > 0) json["slowest_seconds"] = objectives.slowest_seconds;
+  if (objectives.slowest_seconds > 0)
+    json["slowest_seconds"] = to_fifteen_digits(objectives.slowest_seconds);
   return json;
+}
+
+double to_fifteen_digits(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%.14e", value);
+  double rounded = value;
+  parse_double(text, rounded);
+  return rounded;
 }
 
 std::vector<std::string> Plan::units_of(int client) const {
@@ -41,20 +85,32 @@ std::vector<std::string> Plan::units_of(int client) const {
   return out;
 }
 
+void Plan::count_budgets(const PlanningProblem& problem) {
+  counted = problem.counts_units() ? "units" : problem.resource;
+  used = spent(problem, assignment);
+  if (problem.counts_units())
+    budgets.assign(problem.budgets.begin(), problem.budgets.end());
+  else
+    budgets = problem.capacities;
+}
+
 void write_plan(const Plan& plan, const std::filesystem::path& path) {
   write_file(path, plan_json(plan));
 }
 
 std::string plan_json(const Plan& plan) {
-  Json root{{"version", 1},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
+  Json root{{"version", 2},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
             {"seed", plan.seed}, {"evaluations", plan.evaluations}, {"units", plan.units}};
+  if (!plan.always.empty()) root["always"] = plan.always;
   // Json's own way looks for every key among all earlier ones.
   Json::object_t clients;
   clients.reserve(plan.clients.size());
   for (std::size_t i = 0; i < plan.clients.size(); ++i)
     clients.emplace_back(plan.clients[i], plan.units_of(static_cast<int>(i)));
   root["clients"] = std::move(clients);
+  if (!plan.counted.empty()) root["budget"] = budget_json(plan);
   root["objectives"] = objectives_json(plan.objectives);
+  if (plan.row > 0) root["row"] = plan.row;
   root["front"] = Json::array();
   for (const auto& point : plan.front) root["front"].push_back(objectives_json(point));
   if (plan.gap.known)
@@ -64,7 +120,8 @@ std::string plan_json(const Plan& plan) {
                    {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
   root["scores_digest"] = plan.scores_digest;
   Json provenance = Json::object();
-  for (const auto& [key, value] : plan.provenance) provenance[key] = value;
+  for (const auto& [key, fact] : plan.provenance)
+    std::visit([&, &name = key](const auto& value) { provenance[name] = value; }, fact);
   root["provenance"] = std::move(provenance);
   return root.dump(1) + '\n';
 }
@@ -73,7 +130,7 @@ Plan read_plan(const std::filesystem::path& path) {
   const Document document = load_json(path);
   ObjectReader reader(document);
   Plan plan;
-  reader.version(1);
+  reader.integer("version", 1, 2);
   plan.algorithm = reader.text("algorithm");
   plan.choose = reader.text("choose", "");
   const Json& seed = reader.raw("seed");
@@ -82,6 +139,7 @@ Plan read_plan(const std::filesystem::path& path) {
   plan.seed = seed.get<std::uint64_t>();
   plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
   plan.units = reader.texts("units");
+  plan.always = reader.texts("always", std::vector<std::string>{});
   ObjectReader clients = reader.object("clients", true);
   plan.clients = clients.keys();
   plan.assignment = Assignment::Zero(static_cast<Eigen::Index>(plan.clients.size()),
@@ -98,7 +156,10 @@ Plan read_plan(const std::filesystem::path& path) {
       cell = 1;
     }
   plan.objectives = read_objectives(reader.object("objectives", true));
+  if (reader.has("budget")) read_budget(reader.object("budget"), plan);
   for (auto& point : reader.objects("front")) plan.front.push_back(read_objectives(point));
+  plan.row = static_cast<std::size_t>(reader.integer(
+      "row", 1, static_cast<std::int64_t>(std::max<std::size_t>(1, plan.front.size())), 0));
   if (reader.has("gap")) {
     ObjectReader gap = reader.object("gap");
     plan.gap.known = true;
@@ -110,7 +171,8 @@ Plan read_plan(const std::filesystem::path& path) {
   }
   plan.scores_digest = reader.text("scores_digest", "");
   ObjectReader provenance = reader.object("provenance");
-  for (const auto& key : provenance.keys()) plan.provenance.emplace_back(key, provenance.text(key));
+  for (const auto& key : provenance.keys())
+    plan.provenance.emplace_back(key, read_fact(provenance, key));
   reader.finish();
   return plan;
 }
@@ -127,11 +189,16 @@ std::string front_csv(const std::vector<Objectives>& front) {
   const bool bytes = any(&Objectives::uplink_bytes), seconds = any(&Objectives::slowest_seconds);
   std::string out = "importance,usage_variance";
   out += std::string(bytes ? ",uplink_bytes" : "") + (seconds ? ",slowest_seconds" : "") + "\n";
+  const auto add = [&](double value) {
+    if (out.back() != '\n') out += ',';
+    out += format_double(to_fifteen_digits(value));
+  };
   for (const auto& point : front) {
-    out += format_double(point.importance) + "," + format_double(point.usage_variance);
-    if (bytes) out += "," + format_double(point.uplink_bytes);
-    if (seconds) out += "," + format_double(point.slowest_seconds);
-    out += "\n";
+    add(point.importance);
+    add(point.usage_variance);
+    if (bytes) add(point.uplink_bytes);
+    if (seconds) add(point.slowest_seconds);
+    out += '\n';
   }
   return out;
 }

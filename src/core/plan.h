@@ -7,6 +7,9 @@
 
 namespace strata {
 
+/// The double nearest to the value's first 15 digits: of sums of decimals what they mean.
+double to_fifteen_digits(double value);
+
 /// Further objectives are left out where they are 0, as in problems that do not have them.
 Json objectives_json(const Objectives& objectives);
 

@@ -2,11 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
-#include <map>
 
+#include "core/budget.h"
 #include "core/csv.h"
-#include "core/name_index.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -188,51 +186,18 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
 
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget) {
   PlanningProblem problem{scores.clients, scores.units, scores.scores, {}};
-  const auto check = [&](std::int64_t value, const std::string& source, const std::string& client) {
-    if (value < 0 || value > scores.unit_count())
-      throw InputError(source + ": client \"" + client + "\": a budget of " +
-                       std::to_string(value) + " units, but there are " +
-                       std::to_string(scores.unit_count()) + "; allowed is 0 to " +
-                       std::to_string(scores.unit_count()));
-    return static_cast<int>(value);
-  };
-  std::int64_t value = 0;
-  if (parse_integer(budget, value)) {
-    for (const auto& client : scores.clients)
-      problem.budgets.push_back(check(value, "--budget " + budget, client));
-    return problem;
-  }
-  std::error_code unknown;
-  if (!std::filesystem::exists(budget, unknown)) {
-    throw InputError("--budget " + budget +
-                     ": neither a whole number nor the name of a CSV file that is there");
-  }
-  const auto rows = read_csv(budget);
-  const auto at = [&](const CsvRow& row) { return budget + ":" + std::to_string(row.line); };
-  if (rows[0].fields != std::vector<std::string>{"client", "budget"})
-    throw InputError(at(rows[0]) + ": the header must be client,budget");
-  std::map<std::string, int> budgets;
-  const NameIndex clients(scores.clients);
-  for (std::size_t r = 1; r < rows.size(); ++r) {
-    const std::string& client = rows[r].fields[0];
-    if (!clients.find(client))
-      throw InputError(at(rows[r]) + ": the scores have no client \"" + client + "\"" +
-                       did_you_mean(client, scores.clients));
-    if (budgets.count(client))
-      throw InputError(at(rows[r]) + ": the client \"" + client + "\" stands twice");
-    if (!parse_integer(rows[r].fields[1], value))
-      throw InputError(at(rows[r]) + ": client \"" + client +
-                       "\": a whole number of units was expected, found \"" + rows[r].fields[1] +
-                       "\"");
-    budgets[client] = check(value, at(rows[r]), client);
-  }
-  for (const auto& client : scores.clients) {
-    const auto found = budgets.find(client);
-    if (found == budgets.end())
-      throw InputError(budget + ": no budget for the client \"" + client + "\"");
-    problem.budgets.push_back(found->second);
-  }
+  const Budgets budgets =
+      read_budgets(budget, "units", scores.clients, scores.unit_count(), "--budget");
+  problem.budgets.assign(budgets.values.begin(), budgets.values.end());
   return problem;
+}
+
+std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment& assignment) {
+  std::vector<std::int64_t> spent(problem.clients.size(), 0);
+  for (int i = 0; i < problem.client_count(); ++i)
+    for (int l = 0; l < problem.unit_count(); ++l)
+      if (assignment(i, l)) spent[i] += problem.counts_units() ? 1 : problem.unit_costs[l];
+  return spent;
 }
 
 }  // namespace strata

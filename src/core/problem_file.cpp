@@ -2,87 +2,134 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <optional>
-#include <set>
 
+#include "core/amount.h"
+#include "core/budget.h"
 #include "core/csv.h"
 #include "core/document.h"
 #include "core/name_index.h"
+#include "core/table_file.h"
 #include "strata/core/error.h"
+#include "strata/core/unit_choice.h"
 
 namespace strata {
 namespace {
 
 constexpr std::int64_t kMost = std::int64_t{1} << 53;  // what a JSON number holds exactly
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-const std::vector<std::string> kResources = {"bytes", "flops", "memory"};
 const std::string kEveryone = "*";
+const std::string kHolder = "the score table";  // of units
 
 /// Costs of one kind, per unit of the problem.
 using Costs = std::map<std::string, std::map<std::string, std::int64_t>>;  // kind → unit → cost
 
-ScoreTable select_units(const ScoreTable& table, const std::vector<std::string>& names,
-                        const std::string& where) {
-  std::set<std::string> wanted;
-  for (const std::string& name : names) {
-    if (std::find(table.units.begin(), table.units.end(), name) == table.units.end()) {
-      throw InputError(where + ": the scores have no unit \"" + name + "\"" +
-                       did_you_mean(name, table.units) + "; there are " + quoted_list(table.units));
-    }
-    if (!wanted.insert(name).second) throw InputError(where + ": \"" + name + "\" stands twice");
+/// 4e6 is a whole number to whoever writes it, and "4MB" the same.
+std::int64_t amount(ObjectReader& reader, const std::string& key, const std::string& of) {
+  std::int64_t value = 0;
+  if (reader.raw(key).is_string()) {
+    if (!parse_amount(reader.text(key), of, value))
+      reader.fail(key, allowed_amount(of) + " was expected, found \"" + reader.text(key) + "\"");
+    return value;
   }
+  const double number = reader.number(key, 0, static_cast<double>(kMost));
+  if (number != std::floor(number))
+    reader.fail(key, allowed_amount(of) + " was expected, found " + format_double(number));
+  return static_cast<std::int64_t>(number);
+}
+
+ScoreTable columns_of(const ScoreTable& table, const std::vector<std::size_t>& units) {
   ScoreTable selected = table;
   selected.units.clear();
+  selected.roles.clear();
   selected.raw.resize(0, 0);
-  selected.scores.resize(table.client_count(), static_cast<Eigen::Index>(wanted.size()));
-  for (int unit = 0; unit < table.unit_count(); ++unit) {
-    if (!wanted.count(table.units[unit])) continue;
-    selected.scores.col(selected.unit_count()) = table.scores.col(unit);
+  selected.scores.resize(table.client_count(), static_cast<Eigen::Index>(units.size()));
+  for (const std::size_t unit : units) {
+    selected.scores.col(selected.unit_count()) = table.scores.col(static_cast<Eigen::Index>(unit));
     selected.units.push_back(table.units[unit]);
+    if (!table.roles.empty()) selected.roles.push_back(table.roles[unit]);
   }
   return selected;
 }
 
-/// 4e6 is a whole number to whoever writes it.
-std::int64_t whole(ObjectReader& reader, const std::string& key) {
-  const double value = reader.number(key, 0, static_cast<double>(kMost));
-  if (value != std::floor(value))
-    reader.fail(key, "a whole number was expected, found " + format_double(value));
-  return static_cast<std::int64_t>(value);
+/// Two scales of scores are apart from here on.
+constexpr double kApart = 10;
+
+/// Three digits, for messages.
+std::string short_number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
 }
 
-Costs costs_from_csv(const std::filesystem::path& path) {
-  const auto rows = read_csv(path);
-  const auto at = [&](const CsvRow& row) {
-    return path.string() + ":" + std::to_string(row.line) + ": ";
-  };
+/// Clients whose rows count far more than others'.
+void warn_of_rows(const ScoreTable& table, std::vector<std::string>& warnings) {
+  const Eigen::VectorXd sums = table.scores.rowwise().sum();
+  int least = -1, most = -1;
+  for (int i = 0; i < table.client_count(); ++i) {
+    if (sums(i) > 0 && (least < 0 || sums(i) < sums(least))) least = i;
+    if (sums(i) > 0 && (most < 0 || sums(i) > sums(most))) most = i;
+  }
+  if (least < 0 || sums(most) < kApart * sums(least)) return;
+  warnings.push_back("the clients' scores differ in scale: the sums of their rows reach from " +
+                     short_number(sums(least)) + " (\"" + table.clients[least] + "\") to " +
+                     short_number(sums(most)) + " (\"" + table.clients[most] +
+                     "\"), which counts so much more; --normalise, or normalise: true, divides "
+                     "each row by its sum");
+}
+
+/// Kinds of units of which one takes all budgets.
+void warn_of_roles(const ScoreTable& table, std::vector<std::string>& warnings) {
+  std::map<Role, std::pair<double, int>> sums;
+  for (std::size_t l = 0; l < table.roles.size(); ++l) {
+    auto& [sum, units] = sums[table.roles[l]];
+    sum += table.scores.col(static_cast<Eigen::Index>(l)).mean();
+    ++units;
+  }
+  std::vector<std::pair<double, Role>> means;
+  for (const auto& [role, sum] : sums)
+    if (sum.first > 0) means.emplace_back(sum.first / sum.second, role);
+  if (means.size() < 2) return;
+  const auto [least, most] = std::minmax_element(means.begin(), means.end());
+  if (most->first < kApart * least->first) return;
+  warnings.push_back("units of different kinds compete on different scales: the mean score is " +
+                     short_number(most->first) + " of the role " + role_name(most->second) +
+                     " and " + short_number(least->first) + " of " + role_name(least->second) +
+                     "; --unit, or units, says which compete");
+}
+
+Costs costs_from_table(const std::string& text, const std::string& file) {
+  const auto rows = parse_table(text, file);
+  const auto at = [&](const CsvRow& row) { return file + ":" + std::to_string(row.line) + ": "; };
   const auto& header = rows[0].fields;
-  if (header.size() < 2 || header[0] != "unit")
+  if (header.size() < 2 || !is_index_header(header[0], "unit"))
     throw InputError(at(rows[0]) + "the header must be unit and some of " +
-                     quoted_list(kResources));
+                     quoted_list(resource_names()));
   Costs costs;
   for (std::size_t k = 1; k < header.size(); ++k) {
-    if (std::find(kResources.begin(), kResources.end(), header[k]) == kResources.end())
+    const auto kind = std::find_if(resource_names().begin(), resource_names().end(),
+                                   [&](const auto& name) { return is_header(header[k], name); });
+    if (kind == resource_names().end())
       throw InputError(at(rows[0]) + "unknown column \"" + header[k] + "\"" +
-                       did_you_mean(header[k], kResources) + "; allowed: unit, " +
-                       quoted_list(kResources));
+                       did_you_mean(header[k], resource_names()) + "; allowed: unit, " +
+                       quoted_list(resource_names()));
     for (std::size_t r = 1; r < rows.size(); ++r) {
-      double value = 0;
+      std::int64_t value = 0;
       const auto& field = rows[r].fields[k];
-      if (!parse_double(field, value) || !(value >= 0 && value <= static_cast<double>(kMost)) ||
-          value != std::floor(value))
-        throw InputError(at(rows[r]) + header[k] + ": a whole number of at least 0 was expected, " +
-                         "found \"" + field + "\"");
-      if (!costs[header[k]].emplace(rows[r].fields[0], static_cast<std::int64_t>(value)).second)
+      if (!parse_amount(field, *kind, value))
+        throw InputError(at(rows[r]) + header[k] + ": " + allowed_amount(*kind) +
+                         " was expected, found \"" + field + "\"");
+      if (!costs[*kind].emplace(rows[r].fields[0], value).second)
         throw InputError(at(rows[r]) + "the unit \"" + rows[r].fields[0] + "\" stands twice");
     }
   }
   return costs;
 }
 
-Costs costs_from_inspect(const std::filesystem::path& path) {
-  const Document document = load_json(path);
+Costs costs_from_inspect(const std::string& text, const std::string& file) {
+  const Document document = parse_json(text, file);
   ObjectReader reader(document);
   reader.version(1);
   reader.raw("text_tokens");
@@ -102,6 +149,14 @@ Costs costs_from_inspect(const std::filesystem::path& path) {
   return costs;
 }
 
+Costs read_cost_file(const std::string& path) {
+  const std::string text = read_text(path), file = text_name(path);
+  const std::string extension = text_extension(path);
+  const bool json =
+      extension == ".json" || (extension != ".csv" && extension != ".tsv" && looks_like_json(text));
+  return json ? costs_from_inspect(text, file) : costs_from_table(text, file);
+}
+
 class Loader {
  public:
   Loader(const Document& document, const ProblemOptions& options, LoadedProblem& loaded)
@@ -116,26 +171,21 @@ class Loader {
     std::string scores = options_.scores;
     if (reader_.has("scores") && scores.empty()) scores = named_file("scores");
     reader_.text("scores", "");
-    if (scores.empty()) reader_.fail("scores", "the key is missing, and --scores was not given");
-    loaded_.scores = read_scores(scores);
-    loaded_.normalised = options_.normalise || reader_.boolean("normalise", false);
-    reader_.boolean("normalise", false);
-    ScoreTable table = loaded_.scores;
-    const auto units = reader_.texts("units", std::vector<std::string>{});
-    if (!options_.units.empty()) {
-      table = select_units(table, options_.units, "--unit");
-    } else if (reader_.has("units")) {
-      if (units.empty()) reader_.fail("units", "the list is empty");
-      table = select_units(table, units, reader_.where("units"));
-    }
-    if (loaded_.normalised) normalise_rows(table.scores);
+    if (scores.empty()) fail("scores", "the key is missing, and --scores was not given");
+    const std::string metric = reader_.text("metric", "");
+    loaded_.scores = read_scores(scores, !options_.metric.empty() ? options_.metric : metric);
+    ScoreTable table = competing_units();
+    if (loaded_.normalised)
+      normalise_rows(table.scores);
+    else
+      warn_of_rows(table, loaded_.warnings);
+    warn_of_roles(table, loaded_.warnings);
     problem_.clients = table.clients;
     problem_.units = table.units;
     problem_.importance = table.scores;
     clients_.emplace(problem_.clients);
-    units_.emplace(problem_.units);
     read_costs();
-    read_budget(table);
+    read_budget();
     read_weights();
     read_rules("pinned", Rule::kPinned);
     read_rules("forbidden", Rule::kForbidden);
@@ -143,6 +193,7 @@ class Loader {
     read_objectives();
     loaded_.choose = reader_.text("choose", "");
     reader_.finish();
+    if (options_.file.empty()) return;
     try {
       problem_.validate();
     } catch (const InputError& error) {
@@ -156,6 +207,31 @@ class Loader {
     return loaded_.files.back().second;
   }
 
+  /// A message about a key of the file or, without one, about the option that stands for it.
+  [[noreturn]] void fail(const std::string& key, const std::string& message) const {
+    if (options_.file.empty()) throw InputError("--" + key + ": " + message);
+    reader_.fail(key, message);
+  }
+
+  /// The scores of the units that compete; sets what is always trained, and whether to normalise.
+  ScoreTable competing_units() {
+    UnitWishes wishes;
+    wishes.holder = kHolder;
+    wishes.where_competing = options_.units.empty() ? reader_.where("units") : "--unit";
+    wishes.where_always = reader_.where("always");
+    if (reader_.has("units")) wishes.competing = reader_.texts("units");
+    if (!options_.units.empty()) wishes.competing = options_.units;
+    if (reader_.has("always")) wishes.always = reader_.texts("always");
+    const UnitChoice choice = choose_units(loaded_.scores.units, loaded_.scores.roles, wishes);
+    if (choice.competing.empty()) fail("units", "no unit is left to compete");
+    for (const std::size_t unit : choice.always)
+      loaded_.always.push_back(loaded_.scores.units[unit]);
+    // Who says the units' roles has a model's measure, not numbers that somebody weighed.
+    const bool in_file = reader_.boolean("normalise", !loaded_.scores.roles.empty());
+    loaded_.normalised = options_.normalise.value_or(in_file);
+    return columns_of(loaded_.scores, choice.competing);
+  }
+
   std::size_t client(ObjectReader& reader, const std::string& key) {
     const auto found = clients_->find(key);
     if (!found)
@@ -163,30 +239,38 @@ class Loader {
           key, "the scores have no client \"" + key + "\"" + did_you_mean(key, problem_.clients));
     return *found;
   }
-  std::size_t unit(ObjectReader& reader, const std::string& key, const std::string& name) {
-    const auto found = units_->find(name);
-    if (found) return *found;
+  /// The units of the problem that a pattern stands for.
+  const std::vector<std::size_t>& units(ObjectReader& reader, const std::string& key,
+                                        const std::string& pattern) {
+    const auto known = patterns_.find(pattern);
+    if (known != patterns_.end()) return known->second;
     const auto& scored = loaded_.scores.units;
-    if (std::find(scored.begin(), scored.end(), name) != scored.end())
-      reader.fail(key, "the unit \"" + name +
-                           "\" is not among those planned over: " + quoted_list(problem_.units));
-    reader.fail(key,
-                "the scores have no unit \"" + name + "\"" + did_you_mean(name, problem_.units));
+    const auto& planned = problem_.units;
+    const auto has = [&](const std::vector<std::string>& names) {
+      return std::find(names.begin(), names.end(), pattern) != names.end();
+    };
+    if (!has(planned) && has(scored))
+      reader.fail(key, "the unit \"" + pattern +
+                           "\" is not among those planned over: " + quoted_list(planned));
+    return patterns_[pattern] = matching_units({pattern}, planned, reader.where(key), kHolder);
   }
 
   void read_costs() {
-    if (!reader_.has("costs")) return;
+    const bool in_file = reader_.has("costs");
+    if (!options_.costs.empty()) {
+      costs_ = read_cost_file(options_.costs);
+      return;
+    }
+    if (!in_file) return;
     if (reader_.raw("costs").is_string()) {
-      const std::string path = named_file("costs");
-      costs_ = std::filesystem::path(path).extension() == ".json" ? costs_from_inspect(path)
-                                                                  : costs_from_csv(path);
+      costs_ = read_cost_file(named_file("costs"));
       return;
     }
     auto mapping = reader_.object("costs");
     for (const auto& name : mapping.keys()) {
       auto cost = mapping.object(name);
-      for (const auto& kind : kResources)
-        if (cost.has(kind)) costs_[kind][name] = whole(cost, kind);
+      for (const auto& kind : resource_names())
+        if (cost.has(kind)) costs_[kind][name] = amount(cost, kind, kind);
       cost.finish();
     }
   }
@@ -199,63 +283,91 @@ class Loader {
       if (found == costs_[kind].end()) {
         std::vector<std::string> known;
         for (const auto& cost : costs_[kind]) known.push_back(cost.first);
-        reader_.fail(key, "it needs the " + kind + " of every unit, and costs has none of \"" +
-                              name + "\"" + did_you_mean(name, known));
+        fail(key, "it needs the " + kind + " of every unit, and costs has none of \"" + name +
+                      "\"" + did_you_mean(name, known));
       }
       costs.push_back(found->second);
     }
     return costs;
   }
 
-  void read_budget(const ScoreTable& table) {
+  void read_budget() {
     const Json& raw = reader_.raw("budget");
     if (!options_.budget.empty()) {
-      problem_.budgets = make_problem(table, options_.budget).budgets;
-      return;
+      set_budgets(read_budgets(options_.budget, options_.of, problem_.clients,
+                               problem_.unit_count(), "--budget"));
+    } else if (raw.is_null()) {
+      fail("budget", "the key is missing, and --budget was not given");
+    } else if (raw.is_string()) {
+      set_budgets(budget_of_text(reader_.text("budget")));
+    } else if (raw.is_object()) {
+      set_budgets(budget_of_mapping(reader_.object("budget")));
+    } else {
+      const std::string of = options_.of.empty() ? "units" : options_.of;
+      const auto number = of == "units" ? reader_.integer("budget", 0, problem_.unit_count())
+                                        : amount(reader_, "budget", of);
+      set_budgets({of, std::vector<std::int64_t>(problem_.clients.size(), number)});
     }
-    if (raw.is_null()) reader_.fail("budget", "the key is missing, and --budget was not given");
-    if (raw.is_string()) {
-      const std::string name = reader_.text("budget"), path = named_file("budget");
-      std::error_code unknown;
-      if (!std::filesystem::exists(path, unknown)) {
-        reader_.fail("budget",
-                     "a whole number, a mapping or the name of a CSV file that is there "
-                     "was expected, found \"" +
-                         name + "\"");
-      }
-      problem_.budgets = make_problem(table, path).budgets;
-      return;
+  }
+
+  Budgets budget_of_text(const std::string& text) {
+    const std::string counted = options_.of.empty() ? counted_by(text) : options_.of;
+    std::int64_t value = 0;
+    if (!counted.empty() && parse_amount(text, counted, value))
+      return {counted, std::vector<std::int64_t>(problem_.clients.size(), value)};
+    const std::string path = named_file("budget");
+    std::error_code unknown;
+    if (!std::filesystem::exists(path, unknown)) {
+      reader_.fail("budget",
+                   "a whole number, an amount such as 400kB, a mapping or the name of a CSV file "
+                   "that is there was expected, found \"" +
+                       text + "\"");
     }
-    if (!raw.is_object()) {
-      const auto number = reader_.integer("budget", 0, problem_.unit_count());
-      problem_.budgets.assign(problem_.clients.size(), static_cast<int>(number));
-      return;
-    }
-    auto budget = reader_.object("budget");
-    const auto of = budget.choice("of", {"units", "bytes", "flops", "memory"}, "units");
-    std::vector<std::int64_t> values(problem_.clients.size(), -1);
-    if (budget.has("each")) values.assign(values.size(), whole(budget, "each"));
+    return read_budgets(path, options_.of, problem_.clients, problem_.unit_count(), "budget");
+  }
+
+  Budgets budget_of_mapping(ObjectReader budget) {
     auto clients = budget.object("clients");
-    for (const auto& name : clients.keys()) values[client(clients, name)] = whole(clients, name);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (values[i] < 0)
-        reader_.fail("budget", "none for the client \"" + problem_.clients[i] +
-                                   "\": give clients." + problem_.clients[i] + " or each");
-    }
+    const auto names = clients.keys();
+    // What is counted follows from the amounts where the file does not say it.
+    std::string said;
+    const auto listen = [&](ObjectReader& reader, const std::string& key) {
+      if (said.empty() && reader.raw(key).is_string()) said = counted_by(reader.text(key));
+    };
+    listen(budget, "each");
+    for (const auto& name : names) listen(clients, name);
+    const auto of =
+        budget.choice("of", {"units", "bytes", "flops", "memory"}, said.empty() ? "units" : said);
+    Budgets budgets{of, std::vector<std::int64_t>(problem_.clients.size(), -1)};
+    if (budget.has("each"))
+      budgets.values.assign(budgets.values.size(), amount(budget, "each", of));
+    for (const auto& name : names)
+      budgets.values[client(clients, name)] = amount(clients, name, of);
     budget.finish();
-    if (of == "units") {
-      for (std::size_t i = 0; i < values.size(); ++i) {
-        if (values[i] > problem_.unit_count())
-          reader_.fail("budget", "client \"" + problem_.clients[i] + "\": a budget of " +
-                                     std::to_string(values[i]) + " units, but there are " +
-                                     std::to_string(problem_.unit_count()));
-        problem_.budgets.push_back(static_cast<int>(values[i]));
-      }
+    for (std::size_t i = 0; i < budgets.values.size(); ++i) {
+      const std::string& name = problem_.clients[i];
+      if (budgets.values[i] < 0)
+        reader_.fail("budget",
+                     "none for the client \"" + name + "\": give clients." + name + " or each");
+      if (of == "units" && budgets.values[i] > problem_.unit_count())
+        reader_.fail("budget", "client \"" + name + "\": a budget of " +
+                                   std::to_string(budgets.values[i]) + " units, but there are " +
+                                   std::to_string(problem_.unit_count()));
+    }
+    return budgets;
+  }
+
+  void set_budgets(const Budgets& budgets) {
+    if (budgets.of == "units") {
+      problem_.budgets.assign(budgets.values.begin(), budgets.values.end());
       return;
     }
-    problem_.resource = of;
-    problem_.capacities = values;
-    problem_.unit_costs = costs_of(of, "budget");
+    problem_.resource = budgets.of;
+    problem_.capacities = budgets.values;
+    if (costs_.empty() && options_.file.empty())
+      throw InputError("--budget: budgets of " + budgets.of +
+                       " need the units' costs: --costs FILE");
+    problem_.unit_costs = costs_of(budgets.of, "budget");
   }
 
   void read_weights() {
@@ -269,21 +381,24 @@ class Loader {
   void read_rules(const std::string& key, Rule rule) {
     auto mapping = reader_.object(key);
     for (const auto& name : mapping.keys()) {
-      for (const auto& unit_name : mapping.texts(name)) {
-        const std::size_t l = unit(mapping, name, unit_name);
-        const std::size_t first = name == kEveryone ? 0 : client(mapping, name);
-        const std::size_t last = name == kEveryone ? problem_.clients.size() : first + 1;
-        if (problem_.rules.empty())
-          problem_.rules.assign(problem_.clients.size() * problem_.units.size(), Rule::kFree);
-        for (std::size_t i = first; i < last; ++i) {
-          Rule& cell = problem_.rules[i * problem_.units.size() + l];
-          if (cell != Rule::kFree && cell != rule)
-            mapping.fail(name, "the unit \"" + unit_name + "\" of client \"" + problem_.clients[i] +
-                                   "\" is both pinned and forbidden");
-          cell = rule;
-        }
+      const std::size_t first = name == kEveryone ? 0 : client(mapping, name);
+      const std::size_t last = name == kEveryone ? problem_.clients.size() : first + 1;
+      for (const auto& pattern : mapping.texts(name)) {
+        for (const std::size_t l : units(mapping, name, pattern))
+          for (std::size_t i = first; i < last; ++i) set_rule(mapping, name, i, l, rule);
       }
     }
+  }
+
+  void set_rule(const ObjectReader& mapping, const std::string& key, std::size_t i, std::size_t l,
+                Rule rule) {
+    if (problem_.rules.empty())
+      problem_.rules.assign(problem_.clients.size() * problem_.units.size(), Rule::kFree);
+    Rule& cell = problem_.rules[i * problem_.units.size() + l];
+    if (cell != Rule::kFree && cell != rule)
+      mapping.fail(key, "the unit \"" + problem_.units[l] + "\" of client \"" +
+                            problem_.clients[i] + "\" is both pinned and forbidden");
+    cell = rule;
   }
 
   void read_coverage() {
@@ -297,8 +412,8 @@ class Loader {
     problem_.coverage.assign(problem_.units.size(), 0);
     auto mapping = reader_.object("coverage");
     for (const auto& name : mapping.keys())
-      problem_.coverage[unit(mapping, name, name)] =
-          static_cast<int>(mapping.integer(name, 0, most));
+      for (const std::size_t l : units(mapping, name, name))
+        problem_.coverage[l] = static_cast<int>(mapping.integer(name, 0, most));
   }
 
   void read_objectives() {
@@ -358,7 +473,8 @@ class Loader {
   const ProblemOptions& options_;
   LoadedProblem& loaded_;
   PlanningProblem& problem_;
-  std::optional<NameIndex> clients_, units_;  // of the problem
+  std::optional<NameIndex> clients_;                          // of the problem
+  std::map<std::string, std::vector<std::size_t>> patterns_;  // that were looked up
   Costs costs_;
 };
 
@@ -366,19 +482,13 @@ class Loader {
 
 LoadedProblem load_problem(const ProblemOptions& options) {
   LoadedProblem loaded;
-  if (!options.file.empty()) {
-    const Document document = load_yaml(options.file);
-    Loader(document, options, loaded).load();
-    return loaded;
+  if (options.file.empty()) {
+    if (options.scores.empty()) throw InputError("--scores is required unless --problem is given");
+    if (options.budget.empty()) throw InputError("--budget is required unless --problem is given");
   }
-  if (options.scores.empty()) throw InputError("--scores is required unless --problem is given");
-  if (options.budget.empty()) throw InputError("--budget is required unless --problem is given");
-  loaded.scores = read_scores(options.scores);
-  ScoreTable table = loaded.scores;
-  if (!options.units.empty()) table = select_units(table, options.units, "--unit");
-  if (options.normalise) normalise_rows(table.scores);
-  loaded.normalised = options.normalise;
-  loaded.problem = make_problem(table, options.budget);
+  const Document document =
+      options.file.empty() ? Document{"", Json{{"version", 1}}, {}} : load_yaml(options.file);
+  Loader(document, options, loaded).load();
   return loaded;
 }
 

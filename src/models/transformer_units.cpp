@@ -427,11 +427,16 @@ std::vector<Unit> transformer_units(const TransformerConfig& c, std::int64_t tex
   const auto block_unit = [&](std::int64_t i) { return scheme.name + "." + std::to_string(i); };
   std::vector<Unit> units(1);
   units.front().name = "embeddings";
-  if (scheme.prompt) units.emplace_back().name = "prompt";
+  units.front().role = Role::kEmbeddings;
+  if (scheme.prompt) {
+    units.emplace_back().name = "prompt";
+    units.back().role = Role::kPrompt;
+  }
   for (std::int64_t i = 0; !scheme.name.empty() && i < c.num_hidden_layers; ++i) {
     units.emplace_back().name = block_unit(i);
   }
   units.emplace_back().name = "head";
+  units.back().role = Role::kHead;
 
   std::map<std::string, Unit*> by_name;
   for (Unit& unit : units) by_name[unit.name] = &unit;

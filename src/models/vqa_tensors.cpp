@@ -37,7 +37,8 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
                          example.question + "\": the answer \"" + answer +
                          "\" is not one of the model's " + std::to_string(config.label_count()) +
                          " labels" + did_you_mean(answer, config.labels) +
-                         "; data.unseen_answers: drop passes over such questions, model.answers: "
+                         "; data.unseen_answers: drop (strata score: --unseen-answers drop) passes "
+                         "over such questions, model.answers: "
                          "data makes a label of every training answer");
       }
       ++unseen_;

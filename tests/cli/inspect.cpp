@@ -63,6 +63,12 @@ TEST_CASE_METHOD(Fixture, "adapters of ViLT-B/32 have the published counts") {
   const auto with_head =
       costs({"plan.json", "--scheme", "adapter", "--adapter-reduction", "16", "--always", "head"});
   CHECK(row(with_head, "client", "mri")["parameters"] == row(found, "unit", "head")["parameters"]);
+  // A plan that says what every client trains besides needs no option.
+  std::string says = kPlan;
+  says.replace(says.find("\"version\": 1"), 12, "\"version\": 2, \"always\": [\"head\"]");
+  dir.write("says.json", says);
+  const auto by_plan = costs({"says.json", "--scheme", "adapter", "--adapter-reduction", "16"});
+  CHECK(row(by_plan, "client", "mri") == row(with_head, "client", "mri"));
 }
 
 TEST_CASE_METHOD(Fixture, "the other schemes' counts, by hand") {

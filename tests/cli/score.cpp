@@ -413,6 +413,47 @@ TEST_CASE("the experiment file says what becomes of answers outside the labels")
                               Contains("training examples are left out (ct 3 of "));
 }
 
+TEST_CASE("--data has the options that its advice names") {
+  const fs::path& folder = workshop();
+  int left = 3;
+  write_manifest(folder, "strange", [&](json& example) {
+    if (example["client"] == "ct" && example["split"] == "train" && left > 0) {
+      example["answers"] = {"spiculated"};
+      --left;
+    }
+  });
+  const std::vector<std::string> plain =
+      score({"--client", "ct", "--out", "f.json"}, "model", "strange");
+  check_refused(plain, folder, {"client ct", "\"spiculated\"", "--unseen-answers drop"});
+  auto drop = plain;
+  drop.insert(drop.end(), {"--unseen-answers", "drop", "--cache", "decoded"});
+  const auto outcome = run_strata(drop, folder);
+  INFO(outcome.err);
+  CHECK(outcome.code == 0);
+  CHECK_THAT(outcome.err, Contains("training examples are left out (ct 3 of "));
+  CHECK(fs::exists(folder / "decoded"));
+  check_refused({"score", "--model", "model", "--config", "c.yaml", "--unseen-answers", "drop",
+                 "--out", "s.json"},
+                folder, {"--unseen-answers requires --data"});
+  check_refused(score({"--unseen-answers", "dorp", "--out", "s.json"}), folder,
+                {"\"dorp\" is not one of", "did you mean \"drop\"?"});
+}
+
+TEST_CASE("scores say their units' roles, units are taken by patterns, and blocks are planned") {
+  const ScoreTable all = scored("roles.json", {"--client", "ct"});
+  CHECK(all.roles ==
+        std::vector<Role>{Role::kEmbeddings, Role::kBody, Role::kBody, Role::kBody, Role::kHead});
+  const ScoreTable blocks = scored("blocks.json", {"--client", "ct", "--unit", "block.[12]"});
+  CHECK(blocks.units == std::vector<std::string>{"block.1", "block.2"});
+  CHECK(blocks.raw(0, 0) == Approx(all.raw(0, 2)));
+  check_refused(score({"--unit", "blok.*", "--out", "s.json"}), workshop(),
+                {"--unit: the model has no unit \"blok.*\"", "did you mean \"block.0\"?"});
+  const json plan = json::parse(ran({"plan", "--scores", "roles.json", "--budget", "2", "--json"}));
+  CHECK(plan["units"] == std::vector<std::string>{"block.0", "block.1", "block.2"});
+  CHECK(plan["always"] == std::vector<std::string>{"head"});
+  CHECK(plan["provenance"]["normalise"] == true);
+}
+
 TEST_CASE("data and weights that cannot be scored are refused") {
   const fs::path& folder = workshop();
   write_manifest(folder, "untrained", [](json& example) {

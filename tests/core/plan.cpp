@@ -1,5 +1,7 @@
 #include "strata/core/plan.h"
 
+#include <nlohmann/json.hpp>
+
 #include "catch.h"
 #include "linear_time.h"
 #include "strata/core/error.h"
@@ -24,7 +26,15 @@ Plan small_plan() {
   plan.front = {{1.25, 2.0 / 9}, {1.5, 0.3}};
   plan.gap = {true, 0.125, 0.1, 0.99};
   plan.scores_digest = "abc";
-  plan.provenance = {{"strata", "0.1.0"}, {"population", "100"}};
+  plan.provenance = {{"strata", "0.1.0"},
+                     {"population", std::int64_t{100}},
+                     {"normalise", true},
+                     {"seconds", 0.5}};
+  plan.row = 1;
+  plan.always = {"pooler"};
+  plan.counted = "bytes";
+  plan.used = {269000, 100, 0};
+  plan.budgets = {400000, 100, 7};
   return plan;
 }
 
@@ -39,11 +49,16 @@ TEST_CASE("plan.json gives back the same plan") {
   CHECK(back.clients == plan.clients);
   CHECK(back.units_of(0) == std::vector<std::string>{"block.0", "head"});
   CHECK(back.seed == plan.seed);
-  CHECK(back.objectives.usage_variance == plan.objectives.usage_variance);
+  CHECK(back.objectives.usage_variance == Approx(plan.objectives.usage_variance).epsilon(1e-14));
   CHECK(back.front.size() == 2);
   CHECK(back.gap.known);
   CHECK(back.gap.importance == 0.125);
   CHECK(back.provenance == plan.provenance);
+  CHECK(back.row == 1);
+  CHECK(back.always == plan.always);
+  CHECK(back.counted == "bytes");
+  CHECK(back.used == plan.used);
+  CHECK(back.budgets == plan.budgets);
   write_plan(back, dir / "again.json");
   CHECK(test::slurp(dir / "again.json") == test::slurp(dir / "plan.json"));
 }
@@ -58,7 +73,7 @@ TEST_CASE("wrong plans are named by key") {
     changed.replace(changed.find(from), from.size(), to);
     return read_plan(dir.write("p.json", changed));
   };
-  CHECK_THROWS_WITH(with("\"version\": 1", "\"version\": 9"),
+  CHECK_THROWS_WITH(with("\"version\": 2", "\"version\": 9"),
                     Contains("version") && Contains("found 9"));
   CHECK_THROWS_WITH(with("\"scores_digest\"", "\"scores_digets\""),
                     Contains("unknown key (did you mean \"scores_digest\"?)"));
@@ -73,6 +88,60 @@ TEST_CASE("wrong plans are named by key") {
                     Contains("no unit \"block.0\" (did you mean \"blok.0\"?)"));
 }
 
+TEST_CASE("plan.json says what clients spend, with numbers and booleans as such") {
+  Plan plan = small_plan();
+  plan.objectives.importance = 1.1 + 2.2;  // 3.3000000000000003
+  plan.front[0].importance = plan.objectives.importance;
+  const auto json = nlohmann::json::parse(plan_json(plan));
+  CHECK(json["version"] == 2);
+  CHECK(json["budget"]["of"] == "bytes");
+  CHECK(json["budget"]["clients"]["ct"]["used"] == 269000);
+  CHECK(json["budget"]["clients"]["ct"]["budget"] == 400000);
+  CHECK(json["row"] == 1);
+  CHECK(json["always"] == std::vector<std::string>{"pooler"});
+  CHECK(json["provenance"]["population"] == 100);
+  CHECK(json["provenance"]["normalise"] == true);
+  CHECK(plan.objectives.importance != 3.3);
+  CHECK(json["objectives"]["importance"] == 3.3);
+  CHECK_THAT(plan_json(plan), Contains("\"importance\": 3.3,"));
+  CHECK_THAT(front_csv(plan.front), Contains("\n3.3,"));
+}
+
+TEST_CASE("a plan.json of version 1 is read") {
+  const test::TempDir dir;
+  const Plan plan = read_plan(dir.write("old.json", R"({"version": 1, "algorithm": "exact",
+    "choose": "knee", "seed": 1, "evaluations": 0, "units": ["block.0", "block.1"],
+    "clients": {"ct": ["block.1"]}, "objectives": {"importance": 2.3000000000000003,
+    "usage_variance": 0.25}, "front": [{"importance": 2.3000000000000003, "usage_variance": 0.25}],
+    "gap": {"certificate": "exact", "importance": 0, "relative": 0, "hypervolume_ratio": 1},
+    "scores_digest": "abc", "provenance": {"strata": "0.1.0", "normalise": "false"}})"));
+  CHECK(plan.units_of(0) == std::vector<std::string>{"block.1"});
+  CHECK(plan.counted.empty());
+  CHECK(plan.used.empty());
+  CHECK(plan.row == 0);
+  CHECK(plan.always.empty());
+  CHECK(plan.provenance[1] == std::pair<std::string, Fact>{"normalise", std::string("false")});
+}
+
+TEST_CASE("a plan counts what its clients spend") {
+  PlanningProblem problem{{"ct", "mri"}, {"a", "b"}, Eigen::MatrixXd::Ones(2, 2), {2, 1}};
+  Plan plan;
+  plan.assignment.resize(2, 2);
+  plan.assignment << 1, 1, 0, 1;
+  plan.count_budgets(problem);
+  CHECK(plan.counted == "units");
+  CHECK(plan.used == std::vector<std::int64_t>{2, 1});
+  CHECK(plan.budgets == std::vector<std::int64_t>{2, 1});
+  problem.budgets.clear();
+  problem.resource = "flops";
+  problem.unit_costs = {30, 40};
+  problem.capacities = {100, 50};
+  plan.count_budgets(problem);
+  CHECK(plan.counted == "flops");
+  CHECK(plan.used == std::vector<std::int64_t>{70, 40});
+  CHECK(plan.budgets == std::vector<std::int64_t>{100, 50});
+}
+
 TEST_CASE("plan.json is written in time linear in the clients") {
   const auto plan_of = [](int clients) {
     Plan plan = small_plan();
@@ -80,6 +149,8 @@ TEST_CASE("plan.json is written in time linear in the clients") {
     for (int i = 0; i < clients; ++i) plan.clients.push_back("client-" + std::to_string(i));
     plan.assignment = Assignment::Zero(clients, 3);
     plan.assignment.col(1).setOnes();
+    plan.used.assign(static_cast<std::size_t>(clients), 1);
+    plan.budgets = plan.used;
     return plan;
   };
   const Plan small = plan_of(2500), large = plan_of(16 * 2500);

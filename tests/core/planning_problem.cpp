@@ -94,7 +94,7 @@ TEST_CASE("wrong budgets are named with client and numbers") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(make_problem(table(), "4"),
                     Contains("client \"ct\": a budget of 4 units, but there are 3"));
-  CHECK_THROWS_WITH(make_problem(table(), "-1"), Contains("a budget of -1"));
+  CHECK_THROWS_WITH(make_problem(table(), "-1"), Contains("neither a whole number of units nor"));
   CHECK_THROWS_WITH(
       make_problem(table(), dir.write("a.csv", "client,budget\nct,1\nmri,9\n").string()),
       Contains("a.csv:3: client \"mri\": a budget of 9"));
@@ -141,4 +141,16 @@ TEST_CASE("a problem names its objectives") {
   problem.uplink_bytes = {3};
   CHECK(objective_names(problem)[2] == "uplink_bytes");
   CHECK(problem.has_further_objectives());
+}
+
+TEST_CASE("what clients spend counts units or the resource") {
+  PlanningProblem problem{{"ct", "mri"}, {"a", "b"}, Eigen::MatrixXd::Ones(2, 2), {2, 1}};
+  Assignment assignment(2, 2);
+  assignment << 1, 1, 0, 1;
+  CHECK(spent(problem, assignment) == std::vector<std::int64_t>{2, 1});
+  problem.budgets.clear();
+  problem.resource = "bytes";
+  problem.unit_costs = {30, 40};
+  problem.capacities = {100, 50};
+  CHECK(spent(problem, assignment) == std::vector<std::int64_t>{70, 40});
 }

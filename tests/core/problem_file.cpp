@@ -103,6 +103,121 @@ TEST_CASE_METHOD(Fixture, "costs come from a mapping or from what strata inspect
             .problem.unit_costs == std::vector<std::int64_t>{1, 2, 3});
 }
 
+TEST_CASE_METHOD(Fixture, "units are named by patterns wherever they are named") {
+  const std::string start = "scores: scores.csv\nbudget: 1\n";
+  const auto problem =
+      load(start +
+           "units: [\"[ac]\"]\npinned: {ct: [\"a*\"]}\nforbidden: {mri: [\"[!a]\"]}\n"
+           "coverage: {\"?\": 0, a: 2}\n")
+          .problem;
+  CHECK(problem.units == std::vector<std::string>{"a", "c"});
+  CHECK(problem.rule(0, 0) == Rule::kPinned);
+  CHECK(problem.rule(0, 1) == Rule::kFree);
+  CHECK(problem.rule(1, 1) == Rule::kForbidden);
+  CHECK(problem.coverage == std::vector<int>{2, 0});
+  ProblemOptions options;
+  options.units = {"[bc]"};
+  CHECK(load(start, options).problem.units == std::vector<std::string>{"b", "c"});
+  CHECK_THAT(error(start + "units: [\"d*\"]\n"),
+             Contains("problem.yaml:4: units: the score table has no unit \"d*\""));
+  CHECK_THAT(error(start + "pinned: {\"*\": [\"d*\"]}\n"),
+             Contains("pinned.*: the score table has no"));
+}
+
+TEST_CASE_METHOD(Fixture, "amounts have units wherever they are written") {
+  dir.write("costs.csv", "unit;bytes\na;10kB\nb;20kB\nc;0.03MB\n");
+  const auto of = [&](const std::string& text) {
+    return load("scores: scores.csv\n" + text).problem;
+  };
+  using Values = std::vector<std::int64_t>;
+  const auto text = of("costs: costs.csv\nbudget: 40kB\n");
+  CHECK(text.resource == "bytes");
+  CHECK(text.capacities == Values{40000, 40000});
+  CHECK(text.unit_costs == Values{10000, 20000, 30000});
+  const auto mapping = of("costs: costs.csv\nbudget: {each: 40kB, clients: {ct: 1MiB}}\n");
+  CHECK(mapping.resource == "bytes");
+  CHECK(mapping.capacities == Values{1048576, 40000});
+  CHECK(of("costs: {a: {memory: 1KiB}, b: {memory: 2}, c: {memory: 3}}\n"
+           "budget: {of: memory, each: 4KiB}\n")
+            .unit_costs == Values{1024, 2, 3});
+  dir.write("budgets.csv", "client,bytes\nmri,15kB\nct,40000\n");
+  CHECK(of("costs: costs.csv\nbudget: budgets.csv\n").capacities == Values{40000, 15000});
+  ProblemOptions options;
+  options.scores = (dir / "scores.csv").string();
+  options.budget = "40kB";
+  CHECK_THROWS_WITH(load_problem(options),
+                    "--budget: budgets of bytes need the units' costs: --costs FILE");
+  options.costs = (dir / "costs.csv").string();
+  CHECK(load_problem(options).problem.capacities == Values{40000, 40000});
+  options.budget = "40000";
+  options.of = "bytes";
+  CHECK(load_problem(options).problem.resource == "bytes");
+  CHECK_THAT(
+      error("scores: scores.csv\ncosts: costs.csv\nbudget: {of: bytes, each: 4kX}\n"),
+      Contains("budget.each: a whole number of bytes, such as 400kB") && Contains("\"4kX\""));
+  CHECK_THAT(error("scores: scores.csv\ncosts: {a: {bytes: 1.5B}}\nbudget: 1\n"),
+             Contains("costs.a.bytes: a whole number of bytes"));
+}
+
+TEST_CASE_METHOD(
+    Fixture, "of a model's scores the blocks compete, comparably, and the head is always trained") {
+  dir.write("scores.json", R"({"version": 1, "clients": ["ct", "mri"],
+    "units": ["embeddings", "block.0", "block.1", "head"],
+    "roles": ["embeddings", "body", "body", "head"],
+    "scores": [[0.3, 0.03, 0.01, 0.66], [0.2, 0.001, 0.003, 0.796]]})");
+  ProblemOptions options;
+  options.scores = (dir / "scores.json").string();
+  options.budget = "1";
+  auto loaded = load_problem(options);
+  CHECK(loaded.problem.units == std::vector<std::string>{"block.0", "block.1"});
+  CHECK(loaded.always == std::vector<std::string>{"head"});
+  CHECK(loaded.normalised);
+  CHECK(loaded.problem.importance(0, 0) == Approx(0.75));
+  CHECK(loaded.problem.importance(1, 1) == Approx(0.75));
+  CHECK(loaded.warnings.empty());
+  options.normalise = false;
+  loaded = load_problem(options);
+  CHECK(loaded.problem.importance(0, 0) == 0.03);
+  REQUIRE(loaded.warnings.size() == 1);
+  CHECK_THAT(loaded.warnings[0],
+             Contains("from 0.004 (\"mri\") to 0.04 (\"ct\")") && Contains("--normalise"));
+  options.normalise = {};
+  options.units = {"*"};
+  loaded = load_problem(options);
+  CHECK(loaded.problem.units.size() == 4);
+  CHECK(loaded.always.empty());
+  REQUIRE(loaded.warnings.size() == 1);
+  CHECK_THAT(loaded.warnings[0],
+             Contains("the mean score is 0.728 of the role head and 0.011 of body"));
+  const auto file = load(
+      "scores: scores.json\nbudget: 1\nalways: [head, embeddings]\n"
+      "normalise: false\n");
+  CHECK(file.always == std::vector<std::string>{"embeddings", "head"});
+  CHECK_FALSE(file.normalised);
+  CHECK_THAT(
+      error("scores: scores.json\nbudget: 1\nalways: [haed]\n"),
+      Contains(
+          "problem.yaml:4: always: the score table has no unit \"haed\" (did you mean \"head\"?)"));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a table of one's own is planned as it stands, with a word about its scales") {
+  ProblemOptions options;
+  options.budget = "1";
+  options.scores = dir.write("own.csv", "client,x,head\na,1,2\nb,3,4\nc,0,0\n").string();
+  auto loaded = load_problem(options);
+  CHECK(loaded.problem.units.size() == 2);
+  CHECK(loaded.always.empty());
+  CHECK_FALSE(loaded.normalised);
+  CHECK(loaded.warnings.empty());
+  options.scores = dir.write("own.csv", "client,x,head\na,1,2\nb,13,17\n").string();
+  loaded = load_problem(options);
+  REQUIRE(loaded.warnings.size() == 1);
+  CHECK_THAT(loaded.warnings[0], Contains("from 3 (\"a\") to 30 (\"b\")"));
+  options.normalise = true;
+  CHECK(load_problem(options).warnings.empty());
+}
+
 TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   const std::string good = "scores: scores.csv\nbudget: 2\n";
   CHECK_THAT(error("budget: 2\n"), Contains("scores") && Contains("--scores"));

@@ -79,21 +79,111 @@ TEST_CASE("wrong CSV is named by line, client and unit") {
   CHECK_THROWS_WITH(read("name,a\nct,1\n"), Contains("the header must be client,"));
   CHECK_THROWS_WITH(read("client,a\n"), Contains("a header but no client"));
   CHECK_THROWS_WITH(read("client,a\nct,1,2\n"), Contains("s.csv:2: 3 fields"));
-  CHECK_THROWS_WITH(read("client\nct\n"), Contains("client,<unit>,<unit>,…; it is \"client\""));
+  CHECK_THROWS_WITH(
+      read("client\nct\n"),
+      Contains("client,<unit>,<unit>,…, or have the columns client, unit and value; it "
+               "is \"client\""));
   CHECK_THROWS_WITH(read("client,a\n\"\",1\n"), Contains("s.csv:2: a client has no name"));
   CHECK_THROWS_WITH(read("client,a,b\nct,1e308,1e308\n"),
                     Contains("client \"ct\": the sum of scores is beyond"));
 }
 
-TEST_CASE("a table is CSV by its name, in capitals too; another name is said to be the reason") {
+TEST_CASE("a file is JSON or a table by its name, and otherwise by how it begins") {
   const test::TempDir dir;
   const std::string text = "client,a\r\nct,1\r\n";
+  const std::string json = R"({"version":1,"clients":["a"],"units":["u"],"scores":[[1]]})";
   CHECK(read_scores(dir.write("S.CSV", text)).units == std::vector<std::string>{"a"});
-  CHECK_THROWS_WITH(read_scores(dir.write("s.txt", text)),
-                    Contains("s.txt: is not JSON") && Contains(".csv"));
-  CHECK(read_scores(
-            dir.write("s.txt", R"({"version":1,"clients":["a"],"units":["u"],"scores":[[1]]})"))
-            .clients == std::vector<std::string>{"a"});
+  CHECK(read_scores(dir.write("s.txt", text)).units == std::vector<std::string>{"a"});
+  CHECK(read_scores(dir.write("s.txt", " \n" + json)).clients == std::vector<std::string>{"a"});
+  CHECK_THROWS_WITH(read_scores(dir.write("s.json", text)),
+                    Contains("s.json:1: is not valid JSON"));
+  CHECK_THROWS_WITH(read_scores(dir.write("s.csv", json)), Contains("s.csv:1: "));
+}
+
+TEST_CASE(
+    "a table has the header, the separators and the index that pandas or a spreadsheet writes") {
+  const test::TempDir dir;
+  const auto read = [&](const std::string& text, const std::string& name = "s.csv") {
+    const ScoreTable table = read_scores(dir.write(name, text));
+    CHECK(table.clients == std::vector<std::string>{"ct", "mri"});
+    CHECK(table.units == std::vector<std::string>{"a", "b"});
+    CHECK(table.scores(1, 0) == 0.25);
+    CHECK(table.scores(0, 1) == 2);
+  };
+  read(",a,b\nct,1,2\nmri,0.25,4\n");             // df.to_csv()
+  read("Client,a,b\nct,1,2\nmri,0.25,4\n");       // df.rename_axis("Client").to_csv()
+  read(",client,a,b\n0,ct,1,2\n1,mri,0.25,4\n");  // a column client beside a range
+  read("client\ta\tb\nct\t1\t2\nmri\t0.25\t4\n", "s.tsv");
+  read("\xef\xbb\xbf\"client\";a;b\r\nct;1;2\r\nmri;0.25;4\r\n");
+  CHECK_THROWS_WITH(read_scores(dir.write("c.csv", "client;a\nct;0,5\n")),
+                    Contains("found \"0,5\" (numbers have a point, not a comma)"));
+  CHECK_THROWS_WITH(read_scores(dir.write("t.tsv", "name\ta\nct\t1\n")),
+                    Contains("it begins with \"name\""));
+}
+
+TEST_CASE("a long table has one row a value, in any order") {
+  const test::TempDir dir;
+  const ScoreTable table =
+      read_scores(dir.write("s.csv", "unit,client,value\na,ct,1\nb,mri,4\nb,ct,2\na,mri,0.25\n"));
+  CHECK(table.clients == std::vector<std::string>{"ct", "mri"});
+  CHECK(table.units == std::vector<std::string>{"a", "b"});
+  CHECK(table.scores(1, 0) == 0.25);
+  CHECK(table.scores(0, 1) == 2);
+  CHECK(read_scores(dir.write("p.csv", ",Client,Unit,Score\n0,ct,a,3\n")).scores(0, 0) == 3);
+  CHECK_THROWS_WITH(read_scores(dir.write("m.csv", "client,unit,value\nct,a,1\nmri,b,1\n")),
+                    Contains("m.csv: no value for client \"ct\", unit \"b\""));
+  CHECK_THROWS_WITH(read_scores(dir.write("d.csv", "client,unit,value\nct,a,1\nct,a,1\n")),
+                    Contains("d.csv:3: client \"ct\", unit \"a\": stands twice"));
+  CHECK_THROWS_WITH(read_scores(dir.write("n.csv", "client,unit,value\nct,a,-1\n")),
+                    Contains("n.csv:2: client \"ct\", unit \"a\": a score is -1"));
+}
+
+TEST_CASE("of several metrics one is chosen by name") {
+  const test::TempDir dir;
+  const auto path = dir.write("s.csv",
+                              "metric,client,unit,value,residual,status\nlntk,ct,a,1,0,ok\n"
+                              "fisher,ct,a,5,0,ok\nlntk,ct,b,2,0,ok\nfisher,ct,b,6,0,ok\n");
+  CHECK_THROWS_WITH(read_scores(path), Contains("it holds 2 metrics, \"lntk\", \"fisher\"; choose "
+                                                "one: --metric lntk"));
+  const ScoreTable table = read_scores(path, "fisher");
+  CHECK(table.metric == "fisher");
+  CHECK(table.scores(0, 1) == 6);
+  CHECK_THROWS_WITH(read_scores(path, "fischer"),
+                    Contains("there is no metric \"fischer\" (did you mean \"fisher\"?)"));
+  const auto wide = dir.write("w.csv", "client,a\nct,1\n");
+  CHECK_THROWS_WITH(read_scores(wide, "lntk"), Contains("does not say which metric it holds"));
+  const auto json = dir.write("s.json", R"({"version":1,"metric":"lntk","clients":["a"],)"
+                                        R"("units":["u"],"scores":[[1]]})");
+  CHECK(read_scores(json, "lntk").metric == "lntk");
+  CHECK_THROWS_WITH(read_scores(json, "trace"), Contains("the metric is \"lntk\", not \"trace\""));
+}
+
+TEST_CASE("the units' roles are kept in JSON, and only there") {
+  const test::TempDir dir;
+  ScoreTable table = random_table();
+  table.roles = {Role::kEmbeddings, Role::kBody, Role::kHead};
+  write_scores(table, dir / "scores.json");
+  CHECK(read_scores(dir / "scores.json").roles == table.roles);
+  CHECK_THAT(test::slurp(dir / "scores.json"),
+             Contains("\"roles\": [\n  \"embeddings\",\n  \"body\",\n  \"head\"\n ]"));
+  write_scores(table, dir / "scores.csv");
+  CHECK(read_scores(dir / "scores.csv").roles.empty());
+  const auto read = [&](const std::string& roles) {
+    return read_scores(dir.write(
+        "r.json",
+        R"({"version":1,"clients":["a"],"units":["u"],"roles":)" + roles + R"(,"scores":[[1]]})"));
+  };
+  CHECK(read(R"(["prompt"])").roles == std::vector<Role>{Role::kPrompt});
+  CHECK_THROWS_WITH(read(R"(["haed"])"), Contains("r.json: roles: \"haed\" is not one of") &&
+                                             Contains("(did you mean \"head\"?)"));
+  CHECK_THROWS_WITH(read("[]"), Contains("roles: a list of 1 texts (one per unit) was expected"));
+  table.roles.pop_back();
+  CHECK_THROWS_WITH(table.validate("s"), Contains("3 units, but 2 roles"));
+  // Files of one folder must agree.
+  dir.write("f/a.json", R"({"version":1,"clients":["a"],"units":["u"],"scores":[[1]]})");
+  dir.write("f/b.json",
+            R"({"version":1,"clients":["b"],"units":["u"],"roles":["head"],"scores":[[1]]})");
+  CHECK_THROWS_WITH(read_scores(dir / "f"), Contains("b.json: its units have other roles"));
 }
 
 TEST_CASE("wrong JSON is named by key") {

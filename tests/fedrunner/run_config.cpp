@@ -154,6 +154,13 @@ TEST_CASE("units are selected by name and checked against the model") {
   CHECK(listed.selectable[1].name == "block.2");
   CHECK(listed.always.empty());
 
+  config = read(kExperiment, {"units.selectable=['block.[12]', head]", "units.always=[]"});
+  const auto patterns = select_units(config, model());
+  REQUIRE(patterns.selectable.size() == 3);
+  CHECK(patterns.selectable[0].name == "block.1");
+  CHECK(patterns.selectable[2].name == "head");
+  CHECK(patterns.always.empty());
+
   config = read(kExperiment, {"units.selectable=[blok.2]"});
   CHECK_THROWS_WITH(select_units(config, model()),
                     Contains("units.selectable: the model has no unit \"blok.2\" (did you mean "

@@ -317,6 +317,7 @@ TEST_CASE("score files are what docs/score_files.md shows, to the byte") {
   table.samples = 8;
   table.clients = {"ct, \"A\""};
   table.units = {"block.0", "block.1", "head"};
+  table.roles = {Role::kBody, Role::kBody, Role::kHead};
   table.raw.resize(1, 3);
   table.raw << 3, 0.00003, 1e21;
   table.scores.resize(1, 3);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "strata/core/planning_problem.h"
@@ -28,7 +29,10 @@ struct Gap {
   std::string certificate = "exact";
 };
 
-/// Who trains what, and how that was decided. plan.json, version 1 (DESIGN.md §5).
+/// A value of a plan's provenance, in plan.json a boolean, a number or a text.
+using Fact = std::variant<bool, std::int64_t, double, std::string>;
+
+/// Who trains what, and how that was decided. plan.json, version 2 (docs/planner.md).
 struct Plan {
   std::string algorithm;  ///< exact, nsga2, topk, random, …
   std::string choose;     ///< the rule that picked the plan from the front: knee, …
@@ -36,7 +40,12 @@ struct Plan {
   std::int64_t evaluations = 0;  ///< objective evaluations spent; 0 where none are counted
   std::vector<std::string> clients;
   std::vector<std::string> units;
+  std::vector<std::string> always;  ///< units that every client trains besides, outside its budget
   Assignment assignment;
+  /// What budgets count (units, bytes, flops, memory), and what each client spends of its own.
+  /// Empty: not known, as in plan.json of version 1.
+  std::string counted;
+  std::vector<std::int64_t> used, budgets;
   Objectives objectives;
   std::vector<Objectives> front;  ///< nondominated, by ascending usage variance
   std::size_t row = 0;            ///< the plan's own in `front`, from 1; 0: not known
@@ -46,12 +55,16 @@ struct Plan {
   Gap gap;
   std::string scores_digest;  ///< strata::digest of the score table
   /// Ordered key → value: version, commit, command, machine, parameters of the algorithm.
-  std::vector<std::pair<std::string, std::string>> provenance;
+  std::vector<std::pair<std::string, Fact>> provenance;
 
   /// The names of the units client i trains, in the order of `units`.
   std::vector<std::string> units_of(int client) const;
+  /// Fills in `counted`, `used` and `budgets` from the problem and the assignment.
+  void count_budgets(const PlanningProblem& problem);
 };
 
+/// Writes version 2, reads it and version 1. Objectives are written to 15 digits, which sums of
+/// decimals keep: 2.3, not 2.3000000000000003. O(clients · units + points).
 /// @throws InputError with file and key; WorkError when it cannot be written.
 Plan read_plan(const std::filesystem::path& path);
 void write_plan(const Plan& plan, const std::filesystem::path& path);

@@ -90,12 +90,16 @@ double usage_variance(const std::vector<int>& usage);
 /// O(clients × units).
 Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment);
 
+/// What every client spends of its budget: units, or the costs of the resource. O(clients × units).
+std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment& assignment);
+
 /// Every entry is 0 or 1, every row keeps to the client's budget and rules, and every unit's
 /// coverage is met.
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment);
 
-/// From a score table and `--budget`: either one number for every client, or a CSV file with the
-/// header `client,budget` that names each client of the table exactly once.
+/// From a score table and `--budget` of units: either one number for every client, or the file of a
+/// table with the columns client and budget that names each client exactly once ("-" is standard
+/// input).
 /// @throws InputError (file and line; a budget above the number of units is named with its client).
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget);
 

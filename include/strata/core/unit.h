@@ -3,14 +3,27 @@
 /// A unit: a selectable group of parameters, and what it costs.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace strata {
 
+/// What a unit is to its model. Said by whoever makes the unit, never read out of its name.
+enum class Role : std::uint8_t {
+  kBody,        ///< a block, or what a block's unit holds
+  kEmbeddings,  ///< what turns the input into vectors
+  kHead,        ///< the output layer
+  kPrompt       ///< learned vectors put before the input
+};
+/// body, embeddings, head, prompt.
+const std::string& role_name(Role role);
+std::optional<Role> parse_role(const std::string& name);
+
 /// A selectable group of parameters: the embeddings, a transformer block, the head.
 struct Unit {
-  std::string name;                     ///< e.g. "block.3"; unique in a model
+  std::string name;  ///< e.g. "block.3"; unique in a model
+  Role role = Role::kBody;
   std::vector<std::string> parameters;  ///< weight names as in model.safetensors
   std::int64_t parameter_count = 0;
   std::int64_t bytes = 0;    ///< on the wire, one way, at the checkpoint's precision

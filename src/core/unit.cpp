@@ -1,0 +1,16 @@
+#include "strata/core/unit.h"
+
+namespace strata {
+
+const std::string& role_name(Role role) {
+  static const std::vector<std::string> names = {"body", "embeddings", "head", "prompt"};
+  return names[static_cast<std::size_t>(role)];
+}
+
+std::optional<Role> parse_role(const std::string& name) {
+  for (const Role role : {Role::kBody, Role::kEmbeddings, Role::kHead, Role::kPrompt})
+    if (role_name(role) == name) return role;
+  return std::nullopt;
+}
+
+}  // namespace strata
