@@ -3,12 +3,17 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <filesystem>
 #include <iostream>
 #include <limits>
+#include <map>
 #include <type_traits>
 
+#include "cli/help.h"
 #include "core/amount.h"
+#include "core/build_info.h"
 #include "core/csv.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
 #include "strata/optimizers/choose.h"
@@ -150,13 +155,31 @@ void add_scheme(CLI::App* app, std::string& scheme) {
       ->capture_default_str();
 }
 
+/// What the subcommands about the program itself take; this file runs them.
+struct PageArguments {
+  std::vector<std::string> help, man;
+  std::string out, script, shell;
+};
+
+void build_pages(CLI::App& app, PageArguments& pages) {
+  app.add_subcommand("help", "Print the help of strata or of a subcommand")
+      ->add_option("command", pages.help, "Subcommand, such as plan or data make");
+  CLI::App* completion = app.add_subcommand(
+      "completion", "Print a script with which a shell completes strata's arguments");
+  completion->add_option("shell", pages.shell, "The shell that reads the script")
+      ->required()
+      ->check(one_of(completion_shells()));
+  completion->add_option("--out", pages.script, "File to write the script to");
+  CLI::App* man = app.add_subcommand("man", "Print or write strata's manual pages");
+  auto* command = man->add_option("command", pages.man,
+                                  "Subcommand, such as plan or data make; strata without");
+  man->add_option("--out", pages.out, "Folder for the pages of all subcommands, strata-NAME.1")
+      ->excludes(command);
+}
+
 /// The table. Every option stands here once, with its type, range and help.
 void build(CLI::App& app, CommandLine& line) {
   app.require_subcommand(1);
-  app.get_formatter()->column_width(34);
-  app.footer(
-      "Exit codes: 0 done, 1 failed while working, 2 wrong input or usage.\n"
-      "`strata SUBCOMMAND --help` explains one subcommand.");
 
   CLI::App* data = app.add_subcommand("data", "Make or check a data set");
   data->require_subcommand(1);
@@ -208,8 +231,7 @@ void build(CLI::App& app, CommandLine& line) {
           ->add_option("--cost", line.inspect.plan,
                        "Print what training costs: of all, of each unit and, with a plan.json, of "
                        "each client")
-          ->expected(0, 1)
-          ->type_name("[PLAN]");
+          ->expected(0, 1);
   inspect
       ->add_option("--always", line.inspect.always,
                    "With a plan: units that every client trains as well, e.g. head")
@@ -385,11 +407,13 @@ void build(CLI::App& app, CommandLine& line) {
                    "File of the front's assignments to write, at most 1,000, for a later --warm");
   plan->add_option("--adapters", line.plan.adapters,
                    "Folder to write CLIENT/adapter_config.json to, for Hugging Face PEFT");
-  plan->add_option("--adapter-model", line.plan.adapter_model,
-                   "The model that these are for: its folder, or its model_type, such as vilt, vit, "
-                   "bert, llama or gpt2; without, names that fit most of them");
-  plan->add_option("--adapter-template", line.plan.adapter_template,
-                   "adapter_config.json whose other fields these take over; LoRA's defaults without");
+  plan->add_option(
+      "--adapter-model", line.plan.adapter_model,
+      "The model that these are for: its folder, or its model_type, such as vilt, vit, "
+      "bert, llama or gpt2; without, names that fit most of them");
+  plan->add_option(
+      "--adapter-template", line.plan.adapter_template,
+      "adapter_config.json whose other fields these take over; LoRA's defaults without");
   plan->callback([&line] { line.command = Command::kPlan; });
 
   CLI::App* compare = subcommand(
@@ -444,6 +468,218 @@ void build(CLI::App& app, CommandLine& line) {
   report->callback([&line] { line.command = Command::kReport; });
 }
 
+/// What stands for an option's value in help, and the heading that it stands under. Completion goes
+/// by the value: FILE, DIR and PATH are completed from the disk. An argument has its name without
+/// dashes.
+struct Look {
+  std::string value, group;
+};
+
+const Look& look_of(const std::string& path, const std::string& option) {
+  static const std::map<std::string, Look> looks = {
+      {"--adapter-model", {"NAME", "Output"}},
+      {"--adapter-reduction", {"N", "Model"}},
+      {"--adapter-template", {"FILE", "Output"}},
+      {"--adapters", {"DIR", "Output"}},
+      {"--algorithm", {"NAME", "Planning"}},
+      {"--algorithms", {"NAME", "Search"}},
+      {"--alpha", {"NUMBER", "Partition"}},
+      {"--always", {"UNIT", "Cost"}},
+      {"--archive", {"FILE", "Output"}},
+      {"--batch-size", {"N", "Cost"}},
+      {"--budget", {"AMOUNT", "Input"}},
+      {"--cache", {"DIR", "Input"}},
+      {"--choose", {"RULE", "Planning"}},
+      {"--client", {"NAME", "Input"}},
+      {"--clients", {"N", "Partition"}},
+      {"--config", {"FILE", "Input"}},
+      {"--config-only", {"", "Model"}},
+      {"--cost", {"FILE", "Cost"}},
+      {"--costs", {"FILE", "Input"}},
+      {"--data", {"DIR", "Input"}},
+      {"--device", {"NAME", "Computing"}},
+      {"--dry-run", {"", "Computing"}},
+      {"--evaluations", {"N", "Search"}},
+      {"--freeze", {"PATTERN", "Model"}},
+      {"--front", {"FILE", "Output"}},
+      {"--full-front", {"SECONDS", "Planning"}},
+      {"--help", {"", "General"}},
+      {"--images", {"N", "Data"}},
+      {"--instance-seeds", {"N", "Input"}},
+      {"--instances", {"PATH", "Input"}},
+      {"--islands", {"N", "Search"}},
+      {"--json", {"", "General"}},
+      {"--language", {"NAME", "Input"}},
+      {"--lora-alpha", {"NUMBER", "Model"}},
+      {"--lora-rank", {"N", "Model"}},
+      {"--lora-target", {"NAME", "Model"}},
+      {"--memory", {"BYTES", "Computing"}},
+      {"--metric", {"NAME", "Scoring"}},
+      {"--model", {"DIR", "Input"}},
+      {"--no-gap", {"", "Planning"}},
+      {"--no-normalise", {"", "Input"}},
+      {"--normalise", {"", "Input"}},
+      {"--of", {"KIND", "Input"}},
+      {"--out", {"DIR", "Output"}},
+      {"--output", {"ANSWER", "Scoring"}},
+      {"--parallel", {"N", "Computing"}},
+      {"--partition", {"NAME", "Partition"}},
+      {"--population", {"N", "Search"}},
+      {"--private-clip", {"NORM", "Privacy"}},
+      {"--private-delta", {"NUMBER", "Privacy"}},
+      {"--private-epsilon", {"NUMBER", "Privacy"}},
+      {"--private-seed", {"N", "Privacy"}},
+      {"--problem", {"FILE", "Input"}},
+      {"--prompt-length", {"N", "Model"}},
+      {"--public-fraction", {"FRACTION", "Partition"}},
+      {"--questions-only", {"", "Input"}},
+      {"--quiet", {"", "General"}},
+      {"--random-outputs", {"N", "Scoring"}},
+      {"--release", {"N", "Privacy"}},
+      {"--releases", {"N", "Privacy"}},
+      {"--resume", {"", "Running"}},
+      {"--samples", {"N", "Scoring"}},
+      {"--scheme", {"SCHEME", "Model"}},
+      {"--scores", {"PATH", "Input"}},
+      {"--seconds", {"SECONDS", "Search"}},
+      {"--seed", {"N", "Data"}},
+      {"--seeds", {"N", "Search"}},
+      {"--set", {"KEY=VALUE", "Input"}},
+      {"--shapes", {"N", "Data"}},
+      {"--size", {"PIXELS", "Data"}},
+      {"--start", {"NAME", "Search"}},
+      {"--starts", {"NAME", "Search"}},
+      {"--sweep", {"", "Planning"}},
+      {"--table", {"FILE", "Output"}},
+      {"--text-tokens", {"N", "Cost"}},
+      {"--threads", {"N", "Computing"}},
+      {"--top", {"N", "Scoring"}},
+      {"--unit", {"UNIT", "Input"}},
+      {"--unseen-answers", {"NAME", "Input"}},
+      {"--version", {"", "General"}},
+      {"--warm", {"FILE", "Search"}},
+      {"--write-instances", {"DIR", "Output"}},
+      {"command", {"COMMAND", "Input"}},
+      {"config", {"FILE", "Input"}},
+      {"folder", {"DIR", "Input"}},
+      {"model", {"DIR", "Input"}},
+      {"set", {"NAME", "Data"}},
+      {"shell", {"SHELL", "Input"}},
+      {"strata completion --out", {"FILE", "Output"}},
+      {"strata data check --seed", {"N", "Partition"}},
+      {"strata plan --metric", {"NAME", "Input"}},
+      {"strata plan --out", {"FILE", "Output"}},
+      {"strata plan --seed", {"N", "Search"}},
+      {"strata score --out", {"FILE", "Output"}},
+      {"strata score --seed", {"N", "Scoring"}},
+  };
+  static const Look unknown{"TEXT", "Options"};
+  for (const std::string& key : {path + " " + option, option}) {
+    const auto found = looks.find(key);
+    if (found != looks.end()) return found->second;
+  }
+  return unknown;
+}
+
+std::vector<HelpExample> examples_of(const std::string& path) {
+  static const std::map<std::string, std::vector<HelpExample>> examples = {
+      {"strata",
+       {{"Two units for every client, from a table of scores",
+         "strata plan --scores scores.csv --budget 2 --out plan.json"},
+        {"The same help, and that of a subcommand", "strata help plan"}}},
+      {"strata data",
+       {{"Draw the synthetic data set", "strata data make phantoms --out phantoms"},
+        {"Read all of a data set", "strata data check phantoms"}}},
+      {"strata data make",
+       {{"Images of 32 pixels a side", "strata data make phantoms --out phantoms --size 32"}}},
+      {"strata data check",
+       {{"One client for each modality", "strata data check phantoms"},
+        {"Eight clients with uneven answers",
+         "strata data check phantoms --partition dirichlet --clients 8 --alpha 0.3"}}},
+      {"strata inspect",
+       {{"The units of a model", "strata inspect models/vilt"},
+        {"What the clients of a plan spend",
+         "strata inspect models/vilt --cost plan.json --always head"}}},
+      {"strata pretrain",
+       {{"The foundation of the demo's run",
+         "strata pretrain configs/demo.yaml --out models/demo"}}},
+      {"strata score",
+       {{"Score with the layerwise neural tangent kernel",
+         "strata score --model models/demo --data phantoms --out scores.json"},
+        {"Compare two importance measures",
+         "strata score --model models/demo --data phantoms --metric lntk --metric fisher --table "
+         "metrics.csv"}}},
+      {"strata plan",
+       {{"Two units for every client, from a table of scores",
+         "strata plan --scores scores.csv --budget 2 --out plan.json"},
+        {"The whole front, and one adapter_config.json for each client",
+         "strata plan --problem problem.yaml --front front.csv --adapters adapters"}}},
+      {"strata compare",
+       {{"Two metaheuristics on problems of 9 clients and 24 units",
+         "strata compare --instances 9x24 --algorithms nsga2,mopso --out comparison"}}},
+      {"strata run",
+       {{"Run an experiment", "strata run configs/demo.yaml --out runs/mine"},
+        {"Continue it after an interruption",
+         "strata run configs/demo.yaml --out runs/mine --resume"}}},
+      {"strata report", {{"A page about one run", "strata report runs/mine"}}},
+      {"strata help", {{"How to plan", "strata help plan"}}},
+      {"strata completion",
+       {{"Complete in this bash; the installed package does it in all",
+         "strata completion bash > strata.bash"}}},
+      {"strata man",
+       {{"The page of plan", "strata man plan"},
+        {"Every page, for man's folder of your own", "strata man --out ~/.local/share/man/man1"}}}};
+  const auto found = examples.find(path);
+  return found == examples.end() ? std::vector<HelpExample>() : found->second;
+}
+
+/// The choices of one_of() and choice_rule(), which are the only validators with a description.
+std::vector<std::string> choices_of(const CLI::Option& option) {
+  std::vector<std::string> choices;
+  const std::string text = option.get_type_name();
+  std::size_t at = text.find(':');
+  while (at != std::string::npos) {
+    const std::size_t end = text.find('|', at + 1);
+    choices.push_back(
+        text.substr(at + 1, end == std::string::npos ? std::string::npos : end - at - 1));
+    at = end;
+  }
+  return choices;
+}
+
+HelpOption describe(const CLI::Option& option, const std::string& path) {
+  HelpOption help;
+  const bool positional = option.get_positional();
+  if (!positional) help.name = "--" + option.get_lnames().front();
+  if (!option.get_snames().empty()) help.short_name = "-" + option.get_snames().front();
+  const Look& look = look_of(path, positional ? option.get_name() : help.name);
+  help.group = look.group;
+  help.help = option.get_description();
+  help.required = option.get_required();
+  if (option.get_items_expected_max() == 0) return help;  // a flag
+  help.value = look.value;
+  help.choices = choices_of(option);
+  help.initial = option.get_default_str();
+  if (!help.initial.empty() && help.initial.front() == '[')
+    help.initial = help.initial.substr(1, help.initial.size() - 2);
+  help.list = option.get_delimiter() != '\0';
+  help.repeatable = option.get_expected_max() > 1;
+  help.optional_value = option.get_items_expected_min() == 0;
+  return help;
+}
+
+HelpCommand describe(const CLI::App& app, const std::string& path) {
+  HelpCommand help;
+  help.path = path;
+  help.summary = app.get_description();
+  help.examples = examples_of(path);
+  for (const CLI::Option* option : app.get_options())
+    help.options.push_back(describe(*option, path));
+  for (const CLI::App* child : app.get_subcommands({}))
+    help.children.push_back(describe(*child, path + " " + child->get_name()));
+  return help;
+}
+
 std::vector<std::string> names_of(const CLI::App& app) {
   std::vector<std::string> names;
   for (const CLI::Option* option : app.get_options())
@@ -491,14 +727,82 @@ const CLI::App* descend(const CLI::App& root, int argc, char** argv, std::string
     }
     if (std::find(names.begin(), names.end(), argv[i]) == names.end())
       throw InputError(path + ": unknown subcommand \"" + argv[i] + "\"" +
-                       did_you_mean(argv[i], names) + "; there are " + quoted_list(names));
+                       did_you_mean(argv[i], names) + "; there are " +
+                       quoted_list(names, names.size()));
     app = app->get_subcommand(argv[i]);
     path += std::string(" ") + argv[i];
   }
   return app;
 }
 
+/// The subcommand that the words after `strata help` or `strata man` name.
+const HelpCommand& find_command(const HelpCommand& root, const std::vector<std::string>& words,
+                                const std::string& asked) {
+  const HelpCommand* command = &root;
+  for (const std::string& word : words) {
+    std::vector<std::string> names;
+    for (const HelpCommand& child : command->children) names.push_back(child.name());
+    const auto found = std::find(names.begin(), names.end(), word);
+    if (found == names.end())
+      throw InputError(asked + ": " +
+                       (names.empty() ? "\"" + command->path + "\" has no subcommands, found \""
+                                      : "unknown subcommand \"") +
+                       word + "\"" + did_you_mean(word, names) +
+                       (names.empty() ? "" : "; there are " + quoted_list(names, names.size())));
+    command = &command->children[static_cast<std::size_t>(found - names.begin())];
+  }
+  return *command;
+}
+
+void write_pages(const HelpCommand& command, const std::string& folder) {
+  write_file(std::filesystem::path(folder) / (man_name(command) + ".1"),
+             man_page(command, build_version()), false);
+  for (const HelpCommand& child : command.children) write_pages(child, folder);
+}
+
+/// Runs help, completion or man. @returns whether it was one of them.
+bool print_pages(const CLI::App& app, const PageArguments& pages) {
+  if (app.got_subcommand("help")) {
+    std::cout << help_text(find_command(describe(app, "strata"), pages.help, "strata help"),
+                           help_width());
+  } else if (app.got_subcommand("completion")) {
+    const std::string script = completion_script(describe(app, "strata"), pages.shell);
+    if (pages.script.empty())
+      std::cout << script;
+    else
+      write_file(pages.script, script, false);
+  } else if (app.got_subcommand("man") && !pages.out.empty()) {
+    write_pages(describe(app, "strata"), pages.out);
+  } else if (app.got_subcommand("man")) {
+    std::cout << man_page(find_command(describe(app, "strata"), pages.man, "strata man"),
+                          build_version());
+  } else {
+    return false;
+  }
+  std::cout << std::flush;
+  return true;
+}
+
+/// The whole table, with --version and the subcommands about the program itself.
+struct Table {
+  CLI::App app{
+      "Strata decides which layers each federated client fine-tunes, and runs the fine-tuning",
+      "strata"};
+  bool version = false;
+  PageArguments pages;
+  explicit Table(CommandLine& line) {
+    app.add_flag("--version", version, "Print the build, the BLAS, LibTorch and its devices");
+    build(app, line);
+    build_pages(app, pages);
+  }
+};
+
 }  // namespace
+
+HelpCommand command_help() {
+  CommandLine unused;
+  return describe(Table(unused).app, "strata");
+}
 
 bool needs_torch(Command command) {
   return command == Command::kPretrain || command == Command::kScore || command == Command::kRun;
@@ -506,12 +810,8 @@ bool needs_torch(Command command) {
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {
   CommandLine line;
-  CLI::App app(
-      "Strata decides which layers each federated client fine-tunes, and runs the fine-tuning.",
-      "strata");
-  bool version = false;
-  app.add_flag("--version", version, "Print the build, the BLAS, LibTorch and its devices");
-  build(app, line);
+  Table table(line);
+  CLI::App& app = table.app;
   done = false;
   if (argc == 2 && std::string(argv[1]) == "--version") {
     line.command = Command::kVersion;
@@ -520,12 +820,21 @@ CommandLine parse_command_line(int argc, char** argv, bool& done) {
   std::string path;
   const CLI::App* current = descend(app, argc, argv, path);
   check_arguments(argc, argv, path);
+  const auto print_help = [&] {
+    std::cout << help_text(describe(*current, path), help_width()) << std::flush;
+    done = true;
+  };
+  // Alone, `strata` and `strata data` are questions, as with git, gh and cargo.
+  const bool alone = argc == 1 + std::count(path.begin(), path.end(), ' ');
+  if (alone && !subcommands_of(*current).empty()) {
+    print_help();
+    return line;
+  }
   try {
     app.parse(argc, argv);
+    done = print_pages(app, table.pages);
   } catch (const CLI::CallForHelp&) {
-    std::cout << current->help(path == "strata" ? "" : path.substr(0, path.rfind(' ')))
-              << std::flush;
-    done = true;
+    print_help();
   } catch (const CLI::ExtrasError&) {
     const auto extras = app.remaining(true);
     throw unexpected(extras.front(), *current, path);

@@ -1,12 +1,14 @@
 #pragma once
 /// \file
 /// The option table: every subcommand's options with their types, ranges and help, once. It parses,
-/// validates and prints --help; both programs use it.
+/// validates, and describes itself for --help, manual pages and completion; both programs use it.
 
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "cli/help.h"
 
 namespace strata {
 
@@ -181,8 +183,11 @@ struct CommandLine {
 /// score, run, pretrain and the second half of --version.
 bool needs_torch(Command command);
 
-/// Parses argv. Prints help itself and then sets `done`; @throws InputError for wrong usage, one
-/// line with the option, what was found and the nearest option.
+/// What help says of the program and, below it, of every subcommand.
+HelpCommand command_help();
+
+/// Parses argv. Prints help, completion and manual pages itself and then sets `done`; @throws
+/// InputError for wrong usage, one line with the option, what was found and the nearest option.
 CommandLine parse_command_line(int argc, char** argv, bool& done);
 
 // One function a subcommand, each in its own file; they return an ExitCode.

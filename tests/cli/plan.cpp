@@ -692,9 +692,9 @@ TEST_CASE("help is complete and comes from the table that parses") {
   }
   const auto plan = run_strata({"plan", "--help"}, dir.path());
   for (const std::string option :
-       {"--scores", "--budget", "--algorithm", "auto|exact|prices|nsga2|mopso|aco|abc|annealing",
-        "--choose", "--evaluations", "--population", "--seed", "--normalise", "--no-gap", "--out",
-        "--front", "--archive", "--warm", "--quiet", "--json", "--unit"})
+       {"--scores", "--budget", "--algorithm", "--choose", "--evaluations", "--population",
+        "--seed", "--normalise", "--no-gap", "--out", "--front", "--archive", "--warm", "--quiet",
+        "--json", "--unit"})
     CHECK_THAT(plan.out, Catch::Contains(option));
 }
 
@@ -736,7 +736,6 @@ TEST_CASE("wrong scores, budgets and options are refused in one line") {
   test::check_refused({"plan", "--scores", "good.csv"}, dir.path(), {"--budget", "required"});
   test::check_refused({"plam"}, dir.path(),
                       {"unknown subcommand \"plam\" (did you mean \"plan\"?)"});
-  test::check_refused({}, dir.path(), {"subcommand"});
   test::check_refused({"--verson"}, dir.path(),
                       {"unexpected \"--verson\" (did you mean \"--version\"?)"});
   test::check_refused({"data", "--halp"}, dir.path(),
