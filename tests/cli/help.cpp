@@ -2,6 +2,8 @@
 
 #include "cli/help.h"
 
+#include <pty.h>
+
 #include <cstdlib>
 #include <functional>
 #include <regex>
@@ -160,6 +162,34 @@ TEST_CASE("help is no wider than the terminal, and no word of it is broken") {
     arguments.push_back("-h");
     CHECK(run_strata(arguments, dir.path()).out == help_of(command, 80, dir));
   });
+}
+
+TEST_CASE("help asks the terminal for its width") {
+  ::unsetenv("COLUMNS");
+  winsize size{};
+  size.ws_col = 60;
+  size.ws_row = 24;
+  int terminal = -1;
+  const pid_t child = ::forkpty(&terminal, nullptr, nullptr, &size);
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const std::string program = test::strata_program();
+    ::execl(program.c_str(), "strata", "help", "plan", nullptr);
+    _exit(126);
+  }
+  std::string text;
+  char buffer[4096];
+  for (ssize_t count; (count = ::read(terminal, buffer, sizeof buffer)) > 0;)
+    text.append(buffer, static_cast<std::size_t>(count));
+  ::close(terminal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  text.erase(std::remove(text.begin(), text.end(), '\r'), text.end());
+  const HelpCommand all = command_help();
+  const auto plan = std::find_if(all.children.begin(), all.children.end(),
+                                 [](const HelpCommand& child) { return child.name() == "plan"; });
+  REQUIRE(plan != all.children.end());
+  CHECK(text == help_text(*plan, 60));
 }
 
 TEST_CASE("every subcommand's help has an example that the program accepts") {

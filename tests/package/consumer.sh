@@ -11,3 +11,8 @@ echo "$output"
 [ "$output" = "importance 1.7, usage variance 0.222222" ]
 version=$("$work/prefix/bin/strata" --version)
 grep -q '^strata ' <<<"$version"
+# What man and the shells look for.
+for file in man/man1/strata.1 man/man1/strata-plan.1 bash-completion/completions/strata \
+    zsh/site-functions/_strata fish/vendor_completions.d/strata.fish; do
+  grep -q 'choose\|strata-plan\|strata.-plan' "$work/prefix/share/$file" || { echo "$file is not installed"; exit 1; }
+done
