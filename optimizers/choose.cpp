@@ -275,14 +275,13 @@ std::size_t within_limits(const Candidates& candidates, const std::string& rule,
       const auto less = [&](std::size_t a, std::size_t b) { return value(a) < value(b); };
       const auto [low, high] = std::minmax_element(kept.begin(), kept.end(), less);
       const std::string with = before.empty() ? "" : " with " + before;
-      throw InputError("choose: \"" + rule + "\": no plan of the front" + with +
+      throw InputError("choose: \"" + rule + "\": no plan that was found" + with +
                        (limit.objective == 0
                             ? " has " + format_double(limit.number) +
-                                  " % of the greatest importance; the most "
-                                  "there is is " +
+                                  " % of the greatest importance; the most found is " +
                                   format_double(100 * value(*high) / most) + " %"
                             : " has " + text + " of at most " + format_double(limit.number) +
-                                  "; the least there is is " + format_double(value(*low))));
+                                  "; the least found is " + format_double(value(*low))));
     }
     before += (before.empty() ? "" : " and ") + limit.text;
     kept = std::move(rest);

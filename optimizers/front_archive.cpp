@@ -16,16 +16,19 @@ constexpr std::size_t kCapacity = 1000;
 
 bool FrontArchive::accepts(const Value& value, const LayerModel& model) const {
   if (model.two_objectives()) {
-    // The last entry of at most this spread has the greatest importance of all those.
-    const auto above = by_spread_.upper_bound(value.spread);
-    return above == by_spread_.begin() ||
-           std::prev(above)->second.value.importance < value.importance;
+    return importance_within(value.spread) < value.importance;
   }
   return std::none_of(list_.begin(), list_.end(), [&](const Entry& entry) {
     const Value& e = entry.value;
     return e.importance >= value.importance && e.spread <= value.spread && e.bytes <= value.bytes &&
            e.seconds <= value.seconds;
   });
+}
+
+std::int64_t FrontArchive::importance_within(std::int64_t spread) const {
+  // The last entry of at most this spread has the greatest importance of all those.
+  const auto above = by_spread_.upper_bound(spread);
+  return above == by_spread_.begin() ? -1 : std::prev(above)->second.value.importance;
 }
 
 bool FrontArchive::insert(const LayerState& state) {

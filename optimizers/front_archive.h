@@ -35,6 +35,9 @@ class FrontArchive {
   /// under which assignments there are best. 0 where the archive has no two entries, or more
   /// objectives.
   double slope(std::int64_t spread, const LayerModel& model) const;
+  /// The greatest importance of the entries of at most this spread, −1 without any; two objectives
+  /// only. O(log n).
+  std::int64_t importance_within(std::int64_t spread) const;
   /// The entry of greatest weighted(). The archive must not be empty.
   const Entry& best(const Prices& prices, const LayerModel& model) const;
   /// All entries by ascending spread (two objectives), or in order of insertion.

@@ -41,6 +41,7 @@ Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) 
   auto hull = std::make_shared<ExactFront>();
   for (const FrontPoint& point : exact.points) hull->points.push_back({{}, point.objectives});
   Certificate certificate{"exact", {}, objectives_of(exact.points), {}};
+  certificate.algorithm = "exact";
   certificate.points = std::move(sweep ? exact.sweep : exact.points);
   certificate.importance_bound = [hull](double variance) {
     return hull->importance_bound(variance);
@@ -48,29 +49,46 @@ Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) 
   return certificate;
 }
 
+/// Points that no assignment lies beyond: with the bound of the step at its even end.
+std::vector<Objectives> bounds_of(const PriceFront& front) {
+  std::vector<Objectives> bounds;
+  const auto add = [&](double variance, double importance) {
+    Objectives bound;
+    bound.usage_variance = variance;
+    bound.importance = importance;
+    bounds.push_back(bound);
+  };
+  const Objectives& even = front.points.front().objectives;
+  const double most = front.points.back().objectives.usage_variance;
+  if (!front.steps.empty()) {
+    for (const BoundStep& step : front.steps) add(step.from, step.importance);
+  } else {
+    // A staircase above the cuts: every step has the bound of its right end.
+    constexpr int kSteps = 1000;
+    for (int k = 0; k <= kSteps; ++k) {
+      const auto at = [&](int step) {
+        return even.usage_variance + (most - even.usage_variance) * step / kSteps;
+      };
+      add(at(k), front.importance_bound(at(std::min(k + 1, kSteps))));
+    }
+  }
+  // The corner that hypervolumes are measured from: the least importance of the front itself.
+  if (most > even.usage_variance) add(most, even.importance);
+  return bounds;
+}
+
 Certificate certify_by_prices(const PlanningProblem& problem) {
   auto front = std::make_shared<PriceFront>(price_front(problem));
-  Certificate certificate{"prices", front->points, {}, {}};
+  Certificate certificate{front->complete ? "exact" : "prices", std::move(front->points), {}, {}};
+  certificate.algorithm = "prices";
+  front->points.clear();
+  for (const FrontPoint& point : certificate.points) {
+    front->points.push_back({{}, point.objectives});
+  }
+  certificate.bounds = bounds_of(*front);
   certificate.importance_bound = [front](double variance) {
     return front->importance_bound(variance);
   };
-  // A staircase above the bound: every step has the bound of its right end.
-  constexpr int kSteps = 1000;
-  const double least = front->points.front().objectives.usage_variance;
-  const double most = front->points.back().objectives.usage_variance;
-  for (int k = 0; k <= kSteps; ++k) {
-    const auto at = [&](int step) { return least + (most - least) * step / kSteps; };
-    Objectives bound;
-    bound.usage_variance = at(k);
-    bound.importance = front->importance_bound(at(std::min(k + 1, kSteps)));
-    certificate.bounds.push_back(bound);
-  }
-  // The corner that hypervolumes are measured from: the least importance of the front itself.
-  if (most > least) {
-    Objectives corner = front->points.front().objectives;
-    corner.usage_variance = most;
-    certificate.bounds.push_back(corner);
-  }
   return certificate;
 }
 
@@ -114,7 +132,7 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
   const auto one = [&](const Assignment& assignment) {
     return Found{{{assignment, evaluate(problem, assignment)}}, 0};
   };
-  if (algorithm == certificate.method) return {std::move(certificate.points), 0};
+  if (algorithm == certificate.algorithm) return {std::move(certificate.points), 0};
   if (algorithm == "exact") return {certify_exactly(problem, options.sweep).points, 0};
   if (algorithm == "prices") return {price_front(problem).points, 0};
   if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};

@@ -385,7 +385,7 @@ TEST_CASE("names that do not exist are refused with the nearest, and contradicti
   refused({"--metric", "snip", "--metric", "lntk"}, {"--metric", "several metrics need --table"});
   refused({"--memory", "4Gigs"}, {"--memory"});
   check_refused(score({}), folder, {"--out or --table is needed"});
-  refused({"--memory", "-1"}, {"--memory", "above 0"});
+  refused({"--memory", "-1"}, {"--memory", "a whole number of bytes", "\"-1\""});
   check_refused(score({"--metric", "lntk", "--out", "same.csv", "--table", "same.csv"}), folder,
                 {"--out", "--table", "same.csv"});
 }

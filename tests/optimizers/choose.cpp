@@ -67,8 +67,8 @@ TEST_CASE("at most a usage variance") {
   CHECK(choose(front, "variance:0.6") == 2);
   CHECK(choose(front, "variance:1e9") == 3);
   CHECK_THROWS_WITH(choose(front, "variance:0.05"),
-                    "choose: \"variance:0.05\": no plan of the front has a usage variance of at "
-                    "most 0.05; the least there is is 0.1");
+                    "choose: \"variance:0.05\": no plan that was found has a usage variance of at "
+                    "most 0.05; the least found is 0.1");
 }
 
 TEST_CASE("points that are on a front for further objectives do not mislead a rule") {
@@ -121,16 +121,16 @@ TEST_CASE("limits of any objective leave the most important point that keeps to 
 
 TEST_CASE("a limit that no point keeps to is named with the least there is") {
   CHECK_THROWS_WITH(choose(kFour, "uplink_bytes:500,slowest_client:0.5,variance:3", kNames),
-                    "choose: \"uplink_bytes:500,slowest_client:0.5,variance:3\": no plan of the "
-                    "front with uplink_bytes:500 and slowest_client:0.5 has a usage variance of at "
-                    "most 3; the least there is is 4");
+                    "choose: \"uplink_bytes:500,slowest_client:0.5,variance:3\": no plan that "
+                    "was found with uplink_bytes:500 and slowest_client:0.5 has a usage variance of at "
+                    "most 3; the least found is 4");
   const std::vector<Objectives> slow(kFour.begin(), kFour.end() - 1);
   CHECK_THROWS_WITH(choose(slow, "slowest_client:0.5", kNames),
-                    "choose: \"slowest_client:0.5\": no plan of the front has a slowest client's "
-                    "time in seconds of at most 0.5; the least there is is 1");
+                    "choose: \"slowest_client:0.5\": no plan that was found has a slowest client's "
+                    "time in seconds of at most 0.5; the least found is 1");
   CHECK_THROWS_WITH(choose(slow, "uplink_bytes:450,importance:95", kNames),
-                    "choose: \"uplink_bytes:450,importance:95\": no plan of the front with "
-                    "uplink_bytes:450 has 95 % of the greatest importance; the most there is is "
+                    "choose: \"uplink_bytes:450,importance:95\": no plan that was found with "
+                    "uplink_bytes:450 has 95 % of the greatest importance; the most found is "
                     "87.5 %");
 }
 

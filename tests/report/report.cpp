@@ -670,7 +670,7 @@ TEST_CASE("damaged folders are refused in one line that says what is wrong where
   CHECK(contains(message_of(run), "\"many\""));
 
   run = fresh();
-  replace_in(run / "rounds/001/plan.json", "\"version\": 1", "\"version\": 7");
+  replace_in(run / "rounds/001/plan.json", "\"version\": 2", "\"version\": 7");
   CHECK(contains(message_of(run), "plan.json"));
   run = fresh();
   write_file(run / "rounds/002/plan.json", "{\"version\": 1,");

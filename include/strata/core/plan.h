@@ -24,8 +24,9 @@ struct Gap {
   double relative = 0;  ///< importance / that bound; 0 when the bound is 0
   double hypervolume_ratio =
       0;  ///< hypervolume of the front over that of the exact supported front
-  /// exact: against the exact supported front. prices: against a bound by duality, for budgets of a
-  /// resource and for large problems; all values are then upper bounds of the distance.
+  /// exact: against the exact supported front, or with budgets of a resource against the whole
+  /// front, where that was proved. prices: against a bound by duality, for larger problems; the
+  /// distance is then at most this, and the hypervolume ratio at least.
   std::string certificate = "exact";
 };
 

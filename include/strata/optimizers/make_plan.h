@@ -46,14 +46,17 @@ struct PlanOptions {
   double full_front_seconds = 0;
 };
 
-/// The exact supported front, or a bound by prices: whichever `auto` would plan with.
+/// The exact front, or a bound by prices: whichever `auto` would plan with.
 struct Certificate {
-  std::string method;              ///< exact or prices
+  /// exact: the bound is that of the exact supported front, or the front itself where budgets are
+  /// of a resource and price_front proved that it is complete. prices: a bound by duality.
+  std::string method;
   std::vector<FrontPoint> points;  ///< found on the way, nondominated, by ascending usage variance
   /// Points whose hypervolume no front's exceeds, but for unsupported points of an exact one
   /// (hypervolume.h).
   std::vector<Objectives> bounds;
   std::function<double(double usage_variance)> importance_bound;
+  std::string algorithm = {};  ///< that found the points: exact or prices
 };
 /// @throws InputError for an invalid or infeasible problem.
 Certificate certify(const PlanningProblem& problem);

@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// A front and a certified bound by prices on usage: for budgets of a resource, where the exact
-/// front is no flow problem, and for problems too large for it.
+/// A front and a certified bound by prices on usage: for budgets of a resource, where the front is
+/// no flow problem, and for problems too large for `exact_front`.
 
 #include <vector>
 
@@ -16,12 +16,26 @@ struct PriceCut {
   double bound = 0;
 };
 
+/// Assignments whose usage variance lies in [from, to] have at most this importance.
+struct BoundStep {
+  double from = 0;
+  double to = 0;
+  double importance = 0;
+};
+
 struct PriceFront {
   std::vector<FrontPoint> points;  ///< nondominated, by ascending usage variance; never empty
   std::vector<PriceCut> cuts;      ///< by ascending price
+  /// With budgets of a resource: what is known beyond the cuts, by ascending usage variance and
+  /// importance, from the least variance that there could be to that of the last point.
+  std::vector<BoundStep> steps;
+  /// With budgets of a resource: the points are all of the front, unsupported ones included, and
+  /// that is proved. The steps are then the points.
+  bool complete = false;
 
   /// The most importance that any assignment with at most this usage variance can have by the
-  /// cuts: min over cuts of bound + price · usage_variance. O(cuts).
+  /// cuts and steps: min over cuts of bound + price · usage_variance, and the step that the
+  /// variance is in. O(cuts + log steps).
   double importance_bound(double usage_variance) const;
 };
 
@@ -34,35 +48,44 @@ struct PriceFrontOptions {
 
 /// For a price w ≥ 0 on usage variance, importance − w · usage variance is bounded by duality: with
 /// any prices π on the units' usages n, each client's subproblem is its own, with scores S − π, and
-/// what remains is to bound π · n − w · variance(n) over the usages alone.
+/// what remains is to bound π · n − w · variance(n) over the usages alone. That part is maximised
+/// over whole numbers of uses, from a unit's coverage to the clients that may train it.
 ///
-/// - Budgets of units: the client takes its units of greatest adjusted score. As the mean usage is
-///   fixed, the rest is separable, and each unit's part is maximised over whole numbers of uses,
-///   from its coverage to the clients that may train it.
-/// - Budgets of a resource: the client solves a knapsack, by branch and bound with Dantzig's bound
-///   (Martello & Toth 1990); a search that is cut off gives Dantzig's bound to the dual, so that
-///   the bound stays valid. The variance, a convex quadratic form of n, is bounded by its tangent
-///   plane where its gradient is π / w; coverage has prices ≥ 0 of its own.
+/// Budgets of units: the client takes its units of greatest adjusted score, and as the mean usage
+/// is fixed the rest is separable. Assignments come from letting each client in turn answer the
+/// others' usages with its best choice, so that the weighted sum never falls. The marginal prices 2
+/// w (n − n̄) / units of the outcome are the first π. Where they leave a gap above the accuracy,
+/// cheapest paths of swaps from what the clients choose at the best π known lead to the best
+/// assignment, and the lengths of the paths are its prices: no gap is left, and the point lies on
+/// the exact front. So with accuracy 0 every cut is tight.
 ///
-/// Assignments come from letting each client in turn answer the others' usages with its best choice
-/// (with a resource: the best by a tangent in its number of units), so that the weighted sum never
-/// falls; coverage is kept at every step. The marginal prices 2 w (n − n̄) / units of the outcome
-/// are the first π. Where the gap they leave is above the accuracy:
-/// - Budgets of units: from what the clients choose at the best π known, cheapest paths of swaps
-///   lead to the best assignment, and the lengths of the paths are its prices: no gap is left, and
-///   the point lies on the exact front. So with accuracy 0 every cut is tight.
-/// - Budgets of a resource: π is improved by subgradient steps, and what the clients choose at the
-///   best π is another start for their answers. A gap remains that the tangent and the knapsacks'
-///   wholeness cause, of up to about w / 4; it matters most where the variance is small.
+/// Budgets of a resource:
+/// - The client solves a knapsack, by branch and bound with Dantzig's bound (Martello & Toth 1990);
+/// a
+///   search that is cut off gives Dantzig's bound to the dual. The usages' part is separable for
+///   every total Σ n, so that one π bounds each total by itself; π is improved by subgradient
+///   steps, for all totals and for single ones. This is the Lagrangian dual whose value
+///   Dantzig–Wolfe's master problem over the clients' knapsack patterns has, without an LP solver.
+/// - What clients choose at the best π, answers to each other, and answers towards the even usages
+/// of
+///   every total are where a Pareto local search begins (clients add, drop and exchange units, and
+///   pass them on to each other). It keeps every nondominated assignment it meets, unsupported ones
+///   included.
+/// - An assignment lies below the bound by what each client's choice and each unit's usage lose
+///   against the best ones. For up to 64 units, all choices and usages that lose little enough to
+///   be better than what is known are enumerated, level by level of (Σ n, Σ n²), within a fixed
+///   number of steps. Where that ends in time the level is closed; where all levels are, the front
+///   is complete.
 ///
 /// Prices w are 0, one at which usage outweighs scores, and then slopes between neighbouring points
 /// where bound and points are farthest apart. Further objectives are evaluated but not optimised.
 ///
-/// Identical for any number of threads. O(clients · units) memory for every price. Time is
-/// O(clients · units) for each round of answers and each try of π, a few to some 100 for each
-/// price, and with budgets of units O(clients · units²) for each price that needs paths. 10,000
-/// clients × 200 units with budgets of up to 50 units take half a minute of one processor's time,
-/// with as large budgets of bytes some four seconds a price.
+/// Identical for any number of threads. Budgets of units: O(clients · units) memory for every
+/// price; O(clients · units) time for each round of answers and each try of π, a few to some 100
+/// for each price, and O(clients · units²) for each price that needs paths; 10,000 clients × 200
+/// units with budgets of up to 50 units take half a minute of one processor's time. Budgets of a
+/// resource: as much for the prices, with a knapsack for units, then a fixed number of moves and
+/// steps, so that 20 × 48 takes some 0.7 s; at most 256 MiB of assignments.
 /// @throws InputError for an invalid or infeasible problem or option.
 PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& options = {});
 
