@@ -64,8 +64,8 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
                                           const TransformerConfig& config,
                                           const WordPiece& tokenizer) {
-  const auto images = std::make_shared<ImageStore>(
-      data.manifest, static_cast<int>(config.image_size), data.config.cache);
+  const auto images =
+      std::make_shared<ImageStore>(data.manifest, config.image_processor(), data.config.cache);
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
     if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
