@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/interrupt.h"
 #include "core/provenance.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/exact_front.h"
@@ -62,6 +63,10 @@ void validate(const std::vector<Instance>& instances, const ComparisonOptions& o
     if (std::find(options.evaluations.begin(), it, *it) != it)
       throw InputError("evaluations: " + std::to_string(*it) + " stands twice");
   }
+  if (options.population < 8 || options.population % 4 != 0) {
+    throw InputError("population: found " + std::to_string(options.population) +
+                     ", allowed is a multiple of 4 that is at least 8");
+  }
   if (options.seeds < 1)
     throw InputError("seeds: found " + std::to_string(options.seeds) + ", allowed is 1 or more");
 }
@@ -118,9 +123,38 @@ ComparisonGroup group_of(const ComparisonRun& run) {
   return {run.instance, run.algorithm, run.start, run.evaluations};
 }
 
+bool is_same_run(const ComparisonRun& a, const ComparisonRun& b) {
+  return group_of(a) == group_of(b) && a.instance_seed == b.instance_seed && a.seed == b.seed;
+}
+
 std::string describe(const ComparisonRun& run) {
   return run.instance + " " + std::to_string(run.instance_seed) + ", " + run.algorithm + " from " +
          run.start + ", seed " + std::to_string(run.seed);
+}
+
+/// In order, each with the index of its instance.
+std::vector<std::pair<std::size_t, ComparisonRun>> planned_runs(
+    const std::vector<Instance>& instances, const ComparisonOptions& options) {
+  std::vector<std::pair<std::size_t, ComparisonRun>> runs;
+  for (std::size_t i = 0; i < instances.size(); ++i) {
+    for (const std::string& start : options.starts) {
+      for (const std::int64_t evaluations : options.evaluations) {
+        for (const std::string& algorithm : options.algorithms) {
+          for (int seed = 1; seed <= options.seeds; ++seed) {
+            ComparisonRun run;
+            run.instance = instances[i].name;
+            run.instance_seed = instances[i].seed;
+            run.algorithm = algorithm;
+            run.start = start;
+            run.evaluations = evaluations;
+            run.seed = static_cast<std::uint64_t>(seed);
+            runs.emplace_back(i, std::move(run));
+          }
+        }
+      }
+    }
+  }
+  return runs;
 }
 
 /// Curves being collected, one list of samples a run.
@@ -236,11 +270,21 @@ void test_against_best(const std::vector<std::size_t>& rivals, const std::vector
 
 }  // namespace
 
+bool holds_runs_of(const Comparison& comparison, const std::vector<Instance>& instances,
+                   const ComparisonOptions& options) {
+  const auto planned = planned_runs(instances, options);
+  return comparison.population == options.population &&
+         std::equal(planned.begin(), planned.end(), comparison.runs.begin(), comparison.runs.end(),
+                    [](const auto& a, const ComparisonRun& b) { return is_same_run(a.second, b); });
+}
+
 Comparison compare(const std::vector<Instance>& instances, const ComparisonOptions& options) {
   validate(instances, options);
   // All before the first run, so that a bad instance does not cost the time of the others.
   std::vector<Reference> references;
   for (const Instance& instance : instances) references.push_back(reference_of(instance));
+
+  const auto finished_runs = options.begin ? options.begin() : std::vector<FinishedRun>();
 
   Comparison comparison;
   comparison.provenance = provenance();
@@ -249,7 +293,19 @@ Comparison compare(const std::vector<Instance>& instances, const ComparisonOptio
   const auto total = static_cast<std::int64_t>(instances.size() * options.algorithms.size() *
                                                options.starts.size() * options.evaluations.size()) *
                      options.seeds;
+  const auto keep = [&](FinishedRun finished) {
+    const ComparisonGroup group = group_of(finished.run);
+    auto found = std::find_if(samples.begin(), samples.end(),
+                              [&](const CurveSamples& curve) { return curve.group == group; });
+    if (found == samples.end()) found = samples.insert(samples.end(), {group, {}});
+    found->runs.push_back(std::move(finished.curve));
+    comparison.runs.push_back(std::move(finished.run));
+  };
   const auto one_run = [&](std::size_t i, ComparisonRun run) {
+    const auto earlier = std::find_if(finished_runs.begin(), finished_runs.end(),
+                                      [&](const auto& one) { return is_same_run(one.run, run); });
+    if (earlier != finished_runs.end()) return keep(*earlier);
+    stop_if_interrupted();
     if (options.progress)
       options.progress(static_cast<std::int64_t>(comparison.runs.size()), total, describe(run));
     SearchOptions search_options;
@@ -261,31 +317,13 @@ Comparison compare(const std::vector<Instance>& instances, const ComparisonOptio
     search_options.reference = references[i].nadir;
     const SearchResult result = search(instances[i].problem, search_options);
     measure(result, references[i], run);
-    const ComparisonGroup group = group_of(run);
-    auto found = std::find_if(samples.begin(), samples.end(),
-                              [&](const CurveSamples& curve) { return curve.group == group; });
-    if (found == samples.end()) found = samples.insert(samples.end(), {group, {}});
-    found->runs.push_back(sample(result.log, references[i].area, curve_places(run.evaluations)));
-    comparison.runs.push_back(std::move(run));
+    FinishedRun finished;
+    finished.curve = sample(result.log, references[i].area, curve_places(run.evaluations));
+    finished.run = std::move(run);
+    if (options.after_run) options.after_run(finished);
+    keep(std::move(finished));
   };
-  for (std::size_t i = 0; i < instances.size(); ++i) {
-    for (const std::string& start : options.starts) {
-      for (const std::int64_t evaluations : options.evaluations) {
-        for (const std::string& algorithm : options.algorithms) {
-          for (int seed = 1; seed <= options.seeds; ++seed) {
-            ComparisonRun run;
-            run.instance = instances[i].name;
-            run.instance_seed = instances[i].seed;
-            run.algorithm = algorithm;
-            run.start = start;
-            run.evaluations = evaluations;
-            run.seed = static_cast<std::uint64_t>(seed);
-            one_run(i, std::move(run));
-          }
-        }
-      }
-    }
-  }
+  for (auto& [i, run] : planned_runs(instances, options)) one_run(i, std::move(run));
   for (const CurveSamples& curve : samples) comparison.curves.push_back(curve_of(curve));
   return comparison;
 }

@@ -1,10 +1,16 @@
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+#include <fstream>
 #include <limits>
 
 #include "core/csv.h"
 #include "core/document.h"
+#include "core/folder_lock.h"
+#include "core/provenance.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/core/sha256.h"
 #include "strata/optimizers/compare.h"
 
 namespace strata {
@@ -14,6 +20,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kFile = "compare.json";
+constexpr const char* kJournal = "compare.partial.jsonl";
 
 std::string target_key(const char* what, std::size_t target) {
   return std::string(what) + "_to_" + format_double(kComparisonTargets[target]);
@@ -232,19 +239,137 @@ ComparisonCurve read_curve(ObjectReader reader) {
   return curve;
 }
 
+/// A line of a journal.
+FinishedRun read_finished(const Document& document) {
+  ObjectReader reader(document);
+  FinishedRun finished;
+  finished.curve = read_numbers(reader, "curve", 0);
+  finished.run = read_run(reader.object("run", true));
+  reader.finish();
+  return finished;
+}
+
+/// The first key at which two settings differ.
+std::string differing_key(const Json& a, const Json& b) {
+  for (const auto& [key, value] : b.items()) {
+    if (!a.contains(key) || a.at(key) != value) return key;
+  }
+  return "version";
+}
+
+/// Every scores' and budgets' bits.
+std::string digest_of(const PlanningProblem& problem) {
+  std::string text;
+  for (const auto& names : {problem.clients, problem.units}) {
+    for (const auto& name : names) text += name + "\n";
+  }
+  for (int i = 0; i < problem.client_count(); ++i) {
+    if (problem.counts_units())
+      text += std::to_string(problem.budgets[static_cast<std::size_t>(i)]);
+    for (int l = 0; l < problem.unit_count(); ++l)
+      text += " " + format_double(problem.importance(i, l));
+    text += "\n";
+  }
+  return sha256_hex(text);
+}
+
 }  // namespace
 
-void check_comparison_folder(const fs::path& folder) {
+std::string comparison_settings(const std::vector<Instance>& instances,
+                                const ComparisonOptions& options) {
+  Json list = Json::array();
+  for (const Instance& instance : instances) {
+    list.push_back({{"name", instance.name},
+                    {"seed", instance.seed},
+                    {"digest", digest_of(instance.problem)}});
+  }
+  return Json{{"instances", list},        {"algorithms", options.algorithms},
+              {"starts", options.starts}, {"evaluations", options.evaluations},
+              {"seeds", options.seeds},   {"population", options.population}}
+      .dump();
+}
+
+bool holds_unfinished_comparison(const fs::path& folder) {
+  return fs::exists(folder / kJournal);
+}
+
+void check_comparison_folder(const fs::path& folder, bool resume) {
   if (!fs::exists(folder)) return;
   if (!fs::is_directory(folder))
     throw InputError(folder.string() + ": is a file; a comparison needs a folder");
-  if (fs::exists(folder / kFile)) return;
-  const fs::directory_iterator entries(folder);
-  if (entries != fs::directory_iterator()) {
+  const bool unfinished = holds_unfinished_comparison(folder);
+  if (unfinished || fs::exists(folder / kFile)) {
+    if (resume) return;
     throw InputError(folder.string() +
-                     ": the folder is not empty and holds no comparison (it has \"" +
-                     entries->path().filename().string() + "\"); choose another --out");
+                     (unfinished
+                          ? ": the folder holds a comparison that is not over; --resume goes on "
+                            "with it, or choose another --out"
+                          : ": the folder already holds a comparison; choose another --out"));
   }
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    // What a kill at the very beginning leaves.
+    if (name.find(".tmp-") != std::string::npos || name == kLockFile) continue;
+    throw InputError(folder.string() +
+                     ": the folder is not empty and holds no comparison (it has \"" + name +
+                     "\"); choose another --out");
+  }
+}
+
+ComparisonJournal::ComparisonJournal(const fs::path& folder, const std::string& settings)
+    : file_(folder / kJournal) {
+  if (!fs::exists(file_)) {
+    provenance_ = strata::provenance();
+    Json made = Json::object();
+    for (const auto& [key, value] : provenance_) made[key] = value;
+    write_file(
+        file_,
+        Json{{"version", 1}, {"provenance", made}, {"settings", Json::parse(settings)}}.dump() +
+            "\n");
+    return;
+  }
+  const std::string text = read_file(file_);
+  std::size_t begin = 0;
+  std::size_t line = 0;
+  for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1) {
+    const Document document =
+        parse_json(text.substr(begin, end - begin), file_.string() + ":" + std::to_string(++line));
+    if (line > 1) {
+      finished_.push_back(read_finished(document));
+      continue;
+    }
+    ObjectReader reader(document);
+    reader.version(1);
+    ObjectReader made = reader.object("provenance", true);
+    for (const std::string& key : made.keys()) provenance_.emplace_back(key, made.text(key));
+    const Json& found = reader.raw("settings");
+    const Json now = Json::parse(settings);
+    if (found != now) {
+      throw InputError(file_.string() + ": the comparison was begun with other " +
+                       differing_key(found, now) + "; choose another --out");
+    }
+    reader.finish();
+  }
+  if (line == 0) throw InputError(file_.string() + ": the first line is missing");
+  // Half a line was never finished.
+  if (begin < text.size()) write_file(file_, text.substr(0, begin));
+}
+
+void ComparisonJournal::add(const FinishedRun& run) {
+  errno = 0;
+  std::ofstream out(file_, std::ios::app | std::ios::binary);
+  out << Json{{"run", to_json(run.run)}, {"curve", run.curve}}.dump() + "\n" << std::flush;
+  if (!out) {
+    throw WorkError(file_.string() +
+                    ": cannot be written: " + (errno ? std::strerror(errno) : "unknown error"));
+  }
+  finished_.push_back(run);
+}
+
+void ComparisonJournal::remove() {
+  std::error_code error;
+  if (!fs::remove(file_, error) && error)
+    throw WorkError(file_.string() + ": cannot be removed: " + error.message());
 }
 
 void write_comparison(const Comparison& comparison, const fs::path& folder) {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/interrupt.h"
 #include "optimizers/neighbourhood.h"
 
 namespace strata {
@@ -47,6 +48,7 @@ void SearchRun::record(const LayerState& state) {
 }
 
 void SearchRun::count(std::int64_t evaluations) {
+  stop_if_interrupted();
   evaluations_ += evaluations;
   if (evaluations_ >= limits_.evaluations) spent_ = true;
   // The clock is read seldom, as it costs more than an evaluation by deltas.

@@ -126,7 +126,8 @@ CLI::App* subcommand(CLI::App* parent, const std::string& name, const std::strin
 
 void add_device(CLI::App* app, std::string& device, int& threads) {
   app->add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
-  ranged(app, "--threads", threads, "LibTorch threads; 0 is all cores", 0, 1024);
+  ranged(app, "--threads", threads, "LibTorch threads; 0 is as many of the cores as the work feeds",
+         0, 1024);
 }
 
 void add_partition(CLI::App* app, DataCheckArguments& arguments) {
@@ -447,6 +448,7 @@ void build(CLI::App& app, CommandLine& line) {
                       "without --out");
   compare->add_option("--out", line.compare.out,
                       "Folder for compare.json, compare.csv and summary.csv");
+  compare->add_flag("--resume", line.compare.resume, "Continue a comparison that was interrupted");
   compare->callback([&line] { line.command = Command::kCompare; });
 
   CLI::App* run = subcommand(
@@ -455,7 +457,8 @@ void build(CLI::App& app, CommandLine& line) {
   run->add_option("--out", line.run.out, "Run folder to write")->required();
   run->add_flag("--resume", line.run.resume, "Continue a run that was interrupted");
   ranged(run, "--parallel", line.run.parallel,
-         "Clients at the same time; --threads 0 shares the cores out among them", 1, 1024);
+         "Clients at the same time; with --threads 0 each has its share of the cores at most", 1,
+         1024);
   run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
       ->allow_extra_args(false);
   add_device(run, line.run.device, line.run.threads);

@@ -144,6 +144,7 @@ struct CompareArguments {
   int seeds = 5;
   int instance_seeds = 3;
   int population = 100;
+  bool resume = false;
   std::string write_instances;
   std::string out;
 };

@@ -9,6 +9,7 @@
 #include "cli/output_files.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "core/folder_lock.h"
 #include "report/comparison.h"
 #include "strata/core/error.h"
 
@@ -50,13 +51,55 @@ void print_json(const std::vector<Instance>& instances, const std::string& folde
   std::cout << root.dump() << '\n';
 }
 
+/// The comparison in `folder`, if it is over. @throws InputError where it is another one.
+std::optional<Comparison> read_finished(const std::vector<Instance>& instances,
+                                        const ComparisonOptions& options,
+                                        const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "compare.json") || holds_unfinished_comparison(folder))
+    return std::nullopt;
+  Comparison comparison = read_comparison(folder);
+  if (!holds_runs_of(comparison, instances, options)) {
+    throw InputError((folder / "compare.json").string() +
+                     ": the folder holds another comparison, which is over; choose another --out");
+  }
+  return comparison;
+}
+
+/// Makes the runs that the folder does not have, and writes the comparison.
+Comparison compare_into(const CompareArguments& arguments, const std::vector<Instance>& instances,
+                        ComparisonOptions options) {
+  const std::filesystem::path folder = arguments.out;
+  if (auto finished = read_finished(instances, options, folder)) return *std::move(finished);
+  std::optional<FolderLock> lock;
+  std::optional<ComparisonJournal> journal;
+  // Not before the instances are checked: what is wrong with one leaves no trace.
+  options.begin = [&] {
+    lock.emplace(folder);
+    // Another process may have come and gone since the first look.
+    check_comparison_folder(folder, arguments.resume);
+    journal.emplace(folder, comparison_settings(instances, options));
+    if (!journal->finished().empty())
+      log_info("resuming after " + std::to_string(journal->finished().size()) + " runs");
+    return journal->finished();
+  };
+  options.after_run = [&](const FinishedRun& run) { journal->add(run); };
+  Comparison comparison = compare(instances, options);
+  comparison.provenance = journal->provenance();
+  write_comparison(comparison, folder);
+  journal->remove();
+  return comparison;
+}
+
 }  // namespace
 
 int run_compare(const CompareArguments& arguments, const CommonArguments& common) {
   if (arguments.out.empty() && arguments.write_instances.empty())
     throw InputError("strata compare: --out is required, or --write-instances");
+  if (arguments.resume && arguments.out.empty())
+    throw InputError("strata compare: --resume is for --out, which was not given");
   if (!arguments.out.empty()) {
-    check_comparison_folder(arguments.out);
+    refuse_locked_folder(arguments.out);
+    check_comparison_folder(arguments.out, arguments.resume);
     check_writable(std::filesystem::path(arguments.out) / "compare.json");
   }
   const std::vector<Instance> instances =
@@ -78,9 +121,8 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
     if (!progress) progress.emplace("compare", total);
     progress->update(done, next);
   };
-  const Comparison comparison = compare(instances, options);
+  const Comparison comparison = compare_into(arguments, instances, options);
   progress.reset();
-  write_comparison(comparison, arguments.out);
   if (!arguments.write_instances.empty()) write_instances(instances, arguments.write_instances);
   if (common.json) {
     print_json(comparison, arguments.out);

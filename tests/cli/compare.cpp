@@ -1,4 +1,6 @@
 // The comparison as a process: instances in, three files and a table out, and a page about them.
+#include <signal.h>
+
 #include <nlohmann/json.hpp>
 
 #include "catch.h"
@@ -68,14 +70,101 @@ TEST_CASE("strata compare writes its three files and prints the summary") {
   CHECK(std::filesystem::exists(dir / "out" / "compare.csv"));
   CHECK(std::filesystem::exists(dir / "out" / "summary.csv"));
 
-  // Its own folder may be written again; everything but the seconds comes out the same.
-  const std::string first = without_seconds(dir / "out" / "compare.csv");
-  const std::string summary = without_seconds(dir / "out" / "summary.csv");
-  const auto again = run_strata(with(kSmall, {"--out", "out", "--quiet"}), dir.path());
+  // Everything but the seconds comes out the same again.
+  const auto again = run_strata(with(kSmall, {"--out", "again", "--quiet"}), dir.path());
   REQUIRE(again.code == 0);
   CHECK(again.out.empty());
-  CHECK(without_seconds(dir / "out" / "compare.csv") == first);
-  CHECK(without_seconds(dir / "out" / "summary.csv") == summary);
+  for (const char* file : {"compare.csv", "summary.csv"})
+    CHECK(without_seconds(dir / "out" / file) == without_seconds(dir / "again" / file));
+}
+
+TEST_CASE("an earlier comparison is never overwritten") {
+  const test::TempDir dir;
+  REQUIRE(run_strata(with(kSmall, {"--out", "out"}), dir.path()).code == 0);
+  const std::string before = test::snapshot(dir.path());
+  test::check_refused(with(kSmall, {"--out", "out"}), dir.path(),
+                      {"out: the folder already holds a comparison; choose another --out"});
+  // To resume what is over changes nothing and prints it.
+  const auto resumed = run_strata(with(kSmall, {"--out", "out", "--resume"}), dir.path());
+  CHECK(resumed.code == 0);
+  CHECK_THAT(resumed.out, Catch::Contains("hypervolume ratio"));
+  CHECK(test::snapshot(dir.path()) == before);
+  auto others = kSmall;
+  others[8] = "200";
+  test::check_refused(with(others, {"--out", "out", "--resume"}), dir.path(),
+                      {"out/compare.json: the folder holds another comparison, which is over"});
+  test::check_refused(with(kSmall, {"--write-instances", "x", "--resume"}), dir.path(),
+                      {"--resume is for --out"});
+}
+
+TEST_CASE("an interrupted comparison keeps its runs and goes on to the same bytes") {
+  const test::TempDir dir;
+  auto arguments = kSmall;
+  arguments[8] = "2000,4000";
+  REQUIRE(run_strata(with(arguments, {"--out", "whole"}), dir.path()).code == 0);
+  const std::filesystem::path journal = dir / "out/compare.partial.jsonl";
+  const auto lines = [&] {
+    const std::string text = test::slurp(journal);
+    return std::count(text.begin(), text.end(), '\n');
+  };
+  // Interrupted three times, once by a kill that cuts its last line off.
+  long before = 0;
+  for (const int signal : {SIGINT, SIGTERM, SIGKILL}) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      if (::chdir(dir.path().c_str()) != 0) ::_exit(125);
+      ::dup2(::open("err", O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
+      ::dup2(::open("/dev/null", O_WRONLY), 1);
+      const auto all = with(arguments, {"--out", "out", "--resume"});
+      const std::string program = test::strata_program().string();
+      std::vector<char*> argv{const_cast<char*>(program.c_str())};
+      for (const auto& argument : all) argv.push_back(const_cast<char*>(argument.c_str()));
+      argv.push_back(nullptr);
+      ::execv(program.c_str(), argv.data());
+      ::_exit(126);
+    }
+    int status = 0;
+    bool ended = false;
+    while (!ended && lines() < before + 4) {
+      ended = ::waitpid(child, &status, WNOHANG) != 0;
+      ::usleep(200);
+    }
+    REQUIRE_FALSE(ended);
+    ::kill(child, signal);
+    ::waitpid(child, &status, 0);
+    CHECK(WIFSIGNALED(status));
+    CHECK(WTERMSIG(status) == signal);
+    CHECK(lines() >= before + 4);
+    before = lines();
+    if (signal == SIGKILL) {
+      std::ofstream(journal, std::ios::app) << "{\"run\": {\"instance\": \"3x";
+    } else {
+      CHECK_THAT(test::slurp(dir / "err"), Catch::Contains("strata: interrupted by SIG") &&
+                                               Catch::Contains("; go on with: ") &&
+                                               Catch::Contains(" --out out --resume\n"));
+    }
+    CHECK_FALSE(std::filesystem::exists(dir / "out/compare.json"));
+  }
+  CHECK(before < 48);
+  // A refusal may remove what is left of the killed one's lock.
+  std::filesystem::remove(dir / "out/.strata-lock");
+  test::check_refused(with(arguments, {"--out", "out"}), dir.path(),
+                      {"out: the folder holds a comparison that is not over; --resume goes on"});
+  auto others = arguments;
+  others[10] = "3";
+  test::check_refused(with(others, {"--out", "out", "--resume"}), dir.path(),
+                      {"compare.partial.jsonl: the comparison was begun with other seeds; choose"});
+  const auto finished = run_strata(with(arguments, {"--out", "out", "--resume"}), dir.path());
+  CHECK(finished.code == 0);
+  CHECK_THAT(finished.err,
+             Catch::Contains("resuming after " + std::to_string(before - 1) + " runs"));
+  CHECK_FALSE(std::filesystem::exists(journal));
+  for (const char* file : {"compare.csv", "summary.csv"})
+    CHECK(without_seconds(dir / "out" / file) == without_seconds(dir / "whole" / file));
+  // The curves, too.
+  auto a = nlohmann::json::parse(test::slurp(dir / "whole/compare.json"));
+  auto b = nlohmann::json::parse(test::slurp(dir / "out/compare.json"));
+  CHECK(a["curves"] == b["curves"]);
 }
 
 TEST_CASE("written instances give the runs that generated ones give") {

@@ -95,6 +95,101 @@ TEST_CASE("a comparison has every run once, and depends on nothing but its argum
   }
 }
 
+TEST_CASE("runs of an interrupted comparison are taken as they are and not made again") {
+  ComparisonOptions options;
+  options.algorithms = {"nsga2", "annealing"};
+  options.evaluations = {200};
+  options.seeds = 2;
+  options.population = 8;
+  const auto instances = load_instances({"3x8"}, 2, "");
+  std::vector<FinishedRun> made;
+  options.after_run = [&](const FinishedRun& run) { made.push_back(run); };
+  const Comparison whole = compare(instances, options);
+  REQUIRE(made.size() == 8);
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    CHECK(made[i].run.hypervolume_ratio == whole.runs[i].hypervolume_ratio);
+    CHECK(made[i].curve.size() == whole.curves.front().evaluations.size());
+  }
+
+  // Any of them, in any order, and two that the comparison does not have.
+  std::vector<FinishedRun> earlier = {made[6], made[1], made[3], made[0], made[2]};
+  earlier[4].run.seed = 3;
+  earlier.push_back(made[4]);
+  earlier[5].run.instance_seed = 7;
+  // Recognised by what no search would find.
+  for (FinishedRun& run : earlier) run.run.igd_plus = 5;
+  made.clear();
+  options.begin = [&] { return earlier; };
+  const Comparison resumed = compare(instances, options);
+  CHECK(made.size() == 4);
+  REQUIRE(resumed.runs.size() == 8);
+  for (std::size_t i = 0; i < 8; ++i) {
+    const bool was_there = i == 6 || i == 1 || i == 3 || i == 0;
+    CHECK((resumed.runs[i].igd_plus == 5) == was_there);
+    CHECK(resumed.runs[i].seed == whole.runs[i].seed);
+    CHECK(resumed.runs[i].instance_seed == whole.runs[i].instance_seed);
+    CHECK(resumed.runs[i].algorithm == whole.runs[i].algorithm);
+  }
+  REQUIRE(resumed.curves.size() == whole.curves.size());
+  for (std::size_t i = 0; i < whole.curves.size(); ++i)
+    CHECK(resumed.curves[i].median == whole.curves[i].median);
+}
+
+TEST_CASE("a journal keeps every bit, drops half a line and refuses other settings") {
+  const TempDir dir;
+  ComparisonOptions options;
+  options.algorithms = {"nsga2"};
+  options.evaluations = {300};
+  options.seeds = 3;
+  options.population = 8;
+  const auto instances = load_instances({"3x8"}, 1, "");
+  const std::string settings = comparison_settings(instances, options);
+  ComparisonJournal journal(dir.path(), settings);
+  options.after_run = [&](const FinishedRun& run) { journal.add(run); };
+  const Comparison whole = compare(instances, options);
+  CHECK(holds_unfinished_comparison(dir.path()));
+  const auto file = dir / "compare.partial.jsonl";
+  const auto same = [](const FinishedRun& a, const FinishedRun& b) {
+    CHECK(a.curve == b.curve);
+    CHECK(a.run.seconds == b.run.seconds);
+    check_same({a.run}, {b.run});
+  };
+  const ComparisonJournal again(dir.path(), settings);
+  CHECK(again.provenance() == journal.provenance());
+  REQUIRE(again.finished().size() == 3);
+  for (std::size_t i = 0; i < 3; ++i) same(again.finished()[i], journal.finished()[i]);
+
+  const std::string text = test::slurp(file);
+  dir.write("compare.partial.jsonl", text.substr(0, text.size() - 20));
+  CHECK(ComparisonJournal(dir.path(), settings).finished().size() == 2);
+  const std::string kept = test::slurp(file);
+  CHECK(kept.back() == '\n');
+  CHECK(text.rfind(kept, 0) == 0);
+
+  const auto refusal = [&](const std::vector<Instance>& others, ComparisonOptions changed) {
+    try {
+      ComparisonJournal(dir.path(), comparison_settings(others, changed));
+    } catch (const InputError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK(refusal(instances, options).empty());
+  ComparisonOptions more = options;
+  more.seeds = 4;
+  CHECK_THAT(refusal(instances, more), Catch::Contains("begun with other seeds; choose another"));
+  more = options;
+  more.population = 12;
+  CHECK_THAT(refusal(instances, more), Catch::Contains("other population"));
+  auto others = instances;
+  others[0].problem.importance(0, 0) *= 1.0000001;
+  CHECK_THAT(refusal(others, options), Catch::Contains("other instances"));
+  dir.write("compare.partial.jsonl", kept + "{}\n");
+  CHECK_THAT(refusal(instances, options), Catch::Contains("compare.partial.jsonl:4"));
+  journal.remove();
+  CHECK_FALSE(holds_unfinished_comparison(dir.path()));
+}
+
 TEST_CASE("a run is the search itself, measured against the exact front") {
   const auto instances = load_instances({"4x12"}, 1, "");
   ComparisonOptions options;
@@ -178,12 +273,14 @@ TEST_CASE("a comparison is read back as it was written") {
   const std::string summary = test::slurp(dir / "out" / "summary.csv");
   CHECK(std::count(summary.begin(), summary.end(), '\n') == 2 * 3 * 2 * 2 + 1);
   check_same(read_runs_csv(dir / "out" / "compare.csv"), comparison.runs);
-  // What the writer made may be overwritten, anything else may not.
-  check_comparison_folder(dir / "out");
-  check_comparison_folder(dir / "new");
+  // What the writer made may go on, anything else may not.
+  check_comparison_folder(dir / "out", true);
+  CHECK_THROWS_WITH(check_comparison_folder(dir / "out", false),
+                    Catch::Contains("already holds a comparison"));
+  check_comparison_folder(dir / "new", false);
   dir.write("mine/notes.txt", "mine");
-  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine"), Catch::Contains("notes.txt"));
-  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine" / "notes.txt"),
+  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine", true), Catch::Contains("notes.txt"));
+  CHECK_THROWS_WITH(check_comparison_folder(dir / "mine" / "notes.txt", true),
                     Catch::Contains("is a file"));
 }
 

@@ -20,16 +20,6 @@ namespace strata {
 /// Shares of the exact hypervolume that a run is timed to.
 constexpr std::array<double, 2> kComparisonTargets = {0.99, 0.999};
 
-struct ComparisonOptions {
-  std::vector<std::string> algorithms;  ///< of search_algorithms()
-  std::vector<std::string> starts = {"random"};
-  std::vector<std::int64_t> evaluations = {20000};
-  int seeds = 5;         ///< 1 to this
-  int population = 100;  ///< as SearchOptions has it
-  /// Called before every run with the number of runs done, of all runs, and what comes next.
-  std::function<void(std::int64_t done, std::int64_t total, const std::string& next)> progress = {};
-};
-
 /// One run. Everything but the seconds depends on the options and instances alone.
 struct ComparisonRun {
   std::string instance;
@@ -47,6 +37,27 @@ struct ComparisonRun {
     double seconds = std::numeric_limits<double>::infinity();
   };
   std::array<Reached, kComparisonTargets.size()> reached = {};
+};
+
+/// A run and its curve: the hypervolume ratio at about ten numbers of evaluations a decade.
+struct FinishedRun {
+  ComparisonRun run;
+  std::vector<double> curve;
+};
+
+struct ComparisonOptions {
+  std::vector<std::string> algorithms;  ///< of search_algorithms()
+  std::vector<std::string> starts = {"random"};
+  std::vector<std::int64_t> evaluations = {20000};
+  int seeds = 5;         ///< 1 to this
+  int population = 100;  ///< as SearchOptions has it
+  /// Called before every run with the number of runs done, of all runs, and what comes next.
+  std::function<void(std::int64_t done, std::int64_t total, const std::string& next)> progress = {};
+  /// Called once, when all is checked and before the first run: the runs of an interrupted
+  /// comparison, which are taken as they are and not made again.
+  std::function<std::vector<FinishedRun>()> begin = {};
+  /// Called after every run that was made, to keep it.
+  std::function<void(const FinishedRun& run)> after_run = {};
 };
 
 /// What the runs have in common that differ in their instances' and own seeds only.
@@ -100,8 +111,43 @@ struct ComparisonSummary {
 /// @throws InputError if one of them lacks an instance's seed and a seed that another one has.
 std::vector<ComparisonSummary> summarise(const std::vector<ComparisonRun>& runs);
 
-/// @throws InputError unless `folder` is new, empty or holds a comparison.
-void check_comparison_folder(const std::filesystem::path& folder);
+/// Whether these are the comparison's runs, all and no others, and its population.
+bool holds_runs_of(const Comparison& comparison, const std::vector<Instance>& instances,
+                   const ComparisonOptions& options);
+
+/// Whether the folder holds the journal of a comparison that was interrupted.
+bool holds_unfinished_comparison(const std::filesystem::path& folder);
+
+/// What runs depend on, as text: the options and, by their digests, the instances.
+std::string comparison_settings(const std::vector<Instance>& instances,
+                                const ComparisonOptions& options);
+
+/// Whether a comparison may be written into `folder`: it is new or empty, or `resume` and it holds
+/// one. @throws InputError otherwise.
+void check_comparison_folder(const std::filesystem::path& folder, bool resume);
+
+/// The runs of a comparison that is not over, in `compare.partial.jsonl` of its folder: settings
+/// and provenance, then a line a run, each of them on the disk before the next run begins.
+class ComparisonJournal {
+ public:
+  /// Begins one, or takes up the one that is there (a last line that a kill cut off is dropped).
+  /// @throws InputError where it was begun with other settings, naming the first that differs, or
+  /// is damaged. @throws WorkError
+  ComparisonJournal(const std::filesystem::path& folder, const std::string& settings);
+
+  const std::vector<FinishedRun>& finished() const { return finished_; }
+  /// Of the program that began.
+  const std::vector<std::pair<std::string, std::string>>& provenance() const { return provenance_; }
+  /// @throws WorkError
+  void add(const FinishedRun& run);
+  /// Removes the file: the comparison has been written.
+  void remove();
+
+ private:
+  std::filesystem::path file_;
+  std::vector<std::pair<std::string, std::string>> provenance_;
+  std::vector<FinishedRun> finished_;
+};
 
 /// compare.json (everything, version 1), compare.csv (a row a run) and summary.csv (a row a group),
 /// each whole or not there. Empty fields are times never reached, and the p of the best.
