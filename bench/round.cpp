@@ -257,6 +257,7 @@ class RoundBench {
 
   Row run() {
     RunOptions run_options;
+    run_options.threads = at::get_num_threads();
     run_options.after_round = [&](const std::filesystem::path& run_folder, int round) {
       Repetition repetition;
       repetition.round = watch_.seconds() - tools_.score;
@@ -486,6 +487,7 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
       at::set_num_threads(way.threads);
       Stopwatch watch;
       RunOptions run_options;
+      run_options.threads = way.threads;
       run_options.parallel = way.parallel;
       run_options.after_round = [&](const std::filesystem::path&, int round) {
         if (round > 1 && round <= options.repetitions + 1) way.seconds.push_back(watch.seconds());

@@ -1,5 +1,6 @@
 #include "fedrunner/evaluation.h"
 
+#include "core/interrupt.h"
 #include "models/torch.h"
 
 #include <algorithm>
@@ -48,6 +49,7 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data, std::vecto
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> losses, predictions;
   for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
+    stop_if_interrupted();
     std::vector<std::int64_t> rows(
         static_cast<std::size_t>(std::min(kBatchSize, data.size() - begin)));
     std::iota(rows.begin(), rows.end(), begin);

@@ -9,6 +9,7 @@
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_config.h"
 #include "fedrunner/run_folder.h"
+#include "fedrunner/staged_folder.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/atomic_file.h"
@@ -88,7 +89,7 @@ Json to_json(const Evaluation& evaluation) {
 PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const std::vector<std::string>& set,
                                const std::filesystem::path& out, const std::string& device,
-                               const ToolNames& names) {
+                               const ToolNames& names, int threads) {
   const auto config = read_experiment_file(experiment_file, set, names);
   if (!config.pretrain) throw InputError(config.file + ": pretrain: the key is missing");
   if (!config.model.architecture && config.pretrain->from.empty()) {
@@ -101,6 +102,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
         config.file +
         ": pretrain.from: the model has an architecture; leave out model.architecture");
   }
+  remove_stale_stages(out, "config.json");
   for (const char* file : {"config.json", "model.safetensors", "pretrain.json"}) {
     if (std::filesystem::exists(out / file)) {
       throw InputError(out.string() + ": the folder already holds a model (" + file +
@@ -109,6 +111,12 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   }
   const auto torch_device = parse_device(device);
   const auto& pretrain = *config.pretrain;
+  if (threads == 0) {
+    const auto architecture =
+        config.model.architecture ? *config.model.architecture : read_model_config(pretrain.from);
+    threads = threads_for(architecture, pretrain.training.batch_size, torch_device);
+  }
+  prepare_torch(threads);
   const auto data = load_pretrain_data(config);
   Language language;
   language.add(data.manifest, data.train);
@@ -184,8 +192,12 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   summary.open_accuracy = evaluation.open_accuracy();
   summary.closed_accuracy = evaluation.closed_accuracy();
 
-  model.save(out);
-  save_tokenizer(tokenizer, architecture, out);
+  // config.json is what calls a folder a model.
+  StagedFolder stage(out, "config.json");
+  model.save(stage.path());
+  save_tokenizer(tokenizer, architecture, stage.path());
+  auto provenance = provenance_json();
+  provenance["threads"] = threads;
   const Json root{{"version", 1},
                   {"name", config.name},
                   {"synthetic", data.manifest.synthetic},
@@ -198,8 +210,9 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                   {"fingerprint", model.fingerprint()},
                   {"pretrain", to_json(pretrain)},
                   {"epochs", epochs},
-                  {"provenance", provenance_json()}};
-  write_file(out / "pretrain.json", root.dump(1) + "\n");
+                  {"provenance", provenance}};
+  write_file(stage.path() / "pretrain.json", root.dump(1) + "\n");
+  stage.commit();
   return summary;
 }
 

@@ -2,13 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <optional>
 
 #include "core/console.h"
+#include "core/folder_lock.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_config.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/server.h"
 #include "models/device.h"
+#include "models/thread_count.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -59,6 +63,49 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
              : ""));
   }
   return read_model_config(folder);
+}
+
+/// Of an experiment's runs the one that `out` holds by itself, or none.
+const PlannedRun* single_run(const std::vector<PlannedRun>& runs,
+                             const std::filesystem::path& out) {
+  const auto file = out / "config.yaml";
+  if (runs.size() == 1 || !std::filesystem::exists(file)) return nullptr;
+  const auto document = load_yaml(file);
+  const Json run = document.root.value("run", Json::object());
+  const Json strategies = run.value("strategies", Json::array());
+  const Json seeds = run.value("seeds", Json::array());
+  for (const auto& planned : runs) {
+    if (strategies.size() == 1 && strategies[0].is_object() &&
+        strategies[0].value("name", "") == planned.strategy.name && seeds.size() == 1 &&
+        seeds[0] == Json(planned.seed))
+      return &planned;
+  }
+  throw InputError(file.string() +
+                   ": the folder holds a single run that is not one of the experiment's; choose "
+                   "another --out");
+}
+
+/// The threads that the first of the runs in `folders` began with, or 0.
+int recorded_threads(const std::vector<std::filesystem::path>& folders) {
+  for (const auto& folder : folders) {
+    const auto file = folder / "run.json";
+    if (!std::filesystem::exists(file)) continue;
+    const auto document = load_json(file);
+    ObjectReader reader(document);
+    auto provenance = reader.object("provenance", true);
+    if (provenance.has("threads"))
+      return static_cast<int>(provenance.integer("threads", 1, std::numeric_limits<int>::max()));
+  }
+  return 0;
+}
+
+int choose_threads(const RunOptions& options, const std::vector<std::filesystem::path>& folders,
+                   const TransformerConfig& architecture, std::int64_t batch_size,
+                   torch::Device device) {
+  if (options.threads > 0) return options.threads;
+  if (const int recorded = options.resume ? recorded_threads(folders) : 0) return recorded;
+  return threads_for(architecture, batch_size, device,
+                     std::max(1, core_count() / options.parallel));
 }
 
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
@@ -154,13 +201,30 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      "does not have (model.peft.lora adds them)");
   }
   const auto runs = planned_runs(*config.run, out);
+  // A run by itself grows into an experiment when it is resumed.
+  const PlannedRun* const single = options.resume ? single_run(runs, out) : nullptr;
+  const auto check_folders = [&] {
+    if (runs.size() > 1 && (!single || std::filesystem::exists(out / "experiment.yaml")))
+      check_folder(out, "experiment.yaml", resolved_config(config, units), options.resume);
+    for (const auto& run : runs) {
+      const Json wanted = resolved_config(config, units, run.strategy, run.seed);
+      if (&run == single && std::filesystem::exists(out / "config.yaml")) {
+        check_run_file(out / "config.yaml", wanted, true);
+      } else {
+        check_folder(run.folder, "config.yaml", wanted, options.resume);
+      }
+    }
+  };
   // Everything is checked before the first byte is written: folders first, as data takes longer.
-  if (runs.size() > 1)
-    check_folder(out, "experiment.yaml", resolved_config(config, units), options.resume);
+  refuse_locked_folder(out);
+  std::vector<std::filesystem::path> folders;
   for (const auto& run : runs) {
-    check_folder(run.folder, "config.yaml", resolved_config(config, units, run.strategy, run.seed),
-                 options.resume);
+    folders.push_back(&run == single ? out : run.folder);
+    refuse_locked_folder(folders.back());
   }
+  check_folders();
+  prepare_torch(choose_threads(options, folders, architecture,
+                               config.run->local.training.batch_size, device));
   const auto data = load_experiment_data(config.data);
   const auto labels =
       config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
@@ -193,23 +257,30 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   FederatedTask task{.name = config.name,
                      .synthetic = data.manifest.synthetic,
                      .clients = std::move(clients),
-                     .units = std::move(units),
+                     .units = units,
                      .saves_every_weight = config.units.scheme == "block",
                      .budgets = std::move(budgets),
                      .run = *config.run,
                      .foundation = {},
                      .foundation_fingerprint = foundation.model.fingerprint(),
                      .tokenizer = std::move(foundation.tokenizer)};
-  for (const auto& run : runs)
-    check_foundation(run.folder, task.foundation_fingerprint, config.model.folder);
+  for (const auto& folder : folders)
+    check_foundation(folder, task.foundation_fingerprint, config.model.folder);
   log_info("clients", partition_table(data.manifest, data.partition));
 
+  const FolderLock lock(out);
+  // Another process may have come and gone since.
+  check_folders();
   if (runs.size() > 1) {
     remove_temporaries(out, /*below=*/false);
     write_file(out / "experiment.yaml", to_yaml(resolved_config(config, task.units)));
+    if (single) move_run(out, single->folder);
   }
   std::vector<RunSummary> summaries;
   for (const auto& run : runs) {
+    // A run of an experiment can be resumed by itself, too.
+    std::optional<FolderLock> run_lock;
+    if (run.folder != out) run_lock.emplace(run.folder);
     write_file(run.folder / "config.yaml",
                to_yaml(resolved_config(config, task.units, run.strategy, run.seed)));
     const RunLog log(run.folder / "run.log");

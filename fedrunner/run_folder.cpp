@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/folder_lock.h"
 #include "core/provenance.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -42,6 +43,41 @@ std::string first_difference(const Json& a, const Json& b, const std::string& pa
   return a == b ? "" : path;
 }
 
+/// Makes `found`, of a folder's file, equal to `config` in what may grow when a run resumes: the
+/// number of rounds, where no round depends on it, and the lists of strategies and seeds.
+void take_growth(Json& found, const Json& config, const std::string& where) {
+  if (!found.is_object() || !found.contains("run") || !found.at("run").is_object()) return;
+  Json& run = found.at("run");
+  const Json& now = config.at("run");
+  const auto fail = [&](const std::string& key, const std::string& why) {
+    throw InputError(where + ": run." + key + why + "; choose another --out");
+  };
+  if (run.contains("rounds") && run.at("rounds").is_number_integer() &&
+      run.at("rounds") != now.at("rounds")) {
+    const std::string both =
+        " was " + run.at("rounds").dump() + " and is now " + now.at("rounds").dump() + ": ";
+    if (run.at("rounds") > now.at("rounds"))
+      fail("rounds", both + "rounds can be added, not taken back");
+    if (now.at("local").at("schedule") != "constant") {
+      fail("rounds", both + "with run.local.schedule " +
+                         now.at("local").at("schedule").get<std::string>() +
+                         " every round's learning rate depends on their number");
+    }
+    run["rounds"] = now.at("rounds");
+  }
+  for (const char* key : {"strategies", "seeds"}) {
+    if (!run.contains(key) || !run.at(key).is_array()) continue;
+    const Json& list = now.at(key);
+    for (const Json& entry : run.at(key)) {
+      if (std::find(list.begin(), list.end(), entry) != list.end()) continue;
+      const std::string name = entry.is_object() ? entry.value("name", "") : entry.dump();
+      fail(key, ": the folder has " + name + ", which is changed or no longer there; " + key +
+                    " can be added, not taken back");
+    }
+    run[key] = list;
+  }
+}
+
 /// The tensors of a state file, with the bytes that its views point to.
 struct StateTensors {
   std::vector<torch::Tensor> on_cpu;
@@ -75,37 +111,54 @@ const std::string kFirstMoment = "first_moment/", kSecondMoment = "second_moment
 
 }  // namespace
 
+void check_run_file(const std::filesystem::path& file, const Json& config, bool resume) {
+  Json found = load_yaml(file).root;
+  if (resume) take_growth(found, config, file.string());
+  const auto difference = first_difference(found, config, "");
+  if (!difference.empty()) {
+    throw InputError(file.string() + ": the folder holds another run, which differs in " +
+                     difference + "; choose another --out");
+  }
+  if (!resume) {
+    throw InputError(file.parent_path().string() +
+                     ": the folder already holds this run; --resume continues it, or choose "
+                     "another --out");
+  }
+}
+
 void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
                   bool resume) {
   if (std::filesystem::exists(folder) && !std::filesystem::is_directory(folder))
     throw InputError(folder.string() + ": is a file; a run needs a folder");
-  for (const char* other : {"config.yaml", "experiment.yaml"}) {
-    const auto there = folder / other;
-    if (!std::filesystem::exists(there)) continue;
-    if (other != file) {
-      throw InputError(folder.string() + ": the folder holds " +
-                       (file == "config.yaml" ? "an experiment of several runs" : "a single run") +
-                       "; choose another --out");
-    }
-    const auto found = load_yaml(there);
-    const auto difference = first_difference(found.root, config, "");
-    if (!difference.empty()) {
-      throw InputError(there.string() + ": the folder holds another run, which differs in " +
-                       difference + "; choose another --out");
-    }
-    if (!resume) {
-      throw InputError(folder.string() +
-                       ": the folder already holds this run; --resume continues it, or choose "
-                       "another --out");
-    }
-    return;
+  const bool single = file == "config.yaml", there = std::filesystem::exists(folder / file);
+  const auto other = folder / (single ? "experiment.yaml" : "config.yaml");
+  // An experiment into which a single run grows has both while the run's files are moved.
+  if (std::filesystem::exists(other) && (single || !there)) {
+    throw InputError(folder.string() + ": the folder holds " +
+                     (single ? "an experiment of several runs" : "a single run") +
+                     "; choose another --out");
   }
+  if (there) return check_run_file(folder / file, config, resume);
   if (!std::filesystem::exists(folder)) return;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    // A kill in the middle of the very first file leaves its temporary.
+    // A kill in the middle of the very first file leaves its temporary, and the lock's file.
     if (entry.path().filename().string().find(".tmp-") != std::string::npos) continue;
+    if (entry.path().filename() == kLockFile) continue;
     throw InputError(folder.string() + ": the folder is not empty and holds no run (it has \"" +
                      entry.path().filename().string() + "\"); choose another --out");
+  }
+}
+
+void move_run(const std::filesystem::path& from, const std::filesystem::path& to) {
+  std::error_code error;
+  std::filesystem::create_directories(to, error);
+  if (error) throw WorkError(to.string() + ": cannot be made: " + error.message());
+  // config.yaml last: as long as it is there, the move is not over.
+  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "model", "state", "run.log",
+                           "run.json", "config.yaml"}) {
+    if (!std::filesystem::exists(from / name)) continue;
+    std::filesystem::rename(from / name, to / name, error);
+    if (error) throw WorkError((to / name).string() + ": cannot be written: " + error.message());
   }
 }
 

@@ -15,10 +15,21 @@
 namespace strata {
 
 /// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
-/// Strata's is there yet, or it is the same and the run resumes. @throws InputError: the folder
-/// holds another run (it names the first key that differs), or this one and `resume` is false.
+/// Strata's is there yet, or it is the same (or less, see check_run_file) and the run resumes.
+/// @throws InputError: the folder holds another run (it names the first key that differs), or this
+/// one and `resume` is false.
 void check_folder(const std::filesystem::path& folder, const std::string& file, const Json& config,
                   bool resume);
+
+/// Whether `file`, the config.yaml or experiment.yaml of a folder, lets a run of `config` go on: it
+/// is equal, or `config` adds rounds, strategies or seeds to it and the result is what it would be
+/// had they been there from the start. @throws InputError: as check_folder; rounds that are fewer
+/// now, or more with a schedule over all rounds; a strategy or seed that is no longer there.
+void check_run_file(const std::filesystem::path& file, const Json& config, bool resume);
+
+/// Moves a single run's files into a folder of an experiment. Called again, it goes on where it was
+/// killed. @throws WorkError
+void move_run(const std::filesystem::path& from, const std::filesystem::path& to);
 
 /// The last completed round.
 struct RunState {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "core/console.h"
+#include "core/interrupt.h"
 #include "data/parallel.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
@@ -210,6 +211,7 @@ class Server {
     const std::int64_t steps = static_cast<std::int64_t>(rounds) * client_count();
     Progress progress(strategy_.name + ", seed " + std::to_string(seed_), steps);
     while (state_.round < rounds) {
+      stop_if_interrupted();
       const int round = state_.round + 1;
       run_round(round, rounds, progress);
       after_round(round);
@@ -268,6 +270,7 @@ class Server {
       rows_.erase(std::remove_if(rows_.begin(), rows_.end(),
                                  [&](const auto& row) { return row.round > state_.round; }),
                   rows_.end());
+      forget_last_evaluation(rounds);
       log_info("resuming after round " + std::to_string(state_.round) + " of " +
                std::to_string(rounds));
       remove_older_states(folder_, state_.round);
@@ -278,6 +281,15 @@ class Server {
       // The clients' adapter_config.json files take their fields from the model's.
       if (plans_lora_) publish(rounds);
       write_run_json(false);
+    }
+  }
+
+  /// A run that had fewer rounds evaluated its last one, which the run with more would not have
+  /// done.
+  void forget_last_evaluation(int rounds) {
+    for (auto& row : rows_) {
+      const bool evaluated = row.round % task_.run.evaluate_every == 0 || row.round == rounds;
+      if (!evaluated) set_evaluation(row, {});
     }
   }
 
@@ -614,13 +626,24 @@ class Server {
     ObjectReader reader(document);
     const Json& first = reader.raw("provenance");
     if (!first.is_object()) return;
-    for (const char* key : {"commit", "machine"}) {
-      const std::string now = provenance_.value(key, ""), before = first.value(key, now);
+    const auto text = [](const Json& value) {
+      return value.is_string() ? value.get<std::string>() : value.dump();
+    };
+    const std::vector<std::pair<std::string, std::string>> kinds = {
+        {"commit", "commit"}, {"machine", "machine"}, {"threads", "number of threads"}};
+    for (const auto& [key, name] : kinds) {
+      const std::string now = text(provenance_.at(key));
+      const std::string before = first.contains(key) ? text(first.at(key)) : now;
       if (before != now)
-        log_warning("the run began with another " + std::string(key) + " (" + before + "; now " +
-                    now + ")");
+        log_warning("the run began with another " + name + " (" + before + "; now " + now + ")");
     }
     provenance_ = first;
+  }
+
+  static Json this_process() {
+    Json provenance = provenance_json();
+    provenance["threads"] = at::get_num_threads();
+    return provenance;
   }
 
   void write_run_json(bool done) {
@@ -669,7 +692,7 @@ class Server {
   std::set<std::string> saved_;  ///< weights in the state
   RunState state_;
   bool tokenizer_saved_ = false;  ///< by this process
-  Json provenance_ = provenance_json();
+  Json provenance_ = this_process();
   std::vector<RoundMetrics> rows_;
 };
 

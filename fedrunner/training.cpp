@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "core/interrupt.h"
 #include "models/device.h"
 #include "models/torch.h"
 #include "strata/core/error.h"
@@ -112,6 +113,7 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
   auto epoch_loss = zero.clone();
   double total_loss = 0;
   for (std::int64_t step = 0; step < steps; ++step) {
+    stop_if_interrupted();
     const std::int64_t in_epoch = step % epoch_steps;
     if (in_epoch == 0) random.shuffle(order);
     const auto first = order.begin() + in_epoch * options.batch_size;

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "core/interrupt.h"
 #include "ntk/jacobian.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -351,6 +352,7 @@ class Sweep {
     std::vector<Tensor> gradients = output_gradients(logits);
     outputs_ = static_cast<std::int64_t>(gradients.size());
     for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
+      stop_if_interrupted();
       if (options_.progress) {
         options_.progress(model_.stage_count() - 1 - stage, model_.stage_count() - targets_.lowest,
                           stage_name(model_, stage));

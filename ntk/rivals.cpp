@@ -5,6 +5,7 @@
 #include <set>
 #include <string_view>
 
+#include "core/interrupt.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -81,6 +82,7 @@ class Passes {
  public:
   Passes(const RivalOptions& options, std::int64_t total) : options_(options), total_(total) {}
   void next(const std::string& what) {
+    stop_if_interrupted();
     if (options_.progress) options_.progress(done_, total_, what);
     ++done_;
   }

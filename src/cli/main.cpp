@@ -3,6 +3,7 @@
 
 #include "cli/command_line.h"
 #include "cli/hand_over.h"
+#include "cli/interrupts.h"
 #include "cli/report_errors.h"
 #include "core/build_info.h"
 #include "core/console.h"
@@ -10,13 +11,8 @@
 
 namespace {
 
-int dispatch(int argc, char** argv) {
+int work(const strata::CommandLine& line, char** argv) {
   using namespace strata;
-  bool done = false;
-  const CommandLine line = parse_command_line(argc, argv, done);
-  if (done) return kExitDone;
-  set_quiet(line.common.quiet);
-  if (needs_torch(line.command)) hand_over(argv);
   switch (line.command) {
     case Command::kDataMake:
       return run_data_make(line.data_make, line.common);
@@ -41,6 +37,15 @@ int dispatch(int argc, char** argv) {
   }
 }
 
+int dispatch(int argc, char** argv) {
+  using namespace strata;
+  bool done = false;
+  const CommandLine line = parse_command_line(argc, argv, done);
+  if (done) return kExitDone;
+  set_quiet(line.common.quiet);
+  if (needs_torch(line.command)) hand_over(argv);
+  return interruptible(line.command, argc, argv, [&] { return work(line, argv); });
+}
 }  // namespace
 
 int main(int argc, char** argv) {

@@ -1,6 +1,10 @@
+#include <unistd.h>
+
 #include <iostream>
 
 #include "cli/command_line.h"
+#include "cli/hand_over.h"
+#include "cli/interrupts.h"
 #include "cli/report_errors.h"
 #include "core/console.h"
 #include "core/provenance.h"
@@ -8,12 +12,8 @@
 
 namespace {
 
-int dispatch(int argc, char** argv) {
+int work(const strata::CommandLine& line) {
   using namespace strata;
-  bool done = false;
-  const CommandLine line = parse_command_line(argc, argv, done);
-  if (done) return kExitDone;
-  set_quiet(line.common.quiet);
   switch (line.command) {
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
@@ -30,9 +30,22 @@ int dispatch(int argc, char** argv) {
   }
 }
 
+int dispatch(int argc, char** argv) {
+  using namespace strata;
+  bool done = false;
+  const CommandLine line = parse_command_line(argc, argv, done);
+  if (done) return kExitDone;
+  set_quiet(line.common.quiet);
+  return interruptible(line.command, argc, argv, [&] { return work(line); });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Started by strata, it has the variable already; started by hand, it is too late for this
+  // process, whose OpenMP is loaded, but not for a second start. Where that fails, it only takes
+  // longer.
+  if (strata::bound_spinning()) ::execv("/proc/self/exe", argv);
   strata::set_command_line(argc, argv);
   return strata::report_errors([&] { return dispatch(argc, argv); });
 }

@@ -8,16 +8,14 @@
 #include "cli/runner_names.h"
 #include "core/console.h"
 #include "core/document.h"
-#include "models/device.h"
 #include "strata/core/error.h"
 
 namespace strata {
 
 int run_pretrain(const PretrainArguments& arguments, const CommonArguments& common) {
   check_writable(std::filesystem::path(arguments.out) / "config.json");
-  prepare_torch(arguments.threads);
   const auto summary = pretrain_model(arguments.config, arguments.set, arguments.out,
-                                      arguments.device, runner_names());
+                                      arguments.device, runner_names(), arguments.threads);
   if (common.json) {
     const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
     const Json root{{"version", 1},

@@ -1,16 +1,14 @@
 #include "strata/fedrunner/run.h"
 
-#include <algorithm>
 #include <cmath>
 #include <iostream>
-#include <thread>
 
 #include "cli/adapter_config.h"
 #include "cli/command_line.h"
 #include "cli/runner_names.h"
 #include "core/console.h"
 #include "core/document.h"
-#include "models/device.h"
+#include "core/interrupt.h"
 #include "models/transformer.h"
 #include "strata/core/error.h"
 #include "strata/ntk/score.h"
@@ -29,6 +27,9 @@ RunTools run_tools() {
     options.metric = request.metric;
     options.samples = request.samples;
     options.seed = request.seed;
+    options.progress = [](std::int64_t, std::int64_t, const std::string&) {
+      stop_if_interrupted();
+    };
     std::vector<Unit> scored;
     for (const std::string& name : units) scored.push_back(model.unit(name));
     const auto scores = score_units(model, data, scored, options);
@@ -104,12 +105,10 @@ ToolNames runner_names() {
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  prepare_torch(arguments.threads > 0 ? arguments.threads
-                                      : std::max(1, cores / arguments.parallel));
   RunOptions options;
   options.device = arguments.device;
   options.resume = arguments.resume;
+  options.threads = arguments.threads;
   options.parallel = arguments.parallel;
   const auto summaries =
       run_experiment(arguments.config, arguments.set, arguments.out, run_tools(), options);

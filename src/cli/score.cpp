@@ -330,7 +330,10 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
 
 int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   check(arguments);
-  prepare_torch(arguments.threads);
+  const int samples = arguments.samples;
+  prepare_torch(arguments.threads > 0 ? arguments.threads
+                                      : threads_for(read_model_config(arguments.model), samples,
+                                                    parse_device(arguments.device)));
   const Transformer model = load_model(arguments);
   const WordPiece tokenizer = load_tokenizer(arguments.model);
   const ExperimentData data = load(arguments);

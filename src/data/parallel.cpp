@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/interrupt.h"
+
 namespace strata {
 
 void parallel_for(int count, int threads, const std::function<void(int)>& work) {
@@ -24,6 +26,7 @@ void parallel_for(int count, int threads, const std::function<void(int)>& work) 
       const int i = next++;
       if (i >= count) return;
       try {
+        stop_if_interrupted();
         work(i);
       } catch (...) {
         const std::lock_guard<std::mutex> lock(mutex);

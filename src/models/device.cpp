@@ -10,10 +10,10 @@
 #include <fstream>
 #include <limits>
 #include <string>
-#include <thread>
 
 #include "core/console.h"
 #include "models/cuda_memory.h"
+#include "models/thread_count.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -105,8 +105,7 @@ torch::Device parse_device(const std::string& text) {
 void prepare_torch(int threads) {
   // LibTorch's own default may be 1 (a set OMP_NUM_THREADS, a container): the core count is asked
   // for.
-  const int cores = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  at::set_num_threads(threads > 0 ? threads : cores);
+  at::set_num_threads(threads > 0 ? threads : core_count());
   // Operations without a deterministic implementation warn instead of failing.
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
   at::globalContext().setDeterministicCuDNN(true);
@@ -117,6 +116,12 @@ void prepare_torch(int threads) {
     return true;
   }();
   static_cast<void>(warned);
+}
+
+int threads_for(const TransformerConfig& config, std::int64_t rows, torch::Device device,
+                int most) {
+  if (most == 0) most = core_count();
+  return device.is_cpu() ? fed_threads(config, rows, most) : most;
 }
 
 at::Generator make_generator(torch::Device device, std::uint64_t seed) {

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "models/transformer_config.h"
+
 namespace strata {
 
 /// "cpu", "cuda" or "cuda:N". @throws InputError when this LibTorch or machine has no such device,
@@ -18,6 +20,11 @@ torch::Device parse_device(const std::string& text);
 /// when the BLAS is the slow reference one (install libopenblas0-openmp) or OpenBLAS's pthread
 /// build.
 void prepare_torch(int threads);
+
+/// What a command without --threads takes of `most` (0: all cores): as many as the work feeds on
+/// the CPU, all beside a GPU.
+int threads_for(const TransformerConfig& config, std::int64_t rows, torch::Device device,
+                int most = 0);
 
 /// A generator of the device's kind with its own stream, apart from torch::manual_seed's.
 at::Generator make_generator(torch::Device device, std::uint64_t seed);

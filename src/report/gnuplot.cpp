@@ -15,6 +15,7 @@
 #include <thread>
 #include <vector>
 
+#include "core/interrupt.h"
 #include "report/html.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -162,6 +163,7 @@ std::string gnuplot_svg(const std::string& script, int width, int height,
                      std::to_string(height) + " fixed noenhanced rounded font 'DejaVu Sans,12'\n" +
                      script);
   const int status = run_gnuplot(in, out, err, limit);
+  stop_if_interrupted();
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
     throw WorkError("gnuplot failed to draw a figure: " + one_line(read_file(err)));
   }

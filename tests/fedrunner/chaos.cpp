@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstring>
 #include <iostream>
+#include <map>
 #include <thread>
 
 #include "catch.h"
@@ -16,6 +17,7 @@
 #include "fedrunner/tiny.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
 namespace fs = std::filesystem;
@@ -30,6 +32,8 @@ const std::string kRun =
     "  failures: {dropout: 0.2, corruption: 0.1}\n"
     "  local: {steps: 4, batch_size: 4, learning_rate: 0.01, schedule: cosine}\n";
 
+const std::string kPretrain = "pretrain: {epochs: 3, batch_size: 10, learning_rate: 0.01, data: ";
+
 /// A child is forked from this process, which saves it the second that LibTorch takes to load. No
 /// OpenMP thread may exist by then: a child would wait for it.
 struct Fixture {
@@ -41,6 +45,11 @@ struct Fixture {
     test::write_tiny_data(dir / "data");
     test::write_tiny_foundation(dir / "foundation");
     dir.write("tiny.yaml", test::tiny_experiment(dir, kRun));
+    dir.write("pretrain.yaml",
+              "version: 1\nname: tiny\ndata: {folder: " + (dir / "data").string() +
+                  "}\nmodel:\n  architecture: {hidden_size: 16, layers: 2, heads: 2, "
+                  "image_size: 16, patch_size: 8, max_text: 10}\n" +
+                  kPretrain + (dir / "data").string() + "}\n");
   }
 
   /// Begins or goes on with the run in `out`, in a process of its own whose files may have
@@ -119,4 +128,136 @@ TEST_CASE_METHOD(Fixture, "a full disk ends a run with one line and its last sta
     CHECK(entry.path().filename().string().find(".tmp-") == std::string::npos);
   REQUIRE(status_of(start("full")) == 0);
   test::check_same(dir / "whole", dir / "full");
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "of two runs into one folder one is refused, and the other is undisturbed") {
+  const auto begin = [&](const std::string& out, const std::vector<std::string>& set, bool resume,
+                         const std::string& name) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    RunOptions options;
+    options.resume = resume;
+    try {
+      run_experiment(dir / "tiny.yaml", set, dir / out, test::tiny_tools(), options);
+    } catch (const InputError& error) {
+      std::ofstream(dir / name) << error.what();
+      ::_exit(2);
+    } catch (const std::exception& error) {
+      std::ofstream(dir / name) << error.what();
+      ::_exit(1);
+    }
+    ::_exit(0);
+  };
+  const std::vector<std::string> slow = {"run.rounds=3", "run.local.learning_rate=0.001"};
+  const std::vector<std::string> fast = {"run.rounds=3", "run.local.learning_rate=0.01"};
+  const auto began = std::chrono::steady_clock::now();
+  REQUIRE(status_of(begin("slow", slow, false, "error")) == 0);
+  REQUIRE(status_of(begin("fast", fast, false, "error")) == 0);
+  const std::chrono::duration<double> one = (std::chrono::steady_clock::now() - began) / 2;
+
+  Random random(31);
+  int locked = 0;
+  for (int pair = 0; pair < 25; ++pair) {
+    INFO("pair " << pair);
+    fs::remove_all(dir / "both");
+    // Every third pair has one configuration and --resume; the others' learning rates differ.
+    const bool resume = pair % 3 == 2;
+    const pid_t a = begin("both", slow, resume, "a");
+    std::this_thread::sleep_for(one * random.uniform(0, 0.5) * (pair % 2));
+    const pid_t b = begin("both", resume ? slow : fast, resume, "b");
+    const int first = status_of(a), second = status_of(b);
+    REQUIRE(WIFEXITED(first));
+    REQUIRE(WIFEXITED(second));
+    const int codes[] = {WEXITSTATUS(first), WEXITSTATUS(second)};
+    std::string error;
+    for (const char* name : {"a", "b"}) error += test::slurp(dir / name);
+    INFO(error);
+    CHECK(std::min(codes[0], codes[1]) == 0);
+    // One after the other, two that resume are both right.
+    CHECK((std::max(codes[0], codes[1]) == 2 || (resume && codes[0] + codes[1] == 0)));
+    if (error.find(" writes into this folder; wait for it") != std::string::npos) ++locked;
+    test::check_same(dir / (resume || codes[0] == 0 ? "slow" : "fast"), dir / "both");
+    for (const char* name : {"a", "b"}) fs::remove(dir / name);
+  }
+  CHECK(locked > 5);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a killed pretraining leaves a whole model or none, and the next one succeeds") {
+  const auto pretrain = [&](const fs::path& out) {
+    const pid_t child = ::fork();
+    if (child != 0) return child;
+    try {
+      pretrain_model(dir / "pretrain.yaml", {}, out, "cpu", test::tiny_tools().names);
+    } catch (const std::exception&) {
+      ::_exit(1);
+    }
+    ::_exit(0);
+  };
+  /// All but pretrain.json, which holds seconds.
+  const auto model_of = [](const fs::path& folder) {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : fs::directory_iterator(folder)) {
+      const auto name = entry.path().filename().string();
+      if (name != "pretrain.json" && name != "notes.txt") files[name] = test::slurp(entry.path());
+    }
+    return files;
+  };
+  REQUIRE(status_of(pretrain(dir / "whole")) == 0);
+  const auto whole = model_of(dir / "whole");
+  REQUIRE(whole.count("config.json") == 1);
+
+  Random random(5);
+  // Into a folder that is not there yet, and into one that holds something else.
+  for (const bool exists : {false, true}) {
+    const fs::path out = dir / (exists ? "models/there" : "models/new");
+    const fs::path parent = exists ? out : dir / "models";
+    const auto prepare = [&] {
+      fs::remove_all(out);
+      if (exists) dir.write("models/there/notes.txt", "mine");
+    };
+    int while_writing = 0, halves = 0;
+    for (int attempt = 0; attempt < 60; ++attempt) {
+      INFO("attempt " << attempt << (exists ? " into a folder" : ""));
+      prepare();
+      const pid_t child = pretrain(out);
+      // The files are written at the end, in milliseconds: the kill waits for their beginning.
+      const auto writes = [&] {
+        std::error_code ignored;
+        for (const auto& entry : fs::directory_iterator(parent, ignored)) {
+          if (entry.path().filename().string().find(".strata-tmp-") != std::string::npos)
+            return true;
+        }
+        return fs::exists(out / "config.json");
+      };
+      int status = 0;
+      while (!writes() && ::waitpid(child, &status, WNOHANG) == 0) ::usleep(50);
+      // Half of the kills come within the first files.
+      ::usleep(static_cast<useconds_t>(random.below(attempt % 2 ? 30000 : 1500)));
+      ::kill(child, SIGKILL);
+      ::waitpid(child, &status, 0);
+      const bool there = fs::exists(out / "config.json");
+      if (there) {
+        const auto found = model_of(out);
+        for (const auto& [name, content] : whole) {
+          INFO(name);
+          REQUIRE(found.count(name) == 1);
+          CHECK((found.at(name) == content));
+        }
+        CHECK(fs::exists(out / "pretrain.json"));
+      } else {
+        ++while_writing;
+        halves += fs::exists(out / "model.safetensors");
+        REQUIRE(status_of(pretrain(out)) == 0);
+        CHECK((model_of(out) == whole));
+        // Nothing of the killed one is left.
+        for (const auto& entry : fs::recursive_directory_iterator(dir / "models"))
+          CHECK(entry.path().string().find("-tmp-") == std::string::npos);
+      }
+      if (exists) CHECK(test::slurp(out / "notes.txt") == "mine");
+    }
+    CHECK(while_writing > 5);
+    if (!exists) CHECK(halves == 0);
+  }
 }

@@ -291,6 +291,152 @@ TEST_CASE_METHOD(Fixture,
   CHECK(majority == std::vector<int>{0, 1, 0, 1, 0, 1, 0, 0, 0, 0, 0, 1});
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "rounds can be added, and the run ends as if it had had them from the start") {
+  RunOptions resuming;
+  resuming.resume = true;
+  // The last of 3 rounds is evaluated, which a run of 7 with this interval does not do.
+  const std::vector<std::string> every = {"run.evaluate_every=2", "run.plan.warm=true",
+                                          "run.server.optimizer=momentum"};
+  const auto rounds = [&](int count) {
+    auto set = every;
+    set.push_back("run.rounds=" + std::to_string(count));
+    return set;
+  };
+  run("whole", rounds(7));
+  run("grown", rounds(3));
+  CHECK_FALSE(std::isnan(row_of(read_metrics(dir / "grown" / "metrics.csv"), 3, "all").accuracy));
+  run("grown", rounds(5), resuming);
+  run("grown", rounds(7), resuming);
+  test::check_same(dir / "whole", dir / "grown");
+  CHECK_THAT(test::slurp(dir / "grown" / "run.json"),
+             Contains("\"status\": \"done\"") && Contains("\"rounds_done\": 7"));
+
+  // Grown while it was not done, and killed once more before the first new round.
+  RunOptions stopping = resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  CHECK_THROWS_AS(run("stopped", rounds(3), stopping), Stop);
+  auto planner = tools.plan;
+  tools.plan = [](const PlanningProblem&, const PlanRequest&) -> Plan { throw Stop(); };
+  CHECK_THROWS_AS(run("stopped", rounds(7), resuming), Stop);
+  tools.plan = planner;
+  run("stopped", rounds(7), resuming);
+  test::check_same(dir / "whole", dir / "stopped");
+
+  // What would be another run is refused, with the reason.
+  const auto refusal = [&](const std::string& out, std::vector<std::string> set) {
+    const auto before = test::contents(dir / out);
+    const std::string error = test::error_of([&] { run(out, set, resuming); });
+    CHECK((test::contents(dir / out) == before));
+    return error;
+  };
+  CHECK_THAT(
+      refusal("grown", rounds(6)),
+      Contains("config.yaml: run.rounds was 7 and is now 6: rounds can be added, not taken"));
+  auto other = rounds(9);
+  other.push_back("run.local.learning_rate=0.02");
+  CHECK_THAT(refusal("grown", other), Contains("differs in run.local.learning_rate"));
+  run("cosine", {"run.local.schedule=cosine"});
+  CHECK_THAT(refusal("cosine", {"run.local.schedule=cosine", "run.rounds=5"}),
+             Contains("run.rounds was 4 and is now 5: with run.local.schedule cosine every round's "
+                      "learning rate depends on their number"));
+  // Without --resume the folder is as much another's as before.
+  CHECK_THAT(test::error_of([&] { run("grown", rounds(9)); }), Contains("differs in run.rounds"));
+}
+
+TEST_CASE_METHOD(
+    Fixture, "strategies and seeds can be added, and the folder is as if they had always been") {
+  RunOptions resuming;
+  resuming.resume = true;
+  const std::vector<std::string> many = {"run.strategies=[random, f3ocus]", "run.seeds=[2, 1]",
+                                         "run.rounds=3"};
+  run("whole", many);
+
+  // From a single run, whose files move, over two seeds, to more strategies and rounds.
+  run("grown", {"run.rounds=2"});
+  REQUIRE(fs::exists(dir / "grown" / "config.yaml"));
+  run("grown", {"run.seeds=[1, 2]", "run.rounds=2"}, resuming);
+  CHECK_FALSE(fs::exists(dir / "grown" / "config.yaml"));
+  run("grown", many, resuming);
+  test::check_same(dir / "whole", dir / "grown");
+  for (const char* name : {"random-seed1", "f3ocus-seed1"})
+    CHECK(fs::exists(dir / "whole" / name / "run.json"));
+  CHECK_THAT(test::slurp(dir / "grown" / "f3ocus-seed1" / "run.log"), Contains("round 2"));
+
+  // Killed anywhere in the move: the same command goes on, the single run's own does not.
+  for (const char* moved : {"", "rounds", "metrics.csv", "model", "state", "run.json"}) {
+    INFO("moved up to " << moved);
+    const std::string out = std::string("killed-") + moved;
+    run(out, {"run.rounds=2"});
+    dir.write(out + "/experiment.yaml", test::slurp(dir / "grown" / "experiment.yaml"));
+    const fs::path to = dir / out / "f3ocus-seed1";
+    fs::create_directories(to);
+    for (const std::string name : {"rounds", "metrics.csv", "model", "state", "run.json"}) {
+      if (std::string(moved).empty()) break;
+      fs::rename(dir / out / name, to / name);
+      if (name == moved) break;
+    }
+    CHECK_THAT(test::error_of([&] { run(out, {"run.rounds=2"}, resuming); }),
+               Contains("the folder holds an experiment of several runs"));
+    run(out, many, resuming);
+    test::check_same(dir / "whole", dir / out);
+  }
+
+  const auto refusal = [&](std::vector<std::string> set) {
+    const auto before = test::contents(dir / "grown");
+    const std::string error = test::error_of([&] { run("grown", set, resuming); });
+    CHECK((test::contents(dir / "grown") == before));
+    return error;
+  };
+  CHECK_THAT(refusal({"run.strategies=[random, f3ocus]", "run.seeds=[1, 3]", "run.rounds=3"}),
+             Contains("experiment.yaml: run.seeds: the folder has 2, which is changed or no longer "
+                      "there"));
+  CHECK_THAT(refusal({"run.strategies=[random, topk]", "run.seeds=[1, 2]", "run.rounds=3"}),
+             Contains("run.strategies: the folder has f3ocus"));
+  CHECK_THAT(refusal({"run.rounds=3"}), Contains("an experiment of several runs"));
+  run("single", {});
+  CHECK_THAT(test::error_of([&] { run("single", many, resuming); }),
+             Contains("run.rounds was 4 and is now 3"));
+  CHECK_THAT(test::error_of([&] { run("single", {"run.strategies=[random, head]"}, resuming); }),
+             Contains("holds a single run that is not one of the experiment's"));
+}
+
+TEST_CASE_METHOD(Fixture, "a run keeps the number of threads that it began with") {
+  RunOptions options;
+  options.threads = 2;
+  options.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  const auto recorded = [&] {
+    return load_json(dir / "run" / "run.json").root["provenance"]["threads"].get<int>();
+  };
+  CHECK_THROWS_AS(run("run", {}, options), Stop);
+  CHECK(recorded() == 2);
+  // The tiny model feeds one thread; the run goes on with two.
+  RunOptions resuming;
+  resuming.resume = true;
+  at::set_num_threads(1);
+  run("run", {}, resuming);
+  CHECK(at::get_num_threads() == 2);
+  CHECK(recorded() == 2);
+  run("other", {});
+  CHECK(at::get_num_threads() == 1);
+  // Runs that are added take the same.
+  run("run", {"run.seeds=[1, 2]"}, resuming);
+  CHECK(at::get_num_threads() == 2);
+  CHECK(load_json(dir / "run/f3ocus-seed2/run.json").root["provenance"]["threads"] == 2);
+  // A number that was asked for is obeyed, and the log says that it is another.
+  options.after_round = nullptr;
+  options.threads = 1;
+  options.resume = true;
+  run("run", {"run.seeds=[1, 2]"}, options);
+  CHECK(at::get_num_threads() == 1);
+  CHECK_THAT(test::slurp(dir / "run/f3ocus-seed2/run.log"),
+             Contains("the run began with another number of threads (2; now 1)"));
+}
+
 TEST_CASE_METHOD(Fixture, "metrics.csv of a round that was not completed is measured again") {
   run("whole");
   RunOptions stopping;
@@ -556,22 +702,24 @@ TEST_CASE_METHOD(Fixture, "the cosine schedule lowers the learning rate from rou
 }
 
 TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is written") {
-  run("out", {"run.rounds=1"});
+  run("out", {"run.rounds=2"});
   const auto before = test::contents(dir / "out");
   RunOptions resuming;
   resuming.resume = true;
-  CHECK_THROWS_WITH(run("out", {"run.rounds=1"}), Contains("already holds this run; --resume"));
-  CHECK_THROWS_WITH(run("out", {"run.rounds=2"}, resuming),
+  CHECK_THROWS_WITH(run("out", {"run.rounds=2"}), Contains("already holds this run; --resume"));
+  CHECK_THROWS_WITH(run("out", {"run.rounds=3"}),
                     Contains("the folder holds another run, which differs in run.rounds"));
-  CHECK_THROWS_WITH(run("out", {"run.rounds=1", "run.local.learning_rate=0.02"}, resuming),
+  CHECK_THROWS_WITH(run("out", {"run.rounds=2", "run.local.learning_rate=0.02"}, resuming),
                     Contains("differs in run.local.learning_rate"));
-  CHECK_THROWS_WITH(run("out", {"run.rounds=1", "run.seeds=[1, 2]"}, resuming),
+  CHECK_THROWS_WITH(run("out", {"run.rounds=2", "run.seeds=[1, 2]"}),
                     Contains("the folder holds a single run"));
+  CHECK_THROWS_WITH(run("out", {"run.rounds=2", "run.seeds=[2, 3]"}, resuming),
+                    Contains("holds a single run that is not one of the experiment's"));
   CHECK((test::contents(dir / "out") == before));
 
   // Resuming on a changed foundation would silently mix two runs.
   Transformer(test::tiny_config(), 99).save(dir / "foundation");
-  CHECK_THROWS_WITH(run("out", {"run.rounds=1"}, resuming),
+  CHECK_THROWS_WITH(run("out", {"run.rounds=2"}, resuming),
                     Contains("the run started from another foundation than"));
 }
 

@@ -22,13 +22,14 @@ inline std::string reproducible(const std::filesystem::path& metrics) {
   return out;
 }
 
-/// Path → content of all that two equal runs must share.
+/// Path → content of all that two equal runs, or experiments, must share.
 inline std::map<std::string, std::string> contents(const std::filesystem::path& run) {
   std::map<std::string, std::string> files;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(run)) {
     const auto name = std::filesystem::relative(entry.path(), run).string();
-    if (!entry.is_regular_file() || name == "run.json" || name == "run.log") continue;
-    files[name] = name == "metrics.csv" ? reproducible(entry.path()) : slurp(entry.path());
+    const auto file = entry.path().filename();
+    if (!entry.is_regular_file() || file == "run.json" || file == "run.log") continue;
+    files[name] = file == "metrics.csv" ? reproducible(entry.path()) : slurp(entry.path());
   }
   return files;
 }

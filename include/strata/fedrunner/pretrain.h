@@ -23,12 +23,13 @@ struct PretrainSummary {
 /// with 0 epochs, which makes a foundation of a published model), and writes a Hugging Face folder
 /// (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor files) with
 /// `pretrain.json`: accuracies per epoch, seconds, the data, the provenance. `names` are those that
-/// the rest of the file is checked against.
+/// the rest of the file is checked against. LibTorch gets so many `threads`; 0: as many as the
+/// model and the batch feed (models/thread_count.h).
 /// @throws InputError before anything is written: a wrong experiment file or data, or an `out` that
 /// already holds a model. @throws WorkError: a loss that is not finite, a full disk.
 PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const std::vector<std::string>& set,
                                const std::filesystem::path& out, const std::string& device,
-                               const ToolNames& names);
+                               const ToolNames& names, int threads = 0);
 
 }  // namespace strata

@@ -69,8 +69,12 @@ struct RunTools {
 struct RunOptions {
   std::string device = "cpu";
   bool resume = false;
-  /// Clients that score, train and are evaluated at the same time, each with the threads that
-  /// LibTorch is set to. Changes no result, but peak memory is then not measured.
+  /// LibTorch's threads, on which the last bits of results depend. 0: as many as the run began with
+  /// where it resumes; otherwise, as many as the model and the batch feed (models/thread_count.h),
+  /// of the cores that `parallel` leaves to each client.
+  int threads = 0;
+  /// Clients that score, train and are evaluated at the same time, each with so many threads.
+  /// Changes no result for given threads, but peak memory is then not measured.
   int parallel = 1;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.

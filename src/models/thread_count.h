@@ -1,0 +1,22 @@
+#pragma once
+/// \file
+/// How many threads a model's work feeds. No LibTorch here.
+
+#include <cstdint>
+
+#include "models/transformer_config.h"
+
+namespace strata {
+
+/// Threads that share every matrix product, of at most `most`: one more for every kFlopsPerThread
+/// (thread_count.cpp) of a block's mean product on a batch of `rows` samples, at least 1. A block
+/// has eight products (query, key, value, their two, the output, the two of the MLP); each of them
+/// starts and joins all threads, which costs more than it saves where it is small. Depends on the
+/// arguments alone: the number of threads decides how sums are split, and so the last bits of
+/// results.
+int fed_threads(const TransformerConfig& config, std::int64_t rows, int most);
+
+/// Cores of this machine that the process may use, at least 1.
+int core_count();
+
+}  // namespace strata
