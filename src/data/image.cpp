@@ -328,9 +328,62 @@ struct Taps {
 
 constexpr int kWeightBits = 22;
 
-std::vector<Taps> triangle_taps(int from, int to) {
+/// Filters as Pillow has them: what they are within their support of as many source pixels, where
+/// the image is not shrunk.
+double support_of(Filter filter) {
+  switch (filter) {
+    case Filter::kLanczos:
+      return 3;
+    case Filter::kBicubic:
+      return 2;
+    case Filter::kBox:
+      return 0.5;
+    default:
+      return 1;
+  }
+}
+
+double sinc(double x) {
+  return x == 0 ? 1 : std::sin(M_PI * x) / (M_PI * x);
+}
+
+double weight_at(Filter filter, double x) {
+  const double distance = std::abs(x);
+  switch (filter) {
+    case Filter::kLanczos:
+      return -3 <= x && x < 3 ? sinc(x) * sinc(x / 3) : 0;
+    case Filter::kBicubic: {
+      constexpr double kA = -0.5;
+      if (distance < 1) return ((kA + 2) * distance - (kA + 3)) * distance * distance + 1;
+      return distance < 2 ? (((distance - 5) * distance + 8) * distance - 4) * kA : 0;
+    }
+    case Filter::kBox:
+      return -0.5 < x && x <= 0.5 ? 1 : 0;
+    case Filter::kHamming:
+      if (distance == 0) return 1;
+      return distance < 1 ? sinc(distance) * (0.54 + 0.46 * std::cos(M_PI * distance)) : 0;
+    default:
+      return distance < 1 ? 1 - distance : 0;
+  }
+}
+
+/// The one source pixel that each output pixel shows; Pillow adds the steps up.
+std::vector<Taps> nearest_taps(int from, int to) {
+  std::vector<Taps> taps(to);
+  const double step = static_cast<double>(from) / to;
+  double at = step * 0.5;
+  for (Taps& tap : taps) {
+    tap.first = std::min(static_cast<int>(at), from - 1);
+    tap.weights = {std::int64_t{1} << kWeightBits};
+    at += step;
+  }
+  return taps;
+}
+
+std::vector<Taps> filter_taps(int from, int to, Filter filter) {
+  if (filter == Filter::kNearest) return nearest_taps(from, to);
   const double scale = static_cast<double>(from) / to;
-  const double support = std::max(scale, 1.0);
+  const double stretch = std::max(scale, 1.0), support = support_of(filter) * stretch;
   std::vector<Taps> taps(to);
   for (int i = 0; i < to; ++i) {
     const double centre = (i + 0.5) * scale;
@@ -339,7 +392,7 @@ std::vector<Taps> triangle_taps(int from, int to) {
     std::vector<double> weights(last - first);
     double sum = 0;
     for (int j = first; j < last; ++j) {
-      weights[j - first] = std::max(0.0, 1 - std::abs((j + 0.5 - centre) / support));
+      weights[j - first] = weight_at(filter, (j - centre + 0.5) * (1 / stretch));
       sum += weights[j - first];
     }
     taps[i].first = first;
@@ -438,16 +491,16 @@ void write_png(const Image& image, const std::filesystem::path& path) {
   write_file(path, file, /*flush_to_disk=*/false);
 }
 
-Image resize(const Image& image, int width, int height) {
+Image resize(const Image& image, int width, int height, Filter filter) {
   if (width == image.width && height == image.height) return image;
   Image wide{width, image.height, {}};
   wide.pixels.resize(static_cast<std::size_t>(width) * image.height * 3);
   filter_lines(image.pixels.data(), wide.pixels.data(), image.height,
-               triangle_taps(image.width, width), 1, image.width, 1, width);
+               filter_taps(image.width, width, filter), 1, image.width, 1, width);
   Image out{width, height, {}};
   out.pixels.resize(static_cast<std::size_t>(width) * height * 3);
-  filter_lines(wide.pixels.data(), out.pixels.data(), width, triangle_taps(image.height, height),
-               width, 1, width, 1);
+  filter_lines(wide.pixels.data(), out.pixels.data(), width,
+               filter_taps(image.height, height, filter), width, 1, width, 1);
   return out;
 }
 

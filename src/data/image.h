@@ -33,8 +33,18 @@ void read_image_size(const std::filesystem::path& path, int& width, int& height)
 /// not flushed to the disk, as sets have thousands of images. @throws WorkError
 void write_png(const Image& image, const std::filesystem::path& path);
 
-/// Bilinear with antialiasing when shrinking (a triangle filter scaled to the source, as PIL's
-/// BILINEAR), which is the identity when the size does not change.
-Image resize(const Image& image, int width, int height);
+/// Pillow's filters, by Pillow's numbers.
+enum class Filter {
+  kNearest = 0,
+  kLanczos = 1,
+  kBilinear = 2,
+  kBicubic = 3,
+  kBox = 4,
+  kHamming = 5
+};
+
+/// As PIL's resize: with antialiasing when shrinking (the filter is scaled to the source), which is
+/// the identity when the size does not change; the same pixels to the bit.
+Image resize(const Image& image, int width, int height, Filter filter = Filter::kBilinear);
 
 }  // namespace strata

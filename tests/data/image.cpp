@@ -111,15 +111,16 @@ TEST_CASE("damaged images are errors that name the file") {
   CHECK(contains(input_error([&] { read_image(folder / "absent.png"); }), "absent.png"));
 }
 
-TEST_CASE("resizing is Pillow's BILINEAR, and the identity at the same size") {
+TEST_CASE("resizing is Pillow's with every filter, and the identity at the same size") {
   const auto& source = reference()["source"];
   const Image image{source["width"], source["height"], source["pixels"]};
   for (const auto& expected : reference()["resized"]) {
-    INFO(expected["width"] << " x " << expected["height"]);
-    const Image small = resize(image, expected["width"], expected["height"]);
+    INFO(expected["width"] << " x " << expected["height"] << ", filter " << expected["filter"]);
+    const auto filter = static_cast<Filter>(expected["filter"].get<int>());
+    const Image small = resize(image, expected["width"], expected["height"], filter);
     CHECK(small.pixels == expected["pixels"].get<std::vector<std::uint8_t>>());
+    CHECK(resize(image, image.width, image.height, filter).pixels == image.pixels);
   }
-  CHECK(resize(image, image.width, image.height).pixels == image.pixels);
 }
 
 namespace {

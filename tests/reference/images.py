@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records small PNG, JPEG, TIFF and BMP files with the pixels Pillow reads from them, and Pillow's BILINEAR resizing,
+"""Records small PNG, JPEG, TIFF and BMP files with the pixels Pillow reads from them, and Pillow's resizing,
 for tests/data/image.cpp.
 
 Usage: python3 tests/reference/images.py > tests/reference/images.json   (needs Pillow)
@@ -97,8 +97,9 @@ def main():
         "files": files,
         "source": {"width": 7, "height": 5, "pixels": pixels(source)},
         "resized": [
-            {"width": w, "height": h, "pixels": pixels(source.resize((w, h), Image.BILINEAR))}
+            {"width": w, "height": h, "filter": f, "pixels": pixels(source.resize((w, h), f))}
             for w, h in ((3, 2), (11, 9), (4, 5), (7, 2), (1, 1))
+            for f in (Image.BILINEAR, Image.NEAREST, Image.LANCZOS, Image.BICUBIC, Image.BOX, Image.HAMMING)
         ],
     }
     print(json.dumps(record, separators=(",", ":")))
