@@ -42,7 +42,15 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::i
   std::cout << out.dump(2) << '\n';
 }
 
-void print_table(const std::vector<Unit>& units, std::int64_t text_tokens, std::int64_t labels) {
+/// "of 40 text tokens and an image of 384 x 384 pixels": what the costs are counted for.
+std::string sample_text(const TransformerConfig& config, std::int64_t text_tokens) {
+  const std::string side = std::to_string(config.image_size);
+  return (config.has_text() ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
+         "an image of " + side + " x " + side + " pixels";
+}
+
+void print_table(const std::vector<Unit>& units, const TransformerConfig& config,
+                 std::int64_t text_tokens) {
   TextTable table({"unit", "parameters", "kB", "forward MFLOP", "activations kB"});
   const auto add = [&](const Unit& unit) {
     table.row({unit.name, std::to_string(unit.parameter_count),
@@ -51,8 +59,9 @@ void print_table(const std::vector<Unit>& units, std::int64_t text_tokens, std::
   };
   for (const Unit& unit : units) add(unit);
   add(sum_of(units));
-  std::cout << table.str() << "FLOPs and activations are for one sample of " << text_tokens
-            << " text tokens and its image, in float32; " << labels << " answers.\n";
+  std::cout << table.str() << "FLOPs and activations are for one sample "
+            << sample_text(config, text_tokens) << ", in float32; " << config.label_count()
+            << " answers.\n";
 }
 
 /// A row of the table of costs.
@@ -131,8 +140,8 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
   std::cout << out.dump(2) << '\n';
 }
 
-void print_cost_table(const std::vector<CostRow>& rows, std::int64_t text_tokens,
-                      std::int64_t labels, int batch_size) {
+void print_cost_table(const std::vector<CostRow>& rows, const TransformerConfig& config,
+                      std::int64_t text_tokens, int batch_size) {
   TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
   for (const auto& [kind, name, cost] : rows) {
     table.row({kind == "client" ? "client " + name : name, std::to_string(cost.parameters),
@@ -141,9 +150,9 @@ void print_cost_table(const std::vector<CostRow>& rows, std::int64_t text_tokens
                fixed(cost.peak_bytes(batch_size) / (1 << 20), 1)});
   }
   std::cout << table.str() << "MBit: the trained weights one way in a round, 32 bits each. FLOPs: "
-            << "one sample of " << text_tokens << " text tokens and its image, matrix products. "
+            << "one sample " << sample_text(config, text_tokens) << ", matrix products. "
             << "Peak: an estimate for batches of " << batch_size << " and AdamW, float32. "
-            << labels << " answers.\n";
+            << config.label_count() << " answers.\n";
 }
 
 TransformerConfig read_config(const InspectArguments& arguments) {
@@ -169,9 +178,13 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
   if (!arguments.always.empty() && arguments.plan.empty())
     throw InputError("--always is for --cost with a plan, which was not given");
   const TransformerConfig config = read_config(arguments);
-  const std::int64_t text_tokens =
-      arguments.text_tokens > 0 ? arguments.text_tokens : config.max_position_embeddings;
-  if (text_tokens > config.max_position_embeddings) {
+  if (!config.has_text() && arguments.text_tokens > 0) {
+    throw InputError("--text-tokens: found " + std::to_string(arguments.text_tokens) +
+                     ", but a model of the type \"" + config.model_type + "\" reads no text");
+  }
+  const std::int64_t longest = config.has_text() ? config.max_position_embeddings : 0;
+  const std::int64_t text_tokens = arguments.text_tokens > 0 ? arguments.text_tokens : longest;
+  if (text_tokens > longest) {
     throw InputError("--text-tokens: found " + std::to_string(text_tokens) +
                      ", but the model has max_position_embeddings = " +
                      std::to_string(config.max_position_embeddings));
@@ -182,12 +195,12 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
     if (common.json) {
       print_cost_json(rows, text_tokens, config.label_count(), arguments.batch_size);
     } else if (!common.quiet) {
-      print_cost_table(rows, text_tokens, config.label_count(), arguments.batch_size);
+      print_cost_table(rows, config, text_tokens, arguments.batch_size);
     }
   } else if (common.json) {
     print_json(units, text_tokens, config.label_count());
   } else if (!common.quiet) {
-    print_table(units, text_tokens, config.label_count());
+    print_table(units, config, text_tokens);
   }
   return kExitDone;
 }

@@ -159,3 +159,31 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "nowhere.json"}, folder,
                       {"nowhere.json"});
 }
+
+TEST_CASE("costs name the sample that they are counted for: a ViT's has no text") {
+  const test::TempDir dir;
+  const std::string references = std::string(STRATA_SOURCE_DIR) + "/tests/reference/";
+  const auto said = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "inspect");
+    const auto outcome = run_strata(arguments, dir.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome.out;
+  };
+  using Catch::Matchers::Contains;
+  for (const bool cost : {false, true}) {
+    const std::vector<std::string> more =
+        cost ? std::vector<std::string>{"--cost"} : std::vector<std::string>();
+    const auto of = [&](const char* model) {
+      std::vector<std::string> arguments = {references + model};
+      arguments.insert(arguments.end(), more.begin(), more.end());
+      return said(arguments);
+    };
+    CHECK_THAT(of("vit"), Contains("one sample of an image of 16 x 16 pixels,"));
+    CHECK_THAT(of("vit"), !Contains("text tokens"));
+    CHECK_THAT(of("vilt"), Contains("of 40 text tokens and an image of 32 x 32 pixels,"));
+  }
+  CHECK(json::parse(said({references + "vit", "--json"}))["text_tokens"] == 0);
+  test::check_refused({"inspect", references + "vit", "--text-tokens", "5"}, dir.path(),
+                      {"--text-tokens: found 5, but a model of the type \"vit\" reads no text"});
+}
