@@ -47,6 +47,7 @@
 #include "fedrunner/run_config.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
+#include "models/tokenizer_files.h"
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/atomic_file.h"

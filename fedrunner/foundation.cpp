@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "models/vqa_tensors.h"
+#include "models/tokenizer_files.h"
 
 namespace strata {
 

@@ -12,6 +12,7 @@
 #include "fedrunner/staged_folder.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
+#include "models/tokenizer_files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -138,8 +139,8 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   const TransformerConfig& architecture = model.config();
   // Every training answer is a label, as the labels are made of them; test answers need not be.
   const bool drop = config.data.drop_unseen;
-  const auto images = std::make_shared<ImageStore>(
-      data.manifest, static_cast<int>(architecture.image_size), config.data.cache);
+  const auto images = std::make_shared<ImageStore>(data.manifest, architecture.image_processor(),
+                                                   config.data.cache);
   const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop, images);
   const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop, images);
   log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");

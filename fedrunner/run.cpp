@@ -111,8 +111,8 @@ int choose_threads(const RunOptions& options, const std::vector<std::filesystem:
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
                                           const TransformerConfig& config,
                                           const WordPiece& tokenizer) {
-  const auto images = std::make_shared<ImageStore>(
-      data.manifest, static_cast<int>(config.image_size), data.config.cache);
+  const auto images =
+      std::make_shared<ImageStore>(data.manifest, config.image_processor(), data.config.cache);
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
     if (part.train.empty()) throw InputError("client " + part.name + " has no training example");

@@ -15,6 +15,7 @@
 #include "fedrunner/evaluation.h"
 #include "fedrunner/refusal.h"
 #include "fedrunner/run_folder.h"
+#include "models/tokenizer_files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"

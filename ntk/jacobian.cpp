@@ -155,7 +155,8 @@ JacobianFactor factor_of(const std::vector<WeightUse>& uses) {
   using Kind = CapturedOp::Kind;
   const WeightUse& first = uses.front();
   if (first.op.kind == Kind::kEmbedding) return embedding_factor(uses);
-  if (first.op.kind == Kind::kLinear && !first.bias) {
+  const bool factored = first.op.kind == Kind::kLinear || first.op.kind == Kind::kMixture;
+  if (factored && !first.bias) {
     std::vector<Tensor> inputs, deltas;
     for (const WeightUse& use : uses) {
       inputs.push_back(use.op.input.reshape({use.delta.size(0), use.delta.size(2), -1}));

@@ -109,7 +109,7 @@ std::vector<OpShape> shapes_of(const Transformer& model, const Captured& capture
     shape.out = static_cast<double>(op.output.size(-1));
     shape.tokens =
         static_cast<double>(op.output.numel()) / shape.out / static_cast<double>(samples);
-    if (op.kind == Kind::kLinear && !op.weight.empty()) {
+    if ((op.kind == Kind::kLinear || op.kind == Kind::kMixture) && !op.weight.empty()) {
       shape.in = static_cast<double>(op.input.size(-1));
       shape.factored = true;
     } else if (op.kind == Kind::kEmbedding) {

@@ -102,6 +102,7 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
   some.attention_mask = cut(batch.attention_mask);
   some.pixels = cut(batch.pixels);
   some.labels = cut(batch.labels);
+  some.grids = cut(batch.grids);
   return some;
 }
 
@@ -250,7 +251,9 @@ class SynapticFlow {
       ones_.input_ids = torch::zeros({1, tokens}, ones_.input_ids.options());
       ones_.attention_mask = torch::ones({1, tokens}, ones_.attention_mask.options());
     }
-    ones_.pixels = torch::ones_like(ones_.pixels);
+    const std::int64_t side = original.config().image_size;
+    ones_.pixels = torch::ones({1, 3, side, side}, ones_.pixels.options());
+    ones_.grids = Tensor();
   }
 
   /// Σ |w ∂R/∂|w|| of each weight in `names`.
@@ -398,7 +401,12 @@ struct Needs {
     leaves.insert(direction.begin(), direction.end());
     size = static_cast<double>(model.weights().begin()->second.element_size());
     leaf_count = count(leaves);
-    const std::int64_t tokens = batch.input_ids.defined() ? batch.input_ids.size(1) : 0;
+    std::int64_t tokens = batch.input_ids.defined() ? batch.input_ids.size(1) : 0;
+    // A patch beyond the configuration's costs what a word does.
+    if (batch.grids.defined()) {
+      const std::int64_t patches = batch.grids.prod(1).max().item<std::int64_t>();
+      tokens = std::max<std::int64_t>(0, tokens + patches - model.config().patches());
+    }
     const TrainingCost cost = training_cost(model.config(), tokens, leaves);
     sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
     std::map<std::int64_t, double> stages;

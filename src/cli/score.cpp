@@ -18,6 +18,7 @@
 #include "data/partition.h"
 #include "fedrunner/run_config.h"
 #include "models/device.h"
+#include "models/tokenizer_files.h"
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/error.h"
@@ -171,8 +172,8 @@ VqaTensors training_examples(const ExperimentData& data, const ClientExamples& c
                              const Transformer& model, const WordPiece& tokenizer) {
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
   const std::string& cache = data.config.cache;
-  const auto images = std::make_shared<ImageStore>(
-      data.manifest, static_cast<int>(model.config().image_size), cache);
+  const auto images =
+      std::make_shared<ImageStore>(data.manifest, model.config().image_processor(), cache);
   VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
                       data.config.drop_unseen, images);
   log_unseen({{client.name, &examples}}, "training examples are left out");

@@ -14,6 +14,7 @@
 
 #include "core/console.h"
 #include "data/image.h"
+#include "data/image_formats.h"
 #include "data/npz.h"
 #include "data/parallel.h"
 #include "strata/core/atomic_file.h"
@@ -24,33 +25,53 @@ namespace strata {
 namespace {
 
 /// To be raised with every change of read_image's or resize's pixels, or of a part's layout.
-constexpr int kCacheVersion = 2;
+constexpr std::uint32_t kCacheVersion = 3;
 constexpr std::size_t kPartBytes = std::size_t{64} << 20;
 constexpr char kMagic[8] = {'S', 'T', 'R', 'A', 'T', 'A', 'P', 'X'};
 
 /// A part: this, an Entry for every image, the images' pixels. In the machine's byte order, which
-/// `size` shows: a cache is not meant to travel.
+/// `version` shows: a cache is not meant to travel.
 struct Header {
   char magic[8];
-  std::uint32_t size, count;
+  std::uint32_t version, count;
   char key[64];
 };
 struct Entry {
   std::uint32_t checksum;
-  std::uint32_t present;  ///< 0 for an image that did not decode and was not asked for
+  std::uint32_t present;        ///< 0 for an image that did not decode and was not asked for
+  std::uint32_t width, height;  ///< then 0
 };
+
+std::size_t bytes_of(ImageSize size) {
+  return std::size_t{3} * static_cast<std::size_t>(size.width) *
+         static_cast<std::size_t>(size.height);
+}
 
 std::uint32_t checksum(const std::uint8_t* pixels, std::size_t bytes) {
   return static_cast<std::uint32_t>(crc32_z(0, pixels, bytes));
 }
 
-void load_image(const std::filesystem::path& path, int size, std::uint8_t* out) {
-  const Image image = resize(read_image(path), size, size);
-  const std::size_t area = static_cast<std::size_t>(size) * static_cast<std::size_t>(size);
+[[noreturn]] void fail_for(const std::filesystem::path& path, const InputError& error) {
+  throw InputError(path.string() + ": " + error.what());
+}
+
+std::vector<std::uint8_t> load_image(const std::filesystem::path& path,
+                                     const ImageProcessor& processor, ImageSize& size) {
+  const Image original = read_image(path);
+  Image image;
+  try {
+    image = processor.apply(original);
+  } catch (const InputError& error) {
+    fail_for(path, error);
+  }
+  size = {image.width, image.height};
+  const std::size_t area = bytes_of(size) / 3;
+  std::vector<std::uint8_t> out(3 * area);
   for (std::size_t i = 0; i < area; ++i) {
     for (std::size_t channel = 0; channel < 3; ++channel)
       out[channel * area + i] = image.pixels[i * 3 + channel];
   }
+  return out;
 }
 
 /// A progress line that several threads move on.
@@ -124,78 +145,122 @@ struct Part {
   std::string key;
   const std::string* images;
   std::size_t count;
-  int size;
 
-  std::size_t image_bytes() const { return std::size_t{3} * size * size; }
   std::size_t pixels_at() const { return sizeof(Header) + count * sizeof(Entry); }
-  std::size_t bytes() const { return pixels_at() + count * image_bytes(); }
-  const Entry* entries(const std::uint8_t* part) const {
-    return reinterpret_cast<const Entry*>(part + sizeof(Header));
+  static Entry entry(const std::uint8_t* part, std::size_t i) {
+    Entry entry;
+    std::memcpy(&entry, part + sizeof(Header) + i * sizeof(Entry), sizeof entry);
+    return entry;
   }
   Header header() const {
     Header header;
     std::memcpy(header.magic, kMagic, sizeof kMagic);
-    header.size = static_cast<std::uint32_t>(size);
+    header.version = kCacheVersion;
     header.count = static_cast<std::uint32_t>(count);
     std::memcpy(header.key, key.data(), sizeof header.key);
     return header;
   }
 };
 
-/// The file in memory; null where there is none, it has another size, or it cannot be mapped.
-std::shared_ptr<const std::uint8_t> map_part(const Part& part) {
+/// A part in memory and where in it each image's pixels begin.
+struct PartData {
+  std::shared_ptr<const std::uint8_t> memory;
+  std::size_t bytes = 0;
+  std::vector<std::size_t> begin;
+
+  explicit operator bool() const { return memory != nullptr; }
+  ImageSize size(std::size_t i) const {
+    const Entry entry = Part::entry(memory.get(), i);
+    return {static_cast<int>(entry.width), static_cast<int>(entry.height)};
+  }
+  const std::uint8_t* pixels(std::size_t i) const { return memory.get() + begin[i]; }
+};
+
+/// The file in memory; null where there is none or it cannot be mapped.
+PartData map_part(const Part& part) {
+  PartData data;
   const int file = ::open(part.file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return nullptr;
+  if (file < 0) return data;
   struct stat found = {};
-  const std::size_t bytes = part.bytes();
   void* memory = MAP_FAILED;
-  if (::fstat(file, &found) == 0 && static_cast<std::size_t>(found.st_size) == bytes)
-    memory = ::mmap(nullptr, bytes, PROT_READ, MAP_SHARED, file, 0);
+  if (::fstat(file, &found) == 0 && static_cast<std::size_t>(found.st_size) >= part.pixels_at()) {
+    data.bytes = static_cast<std::size_t>(found.st_size);
+    memory = ::mmap(nullptr, data.bytes, PROT_READ, MAP_SHARED, file, 0);
+  }
   ::close(file);
-  if (memory == MAP_FAILED) return nullptr;
-  return {static_cast<const std::uint8_t*>(memory),
-          [bytes](const std::uint8_t* data) { ::munmap(const_cast<std::uint8_t*>(data), bytes); }};
+  if (memory == MAP_FAILED) return {};
+  const std::size_t bytes = data.bytes;
+  data.memory = {static_cast<const std::uint8_t*>(memory), [bytes](const std::uint8_t* of) {
+                   ::munmap(const_cast<std::uint8_t*>(of), bytes);
+                 }};
+  return data;
 }
 
-/// Whether the part is what its name says, and the images in `needed` are there and whole.
-bool is_whole(const Part& part, const std::uint8_t* data, const std::vector<char>& needed,
-              int threads) {
+/// Finds where the images begin. @returns whether the part is what its name says, and the images in
+/// `needed` are there and whole
+bool is_whole(const Part& part, PartData& data, const std::vector<char>& needed, int threads) {
   const Header header = part.header();
-  if (std::memcmp(data, &header, sizeof header) != 0) return false;
+  if (std::memcmp(data.memory.get(), &header, sizeof header) != 0) return false;
+  std::size_t at = part.pixels_at();
+  data.begin.clear();
+  for (std::size_t i = 0; i < part.count; ++i) {
+    const Entry entry = Part::entry(data.memory.get(), i);
+    if (std::max(entry.width, entry.height) > kMaxImageSide) return false;
+    data.begin.push_back(at);
+    at += bytes_of(data.size(i));
+    if (at > data.bytes) return false;
+  }
+  if (at != data.bytes) return false;
   std::atomic<bool> whole = true;
   parallel_for(static_cast<int>(part.count), threads, [&](int i) {
-    const Entry& entry = part.entries(data)[i];
-    const std::uint8_t* pixels = data + part.pixels_at() + i * part.image_bytes();
-    if (needed[static_cast<std::size_t>(i)] &&
-        (!entry.present || entry.checksum != checksum(pixels, part.image_bytes())))
+    const auto of = static_cast<std::size_t>(i);
+    const Entry entry = Part::entry(data.memory.get(), of);
+    if (needed[of] &&
+        (!entry.present || entry.checksum != checksum(data.pixels(of), bytes_of(data.size(of)))))
       whole = false;
   });
   return whole;
 }
 
 /// Decodes the part into memory, as it is to be written.
-std::shared_ptr<const std::uint8_t> make_part(const Part& part, const std::filesystem::path& folder,
-                                              const std::vector<char>& needed, int threads,
-                                              Counter& counter) {
-  const auto memory = allocate(part.bytes());
-  const Header header = part.header();
-  std::memcpy(memory.get(), &header, sizeof header);
-  parallel_for(static_cast<int>(part.count), threads, [&](int i) {
-    std::uint8_t* pixels = memory.get() + part.pixels_at() + i * part.image_bytes();
-    Entry entry = {0, 1};
+PartData make_part(const Part& part, const std::filesystem::path& folder,
+                   const ImageProcessor& processor, const std::vector<char>& needed, int threads,
+                   Counter& counter) {
+  std::vector<std::vector<std::uint8_t>> pixels(part.count);
+  std::vector<Entry> entries(part.count);
+  parallel_for(static_cast<int>(part.count), threads, [&](int at) {
+    const auto i = static_cast<std::size_t>(at);
+    ImageSize size;
+    entries[i].present = 1;
     try {
-      load_image(folder / part.images[i], part.size, pixels);
+      pixels[i] = load_image(folder / part.images[i], processor, size);
     } catch (const InputError&) {
       // What nobody asked for may be damaged, as it may without a cache.
-      if (needed[static_cast<std::size_t>(i)]) throw;
-      entry.present = 0;
-      std::memset(pixels, 0, part.image_bytes());
+      if (needed[i]) throw;
+      entries[i].present = 0;
+      size = {};
     }
-    entry.checksum = checksum(pixels, part.image_bytes());
-    std::memcpy(memory.get() + sizeof(Header) + i * sizeof(Entry), &entry, sizeof entry);
+    entries[i].width = static_cast<std::uint32_t>(size.width);
+    entries[i].height = static_cast<std::uint32_t>(size.height);
+    entries[i].checksum = checksum(pixels[i].data(), pixels[i].size());
     counter.add();
   });
-  return memory;
+  PartData data;
+  data.bytes = part.pixels_at();
+  for (const auto& image : pixels) {
+    data.begin.push_back(data.bytes);
+    data.bytes += image.size();
+  }
+  const auto memory = allocate(data.bytes);
+  const Header header = part.header();
+  std::memcpy(memory.get(), &header, sizeof header);
+  std::memcpy(memory.get() + sizeof header, entries.data(), part.count * sizeof(Entry));
+  for (std::size_t i = 0; i < part.count; ++i) {
+    std::copy(pixels[i].begin(), pixels[i].end(), memory.get() + data.begin[i]);
+    std::vector<std::uint8_t>().swap(pixels[i]);
+  }
+  data.memory = memory;
+  return data;
 }
 
 /// Whether the disk has room for so many bytes; otherwise a warning. A disk that is filled to the
@@ -212,17 +277,18 @@ bool has_space(const std::filesystem::path& cache, std::size_t bytes) {
 }
 
 /// @throws WorkError
-void write_part(const Part& part, const std::uint8_t* data) {
+void write_part(const Part& part, const PartData& data) {
   AtomicFile file(part.file);
-  file.stream().write(reinterpret_cast<const char*>(data),
-                      static_cast<std::streamsize>(part.bytes()));
+  file.stream().write(reinterpret_cast<const char*>(data.memory.get()),
+                      static_cast<std::streamsize>(data.bytes));
   file.commit(/*flush_to_disk=*/false);
 }
 
 }  // namespace
 
-ImageStore::ImageStore(const Manifest& manifest, int size, std::filesystem::path cache)
-    : folder_(manifest.folder), cache_(std::move(cache)), size_(size) {
+ImageStore::ImageStore(const Manifest& manifest, ImageProcessor processor,
+                       std::filesystem::path cache)
+    : folder_(manifest.folder), cache_(std::move(cache)), processor_(std::move(processor)) {
   if (cache_.empty()) return;
   // Parts are those of the whole data set, so that every partition of it finds the same ones.
   std::set<std::string> images;
@@ -230,17 +296,36 @@ ImageStore::ImageStore(const Manifest& manifest, int size, std::filesystem::path
   data_set_.assign(images.begin(), images.end());
 }
 
-std::size_t ImageStore::bytes() const {
-  return std::size_t{3} * static_cast<std::size_t>(size_) * static_cast<std::size_t>(size_);
-}
-
 std::size_t ImageStore::add(const std::string& image) {
   const auto [place, added] = index_.emplace(image, images_.size());
   if (added) {
     images_.push_back(image);
     pixels_.push_back(nullptr);
+    sizes_.emplace_back();
   }
   return place->second;
+}
+
+/// By the files' headers, where the processing does not give all images one size.
+std::vector<ImageSize> ImageStore::sizes_of(const std::vector<std::size_t>& indices,
+                                            int threads) const {
+  std::vector<ImageSize> sizes(indices.size());
+  if (const auto constant = processor_.constant_size()) {
+    std::fill(sizes.begin(), sizes.end(), *constant);
+    return sizes;
+  }
+  parallel_for(static_cast<int>(indices.size()), threads, [&](int at) {
+    const auto i = static_cast<std::size_t>(at);
+    const std::filesystem::path path = folder_ / images_[indices[i]];
+    ImageSize size;
+    read_image_size(path, size.width, size.height);
+    try {
+      sizes[i] = processor_.output_size(size);
+    } catch (const InputError& error) {
+      fail_for(path, error);
+    }
+  });
+  return sizes;
 }
 
 void ImageStore::load(int threads, std::size_t memory) {
@@ -248,49 +333,67 @@ void ImageStore::load(int threads, std::size_t memory) {
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < pixels_.size(); ++i)
     if (!pixels_[i]) missing.push_back(i);
-  const std::size_t limit = (memory > 0 ? memory : physical_memory() / 2) / bytes();
-  if (missing.size() > limit) {
-    log_warning(std::to_string(missing.size()) + " images need " +
-                mebibytes(missing.size() * bytes()) +
-                " of memory; decoded with every use: " + std::to_string(missing.size() - limit));
-    missing.resize(limit);
+  const std::vector<ImageSize> sizes = sizes_of(missing, threads);
+  const std::size_t limit = memory > 0 ? memory : physical_memory() / 2;
+  std::vector<std::size_t> begin;
+  std::size_t all = 0, kept = 0;
+  for (const ImageSize& size : sizes) {
+    if (all + bytes_of(size) <= limit) {
+      begin.push_back(all);
+      kept = all + bytes_of(size);
+    }
+    all += bytes_of(size);
+  }
+  if (begin.size() < missing.size()) {
+    log_warning(
+        std::to_string(missing.size()) + " images need " + mebibytes(all) +
+        " of memory; decoded with every use: " + std::to_string(missing.size() - begin.size()));
+    missing.resize(begin.size());
   }
   if (missing.empty()) return;
-  const auto block = allocate(missing.size() * bytes());
+  const auto block = allocate(kept);
   Counter counter(missing.size());
-  parallel_for(static_cast<int>(missing.size()), threads, [&](int i) {
-    const auto at = static_cast<std::size_t>(i);
-    load_image(folder_ / images_[missing[at]], size_, block.get() + at * bytes());
+  parallel_for(static_cast<int>(missing.size()), threads, [&](int at) {
+    const auto i = static_cast<std::size_t>(at);
+    const std::filesystem::path path = folder_ / images_[missing[i]];
+    ImageSize size;
+    const auto pixels = load_image(path, processor_, size);
+    if (size != sizes[i]) throw InputError(path.string() + ": the file changes while it is read");
+    std::copy(pixels.begin(), pixels.end(), block.get() + begin[i]);
     counter.add();
   });
-  for (std::size_t i = 0; i < missing.size(); ++i) pixels_[missing[i]] = block.get() + i * bytes();
+  for (std::size_t i = 0; i < missing.size(); ++i) {
+    pixels_[missing[i]] = block.get() + begin[i];
+    sizes_[missing[i]] = sizes[i];
+  }
   memory_.push_back(block);
   decoded_ += missing.size();
 }
 
-void ImageStore::copy(const std::vector<std::size_t>& indices, std::uint8_t* out) const {
+std::vector<StoredImage> ImageStore::get(const std::vector<std::size_t>& indices) const {
+  std::vector<StoredImage> images(indices.size());
   std::vector<std::size_t> missing;
   for (std::size_t i = 0; i < indices.size(); ++i) {
-    if (const std::uint8_t* pixels = pixels_.at(indices[i])) {
-      std::memcpy(out + i * bytes(), pixels, bytes());
-    } else {
-      missing.push_back(i);
-    }
+    images[i] = {sizes_.at(indices[i]), pixels_[indices[i]], {}};
+    if (!images[i].pixels) missing.push_back(i);
   }
-  parallel_for(static_cast<int>(missing.size()), 0, [&](int i) {
-    const std::size_t at = missing[static_cast<std::size_t>(i)];
-    load_image(folder_ / images_[indices[at]], size_, out + at * bytes());
+  parallel_for(static_cast<int>(missing.size()), 0, [&](int at) {
+    const std::size_t i = missing[static_cast<std::size_t>(at)];
+    StoredImage& image = images[i];
+    image.own = load_image(folder_ / images_[indices[i]], processor_, image.size);
+    image.pixels = image.own.data();
   });
+  return images;
 }
 
 void ImageStore::load_cached(int threads) {
-  const std::size_t per_part = std::max<std::size_t>(1, kPartBytes / bytes());
+  const std::size_t per_part = std::max<std::size_t>(1, kPartBytes / processor_.typical_bytes());
   const std::size_t decoded = decoded_;
   FileStates states(folder_);
   Counter counter(data_set_.size());
   bool writable = true, checked = false;
   for (std::size_t begin = 0; begin < data_set_.size(); begin += per_part) {
-    Part part{{}, {}, &data_set_[begin], std::min(per_part, data_set_.size() - begin), size_};
+    Part part{{}, {}, &data_set_[begin], std::min(per_part, data_set_.size() - begin)};
     std::vector<char> needed(part.count);
     for (std::size_t i = 0; i < part.count; ++i) {
       const auto place = index_.find(part.images[i]);
@@ -298,14 +401,13 @@ void ImageStore::load_cached(int threads) {
     }
     if (std::find(needed.begin(), needed.end(), 1) == needed.end()) continue;
     Sha256 hash;
-    hash.update("strata pixels " + std::to_string(kCacheVersion) + " " + std::to_string(size_) +
-                "\n");
+    hash.update("strata pixels " + std::to_string(kCacheVersion) + " " + processor_.key() + "\n");
     for (std::size_t i = 0; i < part.count; ++i) hash.update(states.of(part.images[i]));
     part.key = hash.hex();
     part.file = cache_ / (part.key + ".pixels");
 
-    Memory data = map_part(part);
-    if (data && !is_whole(part, data.get(), needed, threads)) data = nullptr;
+    PartData data = map_part(part);
+    if (data && !is_whole(part, data, needed, threads)) data = {};
     std::error_code ignored;
     const bool damaged = !data && std::filesystem::exists(part.file, ignored);
     if (damaged)
@@ -314,25 +416,29 @@ void ImageStore::load_cached(int threads) {
     // The damaged file's own place is enough; otherwise the rest of the data set should fit.
     if (!data && !damaged && writable && !checked) {
       checked = true;
-      writable = has_space(cache_, (data_set_.size() - begin) * bytes());
+      writable = has_space(cache_, (data_set_.size() - begin) * processor_.typical_bytes());
     }
     if (!data && !writable) continue;
     if (!data) {
-      data = make_part(part, folder_, needed, threads, counter);
+      data = make_part(part, folder_, processor_, needed, threads, counter);
       decoded_ += part.count;
       try {
-        write_part(part, data.get());
+        write_part(part, data);
         // From now on the page cache holds the pixels, and lets go of them where memory is short.
-        if (Memory mapped = map_part(part)) data = std::move(mapped);
+        if (PartData mapped = map_part(part); mapped && mapped.bytes == data.bytes)
+          data.memory = std::move(mapped.memory);
       } catch (const WorkError& error) {
         log_warning(std::string(error.what()) + "; the images are not cached");
         writable = false;
       }
     }
-    for (std::size_t i = 0; i < part.count; ++i)
-      if (needed[i])
-        pixels_[index_.at(part.images[i])] = data.get() + part.pixels_at() + i * bytes();
-    memory_.push_back(std::move(data));
+    for (std::size_t i = 0; i < part.count; ++i) {
+      if (!needed[i]) continue;
+      const std::size_t index = index_.at(part.images[i]);
+      pixels_[index] = data.pixels(i);
+      sizes_[index] = data.size(i);
+    }
+    memory_.push_back(std::move(data.memory));
   }
   counter.finish();
   if (decoded_ > decoded)

@@ -13,10 +13,13 @@
 namespace strata {
 namespace {
 
-constexpr int kMaxWordCharacters = 100;
-
-bool is_whitespace(UChar32 c) {
-  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || u_charType(c) == U_SPACE_SEPARATOR;
+/// As BERT's cleaning has it, or by Unicode's property.
+bool is_whitespace(UChar32 c, bool clean) {
+  if (!clean) return u_isUWhiteSpace(c);
+  // The line and paragraph separators are neither control characters nor spaces by category, yet
+  // Python's str.split(), on which BERT relies, splits at them.
+  return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0x2028 || c == 0x2029 ||
+         u_charType(c) == U_SPACE_SEPARATOR;
 }
 
 bool is_dropped(UChar32 c) {
@@ -85,23 +88,22 @@ std::vector<std::size_t> character_offsets(const std::string& word) {
 
 }  // namespace
 
-std::vector<std::string> basic_tokenize(const std::string& text, bool lower_case) {
+std::vector<std::string> basic_tokenize(const std::string& text, const WordPieceOptions& options) {
   std::vector<icu::UnicodeString> words(1);
   for_each_character(icu::UnicodeString::fromUTF8(text), [&](UChar32 c) {
-    // The line and paragraph separators are neither control characters nor spaces by category, yet
-    // Python's str.split(), on which BERT relies, splits at them.
-    if (is_whitespace(c) || c == 0x2028 || c == 0x2029) {
+    if (is_whitespace(c, options.clean_text)) {
       words.emplace_back();
-    } else if (is_cjk(c)) {
+    } else if (options.split_cjk && is_cjk(c)) {
       words.emplace_back(c);
       words.emplace_back();
-    } else if (!is_dropped(c)) {
+    } else if (!options.clean_text || !is_dropped(c)) {
       words.back().append(c);
     }
   });
   std::vector<std::string> tokens;
   for (icu::UnicodeString& word : words) {
-    if (lower_case) word = strip_accents(word.toLower(icu::Locale::getRoot()));
+    if (options.lower_case) word.toLower(icu::Locale::getRoot());
+    if (options.strips_accents()) word = strip_accents(word);
     icu::UnicodeString token;
     const auto finish = [&] {
       if (!token.isEmpty()) tokens.push_back(utf8(token));
@@ -120,7 +122,8 @@ std::vector<std::string> basic_tokenize(const std::string& text, bool lower_case
   return tokens;
 }
 
-WordPiece WordPiece::from_file(const std::filesystem::path& vocab, bool lower_case) {
+WordPiece WordPiece::from_file(const std::filesystem::path& vocab,
+                               const WordPieceOptions& options) {
   const std::string text = read_file(vocab);
   std::vector<std::string> tokens;
   for (std::size_t begin = 0; begin < text.size();) {
@@ -130,14 +133,14 @@ WordPiece WordPiece::from_file(const std::filesystem::path& vocab, bool lower_ca
     begin = end + 1;
   }
   try {
-    return WordPiece(std::move(tokens), lower_case);
+    return WordPiece(std::move(tokens), options);
   } catch (const InputError& error) {
     throw InputError(vocab.string() + ": " + error.what());
   }
 }
 
-WordPiece::WordPiece(std::vector<std::string> vocabulary, bool lower_case)
-    : vocabulary_(std::move(vocabulary)), lower_case_(lower_case) {
+WordPiece::WordPiece(std::vector<std::string> vocabulary, const WordPieceOptions& options)
+    : vocabulary_(std::move(vocabulary)), options_(options) {
   for (std::size_t i = 0; i < vocabulary_.size(); ++i) {
     const auto [entry, fresh] = ids_.emplace(vocabulary_[i], static_cast<std::int64_t>(i));
     if (!fresh)
@@ -147,29 +150,30 @@ WordPiece::WordPiece(std::vector<std::string> vocabulary, bool lower_case)
   const auto special = [&](const std::string& token) {
     const auto found = ids_.find(token);
     if (found == ids_.end())
-      throw InputError("the vocabulary lacks the special token " + token +
-                       "; [PAD], [UNK], [CLS] and [SEP] must be there");
+      throw InputError("the vocabulary lacks the special token " + token + "; " + options_.pad +
+                       ", " + options_.unknown + ", " + options_.begin + " and " + options_.end +
+                       " must be there");
     return found->second;
   };
-  pad_ = special("[PAD]");
-  unk_ = special("[UNK]");
-  cls_ = special("[CLS]");
-  sep_ = special("[SEP]");
+  pad_ = special(options_.pad);
+  special(options_.unknown);
+  cls_ = special(options_.begin);
+  sep_ = special(options_.end);
 }
 
 std::vector<std::string> WordPiece::tokenize(const std::string& text) const {
   std::vector<std::string> tokens;
-  for (const std::string& word : basic_tokenize(text, lower_case_)) {
+  for (const std::string& word : basic_tokenize(text, options_)) {
     const std::vector<std::size_t> offsets = character_offsets(word);
     const int length = static_cast<int>(offsets.size()) - 1;
     std::vector<std::string> pieces;
-    bool known = length <= kMaxWordCharacters;
+    bool known = length <= options_.longest_word;
     for (int begin = 0; known && begin < length;) {
       int end = length;
       std::string piece;
       for (; end > begin; --end) {
-        piece =
-            (begin > 0 ? "##" : "") + word.substr(offsets[begin], offsets[end] - offsets[begin]);
+        piece = (begin > 0 ? options_.prefix : "") +
+                word.substr(offsets[begin], offsets[end] - offsets[begin]);
         if (ids_.count(piece)) break;
       }
       known = end > begin;
@@ -179,7 +183,7 @@ std::vector<std::string> WordPiece::tokenize(const std::string& text) const {
     if (known)
       tokens.insert(tokens.end(), pieces.begin(), pieces.end());
     else
-      tokens.push_back("[UNK]");
+      tokens.push_back(options_.unknown);
   }
   return tokens;
 }
@@ -198,14 +202,15 @@ std::vector<std::int64_t> WordPiece::encode(const std::string& text, int max_len
 }
 
 std::vector<std::string> build_vocabulary(const std::vector<std::string>& texts) {
+  const WordPieceOptions options;
   std::set<std::string> characters, words;
   for (const std::string& text : texts)
-    for (const std::string& word : basic_tokenize(text, true)) {
+    for (const std::string& word : basic_tokenize(text, options)) {
       const std::vector<std::size_t> offsets = character_offsets(word);
       const std::size_t length = offsets.size() - 1;
       for (std::size_t i = 0; i < length; ++i)
         characters.insert(word.substr(offsets[i], offsets[i + 1] - offsets[i]));
-      if (length > 1 && length <= kMaxWordCharacters) words.insert(word);
+      if (length > 1 && static_cast<int>(length) <= options.longest_word) words.insert(word);
     }
   std::vector<std::string> vocabulary = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   vocabulary.insert(vocabulary.end(), characters.begin(), characters.end());

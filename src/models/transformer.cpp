@@ -9,6 +9,7 @@
 
 #include "models/attention.h"
 #include "models/dropout.h"
+#include "models/preprocessor_config.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
@@ -99,10 +100,99 @@ Tensor plain(const Tensor& tensor) {
 /// Non-overlapping patches as rows (n·patches, channels·p·p), in the order of a convolution's
 /// weight.
 Tensor patch_rows(const Tensor& pixels, std::int64_t p) {
-  const std::int64_t n = pixels.size(0), channels = pixels.size(1), grid = pixels.size(2) / p;
-  return pixels.view({n, channels, grid, p, grid, p})
+  const std::int64_t n = pixels.size(0), channels = pixels.size(1);
+  const std::int64_t rows = pixels.size(2) / p, columns = pixels.size(3) / p;
+  return pixels.view({n, channels, rows, p, columns, p})
       .permute({0, 2, 4, 1, 3, 5})
-      .reshape({n * grid * grid, channels * p * p});
+      .reshape({n * rows * columns, channels * p * p});
+}
+
+/// Where a grid's line lies on the table's: between the lines `low` and `low + 1`, `share` of the
+/// way, as torch's bilinear interpolation with align_corners has it.
+struct Place {
+  std::int64_t low;
+  float share;
+};
+Place place_of(std::int64_t line, std::int64_t lines, std::int64_t table) {
+  const float step =
+      lines > 1 ? static_cast<float>(table - 1) / static_cast<float>(lines - 1) : 0.0F;
+  const float at = step * static_cast<float>(line);
+  const auto low = std::min(static_cast<std::int64_t>(at), table - 1);
+  return {low, at - static_cast<float>(low)};
+}
+
+/// The image tokens of a batch of several sizes: the class token, the patches of the image, row by
+/// row, and repetitions of the first one up to the longest image's number, which the mask hides.
+struct ImageTokens {
+  Tensor patches;  ///< int64 (n · longest): of each token but the class tokens, in patch_rows
+  /// int64 (n, 1 + longest) each: the four rows of the table of positions around a token, above
+  /// left to below right; float (n, 1 + longest, 1): how far it lies to the right and below.
+  Tensor corners[4], right, below;
+  std::int64_t longest = 0;
+};
+
+ImageTokens image_tokens(const Batch& batch, std::int64_t patch, std::int64_t table) {
+  const Tensor grids = batch.grids.contiguous();
+  const std::int64_t n = batch.size(), columns = batch.pixels.size(3) / patch;
+  const std::int64_t all = batch.pixels.size(2) / patch * columns;
+  const auto* grid = grids.data_ptr<std::int64_t>();
+  ImageTokens tokens;
+  tokens.longest = grids.prod(1).max().item<std::int64_t>();
+  std::vector<std::int64_t> patches, corners[4];
+  std::vector<float> right, below;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t height = grid[2 * i], width = grid[2 * i + 1];
+    for (std::int64_t t = -1; t < tokens.longest; ++t) {
+      if (t >= 0) {
+        const bool own = t < height * width;
+        patches.push_back(i * all + (own ? t / width * columns + t % width : 0));
+      }
+      // The class token has the table's first row.
+      if (t < 0 || t >= height * width) {
+        for (auto& corner : corners) corner.push_back(0);
+        right.push_back(0);
+        below.push_back(0);
+        continue;
+      }
+      const Place y = place_of(t / width, height, table), x = place_of(t % width, width, table);
+      for (std::int64_t c = 0; c < 4; ++c) {
+        const std::int64_t row = std::min(y.low + c / 2, table - 1);
+        corners[c].push_back(1 + row * table + std::min(x.low + c % 2, table - 1));
+      }
+      right.push_back(x.share);
+      below.push_back(y.share);
+    }
+  }
+  const auto device = batch.pixels.device();
+  tokens.patches = torch::tensor(patches, torch::kInt64).to(device);
+  for (std::size_t c = 0; c < 4; ++c) {
+    tokens.corners[c] = torch::tensor(corners[c], torch::kInt64).view({n, -1}).to(device);
+  }
+  tokens.right = torch::tensor(right, torch::kFloat).view({n, -1, 1}).to(device);
+  tokens.below = torch::tensor(below, torch::kFloat).view({n, -1, 1}).to(device);
+  return tokens;
+}
+
+/// The positions (n, 1 + longest, hidden), interpolated in the table (rows, hidden).
+Tensor interpolated(const Tensor& table, const ImageTokens& tokens) {
+  const Tensor right = tokens.right.to(table.scalar_type());
+  const Tensor below = tokens.below.to(table.scalar_type());
+  const auto at = [&](std::size_t c) { return torch::embedding(table, tokens.corners[c]); };
+  return (1 - below) * ((1 - right) * at(0) + right * at(1)) +
+         below * ((1 - right) * at(2) + right * at(3));
+}
+
+/// The same as a matrix (n, 1 + longest, rows) that the table is multiplied by.
+Tensor mixture(const Tensor& table, const ImageTokens& tokens) {
+  const Tensor right = tokens.right.to(table.scalar_type());
+  const Tensor below = tokens.below.to(table.scalar_type());
+  Tensor matrix = torch::zeros({right.size(0), right.size(1), table.size(0)}, table.options());
+  const Tensor shares[4] = {(1 - below) * (1 - right), (1 - below) * right, below * (1 - right),
+                            below * right};
+  for (std::size_t c = 0; c < 4; ++c) {
+    matrix.scatter_add_(2, tokens.corners[c].unsqueeze(2), shares[c]);
+  }
+  return matrix;
 }
 
 /// The tensors `weights` of a checked safetensors file as float32, under their names here.
@@ -134,13 +224,19 @@ void save_weights(const std::filesystem::path& path, const std::vector<WeightSha
 }
 
 /// (n, tokens), added to the attention scores: 0 for tokens, the lowest finite number for the
-/// text's padding. The text stands after `prompts` tokens.
+/// padding of the text, which stands after `prompts` tokens, and of the image, which ends the row.
 Tensor attention_mask(const Batch& batch, const Tensor& rows, std::int64_t prompts) {
   const std::int64_t n = batch.size(), tokens = rows.size(0) / n;
   Tensor mask = torch::zeros({n, tokens}, rows.options());
-  if (!batch.attention_mask.defined()) return mask;
   const double lowest = rows.scalar_type() == torch::kDouble ? std::numeric_limits<double>::lowest()
                                                              : std::numeric_limits<float>::lowest();
+  if (batch.grids.defined()) {
+    const Tensor own = batch.grids.prod(1, /*keepdim=*/true);
+    const std::int64_t longest = own.max().item<std::int64_t>();
+    const Tensor padding = torch::arange(longest).unsqueeze(0) >= own;
+    mask.narrow(1, tokens - longest, longest).masked_fill_(padding.to(mask.device()), lowest);
+  }
+  if (!batch.attention_mask.defined()) return mask;
   mask.narrow(1, prompts, batch.attention_mask.size(1))
       .copy_((1 - batch.attention_mask.to(rows.scalar_type())) * lowest);
   return mask;
@@ -235,6 +331,7 @@ Transformer Transformer::load(const std::filesystem::path& folder, torch::Device
 
 void Transformer::save(const std::filesystem::path& folder) const {
   write_transformer_config(config_, folder / "config.json");
+  write_image_processor(config_.image_processor(), image_model(config_), folder);
   save_weights(folder / "model.safetensors", base_weights(config_), weights_);
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
@@ -399,22 +496,33 @@ Tensor Transformer::run_text(const Batch& batch, Pass& pass) const {
 
 Tensor Transformer::run_image(const Batch& batch, Pass& pass) const {
   using Kind = CapturedOp::Kind;
-  const std::int64_t n = batch.size(), hidden = config_.hidden_size, patches = config_.patches();
+  const std::int64_t n = batch.size(), hidden = config_.hidden_size;
+  const bool mixed = batch.grids.defined();
+  const ImageTokens tokens =
+      mixed ? image_tokens(batch, config_.patch_size, config_.grid()) : ImageTokens();
+  const std::int64_t patches = mixed ? tokens.longest : config_.patches();
   const std::string name = config_.prefix() + "embeddings.";
   const std::string cls = name + "cls_token", position = name + "position_embeddings";
   const std::string modality = name + "token_type_embeddings.weight";
 
   const Tensor cls_rows = pass.weight(cls).expand({n, 1, hidden});
   const auto dtype = cls_rows.scalar_type();
-  const Tensor patch_vectors = pass.linear(name + "patch_embeddings.projection",
-                                           patch_rows(batch.pixels.to(dtype), config_.patch_size));
+  Tensor rows = patch_rows(batch.pixels.to(dtype), config_.patch_size);
+  if (mixed) rows = rows.index_select(0, tokens.patches);
+  const Tensor patch_vectors = pass.linear(name + "patch_embeddings.projection", rows);
   Tensor added = pass.weight(position);
+  if (mixed) added = interpolated(added.squeeze(0), tokens);
   if (config_.has_text()) added = added + pass.weight(modality).select(0, 1);
   Tensor image = torch::cat({pass.record(Kind::kAdded, cls, "", Tensor(), cls_rows),
                              patch_vectors.view({n, patches, hidden})},
                             1) +
                  added;
-  image = pass.record(Kind::kAdded, position, "", Tensor(), image);
+  if (mixed && pass.records(position)) {
+    const Tensor matrix = mixture(pass.weight(position).squeeze(0), tokens);
+    image = pass.record(Kind::kMixture, position, "", matrix, image);
+  } else {
+    image = pass.record(Kind::kAdded, position, "", Tensor(), image);
+  }
   if (config_.has_text()) {
     const Tensor ones = torch::ones({n, patches + 1}, batch.input_ids.options());
     image = pass.record(Kind::kEmbedding, modality, "", ones, image);

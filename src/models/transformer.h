@@ -26,22 +26,28 @@ namespace strata {
 /// - kNorm: output = input ⊙ γ + β, the input being the normalised x̂; ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
 ///   ∂/∂β = Σₜ δₜ.
 /// - kEmbedding: output = … + W[input]; ∂/∂W[r] = Σ over the t with inputₜ = r of δₜ.
+/// - kMixture: output = … + input · W, the rows of a table mixed, as where positions are
+///   interpolated; ∂/∂W = Σₜ inputₜᵀ δₜ.
 /// - kAdded: output = … + W, W having the output's shape per sample; ∂/∂W = δ.
 /// The dimensions before the last flatten to n·T rows, those of a sample together; kEmbedding's
-/// input is int64 (n, T), kAdded's undefined.
+/// input is int64 (n, T), kMixture's (n, T, rows of W), kAdded's undefined.
 struct CapturedOp {
-  enum class Kind { kLinear, kNorm, kEmbedding, kAdded } kind;
+  enum class Kind { kLinear, kNorm, kEmbedding, kMixture, kAdded } kind;
   std::string weight, bias;  ///< names of those that were asked for; the other is empty
   torch::Tensor input;       ///< undefined where `weight` is empty: the bias needs δ alone
   torch::Tensor output;
 };
 
-/// One batch. Images are float, already normalised.
+/// One batch. Images are float, already normalised, and stand in the upper left corners of their
+/// part of `pixels`, whose sides are those of the largest, rounded up to patches.
 struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined for ViT
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; undefined for ViT
-  torch::Tensor pixels;          ///< float (n, 3, image_size, image_size)
+  torch::Tensor pixels;          ///< float (n, 3, height, width)
   torch::Tensor labels;          ///< int64 (n)
+  /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
+  /// never read. Undefined where all images have the configuration's grid, as ViT's must.
+  torch::Tensor grids = {};
   std::int64_t size() const { return pixels.size(0); }
 };
 
@@ -65,9 +71,9 @@ class Transformer {
   /// @throws InputError naming a missing, misshapen or unknown weight (position_ids buffers are
   /// allowed).
   static Transformer load(const std::filesystem::path& folder, torch::Device device = torch::kCPU);
-  /// Writes config.json and model.safetensors, which hold the base model as transformers loads it
-  /// (weights in the order of base_weights), and the PEFT weights to the files of peft_config.h;
-  /// where the model has none, such files of an earlier model are removed.
+  /// Writes config.json, preprocessor_config.json and model.safetensors, which hold the base model
+  /// as transformers loads it (weights in the order of base_weights), and the PEFT weights to the
+  /// files of peft_config.h; where the model has none, such files of an earlier model are removed.
   void save(const std::filesystem::path& folder) const;
 
   /// Adds the methods of `peft` with fresh weights, drawn as by the constructor. The units stay

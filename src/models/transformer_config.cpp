@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 
+#include "models/preprocessor_config.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -14,7 +15,7 @@ namespace {
 // and that a few bytes of config.json cannot ask for more work than there is memory.
 constexpr std::int64_t kMostLayers = 1000, kLargestWidth = 1 << 16, kLargestIntermediate = 1 << 18,
                        kLargestImage = 4096, kLongestText = 1 << 16, kLargestVocabulary = 1 << 22,
-                       kMostTypes = 1024;
+                       kMostTypes = 1024, kMostPatches = 1 << 24;
 
 /// id2label as a list. Ids must be 0 … n-1, each once.
 std::vector<std::string> read_labels(ObjectReader& reader) {
@@ -72,6 +73,7 @@ TransformerConfig read_transformer_config(const std::filesystem::path& file) {
     integer("type_vocab_size", 1, kMostTypes, config.type_vocab_size);
     integer("modality_type_vocab_size", 2, kMostTypes, config.modality_type_vocab_size);
     integer("max_position_embeddings", 2, kLongestText, config.max_position_embeddings);
+    config.max_image_length = reader.integer("max_image_length", -kMostPatches, kMostPatches, -1);
   }
   integer("hidden_size", 1, kLargestWidth, config.hidden_size);
   integer("num_hidden_layers", 1, kMostLayers, config.num_hidden_layers);
@@ -91,11 +93,29 @@ TransformerConfig read_transformer_config(const std::filesystem::path& file) {
   check_divisible(reader, "hidden_size", config.hidden_size, "num_attention_heads",
                   config.num_attention_heads);
   check_divisible(reader, "image_size", config.image_size, "patch_size", config.patch_size);
+  if (config.max_image_length >= 0 && config.max_image_length < config.patches()) {
+    reader.fail("max_image_length",
+                "of the " + std::to_string(config.patches()) + " patches of an image only " +
+                    std::to_string(config.max_image_length) +
+                    " would be read, which transformers draws at random; -1 reads all of them");
+  }
   return config;
+}
+
+ImageModel image_model(const TransformerConfig& config) {
+  return {config.model_type, static_cast<int>(config.image_size),
+          static_cast<int>(config.patch_size)};
+}
+
+ImageProcessor TransformerConfig::image_processor() const {
+  ImageProcessor processor = images ? *images : default_image_processor(image_model(*this));
+  processor.most_patches = max_image_length;
+  return processor;
 }
 
 TransformerConfig read_model_config(const std::filesystem::path& folder) {
   TransformerConfig config = read_transformer_config(folder / "config.json");
+  config.images = read_image_processor(folder, image_model(config));
   config.peft = read_peft_configs(folder, config.hidden_size);
   if (config.peft.lora_rank > 0 && peft_weights(lora_alone(config)).empty()) {
     throw InputError((folder / kPeftConfigFile).string() +
@@ -126,7 +146,7 @@ void write_transformer_config(const TransformerConfig& config, const std::filesy
   json["label2id"] = std::move(label2id);
   json["layer_norm_eps"] = config.layer_norm_eps;
   if (config.has_text()) {
-    json["max_image_length"] = -1;
+    json["max_image_length"] = config.max_image_length;
     json["max_position_embeddings"] = config.max_position_embeddings;
     json["modality_type_vocab_size"] = config.modality_type_vocab_size;
   }

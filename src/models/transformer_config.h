@@ -7,16 +7,20 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "core/document.h"
+#include "data/image_processor.h"
 #include "models/peft_config.h"
 #include "strata/core/safetensors.h"
 #include "strata/core/unit.h"
 
 namespace strata {
+
+struct ImageModel;  // models/preprocessor_config.h
 
 /// The fields of transformers' ViltConfig and ViTConfig that shape ViltForQuestionAnswering and
 /// ViTForImageClassification; defaults are ViltConfig's. ViT has no text: what only text needs is
@@ -43,12 +47,22 @@ struct TransformerConfig {
   bool qkv_bias = true;
   std::vector<std::string> labels;  ///< id2label in order of id: the answer vocabulary
 
+  /// Of ViLT: at most so many patches of an image are read; negative: all. transformers draws them
+  /// at random where there are more, so that an image with more is refused here.
+  std::int64_t max_image_length = -1;
+
   PeftConfig peft;  ///< not part of config.json
+  /// preprocessor_config.json; not part of config.json. Unset: the default for the model's sizes.
+  std::optional<ImageProcessor> images = {};
 
   bool has_text() const { return model_type == "vilt"; }
   /// What the names of all weights but the classifier's begin with: "vilt." or "vit.".
   std::string prefix() const { return model_type + "."; }
   std::int64_t patches() const { return (image_size / patch_size) * (image_size / patch_size); }
+  /// Rows, and columns, of the patches of an image of image_size.
+  std::int64_t grid() const { return image_size / patch_size; }
+  /// What becomes of images before the model sees them.
+  ImageProcessor image_processor() const;
   std::int64_t label_count() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t head_size() const { return hidden_size / num_attention_heads; }
 };
@@ -58,9 +72,11 @@ struct TransformerConfig {
 /// or range, a `model_type` other than vilt and vit, an activation other than gelu, or hidden_size
 /// not divisible by heads or image_size by patch_size is an InputError that names it.
 TransformerConfig read_transformer_config(const std::filesystem::path& file);
-/// The configuration of a model folder: config.json and, where there are, the files of
-/// peft_config.h.
+/// The configuration of a model folder: config.json, the image processor (preprocessor_config.h)
+/// and, where there are, the files of peft_config.h.
 TransformerConfig read_model_config(const std::filesystem::path& folder);
+/// The part of it that the image processor must fit.
+ImageModel image_model(const TransformerConfig& config);
 /// Writes a config.json that `transformers` loads: every field above, architectures, model_type,
 /// id2label, label2id.
 void write_transformer_config(const TransformerConfig& config, const std::filesystem::path& file);

@@ -1,21 +1,74 @@
 #include "models/vqa_tensors.h"
 
 #include <algorithm>
-#include <optional>
+#include <array>
 #include <unordered_map>
 
 #include "core/console.h"
-#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata {
+namespace {
+
+/// (n, 3, height, width) bytes, the sides those of the largest image.
+torch::Tensor side_by_side(const std::vector<StoredImage>& stored, const std::vector<int>& flips) {
+  int height = 0, width = 0;
+  for (const StoredImage& image : stored) {
+    height = std::max(height, image.size.height);
+    width = std::max(width, image.size.width);
+  }
+  const auto n = static_cast<std::int64_t>(stored.size());
+  torch::Tensor images = torch::zeros({n, 3, height, width}, torch::kUInt8);
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const ImageSize size = stored[i].size;
+    // from_blob wants memory that may be written to, and copies nothing.
+    torch::Tensor own = torch::from_blob(const_cast<std::uint8_t*>(stored[i].pixels),
+                                         {3, size.height, size.width}, torch::kUInt8);
+    std::vector<std::int64_t> dimensions;
+    if (!flips.empty() && (flips[i] & 1)) dimensions.push_back(2);
+    if (!flips.empty() && (flips[i] & 2)) dimensions.push_back(1);
+    if (!dimensions.empty()) own = own.flip(dimensions);
+    images[static_cast<std::int64_t>(i)]
+        .narrow(1, 0, size.height)
+        .narrow(2, 0, size.width)
+        .copy_(own);
+  }
+  return images;
+}
+
+/// (v · rescale_factor - mean) / std of every channel.
+torch::Tensor normalised(const torch::Tensor& images, const ImageProcessor& processor) {
+  const double factor = processor.rescale ? processor.rescale_factor : 1;
+  std::array<double, 3> divisor, offset;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double std = processor.normalize ? processor.std[c] : 1;
+    divisor[c] = std / factor;
+    offset[c] = processor.normalize ? processor.mean[c] / std : 0;
+  }
+  torch::Tensor pixels = images.to(torch::kFloat);
+  const auto alike = [](const std::array<double, 3>& of) {
+    return of[0] == of[1] && of[1] == of[2];
+  };
+  if (alike(divisor) && alike(offset)) return pixels.div_(divisor[0]).sub_(offset[0]);
+  const auto channels = [&](const std::array<double, 3>& of) {
+    return torch::tensor({of[0], of[1], of[2]}, torch::kFloat)
+        .view({1, 3, 1, 1})
+        .to(images.device());
+  };
+  return pixels.div_(channels(divisor)).sub_(channels(offset));
+}
+
+}  // namespace
 
 VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
                        const TransformerConfig& config, const WordPiece& tokenizer,
                        bool drop_unseen, std::shared_ptr<ImageStore> images)
-    : images_(std::move(images)), asked_(static_cast<std::int64_t>(indices.size())) {
+    : images_(std::move(images)),
+      grid_(config.grid()),
+      patch_size_(config.patch_size),
+      asked_(static_cast<std::int64_t>(indices.size())) {
   const bool owned = !images_;
-  if (owned) images_ = std::make_shared<ImageStore>(manifest, static_cast<int>(config.image_size));
+  if (owned) images_ = std::make_shared<ImageStore>(manifest, config.image_processor());
   std::unordered_map<std::string, std::int64_t> label_ids;
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
     label_ids.emplace(config.labels[id], id);
@@ -79,19 +132,11 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
 Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device device,
                         const std::vector<int>& flips) const {
   const torch::Tensor index = torch::tensor(rows, torch::kInt64);
-  const std::int64_t size = images_->size();
-  torch::Tensor images =
-      torch::empty({static_cast<std::int64_t>(rows.size()), 3, size, size}, torch::kUInt8);
   std::vector<std::size_t> indices;
   for (const std::int64_t row : rows)
     indices.push_back(image_index_.at(static_cast<std::size_t>(row)));
-  images_->copy(indices, images.data_ptr<std::uint8_t>());
-  for (std::size_t i = 0; i < flips.size(); ++i) {
-    std::vector<std::int64_t> dimensions;
-    if (flips[i] & 1) dimensions.push_back(2);
-    if (flips[i] & 2) dimensions.push_back(1);
-    if (!dimensions.empty()) images[i].copy_(images[i].flip(dimensions));
-  }
+  const std::vector<StoredImage> stored = images_->get(indices);
+  const torch::Tensor images = side_by_side(stored, flips);
 
   Batch batch;
   if (input_ids_.defined()) {
@@ -101,9 +146,23 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
     batch.attention_mask =
         (torch::arange(longest).unsqueeze(0) < lengths.unsqueeze(1)).to(torch::kFloat).to(device);
   }
-  batch.pixels = images.to(device).to(torch::kFloat).div_(127.5).sub_(1);
+  batch.pixels = normalised(images.to(device), images_->processor());
+  batch.grids = grids_of(stored);
   batch.labels = labels_.index_select(0, index).to(device);
   return batch;
+}
+
+torch::Tensor VqaTensors::grids_of(const std::vector<StoredImage>& images) const {
+  bool usual = true;
+  std::vector<std::int64_t> grids;
+  for (const StoredImage& image : images) {
+    const std::int64_t rows = image.size.height / patch_size_;
+    const std::int64_t columns = image.size.width / patch_size_;
+    usual = usual && rows == grid_ && columns == grid_;
+    grids.insert(grids.end(), {rows, columns});
+  }
+  if (usual) return {};
+  return torch::tensor(grids, torch::kInt64).view({-1, 2});
 }
 
 std::int64_t VqaTensors::label(std::int64_t row) const {
@@ -129,62 +188,6 @@ void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& se
   if (unseen == 0) return;
   log_info("answers outside the model's labels: " + std::to_string(unseen) + " of " +
            std::to_string(asked) + " " + what_became + clients + (clients.empty() ? "" : ")"));
-}
-
-WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
-  const std::filesystem::path model = model_folder / "config.json";
-  std::optional<std::int64_t> words;
-  if (std::filesystem::exists(model)) {
-    const TransformerConfig architecture = read_transformer_config(model);
-    if (!architecture.has_text()) return WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
-    words = architecture.vocab_size;
-  }
-  bool lower_case = true;
-  const std::filesystem::path config = model_folder / "tokenizer_config.json";
-  if (std::filesystem::exists(config)) {
-    const Document document = load_json(config);
-    lower_case = ObjectReader(document).boolean("do_lower_case", true);
-  }
-  WordPiece tokenizer = WordPiece::from_file(model_folder / "vocab.txt", lower_case);
-  const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  if (words && found > *words) {
-    throw InputError((model_folder / "vocab.txt").string() + ": " + std::to_string(found) +
-                     " tokens, but the model has " + std::to_string(*words) +
-                     " (vocab_size in config.json)");
-  }
-  return tokenizer;
-}
-
-void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
-                    const std::filesystem::path& model_folder) {
-  if (config.has_text()) {
-    std::string vocabulary;
-    for (const std::string& token : tokenizer.vocabulary()) vocabulary += token + "\n";
-    write_file(model_folder / "vocab.txt", vocabulary);
-
-    Json json;
-    json["do_lower_case"] = tokenizer.lower_case();
-    json["model_max_length"] = config.max_position_embeddings;
-    json["tokenizer_class"] = "BertTokenizer";
-    write_file(model_folder / "tokenizer_config.json", json.dump(2) + "\n");
-  }
-
-  Json images;
-  images["do_normalize"] = true;
-  if (config.has_text()) images["do_pad"] = true;
-  images["do_rescale"] = true;
-  images["do_resize"] = true;
-  images["image_mean"] = {0.5, 0.5, 0.5};
-  images["image_processor_type"] = config.has_text() ? "ViltImageProcessor" : "ViTImageProcessor";
-  images["image_std"] = {0.5, 0.5, 0.5};
-  images["resample"] = 2;
-  if (config.has_text()) {
-    images["size"] = {{"shortest_edge", config.image_size}};
-    images["size_divisor"] = config.patch_size;
-  } else {
-    images["size"] = {{"height", config.image_size}, {"width", config.image_size}};
-  }
-  write_file(model_folder / "preprocessor_config.json", images.dump(2) + "\n");
 }
 
 }  // namespace strata

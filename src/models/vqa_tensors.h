@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// Examples as tensors: images as pixels of one size, questions as token ids, answers as label ids.
+/// Examples as tensors: images as pixels, questions as token ids, answers as label ids.
 
 #include "models/torch.h"
 
@@ -25,8 +25,8 @@ inline constexpr std::int64_t kNoTarget = -100;
 /// ImageStore, by several data sets.
 class VqaTensors {
  public:
-  /// Encodes the examples `indices` of the manifest: their images are added to `images`, which is
-  /// of the model's image_size and for its owner to load, or loaded here where there is none;
+  /// Encodes the examples `indices` of the manifest: their images are added to `images`, which
+  /// processes them for the model and is for its owner to load, or loaded here where there is none;
   /// questions are cut to its max_position_embeddings. With several accepted answers the first that
   /// is a label is the target. ViT reads no questions: they are passed over, and so is the
   /// tokenizer.
@@ -43,9 +43,10 @@ class VqaTensors {
   /// Unseen examples, of how many: left out of `size()` in training, counted in it otherwise.
   std::int64_t unseen() const { return unseen_; }
   std::int64_t asked() const { return asked_; }
-  /// Pixels are scaled to [-1, 1] (mean and std 0.5, as ViltImageProcessor). Text is padded to the
-  /// longest of the batch. `flips`, when given, has one entry in 0..3 a row: bit 0 mirrors
-  /// left-right, bit 1 up-down.
+  /// Pixels are scaled and normalised as the model's image processor says. Text is padded to the
+  /// longest of the batch, images to the largest. `flips`, when given, has one entry in 0..3 a row:
+  /// bit 0 mirrors left-right, bit 1 up-down. @throws InputError for an image that does not decode
+  /// or that the model cannot read.
   Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
               const std::vector<int>& flips = {}) const;
   const std::vector<bool>& closed() const { return closed_; }
@@ -57,7 +58,10 @@ class VqaTensors {
   std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
 
  private:
+  torch::Tensor grids_of(const std::vector<StoredImage>& images) const;
+
   std::shared_ptr<ImageStore> images_;
+  std::int64_t grid_, patch_size_;        // the model's
   std::vector<std::size_t> image_index_;  // of each row, in images_
   torch::Tensor input_ids_;               // int64 (n, T); undefined without text
   torch::Tensor lengths_;                 // int64 (n); undefined without text
@@ -71,13 +75,5 @@ class VqaTensors {
 /// examples) and what became of them; nothing where there are none.
 void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& sets,
                 const std::string& what_became);
-
-/// The tokenizer of a model folder: vocab.txt, and do_lower_case from tokenizer_config.json if
-/// there. Of a ViT, which reads no text: one of the special tokens alone.
-WordPiece load_tokenizer(const std::filesystem::path& model_folder);
-/// vocab.txt, tokenizer_config.json and preprocessor_config.json beside the weights; for ViT the
-/// last alone.
-void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
-                    const std::filesystem::path& model_folder);
 
 }  // namespace strata

@@ -245,6 +245,68 @@ TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the
   CHECK(single.code == 0);
 }
 
+TEST_CASE(
+    "a run on images of many shapes, of a model that transformers 5 saved, begins at transformers' "
+    "losses") {
+  // tests/reference/vilt_sizes.py: no vocab.txt, no preprocessor_config.json, mixed sizes.
+  const fs::path source = fs::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
+  const test::TempDir dir;
+  fs::copy(source, dir / "vilt", fs::copy_options::recursive);
+  dir.write("sizes.yaml", R"(version: 1
+name: sizes
+data: {folder: vilt, partition: modality, cache: cache}
+model: {folder: vilt}
+units: {selectable: blocks, always: [head]}
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 1
+  budget: 1
+  score: {samples: 4, every: 1}
+  local: {steps: 2, batch_size: 4, learning_rate: 1.0e-3}
+)");
+  const auto outcome =
+      run_strata({"run", "sizes.yaml", "--out", "runs", "--threads", "1"}, dir.path());
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  nlohmann::json record;
+  std::ifstream(source / "recorded.json") >> record;
+  fs::path run;
+  for (const auto& entry : fs::recursive_directory_iterator(dir / "runs"))
+    if (entry.path().filename() == "metrics.csv") run = entry.path().parent_path();
+  REQUIRE_FALSE(run.empty());
+  int clients = 0;
+  for (const auto& row : read_metrics(run / "metrics.csv")) {
+    if (row.round != 0 || !record["clients"].contains(row.client)) continue;
+    const auto& expected = record["clients"][row.client];
+    INFO(row.client);
+    CHECK(std::abs(row.test_loss - expected["loss"].get<double>()) < 2e-6);
+    CHECK(std::abs(row.accuracy - expected["accuracy"].get<double>()) < 1e-7);
+    ++clients;
+  }
+  CHECK(clients == 2);
+  // What is saved says what was computed.
+  nlohmann::json read, saved;
+  std::ifstream(source / "processor_config.json") >> read;
+  std::ifstream(run / "model/preprocessor_config.json") >> saved;
+  CHECK(read["image_processor"] == saved);
+  CHECK(fs::exists(run / "model/vocab.txt"));
+
+  // Kernels, and gradients of one sample at a time beside those of five.
+  const auto scores = [&](const std::string& metric, const std::string& memory) {
+    const auto scored = run_strata(
+        {"score", "--model", "vilt", "--data", "vilt", "--client", "a", "--samples", "5",
+         "--metric", metric, "--memory", memory, "--threads", "1", "--out", metric + memory},
+        dir.path());
+    INFO(scored.err);
+    REQUIRE(scored.code == 0);
+    return read_scores(dir / (metric + memory)).raw;
+  };
+  CHECK((scores("lntk", "1GiB").array() > 0).all());
+  const auto at_once = scores("snip", "1GiB"), divided = scores("snip", "700KiB");
+  CHECK(((at_once - divided).array().abs() < 1e-5 * at_once.array()).all());
+}
+
 TEST_CASE("wrong input is refused in one line, with nothing written") {
   const fs::path& folder = workshop();
   const auto copy = [&](const std::string& from, const std::string& to) {

@@ -107,6 +107,31 @@ int unit(const std::string& name) {
 
 }  // namespace
 
+TEST_CASE(
+    "a model folder as transformers 5 saves it, without vocab.txt, is read as the same model") {
+  const fs::path saved = workshop() / "saved";
+  fs::copy(workshop() / "model", saved, fs::copy_options::recursive);
+  std::map<std::string, int> vocabulary;
+  std::ifstream lines(saved / "vocab.txt");
+  for (std::string line; std::getline(lines, line);) {
+    const int id = static_cast<int>(vocabulary.size());
+    vocabulary[line] = id;
+  }
+  fs::remove(saved / "vocab.txt");
+  const auto refused = run_strata(score({"--client", "ct"}, "saved"), workshop());
+  CHECK(refused.code == 2);
+  CHECK_THAT(refused.err, Contains("neither vocab.txt nor tokenizer.json"));
+
+  json file = json::parse(
+      slurp(fs::path(STRATA_SOURCE_DIR) /
+            "tests/reference/tokenizer_json.json"))["cases"][0]["files"]["tokenizer.json"];
+  file["model"]["vocab"] = vocabulary;
+  std::ofstream(saved / "tokenizer.json") << file;
+  CHECK(scored("saved.json", {"--client", "ct"}, "saved").raw.row(0) == plain());
+  CHECK(run_strata({"inspect", "saved"}, workshop()).out ==
+        run_strata({"inspect", "model"}, workshop()).out);
+}
+
 TEST_CASE("a client alone writes its own row, the one it has among all, and the same bytes again") {
   const ScoreTable all = scored("all.json", {});
   REQUIRE(all.clients.size() == 9);

@@ -30,8 +30,9 @@ Manifest make_images(const test::TempDir& dir, const std::string& folder = "data
 }
 
 std::string copy(const ImageStore& store, const std::vector<std::size_t>& indices) {
-  std::string pixels(indices.size() * store.bytes(), '\0');
-  store.copy(indices, reinterpret_cast<std::uint8_t*>(pixels.data()));
+  std::string pixels;
+  for (const StoredImage& image : store.get(indices))
+    pixels.append(reinterpret_cast<const char*>(image.pixels), image.bytes());
   return pixels;
 }
 
@@ -42,11 +43,11 @@ struct Loaded {
 };
 
 Loaded load(const test::TempDir& dir, const Manifest& manifest, const fs::path& cache,
-            std::size_t count = 4, int size = 5) {
+            std::size_t count = 4, const ImageProcessor& processor = ImageProcessor::square(5)) {
   const auto log = dir / "log";
   fs::remove(log);
   set_log_file(log.string());
-  ImageStore store(manifest, size, cache);
+  ImageStore store(manifest, processor, cache);
   Loaded loaded;
   for (std::size_t i = 0; i < count; ++i) store.add(manifest.examples[i].image);
   store.load(2);
@@ -72,14 +73,14 @@ TEST_CASE("an image is decoded once, resized, plane by plane") {
   set_quiet(true);
   const test::TempDir dir;
   const Manifest manifest = make_images(dir);
-  ImageStore store(manifest, 5);
+  ImageStore store(manifest, ImageProcessor::square(5));
   CHECK(store.add("i3.png") == 0);
   CHECK(store.add("i1.png") == 1);
   CHECK(store.add("i3.png") == 0);
   store.load();
   CHECK(store.count() == 2);
   CHECK(store.decoded() == 2);
-  CHECK(store.bytes() == 75);
+  CHECK(store.get({1})[0].bytes() == 75);
   const Image expected = resize(read_image(manifest.folder / "i1.png"), 5, 5);
   const std::string pixels = copy(store, {1});
   for (std::size_t i = 0; i < 25; ++i)
@@ -102,7 +103,7 @@ TEST_CASE("images beyond the memory allowed, or never loaded, are decoded with e
   const test::TempDir dir;
   const Manifest manifest = make_images(dir);
   const std::string all = load(dir, manifest, {}, 5).pixels;
-  ImageStore never(manifest, 5), some(manifest, 5);
+  ImageStore never(manifest, ImageProcessor::square(5)), some(manifest, ImageProcessor::square(5));
   for (const Example& example : manifest.examples) {
     never.add(example.image);
     some.add(example.image);
@@ -134,7 +135,7 @@ TEST_CASE("a cache holds the same pixels, for every size, and spares the decodin
     CHECK(again.pixels == load(dir, manifest, {}, count).pixels);
     CHECK(again.log.empty());
   }
-  CHECK(load(dir, manifest, cache, 4, 6).decoded == 5);
+  CHECK(load(dir, manifest, cache, 4, ImageProcessor::square(6)).decoded == 5);
   CHECK(load(dir, manifest, cache, 0).decoded == 0);
   CHECK(files(cache).size() == 2);
 
@@ -169,9 +170,11 @@ TEST_CASE("a damaged, truncated or foreign file of the cache is noticed and made
   const auto good = load(dir, manifest, cache);
   const fs::path file = files(cache).at(0);
   const std::string bytes = test::slurp(file);
-  // Of the header's 80 bytes, the five entries' 8, and the pixels.
-  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, std::size_t{40}, std::size_t{80},
-                               std::size_t{84}, std::size_t{121}, bytes.size() - 1}) {
+  // Of the header's 80 bytes, the five entries' 16 (of the first: checksum, presence, both sides),
+  // and the pixels.
+  for (const std::size_t at :
+       {std::size_t{0}, std::size_t{9}, std::size_t{40}, std::size_t{80}, std::size_t{84},
+        std::size_t{88}, std::size_t{93}, std::size_t{161}, bytes.size() - 1}) {
     INFO(at);
     std::string damaged = bytes;
     damaged[at] = static_cast<char>(damaged[at] ^ 1);
@@ -208,7 +211,7 @@ TEST_CASE("a cache that the disk has no room for is not begun") {
     manifest.examples[i].image = "other" + std::to_string(i);
   const auto log = dir / "log";
   set_log_file(log.string());
-  ImageStore store(manifest, 16384, dir / "cache");  // 768 TiB
+  ImageStore store(manifest, ImageProcessor::square(16384), dir / "cache");  // 768 TiB
   store.add(manifest.examples[0].image);
   store.load(1, 1);
   set_log_file("");
@@ -227,4 +230,51 @@ TEST_CASE("an image that does not decode matters to those who need it alone, cac
     CHECK_NOTHROW(load(dir, manifest, cache));
     CHECK_THROWS_WITH(load(dir, manifest, cache, 5), Contains("i0.png"));
   }
+}
+
+TEST_CASE("images keep their own sizes, whether decoded, kept or out of a cache") {
+  set_quiet(true);
+  const test::TempDir dir;
+  Manifest manifest = make_images(dir);
+  const std::vector<ImageSize> originals = {{9, 7}, {30, 20}, {20, 30}, {16, 16}, {60, 17}};
+  for (std::size_t i = 0; i < originals.size(); ++i) {
+    Image image{originals[i].width, originals[i].height, {}};
+    for (int p = 0; p < image.width * image.height * 3; ++p)
+      image.pixels.push_back(static_cast<std::uint8_t>(p * 7 % 251));
+    write_png(image, manifest.folder / manifest.examples[i].image);
+  }
+  ImageProcessor processor;
+  processor.resize = ImageProcessor::Resize::kViltShortest;
+  processor.shortest_edge = 16;
+  processor.size_divisor = 4;
+  const std::vector<ImageSize> sizes = {{20, 16}, {24, 16}, {16, 24}, {16, 16}, {24, 4}};
+  std::string expected;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const Image image = resize(read_image(manifest.folder / manifest.examples[i].image),
+                               sizes[i].width, sizes[i].height);
+    for (std::size_t channel = 0; channel < 3; ++channel)
+      for (std::size_t p = channel; p < image.pixels.size(); p += 3)
+        expected += static_cast<char>(image.pixels[p]);
+  }
+  for (const fs::path& cache : {fs::path(), dir / "cache", dir / "cache"})
+    CHECK((load(dir, manifest, cache, 5, processor).pixels == expected));
+  CHECK(files(dir / "cache").size() == 1);
+  ImageStore some(manifest, processor);
+  for (const Example& example : manifest.examples) some.add(example.image);
+  some.load(1, 3 * (20 * 16 + 24 * 16) + 5);
+  CHECK(some.decoded() == 2);
+  CHECK((copy(some, {0, 1, 2, 3, 4}) == expected));
+  const auto images = some.get({4, 1});
+  CHECK(images[0].size == sizes[4]);
+  CHECK(images[1].size == sizes[1]);
+
+  // The processing is a part of the cache's key, as far as it changes pixels.
+  processor.filter = Filter::kBicubic;
+  CHECK(load(dir, manifest, dir / "cache", 5, processor).decoded == 5);
+  processor.mean = {0, 0, 0};
+  CHECK(load(dir, manifest, dir / "cache", 5, processor).decoded == 0);
+  processor.size_divisor = 8;
+  CHECK_THROWS_WITH(load(dir, manifest, {}, 5, processor),
+                    Contains("i0.png: an image of 60 x 17 pixels becomes one of 24 x 0") &&
+                        Contains("multiples of 8 (size_divisor)"));
 }

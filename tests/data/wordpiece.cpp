@@ -15,6 +15,8 @@ namespace {
 const Strings kSmall = {"[PAD]",  "[UNK]", "[CLS]", "[SEP]",  "un",  "##aff",
                         "##able", "runn",  "##ing", "##want", "##ed"};
 
+const WordPieceOptions kLower, kCased = {false};
+
 }  // namespace
 
 TEST_CASE("token ids are those of Hugging Face's BertTokenizer") {
@@ -26,7 +28,7 @@ TEST_CASE("token ids are those of Hugging Face's BertTokenizer") {
   for (const std::string& token : reference["vocabulary"].get<Strings>()) lines += token + "\n";
   const auto vocab = folder.write("vocab.txt", lines);
   for (const bool lower : {true, false}) {
-    const WordPiece tokenizer = WordPiece::from_file(vocab, lower);
+    const WordPiece tokenizer = WordPiece::from_file(vocab, {lower});
     const std::string key = lower ? "lower" : "cased";
     REQUIRE(reference[key].size() == texts.size());
     for (std::size_t i = 0; i < texts.size(); ++i) {
@@ -54,29 +56,29 @@ TEST_CASE("the first and the last character of every block of ideographs stand a
                               "\uF900",     "\uFAFF",     "\U0002F800", "\U0002FA1F"};
   for (const std::string& c : ideographs) {
     CAPTURE(c);
-    CHECK(basic_tokenize("a" + c + "b", false) == Strings{"a", c, "b"});
+    CHECK(basic_tokenize("a" + c + "b", kCased) == Strings{"a", c, "b"});
   }
   // The neighbours of the blocks, kana and Hangul do not.
   for (const std::string c : {"\u33FF", "\u4DC0", "\uA000", "\uFB00", "\u3042", "\uAC00"}) {
     CAPTURE(c);
-    CHECK(basic_tokenize("a" + c + "b", false) == Strings{"a" + c + "b"});
+    CHECK(basic_tokenize("a" + c + "b", kCased) == Strings{"a" + c + "b"});
   }
 }
 
 TEST_CASE("basic tokenization as BERT's tests have it") {
-  CHECK(basic_tokenize("ah\u535A\u63A8zz", true) == Strings{"ah", "\u535A", "\u63A8", "zz"});
-  CHECK(basic_tokenize(" \tHeLLo!how  \n Are yoU?  ", true) ==
+  CHECK(basic_tokenize("ah\u535A\u63A8zz", kLower) == Strings{"ah", "\u535A", "\u63A8", "zz"});
+  CHECK(basic_tokenize(" \tHeLLo!how  \n Are yoU?  ", kLower) ==
         Strings{"hello", "!", "how", "are", "you", "?"});
-  CHECK(basic_tokenize("H\u00E9llo", true) == Strings{"hello"});
-  CHECK(basic_tokenize(" \tHeLLo!how  \n Are yoU?  ", false) ==
+  CHECK(basic_tokenize("H\u00E9llo", kLower) == Strings{"hello"});
+  CHECK(basic_tokenize(" \tHeLLo!how  \n Are yoU?  ", kCased) ==
         Strings{"HeLLo", "!", "how", "Are", "yoU", "?"});
-  CHECK(basic_tokenize("H\u00E9llo", false) == Strings{"H\u00E9llo"});
+  CHECK(basic_tokenize("H\u00E9llo", kCased) == Strings{"H\u00E9llo"});
   // The original lower-cases words with Unicode's final-sigma rule.
-  CHECK(basic_tokenize("\u039F\u03A3", true) == Strings{"\u03BF\u03C2"});
+  CHECK(basic_tokenize("\u039F\u03A3", kLower) == Strings{"\u03BF\u03C2"});
   // Bytes that are no UTF-8 are dropped.
   CHECK(basic_tokenize("a\xff"
                        "b",
-                       true) == Strings{"ab"});
+                       kLower) == Strings{"ab"});
 }
 
 TEST_CASE("encoding keeps [SEP] last") {
@@ -95,7 +97,7 @@ TEST_CASE("a built vocabulary makes every word of its corpus one token") {
         Strings{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"});
   const WordPiece tokenizer(vocabulary);
   for (const std::string& text : corpus)
-    CHECK(tokenizer.tokenize(text) == basic_tokenize(text, true));
+    CHECK(tokenizer.tokenize(text) == basic_tokenize(text, kLower));
   // Unseen words of seen characters fall apart into characters instead of becoming unknown.
   CHECK(tokenizer.tokenize("tea") == Strings{"t", "##e", "##a"});
   CHECK(tokenizer.tokenize("zebra") == Strings{"[UNK]"});

@@ -12,6 +12,7 @@
 #include "data/image.h"
 #include "data/manifest.h"
 #include "data/wordpiece.h"
+#include "models/tokenizer_files.h"
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/random.h"

@@ -1,7 +1,12 @@
 #include "models/vqa_tensors.h"
 
+#include <cmath>
+#include <numeric>
+
 #include "catch.h"
+#include "core/document.h"
 #include "data/image.h"
+#include "models/tokenizer_files.h"
 #include "models/transformer.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
@@ -141,19 +146,17 @@ TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
   write_transformer_config(config, dir / "config.json");
   save_tokenizer(tokenizer, config, dir.path());
   CHECK_FALSE(std::filesystem::exists(dir / "vocab.txt"));
-  CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("ViTImageProcessor"));
   CHECK(load_tokenizer(dir.path()).vocabulary().size() == 4);
 }
 
 TEST_CASE("a model folder's tokenizer is written and read") {
   test::TempDir dir;
-  const WordPiece cased({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "Red", "red"}, false);
+  const WordPiece cased({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "Red", "red"}, {false});
   save_tokenizer(cased, make_config(), dir.path());
   const WordPiece back = load_tokenizer(dir.path());
   CHECK(back.vocabulary() == cased.vocabulary());
-  CHECK_FALSE(back.lower_case());
+  CHECK_FALSE(back.options().lower_case);
   CHECK(back.encode("Red", 6) == std::vector<std::int64_t>{2, 4, 3});
-  CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("ViltImageProcessor"));
 
   // A token without a row in the model's table would be an index out of range.
   TransformerConfig config = make_config();
@@ -162,4 +165,189 @@ TEST_CASE("a model folder's tokenizer is written and read") {
   CHECK_THROWS_WITH(load_tokenizer(dir.path()),
                     Contains("vocab.txt: 6 tokens, but the model has 5 (vocab_size"));
   CHECK_THROWS_AS(load_tokenizer(dir.path()), InputError);
+}
+
+namespace {
+
+/// The recorded data set and model of tests/reference/vilt_sizes.py.
+struct Recorded {
+  std::filesystem::path folder =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
+  Json record = load_json(folder / "recorded.json").root;
+  Manifest manifest = load_data(folder);
+  Transformer model = Transformer::load(folder);
+  WordPiece tokenizer = load_tokenizer(folder);
+
+  VqaTensors tests(const std::string& client = "") const {
+    std::vector<int> indices;
+    for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+      const Example& example = manifest.examples[i];
+      if (example.split == "test" && (client.empty() || example.client == client))
+        indices.push_back(static_cast<int>(i));
+    }
+    return VqaTensors(manifest, indices, model.config(), tokenizer);
+  }
+};
+
+torch::Tensor as_tensor(const Json& rows) {
+  std::vector<float> values;
+  for (const Json& row : rows)
+    for (const Json& value : row) values.push_back(value.get<float>());
+  return torch::tensor(values).view({static_cast<std::int64_t>(rows.size()), -1});
+}
+
+double largest_difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+std::vector<std::int64_t> every_row(const VqaTensors& data) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(data.size()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE("images of nine shapes in one batch give the pixels, grids and logits of transformers") {
+  const Recorded recorded;
+  const VqaTensors data = recorded.tests();
+  const Batch batch = data.batch(every_row(data), torch::kCPU);
+  REQUIRE(batch.size() == 9);
+  CHECK(batch.pixels.sizes() == torch::IntArrayRef({9, 3, 48, 48}));
+  for (std::int64_t i = 0; i < 9; ++i) {
+    const Json& grid = recorded.record["grids"][static_cast<std::size_t>(i)];
+    CHECK(batch.grids[i][0].item<int>() == grid[0]);
+    CHECK(batch.grids[i][1].item<int>() == grid[1]);
+  }
+  std::int64_t row = 0;
+  for (const auto& [image, pixels] : recorded.record["pixels"].items()) {
+    INFO(image);
+    const torch::Tensor found = batch.pixels[row]
+                                    .narrow(1, 0, 8 * batch.grids[row][0].item<std::int64_t>())
+                                    .narrow(2, 0, 8 * batch.grids[row][1].item<std::int64_t>())
+                                    .reshape({1, -1});
+    CHECK(largest_difference(found, as_tensor(Json::array({pixels}))) < 1e-6);
+    ++row;
+  }
+  CHECK(row == 5);
+  CHECK(largest_difference(recorded.model.forward(batch), as_tensor(recorded.record["logits"])) <
+        2e-6);
+}
+
+TEST_CASE(
+    "padding an image changes nothing: a batch of several sizes is each of its images alone") {
+  const Recorded recorded;
+  const VqaTensors data = recorded.tests();
+  Transformer model = recorded.model;
+  PeftConfig peft;
+  peft.prompt_length = 2;
+  peft.adapter_reduction = 4;
+  const bool with_peft = GENERATE(false, true);
+  if (with_peft) model.add_peft(peft, 3);
+  Batch batch = data.batch(every_row(data), torch::kCPU);
+  const torch::Tensor together = model.forward(batch);
+  const torch::Tensor alone = as_tensor(recorded.record["logits_alone"]);
+  for (std::int64_t row = 0; row < data.size(); ++row) {
+    INFO(row);
+    const torch::Tensor one = model.forward(data.batch({row}, torch::kCPU))[0];
+    CHECK(largest_difference(one, together[row]) < 2e-6);
+    if (!with_peft) CHECK(largest_difference(one, alone[row]) < 2e-6);
+  }
+  // Whatever stands beside an image is never read.
+  for (std::int64_t row = 0; row < data.size(); ++row) {
+    const auto rows = 8 * batch.grids[row][0].item<std::int64_t>();
+    const auto columns = 8 * batch.grids[row][1].item<std::int64_t>();
+    batch.pixels[row].narrow(1, rows, 48 - rows).fill_(NAN);
+    batch.pixels[row].narrow(2, columns, 48 - columns).fill_(NAN);
+  }
+  CHECK(torch::equal(model.forward(batch), together));
+}
+
+TEST_CASE("square images give the same batch as ever, flips stay within an image's own part") {
+  const Recorded recorded;
+  const VqaTensors data = recorded.tests();
+  CHECK_FALSE(data.batch({2, 6}, torch::kCPU).grids.defined());
+  const Batch plain = data.batch({0, 1}, torch::kCPU);
+  const Batch flipped = data.batch({0, 1}, torch::kCPU, {1, 2});
+  CHECK(torch::equal(plain.grids, torch::tensor({{4, 6}, {6, 4}}, torch::kInt64)));
+  CHECK(torch::equal(flipped.grids, plain.grids));
+  CHECK(
+      torch::equal(flipped.pixels[0].narrow(1, 0, 32), plain.pixels[0].narrow(1, 0, 32).flip({2})));
+  CHECK(
+      torch::equal(flipped.pixels[1].narrow(2, 0, 32), plain.pixels[1].narrow(2, 0, 32).flip({1})));
+  // The square ones of a mixed batch are what they are in a batch of squares.
+  const torch::Tensor mixed = recorded.model.forward(data.batch({2, 0, 6}, torch::kCPU));
+  const torch::Tensor square = recorded.model.forward(data.batch({2, 6}, torch::kCPU));
+  CHECK(largest_difference(mixed.index_select(0, torch::tensor({0, 2})), square) < 2e-6);
+}
+
+TEST_CASE("captured operations give the gradients of a batch of several sizes") {
+  const Recorded recorded;
+  const VqaTensors data = recorded.tests();
+  Transformer model = recorded.model.clone();
+  for (const auto& [name, tensor] : model.weights())
+    model.weight(name) = tensor.detach().to(torch::kDouble);
+  std::vector<std::string> units;
+  std::set<std::string> names;
+  for (const Unit& unit : model.units()) units.push_back(unit.name);
+  for (const auto& [name, tensor] : model.weights()) names.insert(name);
+  model.train_only(units);
+  const Batch batch = data.batch(every_row(data), torch::kCPU);
+  torch::cross_entropy_loss(model.forward(batch), batch.labels).backward();
+  const std::string name = "vilt.embeddings.position_embeddings";
+  const torch::Tensor expected = model.weight(name).grad().squeeze(0);
+
+  std::vector<torch::Tensor> inputs(1);
+  for (std::int64_t stage = 0; stage + 1 < model.stage_count(); ++stage)
+    inputs.push_back(model.run_stage(stage, batch, inputs.back()).detach());
+  torch::Tensor slope;
+  for (std::int64_t stage = model.stage_count(); stage-- > 0;) {
+    std::vector<CapturedOp> ops;
+    torch::Tensor input = inputs[static_cast<std::size_t>(stage)];
+    if (stage > 0) input.requires_grad_(true);
+    torch::Tensor output = model.capture_stage(stage, batch, input, names, ops);
+    if (!slope.defined()) {
+      const torch::Tensor loss = torch::cross_entropy_loss(output, batch.labels);
+      slope = torch::autograd::grad({loss}, {output}, {}, true)[0];
+    }
+    if (stage > 0) {
+      slope = torch::autograd::grad({output}, {input}, {slope})[0];
+      continue;
+    }
+    const auto op = std::find_if(ops.begin(), ops.end(),
+                                 [&](const CapturedOp& of) { return of.weight == name; });
+    REQUIRE(op != ops.end());
+    REQUIRE(op->kind == CapturedOp::Kind::kMixture);
+    CHECK(op->input.sizes() == torch::IntArrayRef({9, 25, 17}));
+    const torch::Tensor delta = torch::autograd::grad({output}, {op->output}, {slope})[0];
+    const torch::Tensor found =
+        op->input.reshape({-1, 17}).t().mm(delta.reshape({-1, delta.size(-1)}));
+    CHECK(largest_difference(found, expected) < 1e-10);
+    CHECK(expected.abs().max().item<double>() > 1e-4);
+  }
+}
+
+TEST_CASE("an image that the model cannot read is named") {
+  test::TempDir dir;
+  Manifest manifest = make_manifest(dir);
+  write_png(Image{64, 3, std::vector<std::uint8_t>(64 * 3 * 3)}, dir / "across.png");
+  TransformerConfig config = make_config();
+  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+                    Contains("across.png: an image of 64 x 3 pixels becomes one of 6 x 0"));
+  config.model_type = "vit";
+  CHECK_NOTHROW(VqaTensors(manifest, {0, 1}, config, make_tokenizer()));
+  ImageProcessor processor = config.image_processor();
+  processor.resize = ImageProcessor::Resize::kShortestEdge;
+  processor.shortest_edge = 4;
+  config.images = processor;
+  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+                    Contains("across.png: an image of 64 x 3 pixels becomes one of 85 x 4 pixels, "
+                             "but the model reads images of 4 x 4 only"));
+  config.model_type = "vilt";
+  config.images.reset();
+  config.max_image_length = 4;
+  write_png(Image{6, 4, std::vector<std::uint8_t>(6 * 4 * 3)}, dir / "across.png");
+  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+                    Contains("across.png: an image of 6 x 4 pixels becomes one of 6 x 4 pixels, "
+                             "whose 6 patches are more than max_image_length = 4"));
 }

@@ -1,0 +1,134 @@
+#include "data/image_processor.h"
+
+#include <algorithm>
+
+#include "data/image_formats.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+/// transformers' get_resize_output_image_size of ViLT, to the same rounding.
+ImageSize vilt_size(ImageSize image, double shortest, int divisor) {
+  const double longest = static_cast<int>(1333.0 / 800.0 * shortest);
+  double scale = shortest / std::min(image.width, image.height);
+  const bool wide = image.height < image.width;
+  double width = wide ? scale * image.width : shortest;
+  double height = wide ? shortest : scale * image.height;
+  if (std::max(width, height) > longest) {
+    scale = longest / std::max(width, height);
+    width = scale * width;
+    height = scale * height;
+  }
+  const auto rounded = [&](double side) {
+    return static_cast<int>(side + 0.5) / divisor * divisor;
+  };
+  return {rounded(width), rounded(height)};
+}
+
+ImageSize shortest_size(ImageSize image, int shortest) {
+  const auto [low, high] = std::minmax(image.width, image.height);
+  const auto longer = static_cast<std::int64_t>(static_cast<double>(shortest) * high / low);
+  const int other = static_cast<int>(std::min<std::int64_t>(longer, kMaxImageSide + 1));
+  return image.width <= image.height ? ImageSize{shortest, other} : ImageSize{other, shortest};
+}
+
+}  // namespace
+
+std::string size_text(ImageSize size) {
+  return std::to_string(size.width) + " x " + std::to_string(size.height);
+}
+
+ImageProcessor ImageProcessor::square(int side) {
+  ImageProcessor processor;
+  processor.size = {side, side};
+  return processor;
+}
+
+ImageSize ImageProcessor::output_size(ImageSize image) const {
+  ImageSize out = image;
+  if (resize == Resize::kExact) out = size;
+  if (resize == Resize::kShortestEdge) out = shortest_size(image, shortest_edge);
+  if (resize == Resize::kViltShortest) out = vilt_size(image, shortest_edge, size_divisor);
+  const std::string becomes =
+      "an image of " + size_text(image) + " pixels becomes one of " + size_text(out) + " pixels";
+  if (out.width < 1 || out.height < 1) {
+    throw InputError(becomes + ", as its sides are rounded down to multiples of " +
+                     std::to_string(size_divisor) + " (size_divisor); it is too long and thin");
+  }
+  if (std::max(out.width, out.height) > static_cast<int>(kMaxImageSide)) {
+    throw InputError("an image of " + size_text(image) + " pixels becomes too long a one");
+  }
+  if (crop) {
+    if (crop->width > out.width || crop->height > out.height) {
+      throw InputError(becomes + ", which is smaller than the " + size_text(*crop) +
+                       " that are to be cut out of it (crop_size)");
+    }
+    out = *crop;
+  }
+  if (only_size && out != *only_size) {
+    throw InputError(becomes + ", but the model reads images of " + size_text(*only_size) +
+                     " only");
+  }
+  if (out.width % multiple_of != 0 || out.height % multiple_of != 0) {
+    throw InputError(becomes + ", whose sides are not multiples of the patch size " +
+                     std::to_string(multiple_of));
+  }
+  const auto patches = std::int64_t{out.width / multiple_of} * (out.height / multiple_of);
+  if (most_patches >= 0 && patches > most_patches) {
+    throw InputError(becomes + ", whose " + std::to_string(patches) +
+                     " patches are more than max_image_length = " + std::to_string(most_patches) +
+                     " in config.json; transformers draws so many at random, -1 reads all");
+  }
+  return out;
+}
+
+std::optional<ImageSize> ImageProcessor::constant_size() const {
+  if (resize == Resize::kExact) return crop ? *crop : size;
+  // With a crop images may still be too small for it, which has to be found out first.
+  if (resize == Resize::kShortestEdge && crop &&
+      std::max(crop->width, crop->height) <= shortest_edge)
+    return *crop;
+  return {};
+}
+
+Image ImageProcessor::apply(const Image& image) const {
+  ImageProcessor uncropped = *this;
+  uncropped.crop.reset();
+  uncropped.only_size.reset();
+  uncropped.multiple_of = 1;
+  uncropped.most_patches = -1;
+  const ImageSize out = output_size({image.width, image.height});
+  const ImageSize full = uncropped.output_size({image.width, image.height});
+  Image resized = strata::resize(image, full.width, full.height, filter);
+  if (out == full) return resized;
+  const int left = (full.width - out.width) / 2, top = (full.height - out.height) / 2;
+  Image cut{out.width, out.height, {}};
+  for (int y = 0; y < out.height; ++y) {
+    const auto row =
+        resized.pixels.begin() + (static_cast<std::ptrdiff_t>(top + y) * full.width + left) * 3;
+    cut.pixels.insert(cut.pixels.end(), row, row + static_cast<std::ptrdiff_t>(out.width) * 3);
+  }
+  return cut;
+}
+
+std::size_t ImageProcessor::typical_bytes() const {
+  const auto constant = constant_size();
+  constexpr int kUnknown = 384;
+  const int side = resize == Resize::kNone ? kUnknown : shortest_edge;
+  const ImageSize typical = constant ? *constant : ImageSize{side, side};
+  return std::size_t{3} * static_cast<std::size_t>(typical.width) *
+         static_cast<std::size_t>(typical.height);
+}
+
+std::string ImageProcessor::key() const {
+  std::string text = "filter " + std::to_string(static_cast<int>(filter));
+  if (resize == Resize::kNone) text = "as it is";
+  if (resize == Resize::kExact) text += " to " + size_text(size);
+  if (resize == Resize::kShortestEdge) text += " shortest " + std::to_string(shortest_edge);
+  if (resize == Resize::kViltShortest)
+    text += " vilt " + std::to_string(shortest_edge) + " by " + std::to_string(size_divisor);
+  return crop ? text + " crop " + size_text(*crop) : text;
+}
+
+}  // namespace strata

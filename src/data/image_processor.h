@@ -1,0 +1,73 @@
+#pragma once
+/// \file
+/// What becomes of an image before a model sees it: Hugging Face's image processors, without their
+/// files (models/preprocessor_config.h reads those).
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "data/image.h"
+
+namespace strata {
+
+struct ImageSize {
+  int width = 0, height = 0;
+};
+inline bool operator==(ImageSize a, ImageSize b) {
+  return a.width == b.width && a.height == b.height;
+}
+inline bool operator!=(ImageSize a, ImageSize b) {
+  return !(a == b);
+}
+/// "150 x 100", width first.
+std::string size_text(ImageSize size);
+
+/// Resized, then cropped, then scaled and normalised: a channel's value v of 0 to 255 becomes
+/// (v · rescale_factor - mean) / std. The defaults are those of a ViT for 224 pixels.
+struct ImageProcessor {
+  enum class Resize {
+    kNone,
+    kExact,         ///< to `size`, whatever the image's aspect
+    kShortestEdge,  ///< the shorter side to `shortest_edge`, the aspect kept
+    kViltShortest,  ///< likewise, but with the longer side at most 1333 / 800 of it, and both sides
+                    ///< then rounded down to multiples of `size_divisor` (ViltImageProcessor)
+  };
+  Resize resize = Resize::kExact;
+  ImageSize size = {224, 224};
+  int shortest_edge = 0, size_divisor = 1;
+  Filter filter = Filter::kBilinear;
+  std::optional<ImageSize> crop = {};  ///< from the middle
+
+  bool rescale = true, normalize = true;
+  double rescale_factor = 1.0 / 255;
+  std::array<double, 3> mean = {0.5, 0.5, 0.5}, std = {0.5, 0.5, 0.5};
+  /// ViLT's do_pad. Batches of several sizes are always padded; without it transformers makes none.
+  bool pad = true;
+
+  /// Of what model: whether its images must all have one size, and of what their sides must be
+  /// multiples.
+  std::optional<ImageSize> only_size = {};
+  int multiple_of = 1;
+  std::int64_t most_patches = -1;  ///< squares of `multiple_of`; negative: any number
+
+  /// Squares of `side` pixels, bilinear.
+  static ImageProcessor square(int side);
+
+  /// The size after `apply`. @throws InputError, to be preceded by the image's name: a side of no
+  /// pixels, not the model's only size, no multiple, too many patches, smaller than the crop,
+  /// larger than an image.
+  ImageSize output_size(ImageSize image) const;
+  /// Where it is the same for every image.
+  std::optional<ImageSize> constant_size() const;
+  /// Resized and cropped.
+  Image apply(const Image& image) const;
+  /// Bytes of an image as it comes out, about.
+  std::size_t typical_bytes() const;
+  /// All that `apply` depends on, as a key.
+  std::string key() const;
+};
+
+}  // namespace strata

@@ -1,0 +1,233 @@
+#include "models/preprocessor_config.h"
+
+#include <cmath>
+
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+
+namespace strata {
+namespace {
+
+constexpr int kLargestSide = 4096;
+constexpr const char* kFile = "preprocessor_config.json";
+
+using Resize = ImageProcessor::Resize;
+
+bool is_vilt(const ImageModel& model) {
+  return model.type == "vilt";
+}
+
+/// Fields that transformers takes as absent where they are null.
+class Fields {
+ public:
+  explicit Fields(ObjectReader reader) : reader_(std::move(reader)) {}
+  ObjectReader& reader() { return reader_; }
+  bool has(const std::string& key) { return !reader_.raw(key).is_null(); }
+  bool flag(const std::string& key, bool fallback) {
+    return has(key) ? reader_.boolean(key, fallback) : fallback;
+  }
+  int side(const std::string& key, int fallback) {
+    return has(key) ? static_cast<int>(reader_.integer(key, 1, kLargestSide)) : fallback;
+  }
+  /// One number for all channels, or three.
+  std::array<double, 3> channels(const std::string& key, double least,
+                                 const std::array<double, 3>& fallback) {
+    const Json& value = reader_.raw(key);
+    if (value.is_null()) return fallback;
+    std::array<double, 3> found;
+    const bool list = value.is_array();
+    if (!list || value.size() == 3) {
+      bool sound = true;
+      for (std::size_t i = 0; i < 3; ++i) {
+        const Json& number = list ? value[i] : value;
+        sound = sound && number.is_number();
+        if (sound) found[i] = number.get<double>();
+        sound = sound && std::isfinite(found[i]) && found[i] >= least;
+      }
+      if (sound) return found;
+    }
+    reader_.fail(key, "found " + value.dump() + ", but " +
+                          (least > 0 ? "a positive number" : "a number") +
+                          " or a list of three is needed");
+  }
+
+ private:
+  ObjectReader reader_;
+};
+
+/// @returns whether the processor is DeiT's, which models of the type "vit" may have.
+bool check_name(Fields& fields, const ImageModel& model) {
+  std::vector<std::string> names;
+  for (const std::string base : {"ViT", "DeiT"}) {
+    for (const char* end : {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil"}) {
+      names.push_back((is_vilt(model) ? "Vilt" : base) + end);
+    }
+    names.push_back((is_vilt(model) ? "Vilt" : base) + "FeatureExtractor");
+    if (is_vilt(model)) break;
+  }
+  bool deit = false;
+  for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
+    if (fields.has(key)) deit = fields.reader().choice(key, names).rfind("DeiT", 0) == 0;
+  }
+  return deit;
+}
+
+/// {"height": H, "width": W}, {"shortest_edge": S} or S alone, which is the latter for ViLT and a
+/// square for ViT.
+void read_size(Fields& fields, const ImageModel& model, ImageProcessor& processor) {
+  const Json& value = fields.reader().raw("size");
+  if (value.is_null()) return;
+  if (value.is_number()) {
+    const int side = fields.side("size", 0);
+    if (is_vilt(model)) {
+      processor.shortest_edge = side;
+    } else {
+      processor.size = {side, side};
+    }
+    return;
+  }
+  Fields size(fields.reader().object("size", true));
+  for (const char* key : {"longest_edge", "max_height", "max_width"}) {
+    if (size.has(key))
+      size.reader().fail(key, "is not computed; height and width, or shortest_edge alone, are");
+  }
+  if (size.has("shortest_edge")) {
+    processor.shortest_edge = size.side("shortest_edge", 0);
+    if (!is_vilt(model)) processor.resize = Resize::kShortestEdge;
+  } else if (is_vilt(model)) {
+    fields.reader().fail("size", "ViLT's processor needs \"shortest_edge\", found " + value.dump());
+  } else {
+    processor.size.height = static_cast<int>(size.reader().integer("height", 1, kLargestSide));
+    processor.size.width = static_cast<int>(size.reader().integer("width", 1, kLargestSide));
+  }
+}
+
+void read_crop(Fields& fields, bool by_default, ImageProcessor& processor) {
+  if (!fields.flag("do_center_crop", by_default)) return;
+  const Json& value = fields.reader().raw("crop_size");
+  if (value.is_number() || (value.is_null() && by_default)) {
+    const int side = fields.side("crop_size", 224);
+    processor.crop = ImageSize{side, side};
+    return;
+  }
+  ObjectReader size = fields.reader().object("crop_size", true);
+  const int height = static_cast<int>(size.integer("height", 1, kLargestSide));
+  processor.crop = ImageSize{static_cast<int>(size.integer("width", 1, kLargestSide)), height};
+}
+
+/// What the model can never read is an error of the file, not of an image.
+void check_fit(Fields& fields, const ImageModel& model, const ImageProcessor& processor) {
+  const std::string patch = std::to_string(model.patch_size);
+  if (is_vilt(model)) {
+    if (processor.resize == Resize::kNone) return;
+    if (processor.size_divisor % model.patch_size != 0) {
+      fields.reader().fail("size_divisor", std::to_string(processor.size_divisor) +
+                                               " is not a multiple of the model's patch size " +
+                                               patch + " (config.json)");
+    }
+    if (processor.shortest_edge < processor.size_divisor) {
+      fields.reader().fail("size", "a shortest edge of " + std::to_string(processor.shortest_edge) +
+                                       " is less than the size_divisor " +
+                                       std::to_string(processor.size_divisor));
+    }
+    return;
+  }
+  const auto size = processor.constant_size();
+  if (size && *size != *processor.only_size) {
+    fields.reader().fail(processor.crop ? "crop_size" : "size",
+                         "images become " + size_text(*size) + " pixels, but the model reads " +
+                             size_text(*processor.only_size) + " only (image_size in config.json)");
+  }
+}
+
+ImageProcessor read_fields(Fields fields, const ImageModel& model) {
+  const bool deit = check_name(fields, model);
+  ImageProcessor processor = default_image_processor(model);
+  if (is_vilt(model)) {
+    // ViltImageProcessor's own, where the file does not say.
+    processor.shortest_edge = 384;
+    processor.size_divisor = fields.side("size_divisor", 32);
+    processor.filter = Filter::kBicubic;
+    processor.pad = fields.flag("do_pad", fields.flag("pad_and_return_pixel_mask", true));
+  } else {
+    processor.size = deit ? ImageSize{256, 256} : ImageSize{224, 224};
+    if (deit) processor.filter = Filter::kBicubic;
+  }
+  read_size(fields, model, processor);
+  if (!fields.flag("do_resize", true)) processor.resize = Resize::kNone;
+  if (fields.has("resample")) {
+    processor.filter = static_cast<Filter>(fields.reader().integer("resample", 0, 5));
+  }
+  if (!is_vilt(model)) read_crop(fields, deit, processor);
+  processor.rescale = fields.flag("do_rescale", true);
+  processor.normalize = fields.flag("do_normalize", true);
+  if (fields.has("rescale_factor")) {
+    processor.rescale_factor = fields.reader().number("rescale_factor", 1e-12, 1e12);
+  }
+  processor.mean = fields.channels("image_mean", -1e12, processor.mean);
+  processor.std = fields.channels("image_std", 1e-12, processor.std);
+  check_fit(fields, model, processor);
+  return processor;
+}
+
+}  // namespace
+
+ImageProcessor default_image_processor(const ImageModel& model) {
+  ImageProcessor processor = ImageProcessor::square(model.image_size);
+  if (is_vilt(model)) {
+    processor.resize = Resize::kViltShortest;
+    processor.shortest_edge = model.image_size;
+    processor.size_divisor = model.patch_size;
+    processor.multiple_of = model.patch_size;
+  } else {
+    processor.only_size = processor.size;
+  }
+  return processor;
+}
+
+ImageProcessor read_image_processor(const std::filesystem::path& folder, const ImageModel& model) {
+  if (std::filesystem::exists(folder / kFile)) {
+    const Document document = load_json(folder / kFile);
+    return read_fields(Fields(ObjectReader(document)), model);
+  }
+  const std::filesystem::path all = folder / "processor_config.json";
+  if (std::filesystem::exists(all)) {
+    const Document document = load_json(all);
+    ObjectReader reader(document);
+    if (reader.has("image_processor")) {
+      return read_fields(Fields(reader.object("image_processor")), model);
+    }
+  }
+  return default_image_processor(model);
+}
+
+void write_image_processor(const ImageProcessor& processor, const ImageModel& model,
+                           const std::filesystem::path& folder) {
+  Json json;
+  const auto size = [](ImageSize of) { return Json{{"height", of.height}, {"width", of.width}}; };
+  if (processor.crop) {
+    json["crop_size"] = size(*processor.crop);
+    json["do_center_crop"] = true;
+  }
+  json["do_normalize"] = processor.normalize;
+  if (is_vilt(model)) json["do_pad"] = processor.pad;
+  json["do_rescale"] = processor.rescale;
+  json["do_resize"] = processor.resize != Resize::kNone;
+  json["image_mean"] = processor.mean;
+  // ViT's does not crop in transformers 4, which DeiT's does.
+  json["image_processor_type"] = is_vilt(model)   ? "ViltImageProcessor"
+                                 : processor.crop ? "DeiTImageProcessor"
+                                                  : "ViTImageProcessor";
+  json["image_std"] = processor.std;
+  json["resample"] = static_cast<int>(processor.filter);
+  json["rescale_factor"] = processor.rescale_factor;
+  if (processor.resize == Resize::kShortestEdge || is_vilt(model)) {
+    json["size"] = {{"shortest_edge", processor.shortest_edge}};
+  } else {
+    json["size"] = size(processor.size);
+  }
+  if (is_vilt(model)) json["size_divisor"] = processor.size_divisor;
+  write_file(folder / kFile, json.dump(2) + "\n");
+}
+
+}  // namespace strata

@@ -1,0 +1,37 @@
+#pragma once
+/// \file
+/// preprocessor_config.json: how a model's images become its pixels. No LibTorch here.
+
+#include <filesystem>
+#include <string>
+
+#include "core/document.h"
+#include "data/image_processor.h"
+
+namespace strata {
+
+/// What of a model the processing must fit.
+struct ImageModel {
+  std::string type;  ///< "vilt" or "vit"
+  int image_size, patch_size;
+};
+
+/// The processing of a model that comes without a file. ViLT: bilinear to a shortest edge of
+/// image_size, with size_divisor the patch size; ViT: bilinear to a square of image_size. Both
+/// scale to [-1, 1].
+ImageProcessor default_image_processor(const ImageModel& model);
+
+/// The `image_processor` of a model folder: preprocessor_config.json or, where there is none, what
+/// processor_config.json (of transformers 5) has under "image_processor"; where it has nothing
+/// either, the default. Read as ViltImageProcessor, ViTImageProcessor and DeiTImageProcessor read
+/// it, with their defaults for absent keys, and the names they had before transformers 4.27.
+/// @throws InputError naming file and key: another processor, a form of `size` or a resampling that
+/// is not computed, a processing that does not fit the model (a ViT reads images of its image_size
+/// only; ViLT's size_divisor must be a multiple of its patch size).
+ImageProcessor read_image_processor(const std::filesystem::path& folder, const ImageModel& model);
+
+/// Writes preprocessor_config.json, which read_image_processor and transformers read back the same.
+void write_image_processor(const ImageProcessor& processor, const ImageModel& model,
+                           const std::filesystem::path& folder);
+
+}  // namespace strata

@@ -1,0 +1,112 @@
+#include "data/image_processor.h"
+
+#include <nlohmann/json.hpp>
+
+#include "data/error_text.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::test;
+
+namespace {
+
+ImageProcessor vilt(int shortest, int divisor) {
+  ImageProcessor processor;
+  processor.resize = ImageProcessor::Resize::kViltShortest;
+  processor.shortest_edge = shortest;
+  processor.size_divisor = divisor;
+  return processor;
+}
+
+}  // namespace
+
+TEST_CASE("ViLT's sizes are those of ViltImageProcessor") {
+  // tests/reference/vilt_sizes.py, and by the formula for the published model's 384 and 32.
+  const auto record = nlohmann::json::parse(
+      slurp(std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes/recorded.json"));
+  const std::vector<ImageSize> images = {{150, 100}, {100, 150}, {128, 128}, {90, 60}, {30, 170},
+                                         {171, 40},  {32, 32},   {61, 64},   {7, 9}};
+  REQUIRE(record["grids"].size() == images.size());
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    const ImageSize out = vilt(32, 8).output_size(images[i]);
+    INFO(size_text(images[i]));
+    CHECK(out ==
+          ImageSize{record["grids"][i][1].get<int>() * 8, record["grids"][i][0].get<int>() * 8});
+  }
+  CHECK(vilt(384, 32).output_size({640, 480}) == ImageSize{512, 384});
+  CHECK(vilt(384, 32).output_size({480, 640}) == ImageSize{384, 512});
+  CHECK(vilt(384, 32).output_size({100, 100}) == ImageSize{384, 384});
+  // The longer side is at most int(1333 / 800 * 384) = 639, so 608 in multiples of 32.
+  CHECK(vilt(384, 32).output_size({4000, 1000}) == ImageSize{608, 160});
+  CHECK_FALSE(vilt(384, 32).constant_size());
+}
+
+TEST_CASE("other sizes, and the part that is cut out") {
+  ImageProcessor processor = ImageProcessor::square(4);
+  CHECK(processor.constant_size() == ImageSize{4, 4});
+  CHECK(processor.output_size({90, 3}) == ImageSize{4, 4});
+  processor.resize = ImageProcessor::Resize::kShortestEdge;
+  processor.shortest_edge = 6;
+  CHECK(processor.output_size({10, 7}) == ImageSize{8, 6});
+  CHECK(processor.output_size({7, 10}) == ImageSize{6, 8});
+  CHECK_FALSE(processor.constant_size());
+  processor.crop = ImageSize{5, 4};
+  CHECK(processor.constant_size() == ImageSize{5, 4});
+  Image image{8, 6, {}};
+  for (int p = 0; p < 8 * 6; ++p)
+    for (int channel = 0; channel < 3; ++channel)
+      image.pixels.push_back(static_cast<std::uint8_t>(p * 3 + channel));
+  const Image cut = processor.apply(image);
+  CHECK(cut.width == 5);
+  CHECK(cut.height == 4);
+  REQUIRE(cut.pixels.size() == 60);
+  // transformers' centre crop leaves out (6 - 4) / 2 rows above and (8 - 5) / 2 columns left.
+  CHECK(cut.pixels[0] == (1 * 8 + 1) * 3);
+  CHECK(cut.pixels[59] == (4 * 8 + 5) * 3 + 2);
+  processor.resize = ImageProcessor::Resize::kNone;
+  processor.crop.reset();
+  CHECK(processor.apply(image).pixels == image.pixels);
+  CHECK(processor.output_size({8, 6}) == ImageSize{8, 6});
+}
+
+TEST_CASE("an image that a model cannot read is an error that says what it becomes") {
+  const auto refusal = [](const ImageProcessor& processor, ImageSize image) {
+    return input_error([&] { processor.output_size(image); });
+  };
+  CHECK(contains(
+      refusal(vilt(384, 32), {1000, 40}),
+      "an image of 1000 x 40 pixels becomes one of 608 x 0 pixels, as its sides are rounded "
+      "down to multiples of 32 (size_divisor)"));
+  ImageProcessor processor = vilt(32, 8);
+  processor.resize = ImageProcessor::Resize::kNone;
+  processor.multiple_of = 8;
+  CHECK(contains(refusal(processor, {32, 36}), "not multiples of the patch size 8"));
+  processor.only_size = ImageSize{32, 32};
+  CHECK(contains(refusal(processor, {32, 40}), "but the model reads images of 32 x 32 only"));
+  processor.crop = ImageSize{33, 32};
+  CHECK(contains(refusal(processor, {32, 40}), "smaller than the 33 x 32 that are to be cut out"));
+  processor = ImageProcessor::square(8);
+  processor.resize = ImageProcessor::Resize::kShortestEdge;
+  processor.shortest_edge = 8000;
+  CHECK(contains(refusal(processor, {10, 100}), "too long"));
+}
+
+TEST_CASE("the key tells processings with other pixels apart, and no others") {
+  ImageProcessor a = vilt(32, 8), b = a;
+  b.mean = {1, 2, 3};
+  b.normalize = false;
+  CHECK(a.key() == b.key());
+  std::vector<std::string> keys = {a.key(), vilt(32, 16).key(), vilt(40, 8).key(),
+                                   ImageProcessor::square(32).key(),
+                                   ImageProcessor::square(40).key()};
+  b.filter = Filter::kBicubic;
+  keys.push_back(b.key());
+  b.crop = ImageSize{8, 8};
+  keys.push_back(b.key());
+  b.resize = ImageProcessor::Resize::kShortestEdge;
+  keys.push_back(b.key());
+  b.resize = ImageProcessor::Resize::kNone;
+  keys.push_back(b.key());
+  std::sort(keys.begin(), keys.end());
+  CHECK(std::unique(keys.begin(), keys.end()) == keys.end());
+}

@@ -1,0 +1,173 @@
+#include "models/preprocessor_config.h"
+
+#include "catch.h"
+#include "models/transformer_config.h"
+#include "strata/core/error.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+using Resize = ImageProcessor::Resize;
+
+namespace {
+
+const std::filesystem::path kReference =
+    std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
+const ImageModel kVilt = {"vilt", 8, 4}, kVit = {"vit", 8, 4};
+
+ImageProcessor read(const std::string& json, const ImageModel& model) {
+  test::TempDir dir;
+  dir.write("preprocessor_config.json", json);
+  return read_image_processor(dir.path(), model);
+}
+
+void refused(const std::string& json, const ImageModel& model, const std::string& message) {
+  INFO(json);
+  CHECK_THROWS_WITH(read(json, model), Contains("preprocessor_config.json: ") && Contains(message));
+  CHECK_THROWS_AS(read(json, model), InputError);
+}
+
+bool same(const ImageProcessor& a, const ImageProcessor& b) {
+  return a.key() == b.key() && a.rescale == b.rescale && a.normalize == b.normalize &&
+         a.rescale_factor == b.rescale_factor && a.mean == b.mean && a.std == b.std &&
+         a.pad == b.pad && a.only_size == b.only_size && a.multiple_of == b.multiple_of;
+}
+
+}  // namespace
+
+TEST_CASE("image processors compute what transformers 4 and 5 do, whatever they are set to") {
+  const Json record = load_json(kReference / "recorded.json").root;
+  REQUIRE(record["made"]["transformers"] == "5.24.0");
+  REQUIRE(record["made"]["agrees"] == Json::array({"4.57.1"}));
+  const Image original = read_image(kReference / "images/150x100.png");
+  REQUIRE(record["processors"].size() == 9);
+  for (const Json& recorded : record["processors"]) {
+    INFO(recorded["settings"]);
+    const ImageModel model = recorded["kind"] == "vilt" ? kVilt : kVit;
+    const ImageProcessor processor = read(recorded["settings"].dump(), model);
+    const Image image = processor.apply(original);
+    REQUIRE(recorded["shape"] == Json::array({3, image.height, image.width}));
+    const double factor = processor.rescale ? processor.rescale_factor : 1;
+    double largest = 0;
+    for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+      const std::size_t channel = i % 3;
+      double value = image.pixels[i] * factor;
+      if (processor.normalize) value = (value - processor.mean[channel]) / processor.std[channel];
+      const auto expected = recorded["pixels"][channel * image.pixels.size() / 3 + i / 3];
+      largest = std::max(largest,
+                         std::abs(value - expected.get<double>()) / std::max(1.0, std::abs(value)));
+    }
+    CHECK(largest < 5e-7);
+
+    test::TempDir dir;
+    write_image_processor(processor, model, dir.path());
+    CHECK(same(read_image_processor(dir.path(), model), processor));
+  }
+}
+
+TEST_CASE("a folder's processor is in one of two files, or the default") {
+  test::TempDir dir;
+  const ImageProcessor none = read_image_processor(dir.path(), kVilt);
+  CHECK(none.resize == Resize::kViltShortest);
+  CHECK(none.shortest_edge == 8);
+  CHECK(none.size_divisor == 4);
+  CHECK(none.filter == Filter::kBilinear);
+  CHECK(read_image_processor(dir.path(), kVit).constant_size() == ImageSize{8, 8});
+
+  dir.write("processor_config.json", R"({"processor_class": "ViltProcessor"})");
+  CHECK(same(read_image_processor(dir.path(), kVilt), none));
+  dir.write("processor_config.json",
+            R"({"image_processor": {"size": {"shortest_edge": 12}, "size_divisor": 4}})");
+  CHECK(read_image_processor(dir.path(), kVilt).shortest_edge == 12);
+  dir.write("preprocessor_config.json", R"({"size": 16, "size_divisor": 8})");
+  CHECK(read_image_processor(dir.path(), kVilt).shortest_edge == 16);
+  dir.write("processor_config.json", R"({"image_processor": {"size": {"longest_edge": 12}}})");
+  std::filesystem::remove(dir / "preprocessor_config.json");
+  CHECK_THROWS_WITH(read_image_processor(dir.path(), kVilt),
+                    Contains("processor_config.json: image_processor.size.longest_edge"));
+}
+
+TEST_CASE("published files are read with their classes' defaults") {
+  // dandelin/vilt-b32-finetuned-vqa, google/vit-base-patch16-224 and
+  // facebook/deit-base-distilled-patch16-224, as they are on the hub.
+  const ImageProcessor vilt = read(
+      R"({"do_normalize": true, "do_resize": true, "feature_extractor_type": "ViltFeatureExtractor",
+          "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "pad_and_return_pixel_mask":
+          true, "resample": 3, "size": 384, "size_divisor": 32})",
+      {"vilt", 384, 32});
+  CHECK(vilt.output_size({640, 480}) == ImageSize{512, 384});
+  CHECK(vilt.filter == Filter::kBicubic);
+  const ImageProcessor vit = read(
+      R"({"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5],
+          "image_std": [0.5, 0.5, 0.5], "size": 224})",
+      {"vit", 224, 16});
+  CHECK(vit.output_size({640, 480}) == ImageSize{224, 224});
+  CHECK(vit.filter == Filter::kBilinear);
+  const ImageProcessor deit = read(
+      R"({"crop_size": 224, "do_center_crop": true, "do_normalize": true, "do_resize": true,
+          "feature_extractor_type": "DeiTFeatureExtractor", "image_mean": [0.485, 0.456, 0.406],
+          "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 256})",
+      {"vit", 224, 16});
+  CHECK(deit.size == ImageSize{256, 256});
+  CHECK(deit.output_size({640, 480}) == ImageSize{224, 224});
+  // Absent keys, and null ones.
+  CHECK(read("{}", {"vilt", 384, 32}).filter == Filter::kBicubic);
+  CHECK(read(R"({"size": null, "size_divisor": null})", {"vilt", 384, 32}).shortest_edge == 384);
+  CHECK(read(R"({"image_processor_type": "DeiTImageProcessor"})", {"vit", 224, 16}).crop ==
+        ImageSize{224, 224});
+  test::TempDir dir;
+  write_image_processor(deit, {"vit", 224, 16}, dir.path());
+  CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("DeiTImageProcessor"));
+  CHECK(same(read_image_processor(dir.path(), {"vit", 224, 16}), deit));
+  ImageProcessor shortest = read(
+      R"({"size": {"shortest_edge": 10}, "do_center_crop": true,
+          "crop_size": {"height": 8, "width": 8}, "do_resize": true})",
+      kVit);
+  CHECK(shortest.resize == Resize::kShortestEdge);
+  write_image_processor(shortest, kVit, dir.path());
+  CHECK(same(read_image_processor(dir.path(), kVit), shortest));
+}
+
+TEST_CASE("what is not computed, or does not fit the model, is refused by key") {
+  refused(R"({"image_processor_type": "CLIPImageProcessor"})", kVilt, "image_processor_type");
+  refused(R"({"image_processor_type": "ViltImageProcessor", "size": 8})", kVit,
+          "image_processor_type");
+  refused(R"({"size": {"longest_edge": 8}})", kVit, "size.longest_edge: is not computed");
+  refused(R"({"size": {"shortest_edge": 8, "longest_edge": 9}})", kVit, "size.longest_edge");
+  refused(R"({"size": {"height": 8, "width": 8}, "size_divisor": 4})", kVilt,
+          "size: ViLT's processor needs \"shortest_edge\"");
+  refused(R"({"size": {"height": 8}})", kVit, "size.width");
+  refused(R"({"size": 16})", kVit,
+          "size: images become 16 x 16 pixels, but the model reads 8 x 8 only (image_size");
+  refused(R"({"size": 16, "do_center_crop": true, "crop_size": 9})", kVit,
+          "crop_size: images become");
+  refused(R"({"size": 8, "size_divisor": 6})", kVilt, "size_divisor: 6 is not a multiple");
+  refused(R"({"size": 8, "size_divisor": 16})", kVilt, "size: a shortest edge of 8 is less than");
+  refused(R"({"size": 8, "resample": 6})", kVit, "resample");
+  refused(R"({"size": 8, "image_mean": [1, 2]})", kVit, "image_mean: found [1,2], but a number or");
+  refused(R"({"size": 8, "image_std": 0})", kVit, "image_std: found 0, but a positive number or");
+  refused(R"({"size": 8, "image_std": [1, "a", 1]})", kVit, "image_std");
+  refused(R"({"size": 8, "rescale_factor": 0})", kVit, "rescale_factor");
+  refused(R"({"size": 0})", kVit, "size");
+  refused(R"({"size": 8, "do_resize": "no"})", kVit, "do_resize");
+}
+
+TEST_CASE(
+    "a model's configuration has its processor, and patches that would be drawn are refused") {
+  const TransformerConfig config = read_model_config(kReference);
+  REQUIRE(config.images);
+  CHECK(config.image_processor().shortest_edge == 32);
+  CHECK(config.image_processor().std[2] == 0.3);
+  TransformerConfig fresh;
+  fresh.labels = {"a"};
+  CHECK(fresh.image_processor().size_divisor == 32);
+  fresh.max_image_length = 143;
+  test::TempDir dir;
+  write_transformer_config(fresh, dir / "config.json");
+  CHECK_THROWS_WITH(read_transformer_config(dir / "config.json"),
+                    Contains("max_image_length: of the 144 patches of an image only 143 would be "
+                             "read, which transformers draws at random"));
+  fresh.max_image_length = 144;
+  write_transformer_config(fresh, dir / "config.json");
+  CHECK(read_transformer_config(dir / "config.json").max_image_length == 144);
+}
