@@ -318,14 +318,12 @@ void check_comparison_folder(const fs::path& folder, bool resume) {
 
 ComparisonJournal::ComparisonJournal(const fs::path& folder, const std::string& settings)
     : file_(folder / kJournal) {
+  const Json now = parse_json(settings, "the comparison's settings").root;
   if (!fs::exists(file_)) {
     provenance_ = strata::provenance();
     Json made = Json::object();
     for (const auto& [key, value] : provenance_) made[key] = value;
-    write_file(
-        file_,
-        Json{{"version", 1}, {"provenance", made}, {"settings", Json::parse(settings)}}.dump() +
-            "\n");
+    write_file(file_, Json{{"version", 1}, {"provenance", made}, {"settings", now}}.dump() + "\n");
     return;
   }
   const std::string text = read_file(file_);
@@ -343,7 +341,6 @@ ComparisonJournal::ComparisonJournal(const fs::path& folder, const std::string& 
     ObjectReader made = reader.object("provenance", true);
     for (const std::string& key : made.keys()) provenance_.emplace_back(key, made.text(key));
     const Json& found = reader.raw("settings");
-    const Json now = Json::parse(settings);
     if (found != now) {
       throw InputError(file_.string() + ": the comparison was begun with other " +
                        differing_key(found, now) + "; choose another --out");

@@ -118,7 +118,8 @@ TEST_CASE(
     vocabulary[line] = id;
   }
   fs::remove(saved / "vocab.txt");
-  const auto refused = run_strata(score({"--client", "ct"}, "saved"), workshop());
+  const auto refused =
+      run_strata(score({"--client", "ct", "--out", "saved.json"}, "saved"), workshop());
   CHECK(refused.code == 2);
   CHECK_THAT(refused.err, Contains("neither vocab.txt nor tokenizer.json"));
 
