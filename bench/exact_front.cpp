@@ -32,10 +32,8 @@ double milliseconds(Work work) {
   return least;
 }
 
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& front) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : front) objectives.push_back(point.objectives);
-  return objectives;
+std::vector<Objectives> objectives_of(const FrontPoints& front) {
+  return front.objectives();
 }
 
 /// @returns false if the two ways find different points.
@@ -54,8 +52,9 @@ bool measure(int clients, int units, int budget, bool with_flow, double full_sec
       hull = hull_by_dichotomy(problem, oracle);
     });
     equal = hull.size() == front.points.size();
-    for (std::size_t i = 0; equal && i < hull.size(); ++i) {
-      equal = hull[i].first == sum_of_squares(front.points[i].assignment);
+    std::size_t i = 0;
+    for (const Assignment& assignment : front.points.assignments()) {
+      equal = equal && hull[i++].first == sum_of_squares(assignment);
     }
     std::printf(" %10.1f %8.0f", flow, flow / points);
   } else {

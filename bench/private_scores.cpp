@@ -34,9 +34,7 @@ const std::vector<double> kEpsilons = {0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000};
 
 Assignment knee_plan(const PlanningProblem& problem) {
   const ExactFront front = exact_front(problem, {.sweep = false});
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : front.points) objectives.push_back(point.objectives);
-  return front.points[choose(objectives, "knee")].assignment;
+  return front.points[choose(front.points.objectives(), "knee")].assignment;
 }
 
 /// Assignments of several seeds, measured by the true scores.

@@ -36,10 +36,8 @@ struct Step {
   std::vector<Objectives> exact;
 };
 
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
-  return objectives;
+std::vector<Objectives> objectives_of(const FrontPoints& points) {
+  return points.objectives();
 }
 
 std::vector<Step> sequence(int clients, int units, std::uint64_t seed, double noise) {

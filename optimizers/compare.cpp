@@ -25,8 +25,7 @@ struct Reference {
 
 Reference reference_of(const Instance& instance) {
   Reference reference;
-  for (const FrontPoint& point : exact_front(instance.problem, {.sweep = false}).points)
-    reference.exact.push_back(point.objectives);
+  reference.exact = exact_front(instance.problem, {.sweep = false}).points.objectives();
   // Sorted by ascending usage variance, and so by ascending importance.
   reference.nadir.importance = reference.exact.front().importance;
   reference.nadir.usage_variance = reference.exact.back().usage_variance;

@@ -190,12 +190,12 @@ class Walker {
 
 /// Appends a point of less usage variance. Different quantised importances may be equal as sums of
 /// doubles, and then only one of the points stays: a vertex before any other.
-void append(std::vector<FrontPoint>& points, FrontPoint point, bool is_vertex) {
+void append(FrontPoints& points, const FrontPoint& point, bool is_vertex) {
   const auto is_dominated = [&] {
-    return !points.empty() && points.back().objectives.importance <= point.objectives.importance;
+    return !points.empty() && points.objectives().back().importance <= point.objectives.importance;
   };
   while (is_vertex && is_dominated()) points.pop_back();
-  if (!is_dominated()) points.push_back(std::move(point));
+  if (!is_dominated()) points.push_back(point);
 }
 
 }  // namespace
@@ -224,15 +224,15 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores) {
 double ExactFront::importance_bound(double usage_variance) const {
   // Equal Σ n² have equal variances to the bit (see usage_variance), so a plain comparison is
   // exact.
-  const auto right = std::lower_bound(points.begin(), points.end(), usage_variance,
-                                      [](const FrontPoint& point, double value) {
-                                        return point.objectives.usage_variance < value;
-                                      });
-  if (right == points.end()) return points.back().objectives.importance;
-  const Objectives& above = right->objectives;
+  const std::vector<Objectives>& hull = points.objectives();
+  const auto right = std::lower_bound(
+      hull.begin(), hull.end(), usage_variance,
+      [](const Objectives& point, double value) { return point.usage_variance < value; });
+  if (right == hull.end()) return hull.back().importance;
+  const Objectives& above = *right;
   if (above.usage_variance == usage_variance) return above.importance;
-  if (right == points.begin()) return -std::numeric_limits<double>::infinity();
-  const Objectives& below = (right - 1)->objectives;
+  if (right == hull.begin()) return -std::numeric_limits<double>::infinity();
+  const Objectives& below = *(right - 1);
   return std::lerp(
       below.importance, above.importance,
       (usage_variance - below.usage_variance) / (above.usage_variance - below.usage_variance));
@@ -254,8 +254,8 @@ ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& 
     if (milestone.is_swept) append(front.sweep, walker.point(), milestone.is_vertex);
     walker.undo(milestone.swaps);
   }
-  std::reverse(front.points.begin(), front.points.end());
-  std::reverse(front.sweep.begin(), front.sweep.end());
+  front.points.reverse();
+  front.sweep.reverse();
   return front;
 }
 

@@ -153,9 +153,8 @@ void write_instances(const std::vector<Instance>& instances, const fs::path& fol
     for (int i = 0; i < problem.client_count(); ++i)
       budgets += csv_field(problem.clients[i]) + "," + std::to_string(problem.budgets[i]) + "\n";
     write_file(folder / (stem + ".budgets.csv"), budgets);
-    std::vector<Objectives> front;
-    for (const FrontPoint& point : exact_front(problem, {.sweep = false}).points) front.push_back(point.objectives);
-    write_front_csv(front, folder / (stem + ".front.csv"));
+    write_front_csv(exact_front(problem, {.sweep = false}).points.objectives(),
+                    folder / (stem + ".front.csv"));
   }
 }
 

@@ -29,18 +29,12 @@ bool suits_exact(const PlanningProblem& problem) {
          std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact;
 }
 
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
-  return objectives;
-}
-
 Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) {
   ExactFront exact = exact_front(problem, {.sweep = sweep});
-  // The bound needs no assignments, which can be gigabytes.
+  // The bound needs no assignments.
   auto hull = std::make_shared<ExactFront>();
-  for (const FrontPoint& point : exact.points) hull->points.push_back({{}, point.objectives});
-  Certificate certificate{"exact", {}, objectives_of(exact.points), {}};
+  for (const Objectives& point : exact.points.objectives()) hull->points.push_back({{}, point});
+  Certificate certificate{"exact", {}, exact.points.objectives(), {}};
   certificate.algorithm = "exact";
   certificate.points = std::move(sweep ? exact.sweep : exact.points);
   certificate.importance_bound = [hull](double variance) {
@@ -79,12 +73,10 @@ std::vector<Objectives> bounds_of(const PriceFront& front) {
 
 Certificate certify_by_prices(const PlanningProblem& problem) {
   auto front = std::make_shared<PriceFront>(price_front(problem));
-  Certificate certificate{front->complete ? "exact" : "prices", std::move(front->points), {}, {}};
+  Certificate certificate{front->complete ? "exact" : "prices", front->points, {}, {}};
   certificate.algorithm = "prices";
-  front->points.clear();
-  for (const FrontPoint& point : certificate.points) {
-    front->points.push_back({{}, point.objectives});
-  }
+  // The bound needs no assignments.
+  for (FrontPoint& point : front->points) point.assignment = {};
   certificate.bounds = bounds_of(*front);
   certificate.importance_bound = [front](double variance) {
     return front->importance_bound(variance);
@@ -123,14 +115,14 @@ Taken taken_algorithm(const PlanningProblem& problem, const std::string& asked) 
 }
 
 struct Found {
-  std::vector<FrontPoint> front;
+  FrontPoints front;
   std::int64_t evaluations = 0;
 };
 
 Found find_front(const PlanningProblem& problem, const PlanOptions& options,
                  const std::string& algorithm, Certificate& certificate) {
   const auto one = [&](const Assignment& assignment) {
-    return Found{{{assignment, evaluate(problem, assignment)}}, 0};
+    return Found{{FrontPoint{assignment, evaluate(problem, assignment)}}, 0};
   };
   if (algorithm == certificate.algorithm) return {std::move(certificate.points), 0};
   if (algorithm == "exact") return {certify_exactly(problem, options.sweep).points, 0};
@@ -142,7 +134,7 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
   SearchOptions search_with = search_options(options, algorithm);
   search_with.warm_start = options.warm_start;
   SearchResult result = search(problem, search_with);
-  return {std::move(result.front), result.evaluations};
+  return {result.front, result.evaluations};
 }
 
 }  // namespace
@@ -208,19 +200,19 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   Found found = find_front(problem, options, algorithm, certificate);
   if (algorithm == "exact" && options.full_front_seconds > 0) {
     FullFront full = full_front(problem, options.full_front_seconds);
-    found.front = std::move(full.points);
+    found.front = full.points;
     plan.provenance.emplace_back("full_front",
                                  std::string(full.complete ? "complete" : "time ran out"));
   }
   plan.evaluations = found.evaluations;
-  plan.front = objectives_of(found.front);
+  plan.front = found.front.objectives();
   const std::size_t row = choose(plan.front, options.choose, objective_names(problem));
-  const FrontPoint& chosen = found.front[row];
+  const FrontPoint chosen = found.front[row];
   plan.row = row + 1;
   plan.assignment = chosen.assignment;
   plan.count_budgets(problem);
   plan.objectives = chosen.objectives;
-  for (FrontPoint& point : found.front) plan.archive.push_back(std::move(point.assignment));
+  plan.archive = found.front.assignments();
   if (options.gap) plan.gap = measure_gap(plan, certificate);
   return plan;
 }

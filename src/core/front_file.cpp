@@ -21,6 +21,7 @@ std::string csv(const Plan& plan, bool assignments) {
   const std::string objectives = front_csv(plan.front);
   std::string out;
   std::size_t line = 0;
+  auto archived = plan.archive.begin();
   for (std::size_t at = 0; at < objectives.size(); ++line) {
     const std::size_t end = objectives.find('\n', at);
     out += line == 0 ? "row,chosen" : std::to_string(line) + (line == plan.row ? ",1" : ",0");
@@ -34,10 +35,11 @@ std::string csv(const Plan& plan, bool assignments) {
         continue;
       }
       std::string names;
-      each_unit(plan, plan.archive[line - 1], i,
+      each_unit(plan, *archived, i,
                 [&](const std::string& unit) { names += (names.empty() ? "" : " ") + unit; });
       out += csv_field(names);
     }
+    if (assignments && line > 0) ++archived;
     out += "\n";
   }
   return out;
@@ -47,6 +49,7 @@ std::string json(const Plan& plan, bool assignments) {
   std::string out = "{\n \"version\": 1,\n \"chosen\": " + std::to_string(plan.row) +
                     ",\n \"clients\": " + Json(plan.clients).dump() +
                     ",\n \"units\": " + Json(plan.units).dump() + ",\n \"points\": [";
+  auto archived = plan.archive.begin();
   for (std::size_t k = 0; k < plan.front.size(); ++k) {
     Json::object_t point;
     point.emplace_back("row", k + 1);
@@ -57,11 +60,11 @@ std::string json(const Plan& plan, bool assignments) {
       clients.reserve(plan.clients.size());
       for (std::size_t i = 0; i < plan.clients.size(); ++i) {
         Json units = Json::array();
-        each_unit(plan, plan.archive[k], i,
-                  [&](const std::string& unit) { units.push_back(unit); });
+        each_unit(plan, *archived, i, [&](const std::string& unit) { units.push_back(unit); });
         clients.emplace_back(plan.clients[i], std::move(units));
       }
       point.emplace_back("assignment", std::move(clients));
+      ++archived;
     }
     out += (k > 0 ? ",\n  " : "\n  ") + Json(std::move(point)).dump();
   }

@@ -14,9 +14,10 @@ Plan two_points() {
   plan.units = {"block.0", "block.1", "head"};
   plan.front = {{1.5, 0.25}, {2, 0.5}};
   plan.row = 2;
-  plan.archive.assign(2, Assignment::Zero(2, 3));
-  plan.archive[0] << 1, 0, 1, 0, 0, 0;
-  plan.archive[1] << 0, 1, 0, 1, 1, 1;
+  Assignment first(2, 3), second(2, 3);
+  first << 1, 0, 1, 0, 0, 0;
+  second << 0, 1, 0, 1, 1, 1;
+  plan.archive = {first, second};
   return plan;
 }
 

@@ -11,6 +11,7 @@
 #include "instances.h"
 #include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/make_plan.h"
 
 using namespace strata;
 using namespace strata::test;
@@ -44,26 +45,27 @@ std::vector<Point> enumerated_hull(const PlanningProblem& problem) {
 }
 
 // Feasible, with objectives as evaluated from scratch, sorted, none dominated.
-void check_points(const PlanningProblem& problem, const std::vector<FrontPoint>& points) {
+void check_points(const PlanningProblem& problem, const FrontPoints& points) {
   REQUIRE_FALSE(points.empty());
-  for (std::size_t i = 0; i < points.size(); ++i) {
-    const FrontPoint& point = points[i];
+  std::size_t i = 0;
+  for (const FrontPoint& point : points) {
     REQUIRE(is_feasible(problem, point.assignment));
     const Objectives again = evaluate(problem, point.assignment);
     REQUIRE(point.objectives.importance == again.importance);
     REQUIRE(point.objectives.usage_variance == again.usage_variance);
     REQUIRE(point.objectives.uplink_bytes == again.uplink_bytes);
     REQUIRE(point.objectives.slowest_seconds == again.slowest_seconds);
-    if (i == 0) continue;
-    REQUIRE(point.objectives.importance > points[i - 1].objectives.importance);
-    REQUIRE(point.objectives.usage_variance > points[i - 1].objectives.usage_variance);
+    if (i++ == 0) continue;
+    REQUIRE(point.objectives.importance > points.objectives()[i - 2].importance);
+    REQUIRE(point.objectives.usage_variance > points.objectives()[i - 2].usage_variance);
   }
 }
 
-bool contains(const std::vector<FrontPoint>& points, const FrontPoint& point) {
-  return std::any_of(points.begin(), points.end(), [&](const FrontPoint& other) {
-    return other.objectives.importance == point.objectives.importance &&
-           other.objectives.usage_variance == point.objectives.usage_variance;
+bool contains(const FrontPoints& points, const FrontPoint& point) {
+  const std::vector<Objectives>& all = points.objectives();
+  return std::any_of(all.begin(), all.end(), [&](const Objectives& other) {
+    return other.importance == point.objectives.importance &&
+           other.usage_variance == point.objectives.usage_variance;
   });
 }
 
@@ -261,6 +263,15 @@ TEST_CASE("quantised scores keep whole numbers and cannot overflow") {
   const QuantisedScores large = quantise_scores(Eigen::MatrixXd::Constant(100, 48, 1e300));
   CHECK(large.values(0, 0) <= (std::int64_t{1} << 60) / 4800);
   CHECK(quantise_scores(Eigen::MatrixXd::Zero(2, 3)).values.isZero());
+}
+
+TEST_CASE("a front takes the memory of what its points differ in, not of every assignment") {
+  const PlanningProblem problem = layered_instance(100, 96, 6, 4);
+  const ExactFront front = exact_front(problem, {.sweep = false});
+  const std::size_t whole = front.points.size() * 100 * 96;
+  CHECK(front.points.size() > 100);
+  CHECK(front.points.assignments().bytes() < whole / 20);
+  CHECK(make_plan(problem, {}).archive.bytes() < whole / 20);
 }
 
 TEST_CASE("the sweep can be left out, and is thinned where it would need too much memory") {

@@ -18,7 +18,7 @@ namespace {
 /// (Σ n², importance), both whole: the instances have whole scores.
 using Point = std::pair<std::int64_t, std::int64_t>;
 
-std::vector<Point> points_of(const std::vector<FrontPoint>& front) {
+std::vector<Point> points_of(const FrontPoints& front) {
   std::vector<Point> points;
   for (const FrontPoint& point : front) {
     points.emplace_back(sum_of_squares(point.assignment),
@@ -27,10 +27,8 @@ std::vector<Point> points_of(const std::vector<FrontPoint>& front) {
   return points;
 }
 
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& front) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : front) objectives.push_back(point.objectives);
-  return objectives;
+std::vector<Objectives> objectives_of(const FrontPoints& front) {
+  return front.objectives();
 }
 
 /// Of all assignments.

@@ -176,7 +176,8 @@ TEST_CASE("the same arguments give the same plan.json") {
 
 TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it") {
   const PlanningProblem problem = layered_instance(9, 24, 4, 1);
-  const std::vector<Assignment> earlier = make_plan(problem, with("exact")).archive;
+  const AssignmentList archive = make_plan(problem, with("exact")).archive;
+  const std::vector<Assignment> earlier(archive.begin(), archive.end());
   const auto& searches = search_algorithms();
   for (const std::string& algorithm : algorithm_names()) {
     CAPTURE(algorithm);

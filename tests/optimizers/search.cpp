@@ -33,10 +33,8 @@ SearchOptions with(const std::string& algorithm, std::int64_t evaluations, std::
   return options;
 }
 
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
-  return objectives;
+std::vector<Objectives> objectives_of(const FrontPoints& points) {
+  return points.objectives();
 }
 
 void check_front(const PlanningProblem& problem, const std::vector<FrontPoint>& front) {
@@ -70,7 +68,7 @@ PlanningProblem drifted(PlanningProblem problem, double noise) {
   return problem;
 }
 
-std::vector<Assignment> assignments_of(const std::vector<FrontPoint>& points) {
+std::vector<Assignment> assignments_of(const FrontPoints& points) {
   std::vector<Assignment> assignments;
   for (const FrontPoint& point : points) assignments.push_back(point.assignment);
   return assignments;

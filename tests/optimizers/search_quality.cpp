@@ -25,10 +25,8 @@ constexpr int kSeeds = 15;
 /// Of the seeds 1 to 15. Above 1 where points under the hull add to its vertices.
 double median_ratio(const Recorded& recorded) {
   const PlanningProblem problem = load_instances({recorded.family}, 1, "").at(0).problem;
-  const auto objectives_of = [](const std::vector<FrontPoint>& points) {
-    std::vector<Objectives> objectives;
-    for (const FrontPoint& point : points) objectives.push_back(point.objectives);
-    return objectives;
+  const auto objectives_of = [](const FrontPoints& points) {
+    return points.objectives();
   };
   const auto exact = objectives_of(exact_front(problem, {.sweep = false}).points);
   std::vector<double> ratios;

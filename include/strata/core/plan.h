@@ -10,6 +10,7 @@
 #include <variant>
 #include <vector>
 
+#include "strata/core/assignment_list.h"
 #include "strata/core/planning_problem.h"
 
 namespace strata {
@@ -52,7 +53,7 @@ struct Plan {
   std::size_t row = 0;            ///< the plan's own in `front`, from 1; 0: not known
   /// The assignments of `front`, in its order, for a later plan to begin with. Not in plan.json, so
   /// empty in a plan that was read; plan_archive.h writes and reads them.
-  std::vector<Assignment> archive;
+  AssignmentList archive;
   Gap gap;
   std::string scores_digest;  ///< strata::digest of the score table
   /// Ordered key → value: version, commit, command, machine, parameters of the algorithm.

@@ -8,14 +8,9 @@
 #include <vector>
 
 #include "strata/core/planning_problem.h"
+#include "strata/optimizers/front_points.h"
 
 namespace strata {
-
-/// An assignment with its objectives.
-struct FrontPoint {
-  Assignment assignment;
-  Objectives objectives;
-};
 
 /// The extreme supported points: the vertices of the upper hull of all assignments, so that every
 /// point maximises importance − w · usage variance for some w ≥ 0.
@@ -23,11 +18,11 @@ struct ExactFront {
   /// By ascending usage variance, and so by ascending importance. Never empty. The first has the
   /// least usage variance of all assignments, the last the least among those of greatest
   /// importance.
-  std::vector<FrontPoint> points;
+  FrontPoints points;
   /// The points and, between two of them, the nondominated assignments that single exchanges from
   /// the second lead to, by ascending usage variance: nearly the whole front, unsupported points
   /// included. See ExactFrontOptions.
-  std::vector<FrontPoint> sweep;
+  FrontPoints sweep;
 
   /// The most importance that an assignment with at most this usage variance can have, by the hull:
   /// linear between the points, constant to the right of the last, −∞ to the left of the first (no
@@ -48,7 +43,7 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
 struct ExactFrontOptions {
   bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
-  /// Where the sweep's assignments would need more bytes, only every k-th unsupported one between
+  /// Where the sweep's assignments, written out, would need more bytes, only every k-th unsupported one between
   /// two exchanges is kept, or none and only every k-th supported one, k being the least power of 2
   /// that suffices. `ExactFront::points` are always complete.
   std::size_t sweep_bytes = std::size_t{1} << 28;
@@ -68,8 +63,8 @@ struct ExactFrontOptions {
 ///
 /// O(exchanges · units · (units + clients)) time in practice, units times that at worst, with at
 /// most Σ budgets · clients exchanges and far fewer in practice (about Σ budgets); and O(units³)
-/// for each exchange of the sweep, little of which is reached. O(clients · units · (points + sweep)
-/// + units²) memory. Deterministic.
+/// for each exchange of the sweep, little of which is reached. O(clients · units + units² + swaps
+/// between neighbours) memory. Deterministic.
 /// @throws InputError for an invalid or infeasible problem, or budgets of a resource.
 ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& options = {});
 

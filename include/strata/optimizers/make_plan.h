@@ -51,7 +51,7 @@ struct Certificate {
   /// exact: the bound is that of the exact supported front, or the front itself where budgets are
   /// of a resource and price_front proved that it is complete. prices: a bound by duality.
   std::string method;
-  std::vector<FrontPoint> points;  ///< found on the way, nondominated, by ascending usage variance
+  FrontPoints points;  ///< found on the way, nondominated, by ascending usage variance
   /// Points whose hypervolume no front's exceeds, but for unsupported points of an exact one
   /// (hypervolume.h).
   std::vector<Objectives> bounds;
