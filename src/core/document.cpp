@@ -1,10 +1,13 @@
 #include "core/document.h"
 
+#include <yaml-cpp/anchor.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
 #include <cmath>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <unordered_set>
 
@@ -205,6 +208,60 @@ Json scalar(const YAML::Node& node) {
   return text;
 }
 
+/// Looks through YAML for a second document, without keeping what it reads.
+class DocumentWatcher : public YAML::EventHandler {
+ public:
+  /// Where the first value of the document begins.
+  std::optional<YAML::Mark> value;
+  YAML::Mark begin;
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    begin = mark;
+    value.reset();
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { see(mark); }
+  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                const std::string&) override {
+    see(mark);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                       YAML::EmitterStyle::value) override {
+    see(mark);
+  }
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t,
+                  YAML::EmitterStyle::value) override {
+    see(mark);
+  }
+  void OnMapEnd() override {}
+
+ private:
+  void see(const YAML::Mark& mark) {
+    if (!value) value = mark;
+  }
+};
+
+/// Whoever wrote a second one meant it to be read.
+void refuse_second_document(const std::string& text, const std::string& file) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  DocumentWatcher watcher;
+  for (int documents = 0;; ++documents) {
+    const YAML::Mark before = watcher.begin;
+    if (!parser.HandleNextDocument(watcher)) return;
+    // yaml-cpp leaves what can begin nothing, such as a bracket that closes none, where it is, and
+    // finds an empty document there for ever.
+    if (documents > 0 && watcher.begin.pos == before.pos)
+      throw YAML::ParserException(watcher.begin, "what stands here belongs to nothing");
+    if (documents > 0 && watcher.value)
+      throw InputError(file + ":" + std::to_string(watcher.value->line + 1) +
+                       ": a second YAML document begins here (after ---), but the file must "
+                       "be one");
+  }
+}
+
 /// Makes a document's values of YAML's nodes.
 class Converter {
  public:
@@ -377,15 +434,8 @@ Document parse_yaml(const std::string& text, const std::string& file) {
       throw InputError(file + ":" + std::to_string(number) + ": the line is not valid UTF-8");
   }
   try {
-    const auto parts = YAML::LoadAll(text);
-    // Whoever wrote a second one meant it to be read.
-    for (std::size_t i = 1; i < parts.size(); ++i) {
-      if (!parts[i].IsNull())
-        throw InputError(file + ":" + std::to_string(parts[i].Mark().line + 1) +
-                         ": a second YAML document begins here (after ---), but the file must "
-                         "be one");
-    }
-    if (!parts.empty()) document.root = Converter(document).convert(parts[0], "");
+    refuse_second_document(text, file);
+    document.root = Converter(document).convert(YAML::Load(text), "");
   } catch (const YAML::Exception& error) {
     throw InputError(file + ":" + std::to_string(error.mark.line + 1) +
                      ": is not valid YAML: " + error.msg);

@@ -154,8 +154,15 @@ TEST_CASE("an interrupted comparison keeps its runs and goes on to the same byte
   others[10] = "3";
   test::check_refused(with(others, {"--out", "out", "--resume"}), dir.path(),
                       {"compare.partial.jsonl: the comparison was begun with other seeds; choose"});
+  // Seconds that no run takes show that those of the journal are not made again.
+  std::string kept = test::slurp(journal);
+  const std::string seconds = "\"seconds\":";
+  std::size_t value = kept.find(seconds) + seconds.size();
+  kept.replace(value, kept.find_first_of(",}", value) - value, "12345.5");
+  std::ofstream(journal) << kept;
   const auto finished = run_strata(with(arguments, {"--out", "out", "--resume"}), dir.path());
   CHECK(finished.code == 0);
+  CHECK_THAT(test::slurp(dir / "out/compare.csv"), Catch::Contains("12345.5"));
   CHECK_THAT(finished.err,
              Catch::Contains("resuming after " + std::to_string(before - 1) + " runs"));
   CHECK_FALSE(std::filesystem::exists(journal));

@@ -39,6 +39,7 @@ TEST_CASE("a table has the clients' budgets, of what its column, its amounts or 
   CHECK(table(",Budget\nmri,1\nct,3\n").values == Values{3, 1});
   CHECK(table("client;bytes\nmri;4MB\nct;300\n").of == "bytes");
   CHECK(table("client;bytes\nmri;4MB\nct;300\n").values == Values{300, 4000000});
+  CHECK(table("client,flops\nmri,4\nct,300\n").of == "flops");
   CHECK(table("client,budget\nmri,4MB\nct,300\n").of == "bytes");
   CHECK(table("client\tbudget\nmri\t4\nct\t300\n", "flops").of == "flops");
   CHECK(table("client,budget\nmri,4MB\nct,300\n", "memory").of == "memory");

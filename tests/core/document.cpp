@@ -246,6 +246,16 @@ TEST_CASE("a second YAML document is refused, an empty one says nothing") {
   CHECK(load_yaml(dir.write("empty.yaml", "# nothing\n")).root.is_null());
 }
 
+TEST_CASE("YAML that closes what it did not open is refused, not read for ever") {
+  const test::TempDir dir;
+  for (const char* text : {"]", "}", "a: 1\n]\n", "a: [1]]\n", "[1]\n}\n", ",", "a: 1\n---\n]"}) {
+    CAPTURE(text);
+    CHECK_THROWS_WITH(load_yaml(dir.write("a.yaml", text)), Contains("a.yaml:"));
+  }
+  CHECK_THROWS_WITH(load_yaml(dir.write("a.yaml", "[1]\n]\n")),
+                    Contains("a.yaml:2: is not valid YAML: "));
+}
+
 TEST_CASE("numbers beyond every double are refused, not fatal") {
   const test::TempDir dir;
   CHECK_THROWS_WITH(load_json(dir.write("a.json", "{\"a\": 4444440E44444}")),
