@@ -12,9 +12,11 @@
 #include "optimizers/front_archive.h"
 #include "optimizers/layer_state.h"
 #include "optimizers/local_search.h"
+#include "optimizers/redistribute.h"
 #include "optimizers/resource_dual.h"
 #include "optimizers/subgradient.h"
 #include "optimizers/usage_enumeration.h"
+#include "strata/core/random.h"
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
@@ -30,6 +32,7 @@ constexpr std::int64_t kMoves = 16'000'000;
 constexpr std::int64_t kMovesAfterwards = 4'000'000;
 constexpr std::int64_t kEnumerationSteps = 24'000'000;
 constexpr double kEnumerationWork = 3e9;
+constexpr std::int64_t kOpenSteps = 3'000'000;
 constexpr double kDualWork = 10e6;
 constexpr std::int64_t kMostCells = 200'000;
 constexpr int kMostEnumeratedUnits = 64;
@@ -40,6 +43,10 @@ constexpr int kSmoothly = -2;
 constexpr int kBetween = 4;
 constexpr int kLinkPoints = 64;
 constexpr int kMostEvenTotals = 16;
+/// Where the bound leaves room: local searches at every level, clients that deal their units out
+/// together, and what a level that is exceeded costs, in slopes of the front.
+constexpr int kShakes = 5, kTogether = 4, kTriesToShake = 200;
+constexpr double kExcess = 4;
 /// The share of the importance within which is enumerated first.
 constexpr double kFirstRoom = 0.002;
 /// Fronts are held dense.
@@ -432,6 +439,84 @@ class ResourceFront {
       for (const std::size_t cell : tasks[i].cells) cells_[cell].closed = true;
     }
     search_locally(kMovesAfterwards, kFarReach);
+    search_open();
+    search_locally(kMovesAfterwards, kFarReach);
+  }
+
+  /// Iterated local search at the totals and levels that were not enumerated to the end: from level
+  /// to level of each total, whether or not the archive keeps what is found there.
+  void search_open() {
+    std::int64_t steps = kOpenSteps;
+    for (const Task& task : open_tasks()) {
+      Random random(derive_seed(1, {static_cast<std::uint64_t>(task.total), task.at}));
+      Assignment start = at_[task.at].point.assignment;
+      answer_in_turn_towards(problem_, at_.back().price, static_cast<double>(task.total) / units_,
+                             0.01 * options_.accuracy * scale_, start);
+      LayerState best(model_, start);
+      for (const std::size_t cell : task.cells) {
+        const std::int64_t most = cells_[cell].spread;
+        const double excess = kExcess * archive_.slope(most, model_) / units_;
+        const auto worth = [&](const Value& value) {
+          return static_cast<double>(value.importance) -
+                 excess * static_cast<double>(std::max<std::int64_t>(0, value.spread - most));
+        };
+        const auto settle = [&](LayerState& state) {
+          climb(state, steps, worth);
+          redistribute(state, kTogether, steps);
+          archive_.insert(state);
+        };
+        settle(best);
+        for (int shaken = 0; shaken < kShakes && steps >= 0; ++shaken) {
+          LayerState state = best;
+          shake(state, random);
+          settle(state);
+          if (worth(state.value()) >= worth(best.value())) best = std::move(state);
+        }
+        if (steps < 0) return;
+      }
+    }
+  }
+
+  /// Exchanges two units of clients at random.
+  void shake(LayerState& state, Random& random) const {
+    const std::vector<int>& clients = model_.movable();
+    const auto unit = [&] { return static_cast<int>(random.below(model_.units())); };
+    int left = 2;
+    for (int tries = 0; left > 0 && tries < kTriesToShake; ++tries) {
+      const int client = clients[random.below(clients.size())], drop = unit();
+      const Move move{client, drop, unit()};
+      if (!is_exchange(state, move) || !state.allowed(move)) continue;
+      state.apply(move);
+      --left;
+    }
+  }
+
+  bool is_exchange(const LayerState& state, const Move& move) const {
+    const auto is_free = [&](int unit) {
+      return (model_.free_units(move.client)[unit / 64] >> (unit % 64) & 1) != 0;
+    };
+    return state.has(move.client, move.drop) && !state.has(move.client, move.add) &&
+           is_free(move.drop) && is_free(move.add);
+  }
+
+  /// Exchanges units of clients while that is worth it.
+  template <typename Worth>
+  void climb(LayerState& state, std::int64_t& steps, Worth worth) const {
+    for (bool again = true; again && steps >= 0;) {
+      again = false;
+      for (const int client : model_.movable()) {
+        for (int drop = 0; drop < units_; ++drop) {
+          for (int add = 0; add < units_ && state.has(client, drop); ++add) {
+            const Move move{client, drop, add};
+            --steps;
+            if (!is_exchange(state, move) || !state.allowed(move)) continue;
+            if (worth(state.value_after(move)) <= worth(state.value())) continue;
+            state.apply(move);
+            again = true;
+          }
+        }
+      }
+    }
   }
 
   /// Assignments near the most even one of every total, and bounds that know of the capacities.

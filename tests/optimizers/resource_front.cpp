@@ -11,6 +11,7 @@
 #include "general_instances.h"
 #include "optimizers/front_archive.h"
 #include "optimizers/local_search.h"
+#include "optimizers/redistribute.h"
 #include "optimizers/resource_dual.h"
 #include "optimizers/usage_enumeration.h"
 #include "strata/core/error.h"
@@ -108,7 +109,8 @@ std::int64_t total_of(const Assignment& assignment) {
 
 TEST_CASE("every level of the fronts that a MILP solver found is reached") {
   const std::vector<Recorded> all = recorded_fronts();
-  REQUIRE(all.size() >= 10);
+  int below = 0;
+  REQUIRE(all.size() == 15);
   int complete = 0;
   for (const Recorded& recorded : all) {
     CAPTURE(recorded.name);
@@ -121,12 +123,15 @@ TEST_CASE("every level of the fronts that a MILP solver found is reached") {
       REQUIRE(most <= exact.importance + 0.5);
       REQUIRE(front.importance_bound(exact.usage_variance) >= exact.importance - 0.5);
       // With rules and coverage bounds are looser, and a front that is not proved may lie lower.
-      REQUIRE(most >= exact.importance * (recorded.with_rules ? 1 - 0.006 : 1 - 0.002));
+      REQUIRE(most >= exact.importance * (recorded.with_rules ? 1 - 0.004 : 1 - 0.002));
       if (front.complete) REQUIRE(most >= exact.importance - 0.5);
+      below += most < exact.importance - 0.5;
     }
     if (front.complete) REQUIRE(front.points.size() == recorded.front.size());
   }
-  CHECK(complete >= 8);
+  CHECK(complete >= 9);
+  // Of 661, all but two of 8 × 14 with rules.
+  CHECK(below <= 2);
 }
 
 TEST_CASE("a limit on usage variance that some plan keeps to is never called impossible") {
@@ -138,7 +143,7 @@ TEST_CASE("a limit on usage variance that some plan keeps to is never called imp
       const Plan plan = make_plan(recorded.problem, options);
       CHECK(plan.algorithm == "prices");
       CHECK(plan.objectives.importance >=
-            recorded.front[i].importance * (recorded.with_rules ? 1 - 0.006 : 1 - 0.002));
+            recorded.front[i].importance * (recorded.with_rules ? 1 - 0.004 : 1 - 0.002));
     }
   }
 }
@@ -320,4 +325,38 @@ TEST_CASE("from the knee on, larger fronts are within half a percent of the cert
       REQUIRE(objectives[i].importance >= bound * (1 - 0.005));
     }
   }
+}
+
+TEST_CASE("units dealt out anew: the best for their usages, where every client is in one group") {
+  int better = 0;
+  for (std::uint64_t seed = 1; seed <= 30; ++seed) {
+    CAPTURE(seed);
+    PlanningProblem problem = bytes_instance(3, 6, seed);
+    problem.rules.assign(18, Rule::kFree);
+    problem.rules[seed % 6] = Rule::kForbidden;
+    problem.rules[6] = problem.unit_costs[0] <= problem.capacities[1] ? Rule::kPinned : Rule::kFree;
+    const Assignment start = random_assignment(problem, seed);
+    double best = -1;
+    for_each_feasible(problem, [&](const Assignment& assignment) {
+      if (usage(assignment) == usage(start))
+        best = std::max(best, evaluate(problem, assignment).importance);
+    });
+    const LayerModel model(problem);
+    LayerState state(model, start);
+    std::int64_t steps = 1'000'000;
+    const bool improved = redistribute(state, 3, steps);
+    const Assignment found = state.assignment();
+    REQUIRE(is_feasible(problem, found));
+    CHECK(usage(found) == usage(start));
+    CHECK(evaluate(problem, found).importance == Approx(best));
+    CHECK(improved == (best > evaluate(problem, start).importance + 1e-9));
+    CHECK(state.value().importance == LayerState(model, found).value().importance);
+    better += improved;
+    // It ends where the steps do.
+    LayerState same(model, start);
+    std::int64_t none = -1;
+    CHECK_FALSE(redistribute(same, 3, none));
+    CHECK(same.assignment() == start);
+  }
+  CHECK(better >= 10);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Exact fronts of small planning problems with budgets of bytes, by mixed-integer programming.
 
-Strata's tests hold `price_front` against these (tests/optimizers/resource_fronts.cpp). For every number of trained
+Strata's tests hold `price_front` against these (tests/optimizers/resource_front.cpp). For every number of trained
 units T and every bound on the sum of squared usages Q, SciPy's HiGHS maximises the importance; the front over
 importance and usage variance (Q / L - (T / L)^2) follows. Needs numpy and scipy.
 
@@ -119,7 +119,8 @@ def exact_front(data):
 
 def main():
     result = []
-    for clients, units, seeds in ((4, 8, (0, 1, 3)), (5, 10, (0, 1, 3)), (6, 10, (1, 2, 3)), (6, 13, (0, 3))):
+    for clients, units, seeds in ((4, 8, (0, 1, 3)), (5, 10, (0, 1, 3)), (6, 10, (1, 2, 3)), (6, 13, (0, 3)),
+                                  (8, 14, (1, 2, 3, 7))):
         for seed in seeds:
             data = instance(clients, units, seed)
             data["front"] = exact_front(data)
