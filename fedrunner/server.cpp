@@ -10,6 +10,7 @@
 
 #include "core/console.h"
 #include "core/interrupt.h"
+#include "core/score_scales.h"
 #include "data/parallel.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
@@ -447,8 +448,11 @@ class Server {
       for (std::size_t l = 0; l < values.size(); ++l)
         table.raw(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(l)) = values[l];
     });
+    for (const Unit& unit : task_.units.selectable) table.roles.push_back(unit.role);
     table.scores = table.raw;
     normalise_rows(table.scores);
+    const std::string scales = round == 1 ? role_scale_warning(table) : "";
+    if (!scales.empty()) log_warning(scales + "; units.selectable says which compete");
     return table;
   }
 

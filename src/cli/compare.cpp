@@ -36,7 +36,7 @@ void print_json(const Comparison& comparison, const std::string& out) {
                                {"best", summary.best},
                                {"p_holm", number(summary.p)}});
   }
-  std::cout << root.dump() << '\n';
+  std::cout << printable_json(root.dump()) << '\n';
 }
 
 /// What --write-instances alone did.
@@ -48,7 +48,7 @@ void print_json(const std::vector<Instance>& instances, const std::string& folde
                                  {"clients", instance.problem.client_count()},
                                  {"units", instance.problem.unit_count()}});
   }
-  std::cout << root.dump() << '\n';
+  std::cout << printable_json(root.dump()) << '\n';
 }
 
 /// The comparison in `folder`, if it is over. @throws InputError where it is another one.

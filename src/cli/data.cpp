@@ -76,7 +76,7 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
                       {"synthetic", true},
                       {"seed", arguments.seed},
                       {"clients", clients}};
-    std::cout << out.dump(2) << '\n';
+    std::cout << printable_json(out.dump(2)) << '\n';
   } else if (!common.quiet) {
     std::cout << table.str()
               << "All of it is synthetic: no image is, or is derived from, a patient's.\n"
@@ -120,7 +120,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
     out["images_read"] = !load.questions_only;
     out["notes"] = manifest.notes;
     out["public"] = partition.public_train.size();
-    std::cout << out.dump(2) << '\n';
+    std::cout << printable_json(out.dump(2)) << '\n';
   } else if (!common.quiet) {
     std::cout << printable(manifest.name) << (manifest.synthetic ? " (synthetic)" : "") << ": "
               << images.size() << " images, "

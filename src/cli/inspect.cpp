@@ -39,7 +39,7 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::i
   out["units"] = Json::array();
   for (const Unit& unit : units) out["units"].push_back(to_json(unit));
   out["total"] = to_json(sum_of(units));
-  std::cout << out.dump(2) << '\n';
+  std::cout << printable_json(out.dump(2)) << '\n';
 }
 
 /// "of 40 text tokens and an image of 384 x 384 pixels": what the costs are counted for.
@@ -137,7 +137,7 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
                             {"activation_bytes", cost.activation_bytes},
                             {"peak_bytes", cost.peak_bytes(batch_size)}});
   }
-  std::cout << out.dump(2) << '\n';
+  std::cout << printable_json(out.dump(2)) << '\n';
 }
 
 void print_cost_table(const std::vector<CostRow>& rows, const TransformerConfig& config,

@@ -241,7 +241,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
   write_files(files);
   if (common.json) {
-    std::cout << plan_json(plan);
+    std::cout << printable_json(plan_json(plan));
   } else if (!common.quiet) {
     print_tables(plan, elapsed.count());
   }

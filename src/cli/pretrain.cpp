@@ -29,7 +29,7 @@ int run_pretrain(const PretrainArguments& arguments, const CommonArguments& comm
                     {"labels", summary.labels},
                     {"parameters", summary.parameters},
                     {"seconds", summary.seconds}};
-    std::cout << root.dump(1) << std::endl;
+    std::cout << printable_json(root.dump(1)) << std::endl;
   } else if (!common.quiet) {
     const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
     TextTable table(

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command_line.h"
+#include "core/console.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -11,8 +12,10 @@ namespace strata {
 int run_report(const ReportArguments& arguments, const CommonArguments& common) {
   const Report report = write_report(arguments.folder);
   if (common.json) {
-    std::cout << nlohmann::ordered_json{{"version", 1}, {"report", report.page.string()}}.dump()
-              << "\n";
+    std::cout
+        << printable_json(
+               nlohmann::ordered_json{{"version", 1}, {"report", report.page.string()}}.dump())
+        << "\n";
   } else if (!common.quiet) {
     std::cout << report.summary << report.page.string() << "\n";
   }

@@ -113,7 +113,7 @@ int run_run(const RunArguments& arguments, const CommonArguments& common) {
   const auto summaries =
       run_experiment(arguments.config, arguments.set, arguments.out, run_tools(), options);
   if (common.json) {
-    std::cout << to_json(summaries).dump(1) << std::endl;
+    std::cout << printable_json(to_json(summaries).dump(1)) << std::endl;
   } else if (!common.quiet) {
     std::cout << table(summaries) << std::flush;
   }

@@ -256,7 +256,7 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
     }
     out["rank_agreement"] = pairs;
   }
-  std::cout << out.dump() << '\n';
+  std::cout << printable_json(out.dump()) << '\n';
 }
 
 void warn_of(const std::string& client, const std::string& metric, const std::string& unit,
@@ -317,7 +317,7 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
     });
   }
   if (common.json) {
-    std::cout << Json{{"version", 1}, {"estimates", list}}.dump() << '\n';
+    std::cout << printable_json(Json{{"version", 1}, {"estimates", list}}.dump()) << '\n';
   } else if (!common.quiet) {
     std::cout
         << text.str()

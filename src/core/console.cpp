@@ -92,6 +92,23 @@ std::string printable(std::string_view text) {
   return out;
 }
 
+std::string printable_json(std::string_view json) {
+  std::string out;
+  for (std::size_t at = 0; at < json.size();) {
+    std::uint32_t point = 0;
+    const std::size_t size = std::max<std::size_t>(first_character(json.substr(at), point), 1);
+    if (point != '\n' && speaks_to_terminal(point)) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\u%04x", point);
+      out += code;
+    } else {
+      out += json.substr(at, size);
+    }
+    at += size;
+  }
+  return out;
+}
+
 void log_info(const std::string& message, const std::string& table) {
   write_line(printable(message) + (table.empty() ? "" : "\n" + table), !quiet);
 }

@@ -16,6 +16,10 @@ namespace strata {
 /// that this file's functions write is written so.
 std::string printable(std::string_view text);
 
+/// JSON for a terminal: the same characters, which can only stand in its texts, as \u001b, which
+/// means the same to who reads JSON. Its own line breaks stay.
+std::string printable_json(std::string_view json);
+
 /// One line on stderr, `strata: …`; not with --quiet. `table` follows below it as it is.
 void log_info(const std::string& message, const std::string& table = "");
 /// One line on stderr, `strata: warning: …`; also with --quiet.

@@ -11,6 +11,7 @@
 #include "core/csv.h"
 #include "core/document.h"
 #include "core/name_index.h"
+#include "core/score_scales.h"
 #include "core/table_file.h"
 #include "strata/core/error.h"
 #include "strata/core/unit_choice.h"
@@ -54,16 +55,6 @@ ScoreTable columns_of(const ScoreTable& table, const std::vector<std::size_t>& u
   return selected;
 }
 
-/// Two scales of scores are apart from here on.
-constexpr double kApart = 10;
-
-/// Three digits, for messages.
-std::string short_number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g", value);
-  return text;
-}
-
 /// Clients whose rows count far more than others'.
 void warn_of_rows(const ScoreTable& table, std::vector<std::string>& warnings) {
   const Eigen::VectorXd sums = table.scores.rowwise().sum();
@@ -72,32 +63,12 @@ void warn_of_rows(const ScoreTable& table, std::vector<std::string>& warnings) {
     if (sums(i) > 0 && (least < 0 || sums(i) < sums(least))) least = i;
     if (sums(i) > 0 && (most < 0 || sums(i) > sums(most))) most = i;
   }
-  if (least < 0 || sums(most) < kApart * sums(least)) return;
+  if (least < 0 || sums(most) < kScalesApart * sums(least)) return;
   warnings.push_back("the clients' scores differ in scale: the sums of their rows reach from " +
                      short_number(sums(least)) + " (\"" + table.clients[least] + "\") to " +
                      short_number(sums(most)) + " (\"" + table.clients[most] +
                      "\"), which counts so much more; --normalise, or normalise: true, divides "
                      "each row by its sum");
-}
-
-/// Kinds of units of which one takes all budgets.
-void warn_of_roles(const ScoreTable& table, std::vector<std::string>& warnings) {
-  std::map<Role, std::pair<double, int>> sums;
-  for (std::size_t l = 0; l < table.roles.size(); ++l) {
-    auto& [sum, units] = sums[table.roles[l]];
-    sum += table.scores.col(static_cast<Eigen::Index>(l)).mean();
-    ++units;
-  }
-  std::vector<std::pair<double, Role>> means;
-  for (const auto& [role, sum] : sums)
-    if (sum.first > 0) means.emplace_back(sum.first / sum.second, role);
-  if (means.size() < 2) return;
-  const auto [least, most] = std::minmax_element(means.begin(), means.end());
-  if (most->first < kApart * least->first) return;
-  warnings.push_back("units of different kinds compete on different scales: the mean score is " +
-                     short_number(most->first) + " of the role " + role_name(most->second) +
-                     " and " + short_number(least->first) + " of " + role_name(least->second) +
-                     "; --unit, or units, says which compete");
 }
 
 Costs costs_from_table(const std::string& text, const std::string& file) {
@@ -179,7 +150,9 @@ class Loader {
       normalise_rows(table.scores);
     else
       warn_of_rows(table, loaded_.warnings);
-    warn_of_roles(table, loaded_.warnings);
+    std::string roles = role_scale_warning(table);
+    if (!roles.empty())
+      loaded_.warnings.push_back(roles + "; --unit, or units, says which compete");
     problem_.clients = table.clients;
     problem_.units = table.units;
     problem_.importance = table.scores;

@@ -126,6 +126,56 @@ TEST_CASE("scores feed the planner") {
   CHECK(read_plan(workshop() / "plan.json").gap.importance == Approx(0).margin(1e-9));
 }
 
+TEST_CASE("plan and run plan the same problem") {
+  const fs::path& folder = workshop();
+  const auto run =
+      run_strata({"run", "tiny.yaml", "--out", "planned", "--threads", "1", "--set",
+                  "run.strategies=[f3ocus]", "--set", "run.rounds=1", "--set", "units={}"},
+                 folder);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK(run.err.find("warning") == std::string::npos);
+  const auto first = nlohmann::json::parse(test::slurp(folder / "planned/rounds/001/plan.json"));
+  // What the run scored, planned by hand.
+  const auto plan = run_strata(
+      {"plan", "--scores", "planned/rounds/001/scores.json", "--budget", "1", "--algorithm",
+       first["algorithm"], "--seed", first["seed"].dump(), "--choose", first["choose"], "--json"},
+      folder);
+  INFO(plan.err);
+  REQUIRE(plan.code == 0);
+  CHECK(plan.err.find("warning") == std::string::npos);
+  const auto again = nlohmann::json::parse(plan.out);
+  for (const char* key : {"clients", "objectives", "front"}) {
+    CAPTURE(key);
+    CHECK(first.at(key) == again.at(key));
+  }
+  // Blocks compete and the head is always trained, in both.
+  CHECK(first.at("always") == std::vector<std::string>{"head"});
+  const auto score = run_strata({"score", "--model", "foundation", "--data", "data", "--samples",
+                                 "2", "--threads", "1", "--out", "by-hand.json"},
+                                folder);
+  REQUIRE(score.code == 0);
+  const auto hand =
+      run_strata({"plan", "--scores", "by-hand.json", "--budget", "1", "--json"}, folder);
+  CHECK(hand.err.find("warning") == std::string::npos);
+  const auto by_hand = nlohmann::json::parse(hand.out);
+  CHECK(by_hand.at("units") == first.at("units"));
+  CHECK(by_hand.at("always") == first.at("always"));
+}
+
+TEST_CASE("a run in which units of several kinds compete on other scales says so") {
+  const fs::path& folder = workshop();
+  const auto run = run_strata(
+      {"run", "tiny.yaml", "--out", "scales", "--threads", "1", "--set", "run.strategies=[f3ocus]",
+       "--set", "run.rounds=1", "--set", "units={selectable: [\"block.*\", head]}"},
+      folder);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(run.err, Catch::Contains("units of different kinds compete on different scales") &&
+                          Catch::Contains("of the role head") &&
+                          Catch::Contains("; units.selectable says which compete"));
+}
+
 TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read") {
   const fs::path& folder = workshop();
   const auto run = run_strata(

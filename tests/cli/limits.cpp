@@ -2,6 +2,7 @@
 // program answers each in one line. All runs have limited memory, so that a limit that is missing
 // fails a test and not the machine.
 #include <sys/resource.h>
+#include <nlohmann/json.hpp>
 
 #include <csignal>
 #include <cstdlib>
@@ -171,6 +172,11 @@ TEST_CASE_METHOD(Fixture, "names reach the terminal without their control charac
   for (const char* raw : {"\x1b", "\u202e", "\u009b", "\t"})
     CHECK(outcome.out.find(raw) == std::string::npos);
   CHECK(outcome.out.find('\0') == std::string::npos);
+  const auto as_json =
+      run_strata({"plan", "--scores", "scores.json", "--budget", "1", "--json"}, dir.path());
+  for (const char* raw : {"\x1b", "\u202e", "\u009b"})
+    CHECK(as_json.out.find(raw) == std::string::npos);
+  CHECK(nlohmann::json::parse(as_json.out).at("clients").contains("m\u202eri\u009b"));
   // In messages, too, which stay one line.
   dir.write(
       "twice.json",

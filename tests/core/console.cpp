@@ -31,6 +31,8 @@ TEST_CASE("names cannot speak to the terminal, break a table or turn what stands
   CHECK(printable("\xe4\xb8") == "\\xe4\\xb8");
   CHECK(printable("\xc0\x8a") == "\\xc0\\x8a");
   CHECK(printable("\xf5\x80\x80\x80") == "\\xf5\\x80\\x80\\x80");
+  CHECK(printable_json("{\n \"Zürich \x7f\xc2\x9b\u202e\": \"a\\n\"}\n") ==
+        "{\n \"Zürich \\u007f\\u009b\\u202e\": \"a\\n\"}\n");
   TextTable table({"client\n", "n"});
   table.row({"\x1b[31mct\nmri", "7"});
   CHECK(table.str() == "client\\n         n\n\\x1b[31mct\\nmri  7\n");
