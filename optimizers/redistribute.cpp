@@ -7,6 +7,8 @@
 namespace strata {
 namespace {
 
+constexpr std::int64_t kStepsPerItem = 16;
+
 /// The units of some clients, dealt out anew.
 class Deal {
  public:
@@ -17,7 +19,8 @@ class Deal {
   bool improve(const std::vector<int>& clients) {
     clients_ = clients;
     gather();
-    steps_ -= static_cast<std::int64_t>(items_.size());
+    // To list what can be dealt out takes as long as a few choices.
+    steps_ -= kStepsPerItem * static_cast<std::int64_t>(items_.size());
     if (items_.empty()) return false;
     best_.clear();
     choices_.assign(items_.size(), 0);
