@@ -171,6 +171,24 @@ TEST_CASE("gap and hypervolume ratio tell fronts apart, and are 0 and 1 for one 
   }
 }
 
+TEST_CASE("hypervolumes are measured from the front's own ends, however loose the bound is there") {
+  const PlanningProblem problem = bytes_instance(20, 48, 1);
+  const Certificate certificate = certify(problem);
+  REQUIRE(certificate.method == "prices");
+  const std::vector<Objectives>& front = certificate.points.objectives();
+  double least = front.back().importance, most = 0;
+  bool loose = true;
+  for (const Objectives& bound : certificate.bounds) {
+    if (bound.usage_variance <= front.front().usage_variance)
+      loose = loose && bound.importance > 1.01 * front.front().importance;
+    least = std::min(least, bound.importance);
+    most = std::max(most, bound.usage_variance);
+  }
+  REQUIRE(loose);
+  CHECK(least == front.front().importance);
+  CHECK(most == Approx(front.back().usage_variance));
+}
+
 TEST_CASE("a front that is called complete is that of all assignments") {
   int checked = 0, complete = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
