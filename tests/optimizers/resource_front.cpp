@@ -137,7 +137,8 @@ TEST_CASE("every level of the fronts that a MILP solver found is reached") {
 TEST_CASE("a limit on usage variance that some plan keeps to is never called impossible") {
   for (const Recorded& recorded : recorded_fronts()) {
     CAPTURE(recorded.name);
-    for (std::size_t i = 0; i < recorded.front.size(); i += 5) {
+    // The even end, where a level is missed most easily, and some others.
+    for (std::size_t i = 0; i < recorded.front.size(); i = 2 * i + 1) {
       PlanOptions options;
       options.choose = "variance:" + std::to_string(recorded.front[i].usage_variance + 1e-6);
       const Plan plan = make_plan(recorded.problem, options);
