@@ -1,6 +1,10 @@
 #include "optimizers/client_choice.h"
 
+#include <tbb/blocked_range.h>
+#include <tbb/parallel_for.h>
+
 #include <algorithm>
+#include <cmath>
 #include <functional>
 
 namespace strata {
@@ -126,6 +130,36 @@ double ClientSolver::add_best(int client, const double* worth, std::uint8_t* row
     if (worth[unit] > least || equal-- > 0) row[unit] = 1;
   }
   return added;
+}
+
+ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& usage_prices,
+                     int clients_per_block, Assignment& choices) {
+  const int clients = problem.client_count(), units = problem.unit_count();
+  const int blocks = (clients + clients_per_block - 1) / clients_per_block;
+  std::vector<ChoiceSum> sums(blocks);
+  choices.setZero();
+  tbb::parallel_for(tbb::blocked_range<int>(0, blocks, 1), [&](const auto& range) {
+    ClientSolver solver(problem);
+    std::vector<double> worth(units);
+    for (int block = range.begin(); block < range.end(); ++block) {
+      const int end = std::min(clients, (block + 1) * clients_per_block);
+      for (int client = block * clients_per_block; client < end; ++client) {
+        for (int unit = 0; unit < units; ++unit) {
+          worth[unit] = problem.importance(client, unit) - usage_prices[unit];
+        }
+        sums[block].worth += solver.solve(client, worth.data(), choices);
+        for (int unit = 0; unit < units; ++unit) {
+          if (choices(client, unit)) sums[block].size += std::abs(worth[unit]);
+        }
+      }
+    }
+  });
+  ChoiceSum total;
+  for (const ChoiceSum& sum : sums) {
+    total.worth += sum.worth;
+    total.size += sum.size;
+  }
+  return total;
 }
 
 }  // namespace strata

@@ -56,4 +56,15 @@ class ClientSolver {
   std::vector<double> free_;
 };
 
+/// What all clients' best choices at prices on the units' usages sum up to.
+struct ChoiceSum {
+  double worth = 0;  ///< of the choices, or a bound on it, as ClientSolver::solve has it
+  double size = 0;   ///< Σ |worth| of the chosen units, by which rounding is judged
+};
+
+/// Replaces `choices` by every client's best row at worths importance − price. Clients are summed
+/// in blocks of `clients_per_block`, so that the sum does not depend on the threads.
+ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& usage_prices,
+                     int clients_per_block, Assignment& choices);
+
 }  // namespace strata

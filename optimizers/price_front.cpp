@@ -1,8 +1,5 @@
 #include "strata/optimizers/price_front.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -260,37 +257,10 @@ class PriceSearch {
 
   /// The bound at given prices on the units.
   DualValue dual_value(double price, const UnitPrices& prices) {
-    const int blocks = (clients_ + kClientsPerBlock - 1) / kClientsPerBlock;
-    std::vector<double> sums(blocks, 0), sizes(blocks, 0);
-    std::vector<std::vector<int>> counts(blocks, std::vector<int>(units_, 0));
-    demand_.setZero();
-    tbb::parallel_for(tbb::blocked_range<int>(0, blocks, 1), [&](const auto& range) {
-      ClientSolver solver(problem_);
-      std::vector<double> worth(units_);
-      for (int block = range.begin(); block < range.end(); ++block) {
-        const int end = std::min(clients_, (block + 1) * kClientsPerBlock);
-        for (int client = block * kClientsPerBlock; client < end; ++client) {
-          for (int unit = 0; unit < units_; ++unit) {
-            worth[unit] = problem_.importance(client, unit) - prices[unit];
-          }
-          sums[block] += solver.solve(client, worth.data(), demand_);
-          for (int unit = 0; unit < units_; ++unit) {
-            if (!demand_(client, unit)) continue;
-            ++counts[block][unit];
-            sizes[block] += std::abs(worth[unit]);
-          }
-        }
-      }
-    });
-    // The order of the sum must not depend on which thread took which block.
-    DualValue result{0, UnitPrices(units_, 0)};
-    std::vector<int> demand(units_, 0);
-    double size = 0;
-    for (int block = 0; block < blocks; ++block) {
-      result.bound += sums[block];
-      size += sizes[block];
-      for (int unit = 0; unit < units_; ++unit) demand[unit] += counts[block][unit];
-    }
+    const ChoiceSum chosen = choose_all(problem_, prices, kClientsPerBlock, demand_);
+    const std::vector<int> demand = usage(demand_);
+    DualValue result{chosen.worth, UnitPrices(units_, 0)};
+    double size = chosen.size;
     const auto add = [&](double term) {
       result.bound += term;
       size += std::abs(term);

@@ -1,8 +1,5 @@
 #include "optimizers/resource_dual.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -68,40 +65,12 @@ ResourceDual::ResourceDual(const PlanningProblem& problem)
   most_total_ = static_cast<int>(std::max<std::int64_t>(std::min(most, affordable), least_total_));
 }
 
-double ResourceDual::add_up_choices(const std::vector<double>& usage_prices, double& size) {
-  const int blocks = (clients_ + kClientsPerBlock - 1) / kClientsPerBlock;
-  std::vector<double> sums(blocks, 0), sizes(blocks, 0);
-  choices_.setZero();
-  tbb::parallel_for(tbb::blocked_range<int>(0, blocks, 1), [&](const auto& range) {
-    ClientSolver solver(problem_);
-    std::vector<double> worth(units_);
-    for (int block = range.begin(); block < range.end(); ++block) {
-      const int end = std::min(clients_, (block + 1) * kClientsPerBlock);
-      for (int client = block * kClientsPerBlock; client < end; ++client) {
-        for (int unit = 0; unit < units_; ++unit) {
-          worth[unit] = problem_.importance(client, unit) - usage_prices[unit];
-        }
-        sums[block] += solver.solve(client, worth.data(), choices_);
-        for (int unit = 0; unit < units_; ++unit) {
-          if (choices_(client, unit)) sizes[block] += std::abs(worth[unit]);
-        }
-      }
-    }
-  });
-  // The order of the sum must not depend on which thread took which block.
-  double sum = 0;
-  for (int block = 0; block < blocks; ++block) {
-    sum += sums[block];
-    size += sizes[block];
-  }
-  demand_ = usage(choices_);
-  return sum;
-}
-
 void ResourceDual::evaluate(double price, const std::vector<double>& usage_prices,
                             BoundsByTotal& bounds) {
-  double size = 0;
-  choice_worth_ = add_up_choices(usage_prices, size);
+  const ChoiceSum chosen = choose_all(problem_, usage_prices, kClientsPerBlock, choices_);
+  choice_worth_ = chosen.worth;
+  demand_ = usage(choices_);
+  double size = chosen.size;
   // Σ (n − n̄)² = Σ (n − c)² − L (n̄ − c)² for any c; one near n̄ keeps the digits.
   centre_ = units_ > 0 ? std::accumulate(demand_.begin(), demand_.end(), 0.0) / units_ : 0.0;
   const double per_use = units_ > 0 ? price / units_ : 0.0;

@@ -52,7 +52,6 @@ class ResourceDual {
   int most_usage(int unit) const { return most_usage_[unit]; }
 
  private:
-  double add_up_choices(const std::vector<double>& usage_prices, double& size);
   std::vector<int> best_usages(int total) const;
 
   const PlanningProblem& problem_;

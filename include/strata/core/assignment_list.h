@@ -14,8 +14,8 @@
 namespace strata {
 
 /// A list of assignments of one shape, entries 0 or 1. It holds the first and the last whole and
-/// between two neighbours the entries that differ, 4 bytes each: an exact front of 5000 × 200 takes
-/// 4 MB instead of 2 GB.
+/// between two neighbours the entries that differ, 4 bytes each: 27,797 points of an exact front of
+/// 5000 × 200 take 3 MB instead of 28 GB.
 ///
 ///     AssignmentList list;
 ///     list.push_back(Assignment::Zero(2, 3));
