@@ -12,6 +12,7 @@
 #include "fedrunner/staged_folder.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
+#include "models/thread_count.h"
 #include "models/tokenizer_files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -90,7 +91,7 @@ Json to_json(const Evaluation& evaluation) {
 PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const std::vector<std::string>& set,
                                const std::filesystem::path& out, const std::string& device,
-                               const ToolNames& names, int threads) {
+                               const ToolNames& names, int threads, int parallel) {
   const auto config = read_experiment_file(experiment_file, set, names);
   if (!config.pretrain) throw InputError(config.file + ": pretrain: the key is missing");
   if (!config.model.architecture && config.pretrain->from.empty()) {
@@ -112,11 +113,18 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   }
   const auto torch_device = parse_device(device);
   const auto& pretrain = *config.pretrain;
+  if (parallel > 1 && torch_device.is_cuda()) {
+    throw InputError("--parallel " + std::to_string(parallel) +
+                     ": a batch is split on the CPU alone");
+  }
+  if (parallel == 0 && (threads > 0 || torch_device.is_cuda())) parallel = 1;
   if (threads == 0) {
+    const int most = std::max(1, core_count() / std::max(1, parallel));
     const auto architecture =
         config.model.architecture ? *config.model.architecture : read_model_config(pretrain.from);
-    threads = threads_for(architecture, pretrain.training.batch_size, torch_device);
+    threads = threads_for(architecture, pretrain.training.batch_size, torch_device, most);
   }
+  if (parallel == 0) parallel = std::max(1, core_count() / threads);
   prepare_torch(threads);
   const auto data = load_pretrain_data(config);
   Language language;
@@ -185,7 +193,8 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     epochs.push_back(entry);
     log_info(note);
   };
-  if (steps > 0) train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks);
+  if (steps > 0)
+    train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks, parallel);
   progress.finish();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   summary.loss = evaluation.loss();
@@ -199,6 +208,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   save_tokenizer(tokenizer, architecture, stage.path());
   auto provenance = provenance_json();
   provenance["threads"] = threads;
+  provenance["parallel"] = parallel;
   const Json root{{"version", 1},
                   {"name", config.name},
                   {"synthetic", data.manifest.synthetic},

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/interrupt.h"
+#include "data/parallel.h"
 #include "models/device.h"
 #include "models/torch.h"
 #include "strata/core/error.h"
@@ -61,6 +62,68 @@ torch::Tensor label_margins(const Transformer& model, const VqaTensors& data,
   return counts.to(torch::kFloat).to(model.device());
 }
 
+/// What a step's batch is made of.
+struct Rows {
+  std::vector<std::int64_t> rows;
+  std::vector<int> flips;  // none, or one a row
+
+  /// Part `part` of `parts`; the first ones have a row more.
+  Rows part(std::size_t part, std::size_t parts) const {
+    const auto begin = [&](std::size_t p) {
+      return static_cast<std::ptrdiff_t>(p * (rows.size() / parts) +
+                                         std::min(p, rows.size() % parts));
+    };
+    Rows result;
+    result.rows.assign(rows.begin() + begin(part), rows.begin() + begin(part + 1));
+    if (!flips.empty())
+      result.flips.assign(flips.begin() + begin(part), flips.begin() + begin(part + 1));
+    return result;
+  }
+};
+
+using BatchLoss = std::function<torch::Tensor(const Rows&, const at::Generator&)>;
+
+/// Below so many rows the products of a part are too narrow to gain from a thread of their own.
+constexpr std::size_t kRowsPerPart = 8;
+
+/// Leaves the gradients of the batch's mean loss, which is returned. Every part of the batch is
+/// differentiated by a thread of its own and the parts are added in their order, so that results
+/// depend on the number of generators alone.
+torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const Rows& batch,
+                            const BatchLoss& loss_of, const std::vector<at::Generator>& dropout) {
+  const std::size_t parts =
+      std::clamp<std::size_t>(batch.rows.size() / kRowsPerPart, 1, dropout.size());
+  if (parts == 1) {
+    auto loss = loss_of(batch, dropout.front());
+    loss.backward();
+    separate_gradients(weights);
+    return loss.detach();
+  }
+  const int threads = at::get_num_threads();
+  std::vector<torch::Tensor> losses(parts);
+  std::vector<torch::autograd::variable_list> gradients(parts);
+  parallel_for(static_cast<int>(parts), static_cast<int>(parts), [&](int p) {
+    at::set_num_threads(threads);  // a new thread does not have its creator's
+    const auto part = batch.part(static_cast<std::size_t>(p), parts);
+    const auto loss =
+        loss_of(part, dropout[static_cast<std::size_t>(p)]) *
+        (static_cast<double>(part.rows.size()) / static_cast<double>(batch.rows.size()));
+    gradients[static_cast<std::size_t>(p)] = torch::autograd::grad(
+        {loss}, weights, {}, /*retain_graph=*/false, false, /*allow_unused=*/true);
+    losses[static_cast<std::size_t>(p)] = loss.detach();
+  });
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    torch::Tensor sum;
+    for (const auto& part : gradients) {
+      if (part[i].defined()) sum = sum.defined() ? sum.add_(part[i]) : part[i].clone();
+    }
+    weights[i].mutable_grad() = sum;
+  }
+  auto loss = losses.front();
+  for (std::size_t p = 1; p < parts; ++p) loss = loss + losses[p];
+  return loss;
+}
+
 int random_flip(const std::string& flips, Random& random) {
   if (flips == "none") return 0;
   const int bits = static_cast<int>(random.below(4));
@@ -86,7 +149,7 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
 
 double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
-             const TrainingHooks& hooks) {
+             const TrainingHooks& hooks, int parts) {
   model.train_only({});  // forgets gradients of an earlier training
   model.train_only(units);
   std::vector<torch::Tensor> weights;
@@ -98,7 +161,10 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
       torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
   auto& settings =
       static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups().front().options());
-  const auto dropout = make_generator(model.device(), seed);
+  std::vector<at::Generator> dropout;
+  for (int part = 0; part < parts; ++part)
+    dropout.push_back(make_generator(
+        model.device(), part == 0 ? seed : derive_seed(seed, {static_cast<std::uint64_t>(part)})));
   std::vector<torch::Tensor> start;
   if (options.proximal > 0) {
     for (const auto& weight : weights) start.push_back(weight.detach().clone());
@@ -112,35 +178,30 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
+  const BatchLoss loss_of = [&](const Rows& part, const at::Generator& generator) {
+    const auto batch = data.batch(part.rows, model.device(), part.flips);
+    const Autocast autocast(model.device(), options.precision);
+    auto logits = model.forward(batch, generator);
+    if (options.calibrate_labels) logits = logits + margins;
+    return torch::cross_entropy_loss(logits, batch.labels);
+  };
   for (std::int64_t step = 0; step < steps; ++step) {
     stop_if_interrupted();
     const std::int64_t in_epoch = step % epoch_steps;
     if (in_epoch == 0) random.shuffle(order);
     const auto first = order.begin() + in_epoch * options.batch_size;
     const auto last = order.begin() + std::min(data.size(), (in_epoch + 1) * options.batch_size);
-    const std::vector<std::int64_t> rows(first, last);
-    std::vector<int> flips;
+    Rows batch{{first, last}, {}};
     if (options.flips != "none") {
-      for (std::size_t i = 0; i < rows.size(); ++i)
-        flips.push_back(random_flip(options.flips, random));
-    }
-    const auto batch = data.batch(rows, model.device(), flips);
-    torch::Tensor loss;
-    {
-      const Autocast autocast(model.device(), options.precision);
-      auto logits = model.forward(batch, dropout);
-      if (options.calibrate_labels) logits = logits + margins;
-      loss = torch::cross_entropy_loss(logits, batch.labels);
+      for (std::size_t i = 0; i < batch.rows.size(); ++i)
+        batch.flips.push_back(random_flip(options.flips, random));
     }
     optimizer.zero_grad();
-    loss.backward();
-    separate_gradients(weights);
+    epoch_loss += differentiate(weights, batch, loss_of, dropout);
     add_proximal_gradients(weights, start, options.proximal);
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
     settings.lr(learning_rate_at(options, step, steps));
     optimizer.step();
-    epoch_loss += loss.detach();
-
     if (hooks.after_step) hooks.after_step(step + 1);
     if (in_epoch + 1 == epoch_steps || step + 1 == steps) {
       const double sum = epoch_loss.item<double>();

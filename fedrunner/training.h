@@ -47,9 +47,12 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 /// Rows are shuffled anew for every pass over the data by Random(seed), and dropout has a generator
 /// of its own, so trainings in several threads do not touch each other. Returns the mean loss over
 /// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
+/// A batch is differentiated in up to `parts` pieces of at least 8 rows, each by a thread of its
+/// own with at::get_num_threads() threads below it: the gradient is the same but for the last bits,
+/// which depend on `parts` (and with dropout the masks do), not on how the threads run.
 /// @throws WorkError when the loss is not finite.
 double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
-             const TrainingHooks& hooks = {});
+             const TrainingHooks& hooks = {}, int parts = 1);
 
 }  // namespace strata

@@ -253,6 +253,8 @@ void build(CLI::App& app, CommandLine& line) {
   pretrain
       ->add_option("--set", line.pretrain.set, "Replace a value of the experiment file: key=value")
       ->allow_extra_args(false);
+  ranged(pretrain, "--parallel", line.pretrain.parallel,
+         "Parts of a batch at the same time; 0 is as many as the threads leave cores", 0, 1024);
   add_device(pretrain, line.pretrain.device, line.pretrain.threads);
   pretrain->callback([&line] { line.command = Command::kPretrain; });
 
@@ -457,7 +459,7 @@ void build(CLI::App& app, CommandLine& line) {
   run->add_option("--out", line.run.out, "Run folder to write")->required();
   run->add_flag("--resume", line.run.resume, "Continue a run that was interrupted");
   ranged(run, "--parallel", line.run.parallel,
-         "Clients at the same time; with --threads 0 each has its share of the cores at most", 1,
+         "Clients at the same time; 0 is as many as the threads leave cores, 1 measures memory", 0,
          1024);
   run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
       ->allow_extra_args(false);

@@ -57,6 +57,7 @@ struct PretrainArguments {
   std::string out;
   std::string device = "cpu";
   int threads = 0;
+  int parallel = 0;
   std::vector<std::string> set;
 };
 
@@ -129,7 +130,7 @@ struct RunArguments {
   std::string config;
   std::string out;
   bool resume = false;
-  int parallel = 1;
+  int parallel = 0;
   std::string device = "cpu";
   int threads = 0;
   std::vector<std::string> set;

@@ -15,7 +15,8 @@ namespace strata {
 int run_pretrain(const PretrainArguments& arguments, const CommonArguments& common) {
   check_writable(std::filesystem::path(arguments.out) / "config.json");
   const auto summary = pretrain_model(arguments.config, arguments.set, arguments.out,
-                                      arguments.device, runner_names(), arguments.threads);
+                                      arguments.device, runner_names(), arguments.threads,
+                                      arguments.parallel);
   if (common.json) {
     const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
     const Json root{{"version", 1},

@@ -5,6 +5,7 @@
 #include "core/document.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/tiny.h"
+#include "models/thread_count.h"
 #include "strata/core/error.h"
 
 using namespace strata;
@@ -29,8 +30,14 @@ struct Fixture {
                   folder + ", epochs: 40, batch_size: 10, learning_rate: 0.01}\n");
   }
 
-  PretrainSummary pretrain(const std::string& out, const std::vector<std::string>& set = {}) {
-    return pretrain_model(dir / "tiny.yaml", set, dir / out, "cpu", test::tiny_tools().names);
+  PretrainSummary pretrain(const std::string& out, const std::vector<std::string>& set = {},
+                           int threads = 0, int parallel = 0) {
+    return pretrain_model(dir / "tiny.yaml", set, dir / out, "cpu", test::tiny_tools().names,
+                          threads, parallel);
+  }
+
+  Json provenance(const std::string& out) {
+    return load_json(dir / out / "pretrain.json").root["provenance"];
   }
 };
 
@@ -112,6 +119,22 @@ TEST_CASE_METHOD(Fixture,
   CHECK_THROWS_WITH(
       pretrain_model(dir / "from.yaml", {"pretrain.data=x"}, dir / "out", "cpu", names),
       Contains("pretrain.data: with pretrain.epochs 0 nothing is trained"));
+}
+
+TEST_CASE_METHOD(Fixture, "a pretraining takes the cores, and says how") {
+  const std::vector<std::string> set = {"pretrain.epochs=2", "pretrain.batch_size=40"};
+  pretrain("auto", set);
+  CHECK(provenance("auto")["threads"] == 1);  // the model is tiny
+  CHECK(provenance("auto")["parallel"] == core_count());
+  pretrain("threads", set, 1);
+  CHECK(provenance("threads")["parallel"] == 1);
+  pretrain("parts", set, 0, 2);
+  pretrain("both", set, 1, 2);
+  const auto weights = [&](const char* out) {
+    return test::slurp(dir / out / "model.safetensors");
+  };
+  CHECK(weights("parts") == weights("both"));
+  CHECK(weights("parts") != weights("threads"));
 }
 
 TEST_CASE_METHOD(Fixture, "pretraining refuses wrong input before it writes") {

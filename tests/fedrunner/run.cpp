@@ -14,6 +14,7 @@
 #include "fedrunner/run_folders.h"
 #include "fedrunner/tiny.h"
 #include "models/device.h"
+#include "models/thread_count.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
@@ -897,6 +898,17 @@ TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after
       std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "ct").peak_memory_mib));
   CHECK(
       std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "all").peak_memory_mib));
+  // Left to the machine, clients share the cores as long as they don't each fill them.
+  RunOptions by_cores;
+  by_cores.parallel = 0;
+  run("by_cores", {}, by_cores);
+  test::check_same(dir / "serial", dir / "by_cores");
+  CHECK(
+      std::isnan(row_of(read_metrics(dir / "by_cores" / "metrics.csv"), 1, "ct").peak_memory_mib) ==
+      core_count() > 1);
+  by_cores.threads = 1;
+  run("given", {}, by_cores);
+  CHECK(row_of(read_metrics(dir / "given" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
   // The first client's error is the one reported, whoever fails first.
   auto scorer = tools.score;
   tools.score = [](const Transformer&, const VqaTensors& data, const std::vector<std::string>&,

@@ -62,6 +62,12 @@ struct Plain {
   }
 };
 
+std::vector<int> repeated(const std::vector<int>& examples, int times) {
+  std::vector<int> result;
+  for (int i = 0; i < times; ++i) result.insert(result.end(), examples.begin(), examples.end());
+  return result;
+}
+
 LocalConfig local_config() {
   LocalConfig local;
   local.steps = 5;
@@ -146,6 +152,56 @@ TEST_CASE_METHOD(Fixture, "the same seed gives the same bits, another seed other
     different += !same_bits(weight, other.weights.at(name));
   }
   CHECK(different > 0);
+}
+
+TEST_CASE_METHOD(Fixture, "a batch in parts has the whole batch's loss and gradient") {
+  const auto examples = repeated(test::examples_of(manifest, "ct", "train"), 3);
+  const VqaTensors data(manifest, examples, config, tokenizer);
+  REQUIRE(data.size() >= 23);
+  TrainingOptions options = local_config().training;
+  options.batch_size = 23;  // 12 and 11 rows
+  options.clip_norm = 1;
+  const std::vector<std::string> units = {"embeddings", "block.0", "block.1", "block.2", "head"};
+  const auto trained = [&](int parts, torch::Tensor* moved) {
+    Transformer mine(config, 3);
+    const double loss = train(mine, data, units, 1, options, 7, {}, parts);
+    std::vector<torch::Tensor> steps;
+    for (const auto& name : units) {
+      for (const auto& weight : mine.unit(name).parameters)
+        steps.push_back((mine.weight(weight) - model.weight(weight)).flatten());
+    }
+    *moved = torch::cat(steps);
+    return loss;
+  };
+  torch::Tensor whole, halves, again, small;
+  const double loss = trained(1, &whole);
+  CHECK(trained(2, &halves) == Approx(loss).epsilon(1e-6));
+  // AdamW's first step is the gradient's sign: nearly all of them are the same.
+  CHECK((halves - whole).norm().item<double>() < 0.02 * whole.norm().item<double>());
+  CHECK_FALSE(torch::equal(halves, whole));  // or nothing was split
+  // Two parts are as many as have 8 rows.
+  CHECK(trained(3, &again) == trained(2, &halves));
+  CHECK(torch::equal(again, halves));
+  options.batch_size = 15;
+  trained(1, &small);
+  trained(2, &again);
+  CHECK(torch::equal(small, again));
+}
+
+TEST_CASE_METHOD(Fixture, "the parts of a batch draw dropout of their own, from the seed") {
+  config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.2;
+  auto one = test::examples_of(manifest, "ct", "train");
+  one.resize(1);
+  const auto loss = [&](int rows, int parts) {
+    const VqaTensors data(manifest, repeated(one, rows), config, tokenizer);
+    TrainingOptions options = local_config().training;
+    options.batch_size = rows;
+    Transformer mine(config, 3);
+    return train(mine, data, {"block.1", "head"}, 1, options, 7, {}, parts);
+  };
+  CHECK(loss(16, 2) == loss(16, 2));
+  // The first part's rows and masks are those of a batch of 8; the second part's are others.
+  CHECK(loss(16, 2) != Approx(loss(8, 1)).epsilon(1e-6));
 }
 
 TEST_CASE_METHOD(Fixture, "one epoch is one pass over the client's rows") {

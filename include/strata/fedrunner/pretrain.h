@@ -24,12 +24,14 @@ struct PretrainSummary {
 /// (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor files) with
 /// `pretrain.json`: accuracies per epoch, seconds, the data, the provenance. `names` are those that
 /// the rest of the file is checked against. LibTorch gets so many `threads`; 0: as many as the
-/// model and the batch feed (models/thread_count.h).
+/// model and the batch feed (models/thread_count.h). A batch is split into up to `parallel` parts
+/// of at least 8 rows, each differentiated by so many threads; 0: 1 where threads are given, and
+/// otherwise as many as the threads leave cores. The last bits of the weights depend on both.
 /// @throws InputError before anything is written: a wrong experiment file or data, or an `out` that
 /// already holds a model. @throws WorkError: a loss that is not finite, a full disk.
 PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const std::vector<std::string>& set,
                                const std::filesystem::path& out, const std::string& device,
-                               const ToolNames& names, int threads = 0);
+                               const ToolNames& names, int threads = 0, int parallel = 0);
 
 }  // namespace strata

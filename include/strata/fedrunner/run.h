@@ -74,7 +74,8 @@ struct RunOptions {
   /// of the cores that `parallel` leaves to each client.
   int threads = 0;
   /// Clients that score, train and are evaluated at the same time, each with so many threads.
-  /// Changes no result for given threads, but peak memory is then not measured.
+  /// Changes no result for given threads, but with 2 or more peak memory is not measured. 0: 1
+  /// where threads are given, and otherwise as many as the threads leave cores.
   int parallel = 1;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.
