@@ -117,15 +117,12 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     throw InputError("--parallel " + std::to_string(parallel) +
                      ": a batch is split on the CPU alone");
   }
-  if (parallel == 0 && (threads > 0 || torch_device.is_cuda())) parallel = 1;
-  if (threads == 0) {
-    const int most = std::max(1, core_count() / std::max(1, parallel));
-    const auto architecture =
-        config.model.architecture ? *config.model.architecture : read_model_config(pretrain.from);
-    threads = threads_for(architecture, pretrain.training.batch_size, torch_device, most);
-  }
-  if (parallel == 0) parallel = std::max(1, core_count() / threads);
-  prepare_torch(threads);
+  const auto wanted =
+      config.model.architecture ? *config.model.architecture : read_model_config(pretrain.from);
+  const std::int64_t batch = pretrain.training.batch_size;
+  const CoreShares shares =
+      choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
+  prepare_torch(shares.threads);
   const auto data = load_pretrain_data(config);
   Language language;
   language.add(data.manifest, data.train);
@@ -194,7 +191,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     log_info(note);
   };
   if (steps > 0)
-    train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks, parallel);
+    train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks, shares.parallel);
   progress.finish();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   summary.loss = evaluation.loss();
@@ -207,8 +204,8 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   model.save(stage.path());
   save_tokenizer(tokenizer, architecture, stage.path());
   auto provenance = provenance_json();
-  provenance["threads"] = threads;
-  provenance["parallel"] = parallel;
+  provenance["threads"] = shares.threads;
+  provenance["parallel"] = shares.parallel;
   const Json root{{"version", 1},
                   {"name", config.name},
                   {"synthetic", data.manifest.synthetic},

@@ -99,21 +99,6 @@ int recorded_threads(const std::vector<std::filesystem::path>& folders) {
   return 0;
 }
 
-int choose_threads(const RunOptions& options, const std::vector<std::filesystem::path>& folders,
-                   const TransformerConfig& architecture, std::int64_t batch_size,
-                   torch::Device device) {
-  if (options.threads > 0) return options.threads;
-  if (const int recorded = options.resume ? recorded_threads(folders) : 0) return recorded;
-  return threads_for(architecture, batch_size, device,
-                     std::max(1, core_count() / std::max(1, options.parallel)));
-}
-
-int choose_parallel(const RunOptions& options, int threads, torch::Device device) {
-  if (options.parallel > 0) return options.parallel;
-  if (options.threads > 0 || device.is_cuda()) return 1;
-  return std::max(1, core_count() / threads);
-}
-
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
                                           const TransformerConfig& config,
                                           const WordPiece& tokenizer) {
@@ -229,11 +214,17 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     refuse_locked_folder(folders.back());
   }
   check_folders();
-  const int threads =
-      choose_threads(options, folders, architecture, config.run->local.training.batch_size, device);
-  const int parallel = choose_parallel(options, threads, device);
-  prepare_torch(threads);
   const auto data = load_experiment_data(config.data);
+  const int recorded = options.resume ? recorded_threads(folders) : 0;
+  CoreShares shares = choose_shares(architecture, config.run->local.training.batch_size,
+                                    static_cast<std::int64_t>(data.partition.clients.size()),
+                                    device, options.threads, options.parallel);
+  if (options.threads == 0 && recorded > 0) {
+    shares.threads = recorded;
+    if (options.parallel == 0 && device.is_cpu())
+      shares.parallel = std::max(1, core_count() / recorded);
+  }
+  prepare_torch(shares.threads);
   const auto labels =
       config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
   if (!labels.empty()) {
@@ -299,8 +290,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
     model.set_units(config.units.scheme);
     task.foundation = with_fresh_weights(foundation_state, model);
-    const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools, parallel,
-                                 [&](int round) {
+    const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
+                                 shares.parallel, [&](int round) {
                                    if (options.after_round) options.after_round(run.folder, round);
                                  });
     summaries.push_back(summarise(run, rows));

@@ -10,8 +10,8 @@
 
 #include "core/console.h"
 #include "core/interrupt.h"
+#include "core/parallel.h"
 #include "core/score_scales.h"
-#include "data/parallel.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/refusal.h"

@@ -7,7 +7,7 @@
 #include <numeric>
 
 #include "core/interrupt.h"
-#include "data/parallel.h"
+#include "core/parallel.h"
 #include "models/device.h"
 #include "models/torch.h"
 #include "strata/core/error.h"
@@ -83,16 +83,13 @@ struct Rows {
 
 using BatchLoss = std::function<torch::Tensor(const Rows&, const at::Generator&)>;
 
-/// Below so many rows the products of a part are too narrow to gain from a thread of their own.
-constexpr std::size_t kRowsPerPart = 8;
-
 /// Leaves the gradients of the batch's mean loss, which is returned. Every part of the batch is
 /// differentiated by a thread of its own and the parts are added in their order, so that results
 /// depend on the number of generators alone.
 torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const Rows& batch,
                             const BatchLoss& loss_of, const std::vector<at::Generator>& dropout) {
   const std::size_t parts =
-      std::clamp<std::size_t>(batch.rows.size() / kRowsPerPart, 1, dropout.size());
+      std::clamp<std::size_t>(batch.rows.size() / std::size_t{kRowsPerPart}, 1, dropout.size());
   if (parts == 1) {
     auto loss = loss_of(batch, dropout.front());
     loss.backward();

@@ -43,13 +43,17 @@ struct TrainingHooks {
 /// Steps of one pass over `samples` rows; the last batch may be smaller.
 std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 
+/// Below so many rows the products of a batch's part are too narrow to gain from a thread.
+constexpr std::int64_t kRowsPerPart = 8;
+
 /// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of cross-entropy.
 /// Rows are shuffled anew for every pass over the data by Random(seed), and dropout has a generator
 /// of its own, so trainings in several threads do not touch each other. Returns the mean loss over
 /// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
-/// A batch is differentiated in up to `parts` pieces of at least 8 rows, each by a thread of its
-/// own with at::get_num_threads() threads below it: the gradient is the same but for the last bits,
-/// which depend on `parts` (and with dropout the masks do), not on how the threads run.
+/// A batch is differentiated in up to `parts` pieces of at least kRowsPerPart rows, each by a
+/// thread of its own with at::get_num_threads() threads below it: the gradient is the same but for
+/// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
+/// run.
 /// @throws WorkError when the loss is not finite.
 double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
              std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,

@@ -3,6 +3,9 @@
 #include <ATen/Parallel.h>
 
 #include <algorithm>
+#include <atomic>
+
+#include "core/parallel.h"
 
 namespace strata {
 namespace {
@@ -70,16 +73,15 @@ void add_outer(const JacobianFactor& factor, Tensor& theta) {
 
 /// For sample i: P[k] = (X X_iᵀ) D_ik over all tokens of the samples j ≥ i, some at a time, and
 /// Θ[(i,k),(j,l)] = ⟨P[k] of j, D_jl⟩.
-void add_mixed(const JacobianFactor& factor, std::int64_t chunk_bytes, Tensor& theta) {
+void add_mixed(const JacobianFactor& factor, std::int64_t chunk_bytes, Tensor& theta,
+               int parallel) {
   const std::int64_t n = factor.samples(), k = factor.outputs(), tokens = factor.tokens();
   const std::int64_t out = factor.delta.size(3), in = factor.input.size(2);
   const Tensor inputs = factor.input.reshape({n * tokens, in});
   const Tensor deltas = factor.delta.view({n, k, tokens * out});
   const std::int64_t sample_bytes = k * tokens * out * factor.delta.element_size();
   const std::int64_t chunk = std::clamp<std::int64_t>(chunk_bytes / sample_bytes, 1, n);
-  Tensor part = torch::empty({k, chunk, tokens * out}, factor.delta.options());
-  Tensor products = torch::empty({chunk, k, k}, factor.delta.options());
-  for (std::int64_t i = 0; i < n; ++i) {
+  const auto add = [&](std::int64_t i, Tensor& part, Tensor& products) {
     for (std::int64_t j = i; j < n; j += chunk) {
       const std::int64_t size = std::min(chunk, n - j);
       const Tensor overlap =
@@ -99,7 +101,21 @@ void add_mixed(const JacobianFactor& factor, std::int64_t chunk_bytes, Tensor& t
             .add_(block.narrow(1, own * k, (size - own) * k).t());
       }
     }
-  }
+  };
+  const auto workers = factor.delta.is_cpu()
+                           ? static_cast<int>(std::clamp<std::int64_t>(
+                                 chunk_bytes / (chunk * sample_bytes), 1, parallel))
+                           : 1;
+  const int threads = at::get_num_threads();
+  std::atomic<std::int64_t> next = 0;
+  // No two samples write to the same block. The first ones have the most to do.
+  parallel_for(workers, workers, [&](int) {
+    const torch::NoGradGuard no_grad;  // as all of LibTorch's modes, of one thread
+    if (workers > 1) at::set_num_threads(threads);
+    Tensor part = torch::empty({k, chunk, tokens * out}, factor.delta.options());
+    Tensor products = torch::empty({chunk, k, k}, factor.delta.options());
+    for (std::int64_t i = next++; i < n; i = next++) add(i, part, products);
+  });
 }
 
 void add_streamed(const JacobianFactor& factor, std::int64_t chunk_bytes, Tensor& theta) {
@@ -211,14 +227,15 @@ GramWay cheapest_way(const FactorShape& shape) {
              : GramWay::kStreamed;
 }
 
-void add_gram(const JacobianFactor& factor, GramWay way, std::int64_t chunk_bytes, Tensor& theta) {
+void add_gram(const JacobianFactor& factor, GramWay way, std::int64_t chunk_bytes, Tensor& theta,
+              int parallel) {
   const torch::NoGradGuard no_grad;
   if (factor.explicit_rows()) {
     add_rows(factor.delta.view({factor.rows(), -1}), theta);
   } else if (way == GramWay::kOuter) {
     add_outer(factor, theta);
   } else if (way == GramWay::kMixed) {
-    add_mixed(factor, chunk_bytes, theta);
+    add_mixed(factor, chunk_bytes, theta, parallel);
   } else {
     add_streamed(factor, chunk_bytes, theta);
   }

@@ -58,9 +58,11 @@ GramWay cheapest_way(const FactorShape& shape);
 
 /// Θ += J Jᵀ; Θ is double on the CPU (n·K, n·K). Products are in the factor's precision, their sums
 /// over columns of J double. At most about `chunk_bytes` of J or of intermediate products are held,
-/// but at least one column's or one sample's.
+/// but at least one column's or one sample's. The mixed way takes up to `parallel` samples at a
+/// time on the CPU, each with at::get_num_threads() threads, while that is within `chunk_bytes`;
+/// the result does not depend on it.
 void add_gram(const JacobianFactor& factor, GramWay way, std::int64_t chunk_bytes,
-              torch::Tensor& theta);
+              torch::Tensor& theta, int parallel = 1);
 
 /// J (Jᵀ V) for V (n·K, b), in the factor's precision. Multiply-adds: b·2·n·T·in·out and
 /// b·2·n·K·T·out, the latter bound by the memory's bandwidth.

@@ -561,11 +561,11 @@ class Sweep {
     }
     const GramWay way = cheapest_way(shape_of(factor));
     if (by_gram.size() == 1) {
-      add_gram(factor, way, work.chunk_bytes, works_[by_gram.front()].theta);
+      add_gram(factor, way, work.chunk_bytes, works_[by_gram.front()].theta, options_.parallel);
       return;
     }
     Tensor shared = zeros();
-    add_gram(factor, way, work.chunk_bytes, shared);
+    add_gram(factor, way, work.chunk_bytes, shared, options_.parallel);
     for (const std::size_t u : by_gram) works_[u].theta.add_(shared);
   }
 

@@ -38,6 +38,7 @@ struct LntkOptions {
   std::int64_t memory_bytes = std::int64_t{4} << 30;
   NtkMethod method = NtkMethod::kAutomatic;
   std::uint64_t seed = 1;  ///< of the solvers' starts
+  int parallel = 1;        ///< samples whose products may be formed at a time; changes no result
   /// Called before each stage, from the top down: how many are done of how many, and its name.
   std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress;
 };

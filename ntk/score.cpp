@@ -48,6 +48,7 @@ LntkOptions lntk_options(const ScoreOptions& options, bool loss) {
   if (!loss) lntk.output_subset = options.outputs;
   lntk.top = options.top;
   lntk.memory_bytes = options.memory_bytes;
+  lntk.parallel = options.parallel;
   lntk.seed = derive_seed(options.seed, "starts");
   lntk.progress = options.progress;
   return lntk;

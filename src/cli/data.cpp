@@ -7,7 +7,7 @@
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "data/image.h"
-#include "data/parallel.h"
+#include "core/parallel.h"
 #include "data/partition.h"
 #include "data/phantoms.h"
 #include "strata/core/error.h"

@@ -332,9 +332,9 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
 int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   check(arguments);
   const int samples = arguments.samples;
-  prepare_torch(arguments.threads > 0 ? arguments.threads
-                                      : threads_for(read_model_config(arguments.model), samples,
-                                                    parse_device(arguments.device)));
+  const CoreShares shares = choose_shares(read_model_config(arguments.model), samples, 1,
+                                          parse_device(arguments.device), arguments.threads, 0);
+  prepare_torch(shares.threads);
   const Transformer model = load_model(arguments);
   const WordPiece tokenizer = load_tokenizer(arguments.model);
   const ExperimentData data = load(arguments);
@@ -345,6 +345,8 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   options.samples = arguments.samples;
   options.frozen = std::move(frozen);
   options.seed = arguments.seed;
+  // Only the kernels' products are apart, so they do not keep cores from the rest.
+  if (arguments.threads == 0) options.parallel = std::max(1, core_count() / shares.threads);
   options.outputs = chosen_outputs(model, arguments);
   options.top = arguments.top;
   options.memory_bytes = static_cast<std::int64_t>(arguments.memory);

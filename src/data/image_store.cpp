@@ -16,7 +16,7 @@
 #include "data/image.h"
 #include "data/image_formats.h"
 #include "data/npz.h"
-#include "data/parallel.h"
+#include "core/parallel.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"

@@ -6,7 +6,7 @@
 
 #include "core/document.h"
 #include "data/image.h"
-#include "data/parallel.h"
+#include "core/parallel.h"
 #include "data/phantom_images.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"

@@ -13,7 +13,6 @@
 
 #include "core/console.h"
 #include "models/cuda_memory.h"
-#include "models/thread_count.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -118,10 +117,13 @@ void prepare_torch(int threads) {
   static_cast<void>(warned);
 }
 
-int threads_for(const TransformerConfig& config, std::int64_t rows, torch::Device device,
-                int most) {
-  if (most == 0) most = core_count();
-  return device.is_cpu() ? fed_threads(config, rows, most) : most;
+CoreShares choose_shares(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
+                         torch::Device device, int threads, int parallel) {
+  const int cores = core_count();
+  if (!device.is_cpu()) return {threads > 0 ? threads : cores, 1};
+  if (threads > 0) return {threads, std::max(1, parallel)};
+  if (parallel > 0) return {fed_threads(config, rows, std::max(1, cores / parallel)), parallel};
+  return share_cores(config, rows, pieces, cores);
 }
 
 at::Generator make_generator(torch::Device device, std::uint64_t seed) {

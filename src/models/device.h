@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer_config.h"
+#include "models/thread_count.h"
 
 namespace strata {
 
@@ -21,10 +21,11 @@ torch::Device parse_device(const std::string& text);
 /// build.
 void prepare_torch(int threads);
 
-/// What a command without --threads takes of `most` (0: all cores): as many as the work feeds on
-/// the CPU, all beside a GPU.
-int threads_for(const TransformerConfig& config, std::int64_t rows, torch::Device device,
-                int most = 0);
+/// The cores' shares (models/thread_count.h) for a command's --threads and --parallel, of which 0
+/// is to be chosen: beside a GPU all cores for one piece, on the CPU those of share_cores, of
+/// fed_threads where `parallel` is given, and one piece at a time where `threads` is.
+CoreShares choose_shares(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
+                         torch::Device device, int threads, int parallel);
 
 /// A generator of the device's kind with its own stream, apart from torch::manual_seed's.
 at::Generator make_generator(torch::Device device, std::uint64_t seed);

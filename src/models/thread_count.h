@@ -16,6 +16,17 @@ namespace strata {
 /// results.
 int fed_threads(const TransformerConfig& config, std::int64_t rows, int most);
 
+/// How `cores` are used for work of `pieces` that need not wait for each other (a round's clients,
+/// parts of a batch): `parallel` of them at a time, each with so many `threads`. A product of one
+/// piece on all cores is worth its waiting only where it is large, so pieces come first until a
+/// product has kFlopsForCore for each core; threads are then as many as fed_threads says.
+struct CoreShares {
+  int threads = 1;
+  int parallel = 1;
+};
+CoreShares share_cores(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
+                       int cores);
+
 /// Cores of this machine that the process may use, at least 1.
 int core_count();
 

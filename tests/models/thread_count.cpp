@@ -51,3 +51,25 @@ TEST_CASE("as many samples as there are threads feed them as one feeds one") {
   CHECK(fed_threads(model(64), 4 * 256, 1000) >= 4 * one);
   CHECK(fed_threads(model(64), 4 * 256, 1000) < 4 * (one + 1));
 }
+
+TEST_CASE("cores go to pieces side by side first, and to one product where it is large") {
+  const auto is = [](const CoreShares& shares, int threads, int parallel) {
+    CHECK(shares.threads == threads);
+    CHECK(shares.parallel == parallel);
+  };
+  is(share_cores(model(64), 32, 9, 2), 1, 2);
+  is(share_cores(model(64), 32, 3, 16), 1, 3);
+  is(share_cores(model(64), 32, 0, 16), 1, 1);
+  // A product of 467 million FLOPs is worth two threads only if no other piece is there for them.
+  is(share_cores(model(384), 32, 9, 2), 1, 2);
+  is(share_cores(model(384), 32, 1, 2), 2, 1);
+  is(share_cores(model(384), 32, 2, 16), 8, 2);
+  // A published ViLT takes every core for each product.
+  is(share_cores(TransformerConfig(), 32, 9, 16), 16, 1);
+  for (const int cores : {1, 2, 3, 8, 64}) {
+    for (const std::int64_t rows : {1, 32, 1024}) {
+      const CoreShares shares = share_cores(model(192), rows, 5, cores);
+      CHECK(shares.threads * shares.parallel <= cores);
+    }
+  }
+}

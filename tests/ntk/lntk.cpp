@@ -546,6 +546,10 @@ TEST_CASE("all ways to a weight's kernel agree, and so do its products and its t
         Tensor theta = torch::zeros({10, 10}, torch::kDouble);
         add_gram(factor, way, chunk, theta);
         CHECK(torch::allclose(theta, expected, 1e-10, 1e-12));
+        // Samples side by side are the same to the bit.
+        Tensor again = torch::zeros({10, 10}, torch::kDouble);
+        add_gram(factor, way, chunk, again, 3);
+        CHECK(torch::equal(again, theta));
       }
     }
     CHECK(kernel_trace(factor) == Approx(expected.trace().item<double>()));

@@ -25,6 +25,9 @@ struct ScoreOptions {
   /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
   /// activations); less memory takes longer.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
+  /// lntk, trace and gradient: samples whose products may be formed at a time, each with
+  /// at::get_num_threads() threads, on the CPU. Changes no result.
+  int parallel = 1;
   /// Weights that are frozen in every unit. grasp and gradflow ask for the gradient of all others,
   /// also in units that are not scored; elsewhere it is enough that the scored units leave them
   /// out.
