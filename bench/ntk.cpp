@@ -28,6 +28,12 @@
 #include "strata/core/safetensors.h"
 
 using namespace strata;
+
+using namespace strata::cli;
+
+using namespace strata::models;
+
+using namespace strata::ntk;
 using torch::Tensor;
 
 namespace {

@@ -14,6 +14,8 @@
 
 using namespace strata;
 
+using namespace strata::optimizers;
+
 namespace {
 
 double cpu_seconds() {

@@ -25,6 +25,12 @@
 
 using namespace strata;
 
+using namespace strata::cli;
+
+using namespace strata::ntk;
+
+using namespace strata::optimizers;
+
 namespace {
 
 constexpr double kDelta = 1e-5;

@@ -25,6 +25,10 @@
 
 using namespace strata;
 
+using namespace strata::cli;
+
+using namespace strata::optimizers;
+
 namespace {
 
 constexpr int kPlans = 4;  // the first of which has nothing to begin with

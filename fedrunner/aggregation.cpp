@@ -4,7 +4,7 @@
 #include <cmath>
 #include <utility>
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 using torch::Tensor;
@@ -135,4 +135,4 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
   return uses;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -11,7 +11,7 @@
 
 #include "strata/core/unit.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Weights by name.
 using ModelState = std::map<std::string, torch::Tensor>;
@@ -75,4 +75,4 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
                                const std::vector<ClientUpdate>& updates,
                                const AggregationOptions& options, ServerMoments& moments);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -8,9 +8,9 @@
 #include "models/device.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
-ClientUpdate train_client(Transformer& model, const ModelState& global,
+ClientUpdate train_client(models::Transformer& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share) {
   ClientUpdate update;
@@ -25,7 +25,7 @@ ClientUpdate train_client(Transformer& model, const ModelState& global,
   // 0.29 · 100 is a little less than 29 as a double.
   update.steps =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(all) + 1e-6));
-  reset_peak_memory(model.device());
+  models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
   try {
     update.train_loss = train(model, client.train, units, update.steps, local.training, seed);
@@ -39,7 +39,7 @@ ClientUpdate train_client(Transformer& model, const ModelState& global,
     }
   }
   update.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  update.peak_memory = peak_memory(model.device());
+  update.peak_memory = models::peak_memory(model.device());
   return update;
 }
 
@@ -55,4 +55,4 @@ void corrupt(ClientUpdate& update, const ModelState& global, Failure::Corruption
   }
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -13,23 +13,23 @@
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct FederatedClient {
   std::string name;
-  VqaTensors train;
-  std::optional<VqaTensors> test;  ///< none where the client has no test example
+  models::VqaTensors train;
+  std::optional<models::VqaTensors> test;  ///< none where the client has no test example
 };
 
 /// Trains `units` of a copy of `global` on the client's examples; every other weight stays as it
 /// is. `model` is the workspace: its weights are overwritten. A client that gets only a `share` of
 /// its steps done does that many, rounded down, but one at least. When the loss is not finite the
 /// update has no weights and says so (ClientUpdate::failure).
-ClientUpdate train_client(Transformer& model, const ModelState& global,
+ClientUpdate train_client(models::Transformer& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share = 1);
 
 /// Makes of the update what a failure does to it.
 void corrupt(ClientUpdate& update, const ModelState& global, Failure::Corruption corruption);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -9,7 +9,7 @@
 #include <numeric>
 #include <vector>
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 constexpr std::int64_t kBatchSize = 128;
@@ -45,7 +45,8 @@ Evaluation& Evaluation::operator+=(const Evaluation& other) {
   return *this;
 }
 
-Evaluation evaluate(const Transformer& model, const VqaTensors& data, std::vector<bool>* right) {
+Evaluation evaluate(const models::Transformer& model, const models::VqaTensors& data,
+                    std::vector<bool>* right) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> losses, predictions;
   for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
@@ -62,7 +63,7 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data, std::vecto
   if (losses.empty()) return result;
   result.samples = data.size();
   for (std::int64_t row = 0; row < data.size(); ++row)
-    result.targets += data.label(row) != kNoTarget;
+    result.targets += data.label(row) != models::kNoTarget;
   result.loss_sum = torch::cat(losses).to(torch::kCPU, torch::kFloat64).sum().item<double>();
   const auto predicted = torch::cat(predictions).to(torch::kCPU).contiguous();
   const auto* labels = predicted.data_ptr<std::int64_t>();
@@ -77,10 +78,10 @@ Evaluation evaluate(const Transformer& model, const VqaTensors& data, std::vecto
   return result;
 }
 
-std::vector<bool> majority_right(const VqaTensors& train, const VqaTensors& test) {
+std::vector<bool> majority_right(const models::VqaTensors& train, const models::VqaTensors& test) {
   std::map<std::int64_t, std::int64_t> counts;
   for (std::int64_t row = 0; row < train.size(); ++row) {
-    if (train.label(row) != kNoTarget) ++counts[train.label(row)];
+    if (train.label(row) != models::kNoTarget) ++counts[train.label(row)];
   }
   const auto most =
       std::max_element(counts.begin(), counts.end(),
@@ -91,4 +92,4 @@ std::vector<bool> majority_right(const VqaTensors& train, const VqaTensors& test
   return right;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

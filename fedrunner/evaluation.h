@@ -8,7 +8,7 @@
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Counts rather than ratios, so that clients' results can be added.
 struct Evaluation {
@@ -29,11 +29,11 @@ struct Evaluation {
 
 /// One forward pass over `data` without gradients; the device is read once, at the end. `right`,
 /// when given, gets whether each row was answered correctly.
-Evaluation evaluate(const Transformer& model, const VqaTensors& data,
+Evaluation evaluate(const models::Transformer& model, const models::VqaTensors& data,
                     std::vector<bool>* right = nullptr);
 
 /// The most frequent target of `train` (of equally frequent ones the smallest label), and for every
 /// row of `test` whether it accepts that answer. O(rows).
-std::vector<bool> majority_right(const VqaTensors& train, const VqaTensors& test);
+std::vector<bool> majority_right(const models::VqaTensors& train, const models::VqaTensors& test);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

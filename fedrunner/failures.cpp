@@ -2,7 +2,7 @@
 
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 Failure draw_failure(const FailureOptions& options, std::uint64_t seed) {
   Random random(seed);
@@ -18,4 +18,4 @@ Failure draw_failure(const FailureOptions& options, std::uint64_t seed) {
   return failure;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

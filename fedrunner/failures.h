@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Probabilities, each of one client in one round, independent of the others.
 struct FailureOptions {
@@ -30,4 +30,4 @@ struct Failure {
 /// comes late nor sends anything.
 Failure draw_failure(const FailureOptions& options, std::uint64_t seed);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

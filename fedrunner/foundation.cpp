@@ -4,19 +4,20 @@
 
 #include "models/tokenizer_files.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
-  return {Transformer::load(folder, device), load_tokenizer(folder)};
+  return {models::Transformer::load(folder, device), models::load_tokenizer(folder)};
 }
 
 Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
                                  torch::Device device) {
-  const auto published = Transformer::load(folder, device);
+  const auto published = models::Transformer::load(folder, device);
   auto architecture = published.config();
   architecture.labels = labels;
-  Foundation foundation{Transformer(architecture, seed, device), load_tokenizer(folder)};
+  Foundation foundation{models::Transformer(architecture, seed, device),
+                        models::load_tokenizer(folder)};
   auto state = published.state();
   const std::string output = architecture.has_text() ? "classifier.3." : "classifier.";
   for (const char* name : {"weight", "bias"}) state.erase(output + name);
@@ -24,11 +25,11 @@ Foundation relabelled_foundation(const std::filesystem::path& folder,
   return foundation;
 }
 
-std::vector<std::string> training_answers(const Manifest& manifest) {
+std::vector<std::string> training_answers(const data::Manifest& manifest) {
   std::set<std::string> answers;
   for (const auto& example : manifest.examples)
     if (example.split == "train") answers.insert(example.answers.front());
   return {answers.begin(), answers.end()};
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -11,11 +11,11 @@
 #include "data/wordpiece.h"
 #include "models/transformer.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct Foundation {
-  Transformer model;
-  WordPiece tokenizer;
+  models::Transformer model;
+  data::WordPiece tokenizer;
 };
 
 /// The model and the tokenizer of a Hugging Face folder. @throws InputError naming the file
@@ -29,6 +29,6 @@ Foundation relabelled_foundation(const std::filesystem::path& folder,
 
 /// The answers that a model for this data is to give: the first accepted one of every training
 /// example, sorted.
-std::vector<std::string> training_answers(const Manifest& manifest);
+std::vector<std::string> training_answers(const data::Manifest& manifest);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

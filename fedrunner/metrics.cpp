@@ -9,7 +9,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 constexpr const char* kHeader =
@@ -127,4 +127,4 @@ std::vector<QuestionResult> read_questions(const std::filesystem::path& path) {
   return rows;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -17,16 +17,16 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 /// What a fresh model learns from.
 struct PretrainData {
-  Manifest manifest;
+  data::Manifest manifest;
   std::vector<int> train, test;
 };
 
-std::vector<int> split(const Manifest& manifest, const std::string& name) {
+std::vector<int> split(const data::Manifest& manifest, const std::string& name) {
   std::vector<int> indices;
   for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
     if (manifest.examples[i].split == name) indices.push_back(static_cast<int>(i));
@@ -42,7 +42,7 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
   } else {
-    data.manifest = load_data(config.pretrain->data, config.data.load);
+    data.manifest = data::load_data(config.pretrain->data, config.data.load);
     data.train = split(data.manifest, "train");
   }
   data.test = split(data.manifest, "test");
@@ -57,7 +57,7 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
 struct Language {
   std::set<std::string> questions, answers;
 
-  void add(const Manifest& manifest, const std::vector<int>& indices) {
+  void add(const data::Manifest& manifest, const std::vector<int>& indices) {
     for (const int i : indices) {
       const auto& example = manifest.examples[static_cast<std::size_t>(i)];
       questions.insert(example.question);
@@ -70,9 +70,10 @@ Foundation fresh_model(const ExperimentConfig& config, const Language& language,
                        const std::vector<std::string>& labels, torch::Device device) {
   auto architecture = *config.model.architecture;
   architecture.labels = labels;
-  WordPiece tokenizer(build_vocabulary({language.questions.begin(), language.questions.end()}));
+  data::WordPiece tokenizer(
+      data::build_vocabulary({language.questions.begin(), language.questions.end()}));
   architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  return {Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
+  return {models::Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
 }
 
 Json number(double value) {
@@ -111,23 +112,23 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                        "); choose another --out");
     }
   }
-  const auto torch_device = parse_device(device);
+  const auto torch_device = models::parse_device(device);
   const auto& pretrain = *config.pretrain;
   if (parallel > 1 && torch_device.is_cuda()) {
     throw InputError("--parallel " + std::to_string(parallel) +
                      ": a batch is split on the CPU alone");
   }
-  const auto wanted =
-      config.model.architecture ? *config.model.architecture : read_model_config(pretrain.from);
+  const auto wanted = config.model.architecture ? *config.model.architecture
+                                                : models::read_model_config(pretrain.from);
   const std::int64_t batch = pretrain.training.batch_size;
-  const CoreShares shares =
-      choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
-  prepare_torch(shares.threads);
+  const models::CoreShares shares =
+      models::choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
+  models::prepare_torch(shares.threads);
   const auto data = load_pretrain_data(config);
   Language language;
   language.add(data.manifest, data.train);
   for (const auto& folder : pretrain.vocabulary) {
-    const auto manifest = load_data(folder, config.data.load);
+    const auto manifest = data::load_data(folder, config.data.load);
     language.add(manifest, split(manifest, "train"));
   }
 
@@ -139,16 +140,18 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   auto foundation = pretrain.from.empty()
                         ? fresh_model(config, language, labels, torch_device)
                         : relabelled_foundation(pretrain.from, labels, pretrain.seed, torch_device);
-  Transformer& model = foundation.model;
-  const WordPiece& tokenizer = foundation.tokenizer;
-  const TransformerConfig& architecture = model.config();
+  models::Transformer& model = foundation.model;
+  const data::WordPiece& tokenizer = foundation.tokenizer;
+  const models::TransformerConfig& architecture = model.config();
   // Every training answer is a label, as the labels are made of them; test answers need not be.
   const bool drop = config.data.drop_unseen;
-  const auto images = std::make_shared<ImageStore>(data.manifest, architecture.image_processor(),
-                                                   config.data.cache);
-  const VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop, images);
-  const VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop, images);
-  log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
+  const auto images = std::make_shared<data::ImageStore>(
+      data.manifest, architecture.image_processor(), config.data.cache);
+  const models::VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop,
+                                     images);
+  const models::VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop,
+                                    images);
+  models::log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
   images->load();
 
   PretrainSummary summary;
@@ -202,7 +205,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   // config.json is what calls a folder a model.
   StagedFolder stage(out, "config.json");
   model.save(stage.path());
-  save_tokenizer(tokenizer, architecture, stage.path());
+  models::save_tokenizer(tokenizer, architecture, stage.path());
   auto provenance = provenance_json();
   provenance["threads"] = shares.threads;
   provenance["parallel"] = shares.parallel;
@@ -224,4 +227,4 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   return summary;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

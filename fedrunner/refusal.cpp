@@ -5,7 +5,7 @@
 #include <cstdio>
 #include <utility>
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 /// The first weight with a number that is not finite.
@@ -81,4 +81,4 @@ std::vector<Refusal> refuse_updates(const ModelState& global, std::vector<Client
   return refusals;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

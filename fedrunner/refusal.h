@@ -7,7 +7,7 @@
 
 #include "fedrunner/aggregation.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct Refusal {
   std::string client, reason;
@@ -25,4 +25,4 @@ struct Refusal {
 std::vector<Refusal> refuse_updates(const ModelState& global, std::vector<ClientUpdate>& updates,
                                     double outlier_ratio);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -1,6 +1,6 @@
 #include "strata/fedrunner/round_folder.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 std::string round_number(int round) {
   const std::string digits = std::to_string(round);
@@ -11,4 +11,4 @@ std::filesystem::path round_folder(const std::filesystem::path& run_folder, int 
   return run_folder / "rounds" / round_number(round);
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

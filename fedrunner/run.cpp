@@ -16,7 +16,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 /// Log lines also go to a run's run.log for as long as this lives.
@@ -44,7 +44,7 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
 }
 
 /// The foundation's weights and the fresh ones that `model` has beside them.
-ModelState with_fresh_weights(const ModelState& foundation, const Transformer& model) {
+ModelState with_fresh_weights(const ModelState& foundation, const models::Transformer& model) {
   ModelState state = foundation;
   for (const auto& [name, tensor] : model.weights()) {
     if (!state.count(name)) state[name] = tensor.detach().clone();
@@ -52,7 +52,7 @@ ModelState with_fresh_weights(const ModelState& foundation, const Transformer& m
   return state;
 }
 
-TransformerConfig read_foundation_config(const ExperimentConfig& config) {
+models::TransformerConfig read_foundation_config(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
   if (!std::filesystem::exists(folder / "config.json")) {
@@ -62,7 +62,7 @@ TransformerConfig read_foundation_config(const ExperimentConfig& config) {
              ? "; strata pretrain " + config.file + " --out " + folder.string() + " makes one"
              : ""));
   }
-  return read_model_config(folder);
+  return models::read_model_config(folder);
 }
 
 /// Of an experiment's runs the one that `out` holds by itself, or none.
@@ -100,10 +100,10 @@ int recorded_threads(const std::vector<std::filesystem::path>& folders) {
 }
 
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
-                                          const TransformerConfig& config,
-                                          const WordPiece& tokenizer) {
-  const auto images =
-      std::make_shared<ImageStore>(data.manifest, config.image_processor(), data.config.cache);
+                                          const models::TransformerConfig& config,
+                                          const data::WordPiece& tokenizer) {
+  const auto images = std::make_shared<data::ImageStore>(data.manifest, config.image_processor(),
+                                                         data.config.cache);
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
     if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
@@ -112,8 +112,8 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
                        "\", as metrics.csv has an aggregate row of that name");
     }
     const auto tensors = [&](const std::vector<int>& examples) {
-      return VqaTensors(data.manifest, examples, config, tokenizer, data.config.drop_unseen,
-                        images);
+      return models::VqaTensors(data.manifest, examples, config, tokenizer, data.config.drop_unseen,
+                                images);
     };
     try {
       FederatedClient client{part.name, tensors(part.train), std::nullopt};
@@ -123,13 +123,13 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
       throw InputError("client " + part.name + ": " + error.what());
     }
   }
-  std::vector<std::pair<std::string, const VqaTensors*>> train, test;
+  std::vector<std::pair<std::string, const models::VqaTensors*>> train, test;
   for (const auto& client : clients) {
     train.emplace_back(client.name, &client.train);
     if (client.test) test.emplace_back(client.name, &*client.test);
   }
-  log_unseen(train, "training examples are left out");
-  log_unseen(test, "test examples are kept and counted as wrong");
+  models::log_unseen(train, "training examples are left out");
+  models::log_unseen(test, "test examples are kept and counted as wrong");
   images->load();
   return clients;
 }
@@ -180,7 +180,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                                        const RunOptions& options) {
   const auto config = read_experiment_file(experiment_file, set, tools.names);
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
-  const auto device = parse_device(options.device);
+  const auto device = models::parse_device(options.device);
   if (options.parallel > 1 && device.is_cuda()) {
     throw InputError("--parallel " + std::to_string(options.parallel) +
                      ": clients train side by side on the CPU alone");
@@ -216,15 +216,16 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   check_folders();
   const auto data = load_experiment_data(config.data);
   const int recorded = options.resume ? recorded_threads(folders) : 0;
-  CoreShares shares = choose_shares(architecture, config.run->local.training.batch_size,
-                                    static_cast<std::int64_t>(data.partition.clients.size()),
-                                    device, options.threads, options.parallel);
+  models::CoreShares shares =
+      models::choose_shares(architecture, config.run->local.training.batch_size,
+                            static_cast<std::int64_t>(data.partition.clients.size()), device,
+                            options.threads, options.parallel);
   if (options.threads == 0 && recorded > 0) {
     shares.threads = recorded;
     if (options.parallel == 0 && device.is_cpu())
-      shares.parallel = std::max(1, core_count() / recorded);
+      shares.parallel = std::max(1, models::core_count() / recorded);
   }
-  prepare_torch(shares.threads);
+  models::prepare_torch(shares.threads);
   const auto labels =
       config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
   if (!labels.empty()) {
@@ -265,7 +266,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      .tokenizer = std::move(foundation.tokenizer)};
   for (const auto& folder : folders)
     check_foundation(folder, task.foundation_fingerprint, config.model.folder);
-  log_info("clients", partition_table(data.manifest, data.partition));
+  log_info("clients", data::partition_table(data.manifest, data.partition));
 
   const FolderLock lock(out);
   // Another process may have come and gone since.
@@ -286,7 +287,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
     // A copy shares the foundation's tensors, into which run_rounds first loads task.foundation.
-    Transformer model = foundation.model;
+    models::Transformer model = foundation.model;
     if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
     model.set_units(config.units.scheme);
     task.foundation = with_fresh_weights(foundation_state, model);
@@ -299,4 +300,4 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   return summaries;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -8,7 +8,7 @@
 #include "models/device.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 constexpr std::int64_t kMax = std::numeric_limits<int>::max();
@@ -52,8 +52,8 @@ DataConfig read_data(ObjectReader reader) {
   return data;
 }
 
-PeftConfig read_peft(ObjectReader reader) {
-  PeftConfig peft;
+models::PeftConfig read_peft(ObjectReader reader) {
+  models::PeftConfig peft;
   if (reader.has("adapters")) {
     auto adapters = reader.object("adapters", true);
     peft.adapter_reduction = adapters.integer("reduction", 1, kMax, 16);
@@ -65,7 +65,7 @@ PeftConfig read_peft(ObjectReader reader) {
     peft.lora_alpha = lora.number("alpha", 1e-6, 1e6, peft.lora_alpha);
     peft.lora_targets = lora.texts("targets", peft.lora_targets);
     for (const auto& target : peft.lora_targets) {
-      const auto& known = lora_target_names();
+      const auto& known = models::lora_target_names();
       if (contains(known, target)) continue;
       lora.fail("targets", "\"" + target + "\" is not one of " + quoted_list(known) +
                                did_you_mean(target, known));
@@ -88,7 +88,7 @@ ModelConfig read_model(ObjectReader reader) {
   model.seed = static_cast<std::uint64_t>(
       reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
   if (reader.has("architecture"))
-    model.architecture = transformer_config_from_yaml(reader.object("architecture"));
+    model.architecture = models::transformer_config_from_yaml(reader.object("architecture"));
   if (reader.has("peft")) {
     model.peft = read_peft(reader.object("peft", true));
     if (!model.peft.any()) reader.fail("peft", "no method; there are adapters, lora and prompts");
@@ -335,7 +335,7 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   run.local.training.calibrate_labels = local.boolean("calibrate_labels", false);
   run.local.schedule = local.choice("schedule", {"constant", "cosine"}, "constant");
   run.local.training.proximal = local.number("proximal", 0, 1e6, 0.0);
-  run.local.training.precision = local.choice("precision", precision_names(), "float32");
+  run.local.training.precision = local.choice("precision", models::precision_names(), "float32");
   local.finish();
   run.server = read_server(reader.object("server"));
   run.failures = read_failures(reader.object("failures"));
@@ -368,7 +368,7 @@ Json to_json(const Strategy& strategy) {
           {"choose", strategy.choose}};
 }
 
-Json to_json(const PeftConfig& peft) {
+Json to_json(const models::PeftConfig& peft) {
   Json methods;
   if (peft.adapter_reduction > 0) methods["adapters"] = {{"reduction", peft.adapter_reduction}};
   if (peft.lora_rank > 0) {
@@ -419,7 +419,7 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   Json data{{"folder", config.data.folder}, {"partition", partition.scheme}};
   // Keys that came later stand there only where they say something, so that a run folder of an
   // earlier version resumes.
-  if (config.data.load.language != LoadOptions{}.language)
+  if (config.data.load.language != data::LoadOptions{}.language)
     data["language"] = config.data.load.language;
   if (config.data.drop_unseen) data["unseen_answers"] = "drop";
   if (partition.scheme == "iid" || partition.scheme == "dirichlet")
@@ -551,8 +551,8 @@ ExperimentConfig read_experiment_file(const std::filesystem::path& file,
 ExperimentData load_experiment_data(const DataConfig& data) {
   ExperimentData result;
   result.config = data;
-  result.manifest = load_data(data.folder, data.load);
-  result.partition = make_partition(result.manifest, data.partition);
+  result.manifest = data::load_data(data.folder, data.load);
+  result.partition = data::make_partition(result.manifest, data.partition);
   return result;
 }
 
@@ -568,21 +568,22 @@ const std::vector<std::string>& runner_algorithms() {
   return names;
 }
 
-TransformerConfig with_peft(const ExperimentConfig& config, TransformerConfig foundation) {
+models::TransformerConfig with_peft(const ExperimentConfig& config,
+                                    models::TransformerConfig foundation) {
   const std::string where = config.file + ": model.peft";
   try {
-    add_methods(foundation.peft, config.model.peft);
+    models::add_methods(foundation.peft, config.model.peft);
   } catch (const InputError& error) {
     throw InputError(where + ": " + config.model.folder + ": " + error.what());
   }
-  check_peft_config(foundation.peft, foundation.hidden_size, where);
+  models::check_peft_config(foundation.peft, foundation.hidden_size, where);
   return foundation;
 }
 
-SelectedUnits select_units(const ExperimentConfig& config, const TransformerConfig& model) {
+SelectedUnits select_units(const ExperimentConfig& config, const models::TransformerConfig& model) {
   std::vector<Unit> units;
   try {
-    units = transformer_units(model, model.max_position_embeddings, config.units.scheme);
+    units = models::transformer_units(model, model.max_position_embeddings, config.units.scheme);
   } catch (const InputError& error) {
     throw InputError(config.file + ": units.scheme: " + error.what());
   }
@@ -664,4 +665,4 @@ std::string to_yaml(const Json& value) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

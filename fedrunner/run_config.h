@@ -20,22 +20,23 @@
 #include "strata/core/unit_choice.h"
 #include "strata/fedrunner/run.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct DataConfig {
   std::string folder;
-  LoadOptions load;
+  data::LoadOptions load;
   bool drop_unseen = false;  ///< `unseen_answers: drop`; see VqaTensors
   std::string cache;         ///< of decoded images; "" for none
-  PartitionOptions partition;
+  data::PartitionOptions partition;
 };
 
 struct ModelConfig {
   std::string folder;           ///< empty when the file does not say
   std::string answers = "own";  ///< `data`: a fresh output layer for the data's training answers
   std::uint64_t seed = 1;       ///< of that layer
-  std::optional<TransformerConfig> architecture;  ///< without labels; vocab_size is not yet known
-  PeftConfig peft;  ///< what runs add to the foundation, with fresh weights from their seed
+  std::optional<models::TransformerConfig>
+      architecture;         ///< without labels; vocab_size is not yet known
+  models::PeftConfig peft;  ///< what runs add to the foundation, with fresh weights from their seed
 };
 
 struct UnitsConfig {
@@ -128,8 +129,8 @@ ExperimentConfig read_experiment_file(const std::filesystem::path& file,
                                       const std::vector<std::string>& set, const ToolNames& names);
 
 struct ExperimentData {
-  Manifest manifest;
-  Partition partition;
+  data::Manifest manifest;
+  data::Partition partition;
   DataConfig config;
 };
 
@@ -141,7 +142,8 @@ ExperimentData load_experiment_data(const std::filesystem::path& experiment_file
 
 /// The configuration of the foundation with the experiment's PEFT methods. @throws InputError where
 /// it has one of them already, or one does not fit.
-TransformerConfig with_peft(const ExperimentConfig& config, TransformerConfig foundation);
+models::TransformerConfig with_peft(const ExperimentConfig& config,
+                                    models::TransformerConfig foundation);
 
 /// The units of a model as the experiment names them, bottom to top.
 struct SelectedUnits {
@@ -149,7 +151,7 @@ struct SelectedUnits {
 };
 /// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
 /// that is both selectable and always trained, nothing selectable.
-SelectedUnits select_units(const ExperimentConfig& config, const TransformerConfig& model);
+SelectedUnits select_units(const ExperimentConfig& config, const models::TransformerConfig& model);
 
 /// The budget of every client, in order. @throws InputError: a budget above `selectable` (it names
 /// the client and both numbers), a client that is unknown or has no budget.
@@ -168,4 +170,4 @@ Json to_json(const PretrainConfig& pretrain);
 /// Block-style YAML that `load_yaml` reads back as the same value.
 std::string to_yaml(const Json& value);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -10,7 +10,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/fedrunner/round_folder.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 std::filesystem::path state_file(const std::filesystem::path& run_folder) {
@@ -246,4 +246,4 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   return state;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -12,7 +12,7 @@
 #include "fedrunner/aggregation.h"
 #include "strata/core/plan_archive.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
 /// Strata's is there yet, or it is the same (or less, see check_run_file) and the run resumes.
@@ -67,4 +67,4 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
                                    const ModelState& foundation,
                                    const std::set<std::string>& saved);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -23,7 +23,7 @@
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/round_folder.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
@@ -169,7 +169,7 @@ void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
 class Server {
  public:
   Server(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
-         const std::filesystem::path& folder, Transformer& model, const RunTools& tools,
+         const std::filesystem::path& folder, models::Transformer& model, const RunTools& tools,
          int parallel)
       : task_(task),
         strategy_(strategy),
@@ -234,14 +234,14 @@ class Server {
   /// Does `work` for every client, `parallel_` of them at a time, each with a model of its own.
   /// Every thread computes with as many threads as this one, so that results do not depend on
   /// `parallel_`.
-  void for_each_client(const std::function<void(std::size_t, Transformer&)>& work) {
+  void for_each_client(const std::function<void(std::size_t, models::Transformer&)>& work) {
     const int threads = at::get_num_threads();
     std::mutex mutex;
-    std::vector<Transformer*> idle = {&model_};
+    std::vector<models::Transformer*> idle = {&model_};
     for (auto& model : further_models_) idle.push_back(&model);
     parallel_for(static_cast<int>(client_count()), parallel_, [&](int i) {
       if (parallel_ > 1) at::set_num_threads(threads);
-      Transformer* model = nullptr;
+      models::Transformer* model = nullptr;
       {
         const std::lock_guard<std::mutex> lock(mutex);
         model = idle.back();
@@ -319,7 +319,7 @@ class Server {
     }
     std::mutex mutex;
     std::int64_t done = static_cast<std::int64_t>(round - 1) * client_count();
-    for_each_client([&](std::size_t i, Transformer& model) {
+    for_each_client([&](std::size_t i, models::Transformer& model) {
       const auto& client = task_.clients[i];
       auto units = plan.units_of(static_cast<int>(i));
       units.insert(units.end(), always_.begin(), always_.end());
@@ -367,8 +367,8 @@ class Server {
                                        : read_plan(round_folder(folder_, planned) / "plan.json");
     if (planned == round && task_.run.plan.warm) archive = archive_of(plan);
     if (plans_lora_ && tools_.client_files) {
-      for (const auto& [path, content] : tools_.client_files(plan, round_folder(folder_, round),
-                                                             folder_ / "model" / kPeftConfigFile))
+      for (const auto& [path, content] : tools_.client_files(
+               plan, round_folder(folder_, round), folder_ / "model" / models::kPeftConfigFile))
         write_file(path, content);
     }
     write_plan(plan, round_folder(folder_, round) / "plan.json");
@@ -442,7 +442,7 @@ class Server {
     table.units = selectable_;
     table.raw.resize(client_count(), static_cast<Eigen::Index>(selectable_.size()));
     for (auto& model : further_models_) model.load_state(state_.weights);
-    for_each_client([&](std::size_t i, Transformer& model) {
+    for_each_client([&](std::size_t i, models::Transformer& model) {
       const auto& client = task_.clients[i];
       const auto values = score_client(model, client, round);
       for (std::size_t l = 0; l < values.size(); ++l)
@@ -456,7 +456,7 @@ class Server {
     return table;
   }
 
-  std::vector<double> score_client(const Transformer& model, const FederatedClient& client,
+  std::vector<double> score_client(const models::Transformer& model, const FederatedClient& client,
                                    int round) const {
     const std::string where = "round " + std::to_string(round) + ", client " + client.name + ": ";
     try {
@@ -553,9 +553,9 @@ class Server {
     std::vector<Evaluation> evaluations(rows.size());
     std::vector<std::vector<bool>> right(rows.size());
     if (evaluated) {
-      for_each_client([&](std::size_t i, Transformer&) {
+      for_each_client([&](std::size_t i, models::Transformer&) {
         if (task_.clients[i].test)
-          evaluations[i] = strata::evaluate(model_, *task_.clients[i].test, &right[i]);
+          evaluations[i] = strata::fedrunner::evaluate(model_, *task_.clients[i].test, &right[i]);
       });
       write_question_results(round, right);
     }
@@ -618,7 +618,8 @@ class Server {
   void publish(int rounds) {
     model_.save(folder_ / "model");
     // The same in every round, and each file waits for the disk.
-    if (!tokenizer_saved_) save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
+    if (!tokenizer_saved_)
+      models::save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
     tokenizer_saved_ = true;
     write_run_json(state_.round == rounds);
   }
@@ -686,10 +687,10 @@ class Server {
   const Strategy& strategy_;
   const std::uint64_t seed_;
   const std::filesystem::path& folder_;
-  Transformer& model_;  ///< between rounds it has the global weights
+  models::Transformer& model_;  ///< between rounds it has the global weights
   const RunTools& tools_;
-  const int parallel_;                       ///< clients at a time
-  std::vector<Transformer> further_models_;  ///< workspaces beside model_
+  const int parallel_;                               ///< clients at a time
+  std::vector<models::Transformer> further_models_;  ///< workspaces beside model_
   const std::vector<std::string> client_names_, selectable_;
   std::vector<std::string> always_;
   const bool plans_lora_;        ///< units hold LoRA pairs
@@ -712,10 +713,10 @@ bool plans_lora(const SelectedUnits& units) {
 
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Transformer& model, const RunTools& tools, int parallel,
-                                     const AfterRound& after_round) {
+                                     models::Transformer& model, const RunTools& tools,
+                                     int parallel, const AfterRound& after_round) {
   model.load_state(task.foundation);
   return Server(task, strategy, seed, folder, model, tools, parallel).run(after_round);
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -14,7 +14,7 @@
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/run.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Whether plans choose among units with LoRA pairs, so that every client gets an
 /// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)
@@ -33,7 +33,7 @@ struct FederatedTask {
   RunConfig run;
   ModelState foundation;  ///< with the fresh PEFT weights of the run
   std::string foundation_fingerprint;
-  WordPiece tokenizer;
+  data::WordPiece tokenizer;
 };
 
 /// Called when a round has been written; what it throws ends the run.
@@ -45,7 +45,7 @@ using AfterRound = std::function<void(int round)>;
 /// Returns the rows of metrics.csv.
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     Transformer& model, const RunTools& tools, int parallel,
-                                     const AfterRound& after_round);
+                                     models::Transformer& model, const RunTools& tools,
+                                     int parallel, const AfterRound& after_round);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -12,7 +12,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 namespace fs = std::filesystem;
@@ -175,4 +175,4 @@ bool remove_stale_stages(const fs::path& destination, const std::string& last) {
   return remove_stages(place, kInside, place, last) || beside;
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// Files are written into a folder under another name, which `commit` puts in the place of
 /// `destination`. A missing destination appears at once, with all files. Into one that is there
@@ -38,4 +38,4 @@ class StagedFolder {
 /// killed. @returns whether there was one.
 bool remove_stale_stages(const std::filesystem::path& destination, const std::string& last);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -13,7 +13,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::fedrunner {
 namespace {
 
 /// Gives every weight a gradient of its own. Where a batch has one row, the rows of the embeddings
@@ -50,7 +50,7 @@ void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
 }
 
 /// log((count + 1) / (samples + labels)) of every label, or zeros.
-torch::Tensor label_margins(const Transformer& model, const VqaTensors& data,
+torch::Tensor label_margins(const models::Transformer& model, const models::VqaTensors& data,
                             const TrainingOptions& options) {
   const std::int64_t labels = model.config().label_count();
   auto counts = torch::zeros({labels}, torch::kFloat64);
@@ -144,9 +144,10 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
   return (samples + batch_size - 1) / batch_size;
 }
 
-double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
-             std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
-             const TrainingHooks& hooks, int parts) {
+double train(models::Transformer& model, const models::VqaTensors& data,
+             const std::vector<std::string>& units, std::int64_t steps,
+             const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
+             int parts) {
   model.train_only({});  // forgets gradients of an earlier training
   model.train_only(units);
   std::vector<torch::Tensor> weights;
@@ -160,7 +161,7 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
       static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups().front().options());
   std::vector<at::Generator> dropout;
   for (int part = 0; part < parts; ++part)
-    dropout.push_back(make_generator(
+    dropout.push_back(models::make_generator(
         model.device(), part == 0 ? seed : derive_seed(seed, {static_cast<std::uint64_t>(part)})));
   std::vector<torch::Tensor> start;
   if (options.proximal > 0) {
@@ -177,7 +178,7 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
   double total_loss = 0;
   const BatchLoss loss_of = [&](const Rows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
-    const Autocast autocast(model.device(), options.precision);
+    const models::Autocast autocast(model.device(), options.precision);
     auto logits = model.forward(batch, generator);
     if (options.calibrate_labels) logits = logits + margins;
     return torch::cross_entropy_loss(logits, batch.labels);
@@ -218,4 +219,4 @@ double train(Transformer& model, const VqaTensors& data, const std::vector<std::
   return total_loss / static_cast<double>(steps);
 }
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -10,7 +10,7 @@
 #include "models/transformer.h"
 #include "models/vqa_tensors.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct TrainingOptions {
   std::int64_t batch_size = 32;
@@ -55,8 +55,9 @@ constexpr std::int64_t kRowsPerPart = 8;
 /// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
 /// run.
 /// @throws WorkError when the loss is not finite.
-double train(Transformer& model, const VqaTensors& data, const std::vector<std::string>& units,
-             std::int64_t steps, const TrainingOptions& options, std::uint64_t seed,
-             const TrainingHooks& hooks = {}, int parts = 1);
+double train(models::Transformer& model, const models::VqaTensors& data,
+             const std::vector<std::string>& units, std::int64_t steps,
+             const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks = {},
+             int parts = 1);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -11,7 +11,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 using Eigen::Index;
@@ -227,4 +227,4 @@ Spectrum block_lanczos(const BlockProduct& product, const MatrixXd& start, int t
   return spectrum;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::ntk {
 
 /// The m largest eigenvalues with what speaks for them. A small residual shows that there is an
 /// eigenvalue nearby, not that it is the largest: that rests on the start. So the dense solver
@@ -59,4 +59,4 @@ Spectrum block_lanczos(const BlockProduct& product, const Eigen::MatrixXd& start
 /// rows × columns standard normal numbers.
 Eigen::MatrixXd random_block(Eigen::Index rows, Eigen::Index columns, std::uint64_t seed);
 
-}  // namespace strata
+}  // namespace strata::ntk

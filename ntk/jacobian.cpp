@@ -7,7 +7,7 @@
 
 #include "core/parallel.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 using torch::Tensor;
@@ -168,7 +168,7 @@ JacobianFactor embedding_factor(const std::vector<WeightUse>& uses) {
 }  // namespace
 
 JacobianFactor factor_of(const std::vector<WeightUse>& uses) {
-  using Kind = CapturedOp::Kind;
+  using Kind = models::CapturedOp::Kind;
   const WeightUse& first = uses.front();
   if (first.op.kind == Kind::kEmbedding) return embedding_factor(uses);
   const bool factored = first.op.kind == Kind::kLinear || first.op.kind == Kind::kMixture;
@@ -285,4 +285,4 @@ double kernel_trace(const JacobianFactor& factor) {
   return trace;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

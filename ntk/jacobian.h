@@ -10,7 +10,7 @@
 #include "models/torch.h"
 #include "models/transformer.h"
 
-namespace strata {
+namespace strata::ntk {
 
 /// The rows (i, k) = i·K + k of a weight's Jacobian, n samples and K outputs.
 /// Factored: row (i, k) is the matrix Σₜ δ[i,k,t] input[i,t]ᵀ (out × in).
@@ -28,7 +28,7 @@ struct JacobianFactor {
 
 /// One operation that uses the weight, with the gradients of its output, δ (n, K, T, out).
 struct WeightUse {
-  CapturedOp op;
+  models::CapturedOp op;
   torch::Tensor delta;
   bool bias;  ///< the weight is the operation's bias
 };
@@ -71,4 +71,4 @@ Eigen::MatrixXd kernel_product(const JacobianFactor& factor, const Eigen::Matrix
 /// tr(J Jᵀ) = ‖J‖²; n·K·T²·out multiply-adds.
 double kernel_trace(const JacobianFactor& factor);
 
-}  // namespace strata
+}  // namespace strata::ntk

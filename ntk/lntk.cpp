@@ -13,7 +13,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 using torch::Tensor;
@@ -28,13 +28,13 @@ constexpr double kMultiplyAddsPerByte = 6;
 /// J is multiplied by itself a block of this size at a time, which a last-level cache holds.
 constexpr std::int64_t kLargestChunk = 32 << 20;
 
-std::string stage_name(const Transformer& model, std::int64_t stage) {
+std::string stage_name(const models::Transformer& model, std::int64_t stage) {
   if (stage == 0) return "embeddings";
   if (stage + 1 == model.stage_count()) return "head";
   return "block." + std::to_string(stage - 1);
 }
 
-void check_finite(const Transformer& model, std::int64_t stage, const Tensor& output) {
+void check_finite(const models::Transformer& model, std::int64_t stage, const Tensor& output) {
   if (!torch::isfinite(output).all().item<bool>()) {
     throw WorkError("the activations of \"" + stage_name(model, stage) +
                     "\" are not finite: the model's weights or the samples are not sound");
@@ -52,7 +52,7 @@ struct Targets {
   std::int64_t lowest = 0;
 };
 
-Targets targets_of(const Transformer& model, const std::vector<Unit>& units) {
+Targets targets_of(const models::Transformer& model, const std::vector<Unit>& units) {
   Targets targets;
   targets.lowest = model.stage_count();
   for (const Unit& unit : units) {
@@ -71,15 +71,15 @@ Targets targets_of(const Transformer& model, const std::vector<Unit>& units) {
 
 /// A stage's captured operations. Several may share an output, whose δ is then kept once.
 struct Captured {
-  std::vector<CapturedOp> ops;
+  std::vector<models::CapturedOp> ops;
   std::vector<Tensor> outputs;
   std::vector<std::size_t> output_of;  ///< by operation
 };
 
-Captured distinct_outputs(std::vector<CapturedOp> ops) {
+Captured distinct_outputs(std::vector<models::CapturedOp> ops) {
   Captured captured;
   std::map<const void*, std::size_t> known;
-  for (const CapturedOp& op : ops) {
+  for (const models::CapturedOp& op : ops) {
     const auto [at, added] =
         known.emplace(op.output.unsafeGetTensorImpl(), captured.outputs.size());
     if (added) captured.outputs.push_back(op.output);
@@ -99,12 +99,12 @@ struct OpShape {
 };
 
 /// `samples` are those of the captured batch, `planned` those of the one to plan for.
-std::vector<OpShape> shapes_of(const Transformer& model, const Captured& captured,
+std::vector<OpShape> shapes_of(const models::Transformer& model, const Captured& captured,
                                std::int64_t samples, std::int64_t planned) {
-  using Kind = CapturedOp::Kind;
+  using Kind = models::CapturedOp::Kind;
   std::vector<OpShape> shapes;
   for (std::size_t i = 0; i < captured.ops.size(); ++i) {
-    const CapturedOp& op = captured.ops[i];
+    const models::CapturedOp& op = captured.ops[i];
     OpShape shape{op.weight, op.bias, captured.output_of[i], 0, 0, 0, false, 1};
     shape.out = static_cast<double>(op.output.size(-1));
     shape.tokens =
@@ -327,8 +327,8 @@ class Sweep {
  public:
   using Finished = std::function<void(std::size_t unit, UnitWork& work, bool lanczos)>;
 
-  Sweep(const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
-        const LntkOptions& options)
+  Sweep(const models::Transformer& model, const models::Batch& batch,
+        const std::vector<Unit>& units, const LntkOptions& options)
       : model_(model),
         batch_(batch),
         units_(units),
@@ -434,7 +434,7 @@ class Sweep {
     const bool reach = stage > targets_.lowest;
     Tensor input = inputs[stage];
     if (reach) input = input.detach().requires_grad_(true);
-    std::vector<CapturedOp> ops;
+    std::vector<models::CapturedOp> ops;
     const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
     const Captured captured = distinct_outputs(std::move(ops));
     const std::vector<OpShape> shapes = shapes_of(model_, captured, samples_, samples_);
@@ -531,10 +531,10 @@ class Sweep {
                const std::map<std::size_t, Tensor>& deltas) {
     std::map<std::string, std::vector<WeightUse>> uses;
     for (const std::size_t i : work.clusters[part.cluster].ops) {
-      CapturedOp op = captured.ops[i];
+      models::CapturedOp op = captured.ops[i];
       const Tensor& delta = deltas.at(captured.output_of[i]);
       // x̂ meets δ column by column.
-      if (op.kind == CapturedOp::Kind::kNorm && op.input.defined()) {
+      if (op.kind == models::CapturedOp::Kind::kNorm && op.input.defined()) {
         op.input = op.input.narrow(-1, part.begin, delta.size(3));
       }
       if (!op.weight.empty()) uses[op.weight].push_back({op, delta, false});
@@ -569,8 +569,8 @@ class Sweep {
     for (const std::size_t u : by_gram) works_[u].theta.add_(shared);
   }
 
-  const Transformer& model_;
-  const Batch& batch_;
+  const models::Transformer& model_;
+  const models::Batch& batch_;
   const std::vector<Unit>& units_;
   const LntkOptions& options_;
   const Targets targets_;
@@ -634,7 +634,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
     Tensor input = inputs[stage];
     if (reach) input = input.detach().requires_grad_(true);
     start = now();
-    std::vector<CapturedOp> ops;
+    std::vector<models::CapturedOp> ops;
     const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
     seconds += seconds_since(start);
     const Captured captured = distinct_outputs(std::move(ops));
@@ -673,7 +673,8 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
 
 }  // namespace
 
-std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batch& batch,
+std::vector<UnitSpectrum> layerwise_spectra(const models::Transformer& model,
+                                            const models::Batch& batch,
                                             const std::vector<Unit>& units,
                                             const LntkOptions& options) {
   std::vector<UnitSpectrum> spectra(units.size());
@@ -710,8 +711,8 @@ std::vector<UnitSpectrum> layerwise_spectra(const Transformer& model, const Batc
   return spectra;
 }
 
-void visit_unit_grams(const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
-                      const LntkOptions& options,
+void visit_unit_grams(const models::Transformer& model, const models::Batch& batch,
+                      const std::vector<Unit>& units, const LntkOptions& options,
                       const std::function<void(const std::string&, const Tensor&)>& visit) {
   LntkOptions gram = options;
   gram.method = NtkMethod::kGram;
@@ -720,7 +721,7 @@ void visit_unit_grams(const Transformer& model, const Batch& batch, const std::v
   });
 }
 
-void check_activations(const Transformer& model, const Batch& batch) {
+void check_activations(const models::Transformer& model, const models::Batch& batch) {
   const torch::NoGradGuard no_grad;
   Tensor x;
   for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
@@ -729,10 +730,10 @@ void check_activations(const Transformer& model, const Batch& batch) {
   }
 }
 
-ScoreEstimate estimate_spectra(const Transformer& model, const Batch& small_batch,
+ScoreEstimate estimate_spectra(const models::Transformer& model, const models::Batch& small_batch,
                                std::int64_t samples, const std::vector<Unit>& units,
                                const LntkOptions& options) {
   return Sweep(model, small_batch, units, options).estimate(samples);
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

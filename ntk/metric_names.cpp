@@ -1,6 +1,6 @@
 #include "strata/ntk/metric_names.h"
 
-namespace strata {
+namespace strata::ntk {
 
 const std::vector<std::string>& metric_names() {
   static const std::vector<std::string> names{
@@ -9,4 +9,4 @@ const std::vector<std::string>& metric_names() {
   return names;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -12,7 +12,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 const std::vector<std::string> kHeader = {"metric", "client",   "unit",
@@ -285,4 +285,4 @@ std::string rank_agreement_text(const std::vector<RankAgreement>& agreements) {
   return text.str();
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

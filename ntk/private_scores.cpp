@@ -8,7 +8,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 void check_positive(const char* name, double value) {
@@ -142,4 +142,4 @@ PrivateScores privatise_scores(const ScoreTable& table, const PrivacyOptions& op
   return result;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

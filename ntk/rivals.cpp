@@ -8,7 +8,7 @@
 #include "core/interrupt.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 using torch::Tensor;
@@ -57,7 +57,7 @@ void in_pieces(const std::vector<Tensor>& tensors, const Work& work) {
 
 /// A model whose named weights are leaves of their own over the same storage.
 struct Differentiable {
-  Differentiable(const Transformer& original, const std::set<std::string>& weights)
+  Differentiable(const models::Transformer& original, const std::set<std::string>& weights)
       : model(original), names(weights.begin(), weights.end()) {
     for (const std::string& name : names) {
       leaves.push_back(original.weight(name).detach().requires_grad_(true));
@@ -65,11 +65,11 @@ struct Differentiable {
     }
   }
 
-  Tensor loss(const Batch& batch) const {
+  Tensor loss(const models::Batch& batch) const {
     return torch::cross_entropy_loss(model.forward(batch), batch.labels);
   }
 
-  Transformer model;
+  models::Transformer model;
   std::vector<std::string> names;
   std::vector<Tensor> leaves;
 };
@@ -92,12 +92,12 @@ class Passes {
   std::int64_t done_ = 0, total_;
 };
 
-Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
+models::Batch rows_of(const models::Batch& batch, std::int64_t begin, std::int64_t count) {
   if (count == batch.size()) return batch;
   const auto cut = [&](const Tensor& tensor) {
     return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
   };
-  Batch some = batch;
+  models::Batch some = batch;
   some.input_ids = cut(batch.input_ids);
   some.attention_mask = cut(batch.attention_mask);
   some.pixels = cut(batch.pixels);
@@ -108,7 +108,7 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
 
 /// Calls `work` with `rows` samples at a time and their share of the batch.
 template <typename Work>
-void in_parts(const Batch& batch, std::int64_t rows, const Work& work) {
+void in_parts(const models::Batch& batch, std::int64_t rows, const Work& work) {
   for (std::int64_t begin = 0; begin < batch.size(); begin += rows) {
     const std::int64_t count = std::min(rows, batch.size() - begin);
     work(rows_of(batch, begin, count),
@@ -128,11 +128,11 @@ void add_gradient_of(const Tensor& value, const std::vector<std::string>& names,
   }
 }
 
-Gradient loss_gradient(const Transformer& model, const std::set<std::string>& names,
-                       const Batch& batch, std::int64_t rows, Passes& passes) {
+Gradient loss_gradient(const models::Transformer& model, const std::set<std::string>& names,
+                       const models::Batch& batch, std::int64_t rows, Passes& passes) {
   const Differentiable own(model, names);
   Gradient gradient;
-  in_parts(batch, rows, [&](const Batch& part, double share) {
+  in_parts(batch, rows, [&](const models::Batch& part, double share) {
     passes.next("gradient");
     add_gradient_of(own.loss(part) * share, own.names, own.leaves, gradient);
   });
@@ -140,9 +140,9 @@ Gradient loss_gradient(const Transformer& model, const std::set<std::string>& na
 }
 
 /// Hg for `names`, by differentiating ⟨∇L, g⟩ over the weights of `direction` with g held constant.
-Gradient curvature(const Transformer& model, const std::set<std::string>& names,
+Gradient curvature(const models::Transformer& model, const std::set<std::string>& names,
                    const std::set<std::string>& direction, const Gradient& gradient,
-                   const Batch& batch, std::int64_t rows, Passes& passes) {
+                   const models::Batch& batch, std::int64_t rows, Passes& passes) {
   std::set<std::string> all = names;
   all.insert(direction.begin(), direction.end());
   const Differentiable own(model, all);
@@ -159,7 +159,7 @@ Gradient curvature(const Transformer& model, const std::set<std::string>& names,
     }
   }
   Gradient products;
-  in_parts(batch, rows, [&](const Batch& part, double share) {
+  in_parts(batch, rows, [&](const models::Batch& part, double share) {
     passes.next("curvature");
     const auto slopes = torch::autograd::grad({own.loss(part) * share}, along, {}, true,
                                               /*create_graph=*/true, /*allow_unused=*/true);
@@ -175,7 +175,7 @@ Gradient curvature(const Transformer& model, const std::set<std::string>& names,
   return products;
 }
 
-void add_weights(const Transformer& model, WeightSums& sums) {
+void add_weights(const models::Transformer& model, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     of.count = static_cast<double>(model.weight(name).numel());
     in_pieces({model.weight(name)}, [&of = of](const std::vector<Tensor>& piece) {
@@ -185,7 +185,7 @@ void add_weights(const Transformer& model, WeightSums& sums) {
   }
 }
 
-void add_gradient(const Transformer& model, const Gradient& gradient, WeightSums& sums) {
+void add_gradient(const models::Transformer& model, const Gradient& gradient, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     const Tensor& slope = gradient.at(name);
     if (!slope.defined()) continue;
@@ -196,7 +196,7 @@ void add_gradient(const Transformer& model, const Gradient& gradient, WeightSums
   }
 }
 
-void add_curvature(const Transformer& model, const Gradient& products, WeightSums& sums) {
+void add_curvature(const models::Transformer& model, const Gradient& products, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     const Tensor& product = products.at(name);
     if (!product.defined()) continue;
@@ -209,8 +209,8 @@ void add_curvature(const Transformer& model, const Gradient& products, WeightSum
 }
 
 /// Sample by sample, mean and variance by Welford's recurrence.
-void add_samples(const Transformer& model, const Batch& batch, bool moments, WeightSums& sums,
-                 Passes& passes) {
+void add_samples(const models::Transformer& model, const models::Batch& batch, bool moments,
+                 WeightSums& sums, Passes& passes) {
   std::set<std::string> names;
   for (const auto& [name, of] : sums) names.insert(name);
   const std::int64_t samples = batch.size();
@@ -244,7 +244,7 @@ void add_samples(const Transformer& model, const Batch& batch, bool moments, Wei
 /// the sum of all, which is what a one-hot vector of ones selects.
 class SynapticFlow {
  public:
-  SynapticFlow(const Transformer& original, const Batch& like)
+  SynapticFlow(const models::Transformer& original, const models::Batch& like)
       : original_(original), ones_(rows_of(like, 0, 1)) {
     if (ones_.input_ids.defined()) {
       const std::int64_t tokens = original.config().max_position_embeddings;
@@ -290,7 +290,7 @@ class SynapticFlow {
 
  private:
   struct Stage {
-    Transformer model;
+    models::Transformer model;
     std::vector<std::string> names;
     std::vector<Tensor> leaves;
   };
@@ -314,8 +314,8 @@ class SynapticFlow {
     return own;
   }
 
-  const Transformer& original_;
-  Batch ones_;
+  const models::Transformer& original_;
+  models::Batch ones_;
 };
 
 double signal_to_noise(const Unit& unit, const WeightSums& sums) {
@@ -359,7 +359,7 @@ double value_of(const std::string& metric, const Unit& unit, const WeightSums& s
   return total(&Sums::fisher);
 }
 
-void check(const Batch& batch, const std::vector<Unit>& units,
+void check(const models::Batch& batch, const std::vector<Unit>& units,
            const std::vector<std::string>& metrics) {
   if (batch.size() == 0) throw InputError("there are no samples to score on");
   for (const std::string& metric : metrics) {
@@ -375,7 +375,7 @@ void check(const Batch& batch, const std::vector<Unit>& units,
 
 /// What the metrics that were asked for take.
 struct Needs {
-  Needs(const Transformer& model, const Batch& batch, std::int64_t n,
+  Needs(const models::Transformer& model, const models::Batch& batch, std::int64_t n,
         const std::vector<Unit>& units, const std::vector<std::string>& metrics,
         const std::set<std::string>& frozen)
       : model(model), all_rows(n) {
@@ -407,7 +407,7 @@ struct Needs {
       const std::int64_t patches = batch.grids.prod(1).max().item<std::int64_t>();
       tokens = std::max<std::int64_t>(0, tokens + patches - model.config().patches());
     }
-    const TrainingCost cost = training_cost(model.config(), tokens, leaves);
+    const models::TrainingCost cost = models::training_cost(model.config(), tokens, leaves);
     sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
     std::map<std::int64_t, double> stages;
     for (const auto& [name, weight] : model.weights()) {
@@ -450,7 +450,7 @@ struct Needs {
     return number;
   }
 
-  const Transformer& model;
+  const models::Transformer& model;
   std::int64_t all_rows;
   bool weights, gradient, curvature, samples, moments, flow;
   std::set<std::string> own, direction;
@@ -468,9 +468,9 @@ const std::vector<std::string>& rival_metrics() {
   return names;
 }
 
-RivalPlan plan_rivals(const Transformer& model, const Batch& batch, std::int64_t samples,
-                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
-                      const RivalOptions& options) {
+RivalPlan plan_rivals(const models::Transformer& model, const models::Batch& batch,
+                      std::int64_t samples, const std::vector<Unit>& units,
+                      const std::vector<std::string>& metrics, const RivalOptions& options) {
   check(batch, units, metrics);
   const Needs needs(model, batch, samples, units, metrics, options.frozen);
   RivalPlan plan;
@@ -498,8 +498,8 @@ RivalPlan plan_rivals(const Transformer& model, const Batch& batch, std::int64_t
   return plan;
 }
 
-std::map<std::string, std::vector<double>> rival_scores(const Transformer& model,
-                                                        const Batch& batch,
+std::map<std::string, std::vector<double>> rival_scores(const models::Transformer& model,
+                                                        const models::Batch& batch,
                                                         const std::vector<Unit>& units,
                                                         const std::vector<std::string>& metrics,
                                                         const RivalOptions& options) {
@@ -556,4 +556,4 @@ std::map<std::string, std::vector<double>> rival_scores(const Transformer& model
   return scores;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -12,7 +12,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::ntk {
 namespace {
 
 /// Rows in ascending order, so that the score depends on which samples were drawn and on nothing
@@ -29,7 +29,7 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
   return rows;
 }
 
-void check(const VqaTensors& data, const std::vector<std::string>& metrics,
+void check(const models::VqaTensors& data, const std::vector<std::string>& metrics,
            const ScoreOptions& options) {
   for (const std::string& metric : metrics) require_name("metric", metric, metric_names());
   if (options.samples < 1) {
@@ -83,7 +83,8 @@ double placed_score(const std::string& metric, const std::string& unit, std::siz
 
 }  // namespace
 
-std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, const VqaTensors& data,
+std::vector<std::vector<UnitScore>> score_metrics(const models::Transformer& model,
+                                                  const models::VqaTensors& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options) {
@@ -94,7 +95,7 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
     return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
   };
   const auto rows = sample_rows(data.size(), options.samples, options.seed);
-  const Batch batch = data.batch(rows, model.device());
+  const models::Batch batch = data.batch(rows, model.device());
 
   std::map<std::string, std::vector<UnitScore>> found;
   if (asked("lntk") || asked("trace")) {
@@ -141,16 +142,16 @@ std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, cons
   return scores;
 }
 
-std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Transformer& model, const models::VqaTensors& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options) {
   return score_metrics(model, data, units, {options.metric}, options).front();
 }
 
-ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
+ScoreEstimate estimate_score(const models::Transformer& model, const models::VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   check(data, {options.metric}, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
-  const Batch trial = data.batch(sample_rows(data.size(), 2, options.seed), model.device());
+  const models::Batch trial = data.batch(sample_rows(data.size(), 2, options.seed), model.device());
   const std::string& metric = options.metric;
   const auto& rivals = rival_metrics();
   if (metric == "lntk" || metric == "trace" || metric == "gradient") {
@@ -177,4 +178,4 @@ ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
   return estimate;
 }
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -15,7 +15,7 @@
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kTrialLimit = 60;
@@ -82,4 +82,4 @@ void search_abc(SearchRun& run, std::vector<LayerState>& population) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

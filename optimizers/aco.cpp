@@ -18,7 +18,7 @@
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kGreedy = 0.7;       // q₀: the share of rows built without noise
@@ -104,4 +104,4 @@ void search_aco(SearchRun& run, std::vector<LayerState>& population) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

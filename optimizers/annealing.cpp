@@ -15,7 +15,7 @@
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kHottest = 0.005, kCooling = 1e-3;  // of the greatest score; of the hottest
@@ -28,8 +28,8 @@ void anneal(SearchRun& run, LayerState& state, const Prices& prices, std::int64_
             double hottest) {
   const LayerModel& model = run.model;
   double current = model.weighted(state.value(), prices);
-  const double cooling = std::pow(
-      kCooling, 1.0 / static_cast<double>(std::max<std::int64_t>(evaluations, 1)));
+  const double cooling =
+      std::pow(kCooling, 1.0 / static_cast<double>(std::max<std::int64_t>(evaluations, 1)));
   double temperature = hottest;
   for (std::int64_t i = 0; i < evaluations && !run.spent(); ++i, temperature *= cooling) {
     const int candidates = run.random.below(4) == 0 ? 1 : kCandidates;
@@ -83,4 +83,4 @@ void search_annealing(SearchRun& run, std::vector<LayerState>& population) {
   population.front() = state;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

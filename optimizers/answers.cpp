@@ -9,7 +9,7 @@
 
 #include "optimizers/client_choice.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -113,4 +113,4 @@ void answer_in_turn_towards(const PlanningProblem& problem, double price, double
   answer_until_settled(problem, price, wanted, least_gain, assignment);
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

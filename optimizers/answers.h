@@ -4,7 +4,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Each client in turn answers the others' usages with its best choice, so that importance − price
 /// · usage variance never falls, until none can do better or a round of all gains less than
@@ -20,4 +20,4 @@ void answer_in_turn(const PlanningProblem& problem, double price, double least_g
 void answer_in_turn_towards(const PlanningProblem& problem, double price, double wanted,
                             double least_gain, Assignment& assignment);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 #include "strata/core/random.h"
 #include "strata/optimizers/feasible.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 /// Exchanges decide whether the coverage can be met where budgets count units; elsewhere they may
@@ -169,4 +169,4 @@ Assignment round_robin(const PlanningProblem& problem) {
   return assignment;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 #include "core/csv.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 /// Differences below this are rounding.
@@ -338,4 +338,4 @@ std::size_t choose(const std::vector<Objectives>& front, const std::string& rule
   return candidates.best([&](std::size_t point) { return candidates.weighted(point, weights); });
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 #include <cmath>
 #include <functional>
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kKnapsackNodes = 500;
@@ -162,4 +162,4 @@ ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& 
   return total;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// The most worth of a client's units within its capacity, by branch and bound with Dantzig's bound
 /// (Martello & Toth 1990).
@@ -67,4 +67,4 @@ struct ChoiceSum {
 ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& usage_prices,
                      int clients_per_block, Assignment& choices);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -11,7 +11,7 @@
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/search.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kTie = 1e-12;  // of hypervolume ratios
@@ -362,4 +362,4 @@ std::vector<ComparisonSummary> summarise(const std::vector<ComparisonRun>& runs)
   return ordered;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -13,7 +13,7 @@
 #include "strata/core/sha256.h"
 #include "strata/optimizers/compare.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace fs = std::filesystem;
 namespace {
 
@@ -428,4 +428,4 @@ std::vector<ComparisonRun> read_runs_csv(const fs::path& path) {
   return runs;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <pagmo/utils/multi_objective.hpp>
 
-namespace strata {
+namespace strata::optimizers {
 
 std::vector<double> crowding_distances(const std::vector<pagmo::vector_double>& points) {
   std::vector<pagmo::vector_double> varying(points.size());
@@ -19,4 +19,4 @@ std::vector<double> crowding_distances(const std::vector<pagmo::vector_double>& 
   return pagmo::crowding_distance(varying);
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -5,7 +5,7 @@
 #include <pagmo/types.hpp>
 #include <vector>
 
-namespace strata {
+namespace strata::optimizers {
 
 /// pagmo's crowding distance (Deb et al. 2002, minimised objectives) of mutually nondominated
 /// points, over the objectives in which they differ: pagmo divides by an objective's range. 0 for
@@ -13,4 +13,4 @@ namespace strata {
 /// O(m n log n).
 std::vector<double> crowding_distances(const std::vector<pagmo::vector_double>& points);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -8,7 +8,7 @@
 #include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 /// An assignment on the way: some swaps away from where `exchanges` exchanges lead.
@@ -259,4 +259,4 @@ ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& 
   return front;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 __extension__ typedef __int128 Int128;
@@ -324,4 +324,4 @@ ExchangeGraph greatest_importance(const PlanningProblem& problem, const Quantise
   return graph;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// A client gives up `from` for `to`.
 struct Swap {
@@ -151,4 +151,4 @@ Assignment best_units(const PlanningProblem& problem, const QuantisedScores& sco
 /// units below their coverage, if none is feasible.
 ExchangeGraph greatest_importance(const PlanningProblem& problem, const QuantisedScores& scores);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -10,7 +10,7 @@
 #include "optimizers/fill.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kImpossible = std::numeric_limits<double>::infinity();
@@ -424,4 +424,4 @@ void repair(const PlanningProblem& problem, const Assignment& fallback, Assignme
   if (!meet_coverage(problem, assignment).empty()) assignment = fallback;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

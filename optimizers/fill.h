@@ -6,7 +6,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// A unit and what it is worth to the client whose budget is being filled.
 struct WorthOfUnit {
@@ -30,4 +30,4 @@ std::vector<int> meet_coverage(const PlanningProblem& problem, Assignment& assig
 /// then by descending importance. O(n log n) for two objectives, O(n²) for more.
 std::vector<FrontPoint> nondominated(std::vector<FrontPoint> points);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 #include "optimizers/crowding.h"
 #include "strata/optimizers/hypervolume.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr std::size_t kCapacity = 1000;
@@ -101,7 +101,7 @@ std::vector<const FrontArchive::Entry*> FrontArchive::entries() const {
 double FrontArchive::hypervolume(const LayerModel& model, const Objectives& reference) const {
   std::vector<Objectives> points;
   for (const Entry* entry : entries()) points.push_back(model.objectives(entry->value));
-  return strata::hypervolume(points, reference);
+  return strata::optimizers::hypervolume(points, reference);
 }
 
 std::vector<FrontPoint> FrontArchive::front(const LayerModel& model) const {
@@ -145,4 +145,4 @@ void FrontArchive::prune() {
   list_ = std::move(kept);
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

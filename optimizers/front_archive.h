@@ -10,7 +10,7 @@
 #include "strata/core/random.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// With two objectives unbounded and sorted by spread, O(log n) an insertion (plus what it
 /// removes). With more, a list of at most 1,000: what is most crowded (pagmo's crowding distance)
@@ -54,4 +54,4 @@ class FrontArchive {
   std::vector<Entry> list_;
 };
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace strata {
+namespace strata::optimizers {
 
 FrontPoints::FrontPoints(std::initializer_list<FrontPoint> points) {
   for (const FrontPoint& point : points) push_back(point);
@@ -27,4 +27,4 @@ void FrontPoints::reverse() {
   std::reverse(objectives_.begin(), objectives_.end());
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -8,7 +8,7 @@
 
 #include "optimizers/exchange_graph.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 __extension__ typedef __int128 Int128;
@@ -267,4 +267,4 @@ FullFront full_front(const PlanningProblem& problem, double seconds) {
   return front;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -5,7 +5,7 @@
 
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 bool close(double a, double b) {
@@ -86,4 +86,4 @@ double hypervolume_ratio(const std::vector<Objectives>& front,
   return static_cast<double>(reached) / static_cast<double>(exact.size());
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -12,7 +12,7 @@
 #include "strata/core/score_table.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace fs = std::filesystem;
 namespace {
 
@@ -158,4 +158,4 @@ void write_instances(const std::vector<Instance>& instances, const fs::path& fol
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

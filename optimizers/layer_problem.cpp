@@ -11,7 +11,7 @@
 #include "strata/core/error.h"
 #include "strata/optimizers/feasible.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 struct LayerProblem::Watch {
   std::mutex mutex;
@@ -112,4 +112,4 @@ std::pair<pagmo::vector_double, pagmo::vector_double> LayerProblem::get_bounds()
       pagmo::vector_double(slots_, problem_.counts_units() ? problem_.unit_count() - 1.0 : 1.0)};
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -11,7 +11,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Minimises (−importance, usage variance) and, where the problem has them, bytes and seconds.
 ///
@@ -57,4 +57,4 @@ class LayerProblem {
   std::shared_ptr<Watch> watch_;
 };
 
-}  // namespace strata
+}  // namespace strata::optimizers

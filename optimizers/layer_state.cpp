@@ -5,7 +5,7 @@
 
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 bool dominates(const Value& a, const Value& b) {
   return a.importance >= b.importance && a.spread <= b.spread && a.bytes <= b.bytes &&
@@ -179,4 +179,4 @@ Assignment to_assignment(const LayerModel& model, const std::vector<std::uint64_
   return assignment;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Objectives in whole numbers, so that following moves never rounds. All but importance are
 /// minimised.
@@ -123,4 +123,4 @@ void for_each_bit(const std::uint64_t* row, int words, Visit visit) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

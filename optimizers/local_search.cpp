@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 class LocalSearch {
@@ -241,4 +241,4 @@ void link(const LayerModel& model, FrontArchive& archive, const Assignment& from
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

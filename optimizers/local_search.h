@@ -7,7 +7,7 @@
 #include "optimizers/front_archive.h"
 #include "optimizers/layer_state.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Pareto local search (Paquete, Chiarandini & Stützle 2004) for two objectives: looks at
 /// everything that one move leads to from an entry of the archive, and keeps what is nondominated.
@@ -29,4 +29,4 @@ void local_search(const LayerModel& model, FrontArchive& archive, double reach, 
 void link(const LayerModel& model, FrontArchive& archive, const Assignment& from,
           const Assignment& to, int points);
 
-}  // namespace strata
+}  // namespace strata::optimizers

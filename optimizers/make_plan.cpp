@@ -11,7 +11,7 @@
 #include "strata/optimizers/price_front.h"
 #include "strata/optimizers/search.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr std::int64_t kLargestExact = 200000;  // clients · units
@@ -217,4 +217,4 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   return plan;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

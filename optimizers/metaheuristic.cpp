@@ -6,7 +6,7 @@
 #include "optimizers/layer_problem.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 Metaheuristic::Metaheuristic(std::string method, std::int64_t evaluations, std::uint64_t seed,
                              std::optional<Deadline> deadline)
@@ -49,4 +49,4 @@ pagmo::population Metaheuristic::evolve(pagmo::population population) const {
   return population;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -10,7 +10,7 @@
 
 #include "optimizers/front_archive.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// A method as a pagmo user-defined algorithm on LayerProblem, for pagmo's islands and
 /// archipelagos. What it spends is added to the problem's evaluations.
@@ -45,4 +45,4 @@ class Metaheuristic {
   mutable std::int64_t spent_ = 0;
 };
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -17,7 +17,7 @@
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kLeaders = 4;
@@ -86,4 +86,4 @@ void search_mopso(SearchRun& run, std::vector<LayerState>& population) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kLeastPrice = 1e-4;
@@ -154,4 +154,4 @@ std::optional<Move> draw_move_towards(const LayerState& state, const std::uint64
   return {};
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

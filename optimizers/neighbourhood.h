@@ -10,7 +10,7 @@
 #include "optimizers/layer_state.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Random prices, so that weighted sums with them reach all of the front: usage's price is
 /// log-uniform over [10⁻⁴, 1] of the greatest score. With further objectives theirs are, each with
@@ -101,4 +101,4 @@ void rearrange(LayerState& state, int client, Key key) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -16,7 +16,7 @@
 #include "optimizers/neighbourhood.h"
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kCrossoverProbability = 0.9;
@@ -113,4 +113,4 @@ void search_nsga2(SearchRun& run, std::vector<LayerState>& population) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -13,7 +13,7 @@
 #include "optimizers/layer_problem.h"
 #include "strata/optimizers/baselines.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kWeights = 8;
@@ -105,4 +105,4 @@ void search_pagmo(SearchRun& run, const std::string& name, const std::vector<Ass
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

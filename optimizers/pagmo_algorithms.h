@@ -7,7 +7,7 @@
 
 #include "optimizers/search_run.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Runs pagmo's `name` (nsga2, nspso, maco, bee_colony or simulated_annealing) from `starts` with
 /// its default parameters, as far as population and evaluations leave them free, until the run is
@@ -17,4 +17,4 @@ namespace strata {
 /// weighted sums by pagmo's `decompose`.
 void search_pagmo(SearchRun& run, const std::string& name, const std::vector<Assignment>& starts);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -16,7 +16,7 @@
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -322,4 +322,4 @@ PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& 
                                 : resource_front(problem, options);
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

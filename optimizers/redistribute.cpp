@@ -4,7 +4,7 @@
 #include <bit>
 #include <utility>
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr std::int64_t kStepsPerItem = 16;
@@ -172,4 +172,4 @@ bool redistribute(LayerState& state, int clients, std::int64_t& steps) {
   return better;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

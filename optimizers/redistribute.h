@@ -1,12 +1,13 @@
 #pragma once
 /// \file
-/// Better assignments of the same usages, by dealing units out anew between a few clients. Internal.
+/// Better assignments of the same usages, by dealing units out anew between a few clients.
+/// Internal.
 
 #include <cstdint>
 
 #include "optimizers/layer_state.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// For budgets of a resource and two objectives. Takes the units of every `clients` clients
 /// together and deals them out anew, each unit to as many of them as had it, for the greatest
@@ -21,4 +22,4 @@ namespace strata {
 ///     redistribute(state, 4, steps);
 bool redistribute(LayerState& state, int clients, std::int64_t& steps);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -8,7 +8,7 @@
 
 #include "optimizers/client_choice.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -169,4 +169,4 @@ void ResourceDual::usage_losses(int total, double price, const std::vector<doubl
   }
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Bounds on importance − w · usage variance of the assignments of every total T = Σ n, for one
 /// price w. Entry k is for the total `first + k`.
@@ -66,4 +66,4 @@ class ResourceDual {
   BoundsByTotal last_;
 };
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -20,7 +20,7 @@
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -688,4 +688,4 @@ PriceFront resource_front(const PlanningProblem& problem, const PriceFrontOption
   return ResourceFront(problem, options).run();
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

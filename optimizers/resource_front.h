@@ -4,9 +4,9 @@
 
 #include "strata/optimizers/price_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// The problem must be valid and have budgets of a resource.
 PriceFront resource_front(const PlanningProblem& problem, const PriceFrontOptions& options);
 
-}  // namespace strata
+}  // namespace strata::optimizers

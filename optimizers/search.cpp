@@ -17,7 +17,7 @@
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kEpochs = 10;
@@ -285,4 +285,4 @@ SearchResult search(const PlanningProblem& problem, const SearchOptions& options
   return {run.archive.front(model), run.evaluations(), run.seconds(), run.log()};
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -7,7 +7,7 @@
 #include "core/interrupt.h"
 #include "optimizers/neighbourhood.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 SearchRun::SearchRun(const LayerModel& layers, Limits limits, std::uint64_t seed,
                      const std::optional<Objectives>& reference)
@@ -77,4 +77,4 @@ Method find_method(const std::string& name) {
   return found == methods.end() ? nullptr : found->second;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

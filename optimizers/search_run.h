@@ -13,7 +13,7 @@
 #include "strata/core/random.h"
 #include "strata/optimizers/search.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// One run of a metaheuristic: what it may spend and what it found.
 class SearchRun {
@@ -72,4 +72,4 @@ void search_annealing(SearchRun& run, std::vector<LayerState>& population);
 /// The method of that name, or null.
 Method find_method(const std::string& name);
 
-}  // namespace strata
+}  // namespace strata::optimizers

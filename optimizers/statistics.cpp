@@ -8,7 +8,7 @@
 
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr int kMostExactPairs = 50;
@@ -270,4 +270,4 @@ double vargha_delaney(const std::vector<double>& first, const std::vector<double
   return (sum / m - (m + 1) / 2) / n;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 #include <optional>
 #include <vector>
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Lowers a convex bound by subgradient steps of Polyak's length, as if it could be lowered to
 /// `target`, shortened when they fail; deflected (Camerini, Fratta & Maffioli 1975), so that they
@@ -93,4 +93,4 @@ std::optional<NextPrice> widest_corner(const std::vector<Known>& known, double a
   return next;
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

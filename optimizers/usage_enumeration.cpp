@@ -7,7 +7,7 @@
 
 #include "optimizers/client_choice.h"
 
-namespace strata {
+namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -221,4 +221,4 @@ bool enumerate_assignments(const PlanningProblem& problem, ResourceDual& dual,
   return Enumeration(problem, task, std::move(losses), steps, visit).run(task);
 }
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -9,7 +9,7 @@
 #include "optimizers/resource_dual.h"
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// What is enumerated: assignments that train `total` units and whose importance − price · usage
 /// variance lies less than `room` below the bound that the usage prices give for that total.
@@ -32,4 +32,4 @@ bool enumerate_assignments(const PlanningProblem& problem, ResourceDual& dual,
                            const EnumerationTask& task, std::int64_t& steps,
                            const std::function<double(const std::vector<std::uint64_t>&)>& visit);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -8,7 +8,7 @@
 #include "core/document.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 constexpr const char* kFile = "adapter_config.json";
@@ -161,4 +161,4 @@ void refuse_former_clients(const std::filesystem::path& folder,
                    ", to whom this plan gives none; take an empty folder, or remove them");
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -10,7 +10,7 @@
 #include "cli/adapter_families.h"
 #include "strata/core/plan.h"
 
-namespace strata {
+namespace strata::cli {
 
 struct AdapterConfigOptions {
   AdapterFamily family = common_family();
@@ -34,4 +34,4 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
 void refuse_former_clients(const std::filesystem::path& folder,
                            const std::vector<std::string>& clients);
 
-}  // namespace strata
+}  // namespace strata::cli

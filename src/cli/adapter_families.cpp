@@ -7,7 +7,7 @@
 #include "core/document.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 using Names = std::vector<std::string>;
@@ -121,4 +121,4 @@ AdapterFamily adapter_family(const std::string& model) {
   return family;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::cli {
 
 struct AdapterFamily {
   std::vector<std::string> target_modules;  ///< the queries and values of attention
@@ -30,4 +30,4 @@ AdapterFamily common_family();
 /// a preset.
 AdapterFamily adapter_family(const std::string& model);
 
-}  // namespace strata
+}  // namespace strata::cli

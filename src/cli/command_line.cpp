@@ -20,7 +20,7 @@
 #include "strata/optimizers/make_plan.h"
 #include "strata/optimizers/search.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 constexpr int kMany = std::numeric_limits<int>::max();
@@ -40,11 +40,12 @@ CLI::Validator one_of(const std::vector<std::string>& allowed) {
 
 CLI::Validator choice_rule() {
   std::string description;
-  for (const auto& rule : choice_rules()) description += (description.empty() ? "" : "|") + rule;
+  for (const auto& rule : optimizers::choice_rules())
+    description += (description.empty() ? "" : "|") + rule;
   return CLI::Validator(
       [](std::string& value) {
         try {
-          check_choice(value);
+          optimizers::check_choice(value);
         } catch (const InputError& error) {
           return std::string(error.what());
         }
@@ -293,7 +294,7 @@ void build(CLI::App& app, CommandLine& line) {
       ->add_option("--metric", line.score.metrics,
                    "Importance measure (repeatable; several need --table)")
       ->allow_extra_args(false)
-      ->check(one_of(metric_names()))
+      ->check(one_of(ntk::metric_names()))
       ->capture_default_str();
   score->add_option("--table", line.score.table,
                     "CSV of metric × client × unit; the metrics' rank agreement is printed");
@@ -369,13 +370,13 @@ void build(CLI::App& app, CommandLine& line) {
                    "client trains besides")
       ->allow_extra_args(false);
   plan->add_option("--algorithm", line.plan.algorithm, "How the front is found")
-      ->check(one_of(algorithm_names()))
+      ->check(one_of(optimizers::algorithm_names()))
       ->capture_default_str();
   plan->add_option("--choose", line.plan.choose,
                    "Which point of the front becomes the plan; knee unless the problem says")
       ->check(choice_rule());
   plan->add_option("--start", line.plan.start, "What a metaheuristic begins with")
-      ->check(one_of(search_starts()))
+      ->check(one_of(optimizers::search_starts()))
       ->capture_default_str();
   ranged(plan, "--evaluations", line.plan.evaluations, "Objective evaluations of a metaheuristic",
          std::int64_t{1}, std::int64_t{1} << 40);
@@ -432,10 +433,10 @@ void build(CLI::App& app, CommandLine& line) {
   compare->add_option("--budget", line.compare.budget,
                       "For scores without budgets beside them: a number, or a CSV file");
   list(compare->add_option("--algorithms", line.compare.algorithms, "Which ones")
-           ->check(one_of(search_algorithms())))
+           ->check(one_of(optimizers::search_algorithms())))
       ->capture_default_str();
   list(compare->add_option("--starts", line.compare.starts, "From where")
-           ->check(one_of(search_starts())))
+           ->check(one_of(optimizers::search_starts())))
       ->capture_default_str();
   list(compare
            ->add_option("--evaluations", line.compare.evaluations, "Objective evaluations of a run")
@@ -851,4 +852,4 @@ CommandLine parse_command_line(int argc, char** argv, bool& done) {
   return line;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -10,7 +10,7 @@
 
 #include "cli/help.h"
 
-namespace strata {
+namespace strata::cli {
 
 struct CommonArguments {
   bool quiet = false;
@@ -204,4 +204,4 @@ int run_pretrain(const PretrainArguments& arguments,
 int run_score(const ScoreArguments& arguments, const CommonArguments& common);  // strata-torch
 int run_run(const RunArguments& arguments, const CommonArguments& common);      // strata-torch
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -13,18 +13,18 @@
 #include "report/comparison.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 Json number(double value) {
   return std::isfinite(value) ? Json(value) : Json();
 }
 
-void print_json(const Comparison& comparison, const std::string& out) {
+void print_json(const optimizers::Comparison& comparison, const std::string& out) {
   Json root{
       {"version", 1}, {"out", out}, {"runs", comparison.runs.size()}, {"summary", Json::array()}};
-  for (const ComparisonSummary& summary : summarise(comparison.runs)) {
-    const ComparisonGroup& group = summary.group;
+  for (const optimizers::ComparisonSummary& summary : optimizers::summarise(comparison.runs)) {
+    const optimizers::ComparisonGroup& group = summary.group;
     root["summary"].push_back({{"instance", group.instance},
                                {"algorithm", group.algorithm},
                                {"start", group.start},
@@ -40,9 +40,9 @@ void print_json(const Comparison& comparison, const std::string& out) {
 }
 
 /// What --write-instances alone did.
-void print_json(const std::vector<Instance>& instances, const std::string& folder) {
+void print_json(const std::vector<optimizers::Instance>& instances, const std::string& folder) {
   Json root{{"version", 1}, {"write_instances", folder}, {"instances", Json::array()}};
-  for (const Instance& instance : instances) {
+  for (const optimizers::Instance& instance : instances) {
     root["instances"].push_back({{"name", instance.name},
                                  {"seed", instance.seed},
                                  {"clients", instance.problem.client_count()},
@@ -52,13 +52,14 @@ void print_json(const std::vector<Instance>& instances, const std::string& folde
 }
 
 /// The comparison in `folder`, if it is over. @throws InputError where it is another one.
-std::optional<Comparison> read_finished(const std::vector<Instance>& instances,
-                                        const ComparisonOptions& options,
-                                        const std::filesystem::path& folder) {
-  if (!std::filesystem::exists(folder / "compare.json") || holds_unfinished_comparison(folder))
+std::optional<optimizers::Comparison> read_finished(
+    const std::vector<optimizers::Instance>& instances,
+    const optimizers::ComparisonOptions& options, const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / "compare.json") ||
+      optimizers::holds_unfinished_comparison(folder))
     return std::nullopt;
-  Comparison comparison = read_comparison(folder);
-  if (!holds_runs_of(comparison, instances, options)) {
+  optimizers::Comparison comparison = optimizers::read_comparison(folder);
+  if (!optimizers::holds_runs_of(comparison, instances, options)) {
     throw InputError((folder / "compare.json").string() +
                      ": the folder holds another comparison, which is over; choose another --out");
   }
@@ -66,26 +67,27 @@ std::optional<Comparison> read_finished(const std::vector<Instance>& instances,
 }
 
 /// Makes the runs that the folder does not have, and writes the comparison.
-Comparison compare_into(const CompareArguments& arguments, const std::vector<Instance>& instances,
-                        ComparisonOptions options) {
+optimizers::Comparison compare_into(const CompareArguments& arguments,
+                                    const std::vector<optimizers::Instance>& instances,
+                                    optimizers::ComparisonOptions options) {
   const std::filesystem::path folder = arguments.out;
   if (auto finished = read_finished(instances, options, folder)) return *std::move(finished);
   std::optional<FolderLock> lock;
-  std::optional<ComparisonJournal> journal;
+  std::optional<optimizers::ComparisonJournal> journal;
   // Not before the instances are checked: what is wrong with one leaves no trace.
   options.begin = [&] {
     lock.emplace(folder);
     // Another process may have come and gone since the first look.
-    check_comparison_folder(folder, arguments.resume);
-    journal.emplace(folder, comparison_settings(instances, options));
+    optimizers::check_comparison_folder(folder, arguments.resume);
+    journal.emplace(folder, optimizers::comparison_settings(instances, options));
     if (!journal->finished().empty())
       log_info("resuming after " + std::to_string(journal->finished().size()) + " runs");
     return journal->finished();
   };
-  options.after_run = [&](const FinishedRun& run) { journal->add(run); };
-  Comparison comparison = compare(instances, options);
+  options.after_run = [&](const optimizers::FinishedRun& run) { journal->add(run); };
+  optimizers::Comparison comparison = optimizers::compare(instances, options);
   comparison.provenance = journal->provenance();
-  write_comparison(comparison, folder);
+  optimizers::write_comparison(comparison, folder);
   journal->remove();
   return comparison;
 }
@@ -99,18 +101,18 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
     throw InputError("strata compare: --resume is for --out, which was not given");
   if (!arguments.out.empty()) {
     refuse_locked_folder(arguments.out);
-    check_comparison_folder(arguments.out, arguments.resume);
+    optimizers::check_comparison_folder(arguments.out, arguments.resume);
     check_writable(std::filesystem::path(arguments.out) / "compare.json");
   }
-  const std::vector<Instance> instances =
-      load_instances(arguments.instances, arguments.instance_seeds, arguments.budget);
+  const std::vector<optimizers::Instance> instances =
+      optimizers::load_instances(arguments.instances, arguments.instance_seeds, arguments.budget);
   if (arguments.out.empty()) {
-    write_instances(instances, arguments.write_instances);
+    optimizers::write_instances(instances, arguments.write_instances);
     if (common.json) print_json(instances, arguments.write_instances);
     return kExitDone;
   }
 
-  ComparisonOptions options;
+  optimizers::ComparisonOptions options;
   options.algorithms = arguments.algorithms;
   options.starts = arguments.starts;
   options.evaluations = arguments.evaluations;
@@ -121,15 +123,16 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
     if (!progress) progress.emplace("compare", total);
     progress->update(done, next);
   };
-  const Comparison comparison = compare_into(arguments, instances, options);
+  const optimizers::Comparison comparison = compare_into(arguments, instances, options);
   progress.reset();
-  if (!arguments.write_instances.empty()) write_instances(instances, arguments.write_instances);
+  if (!arguments.write_instances.empty())
+    optimizers::write_instances(instances, arguments.write_instances);
   if (common.json) {
     print_json(comparison, arguments.out);
   } else if (!common.quiet) {
-    std::cout << comparison_text(comparison);
+    std::cout << report::comparison_text(comparison);
   }
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -5,7 +5,7 @@
 
 #include "cli/help.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 enum class Kind { kFlag, kText, kFile, kFolder, kChoice };
@@ -315,4 +315,4 @@ std::string completion_script(const HelpCommand& root, const std::string& shell)
   return bash_script(root);
 }
 
-}  // namespace strata
+}  // namespace strata::cli

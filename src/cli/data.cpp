@@ -6,20 +6,21 @@
 
 #include "cli/command_line.h"
 #include "core/console.h"
-#include "data/image.h"
 #include "core/parallel.h"
+#include "data/image.h"
 #include "data/partition.h"
 #include "data/phantoms.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
-std::vector<std::string> distinct_images(const Manifest& manifest, const std::string& client = "") {
+std::vector<std::string> distinct_images(const data::Manifest& manifest,
+                                         const std::string& client = "") {
   std::set<std::string> images;
-  for (const Example& example : manifest.examples)
+  for (const data::Example& example : manifest.examples)
     if (client.empty() || example.client == client) images.insert(example.image);
   return {images.begin(), images.end()};
 }
@@ -28,18 +29,18 @@ struct Counts {
   std::int64_t images = 0, train = 0, test = 0;
 };
 
-Counts count(const Manifest& manifest, const std::string& client) {
+Counts count(const data::Manifest& manifest, const std::string& client) {
   Counts counts;
   counts.images = static_cast<std::int64_t>(distinct_images(manifest, client).size());
-  for (const Example& example : manifest.examples)
+  for (const data::Example& example : manifest.examples)
     if (example.client == client) ++(example.split == "train" ? counts.train : counts.test);
   return counts;
 }
 
 /// @throws InputError for the first image, in the order of the names, that does not decode.
-void decode_all(const Manifest& manifest, const std::vector<std::string>& images) {
+void decode_all(const data::Manifest& manifest, const std::vector<std::string>& images) {
   parallel_for(static_cast<int>(images.size()), 0,
-               [&](int i) { read_image(manifest.folder / images[i]); });
+               [&](int i) { data::read_image(manifest.folder / images[i]); });
 }
 
 }  // namespace
@@ -49,17 +50,17 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
   if (arguments.set != sets[0])
     throw InputError("data make: unknown set \"" + arguments.set + "\"" +
                      did_you_mean(arguments.set, sets) + "; allowed is \"phantoms\"");
-  PhantomOptions options;
+  data::PhantomOptions options;
   options.seed = arguments.seed;
   options.images_per_modality = arguments.images;
   options.shapes_images = arguments.shapes;
   options.size = arguments.size;
-  const Manifest phantoms = make_phantoms(arguments.out, options);
-  const Manifest shapes = load_data(std::filesystem::path(arguments.out) / "shapes");
+  const data::Manifest phantoms = data::make_phantoms(arguments.out, options);
+  const data::Manifest shapes = data::load_data(std::filesystem::path(arguments.out) / "shapes");
 
   TextTable table({"client", "images", "train questions", "test questions"});
   Json clients = Json::array();
-  for (const Manifest* manifest : {&phantoms, &shapes})
+  for (const data::Manifest* manifest : {&phantoms, &shapes})
     for (const std::string& name : manifest->clients()) {
       const Counts counts = count(*manifest, name);
       table.row({name, std::to_string(counts.images), std::to_string(counts.train),
@@ -87,21 +88,21 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
 }
 
 int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common) {
-  LoadOptions load;
+  data::LoadOptions load;
   load.language = arguments.language;
   load.questions_only = arguments.questions_only;
-  const Manifest manifest = load_data(arguments.folder, load);
-  PartitionOptions options;
+  const data::Manifest manifest = data::load_data(arguments.folder, load);
+  data::PartitionOptions options;
   options.scheme = arguments.partition;
   options.clients = arguments.clients;
   options.alpha = arguments.alpha;
   options.public_fraction = arguments.public_fraction;
   options.seed = arguments.seed;
-  const Partition partition = make_partition(manifest, options);
+  const data::Partition partition = data::make_partition(manifest, options);
   const std::vector<std::string> images = distinct_images(manifest);
   if (!load.questions_only) decode_all(manifest, images);
   std::set<std::string> questions;
-  for (const Example& example : manifest.examples) questions.insert(example.question);
+  for (const data::Example& example : manifest.examples) questions.insert(example.question);
   const std::vector<std::string> answers = manifest.answers();
 
   if (common.json) {
@@ -114,7 +115,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
                 {"answers", answers}};
     out["partition"] = options.scheme;
     out["clients"] = Json::array();
-    for (const ClientExamples& client : partition.clients)
+    for (const data::ClientExamples& client : partition.clients)
       out["clients"].push_back(
           {{"name", client.name}, {"train", client.train.size()}, {"test", client.test.size()}});
     out["images_read"] = !load.questions_only;
@@ -127,9 +128,9 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
               << (load.questions_only ? "none of them read; " : "all readable; ")
               << manifest.examples.size() << " questions, " << questions.size()
               << " of them distinct; " << answers.size() << " answers\n"
-              << partition_table(manifest, partition);
+              << data::partition_table(manifest, partition);
   }
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -10,7 +10,7 @@
 
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 
 std::filesystem::path strata_torch_path() {
   return std::filesystem::canonical("/proc/self/exe").parent_path() / "strata-torch";
@@ -53,4 +53,4 @@ void hand_over(char** argv) {
   throw WorkError(program.string() + ": cannot be started: " + std::strerror(errno));
 }
 
-}  // namespace strata
+}  // namespace strata::cli

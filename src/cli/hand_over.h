@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-namespace strata {
+namespace strata::cli {
 
 /// Where strata-torch is expected: in the folder of this program, symbolic links resolved.
 std::filesystem::path strata_torch_path();
@@ -18,8 +18,8 @@ bool bound_spinning();
 
 /// Replaces this process by strata-torch with the same arguments. Returns only by throwing.
 /// Bounds the spinning of its threads.
-/// @throws WorkError naming the build option when strata-torch is not there or cannot be started, or
-/// `ulimit -v` allows less address space than LibTorch needs.
+/// @throws WorkError naming the build option when strata-torch is not there or cannot be started,
+/// or `ulimit -v` allows less address space than LibTorch needs.
 [[noreturn]] void hand_over(char** argv);
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -12,7 +12,7 @@
 
 #include "core/csv.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 constexpr int kLeast = 40, kMost = 120;
@@ -265,4 +265,4 @@ std::string man_page(const HelpCommand& command, const std::string& version) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

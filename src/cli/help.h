@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::cli {
 
 struct HelpOption {
   std::string short_name;  ///< "-q", or ""
@@ -57,4 +57,4 @@ const std::vector<std::string>& completion_shells();
 /// A script that completes subcommands, options, their values, files and folders.
 std::string completion_script(const HelpCommand& root, const std::string& shell);
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -11,7 +11,7 @@
 #include "strata/core/plan.h"
 #include "strata/core/safetensors.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 Unit sum_of(const std::vector<Unit>& units) {
@@ -43,13 +43,13 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::i
 }
 
 /// "of 40 text tokens and an image of 384 x 384 pixels": what the costs are counted for.
-std::string sample_text(const TransformerConfig& config, std::int64_t text_tokens) {
+std::string sample_text(const models::TransformerConfig& config, std::int64_t text_tokens) {
   const std::string side = std::to_string(config.image_size);
   return (config.has_text() ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
          "an image of " + side + " x " + side + " pixels";
 }
 
-void print_table(const std::vector<Unit>& units, const TransformerConfig& config,
+void print_table(const std::vector<Unit>& units, const models::TransformerConfig& config,
                  std::int64_t text_tokens) {
   TextTable table({"unit", "parameters", "kB", "forward MFLOP", "activations kB"});
   const auto add = [&](const Unit& unit) {
@@ -68,7 +68,7 @@ void print_table(const std::vector<Unit>& units, const TransformerConfig& config
 struct CostRow {
   std::string kind;  ///< model, scheme, unit or client
   std::string name;
-  TrainingCost cost;
+  models::TrainingCost cost;
 };
 
 /// The weights of the named units.
@@ -90,15 +90,17 @@ std::set<std::string> weights_of(const std::vector<Unit>& units,
   return weights;
 }
 
-std::vector<CostRow> cost_rows(const TransformerConfig& config, const std::vector<Unit>& units,
-                               std::int64_t text_tokens, const InspectArguments& arguments) {
+std::vector<CostRow> cost_rows(const models::TransformerConfig& config,
+                               const std::vector<Unit>& units, std::int64_t text_tokens,
+                               const InspectArguments& arguments) {
   std::vector<CostRow> rows;
   const auto add = [&](const char* kind, const std::string& name,
                        const std::set<std::string>& weights) {
-    rows.push_back({kind, name, training_cost(config, text_tokens, weights)});
+    rows.push_back({kind, name, models::training_cost(config, text_tokens, weights)});
   };
   std::set<std::string> all;
-  for (const WeightShape& weight : transformer_weights(config)) all.insert(weight.name);
+  for (const models::WeightShape& weight : models::transformer_weights(config))
+    all.insert(weight.name);
   add("model", "everything", all);
   std::vector<std::string> selectable;
   for (const Unit& unit : units) {
@@ -140,7 +142,7 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
   std::cout << printable_json(out.dump(2)) << '\n';
 }
 
-void print_cost_table(const std::vector<CostRow>& rows, const TransformerConfig& config,
+void print_cost_table(const std::vector<CostRow>& rows, const models::TransformerConfig& config,
                       std::int64_t text_tokens, int batch_size) {
   TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
   for (const auto& [kind, name, cost] : rows) {
@@ -155,20 +157,20 @@ void print_cost_table(const std::vector<CostRow>& rows, const TransformerConfig&
             << config.label_count() << " answers.\n";
 }
 
-TransformerConfig read_config(const InspectArguments& arguments) {
+models::TransformerConfig read_config(const InspectArguments& arguments) {
   const std::filesystem::path folder = arguments.model;
-  TransformerConfig config = read_model_config(folder);
+  models::TransformerConfig config = models::read_model_config(folder);
   if (!arguments.config_only) {
-    check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
-    check_peft_weights(folder, config);
+    models::check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
+    models::check_peft_weights(folder, config);
   }
-  PeftConfig added;
+  models::PeftConfig added;
   added.adapter_reduction = arguments.adapter_reduction;
   added.lora_rank = arguments.lora_rank;
   added.lora_targets = arguments.lora_targets;
   added.prompt_length = arguments.prompt_length;
-  add_methods(config.peft, added);
-  check_peft_config(config.peft, config.hidden_size, arguments.model);
+  models::add_methods(config.peft, added);
+  models::check_peft_config(config.peft, config.hidden_size, arguments.model);
   return config;
 }
 
@@ -177,7 +179,7 @@ TransformerConfig read_config(const InspectArguments& arguments) {
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
   if (!arguments.always.empty() && arguments.plan.empty())
     throw InputError("--always is for --cost with a plan, which was not given");
-  const TransformerConfig config = read_config(arguments);
+  const models::TransformerConfig config = read_config(arguments);
   if (!config.has_text() && arguments.text_tokens > 0) {
     throw InputError("--text-tokens: found " + std::to_string(arguments.text_tokens) +
                      ", but a model of the type \"" + config.model_type + "\" reads no text");
@@ -189,7 +191,7 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
                      ", but the model has max_position_embeddings = " +
                      std::to_string(config.max_position_embeddings));
   }
-  const std::vector<Unit> units = transformer_units(config, text_tokens, arguments.scheme);
+  const std::vector<Unit> units = models::transformer_units(config, text_tokens, arguments.scheme);
   if (arguments.cost) {
     const auto rows = cost_rows(config, units, text_tokens, arguments);
     if (common.json) {
@@ -205,4 +207,4 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

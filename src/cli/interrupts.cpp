@@ -5,7 +5,7 @@
 
 #include "core/interrupt.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 bool resumes(Command command) {
@@ -52,4 +52,4 @@ int interruptible(Command command, int argc, char** argv, const std::function<in
   }
 }
 
-}  // namespace strata
+}  // namespace strata::cli

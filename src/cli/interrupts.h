@@ -7,7 +7,7 @@
 
 #include "cli/command_line.h"
 
-namespace strata {
+namespace strata::cli {
 
 /// `work` of the subcommand, which calls stop_if_interrupted in its long loops (core/interrupt.h).
 /// SIGINT or SIGTERM ends it with what it has finished whole, one line on stderr that says how to
@@ -18,4 +18,4 @@ int interruptible(Command command, int argc, char** argv, const std::function<in
 /// How to go on: the command line as a shell takes it, with --resume where that keeps what is done.
 std::string way_on(Command command, int argc, char** argv);
 
-}  // namespace strata
+}  // namespace strata::cli

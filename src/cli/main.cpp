@@ -11,8 +11,9 @@
 
 namespace {
 
-int work(const strata::CommandLine& line, char** argv) {
+int work(const strata::cli::CommandLine& line, char** argv) {
   using namespace strata;
+  using namespace strata::cli;
   switch (line.command) {
     case Command::kDataMake:
       return run_data_make(line.data_make, line.common);
@@ -39,6 +40,7 @@ int work(const strata::CommandLine& line, char** argv) {
 
 int dispatch(int argc, char** argv) {
   using namespace strata;
+  using namespace strata::cli;
   bool done = false;
   const CommandLine line = parse_command_line(argc, argv, done);
   if (done) return kExitDone;
@@ -50,5 +52,5 @@ int dispatch(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   strata::set_command_line(argc, argv);
-  return strata::report_errors([&] { return dispatch(argc, argv); });
+  return strata::cli::report_errors([&] { return dispatch(argc, argv); });
 }

@@ -14,8 +14,9 @@
 
 namespace {
 
-int work(const strata::CommandLine& line) {
+int work(const strata::cli::CommandLine& line) {
   using namespace strata;
+  using namespace strata::cli;
   switch (line.command) {
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
@@ -25,7 +26,7 @@ int work(const strata::CommandLine& line) {
       return run_run(line.run, line.common);
     // The torch-free program has printed its own line before it handed over.
     case Command::kVersion:
-      std::cout << describe_torch() << std::endl;
+      std::cout << models::describe_torch() << std::endl;
       return kExitDone;
     default:
       throw InputError("strata-torch runs score, run and pretrain only; call strata instead");
@@ -48,6 +49,7 @@ void keep_freed_memory() {
 
 int dispatch(int argc, char** argv) {
   using namespace strata;
+  using namespace strata::cli;
   bool done = false;
   const CommandLine line = parse_command_line(argc, argv, done);
   if (done) return kExitDone;
@@ -61,8 +63,8 @@ int main(int argc, char** argv) {
   // Started by strata, it has the variable already; started by hand, it is too late for this
   // process, whose OpenMP is loaded, but not for a second start. Where that fails, it only takes
   // longer.
-  if (strata::bound_spinning()) ::execv("/proc/self/exe", argv);
+  if (strata::cli::bound_spinning()) ::execv("/proc/self/exe", argv);
   keep_freed_memory();
   strata::set_command_line(argc, argv);
-  return strata::report_errors([&] { return dispatch(argc, argv); });
+  return strata::cli::report_errors([&] { return dispatch(argc, argv); });
 }

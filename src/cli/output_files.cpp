@@ -8,7 +8,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 
 namespace {
 
@@ -54,4 +54,4 @@ void check_writable(const std::filesystem::path& file) {
   if (::access(folder.c_str(), W_OK | X_OK) != 0) fail(std::strerror(errno));
 }
 
-}  // namespace strata
+}  // namespace strata::cli

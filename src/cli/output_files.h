@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::cli {
 
 /// An option and the file it names; "" where it was not given.
 struct NamedFile {
@@ -22,4 +22,4 @@ void refuse_same_files(const std::vector<NamedFile>& inputs, const std::vector<N
 /// @throws WorkError naming what is in the way.
 void check_writable(const std::filesystem::path& file);
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -19,7 +19,7 @@
 #include "strata/optimizers/make_plan.h"
 #include "strata/optimizers/search.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 std::string joined(const std::vector<std::string>& names) {
@@ -91,7 +91,7 @@ void tell_of_algorithm(const Plan& plan, const PlanningProblem& problem,
                        const PlanArguments& arguments) {
   for (const auto& [key, value] : plan.provenance)
     if (key == "auto") log_info("algorithm " + std::get<std::string>(value));
-  const auto& searches = search_algorithms();
+  const auto& searches = optimizers::search_algorithms();
   if (std::find(searches.begin(), searches.end(), plan.algorithm) != searches.end()) return;
   if (!arguments.warm.empty()) {
     log_warning("--warm is for metaheuristics; the algorithm " + plan.algorithm +
@@ -182,13 +182,13 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
 
   if (!loaded.choose.empty()) {
     try {
-      check_choice(loaded.choose);
+      optimizers::check_choice(loaded.choose);
     } catch (const InputError& error) {
       throw InputError(arguments.problem + ": " + error.what());
     }
   }
 
-  PlanOptions options;
+  optimizers::PlanOptions options;
   options.algorithm = arguments.algorithm;
   options.choose = !arguments.choose.empty() ? arguments.choose
                    : !loaded.choose.empty()  ? loaded.choose
@@ -206,7 +206,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     options.warm_start = read_warm_start(arguments.warm, loaded.problem);
   }
   const auto start = std::chrono::steady_clock::now();
-  Plan plan = make_plan(loaded.problem, options);
+  Plan plan = optimizers::make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   tell_of_algorithm(plan, loaded.problem, arguments);
@@ -248,4 +248,4 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -10,13 +10,13 @@
 #include "core/document.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 
 int run_pretrain(const PretrainArguments& arguments, const CommonArguments& common) {
   check_writable(std::filesystem::path(arguments.out) / "config.json");
-  const auto summary = pretrain_model(arguments.config, arguments.set, arguments.out,
-                                      arguments.device, runner_names(), arguments.threads,
-                                      arguments.parallel);
+  const auto summary =
+      fedrunner::pretrain_model(arguments.config, arguments.set, arguments.out, arguments.device,
+                                runner_names(), arguments.threads, arguments.parallel);
   if (common.json) {
     const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
     const Json root{{"version", 1},
@@ -44,4 +44,4 @@ int run_pretrain(const PretrainArguments& arguments, const CommonArguments& comm
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -7,10 +7,10 @@
 #include "core/console.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 
 int run_report(const ReportArguments& arguments, const CommonArguments& common) {
-  const Report report = write_report(arguments.folder);
+  const report::Report report = report::write_report(arguments.folder);
   if (common.json) {
     std::cout
         << printable_json(
@@ -22,4 +22,4 @@ int run_report(const ReportArguments& arguments, const CommonArguments& common) 
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -13,7 +13,7 @@
 #include "core/console.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::cli {
 
 /// The message as one line for a terminal. A name or value in it may be of any length; its
 /// beginning says where, and its end what is allowed.
@@ -52,4 +52,4 @@ int report_errors(Body&& body, const char* program = "strata") {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::cli

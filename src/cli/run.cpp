@@ -15,15 +15,15 @@
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
-RunTools run_tools() {
-  RunTools tools;
+fedrunner::RunTools run_tools() {
+  fedrunner::RunTools tools;
   tools.names = runner_names();
-  tools.score = [](const Transformer& model, const VqaTensors& data,
-                   const std::vector<std::string>& units, const ScoreRequest& request) {
-    ScoreOptions options;
+  tools.score = [](const models::Transformer& model, const models::VqaTensors& data,
+                   const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
+    ntk::ScoreOptions options;
     options.metric = request.metric;
     options.samples = request.samples;
     options.seed = request.seed;
@@ -32,7 +32,7 @@ RunTools run_tools() {
     };
     std::vector<Unit> scored;
     for (const std::string& name : units) scored.push_back(model.unit(name));
-    const auto scores = score_units(model, data, scored, options);
+    const auto scores = ntk::score_units(model, data, scored, options);
     std::vector<double> values;
     for (std::size_t unit = 0; unit < scores.size(); ++unit) {
       values.push_back(scores[unit].value);
@@ -43,15 +43,15 @@ RunTools run_tools() {
     }
     return values;
   };
-  tools.plan = [](const PlanningProblem& problem, const PlanRequest& request) {
-    PlanOptions options;
+  tools.plan = [](const PlanningProblem& problem, const fedrunner::PlanRequest& request) {
+    optimizers::PlanOptions options;
     options.algorithm = request.algorithm;
     options.choose = request.choose;
     options.seed = request.seed;
     options.evaluations = request.evaluations;
     options.gap = request.gap;
     options.warm_start = request.warm_start;
-    return make_plan(problem, options);
+    return optimizers::make_plan(problem, options);
   };
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
                           const std::filesystem::path& peft_config) {
@@ -64,7 +64,7 @@ RunTools run_tools() {
   return tools;
 }
 
-std::string table(const std::vector<RunSummary>& summaries) {
+std::string table(const std::vector<fedrunner::RunSummary>& summaries) {
   TextTable table({"strategy", "seed", "rounds", "start", "accuracy", "mean", "best", "in round",
                    "MBit up/round", "MBit down/round", "seconds"});
   const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
@@ -78,7 +78,7 @@ std::string table(const std::vector<RunSummary>& summaries) {
   return table.str();
 }
 
-Json to_json(const std::vector<RunSummary>& summaries) {
+Json to_json(const std::vector<fedrunner::RunSummary>& summaries) {
   Json runs = Json::array();
   const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
   for (const auto& run : summaries) {
@@ -100,18 +100,19 @@ Json to_json(const std::vector<RunSummary>& summaries) {
 
 }  // namespace
 
-ToolNames runner_names() {
-  return {metric_names(), algorithm_names(), choice_rules(), check_choice};
+fedrunner::ToolNames runner_names() {
+  return {ntk::metric_names(), optimizers::algorithm_names(), optimizers::choice_rules(),
+          optimizers::check_choice};
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {
-  RunOptions options;
+  fedrunner::RunOptions options;
   options.device = arguments.device;
   options.resume = arguments.resume;
   options.threads = arguments.threads;
   options.parallel = arguments.parallel;
-  const auto summaries =
-      run_experiment(arguments.config, arguments.set, arguments.out, run_tools(), options);
+  const auto summaries = fedrunner::run_experiment(arguments.config, arguments.set, arguments.out,
+                                                   run_tools(), options);
   if (common.json) {
     std::cout << printable_json(to_json(summaries).dump(1)) << std::endl;
   } else if (!common.quiet) {
@@ -120,4 +121,4 @@ int run_run(const RunArguments& arguments, const CommonArguments& common) {
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

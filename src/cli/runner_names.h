@@ -5,8 +5,8 @@
 
 #include "strata/fedrunner/run.h"
 
-namespace strata {
+namespace strata::cli {
 
-ToolNames runner_names();
+fedrunner::ToolNames runner_names();
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -28,22 +28,22 @@
 #include "strata/ntk/metric_table.h"
 #include "strata/ntk/private_scores.h"
 
-namespace strata {
+namespace strata::cli {
 namespace {
 
 constexpr double kMebibyte = 1 << 20;
 
-ExperimentData load(const ScoreArguments& arguments) {
+fedrunner::ExperimentData load(const ScoreArguments& arguments) {
   if (!arguments.config.empty()) {
-    return load_experiment_data(std::filesystem::path(arguments.config));
+    return fedrunner::load_experiment_data(std::filesystem::path(arguments.config));
   }
   if (arguments.data.empty()) throw InputError("score: --data or --config is needed");
-  DataConfig config;
+  fedrunner::DataConfig config;
   config.folder = arguments.data;
   config.load.language = arguments.language;
   config.drop_unseen = arguments.unseen_answers == "drop";
   config.cache = arguments.cache;
-  return load_experiment_data(config);
+  return fedrunner::load_experiment_data(config);
 }
 
 /// Those of `all` that were asked for (all of them when nothing was), in the order of `all`.
@@ -64,9 +64,10 @@ std::vector<std::string> chosen(const std::string& option, const std::vector<std
   return names;
 }
 
-Transformer load_model(const ScoreArguments& arguments) {
-  Transformer model = Transformer::load(arguments.model, parse_device(arguments.device));
-  PeftConfig peft;
+models::Transformer load_model(const ScoreArguments& arguments) {
+  models::Transformer model =
+      models::Transformer::load(arguments.model, models::parse_device(arguments.device));
+  models::PeftConfig peft;
   peft.adapter_reduction = arguments.adapter_reduction;
   peft.lora_rank = arguments.lora_rank;
   peft.lora_alpha = arguments.lora_alpha;
@@ -77,7 +78,7 @@ Transformer load_model(const ScoreArguments& arguments) {
 }
 
 /// The units asked for, without the weights that are frozen; these, too.
-std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments& arguments,
+std::vector<Unit> trainable_units(const models::Transformer& model, const ScoreArguments& arguments,
                                   std::set<std::string>& frozen) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
@@ -115,7 +116,7 @@ std::vector<Unit> trainable_units(const Transformer& model, const ScoreArguments
   return units;
 }
 
-std::vector<std::int64_t> chosen_outputs(const Transformer& model,
+std::vector<std::int64_t> chosen_outputs(const models::Transformer& model,
                                          const ScoreArguments& arguments) {
   const std::vector<std::string>& labels = model.config().labels;
   std::vector<std::int64_t> outputs;
@@ -168,15 +169,17 @@ void check(const ScoreArguments& arguments) {
 }
 
 /// What a client scores on.
-VqaTensors training_examples(const ExperimentData& data, const ClientExamples& client,
-                             const Transformer& model, const WordPiece& tokenizer) {
+models::VqaTensors training_examples(const fedrunner::ExperimentData& data,
+                                     const data::ClientExamples& client,
+                                     const models::Transformer& model,
+                                     const data::WordPiece& tokenizer) {
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
   const std::string& cache = data.config.cache;
   const auto images =
-      std::make_shared<ImageStore>(data.manifest, model.config().image_processor(), cache);
-  VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
-                      data.config.drop_unseen, images);
-  log_unseen({{client.name, &examples}}, "training examples are left out");
+      std::make_shared<data::ImageStore>(data.manifest, model.config().image_processor(), cache);
+  models::VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
+                              data.config.drop_unseen, images);
+  models::log_unseen({{client.name, &examples}}, "training examples are left out");
   if (!cache.empty()) images->load();
   return examples;
 }
@@ -210,8 +213,8 @@ void print_table(const ScoreTable& table) {
 /// What was found, with the certificates of eigenvalues.
 struct Result {
   ScoreTable table;  ///< of the first metric
-  MetricTable metrics;
-  std::vector<std::vector<UnitScore>> first;  ///< the first metric's, by client
+  ntk::MetricTable metrics;
+  std::vector<std::vector<ntk::UnitScore>> first;  ///< the first metric's, by client
 };
 
 void print_json(const Result& result, const ScoreTable& published, bool with_certificates) {
@@ -221,7 +224,7 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
               {"units", published.units}};
   double largest = 0;
   for (const auto& client : result.first) {
-    for (const UnitScore& score : client) largest = std::max(largest, score.residual);
+    for (const ntk::UnitScore& score : client) largest = std::max(largest, score.residual);
   }
   if (with_certificates) out["largest_residual"] = largest;
   out["clients"] = Json::object();
@@ -234,7 +237,7 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
     for (std::size_t client = 0; client < result.first.size(); ++client) {
       Json units = Json::object();
       for (std::size_t unit = 0; unit < result.first[client].size(); ++unit) {
-        const UnitScore& score = result.first[client][unit];
+        const ntk::UnitScore& score = result.first[client][unit];
         units[published.units[unit]] = {{"eigenvalues", score.eigenvalues},
                                         {"residual", score.residual},
                                         {"second_start", score.second_start},
@@ -246,7 +249,7 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
   }
   if (result.metrics.metrics.size() > 1) {
     Json pairs = Json::array();
-    for (const RankAgreement& pair : rank_agreement(result.metrics)) {
+    for (const ntk::RankAgreement& pair : ntk::rank_agreement(result.metrics)) {
       pairs.push_back({{"first", pair.first},
                        {"second", pair.second},
                        {"mean", pair.mean},
@@ -260,14 +263,14 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
 }
 
 void warn_of(const std::string& client, const std::string& metric, const std::string& unit,
-             const UnitScore& score) {
+             const ntk::UnitScore& score) {
   if (score.status == "ok") return;
   log_warning("client " + client + ", unit " + unit + ": the " + metric + " is " + score.status +
               " (residual " + format_double(score.residual) + ")");
 }
 
 ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) {
-  PrivacyOptions options;
+  ntk::PrivacyOptions options;
   options.epsilon = arguments.private_epsilon;
   options.delta = arguments.private_delta;
   if (arguments.private_clip > 0) options.clip = arguments.private_clip;
@@ -279,7 +282,7 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   if (arguments.private_seed) {
     log_warning("--private-seed: whoever knows the seed can undo the noise");
   }
-  const PrivateScores found = privatise_scores(table, options);
+  const ntk::PrivateScores found = ntk::privatise_scores(table, options);
   log_info("private scores: rows clipped to " + format_double(found.clip) +
            ", noise σ = " + format_double(found.sigma) + "; ε = " + format_double(found.epsilon) +
            " and δ = " + format_double(found.delta) + " for " + std::to_string(arguments.releases) +
@@ -290,19 +293,19 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   return found.table;
 }
 
-int print_estimates(const Transformer& model, const ExperimentData& data,
-                    const WordPiece& tokenizer, const std::set<std::string>& clients,
-                    const std::vector<Unit>& units, ScoreOptions options,
+int print_estimates(const models::Transformer& model, const fedrunner::ExperimentData& data,
+                    const data::WordPiece& tokenizer, const std::set<std::string>& clients,
+                    const std::vector<Unit>& units, ntk::ScoreOptions options,
                     const std::vector<std::string>& metrics, const CommonArguments& common) {
   TextTable text({"client", "metric", "seconds", "MiB", "least MiB", "passes through a block"});
   Json list = Json::array();
-  for (const ClientExamples& client : data.partition.clients) {
+  for (const data::ClientExamples& client : data.partition.clients) {
     if (!clients.count(client.name)) continue;
     for_client(client.name, [&] {
-      const VqaTensors examples = training_examples(data, client, model, tokenizer);
+      const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
       for (const std::string& metric : metrics) {
         options.metric = metric;
-        const ScoreEstimate found = estimate_score(model, examples, units, options);
+        const ntk::ScoreEstimate found = ntk::estimate_score(model, examples, units, options);
         text.row({client.name, metric, fixed(found.seconds, 2),
                   fixed(static_cast<double>(found.bytes) / kMebibyte, 1),
                   fixed(static_cast<double>(found.least_bytes) / kMebibyte, 1),
@@ -332,27 +335,29 @@ int print_estimates(const Transformer& model, const ExperimentData& data,
 int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   check(arguments);
   const int samples = arguments.samples;
-  const CoreShares shares = choose_shares(read_model_config(arguments.model), samples, 1,
-                                          parse_device(arguments.device), arguments.threads, 0);
-  prepare_torch(shares.threads);
-  const Transformer model = load_model(arguments);
-  const WordPiece tokenizer = load_tokenizer(arguments.model);
-  const ExperimentData data = load(arguments);
+  const models::CoreShares shares =
+      models::choose_shares(models::read_model_config(arguments.model), samples, 1,
+                            models::parse_device(arguments.device), arguments.threads, 0);
+  models::prepare_torch(shares.threads);
+  const models::Transformer model = load_model(arguments);
+  const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
+  const fedrunner::ExperimentData data = load(arguments);
   std::set<std::string> frozen;
   const std::vector<Unit> units = trainable_units(model, arguments, frozen);
 
-  ScoreOptions options;
+  ntk::ScoreOptions options;
   options.samples = arguments.samples;
   options.frozen = std::move(frozen);
   options.seed = arguments.seed;
   // Only the kernels' products are apart, so they do not keep cores from the rest.
-  if (arguments.threads == 0) options.parallel = std::max(1, core_count() / shares.threads);
+  if (arguments.threads == 0) options.parallel = std::max(1, models::core_count() / shares.threads);
   options.outputs = chosen_outputs(model, arguments);
   options.top = arguments.top;
   options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
 
   std::vector<std::string> all_clients;
-  for (const ClientExamples& client : data.partition.clients) all_clients.push_back(client.name);
+  for (const data::ClientExamples& client : data.partition.clients)
+    all_clients.push_back(client.name);
   const auto names = chosen("--client", all_clients, arguments.clients);
   const std::set<std::string> wanted(names.begin(), names.end());
   if (arguments.dry_run) {
@@ -377,7 +382,7 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   constexpr std::int64_t kSteps = 100;
   Progress progress("score", kSteps * table.client_count());
   int done = 0;
-  for (const ClientExamples& client : data.partition.clients) {
+  for (const data::ClientExamples& client : data.partition.clients) {
     if (!wanted.count(client.name)) continue;
     progress.update(kSteps * done, "client " + client.name);
     options.progress = [&](std::int64_t stage, std::int64_t stages, const std::string& name) {
@@ -385,12 +390,12 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
                       "client " + client.name + ", " + name);
     };
     const auto scores = for_client(client.name, [&] {
-      const VqaTensors examples = training_examples(data, client, model, tokenizer);
-      return score_metrics(model, examples, units, arguments.metrics, options);
+      const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
+      return ntk::score_metrics(model, examples, units, arguments.metrics, options);
     });
     for (std::size_t metric = 0; metric < scores.size(); ++metric) {
       for (int unit = 0; unit < table.unit_count(); ++unit) {
-        const UnitScore& score = scores[metric][unit];
+        const ntk::UnitScore& score = scores[metric][unit];
         warn_of(client.name, arguments.metrics[metric], table.units[unit], score);
         result.metrics.at(static_cast<int>(metric), done, unit) = {score.value, score.residual,
                                                                    score.status};
@@ -407,16 +412,16 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   const bool noised = arguments.private_epsilon > 0;
   const ScoreTable published = noised ? privatised(table, arguments) : table;
   if (!arguments.out.empty()) write_scores(published, arguments.out);
-  if (!arguments.table.empty()) write_metric_table(result.metrics, arguments.table);
+  if (!arguments.table.empty()) ntk::write_metric_table(result.metrics, arguments.table);
   if (common.json) {
     print_json(result, published, !noised);
   } else if (!common.quiet) {
     print_table(published);
     if (arguments.metrics.size() > 1) {
-      std::cout << '\n' << rank_agreement_text(rank_agreement(result.metrics));
+      std::cout << '\n' << ntk::rank_agreement_text(ntk::rank_agreement(result.metrics));
     }
   }
   return kExitDone;
 }
 
-}  // namespace strata
+}  // namespace strata::cli

@@ -4,7 +4,7 @@
 #include "data/image_formats.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 
 Image read_bmp(std::string_view bytes, const std::string& file, bool header_only) {
   const auto damaged = [&](const std::string& message) {
@@ -63,4 +63,4 @@ Image read_bmp(std::string_view bytes, const std::string& file, bool header_only
   return image;
 }
 
-}  // namespace strata
+}  // namespace strata::data

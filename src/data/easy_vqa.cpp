@@ -5,7 +5,7 @@
 #include "data/manifest.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 void read_split(const std::string& split, Manifest& manifest) {
@@ -50,4 +50,4 @@ Manifest read_easy_vqa(const std::filesystem::path& folder) {
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

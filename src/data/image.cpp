@@ -19,7 +19,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 enum class Format { kPng, kJpeg, kTiff, kBmp };
@@ -504,4 +504,4 @@ Image resize(const Image& image, int width, int height, Filter filter) {
   return out;
 }
 
-}  // namespace strata
+}  // namespace strata::data

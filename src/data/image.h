@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-namespace strata {
+namespace strata::data {
 
 /// Interleaved RGB, row by row: pixels[(y * width + x) * 3 + channel].
 struct Image {
@@ -47,4 +47,4 @@ enum class Filter {
 /// the identity when the size does not change; the same pixels to the bit.
 Image resize(const Image& image, int width, int height, Filter filter = Filter::kBilinear);
 
-}  // namespace strata
+}  // namespace strata::data

@@ -9,7 +9,7 @@
 
 #include "data/image.h"
 
-namespace strata {
+namespace strata::data {
 
 /// Larger images are refused before memory is taken for them, so that a few bytes of header cannot
 /// ask for gigabytes: a pixel takes up to nine bytes while it is decoded, once for each thread. The
@@ -36,4 +36,4 @@ Image read_bmp(std::string_view bytes, const std::string& file, bool header_only
 /// @throws InputError beginning with `file`: damaged, or another kind (it says which).
 Image read_tiff(std::string_view bytes, const std::string& file, bool header_only);
 
-}  // namespace strata
+}  // namespace strata::data

@@ -5,7 +5,7 @@
 #include "data/image_formats.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 /// transformers' get_resize_output_image_size of ViLT, to the same rounding.
@@ -100,7 +100,7 @@ Image ImageProcessor::apply(const Image& image) const {
   uncropped.most_patches = -1;
   const ImageSize out = output_size({image.width, image.height});
   const ImageSize full = uncropped.output_size({image.width, image.height});
-  Image resized = strata::resize(image, full.width, full.height, filter);
+  Image resized = strata::data::resize(image, full.width, full.height, filter);
   if (out == full) return resized;
   const int left = (full.width - out.width) / 2, top = (full.height - out.height) / 2;
   Image cut{out.width, out.height, {}};
@@ -131,4 +131,4 @@ std::string ImageProcessor::key() const {
   return crop ? text + " crop " + size_text(*crop) : text;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -11,7 +11,7 @@
 
 #include "data/image.h"
 
-namespace strata {
+namespace strata::data {
 
 struct ImageSize {
   int width = 0, height = 0;
@@ -70,4 +70,4 @@ struct ImageProcessor {
   std::string key() const;
 };
 
-}  // namespace strata
+}  // namespace strata::data

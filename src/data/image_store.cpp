@@ -13,15 +13,15 @@
 #include <set>
 
 #include "core/console.h"
+#include "core/parallel.h"
 #include "data/image.h"
 #include "data/image_formats.h"
 #include "data/npz.h"
-#include "core/parallel.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 /// To be raised with every change of read_image's or resize's pixels, or of a part's layout.
@@ -446,4 +446,4 @@ void ImageStore::load_cached(int threads) {
              std::to_string(decoded_ - decoded));
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -13,7 +13,7 @@
 #include "data/image_processor.h"
 #include "data/manifest.h"
 
-namespace strata {
+namespace strata::data {
 
 /// An image as (3, height, width) bytes: red, green, blue planes, row by row.
 struct StoredImage {
@@ -81,4 +81,4 @@ class ImageStore {
   std::size_t decoded_ = 0;
 };
 
-}  // namespace strata
+}  // namespace strata::data

@@ -10,7 +10,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 const std::vector<std::string> kKeys = {"image",  "question",    "answers", "split",
@@ -274,4 +274,4 @@ void write_manifest(const Manifest& manifest) {
   write_file(manifest.folder / "dataset.json", description.dump(2) + "\n");
 }
 
-}  // namespace strata
+}  // namespace strata::data

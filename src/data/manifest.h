@@ -16,7 +16,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::data {
 
 struct Example {
   std::string image;
@@ -72,4 +72,4 @@ void write_manifest(const Manifest& manifest);
 /// `manifest.jsonl` alone, for a writer that describes its set more fully. @throws WorkError
 void write_manifest_lines(const Manifest& manifest);
 
-}  // namespace strata
+}  // namespace strata::data

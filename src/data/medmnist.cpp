@@ -21,7 +21,7 @@
 #include "data/published.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 struct MedMnistSet {
@@ -208,4 +208,4 @@ Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions&) 
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -17,7 +17,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr std::uint64_t kEndRecord = 22, kComment = 65535, kZip64Locator = 20;
@@ -366,4 +366,4 @@ void npz_image_size(const NpzImageName& name, int& width, int& height) {
   width = static_cast<int>(shape[2]);
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -13,7 +13,7 @@
 
 #include "data/image.h"
 
-namespace strata {
+namespace strata::data {
 
 /// An array of bytes (dtype "|u1", C order), read-only. Copies share the memory.
 class ByteArray {
@@ -81,4 +81,4 @@ Image read_npz_image(const NpzImageName& name);
 /// Height and width of the array's images; the same errors.
 void npz_image_size(const NpzImageName& name, int& width, int& height);
 
-}  // namespace strata
+}  // namespace strata::data

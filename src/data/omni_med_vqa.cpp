@@ -22,7 +22,7 @@
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr const char* kFolder = "QA_information";
@@ -108,4 +108,4 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

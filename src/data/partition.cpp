@@ -9,7 +9,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 const std::vector<std::string> kSchemes = {"modality", "dataset", "iid", "dirichlet"};
@@ -228,4 +228,4 @@ std::string partition_table(const Manifest& manifest, const Partition& partition
   return table.str();
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -8,7 +8,7 @@
 
 #include "data/manifest.h"
 
-namespace strata {
+namespace strata::data {
 
 struct ClientExamples {
   std::string name;
@@ -40,4 +40,4 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
 /// client | train | test | images | answers (the commonest, with shares): as printed by the CLI.
 std::string partition_table(const Manifest& manifest, const Partition& partition);
 
-}  // namespace strata
+}  // namespace strata::data

@@ -16,7 +16,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 std::filesystem::path questions(const std::filesystem::path& folder, const std::string& split) {
@@ -62,4 +62,4 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

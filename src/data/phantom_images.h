@@ -18,7 +18,7 @@
 #include "data/image.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::data {
 
 enum class Side { kLeft, kRight, kBoth };
 
@@ -160,4 +160,4 @@ Image paint(int size, Colour colour) {
   return image;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -5,7 +5,7 @@
 
 #include "data/phantom_images.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr double kTurn = 6.283185307179586;
@@ -374,4 +374,4 @@ std::optional<Image> draw_endoscopy(const PhantomDrawing& drawing) {
   });
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -4,7 +4,7 @@
 
 #include "data/phantom_images.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 /// Path length through a unit sphere at the normalised distance q from its axis.
@@ -362,4 +362,4 @@ std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing) {
   });
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -2,7 +2,7 @@
 
 #include "data/phantom_images.h"
 
-namespace strata {
+namespace strata::data {
 
 double smooth_step(double low, double high, double x) {
   const double t = clamp01((x - low) / (high - low));
@@ -127,4 +127,4 @@ std::optional<std::vector<Mark>> place(const PhantomFacts& facts, Random& random
   return marks;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -5,14 +5,14 @@
 #include <cstdio>
 
 #include "core/document.h"
-#include "data/image.h"
 #include "core/parallel.h"
+#include "data/image.h"
 #include "data/phantom_images.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 struct Noun {
@@ -374,4 +374,4 @@ Manifest make_phantoms(const std::filesystem::path& out, const PhantomOptions& o
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

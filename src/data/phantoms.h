@@ -10,7 +10,7 @@
 
 #include "data/manifest.h"
 
-namespace strata {
+namespace strata::data {
 
 /// xray, ct, mri, ultrasound, oct, fundus, dermoscopy, histology, endoscopy.
 const std::vector<std::string>& phantom_modalities();
@@ -29,4 +29,4 @@ struct PhantomOptions {
 /// something else.
 Manifest make_phantoms(const std::filesystem::path& out, const PhantomOptions& options);
 
-}  // namespace strata
+}  // namespace strata::data

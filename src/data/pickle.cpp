@@ -9,7 +9,7 @@
 #include "core/csv.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr int kMaxDepth = 64;
@@ -286,4 +286,4 @@ Json read_pickle(std::string_view bytes, const std::string& file) {
   return Converter(bytes.size(), file).convert(*unpickler.run());
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -7,7 +7,7 @@
 
 #include "core/document.h"
 
-namespace strata {
+namespace strata::data {
 
 /// The pickled object as JSON: lists, dictionaries with text keys, strings, integers, true, false,
 /// None. No opcode that imports or calls anything is known, so that reading a file runs nothing.
@@ -17,4 +17,4 @@ namespace strata {
 /// counted, more than 16 times the file's size (and 1 MiB).
 Json read_pickle(std::string_view bytes, const std::string& file);
 
-}  // namespace strata
+}  // namespace strata::data

@@ -8,7 +8,7 @@
 #include "data/image.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr std::string_view kSpace = " \t\r\n\f\v";
@@ -156,4 +156,4 @@ void settle_validation(Manifest& manifest) {
                              std::to_string(test));
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -12,7 +12,7 @@
 #include "core/document.h"
 #include "data/manifest.h"
 
-namespace strata {
+namespace strata::data {
 
 /// Until `settle_validation`, an example of a published validation set has this split.
 inline constexpr const char* kValidation = "validation";
@@ -109,4 +109,4 @@ bool is_vqa_med(const std::filesystem::path& folder);
 bool is_omni_med_vqa(const std::filesystem::path& folder);
 bool is_medmnist(const std::filesystem::path& folder);
 
-}  // namespace strata
+}  // namespace strata::data

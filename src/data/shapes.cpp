@@ -5,7 +5,7 @@
 
 #include "data/phantom_images.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr Rgb kColours[] = {{0.90, 0.12, 0.12},
@@ -90,4 +90,4 @@ std::optional<Image> draw_shapes(const PhantomDrawing& drawing, const ShapesStyl
   });
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -10,7 +10,7 @@
 #include "data/published.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 bool is_slake(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "train.json") &&
          (std::filesystem::exists(folder / "validate.json") ||
@@ -57,4 +57,4 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -10,7 +10,7 @@
 #include "data/image_formats.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 /// A file in memory, as libtiff reads one.
@@ -132,4 +132,4 @@ Image read_tiff(std::string_view bytes, const std::string& file, bool header_onl
   return image;
 }
 
-}  // namespace strata
+}  // namespace strata::data

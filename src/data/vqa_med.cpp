@@ -24,7 +24,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 struct TextFile {
@@ -245,4 +245,4 @@ Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& op
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

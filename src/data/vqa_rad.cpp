@@ -13,7 +13,7 @@
 #include "data/published.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 constexpr const char* kFile = "VQA_RAD Dataset Public.json";
@@ -54,4 +54,4 @@ Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& op
   return manifest;
 }
 
-}  // namespace strata
+}  // namespace strata::data

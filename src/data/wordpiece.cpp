@@ -10,7 +10,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::data {
 namespace {
 
 /// As BERT's cleaning has it, or by Unicode's property.
@@ -219,4 +219,4 @@ std::vector<std::string> build_vocabulary(const std::vector<std::string>& texts)
   return vocabulary;
 }
 
-}  // namespace strata
+}  // namespace strata::data

@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace strata {
+namespace strata::data {
 
 /// What Hugging Face's files may set of it; the defaults are BERT's.
 struct WordPieceOptions {
@@ -59,4 +59,4 @@ std::vector<std::string> basic_tokenize(const std::string& text, const WordPiece
 /// characters of the corpus and their "##" continuations, then its words, each group sorted.
 std::vector<std::string> build_vocabulary(const std::vector<std::string>& texts);
 
-}  // namespace strata
+}  // namespace strata::data

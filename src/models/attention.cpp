@@ -14,7 +14,7 @@
 #define STRATA_VECTOR_CLONES
 #endif
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 using torch::Tensor;
@@ -236,4 +236,4 @@ Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, co
   return join_heads(torch::matmul(weights, split_heads(value, mask.size(0), heads)));
 }
 
-}  // namespace strata
+}  // namespace strata::models

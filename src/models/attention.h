@@ -6,7 +6,7 @@
 
 #include "models/torch.h"
 
-namespace strata {
+namespace strata::models {
 
 /// softmax(QKᵀ/√d + mask) V for every sample and head, with `query` (n·Q, heads·d), `key` and
 /// `value` (n·S, heads·d), the tokens of a sample together, and `mask` (n, S), which is added to
@@ -21,4 +21,4 @@ torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                         const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
                         double dropout = 0, const std::optional<at::Generator>& generator = {});
 
-}  // namespace strata
+}  // namespace strata::models

@@ -2,7 +2,7 @@
 
 #include <c10/cuda/CUDACachingAllocator.h>
 
-namespace strata {
+namespace strata::models {
 
 void reset_cuda_peak_memory(int device) {
   c10::cuda::CUDACachingAllocator::resetPeakStats(static_cast<c10::DeviceIndex>(device));
@@ -14,4 +14,4 @@ std::int64_t cuda_peak_memory(int device) {
   return stats.allocated_bytes[0].peak;  // index 0: all pools together
 }
 
-}  // namespace strata
+}  // namespace strata::models

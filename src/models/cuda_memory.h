@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-namespace strata {
+namespace strata::models {
 
 void reset_cuda_peak_memory(int device);
 std::int64_t cuda_peak_memory(int device);
 
-}  // namespace strata
+}  // namespace strata::models

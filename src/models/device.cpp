@@ -15,7 +15,7 @@
 #include "models/cuda_memory.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 bool built_with_cuda() {
@@ -178,4 +178,4 @@ std::int64_t peak_memory(torch::Device device) {
   return 0;
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -10,7 +10,7 @@
 
 #include "models/thread_count.h"
 
-namespace strata {
+namespace strata::models {
 
 /// "cpu", "cuda" or "cuda:N". @throws InputError when this LibTorch or machine has no such device,
 /// saying which of the two it is.
@@ -56,4 +56,4 @@ std::string describe_torch();
 void reset_peak_memory(torch::Device device);
 std::int64_t peak_memory(torch::Device device);
 
-}  // namespace strata
+}  // namespace strata::models

@@ -6,7 +6,7 @@
 
 #include "models/torch.h"
 
-namespace strata {
+namespace strata::models {
 
 /// Zeroes each element with the probability, drawn from `generator`, and scales the others by
 /// 1 / (1 - probability). torch::dropout draws from the process's one generator instead, which
@@ -17,4 +17,4 @@ inline torch::Tensor dropout(const torch::Tensor& input, double probability,
   return input * kept.div_(1 - probability);
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -1,7 +1,7 @@
 #include "models/cuda_memory.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 
 void reset_cuda_peak_memory(int) {
   throw WorkError("this LibTorch was built without CUDA");
@@ -10,4 +10,4 @@ std::int64_t cuda_peak_memory(int) {
   throw WorkError("this LibTorch was built without CUDA");
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -7,7 +7,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 constexpr std::int64_t kLongestPrompt = 4096;
@@ -312,4 +312,4 @@ std::vector<std::string> peft_file_names(const std::string& weight) {
   return names;
 }
 
-}  // namespace strata
+}  // namespace strata::models

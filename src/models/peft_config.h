@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::models {
 
 /// Which methods a model has beside its base weights. Each is off where its first number is 0.
 ///
@@ -78,4 +78,4 @@ PeftConfig read_peft_configs(const std::filesystem::path& folder, std::int64_t h
 /// names: the first is that of transformers before 5.9. All other weights are as they are.
 std::vector<std::string> peft_file_names(const std::string& weight);
 
-}  // namespace strata
+}  // namespace strata::models

@@ -5,13 +5,13 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 constexpr int kLargestSide = 4096;
 constexpr const char* kFile = "preprocessor_config.json";
 
-using Resize = ImageProcessor::Resize;
+using Resize = data::ImageProcessor::Resize;
 
 bool is_vilt(const ImageModel& model) {
   return model.type == "vilt";
@@ -74,7 +74,7 @@ bool check_name(Fields& fields, const ImageModel& model) {
 
 /// {"height": H, "width": W}, {"shortest_edge": S} or S alone, which is the latter for ViLT and a
 /// square for ViT.
-void read_size(Fields& fields, const ImageModel& model, ImageProcessor& processor) {
+void read_size(Fields& fields, const ImageModel& model, data::ImageProcessor& processor) {
   const Json& value = fields.reader().raw("size");
   if (value.is_null()) return;
   if (value.is_number()) {
@@ -102,21 +102,22 @@ void read_size(Fields& fields, const ImageModel& model, ImageProcessor& processo
   }
 }
 
-void read_crop(Fields& fields, bool by_default, ImageProcessor& processor) {
+void read_crop(Fields& fields, bool by_default, data::ImageProcessor& processor) {
   if (!fields.flag("do_center_crop", by_default)) return;
   const Json& value = fields.reader().raw("crop_size");
   if (value.is_number() || (value.is_null() && by_default)) {
     const int side = fields.side("crop_size", 224);
-    processor.crop = ImageSize{side, side};
+    processor.crop = data::ImageSize{side, side};
     return;
   }
   ObjectReader size = fields.reader().object("crop_size", true);
   const int height = static_cast<int>(size.integer("height", 1, kLargestSide));
-  processor.crop = ImageSize{static_cast<int>(size.integer("width", 1, kLargestSide)), height};
+  processor.crop =
+      data::ImageSize{static_cast<int>(size.integer("width", 1, kLargestSide)), height};
 }
 
 /// What the model can never read is an error of the file, not of an image.
-void check_fit(Fields& fields, const ImageModel& model, const ImageProcessor& processor) {
+void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcessor& processor) {
   const std::string patch = std::to_string(model.patch_size);
   if (is_vilt(model)) {
     if (processor.resize == Resize::kNone) return;
@@ -134,29 +135,30 @@ void check_fit(Fields& fields, const ImageModel& model, const ImageProcessor& pr
   }
   const auto size = processor.constant_size();
   if (size && *size != *processor.only_size) {
-    fields.reader().fail(processor.crop ? "crop_size" : "size",
-                         "images become " + size_text(*size) + " pixels, but the model reads " +
-                             size_text(*processor.only_size) + " only (image_size in config.json)");
+    fields.reader().fail(
+        processor.crop ? "crop_size" : "size",
+        "images become " + data::size_text(*size) + " pixels, but the model reads " +
+            data::size_text(*processor.only_size) + " only (image_size in config.json)");
   }
 }
 
-ImageProcessor read_fields(Fields fields, const ImageModel& model) {
+data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   const bool deit = check_name(fields, model);
-  ImageProcessor processor = default_image_processor(model);
+  data::ImageProcessor processor = default_image_processor(model);
   if (is_vilt(model)) {
     // ViltImageProcessor's own, where the file does not say.
     processor.shortest_edge = 384;
     processor.size_divisor = fields.side("size_divisor", 32);
-    processor.filter = Filter::kBicubic;
+    processor.filter = data::Filter::kBicubic;
     processor.pad = fields.flag("do_pad", fields.flag("pad_and_return_pixel_mask", true));
   } else {
-    processor.size = deit ? ImageSize{256, 256} : ImageSize{224, 224};
-    if (deit) processor.filter = Filter::kBicubic;
+    processor.size = deit ? data::ImageSize{256, 256} : data::ImageSize{224, 224};
+    if (deit) processor.filter = data::Filter::kBicubic;
   }
   read_size(fields, model, processor);
   if (!fields.flag("do_resize", true)) processor.resize = Resize::kNone;
   if (fields.has("resample")) {
-    processor.filter = static_cast<Filter>(fields.reader().integer("resample", 0, 5));
+    processor.filter = static_cast<data::Filter>(fields.reader().integer("resample", 0, 5));
   }
   if (!is_vilt(model)) read_crop(fields, deit, processor);
   processor.rescale = fields.flag("do_rescale", true);
@@ -172,8 +174,8 @@ ImageProcessor read_fields(Fields fields, const ImageModel& model) {
 
 }  // namespace
 
-ImageProcessor default_image_processor(const ImageModel& model) {
-  ImageProcessor processor = ImageProcessor::square(model.image_size);
+data::ImageProcessor default_image_processor(const ImageModel& model) {
+  data::ImageProcessor processor = data::ImageProcessor::square(model.image_size);
   if (is_vilt(model)) {
     processor.resize = Resize::kViltShortest;
     processor.shortest_edge = model.image_size;
@@ -185,7 +187,8 @@ ImageProcessor default_image_processor(const ImageModel& model) {
   return processor;
 }
 
-ImageProcessor read_image_processor(const std::filesystem::path& folder, const ImageModel& model) {
+data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
+                                          const ImageModel& model) {
   if (std::filesystem::exists(folder / kFile)) {
     const Document document = load_json(folder / kFile);
     return read_fields(Fields(ObjectReader(document)), model);
@@ -201,10 +204,12 @@ ImageProcessor read_image_processor(const std::filesystem::path& folder, const I
   return default_image_processor(model);
 }
 
-void write_image_processor(const ImageProcessor& processor, const ImageModel& model,
+void write_image_processor(const data::ImageProcessor& processor, const ImageModel& model,
                            const std::filesystem::path& folder) {
   Json json;
-  const auto size = [](ImageSize of) { return Json{{"height", of.height}, {"width", of.width}}; };
+  const auto size = [](data::ImageSize of) {
+    return Json{{"height", of.height}, {"width", of.width}};
+  };
   if (processor.crop) {
     json["crop_size"] = size(*processor.crop);
     json["do_center_crop"] = true;
@@ -230,4 +235,4 @@ void write_image_processor(const ImageProcessor& processor, const ImageModel& mo
   write_file(folder / kFile, json.dump(2) + "\n");
 }
 
-}  // namespace strata
+}  // namespace strata::models

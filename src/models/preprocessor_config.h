@@ -8,7 +8,7 @@
 #include "core/document.h"
 #include "data/image_processor.h"
 
-namespace strata {
+namespace strata::models {
 
 /// What of a model the processing must fit.
 struct ImageModel {
@@ -19,7 +19,7 @@ struct ImageModel {
 /// The processing of a model that comes without a file. ViLT: bilinear to a shortest edge of
 /// image_size, with size_divisor the patch size; ViT: bilinear to a square of image_size. Both
 /// scale to [-1, 1].
-ImageProcessor default_image_processor(const ImageModel& model);
+data::ImageProcessor default_image_processor(const ImageModel& model);
 
 /// The `image_processor` of a model folder: preprocessor_config.json or, where there is none, what
 /// processor_config.json (of transformers 5) has under "image_processor"; where it has nothing
@@ -28,10 +28,11 @@ ImageProcessor default_image_processor(const ImageModel& model);
 /// @throws InputError naming file and key: another processor, a form of `size` or a resampling that
 /// is not computed, a processing that does not fit the model (a ViT reads images of its image_size
 /// only; ViLT's size_divisor must be a multiple of its patch size).
-ImageProcessor read_image_processor(const std::filesystem::path& folder, const ImageModel& model);
+data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
+                                          const ImageModel& model);
 
 /// Writes preprocessor_config.json, which read_image_processor and transformers read back the same.
-void write_image_processor(const ImageProcessor& processor, const ImageModel& model,
+void write_image_processor(const data::ImageProcessor& processor, const ImageModel& model,
                            const std::filesystem::path& folder);
 
-}  // namespace strata
+}  // namespace strata::models

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <thread>
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 constexpr double kProducts = 8;  // of a block's forward pass
@@ -47,4 +47,4 @@ int core_count() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-}  // namespace strata
+}  // namespace strata::models

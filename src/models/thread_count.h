@@ -6,7 +6,7 @@
 
 #include "models/transformer_config.h"
 
-namespace strata {
+namespace strata::models {
 
 /// Threads that share every matrix product, of at most `most`: one more for every kFlopsPerThread
 /// (thread_count.cpp) of a block's mean product on a batch of `rows` samples, at least 1. A block
@@ -30,4 +30,4 @@ CoreShares share_cores(const TransformerConfig& config, std::int64_t rows, std::
 /// Cores of this machine that the process may use, at least 1.
 int core_count();
 
-}  // namespace strata
+}  // namespace strata::models

@@ -7,7 +7,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 /// The text of a special token: itself, or the `content` of a mapping that says more about it.
@@ -35,7 +35,7 @@ struct ConfigFile {
   bool own_normalizer = false;
 };
 
-ConfigFile read_config_file(const std::filesystem::path& file, WordPieceOptions& options) {
+ConfigFile read_config_file(const std::filesystem::path& file, data::WordPieceOptions& options) {
   ConfigFile found;
   if (!std::filesystem::exists(file)) return found;
   const Document document = load_json(file);
@@ -73,7 +73,7 @@ std::vector<std::string> read_vocabulary(ObjectReader& model) {
 }
 
 /// [CLS] and [SEP] around the text, as BERT's post-processors have it.
-void read_special_tokens(ObjectReader& root, WordPieceOptions& options) {
+void read_special_tokens(ObjectReader& root, data::WordPieceOptions& options) {
   ObjectReader post = root.object("post_processor", true);
   if (post.choice("type", {"TemplateProcessing", "BertProcessing"}) == "BertProcessing") {
     for (const auto& [key, token] : {std::pair{"cls", &options.begin}, {"sep", &options.end}}) {
@@ -125,8 +125,8 @@ Value agreed(const ObjectReader& normalizer, const char* key, Value here, const 
                            config_key + "\"; give it there");
 }
 
-WordPiece read_tokenizer_json(const std::filesystem::path& file, const ConfigFile& config,
-                              WordPieceOptions options) {
+data::WordPiece read_tokenizer_json(const std::filesystem::path& file, const ConfigFile& config,
+                                    data::WordPieceOptions options) {
   const Document document = load_json(file);
   ObjectReader root(document);
   ObjectReader model = root.object("model", true);
@@ -155,14 +155,14 @@ WordPiece read_tokenizer_json(const std::filesystem::path& file, const ConfigFil
   std::vector<std::string> vocabulary = read_vocabulary(model);
   check_added_tokens(root, vocabulary);
   try {
-    return WordPiece(std::move(vocabulary), options);
+    return data::WordPiece(std::move(vocabulary), options);
   } catch (const InputError& error) {
     throw InputError(file.string() + ": model.vocab: " + error.what());
   }
 }
 
-WordPiece read_files(const std::filesystem::path& folder, std::string& vocabulary_file) {
-  WordPieceOptions options;
+data::WordPiece read_files(const std::filesystem::path& folder, std::string& vocabulary_file) {
+  data::WordPieceOptions options;
   const ConfigFile config = read_config_file(folder / "tokenizer_config.json", options);
   const bool lines = std::filesystem::exists(folder / "vocab.txt");
   vocabulary_file = (folder / (lines ? "vocab.txt" : "tokenizer.json")).string();
@@ -176,10 +176,10 @@ WordPiece read_files(const std::filesystem::path& folder, std::string& vocabular
   options.lower_case = config.lower_case.value_or(true);
   options.strip_accents = config.strip_accents;
   options.split_cjk = config.split_cjk.value_or(true);
-  return WordPiece::from_file(vocabulary_file, options);
+  return data::WordPiece::from_file(vocabulary_file, options);
 }
 
-Json added_token(const WordPiece& tokenizer, const std::string& text) {
+Json added_token(const data::WordPiece& tokenizer, const std::string& text) {
   const auto& vocabulary = tokenizer.vocabulary();
   return {{"id", std::find(vocabulary.begin(), vocabulary.end(), text) - vocabulary.begin()},
           {"content", text},
@@ -190,8 +190,8 @@ Json added_token(const WordPiece& tokenizer, const std::string& text) {
           {"special", true}};
 }
 
-Json tokenizer_json(const WordPiece& tokenizer) {
-  const WordPieceOptions& options = tokenizer.options();
+Json tokenizer_json(const data::WordPiece& tokenizer) {
+  const data::WordPieceOptions& options = tokenizer.options();
   Json root = {{"version", "1.0"}, {"truncation", nullptr}, {"padding", nullptr}};
   std::vector<std::string> special = {options.pad, options.unknown, options.begin, options.end};
   const auto& vocabulary = tokenizer.vocabulary();
@@ -240,16 +240,16 @@ Json tokenizer_json(const WordPiece& tokenizer) {
 
 }  // namespace
 
-WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
+data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
   std::optional<std::int64_t> words;
   if (std::filesystem::exists(model)) {
     const TransformerConfig architecture = read_transformer_config(model);
-    if (!architecture.has_text()) return WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    if (!architecture.has_text()) return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
     words = architecture.vocab_size;
   }
   std::string file;
-  WordPiece tokenizer = read_files(model_folder, file);
+  data::WordPiece tokenizer = read_files(model_folder, file);
   const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   if (words && found > *words) {
     throw InputError(file + ": " + std::to_string(found) + " tokens, but the model has " +
@@ -258,11 +258,11 @@ WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   return tokenizer;
 }
 
-void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
+void save_tokenizer(const data::WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder) {
   if (!config.has_text()) return;
-  const WordPieceOptions& options = tokenizer.options();
-  const WordPieceOptions usual;
+  const data::WordPieceOptions& options = tokenizer.options();
+  const data::WordPieceOptions usual;
   const bool plain = options.clean_text && options.prefix == usual.prefix &&
                      options.longest_word == usual.longest_word;
   if (plain) {
@@ -286,4 +286,4 @@ void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
   write_file(model_folder / "tokenizer_config.json", json.dump(2) + "\n");
 }
 
-}  // namespace strata
+}  // namespace strata::models

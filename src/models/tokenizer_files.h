@@ -7,7 +7,7 @@
 #include "data/wordpiece.h"
 #include "models/transformer_config.h"
 
-namespace strata {
+namespace strata::models {
 
 /// The tokenizer of a model folder: its vocabulary is vocab.txt or, where there is none, the one in
 /// tokenizer.json, which is all that transformers 5 writes. Of tokenizer_config.json the special
@@ -16,12 +16,12 @@ namespace strata {
 /// tokenizer of the special tokens alone.
 /// @throws InputError naming the file and the key: neither vocabulary, another kind of tokenizer
 /// than BERT's, a key on which the two files differ without a word, more tokens than the model has.
-WordPiece load_tokenizer(const std::filesystem::path& model_folder);
+data::WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 
 /// vocab.txt and tokenizer_config.json, from which transformers 4 and 5 make the same tokenizer; in
 /// place of the former tokenizer.json, where it has what they cannot say (another prefix or longest
 /// word, texts that are not cleaned). For ViT nothing.
-void save_tokenizer(const WordPiece& tokenizer, const TransformerConfig& config,
+void save_tokenizer(const data::WordPiece& tokenizer, const TransformerConfig& config,
                     const std::filesystem::path& model_folder);
 
-}  // namespace strata
+}  // namespace strata::models

@@ -15,7 +15,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/core/sha256.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 using torch::Tensor;
@@ -299,7 +299,8 @@ struct Transformer::Pass {
   }
 
   Tensor dropout(const Tensor& input, double probability) const {
-    return generator && probability > 0 ? strata::dropout(input, probability, *generator) : input;
+    return generator && probability > 0 ? strata::models::dropout(input, probability, *generator)
+                                        : input;
   }
 };
 
@@ -579,4 +580,4 @@ std::string Transformer::fingerprint() const {
   return hash.hex();
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -17,7 +17,7 @@
 
 #include "models/transformer_config.h"
 
-namespace strata {
+namespace strata::models {
 
 /// A captured elementary operation with parameters, for per-sample gradients (see ntk/). `input` is
 /// what the parameters act on and `output` the result, in whose gradient δ the per-sample parameter
@@ -158,4 +158,4 @@ class Transformer {
   std::map<std::string, torch::Tensor> weights_;
 };
 
-}  // namespace strata
+}  // namespace strata::models

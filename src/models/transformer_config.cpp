@@ -8,7 +8,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 // Beyond what any model has, and small enough that every count of weights and operations is exact
@@ -107,8 +107,8 @@ ImageModel image_model(const TransformerConfig& config) {
           static_cast<int>(config.patch_size)};
 }
 
-ImageProcessor TransformerConfig::image_processor() const {
-  ImageProcessor processor = images ? *images : default_image_processor(image_model(*this));
+data::ImageProcessor TransformerConfig::image_processor() const {
+  data::ImageProcessor processor = images ? *images : default_image_processor(image_model(*this));
   processor.most_patches = max_image_length;
   return processor;
 }
@@ -187,4 +187,4 @@ TransformerConfig transformer_config_from_yaml(ObjectReader reader) {
   return config;
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -18,7 +18,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/core/unit.h"
 
-namespace strata {
+namespace strata::models {
 
 struct ImageModel;  // models/preprocessor_config.h
 
@@ -53,7 +53,7 @@ struct TransformerConfig {
 
   PeftConfig peft;  ///< not part of config.json
   /// preprocessor_config.json; not part of config.json. Unset: the default for the model's sizes.
-  std::optional<ImageProcessor> images = {};
+  std::optional<data::ImageProcessor> images = {};
 
   bool has_text() const { return model_type == "vilt"; }
   /// What the names of all weights but the classifier's begin with: "vilt." or "vit.".
@@ -62,7 +62,7 @@ struct TransformerConfig {
   /// Rows, and columns, of the patches of an image of image_size.
   std::int64_t grid() const { return image_size / patch_size; }
   /// What becomes of images before the model sees them.
-  ImageProcessor image_processor() const;
+  data::ImageProcessor image_processor() const;
   std::int64_t label_count() const { return static_cast<std::int64_t>(labels.size()); }
   std::int64_t head_size() const { return hidden_size / num_attention_heads; }
 };
@@ -194,4 +194,4 @@ struct TrainingCost {
 TrainingCost training_cost(const TransformerConfig& config, std::int64_t text_tokens,
                            const std::set<std::string>& trained);
 
-}  // namespace strata
+}  // namespace strata::models

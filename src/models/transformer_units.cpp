@@ -8,7 +8,7 @@
 #include "models/transformer_config.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
@@ -531,4 +531,4 @@ TrainingCost training_cost(const TransformerConfig& c, std::int64_t text_tokens,
   return cost;
 }
 
-}  // namespace strata
+}  // namespace strata::models

@@ -7,20 +7,21 @@
 #include "core/console.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::models {
 namespace {
 
 /// (n, 3, height, width) bytes, the sides those of the largest image.
-torch::Tensor side_by_side(const std::vector<StoredImage>& stored, const std::vector<int>& flips) {
+torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
+                           const std::vector<int>& flips) {
   int height = 0, width = 0;
-  for (const StoredImage& image : stored) {
+  for (const data::StoredImage& image : stored) {
     height = std::max(height, image.size.height);
     width = std::max(width, image.size.width);
   }
   const auto n = static_cast<std::int64_t>(stored.size());
   torch::Tensor images = torch::zeros({n, 3, height, width}, torch::kUInt8);
   for (std::size_t i = 0; i < stored.size(); ++i) {
-    const ImageSize size = stored[i].size;
+    const data::ImageSize size = stored[i].size;
     // from_blob wants memory that may be written to, and copies nothing.
     torch::Tensor own = torch::from_blob(const_cast<std::uint8_t*>(stored[i].pixels),
                                          {3, size.height, size.width}, torch::kUInt8);
@@ -37,7 +38,7 @@ torch::Tensor side_by_side(const std::vector<StoredImage>& stored, const std::ve
 }
 
 /// (v · rescale_factor - mean) / std of every channel.
-torch::Tensor normalised(const torch::Tensor& images, const ImageProcessor& processor) {
+torch::Tensor normalised(const torch::Tensor& images, const data::ImageProcessor& processor) {
   const double factor = processor.rescale ? processor.rescale_factor : 1;
   std::array<double, 3> divisor, offset;
   for (std::size_t c = 0; c < 3; ++c) {
@@ -60,15 +61,15 @@ torch::Tensor normalised(const torch::Tensor& images, const ImageProcessor& proc
 
 }  // namespace
 
-VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-                       const TransformerConfig& config, const WordPiece& tokenizer,
-                       bool drop_unseen, std::shared_ptr<ImageStore> images)
+VqaTensors::VqaTensors(const data::Manifest& manifest, const std::vector<int>& indices,
+                       const TransformerConfig& config, const data::WordPiece& tokenizer,
+                       bool drop_unseen, std::shared_ptr<data::ImageStore> images)
     : images_(std::move(images)),
       grid_(config.grid()),
       patch_size_(config.patch_size),
       asked_(static_cast<std::int64_t>(indices.size())) {
   const bool owned = !images_;
-  if (owned) images_ = std::make_shared<ImageStore>(manifest, config.image_processor());
+  if (owned) images_ = std::make_shared<data::ImageStore>(manifest, config.image_processor());
   std::unordered_map<std::string, std::int64_t> label_ids;
   for (std::int64_t id = 0; id < config.label_count(); ++id) {
     label_ids.emplace(config.labels[id], id);
@@ -77,7 +78,7 @@ VqaTensors::VqaTensors(const Manifest& manifest, const std::vector<int>& indices
   std::vector<std::vector<std::int64_t>> encoded;
   std::vector<std::int64_t> lengths, labels;
   for (const int index : indices) {
-    const Example& example = manifest.examples.at(index);
+    const data::Example& example = manifest.examples.at(index);
     std::vector<std::int64_t> accepted;
     for (const std::string& answer : example.answers) {
       const auto label = label_ids.find(answer);
@@ -135,7 +136,7 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
   std::vector<std::size_t> indices;
   for (const std::int64_t row : rows)
     indices.push_back(image_index_.at(static_cast<std::size_t>(row)));
-  const std::vector<StoredImage> stored = images_->get(indices);
+  const std::vector<data::StoredImage> stored = images_->get(indices);
   const torch::Tensor images = side_by_side(stored, flips);
 
   Batch batch;
@@ -152,10 +153,10 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
   return batch;
 }
 
-torch::Tensor VqaTensors::grids_of(const std::vector<StoredImage>& images) const {
+torch::Tensor VqaTensors::grids_of(const std::vector<data::StoredImage>& images) const {
   bool usual = true;
   std::vector<std::int64_t> grids;
-  for (const StoredImage& image : images) {
+  for (const data::StoredImage& image : images) {
     const std::int64_t rows = image.size.height / patch_size_;
     const std::int64_t columns = image.size.width / patch_size_;
     usual = usual && rows == grid_ && columns == grid_;
@@ -190,4 +191,4 @@ void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& se
            std::to_string(asked) + " " + what_became + clients + (clients.empty() ? "" : ")"));
 }
 
-}  // namespace strata
+}  // namespace strata::models

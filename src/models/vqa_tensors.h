@@ -15,7 +15,7 @@
 #include "data/wordpiece.h"
 #include "models/transformer.h"
 
-namespace strata {
+namespace strata::models {
 
 /// The target of a kept test example whose answers are all outside the labels: what
 /// torch::cross_entropy_loss passes over, with a loss of 0 and outside of the mean.
@@ -35,9 +35,9 @@ class VqaTensors {
   /// those of the training split are left out, their images, too, and all others are kept without a
   /// target and accept no label. @throws InputError naming the example, the answer and the nearest
   /// label; with `drop_unseen` where none of the `indices` is left.
-  VqaTensors(const Manifest& manifest, const std::vector<int>& indices,
-             const TransformerConfig& config, const WordPiece& tokenizer, bool drop_unseen = false,
-             std::shared_ptr<ImageStore> images = nullptr);
+  VqaTensors(const data::Manifest& manifest, const std::vector<int>& indices,
+             const TransformerConfig& config, const data::WordPiece& tokenizer,
+             bool drop_unseen = false, std::shared_ptr<data::ImageStore> images = nullptr);
 
   std::int64_t size() const { return labels_.size(0); }
   /// Unseen examples, of how many: left out of `size()` in training, counted in it otherwise.
@@ -58,9 +58,9 @@ class VqaTensors {
   std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
 
  private:
-  torch::Tensor grids_of(const std::vector<StoredImage>& images) const;
+  torch::Tensor grids_of(const std::vector<data::StoredImage>& images) const;
 
-  std::shared_ptr<ImageStore> images_;
+  std::shared_ptr<data::ImageStore> images_;
   std::int64_t grid_, patch_size_;        // the model's
   std::vector<std::size_t> image_index_;  // of each row, in images_
   torch::Tensor input_ids_;               // int64 (n, T); undefined without text
@@ -76,4 +76,4 @@ class VqaTensors {
 void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& sets,
                 const std::string& what_became);
 
-}  // namespace strata
+}  // namespace strata::models

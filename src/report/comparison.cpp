@@ -12,7 +12,7 @@
 #include "report/html.h"
 #include "strata/core/error.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 constexpr const char* kStock = "pagmo:";
@@ -24,7 +24,7 @@ std::string ratio(double value) {
   return fixed(value, 4);
 }
 
-std::string ratio_with_quartiles(const Quartiles& q) {
+std::string ratio_with_quartiles(const optimizers::Quartiles& q) {
   return ratio(q.median) + " (" + ratio(q.lower) + "–" + ratio(q.upper) + ")";
 }
 
@@ -38,7 +38,7 @@ std::string count(double value) {
   return std::isfinite(value) ? fixed(value, 0) : kNever;
 }
 
-std::string p_value(const ComparisonSummary& summary) {
+std::string p_value(const optimizers::ComparisonSummary& summary) {
   if (summary.best) return "best";
   return summary.p < 1e-4 ? "< 0.0001" : fixed(summary.p, 4);
 }
@@ -48,8 +48,8 @@ std::vector<std::string> summary_header() {
           "IGD⁺",     "spread", "ms",          "p (Holm)"};
 }
 
-std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
-  const ComparisonGroup& group = summary.group;
+std::vector<std::string> summary_cells(const optimizers::ComparisonSummary& summary) {
+  const optimizers::ComparisonGroup& group = summary.group;
   return {group.instance,
           group.start,
           std::to_string(group.evaluations),
@@ -61,28 +61,29 @@ std::vector<std::string> summary_cells(const ComparisonSummary& summary) {
           p_value(summary)};
 }
 
-HtmlTable summary_table(const std::vector<ComparisonSummary>& summaries) {
+HtmlTable summary_table(const std::vector<optimizers::ComparisonSummary>& summaries) {
   HtmlTable table;
   table.id = "table-summary";
   table.header = summary_header();
   table.left_columns = 4;
-  for (const ComparisonSummary& summary : summaries) table.rows.push_back(summary_cells(summary));
+  for (const optimizers::ComparisonSummary& summary : summaries)
+    table.rows.push_back(summary_cells(summary));
   return table;
 }
 
-HtmlTable target_table(const std::vector<ComparisonSummary>& summaries) {
+HtmlTable target_table(const std::vector<optimizers::ComparisonSummary>& summaries) {
   HtmlTable table;
   table.id = "table-targets";
   table.header = {"instance", "start", "evaluations", "algorithm"};
   table.left_columns = 4;
-  for (const double target : kComparisonTargets) {
+  for (const double target : optimizers::kComparisonTargets) {
     const std::string share = fixed(target, target == 0.99 ? 2 : 3);
     table.header.push_back("reach " + share);
     table.header.push_back("evaluations to " + share);
     table.header.push_back("ms to " + share);
   }
-  for (const ComparisonSummary& summary : summaries) {
-    const ComparisonGroup& group = summary.group;
+  for (const optimizers::ComparisonSummary& summary : summaries) {
+    const optimizers::ComparisonGroup& group = summary.group;
     std::vector<std::string> row = {group.instance, group.start, std::to_string(group.evaluations),
                                     group.algorithm};
     for (const auto& reached : summary.reached) {
@@ -96,9 +97,9 @@ HtmlTable target_table(const std::vector<ComparisonSummary>& summaries) {
 }
 
 template <typename Value>
-auto distinct(const std::vector<ComparisonCurve>& curves, Value value) {
+auto distinct(const std::vector<optimizers::ComparisonCurve>& curves, Value value) {
   std::vector<std::decay_t<decltype(value(curves.front()))>> values;
-  for (const ComparisonCurve& curve : curves) {
+  for (const optimizers::ComparisonCurve& curve : curves) {
     if (std::find(values.begin(), values.end(), value(curve)) == values.end())
       values.push_back(value(curve));
   }
@@ -132,7 +133,7 @@ class RatioAxis {
   explicit RatioAxis(const std::vector<double>& finals) {
     std::vector<double> distances;
     for (const double ratio : finals) distances.push_back(std::abs(1 - ratio));
-    const double middle = distances.empty() ? 0.01 : quartiles(distances).median;
+    const double middle = distances.empty() ? 0.01 : optimizers::quartiles(distances).median;
     grain_ = round_up(std::clamp(middle, 0.001, 0.01));
   }
 
@@ -164,9 +165,9 @@ class RatioAxis {
 };
 
 /// The first place at which some curve has left 0: before it random starts have no area at all.
-std::size_t first_nonzero(const std::vector<const ComparisonCurve*>& curves) {
+std::size_t first_nonzero(const std::vector<const optimizers::ComparisonCurve*>& curves) {
   std::size_t first = std::numeric_limits<std::size_t>::max();
-  for (const ComparisonCurve* curve : curves) {
+  for (const optimizers::ComparisonCurve* curve : curves) {
     for (std::size_t i = 0; i < curve->upper.size(); ++i) {
       if (curve->upper[i] > 0) {
         first = std::min(first, i);
@@ -178,7 +179,7 @@ std::size_t first_nonzero(const std::vector<const ComparisonCurve*>& curves) {
 }
 
 std::string convergence_panel(const std::string& instance, const RatioAxis& axis,
-                              const std::vector<const ComparisonCurve*>& curves,
+                              const std::vector<const optimizers::ComparisonCurve*>& curves,
                               const std::vector<std::string>& algorithms) {
   LineChart chart;
   chart.title = instance + ": over the evaluations";
@@ -188,7 +189,7 @@ std::string convergence_panel(const std::string& instance, const RatioAxis& axis
   chart.height = 300;
   const std::size_t first = first_nonzero(curves);
   double low = 1, high = 1;
-  for (const ComparisonCurve* curve : curves) {
+  for (const optimizers::ComparisonCurve* curve : curves) {
     const auto tail = [&](const auto& values) {
       return std::vector<double>(values.begin() + static_cast<std::ptrdiff_t>(first), values.end());
     };
@@ -231,7 +232,7 @@ std::string final_panel(const std::string& instance, const RatioAxis& axis,
     chart.rows.push_back(algorithm);
     const std::size_t place = place_of(algorithm, algorithms);
     IntervalSeries series{series_colour(place), series_mark(place), {}, {}, {}};
-    const Quartiles box = quartiles(values);
+    const optimizers::Quartiles box = optimizers::quartiles(values);
     const auto [least, most] = std::minmax_element(values.begin(), values.end());
     const auto only = [&](double value) {
       std::vector<double> column(shown.size(), std::numeric_limits<double>::quiet_NaN());
@@ -254,14 +255,14 @@ std::string final_panel(const std::string& instance, const RatioAxis& axis,
   return draw(chart);
 }
 
-std::string convergence_figure(const Comparison& comparison, const std::string& start) {
+std::string convergence_figure(const optimizers::Comparison& comparison, const std::string& start) {
   const auto& curves = comparison.curves;
-  const auto algorithms =
-      distinct(curves, [](const ComparisonCurve& curve) { return curve.group.algorithm; });
-  const auto instances =
-      distinct(curves, [](const ComparisonCurve& curve) { return curve.group.instance; });
-  const auto budgets =
-      distinct(curves, [](const ComparisonCurve& curve) { return curve.group.evaluations; });
+  const auto algorithms = distinct(
+      curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.algorithm; });
+  const auto instances = distinct(
+      curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.instance; });
+  const auto budgets = distinct(
+      curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.evaluations; });
   const std::int64_t budget = *std::max_element(budgets.begin(), budgets.end());
 
   const std::string id = "fig-convergence-" + start;
@@ -274,17 +275,17 @@ std::string convergence_figure(const Comparison& comparison, const std::string& 
     const auto here = [&](const std::string& name, const std::string& from, std::int64_t most) {
       return name == instance && from == start && most == budget;
     };
-    std::vector<const ComparisonCurve*> shown;
+    std::vector<const optimizers::ComparisonCurve*> shown;
     std::vector<double> medians;
-    for (const ComparisonCurve& curve : curves) {
-      const ComparisonGroup& group = curve.group;
+    for (const optimizers::ComparisonCurve& curve : curves) {
+      const optimizers::ComparisonGroup& group = curve.group;
       if (!here(group.instance, group.start, group.evaluations)) continue;
       shown.push_back(&curve);
       medians.push_back(curve.median.back());
     }
     if (shown.empty()) continue;
     std::vector<std::vector<double>> finals(algorithms.size());
-    for (const ComparisonRun& run : comparison.runs) {
+    for (const optimizers::ComparisonRun& run : comparison.runs) {
       const auto at = std::find(algorithms.begin(), algorithms.end(), run.algorithm);
       if (at != algorithms.end() && here(run.instance, run.start, run.evaluations))
         finals[static_cast<std::size_t>(at - algorithms.begin())].push_back(run.hypervolume_ratio);
@@ -318,11 +319,11 @@ struct InstanceResults {
 };
 
 /// Instances on which an algorithm has no run are left out.
-InstanceResults results_of(const std::vector<ComparisonRun>& runs, const std::string& start,
-                           std::int64_t evaluations) {
+InstanceResults results_of(const std::vector<optimizers::ComparisonRun>& runs,
+                           const std::string& start, std::int64_t evaluations) {
   InstanceResults results;
   std::map<std::pair<std::string, std::uint64_t>, std::map<std::string, std::vector<double>>> found;
-  for (const ComparisonRun& run : runs) {
+  for (const optimizers::ComparisonRun& run : runs) {
     if (run.start != start || run.evaluations != evaluations) continue;
     auto& names = results.algorithms;
     if (std::find(names.begin(), names.end(), run.algorithm) == names.end())
@@ -341,23 +342,23 @@ InstanceResults results_of(const std::vector<ComparisonRun>& runs, const std::st
 }
 
 /// Friedman's mean ranks over instances, the post-hoc test against the best, and the effect.
-void add_ranks(HtmlTable& table, const std::vector<ComparisonRun>& runs, const std::string& start,
-               std::int64_t evaluations) {
+void add_ranks(HtmlTable& table, const std::vector<optimizers::ComparisonRun>& runs,
+               const std::string& start, std::int64_t evaluations) {
   const InstanceResults results = results_of(runs, start, evaluations);
   const std::size_t count = results.algorithms.size();
   if (count < 2 || results.ratios.size() < 2) return;
   std::vector<std::vector<double>> medians;
   for (const auto& instance : results.ratios) {
     std::vector<double> row;
-    for (const auto& seeds : instance) row.push_back(quartiles(seeds).median);
+    for (const auto& seeds : instance) row.push_back(optimizers::quartiles(seeds).median);
     medians.push_back(std::move(row));
   }
-  const FriedmanTest test = friedman(medians);
+  const optimizers::FriedmanTest test = optimizers::friedman(medians);
   const auto best = static_cast<std::size_t>(
       std::min_element(test.mean_ranks.begin(), test.mean_ranks.end()) - test.mean_ranks.begin());
   auto p = test.against(best);
   p.erase(p.begin() + static_cast<std::ptrdiff_t>(best));
-  p = holm(p);
+  p = optimizers::holm(p);
   p.insert(p.begin() + static_cast<std::ptrdiff_t>(best), std::numeric_limits<double>::quiet_NaN());
   const auto small = [](double value) {
     return value < 1e-4 ? std::string("< 0.0001") : fixed(value, 4);
@@ -365,7 +366,8 @@ void add_ranks(HtmlTable& table, const std::vector<ComparisonRun>& runs, const s
   for (std::size_t a = 0; a < count; ++a) {
     double effect = 0;
     for (const auto& instance : results.ratios)
-      effect += vargha_delaney(instance[best], instance[a]) / static_cast<double>(test.blocks);
+      effect += optimizers::vargha_delaney(instance[best], instance[a]) /
+                static_cast<double>(test.blocks);
     table.rows.push_back({start, std::to_string(evaluations), results.algorithms[a],
                           fixed(test.mean_ranks[a], 2), a == best ? "best" : small(p[a]),
                           a == best ? kNever : fixed(effect, 2), std::to_string(test.blocks),
@@ -373,14 +375,14 @@ void add_ranks(HtmlTable& table, const std::vector<ComparisonRun>& runs, const s
   }
 }
 
-HtmlTable rank_table(const std::vector<ComparisonRun>& runs) {
+HtmlTable rank_table(const std::vector<optimizers::ComparisonRun>& runs) {
   HtmlTable table;
   table.id = "table-ranks";
   table.header = {"start",         "evaluations", "algorithm",   "mean rank", "p against the best",
                   "A of the best", "instances",   "Friedman's p"};
   table.left_columns = 3;
   std::vector<std::pair<std::string, std::int64_t>> settings;
-  for (const ComparisonRun& run : runs) {
+  for (const optimizers::ComparisonRun& run : runs) {
     const std::pair<std::string, std::int64_t> setting{run.start, run.evaluations};
     if (std::find(settings.begin(), settings.end(), setting) == settings.end())
       settings.push_back(setting);
@@ -400,32 +402,33 @@ bool holds_comparison(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "compare.json");
 }
 
-Comparison read_comparison_with_peers(const std::filesystem::path& folder) {
-  Comparison comparison = read_comparison(folder);
+optimizers::Comparison read_comparison_with_peers(const std::filesystem::path& folder) {
+  optimizers::Comparison comparison = optimizers::read_comparison(folder);
   const auto file = folder / "peers.csv";
   if (!std::filesystem::exists(file)) return comparison;
-  for (ComparisonRun& run : read_runs_csv(file)) comparison.runs.push_back(std::move(run));
+  for (optimizers::ComparisonRun& run : optimizers::read_runs_csv(file))
+    comparison.runs.push_back(std::move(run));
   try {
-    summarise(comparison.runs);
+    optimizers::summarise(comparison.runs);
   } catch (const InputError& error) {
     throw InputError(file.string() + ": " + error.what());
   }
   return comparison;
 }
 
-std::string comparison_text(const Comparison& comparison) {
+std::string comparison_text(const optimizers::Comparison& comparison) {
   TextTable table(summary_header());
-  for (const ComparisonSummary& summary : summarise(comparison.runs))
+  for (const optimizers::ComparisonSummary& summary : optimizers::summarise(comparison.runs))
     table.row(summary_cells(summary));
   return table.str();
 }
 
-std::string comparison_title(const Comparison& comparison) {
+std::string comparison_title(const optimizers::Comparison& comparison) {
   std::vector<std::string> algorithms, instances;
   const auto add = [](std::vector<std::string>& to, const std::string& name) {
     if (std::find(to.begin(), to.end(), name) == to.end()) to.push_back(name);
   };
-  for (const ComparisonRun& run : comparison.runs) {
+  for (const optimizers::ComparisonRun& run : comparison.runs) {
     add(algorithms, run.algorithm);
     add(instances, run.instance);
   }
@@ -442,8 +445,8 @@ std::string comparison_title(const Comparison& comparison) {
   return list(algorithms, 3) + " on " + list(instances, 4);
 }
 
-std::string comparison_page(const Comparison& comparison, const std::string& folder) {
-  const auto summaries = summarise(comparison.runs);
+std::string comparison_page(const optimizers::Comparison& comparison, const std::string& folder) {
+  const auto summaries = optimizers::summarise(comparison.runs);
   const std::string title = comparison_title(comparison);
   std::string body = "<h1>" + escape_html(title) + "</h1>\n";
   body += paragraph(
@@ -453,7 +456,8 @@ std::string comparison_page(const Comparison& comparison, const std::string& fol
       "lead");
   body += "<h2>How close the fronts come</h2>\n";
   for (const std::string& start :
-       distinct(comparison.curves, [](const ComparisonCurve& curve) { return curve.group.start; }))
+       distinct(comparison.curves,
+                [](const optimizers::ComparisonCurve& curve) { return curve.group.start; }))
     body += convergence_figure(comparison, start);
   if (const HtmlTable ranks = rank_table(comparison.runs); !ranks.rows.empty()) {
     body += "<h2>Ranks over the instances</h2>\n" + html(ranks);
@@ -494,4 +498,4 @@ std::string comparison_page(const Comparison& comparison, const std::string& fol
   return html_page(title + " – Strata comparison", body + html(made));
 }
 
-}  // namespace strata
+}  // namespace strata::report

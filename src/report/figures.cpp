@@ -9,7 +9,7 @@
 #include "core/csv.h"
 #include "report/gnuplot.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 constexpr double kFontSize = 12;
@@ -40,7 +40,7 @@ double widest(const std::vector<std::string>& names, double font_size) {
 
 std::vector<std::string> shortened(const std::vector<std::string>& names, std::size_t length) {
   std::vector<std::string> result;
-  for (const std::string& name : names) result.push_back(strata::shortened(name, length));
+  for (const std::string& name : names) result.push_back(strata::report::shortened(name, length));
   return result;
 }
 
@@ -530,4 +530,4 @@ std::string draw(const ScatterChart& chart) {
   return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, chart.height);
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -12,7 +12,7 @@
 
 #include "report/html.h"
 
-namespace strata {
+namespace strata::report {
 
 /// Colour of the i-th series, "#rrggbb": Okabe and Ito's colour-blind-safe palette without its
 /// yellow, which is too light for lines on white. Repeats after seven.
@@ -135,4 +135,4 @@ struct ScatterChart {
 };
 std::string draw(const ScatterChart& chart);
 
-}  // namespace strata
+}  // namespace strata::report

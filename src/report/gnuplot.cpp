@@ -22,7 +22,7 @@
 
 extern char** environ;
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 /// A private folder that disappears with its owner.
@@ -224,4 +224,4 @@ std::string inline_svg(std::string_view svg, const std::string& prefix, std::str
   return result;
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace strata {
+namespace strata::report {
 
 /// `text` as a single-quoted gnuplot string, in which nothing but the quote is special; control
 /// characters become spaces. Tic labels are formats to gnuplot: for them `percent` doubles every
@@ -28,4 +28,4 @@ std::string gnuplot_svg(const std::string& script, int width, int height,
 /// internal names, colours `themed` (html.h), and `label` as the accessible name. O(length).
 std::string inline_svg(std::string_view svg, const std::string& prefix, std::string_view label);
 
-}  // namespace strata
+}  // namespace strata::report

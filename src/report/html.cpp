@@ -2,7 +2,7 @@
 
 #include <cstdlib>
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 /// Colours that depend on the mode; all others serve both. Okabe and Ito's black has their yellow
@@ -288,4 +288,4 @@ std::string html_page(std::string_view title, const std::string& body) {
          "</style>\n</head>\n<body>\n<main>\n" + body + "</main>\n</body>\n</html>\n";
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace strata {
+namespace strata::report {
 
 /// & < > " ' as character references; control characters other than tab and line feed become
 /// spaces.
@@ -72,4 +72,4 @@ std::string themed(const std::string& colour);
 /// The whole self-contained page. `title` is plain text, `body` is HTML.
 std::string html_page(std::string_view title, const std::string& body);
 
-}  // namespace strata
+}  // namespace strata::report

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 constexpr double kNormal = 1.959963984540054;
@@ -140,4 +140,4 @@ Difference unpaired_questions(std::int64_t first_right, std::int64_t first_all,
   return {interval, normal_two_sided((p - q) / error)};
 }
 
-}  // namespace strata
+}  // namespace strata::report

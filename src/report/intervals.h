@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace strata {
+namespace strata::report {
 
 /// An estimate between the ends of its interval; the ends are NaN where nothing bounds it.
 struct Interval {
@@ -50,4 +50,4 @@ Difference paired_questions(std::int64_t gained, std::int64_t lost, std::int64_t
 Difference unpaired_questions(std::int64_t first_right, std::int64_t first_all,
                               std::int64_t second_right, std::int64_t second_all);
 
-}  // namespace strata
+}  // namespace strata::report

@@ -4,7 +4,7 @@
 
 #include "report/gnuplot.h"
 
-namespace strata {
+namespace strata::report {
 
 void Page::section(const std::string& title) {
   body += "<h2>" + escape_html(title) + "</h2>\n";
@@ -74,4 +74,4 @@ int panels_in_a_row(std::size_t units) {
   return units <= 14 ? 2 : 1;
 }
 
-}  // namespace strata
+}  // namespace strata::report

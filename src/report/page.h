@@ -13,7 +13,7 @@
 #include "report/run_folder.h"
 #include "strata/core/plan.h"
 
-namespace strata {
+namespace strata::report {
 
 constexpr int kPageWidth = 1060;  ///< CSS pixels inside the page's margins
 constexpr const char* kInk = "#1f2328";
@@ -87,4 +87,4 @@ void add_traffic(Page& page);
 /// Nothing where no run misses an update.
 void add_missing_updates(Page& page);
 
-}  // namespace strata
+}  // namespace strata::report

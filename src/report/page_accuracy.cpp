@@ -5,7 +5,7 @@
 
 #include "report/run_statistics.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 constexpr const char* kMajorityDashes = "6,4";
@@ -233,4 +233,4 @@ void add_client_accuracy(Page& page) {
       "questions it has.");
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -5,7 +5,7 @@
 
 #include "report/run_statistics.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 bool has_plans(const RunFolder& run) {
@@ -196,4 +196,4 @@ void add_coverage(Page& page) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::report

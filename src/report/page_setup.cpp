@@ -7,7 +7,7 @@
 #include "core/document.h"
 #include "report/run_statistics.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 std::string budget_text(const Page& page) {
@@ -160,4 +160,4 @@ void add_settings(Page& page) {
   }
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -7,7 +7,7 @@
 #include "report/run_statistics.h"
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 /// Client i's budget best units by score alone; among equal scores the earlier unit, as the
@@ -221,4 +221,4 @@ void add_fronts(Page& page) {
   add_gap_table(page, decisions);
 }
 
-}  // namespace strata
+}  // namespace strata::report

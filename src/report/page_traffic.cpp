@@ -3,7 +3,7 @@
 #include "core/console.h"
 #include "report/run_statistics.h"
 
-namespace strata {
+namespace strata::report {
 
 void add_traffic(Page& page) {
   page.section("Bytes");
@@ -19,14 +19,16 @@ void add_traffic(Page& page) {
   const double full = full_mbit(page.primary);
   for (const std::string& name : page.experiment.strategies) {
     const Runs runs = page.experiment.of(name);
-    const auto column = [&](double RoundMetrics::*value) {
+    const auto column = [&](double fedrunner::RoundMetrics::*value) {
       return over(runs, [&](const RunFolder& run) { return total(run, value); }).mean;
     };
-    const double up = column(&RoundMetrics::up_mbit), down = column(&RoundMetrics::down_mbit);
-    const auto each = [&](double RoundMetrics::*value) {
+    const double up = column(&fedrunner::RoundMetrics::up_mbit),
+                 down = column(&fedrunner::RoundMetrics::down_mbit);
+    const auto each = [&](double fedrunner::RoundMetrics::*value) {
       return over(runs, [&](const RunFolder& run) { return share(run, total(run, value)); }).mean;
     };
-    const double up_each = each(&RoundMetrics::up_mbit), down_each = each(&RoundMetrics::down_mbit);
+    const double up_each = each(&fedrunner::RoundMetrics::up_mbit),
+                 down_each = each(&fedrunner::RoundMetrics::down_mbit);
     table.rows.push_back({name, text(up_each, 3), text(down_each, 3), text(up, 1), text(down, 1),
                           text(up + down, 1),
                           text(full > 0 ? 100 * (up_each + down_each) / (2 * full) : kNaN, 1)});
@@ -52,7 +54,8 @@ void add_traffic(Page& page) {
   for (const std::string& client : page.primary.clients) {
     std::vector<std::string> row = {client};
     for (const std::string& name : page.experiment.strategies) {
-      for (const auto value : {&RoundMetrics::up_mbit, &RoundMetrics::down_mbit}) {
+      for (const auto value :
+           {&fedrunner::RoundMetrics::up_mbit, &fedrunner::RoundMetrics::down_mbit}) {
         row.push_back(text(over(page.experiment.of(name),
                                 [&](const RunFolder& run) {
                                   return run.rounds ? total(run, value, client) / run.rounds : kNaN;
@@ -85,4 +88,4 @@ void add_missing_updates(Page& page) {
   page.body += html_details("The unused updates by client", html(table));
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -6,7 +6,7 @@
 #include "report/run_statistics.h"
 #include "strata/core/atomic_file.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
 std::string page_of(const Experiment& experiment) {
@@ -51,4 +51,4 @@ Report write_report(const std::filesystem::path& folder) {
   return report;
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <string>
 
-namespace strata {
+namespace strata::report {
 
 struct Report {
   std::filesystem::path page;
@@ -22,4 +22,4 @@ struct Report {
 /// missing.
 Report write_report(const std::filesystem::path& folder);
 
-}  // namespace strata
+}  // namespace strata::report

@@ -7,14 +7,14 @@
 #include "report/run_statistics.h"
 #include "strata/optimizers/statistics.h"
 
-namespace strata {
+namespace strata::report {
 namespace {
 
-std::int64_t right_of(const RoundMetrics& row) {
+std::int64_t right_of(const fedrunner::RoundMetrics& row) {
   return std::llround(row.accuracy * static_cast<double>(row.test_samples));
 }
 
-bool measured(const RoundMetrics* row) {
+bool measured(const fedrunner::RoundMetrics* row) {
   return row && row->test_samples > 0 && !std::isnan(row->accuracy);
 }
 
@@ -30,7 +30,7 @@ Interval within_percent(Interval interval) {
 
 /// One question's share of the accuracy, in percent.
 double grain_of(const RunFolder& run, const std::string& client) {
-  const RoundMetrics* row = run.find(final_round(run), client);
+  const fedrunner::RoundMetrics* row = run.find(final_round(run), client);
   return measured(row) ? 100.0 / static_cast<double>(row->test_samples) : 0;
 }
 
@@ -39,7 +39,7 @@ double grain_of(const RunFolder& run, const std::string& client) {
 bool same_questions(const RunFolder& a, const RunFolder& b) {
   return !a.questions.empty() &&
          std::equal(a.questions.begin(), a.questions.end(), b.questions.begin(), b.questions.end(),
-                    [](const QuestionResult& x, const QuestionResult& y) {
+                    [](const fedrunner::QuestionResult& x, const fedrunner::QuestionResult& y) {
                       return x.client == y.client && x.question == y.question &&
                              x.majority_correct == y.majority_correct;
                     });
@@ -60,15 +60,15 @@ Difference over_questions(const RunFolder& a, const RunFolder& b, bool& paired) 
     }
     return in_points(paired_questions(gained, lost, static_cast<std::int64_t>(a.questions.size())));
   }
-  const RoundMetrics &first = *a.find(final_round(a), "all"),
-                     &second = *b.find(final_round(b), "all");
+  const fedrunner::RoundMetrics &first = *a.find(final_round(a), "all"),
+                                &second = *b.find(final_round(b), "all");
   return in_points(unpaired_questions(right_of(first), first.test_samples, right_of(second),
                                       second.test_samples));
 }
 
 Difference majority_over_questions(const RunFolder& run) {
   std::int64_t gained = 0, lost = 0;
-  for (const QuestionResult& question : run.questions) {
+  for (const fedrunner::QuestionResult& question : run.questions) {
     gained += question.correct && !question.majority_correct;
     lost += !question.correct && question.majority_correct;
   }
@@ -78,7 +78,7 @@ Difference majority_over_questions(const RunFolder& run) {
 /// In percent; NaN without a questions.csv.
 double majority_of(const RunFolder& run, const std::string& client = "") {
   std::int64_t right = 0, all = 0;
-  for (const QuestionResult& question : run.questions) {
+  for (const fedrunner::QuestionResult& question : run.questions) {
     if (!client.empty() && question.client != client) continue;
     ++all;
     right += question.majority_correct;
@@ -143,7 +143,7 @@ void add_contrasts(const Experiment& experiment, Result& result) {
 void adjust(std::vector<Contrast>& contrasts) {
   std::vector<double> p;
   for (const Contrast& contrast : contrasts) p.push_back(contrast.difference.p);
-  const auto adjusted = holm(p);
+  const auto adjusted = optimizers::holm(p);
   for (std::size_t i = 0; i < contrasts.size(); ++i) contrasts[i].adjusted_p = adjusted[i];
 }
 
@@ -159,10 +159,10 @@ bool Contrast::with_majority() const {
 
 Interval client_accuracy(const Runs& runs, int round, const std::string& client) {
   std::vector<double> values;
-  const RoundMetrics* only = nullptr;
+  const fedrunner::RoundMetrics* only = nullptr;
   double grain = 0;
   for (const RunFolder* run : runs) {
-    const RoundMetrics* row = run->find(round < 0 ? final_round(*run) : round, client);
+    const fedrunner::RoundMetrics* row = run->find(round < 0 ? final_round(*run) : round, client);
     if (!measured(row)) continue;
     only = row;
     values.push_back(100 * row->accuracy);
@@ -186,7 +186,7 @@ Result result_of(const Experiment& experiment) {
                                        [](const RunFolder& run) { return !run.questions.empty(); });
   const int last = final_round(primary);
   for (const std::string& client : primary.clients) {
-    const RoundMetrics* row = primary.find(last, client);
+    const fedrunner::RoundMetrics* row = primary.find(last, client);
     result.client_questions.push_back(row ? row->test_samples : 0);
     result.questions += result.client_questions.back();
     result.client_majority.push_back(majority_of(primary, client));
@@ -285,4 +285,4 @@ std::string verdict(const Result& result) {
   return said;
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -10,7 +10,7 @@
 #include "report/intervals.h"
 #include "report/run_folder.h"
 
-namespace strata {
+namespace strata::report {
 
 /// What an interval is over.
 enum class Over { kSeeds, kQuestions };
@@ -68,4 +68,4 @@ std::string question_counts(const Result& result);
 /// "95 % interval over the seeds (Student)" and the like, for captions.
 std::string interval_kind(const Result& result);
 
-}  // namespace strata
+}  // namespace strata::report

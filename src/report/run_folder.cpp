@@ -12,7 +12,7 @@
 #include "strata/core/error.h"
 #include "strata/fedrunner/round_folder.h"
 
-namespace strata {
+namespace strata::report {
 namespace fs = std::filesystem;
 namespace {
 
@@ -73,7 +73,7 @@ void read_run_json(const fs::path& path, RunFolder& run) {
 
 void check_metrics(const fs::path& path, RunFolder& run) {
   std::set<std::pair<int, std::string>> seen;
-  for (const RoundMetrics& row : run.metrics) {
+  for (const fedrunner::RoundMetrics& row : run.metrics) {
     const bool aggregate = row.client == "all" || row.client == "mean";
     if (!aggregate &&
         std::find(run.clients.begin(), run.clients.end(), row.client) == run.clients.end()) {
@@ -153,7 +153,7 @@ void check_rounds(const RunFolder& run) {
   }
   const auto require = [&](const std::set<int>& found, int round, const char* name) {
     if (found.empty() || found.count(round)) return;
-    throw InputError((round_folder(run.folder, round) / name).string() +
+    throw InputError((fedrunner::round_folder(run.folder, round) / name).string() +
                      ": missing; other rounds have one");
   };
   const int every = scored.empty() ? 0 : score_every(run);
@@ -204,9 +204,9 @@ void read_rounds(RunFolder& run) {
 /// @throws InputError where the questions are not those of metrics.csv
 void read_question_results(const fs::path& path, RunFolder& run) {
   if (!fs::exists(path)) return;
-  auto questions = read_questions(path);
+  auto questions = fedrunner::read_questions(path);
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;  // right and all, by client
-  for (const QuestionResult& question : questions) {
+  for (const fedrunner::QuestionResult& question : questions) {
     // Written before metrics.csv: of an interrupted round it is all there is.
     if (question.round > run.rounds) return;
     check_names(path, "client", {question.client}, run.clients, "the clients");
@@ -214,7 +214,7 @@ void read_question_results(const fs::path& path, RunFolder& run) {
     right += question.correct;
     ++all;
   }
-  for (const RoundMetrics& row : run.metrics) {
+  for (const fedrunner::RoundMetrics& row : run.metrics) {
     if (questions.empty() || row.round != questions.front().round || !counts.count(row.client))
       continue;
     const auto& [right, all] = counts[row.client];
@@ -241,10 +241,12 @@ RunFolder read_run(const fs::path& folder) {
   }
   read_run_json(folder / "run.json", run);
   run.config = read_file(folder / "config.yaml");
-  run.metrics = read_metrics(folder / "metrics.csv");
+  run.metrics = fedrunner::read_metrics(folder / "metrics.csv");
   check_metrics(folder / "metrics.csv", run);
   std::stable_sort(run.metrics.begin(), run.metrics.end(),
-                   [](const RoundMetrics& a, const RoundMetrics& b) { return a.round < b.round; });
+                   [](const fedrunner::RoundMetrics& a, const fedrunner::RoundMetrics& b) {
+                     return a.round < b.round;
+                   });
   read_question_results(folder / "questions.csv", run);
   read_rounds(run);
   return run;
@@ -278,8 +280,8 @@ const PlannedRound* RunFolder::plan_of(int round) const {
   return latest;
 }
 
-const RoundMetrics* RunFolder::find(int round, const std::string& client) const {
-  for (const RoundMetrics& row : metrics) {
+const fedrunner::RoundMetrics* RunFolder::find(int round, const std::string& client) const {
+  for (const fedrunner::RoundMetrics& row : metrics) {
     if (row.round == round && row.client == client) return &row;
   }
   return nullptr;
@@ -334,4 +336,4 @@ Experiment read_run_folders(const fs::path& folder) {
   return experiment;
 }
 
-}  // namespace strata
+}  // namespace strata::report

@@ -13,7 +13,7 @@
 #include "strata/core/unit.h"
 #include "strata/fedrunner/metrics.h"
 
-namespace strata {
+namespace strata::report {
 
 /// A round that scored, planned, or both (a random plan needs no scores).
 struct PlannedRound {
@@ -43,11 +43,11 @@ struct RunFolder {
   std::vector<std::string> selectable, always;                ///< unit names
   std::vector<Unit> unit_costs;                               ///< without their weight names
   std::vector<std::pair<std::string, std::string>> provenance;
-  std::string config;                 ///< the text of config.yaml
-  std::vector<RoundMetrics> metrics;  ///< by round
+  std::string config;                            ///< the text of config.yaml
+  std::vector<fedrunner::RoundMetrics> metrics;  ///< by round
   /// Of the last evaluated round; empty where the run left no questions.csv (an earlier Strata) or
   /// one of a round that did not get into metrics.csv.
-  std::vector<QuestionResult> questions;
+  std::vector<fedrunner::QuestionResult> questions;
   std::vector<PlannedRound> plans;  ///< by round; only rounds with scores or a plan
 
   std::vector<MissingUpdate> missing;  ///< by round, where there is an aggregation.json
@@ -57,7 +57,7 @@ struct RunFolder {
   /// What was planned for `round`: a plan holds until the next one. nullptr when there is none yet.
   const PlannedRound* plan_of(int round) const;
   /// The row of a round and client ("all" and "mean" are the aggregates), or nullptr.
-  const RoundMetrics* find(int round, const std::string& client) const;
+  const fedrunner::RoundMetrics* find(int round, const std::string& client) const;
 };
 
 /// Several runs under one name; runs of one strategy differ in their seed.
@@ -77,4 +77,4 @@ struct Experiment {
 /// one strategy and seed.
 Experiment read_run_folders(const std::filesystem::path& folder);
 
-}  // namespace strata
+}  // namespace strata::report

@@ -4,7 +4,7 @@
 
 #include "core/console.h"
 
-namespace strata {
+namespace strata::report {
 
 Spread spread(const std::vector<double>& values) {
   Spread s;
@@ -56,7 +56,7 @@ std::string counted(std::size_t count, const std::string& noun) {
 }
 
 double accuracy(const RunFolder& run, int round, const std::string& client) {
-  const RoundMetrics* row = run.find(round, client);
+  const fedrunner::RoundMetrics* row = run.find(round, client);
   return row ? 100 * row->accuracy : kNaN;
 }
 
@@ -66,9 +66,10 @@ int final_round(const RunFolder& run) {
   return round;
 }
 
-double total(const RunFolder& run, double RoundMetrics::*column, const std::string& client) {
+double total(const RunFolder& run, double fedrunner::RoundMetrics::*column,
+             const std::string& client) {
   double sum = 0;
-  for (const RoundMetrics& row : run.metrics) {
+  for (const fedrunner::RoundMetrics& row : run.metrics) {
     const bool wanted =
         client.empty() ? row.client != "all" && row.client != "mean" : row.client == client;
     if (wanted && row.round > 0 && !std::isnan(row.*column)) sum += row.*column;
@@ -117,13 +118,18 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
     const auto cost = [&](const auto& of, int decimals) {
       row.push_back(text(over(runs, of).mean, decimals));
     };
-    cost([](const RunFolder& run) { return share(run, total(run, &RoundMetrics::up_mbit)); }, 2);
     cost(
         [](const RunFolder& run) {
-          return total(run, &RoundMetrics::up_mbit) + total(run, &RoundMetrics::down_mbit);
+          return share(run, total(run, &fedrunner::RoundMetrics::up_mbit));
+        },
+        2);
+    cost(
+        [](const RunFolder& run) {
+          return total(run, &fedrunner::RoundMetrics::up_mbit) +
+                 total(run, &fedrunner::RoundMetrics::down_mbit);
         },
         1);
-    cost([](const RunFolder& run) { return total(run, &RoundMetrics::seconds); }, 1);
+    cost([](const RunFolder& run) { return total(run, &fedrunner::RoundMetrics::seconds); }, 1);
     table.rows.push_back(std::move(row));
   }
   const auto reference = [&](const std::string& name, const Interval& known, double mean) {
@@ -146,4 +152,4 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
   return table;
 }
 
-}  // namespace strata
+}  // namespace strata::report

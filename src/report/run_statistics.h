@@ -12,7 +12,7 @@
 #include "report/result.h"
 #include "report/run_folder.h"
 
-namespace strata {
+namespace strata::report {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
@@ -63,7 +63,8 @@ double accuracy(const RunFolder& run, int round, const std::string& client);
 /// The last round that was evaluated (not every round need be).
 int final_round(const RunFolder& run);
 /// Sums a column over all clients and rounds after the first, or over one client.
-double total(const RunFolder& run, double RoundMetrics::*column, const std::string& client = "");
+double total(const RunFolder& run, double fedrunner::RoundMetrics::*column,
+             const std::string& client = "");
 /// Per client and round.
 double share(const RunFolder& run, double value);
 /// The whole model one way, 10⁶ bits.
@@ -73,4 +74,4 @@ double full_mbit(const RunFolder& run);
 /// and the most frequent answer, where that is known.
 HtmlTable result_table(const Experiment& experiment, const Result& result);
 
-}  // namespace strata
+}  // namespace strata::report

@@ -9,6 +9,8 @@
 #include "wrong_input.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using test::run_strata;
 
 namespace {

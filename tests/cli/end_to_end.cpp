@@ -15,6 +15,8 @@
 #include "wrong_input.h"
 
 using namespace strata;
+
+using namespace strata::fedrunner;
 using test::run_strata;
 namespace fs = std::filesystem;
 

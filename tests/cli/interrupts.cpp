@@ -16,6 +16,8 @@
 #include "cli/command.h"
 
 using namespace strata;
+
+using namespace strata::cli;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 

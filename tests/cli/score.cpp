@@ -14,6 +14,8 @@
 #include "wrong_input.h"
 
 using namespace strata;
+
+using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using nlohmann::json;
 using test::check_refused;

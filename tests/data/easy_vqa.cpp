@@ -6,6 +6,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 
 TEST_CASE("the real easy-VQA has its published counts") {

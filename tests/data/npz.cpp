@@ -7,6 +7,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 
 namespace {

@@ -7,6 +7,8 @@
 #include "data/error_text.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 
 namespace {

@@ -5,6 +5,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 
 TEST_CASE("a folder in PathVQA's layout") {

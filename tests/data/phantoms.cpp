@@ -9,6 +9,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 namespace fs = std::filesystem;
 

@@ -4,6 +4,8 @@
 #include "data/pickles.h"
 
 using namespace strata;
+
+using namespace strata::data;
 using namespace strata::test;
 
 namespace {

@@ -10,6 +10,8 @@
 #include "fedrunner/tiny.h"
 
 using namespace strata;
+
+using namespace strata::fedrunner;
 using test::same_bits;
 
 namespace {
@@ -57,7 +59,7 @@ std::vector<UnitUse> aggregate(ModelState& state, const std::vector<Unit>& units
                                const std::vector<ClientUpdate>& updates,
                                const AggregationOptions& options = {}) {
   ServerMoments moments;
-  return strata::aggregate(state, units, updates, options, moments);
+  return strata::fedrunner::aggregate(state, units, updates, options, moments);
 }
 
 }  // namespace
@@ -144,9 +146,9 @@ TEST_CASE("server momentum and adam follow their papers' recursions") {
     ServerMoments moments;
     std::vector<double> path;
     for (const float average : averages) {
-      strata::aggregate(state, units,
-                        {update("ct", 5, {"head"}, {{"c.weight", torch::tensor({average})}})},
-                        options, moments);
+      strata::fedrunner::aggregate(
+          state, units, {update("ct", 5, {"head"}, {{"c.weight", torch::tensor({average})}})},
+          options, moments);
       path.push_back(state["c.weight"].item<double>());
     }
     CHECK(moments.first.count("b.weight") == 0);
@@ -193,9 +195,9 @@ TEST_CASE("a unit that nobody trained keeps its moments") {
   options.learning_rate = 0.1;
   auto state = global();
   ServerMoments moments;
-  strata::aggregate(state, kUnits, updates(), options, moments);
+  strata::fedrunner::aggregate(state, kUnits, updates(), options, moments);
   const auto before = moments.first.at("a.weight").clone();
-  strata::aggregate(state, kUnits, {updates()[2]}, options, moments);
+  strata::fedrunner::aggregate(state, kUnits, {updates()[2]}, options, moments);
   CHECK(same_bits(moments.first.at("a.weight"), before));
   CHECK(moments.first.count("b.weight") == 0);
 }

@@ -20,6 +20,8 @@
 #include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
+
+using namespace strata::fedrunner;
 namespace fs = std::filesystem;
 
 namespace {

@@ -8,6 +8,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
 
 TEST_CASE("metrics.csv keeps every bit and writes NaN as an empty field") {

@@ -3,6 +3,7 @@
 #include "catch.h"
 
 using namespace strata;
+using namespace strata::fedrunner;
 
 TEST_CASE("rounds' folders have at least three digits") {
   CHECK(round_number(0) == "000");

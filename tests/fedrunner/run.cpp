@@ -23,6 +23,12 @@
 #include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
+
+using namespace strata::data;
+
+using namespace strata::fedrunner;
+
+using namespace strata::models;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
 

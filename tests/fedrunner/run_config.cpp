@@ -5,6 +5,10 @@
 #include "strata/core/error.h"
 
 using namespace strata;
+
+using namespace strata::fedrunner;
+
+using namespace strata::models;
 using Catch::Matchers::Contains;
 
 namespace {

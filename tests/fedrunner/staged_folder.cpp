@@ -6,6 +6,7 @@
 #include "temp_dir.h"
 
 using namespace strata;
+using namespace strata::fedrunner;
 namespace fs = std::filesystem;
 
 namespace {

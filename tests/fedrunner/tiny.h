@@ -25,8 +25,8 @@ inline const std::vector<std::string> kColours = {"red", "green", "blue"};
 
 /// Clients ct, mri and oct with 4, 5 and 6 training images and two test images each; every image
 /// has an open question (its colour) and a closed one. Labels: blue, green, no, red, yes.
-inline Manifest write_tiny_data(const std::filesystem::path& folder) {
-  Manifest manifest;
+inline data::Manifest write_tiny_data(const std::filesystem::path& folder) {
+  data::Manifest manifest;
   manifest.folder = folder;
   manifest.name = "tiny";
   manifest.synthetic = true;
@@ -35,13 +35,13 @@ inline Manifest write_tiny_data(const std::filesystem::path& folder) {
   for (const std::string& client : {std::string("ct"), std::string("mri"), std::string("oct")}) {
     for (int i = 0; i < training + 2; ++i) {
       const std::size_t colour = static_cast<std::size_t>(i) % 3;
-      Image image{16, 16, std::vector<std::uint8_t>(16 * 16 * 3)};
+      data::Image image{16, 16, std::vector<std::uint8_t>(16 * 16 * 3)};
       for (std::size_t p = 0; p < image.pixels.size(); ++p) {
         image.pixels[p] =
             static_cast<std::uint8_t>(random.below(60) + (p % 3 == colour ? 180u : 0u));
       }
       const std::string name = client + "-" + std::to_string(i) + ".png";
-      write_png(image, folder / name);
+      data::write_png(image, folder / name);
       const std::string split = i < training ? "train" : "test";
       manifest.examples.push_back(
           {name, "which colour is it?", {kColours[colour]}, split, client, "open", ""});
@@ -50,16 +50,16 @@ inline Manifest write_tiny_data(const std::filesystem::path& folder) {
     }
     ++training;
   }
-  write_manifest(manifest);
+  data::write_manifest(manifest);
   return manifest;
 }
 
-inline WordPiece tiny_tokenizer() {
-  return WordPiece(build_vocabulary({"which colour is it?", "is it red?"}));
+inline data::WordPiece tiny_tokenizer() {
+  return data::WordPiece(data::build_vocabulary({"which colour is it?", "is it red?"}));
 }
 
-inline TransformerConfig tiny_config() {
-  TransformerConfig config;
+inline models::TransformerConfig tiny_config() {
+  models::TransformerConfig config;
   config.vocab_size = static_cast<std::int64_t>(tiny_tokenizer().vocabulary().size());
   config.hidden_size = 16;
   config.num_hidden_layers = 3;
@@ -74,12 +74,12 @@ inline TransformerConfig tiny_config() {
 
 inline void write_tiny_foundation(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
-  Transformer(tiny_config(), 3).save(folder);
-  save_tokenizer(tiny_tokenizer(), tiny_config(), folder);
+  models::Transformer(tiny_config(), 3).save(folder);
+  models::save_tokenizer(tiny_tokenizer(), tiny_config(), folder);
 }
 
 /// Indices of the examples of one client ("" for all) in one split.
-inline std::vector<int> examples_of(const Manifest& manifest, const std::string& client,
+inline std::vector<int> examples_of(const data::Manifest& manifest, const std::string& client,
                                     const std::string& split) {
   std::vector<int> indices;
   for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
@@ -98,11 +98,11 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 
 /// Scores depend on the model, the client's seed and the unit; every algorithm but `random` takes
 /// each client's best units.
-inline RunTools tiny_tools() {
-  RunTools tools;
+inline fedrunner::RunTools tiny_tools() {
+  fedrunner::RunTools tools;
   tools.names = {{"lntk", "magnitude"}, {"exact", "topk", "random"}, {"knee", "importance"}};
-  tools.score = [](const Transformer& model, const VqaTensors&,
-                   const std::vector<std::string>& units, const ScoreRequest& request) {
+  tools.score = [](const models::Transformer& model, const models::VqaTensors&,
+                   const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     std::vector<double> values;
     Random random(request.seed);
     for (const auto& unit : units) {
@@ -113,7 +113,7 @@ inline RunTools tiny_tools() {
     }
     return values;
   };
-  tools.plan = [](const PlanningProblem& problem, const PlanRequest& request) {
+  tools.plan = [](const PlanningProblem& problem, const fedrunner::PlanRequest& request) {
     Plan plan;
     plan.algorithm = request.algorithm;
     plan.choose = request.choose;

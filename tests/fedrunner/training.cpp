@@ -15,6 +15,12 @@
 #include "strata/core/error.h"
 
 using namespace strata;
+
+using namespace strata::data;
+
+using namespace strata::fedrunner;
+
+using namespace strata::models;
 using test::same_bits;
 
 namespace {

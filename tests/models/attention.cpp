@@ -6,6 +6,8 @@
 #include "catch.h"
 
 using namespace strata;
+
+using namespace strata::models;
 using torch::Tensor;
 
 namespace {

@@ -4,6 +4,8 @@
 
 using namespace strata;
 
+using namespace strata::models;
+
 namespace {
 
 /// The model of configs/demo.yaml, or of another size.

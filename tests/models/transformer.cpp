@@ -19,6 +19,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::models;
 using Catch::Matchers::Contains;
 using torch::Tensor;
 
@@ -195,6 +197,8 @@ void contract(const CapturedOp& op, const Tensor& delta, const Transformer& mode
           torch::zeros_like(model.weight(op.weight)).index_add(0, op.input.reshape({-1}), rows));
     case CapturedOp::Kind::kAdded:
       return add(op.weight, delta.sum(0));
+    case CapturedOp::Kind::kMixture:
+      FAIL("only images of another size than the model's have one");
   }
 }
 

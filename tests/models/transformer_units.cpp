@@ -8,6 +8,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::models;
 using Catch::Matchers::Contains;
 
 namespace {

@@ -10,6 +10,8 @@
 #include "strata/core/random.h"
 
 using namespace strata;
+
+using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using Eigen::MatrixXd;
 using Eigen::VectorXd;

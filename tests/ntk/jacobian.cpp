@@ -3,6 +3,10 @@
 #include "catch.h"
 
 using namespace strata;
+
+using namespace strata::models;
+
+using namespace strata::ntk;
 using torch::Tensor;
 
 namespace {

@@ -19,6 +19,12 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::data;
+
+using namespace strata::models;
+
+using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using torch::Tensor;
 

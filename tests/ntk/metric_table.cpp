@@ -10,6 +10,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::ntk;
 using Catch::Contains;
 
 namespace {

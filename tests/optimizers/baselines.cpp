@@ -6,6 +6,8 @@
 #include "strata/optimizers/feasible.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 TEST_CASE("top-k takes each client's greatest scores, ties by the lower unit") {

@@ -5,6 +5,8 @@
 
 using namespace strata;
 
+using namespace strata::optimizers;
+
 TEST_CASE("knee is the point farthest above the chord") {
   // Normalised: (0, 0), (0.1, 0.6), (0.5, 0.9), (1, 1); above the diagonal by 0, 0.5, 0.4, 0.
   const std::vector<Objectives> front = {{10, 0}, {16, 0.2}, {19, 1}, {20, 2}};
@@ -120,10 +122,11 @@ TEST_CASE("limits of any objective leave the most important point that keeps to 
 }
 
 TEST_CASE("a limit that no point keeps to is named with the least there is") {
-  CHECK_THROWS_WITH(choose(kFour, "uplink_bytes:500,slowest_client:0.5,variance:3", kNames),
-                    "choose: \"uplink_bytes:500,slowest_client:0.5,variance:3\": no plan that "
-                    "was found with uplink_bytes:500 and slowest_client:0.5 has a usage variance of at "
-                    "most 3; the least found is 4");
+  CHECK_THROWS_WITH(
+      choose(kFour, "uplink_bytes:500,slowest_client:0.5,variance:3", kNames),
+      "choose: \"uplink_bytes:500,slowest_client:0.5,variance:3\": no plan that "
+      "was found with uplink_bytes:500 and slowest_client:0.5 has a usage variance of at "
+      "most 3; the least found is 4");
   const std::vector<Objectives> slow(kFour.begin(), kFour.end() - 1);
   CHECK_THROWS_WITH(choose(slow, "slowest_client:0.5", kNames),
                     "choose: \"slowest_client:0.5\": no plan that was found has a slowest client's "

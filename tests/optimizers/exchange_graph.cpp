@@ -9,6 +9,8 @@
 #include "instances.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {

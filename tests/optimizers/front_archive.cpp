@@ -5,6 +5,8 @@
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 TEST_CASE("front archive keeps what is nondominated") {

@@ -11,6 +11,8 @@
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {

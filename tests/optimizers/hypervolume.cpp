@@ -4,6 +4,7 @@
 #include "strata/core/error.h"
 
 using namespace strata;
+using namespace strata::optimizers;
 
 TEST_CASE("hypervolume of hand-computed fronts") {
   CHECK(hypervolume({{2, 1}, {3, 2}}, {1, 4}) == Approx(5));

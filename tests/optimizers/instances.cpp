@@ -9,6 +9,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using test::TempDir;
 
 TEST_CASE("generated instances have rows that sum to 1 and budgets from 2 to a quarter") {

@@ -12,6 +12,8 @@
 #include "strata/core/error.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 TEST_CASE("layer problem repairs any vector to a feasible assignment") {

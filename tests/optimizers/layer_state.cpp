@@ -5,6 +5,8 @@
 #include "optimizers/neighbourhood.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {

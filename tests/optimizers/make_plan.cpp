@@ -10,6 +10,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {
@@ -155,7 +157,8 @@ TEST_CASE("the full front adds unsupported points and says whether it is complet
   const Plan full = make_plan(problem, options);
   CHECK(full.front.size() > supported.front.size());
   CHECK(full.gap.hypervolume_ratio > 1);
-  CHECK(full.provenance.back() == std::pair<std::string, Fact>{"full_front", std::string("complete")});
+  CHECK(full.provenance.back() ==
+        std::pair<std::string, Fact>{"full_front", std::string("complete")});
 }
 
 TEST_CASE("without the gap the exact front is not computed") {
@@ -191,8 +194,7 @@ TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it")
       // The exact supported front, found by a search.
       CHECK(warm.gap.hypervolume_ratio >= 1);
       CHECK(warm.provenance.back() ==
-            std::pair<std::string, Fact>{"warm_start",
-                                         static_cast<std::int64_t>(earlier.size())});
+            std::pair<std::string, Fact>{"warm_start", static_cast<std::int64_t>(earlier.size())});
     }
     options.warm_start.emplace_back(Assignment::Zero(2, 24));
     CHECK_THROWS_WITH(make_plan(problem, options), Catch::Contains("found 2 clients"));

@@ -6,6 +6,8 @@
 
 using namespace strata;
 
+using namespace strata::optimizers;
+
 namespace {
 
 /// Of 1,000 particles at `now`, how many forget `then`.

@@ -10,6 +10,8 @@
 #include "strata/optimizers/feasible.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {
@@ -137,8 +139,9 @@ TEST_CASE("with budgets of a resource points and bound are close at scale") {
   const Objectives& last = front.points.back().objectives;
   CHECK(front.importance_bound(last.usage_variance) <= last.importance * 1.0002);
   // Less variance than 1 is where whole numbers of uses, which a weighted sum does not know of,
-  // count. Unsupported points have a gap by nature: those of the hull of all that was found are held
-  // to the bound (0.2 to 1.1 % here, with half of the usual prices), and from the knee on all are.
+  // count. Unsupported points have a gap by nature: those of the hull of all that was found are
+  // held to the bound (0.2 to 1.1 % here, with half of the usual prices), and from the knee on all
+  // are.
   std::vector<Objectives> objectives, hull;
   for (const FrontPoint& point : front.points) {
     const Objectives& next = point.objectives;

@@ -21,6 +21,8 @@
 #include "strata/optimizers/make_plan.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
 using namespace strata::test;
 
 namespace {

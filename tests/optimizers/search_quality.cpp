@@ -8,6 +8,8 @@
 
 using namespace strata;
 
+using namespace strata::optimizers;
+
 namespace {
 
 /// A metaheuristic on instance 1 of a family, and what it reached when this was recorded.
@@ -25,9 +27,7 @@ constexpr int kSeeds = 15;
 /// Of the seeds 1 to 15. Above 1 where points under the hull add to its vertices.
 double median_ratio(const Recorded& recorded) {
   const PlanningProblem problem = load_instances({recorded.family}, 1, "").at(0).problem;
-  const auto objectives_of = [](const FrontPoints& points) {
-    return points.objectives();
-  };
+  const auto objectives_of = [](const FrontPoints& points) { return points.objectives(); };
   const auto exact = objectives_of(exact_front(problem, {.sweep = false}).points);
   std::vector<double> ratios;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {

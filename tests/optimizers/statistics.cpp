@@ -8,6 +8,8 @@
 
 using namespace strata;
 
+using namespace strata::optimizers;
+
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();

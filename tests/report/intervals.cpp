@@ -6,6 +6,8 @@
 
 using namespace strata;
 
+using namespace strata::report;
+
 TEST_CASE("Student's distribution has the quantiles of the printed tables") {
   CHECK(student_quantile(1) == Approx(12.7062).margin(5e-5));
   CHECK(student_quantile(2) == Approx(4.30265).margin(5e-6));

@@ -30,15 +30,16 @@ int main(int argc, char** argv) {
     for (int i = 9; i < 20; ++i) large.clients.push_back("hospital number " + std::to_string(i));
     strata::test::write_synthetic_experiment(out / "three-seeds", 4, 3, large);
     // The longest names, so that the tables are as wide as they get.
-    strata::ComparisonOptions options;
+    strata::optimizers::ComparisonOptions options;
     options.algorithms = {"annealing", "pagmo:simulated_annealing"};
     options.starts = {"random", "greedy"};
     options.evaluations = {2000};
     options.seeds = 2;
-    strata::write_comparison(strata::compare(strata::load_instances({"9x24"}, 2, ""), options),
-                             out / "comparison");
+    strata::optimizers::write_comparison(
+        strata::optimizers::compare(strata::optimizers::load_instances({"9x24"}, 2, ""), options),
+        out / "comparison");
     for (const char* name : {"one-seed", "even", "three-seeds", "comparison"}) {
-      std::cout << strata::write_report(out / name).page.string() << "\n";
+      std::cout << strata::report::write_report(out / name).page.string() << "\n";
     }
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";

@@ -20,6 +20,10 @@
 #include "temp_dir.h"
 
 using namespace strata;
+
+using namespace strata::optimizers;
+
+using namespace strata::report;
 using test::slurp;
 using test::SyntheticRun;
 using test::TempDir;

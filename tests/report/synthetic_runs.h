@@ -121,8 +121,8 @@ inline Plan synthetic_plan(const SyntheticRun& run, const ScoreTable& scores, in
 }
 
 // Row values are simple functions of their indices, so that a test can recompute every table.
-inline RoundMetrics synthetic_row(const SyntheticRun& run, int round, int client) {
-  RoundMetrics row;
+inline fedrunner::RoundMetrics synthetic_row(const SyntheticRun& run, int round, int client) {
+  fedrunner::RoundMetrics row;
   row.round = round;
   row.client = run.clients[static_cast<std::size_t>(client)];
   row.train_samples = 100 + 10 * client;
@@ -144,18 +144,18 @@ inline RoundMetrics synthetic_row(const SyntheticRun& run, int round, int client
   return row;
 }
 
-inline std::vector<RoundMetrics> synthetic_metrics(const SyntheticRun& run) {
-  std::vector<RoundMetrics> rows;
+inline std::vector<fedrunner::RoundMetrics> synthetic_metrics(const SyntheticRun& run) {
+  std::vector<fedrunner::RoundMetrics> rows;
   const int clients = static_cast<int>(run.clients.size());
   for (int round = 0; round <= run.rounds; ++round) {
-    RoundMetrics all = synthetic_row(run, round, 0), mean = all;
+    fedrunner::RoundMetrics all = synthetic_row(run, round, 0), mean = all;
     all.client = "all";
     mean.client = "mean";
     all.accuracy = mean.accuracy = 0;
     all.test_samples = mean.test_samples = 0;
     all.up_mbit = mean.up_mbit = all.down_mbit = mean.down_mbit = 0;
     for (int i = 0; i < clients; ++i) {
-      const RoundMetrics row = synthetic_row(run, round, i);
+      const fedrunner::RoundMetrics row = synthetic_row(run, round, i);
       all.accuracy += row.accuracy * static_cast<double>(row.test_samples);
       all.test_samples += row.test_samples;
       mean.accuracy += row.accuracy / clients;
@@ -174,10 +174,10 @@ inline std::vector<RoundMetrics> synthetic_metrics(const SyntheticRun& run) {
 
 // Strategies agree on most questions, as models that learnt from the same examples do; the most
 // frequent answer is right for two of five.
-inline std::vector<QuestionResult> synthetic_questions(const SyntheticRun& run) {
-  std::vector<QuestionResult> rows;
+inline std::vector<fedrunner::QuestionResult> synthetic_questions(const SyntheticRun& run) {
+  std::vector<fedrunner::QuestionResult> rows;
   for (int client = 0; client < static_cast<int>(run.clients.size()); ++client) {
-    const RoundMetrics row = synthetic_row(run, run.rounds, client);
+    const fedrunner::RoundMetrics row = synthetic_row(run, run.rounds, client);
     Random shared(derive_seed(5, {static_cast<std::uint64_t>(client)}));
     Random own(derive_seed(run.seed, {static_cast<std::uint64_t>(client), run.algorithm.size()}));
     std::vector<std::pair<double, int>> difficulty;
@@ -230,8 +230,9 @@ inline void write_synthetic_run(const SyntheticRun& run, const std::filesystem::
              "name: demo\ndata:\n  folder: data/phantoms\n  partition: modality\nrun:\n  seeds: [" +
                  std::to_string(run.seed) +
                  "]\n  score: {every: 1}\n  note: \"<fixed> & 'checked'\"\n");
-  write_metrics(synthetic_metrics(run), folder / "metrics.csv");
-  if (run.question_file) write_questions(synthetic_questions(run), folder / "questions.csv");
+  fedrunner::write_metrics(synthetic_metrics(run), folder / "metrics.csv");
+  if (run.question_file)
+    fedrunner::write_questions(synthetic_questions(run), folder / "questions.csv");
   for (int round = 1; round <= run.rounds; ++round) {
     std::string number = std::to_string(round);
     number.insert(0, 3 - number.size(), '0');

@@ -16,12 +16,14 @@ namespace strata {
 /// A list of assignments of one shape, entries 0 or 1. It holds the first and the last whole and
 /// between two neighbours the entries that differ, 4 bytes each: 27,797 points of an exact front of
 /// 5000 × 200 take 3 MB instead of 28 GB.
-///
-///     AssignmentList list;
-///     list.push_back(Assignment::Zero(2, 3));
-///     list.push_back(Assignment::Ones(2, 3));
-///     for (const Assignment& assignment : list) …  // one at a time, in order
-///     list[1].sum()                                // 6
+/// \code
+/// AssignmentList list;
+/// list.push_back(Assignment::Zero(2, 3));
+/// list.push_back(Assignment::Ones(2, 3));
+/// for (const Assignment& assignment : list)  // one at a time, in order
+///   assert(assignment.size() == 6);
+/// assert(list[1].cast<int>().sum() == 6);
+/// \endcode
 class AssignmentList {
  public:
   AssignmentList() = default;

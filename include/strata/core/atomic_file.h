@@ -21,6 +21,12 @@ std::filesystem::path temporary_folder();
 /// removes the temporary file. Folders on the way are created.
 /// A symbolic link stays one, and what it leads to is written.
 /// @throws WorkError naming the file and why (a full disk, no permission, a folder of that name).
+/// \code
+/// AtomicFile file("results/table.csv");  // nothing of that name yet
+/// file.stream() << "client,score\n";
+/// file.commit();  // now it is there, whole
+/// assert(read_file("results/table.csv") == "client,score\n");
+/// \endcode
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path destination);

@@ -38,6 +38,15 @@ std::string quoted_list(const std::vector<std::string>& names, std::size_t limit
 
 /// @throws InputError `OPTION: unknown name "FOUND" (did you mean "X"?); allowed: …` unless `found`
 /// is among `allowed`.
+/// \code
+/// try {
+///   require_name("--metric", "lnkt", {"lntk", "trace"});
+/// } catch (const InputError& error) {
+///   // --metric: unknown name "lnkt" (did you mean "lntk"?); allowed: …
+///   std::cerr << error.what();
+///   assert(nearest_name("lnkt", {"lntk", "trace"}) == "lntk");
+/// }
+/// \endcode
 void require_name(const std::string& option, const std::string& found,
                   const std::vector<std::string>& allowed);
 

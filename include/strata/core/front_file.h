@@ -19,6 +19,16 @@ namespace strata {
 ///
 /// The assignments are those of `plan.archive`; where that has not one for each point they are left
 /// out. O(points · clients · units).
+/// \code
+/// Plan plan;
+/// plan.clients = {"ct"};
+/// plan.units = {"block.0", "head"};
+/// plan.front = {{.importance = 1, .usage_variance = 0.25}};
+/// plan.archive = {Assignment::Ones(1, 2)};
+/// plan.row = 1;
+/// assert(front_text(plan, "front.csv") ==
+///        "row,chosen,importance,usage_variance,ct\n1,1,1,0.25,block.0 head\n");
+/// \endcode
 std::string front_text(const Plan& plan, const std::filesystem::path& file);
 
 }  // namespace strata

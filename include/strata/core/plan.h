@@ -35,6 +35,16 @@ struct Gap {
 using Fact = std::variant<bool, std::int64_t, double, std::string>;
 
 /// Who trains what, and how that was decided. plan.json, version 2 (docs/planner.md).
+/// \code
+/// Plan plan;
+/// plan.algorithm = "exact";
+/// plan.choose = "knee";
+/// plan.clients = {"ct"};
+/// plan.units = {"block.0", "head"};
+/// plan.assignment = Assignment::Ones(1, 2);
+/// write_plan(plan, "plan.json");
+/// assert(read_plan("plan.json").units_of(0) == plan.units);
+/// \endcode
 struct Plan {
   std::string algorithm;  ///< exact, nsga2, topk, random, …
   std::string choose;     ///< the rule that picked the plan from the front: knee, …

@@ -51,6 +51,16 @@ struct MatchedArchive {
 /// and rules are not looked at (a search repairs what it starts with).
 /// @throws InputError when no client or no unit is common to both: it names the archive's first one
 /// and the nearest of the problem. `source` begins the message.
+/// \code
+/// const PlanArchive last{{"ct", "mri"}, {"block.0", "head"}, {Assignment::Ones(2, 2)}};
+/// write_archive(last, "last.json");
+/// PlanningProblem problem;
+/// problem.clients = {"mri", "oct"};
+/// problem.units = {"block.0", "head"};
+/// const MatchedArchive matched = match_archive(read_archive("last.json"), problem, "last.json");
+/// assert(matched.new_clients == std::vector<std::string>{"oct"});
+/// assert(matched.assignments.front().row(1).isZero());  // what oct will train is not known yet
+/// \endcode
 MatchedArchive match_archive(const PlanArchive& archive, const PlanningProblem& problem,
                              const std::string& source);
 

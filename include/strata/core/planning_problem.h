@@ -28,6 +28,19 @@ enum class Rule : std::uint8_t { kFree, kPinned, kForbidden };
 ///   `capacities[i]`. Costs are additive; `budgets` is empty.
 ///
 /// Whoever fills in only the first four members gets F3OCUS's problem.
+/// \code
+/// PlanningProblem problem;
+/// problem.clients = {"ct", "mri"};
+/// problem.units = {"block.0", "block.1"};
+/// problem.importance = Eigen::MatrixXd{{0.75, 0.25}, {0.5, 0.5}};
+/// problem.budgets = {1, 1};
+/// problem.validate();
+/// Assignment assignment(2, 2);
+/// assignment << 1, 0, 0, 1;
+/// const Objectives objectives = evaluate(problem, assignment);
+/// assert(is_feasible(problem, assignment));
+/// assert(objectives.importance == 1.25 && objectives.usage_variance == 0);
+/// \endcode
 struct PlanningProblem {
   std::vector<std::string> clients;
   std::vector<std::string> units;

@@ -15,10 +15,11 @@ namespace strata {
 
 /// What a command line may give in place of, or beside, the file. Empty: not given.
 struct ProblemOptions {
-  std::string file;                ///< problem.yaml
-  std::string scores;              ///< scores.json or .csv; wins over the file's
-  std::string budget;              ///< an amount or a file; wins over the file's
-  std::vector<std::string> units;  ///< plan over these units only (patterns); wins over the file's
+  std::string file = {};    ///< problem.yaml
+  std::string scores = {};  ///< scores.json or .csv; wins over the file's
+  std::string budget = {};  ///< an amount or a file; wins over the file's
+  std::vector<std::string> units =
+      {};  ///< plan over these units only (patterns); wins over the file's
   std::optional<bool> normalise = {};  ///< wins over the file's
   std::string of = {};                 ///< what `budget` counts; empty: as it says itself
   std::string costs = {};              ///< a file; wins over the file's
@@ -69,6 +70,12 @@ struct LoadedProblem {
 /// Warnings: the sums of two clients' rows, as they are planned, or the mean scores of two roles
 /// among the competing units differ more than tenfold.
 /// @throws InputError with file, line and key.
+/// \code
+/// write_file("scores.csv", "client,block.0,block.1\nct,0.75,0.25\nmri,0.5,0.5\n");
+/// write_file("problem.yaml", "version: 1\nscores: scores.csv\nbudget: 1\ncoverage: 1\n");
+/// const LoadedProblem loaded = load_problem({.file = "problem.yaml"});
+/// assert(loaded.problem.client_count() == 2 && loaded.problem.least_usage(1) == 1);
+/// \endcode
 LoadedProblem load_problem(const ProblemOptions& options);
 
 }  // namespace strata

@@ -23,6 +23,11 @@ std::uint64_t derive_seed(std::uint64_t seed, std::string_view key);
 
 /// xoshiro256** (Blackman & Vigna 2018), seeded through SplitMix64. Satisfies
 /// UniformRandomBitGenerator.
+/// \code
+/// Random client(derive_seed(7, {1, 2})), again(derive_seed(7, {1, 2}));  // round 1, client 2
+/// assert(client() == again());
+/// assert(client.sample(10, 3) == again.sample(10, 3));  // 3 of 10, without replacement
+/// \endcode
 class Random {
  public:
   using result_type = std::uint64_t;

@@ -27,6 +27,15 @@ struct TensorEntry {
 };
 
 /// A checkpoint mapped into memory, read-only. Move-only.
+/// \code
+/// const float bias[] = {1, 2, 3};
+/// write_safetensors("model.safetensors", {{"head.bias", Dtype::kF32, {3},
+///                                          {reinterpret_cast<const char*>(bias), sizeof bias}}});
+/// const SafetensorsFile file("model.safetensors");
+/// const TensorEntry* entry = file.find("head.bias");
+/// assert(entry && entry->element_count() == 3);
+/// assert(std::memcmp(file.bytes(*entry).data(), bias, sizeof bias) == 0);
+/// \endcode
 class SafetensorsFile {
  public:
   /// Maps the file and checks it: the header's length fits the file and is at most 100 MB, the

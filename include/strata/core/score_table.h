@@ -16,6 +16,14 @@ namespace strata {
 /// Invariants (checked by `validate`): client and unit names are non-empty and unique; `scores` is
 /// clients × units, finite and ≥ 0. `raw` is either empty or of the same shape, `roles` either
 /// empty or as long as `units`.
+/// \code
+/// write_file("scores.csv", "client,block.0,head\nct,3,1\n");
+/// ScoreTable table = read_scores("scores.csv");
+/// normalise_rows(table.scores);
+/// assert(table.scores(0, 1) == 0.25);
+/// write_scores(table, "scores.json");
+/// assert(digest(read_scores("scores.json")) == digest(table));
+/// \endcode
 struct ScoreTable {
   std::string metric;             ///< e.g. "lntk"; empty when the table came from a CSV file
   std::string model_fingerprint;  ///< SHA-256 of the model's weights, or empty

@@ -9,6 +9,13 @@
 
 namespace strata {
 
+/// \code
+/// Sha256 hash;
+/// hash.update("a");
+/// hash.update("bc");
+/// assert(hash.hex() == sha256_hex("abc"));
+/// assert(sha256_hex("abc").substr(0, 8) == "ba7816bf");
+/// \endcode
 class Sha256 {
  public:
   Sha256();

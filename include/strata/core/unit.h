@@ -21,6 +21,11 @@ const std::string& role_name(Role role);
 std::optional<Role> parse_role(const std::string& name);
 
 /// A selectable group of parameters: the embeddings, a transformer block, the head.
+/// \code
+/// const Unit head{.name = "head", .role = Role::kHead, .parameters = {"classifier.weight"}};
+/// assert(role_name(head.role) == "head");
+/// assert(parse_role("body") == Role::kBody && !parse_role("tail"));
+/// \endcode
 struct Unit {
   std::string name;  ///< e.g. "block.3"; unique in a model
   Role role = Role::kBody;

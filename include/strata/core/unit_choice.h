@@ -39,6 +39,14 @@ struct UnitChoice {
 /// (`roles` is empty) all units compete, but those always trained.
 /// @throws InputError as matching_units, and for a unit that shall both compete and always be
 /// trained.
+/// \code
+/// const std::vector<std::string> names = {"embeddings", "block.0", "block.1", "head"};
+/// const std::vector<Role> roles = {Role::kEmbeddings, Role::kBody, Role::kBody, Role::kHead};
+/// const UnitChoice choice = choose_units(names, roles, {});
+/// assert((choice.competing == std::vector<std::size_t>{1, 2}));
+/// assert((choice.always == std::vector<std::size_t>{3}));
+/// assert(matching_units({"block.*"}, names, "--unit", "the model") == choice.competing);
+/// \endcode
 UnitChoice choose_units(const std::vector<std::string>& names, const std::vector<Role>& roles,
                         const UnitWishes& wishes);
 

@@ -7,10 +7,18 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::fedrunner {
 
 /// One row of metrics.csv: a client in a round, or an aggregate ("all": weighted by test samples;
 /// "mean": plain mean over clients). Round 0 is the model before any training.
+/// \code
+/// RoundMetrics row;
+/// row.round = 1;
+/// row.client = "ct";
+/// row.accuracy = 0.5;
+/// write_metrics({row}, "metrics.csv");
+/// assert(read_metrics("metrics.csv").front().accuracy == 0.5);
+/// \endcode
 struct RoundMetrics {
   int round = 0;
   std::string client;
@@ -50,4 +58,4 @@ struct QuestionResult {
 void write_questions(const std::vector<QuestionResult>& rows, const std::filesystem::path& path);
 std::vector<QuestionResult> read_questions(const std::filesystem::path& path);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -9,7 +9,7 @@
 
 #include "strata/fedrunner/run.h"
 
-namespace strata {
+namespace strata::fedrunner {
 
 struct PretrainSummary {
   std::int64_t parameters = 0, train_samples = 0, test_samples = 0, labels = 0;
@@ -34,4 +34,4 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                                const std::filesystem::path& out, const std::string& device,
                                const ToolNames& names, int threads = 0, int parallel = 0);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

@@ -13,10 +13,12 @@
 #include "strata/core/plan.h"
 #include "strata/core/planning_problem.h"
 
-namespace strata {
-
+namespace strata::models {
 class Transformer;  // src/models/transformer.h
 class VqaTensors;   // src/models/vqa_tensors.h
+}  // namespace strata::models
+
+namespace strata::fedrunner {
 
 /// What the runner asks of a scorer: the value, before normalisation, of each of `units` for one
 /// client. With RunOptions::parallel it is called by several threads at once, each with a model of
@@ -27,9 +29,9 @@ struct ScoreRequest {
   std::uint64_t seed = 0;
   std::string client;  ///< for messages
 };
-using Scorer = std::function<std::vector<double>(const Transformer& model, const VqaTensors& data,
-                                                 const std::vector<std::string>& units,
-                                                 const ScoreRequest& request)>;
+using Scorer = std::function<std::vector<double>(
+    const models::Transformer& model, const models::VqaTensors& data,
+    const std::vector<std::string>& units, const ScoreRequest& request)>;
 
 /// What the runner asks of a planner.
 struct PlanRequest {
@@ -115,4 +117,4 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                                        const std::filesystem::path& out, const RunTools& tools,
                                        const RunOptions& options);
 
-}  // namespace strata
+}  // namespace strata::fedrunner

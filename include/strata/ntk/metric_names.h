@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::ntk {
 
 /// The metrics, in the order of --help. Equations, sources and costs: docs/importance.md.
 ///
@@ -26,6 +26,9 @@ namespace strata {
 /// - random: uniform in (0, 1], drawn from the seed
 /// - first: L − l for unit l of L, bottom to top: top-k selects the first k
 /// - last: l + 1: top-k selects the last k
+/// \code
+/// assert(metric_names().front() == "lntk");
+/// \endcode
 const std::vector<std::string>& metric_names();
 
-}  // namespace strata
+}  // namespace strata::ntk

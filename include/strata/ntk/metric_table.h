@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace strata {
+namespace strata::ntk {
 
 /// One metric's value for one unit of one client.
 struct MetricValue {
@@ -17,6 +17,16 @@ struct MetricValue {
 
 /// Invariants (checked by `validate`): metric, client and unit names are non-empty and unique,
 /// there is at least one of each, and there is a value for every combination.
+/// \code
+/// MetricTable table{{"lntk", "magnitude"}, {"ct"}, {"block.0", "block.1", "head"}, {}};
+/// table.allocate();
+/// for (int unit = 0; unit < 3; ++unit) {
+///   table.at(0, 0, unit).value = unit;
+///   table.at(1, 0, unit).value = -unit;
+/// }
+/// write_metric_table(table, "metrics.csv");
+/// assert(rank_agreement(read_metric_table("metrics.csv")).front().mean == -1);
+/// \endcode
 struct MetricTable {
   std::vector<std::string> metrics;
   std::vector<std::string> clients;
@@ -70,4 +80,4 @@ std::vector<RankAgreement> rank_agreement(const MetricTable& table);
 /// A text table of it with two decimals, one line a pair.
 std::string rank_agreement_text(const std::vector<RankAgreement>& agreements);
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -11,7 +11,7 @@
 
 #include "strata/core/score_table.h"
 
-namespace strata {
+namespace strata::ntk {
 
 /// The Gaussian mechanism adds N(0, σ²) to every entry of a vector of L2 sensitivity Δ. The three
 /// functions below are exact for it (Balle & Wang, ICML 2018, the analytic Gaussian mechanism); its
@@ -47,7 +47,7 @@ struct PrivacyOptions {
   /// C, the greatest L2 norm of a row before noise. By default 1/√units, the least norm that a row
   /// summing to 1 can have: a smaller C gives the same distribution of results, a larger one more
   /// noise and no more privacy.
-  std::optional<double> clip;
+  std::optional<double> clip = {};
   double epsilon = 1;   ///< of all releases together
   double delta = 1e-5;  ///< of all releases together
   /// How many noised rows each client will publish in all: rounds, and tables of different metrics.
@@ -88,6 +88,15 @@ struct PrivateScores {
 /// The noise of a client is that of Random, from `seed`, "private scores " + its name, and
 /// `release`. O(clients · units). @throws InputError for an invalid table or an option outside its
 /// range.
+/// \code
+/// ScoreTable table;
+/// table.clients = {"ct"};
+/// table.units = {"block.0", "head"};
+/// table.scores = Eigen::MatrixXd{{3, 1}};
+/// const PrivateScores published = privatise_scores(table, {.epsilon = 8, .seed = 1});
+/// assert(published.table.scores.row(0).sum() == 1);
+/// assert(std::abs(gaussian_multiplier(1, 1e-5) - 3.7306) < 1e-4);
+/// \endcode
 PrivateScores privatise_scores(const ScoreTable& table, const PrivacyOptions& options);
 
-}  // namespace strata
+}  // namespace strata::ntk

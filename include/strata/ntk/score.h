@@ -11,10 +11,12 @@
 #include "strata/core/unit.h"
 #include "strata/ntk/metric_names.h"
 
-namespace strata {
-
+namespace strata::models {
 class Transformer;  // src/models/transformer.h
 class VqaTensors;   // src/models/vqa_tensors.h
+}  // namespace strata::models
+
+namespace strata::ntk {
 
 struct ScoreOptions {
   std::string metric = "lntk";
@@ -55,11 +57,12 @@ struct UnitScore {
 /// memory: docs/lntk.md, docs/importance.md.
 /// @throws InputError: no samples, an unknown metric, a unit without parameters; WorkError: a value
 /// or activations that are not finite (it names unit or stage), or too small a memory limit.
-std::vector<UnitScore> score_units(const Transformer& model, const VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Transformer& model, const models::VqaTensors& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options);
 
 /// The same for several metrics, which share their passes: one list for each of them.
-std::vector<std::vector<UnitScore>> score_metrics(const Transformer& model, const VqaTensors& data,
+std::vector<std::vector<UnitScore>> score_metrics(const models::Transformer& model,
+                                                  const models::VqaTensors& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options);
@@ -72,7 +75,7 @@ struct ScoreEstimate {
   std::int64_t least_bytes = 0;  ///< the smallest memory limit that works
   int backward_passes = 0;  ///< of lntk, trace and gradient, through single stages; 0 of others
 };
-ScoreEstimate estimate_score(const Transformer& model, const VqaTensors& data,
+ScoreEstimate estimate_score(const models::Transformer& model, const models::VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options);
 
-}  // namespace strata
+}  // namespace strata::ntk

@@ -8,13 +8,20 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Each client's budget of units with the greatest scores (of a resource: by score per cost until
 /// nothing more fits); equal scores go to the lower unit; pinned units first, forbidden ones never.
 /// With budgets of units and without coverage, the greatest importance any assignment has. Coverage
 /// is met as in `feasible_assignment`. O(clients · units log units).
 /// @throws InputError for an invalid or infeasible problem.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// const Assignment greedy = top_k(problem), even = round_robin(problem);
+/// assert(evaluate(problem, greedy).importance > evaluate(problem, even).importance);
+/// assert(evaluate(problem, greedy).usage_variance > evaluate(problem, even).usage_variance);
+/// \endcode
 Assignment top_k(const PlanningProblem& problem);
 
 /// A subset of each client's budgeted size (of a resource: units in random order while they fit),
@@ -41,4 +48,4 @@ std::vector<FrontPoint> greedy_front(const PlanningProblem& problem, int prices)
 /// above
 Assignment round_robin(const PlanningProblem& problem);
 
-}  // namespace strata
+}  // namespace strata::optimizers

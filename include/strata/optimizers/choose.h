@@ -9,7 +9,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/make_plan.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// @throws InputError for an unknown rule (naming the nearest), or a number that is missing or
 /// outside its range.
@@ -46,7 +46,13 @@ void check_choice(const std::string& rule);
 ///
 /// @throws InputError as check_choice, for an empty front, a row beyond the last, an objective that
 /// the problem does not have, or when no point keeps to a limit (naming the least there is).
+/// \code
+/// const std::vector<Objectives> front = {{1, 0}, {3, 1}, {4, 4}};  // importance, usage variance
+/// assert(choose(front, "knee") == 1);
+/// assert(choose(front, "usage_variance:0.5") == 0);
+/// assert(choose(front, "importance:90") == 2);
+/// \endcode
 std::size_t choose(const std::vector<Objectives>& front, const std::string& rule,
                    const std::vector<std::string>& objectives = {"importance", "usage_variance"});
 
-}  // namespace strata
+}  // namespace strata::optimizers

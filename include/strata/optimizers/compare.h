@@ -15,7 +15,7 @@
 #include "strata/optimizers/instances.h"
 #include "strata/optimizers/statistics.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Shares of the exact hypervolume that a run is timed to.
 constexpr std::array<double, 2> kComparisonTargets = {0.99, 0.999};
@@ -86,6 +86,14 @@ struct Comparison {
 /// @throws InputError for an unknown algorithm or start (naming the nearest), an empty list, a name
 /// that stands twice, a number out of its range, and an instance whose exact front has no area (one
 /// or two points), on which there is nothing to compare.
+/// \code
+/// const std::vector<Instance> instances = load_instances({"4x8"}, 2, "");
+/// const Comparison comparison = compare(
+///     instances, {.algorithms = {"nsga2", "annealing"}, .evaluations = {2000}, .seeds = 2});
+/// assert(comparison.runs.size() == 2 * 2 * 2);  // instances, algorithms, seeds
+/// for (const ComparisonSummary& line : summarise(comparison.runs))
+///   std::cerr << line.group.algorithm << ' ' << line.hypervolume_ratio.median << '\n';
+/// \endcode
 Comparison compare(const std::vector<Instance>& instances, const ComparisonOptions& options);
 
 /// A group's line of the summary.
@@ -159,4 +167,4 @@ Comparison read_comparison(const std::filesystem::path& folder);
 /// file, line and column.
 std::vector<ComparisonRun> read_runs_csv(const std::filesystem::path& path);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -10,7 +10,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/front_points.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// The extreme supported points: the vertices of the upper hull of all assignments, so that every
 /// point maximises importance − w · usage variance for some w ≥ 0.
@@ -43,9 +43,9 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
 
 struct ExactFrontOptions {
   bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
-  /// Where the sweep's assignments, written out, would need more bytes, only every k-th unsupported one between
-  /// two exchanges is kept, or none and only every k-th supported one, k being the least power of 2
-  /// that suffices. `ExactFront::points` are always complete.
+  /// Where the sweep's assignments, written out, would need more bytes, only every k-th unsupported
+  /// one between two exchanges is kept, or none and only every k-th supported one, k being the
+  /// least power of 2 that suffices. `ExactFront::points` are always complete.
   std::size_t sweep_bytes = std::size_t{1} << 28;
 };
 
@@ -66,6 +66,15 @@ struct ExactFrontOptions {
 /// for each exchange of the sweep, little of which is reached. O(clients · units + units² + swaps
 /// between neighbours) memory. Deterministic.
 /// @throws InputError for an invalid or infeasible problem, or budgets of a resource.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// const ExactFront exact = exact_front(problem);
+/// for (const FrontPoint& point : exact.points) {
+///   const Objectives& objectives = point.objectives;
+///   assert(exact.importance_bound(objectives.usage_variance) >= objectives.importance - 1e-9);
+/// }
+/// \endcode
 ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& options = {});
 
 /// All nondominated points, supported or not, one assignment each.
@@ -81,4 +90,4 @@ struct FullFront {
 /// @throws InputError as `exact_front`.
 FullFront full_front(const PlanningProblem& problem, double seconds);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -6,7 +6,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// A feasible assignment of great importance: every client's best units (as top_k in baselines.h),
 /// then exchanges that meet the coverage: single clients' exchanges, those that lose the least
@@ -19,6 +19,11 @@ namespace strata {
 /// as much again for every chain.
 /// @throws InputError for an invalid problem, or when coverage cannot be met: it names the units
 /// that stay below it, with the numbers found and asked for.
+/// \code
+/// PlanningProblem problem = generate_instance(9, 24, 1);
+/// problem.coverage = std::vector<int>(24, 1);  // every unit is trained by somebody
+/// assert(is_feasible(problem, feasible_assignment(problem)));
+/// \endcode
 Assignment feasible_assignment(const PlanningProblem& problem);
 
 /// Makes any 0/1 matrix feasible with few changes: sets pinned units, clears forbidden ones; drops
@@ -28,4 +33,4 @@ Assignment feasible_assignment(const PlanningProblem& problem);
 /// (where the exchanges fail, `fallback`, which must be feasible, is taken instead). Deterministic.
 void repair(const PlanningProblem& problem, const Assignment& fallback, Assignment& assignment);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -10,7 +10,7 @@
 #include "strata/core/assignment_list.h"
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// An assignment with its objectives.
 struct FrontPoint {
@@ -20,8 +20,13 @@ struct FrontPoint {
 
 /// Points in an order of their own. One that is asked for is rebuilt (AssignmentList), so iterate
 /// where all are wanted, and take `objectives` where these suffice.
-///
-///     for (const FrontPoint& point : exact_front(problem).points) …
+/// \code
+/// FrontPoints points;
+/// points.push_back({Assignment::Zero(2, 3), {.importance = 0}});
+/// points.push_back({Assignment::Ones(2, 3), {.importance = 6}});
+/// for (const FrontPoint& point : points)
+///   assert(point.assignment.cast<int>().sum() == point.objectives.importance);
+/// \endcode
 class FrontPoints {
  public:
   FrontPoints() = default;
@@ -74,4 +79,4 @@ class FrontPoints {
   std::vector<Objectives> objectives_;
 };
 
-}  // namespace strata
+}  // namespace strata::optimizers

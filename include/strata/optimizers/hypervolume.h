@@ -7,12 +7,16 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// The area of all (usage variance, importance) pairs that some point of `front` dominates and that
 /// are better than `reference` in both objectives. Exact; points that are not better than the
 /// reference in both add nothing, and order and dominated points do not matter. O(n log n). Worked
 /// value: {importance 2, variance 1} and {3, 2} against {1, 4} cover 1 · 3 + 1 · 2 = 5.
+/// \code
+/// assert(hypervolume({{2, 1}, {3, 2}}, {1, 4}) == 5);
+/// assert(hypervolume_ratio({{2, 1}}, {{2, 1}, {3, 2}}) == 0.5);  // one of two points
+/// \endcode
 double hypervolume(const std::vector<Objectives>& front, const Objectives& reference);
 
 /// hypervolume(front) / hypervolume(exact), both with the exact front's nadir (its least importance
@@ -25,4 +29,4 @@ double hypervolume(const std::vector<Objectives>& front, const Objectives& refer
 double hypervolume_ratio(const std::vector<Objectives>& front,
                          const std::vector<Objectives>& exact);
 
-}  // namespace strata
+}  // namespace strata::optimizers

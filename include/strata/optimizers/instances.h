@@ -10,7 +10,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// Scores with a layer trend that all clients share and noise of each client's own, both lognormal:
 /// S[i,l] = exp(zₗ) · exp(z[i,l] / 2) with independent standard normal z, each row divided by its
@@ -20,6 +20,12 @@ namespace strata {
 /// they do between layers of one model. Clients are client-0, …, units layer-0, …. The same
 /// arguments give the same bits (with one standard library). O(clients · units).
 /// @throws InputError for no client or fewer than 8 units.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// assert(problem.client_count() == 9 && problem.unit_count() == 24);
+/// assert(std::abs(problem.importance.row(0).sum() - 1) < 1e-12);
+/// \endcode
 PlanningProblem generate_instance(int clients, int units, std::uint64_t seed);
 
 /// One instance of a family: 9x24 and a seed, or a name and a number from a file's name.
@@ -48,4 +54,4 @@ std::vector<Instance> load_instances(const std::vector<std::string>& entries, in
 /// without -SEED where it is 0. Each file is whole or not there. @throws WorkError
 void write_instances(const std::vector<Instance>& instances, const std::filesystem::path& folder);
 
-}  // namespace strata
+}  // namespace strata::optimizers

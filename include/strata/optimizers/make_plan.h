@@ -11,7 +11,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// auto, exact, prices, the metaheuristics of search.h, greedy, roundrobin, topk, random.
 ///
@@ -67,6 +67,13 @@ Gap measure_gap(const Plan& plan, const Certificate& certificate);
 /// Plans. The result is feasible, its front holds no dominated point, its archive has the front's
 /// assignments, and it depends only on the arguments. @throws InputError for an invalid problem or
 /// option.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// const Plan plan = make_plan(problem, {.choose = "knee"});
+/// assert(plan.algorithm == "exact" && is_feasible(problem, plan.assignment));
+/// assert(std::abs(plan.gap.relative) < 1e-9);  // nothing can be better, and that is certified
+/// \endcode
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options);
 
-}  // namespace strata
+}  // namespace strata::optimizers

@@ -8,7 +8,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// importance − price · usage variance ≤ bound for every feasible assignment.
 struct PriceCut {
@@ -87,6 +87,16 @@ struct PriceFrontOptions {
 /// resource: as much for the prices, with a knapsack for units, then a fixed number of moves and
 /// steps, so that 20 × 48 takes some 0.7 s; at most 256 MiB of assignments.
 /// @throws InputError for an invalid or infeasible problem or option.
+/// \code
+/// PlanningProblem problem = generate_instance(9, 24, 1);
+/// problem.resource = "bytes";
+/// problem.budgets.clear();
+/// problem.unit_costs = std::vector<std::int64_t>(24, 100'000);
+/// problem.capacities = std::vector<std::int64_t>(9, 450'000);
+/// const PriceFront front = price_front(problem);
+/// const Objectives& best = front.points.back().objectives;
+/// assert(front.importance_bound(best.usage_variance) >= best.importance - 1e-9);
+/// \endcode
 PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& options = {});
 
-}  // namespace strata
+}  // namespace strata::optimizers

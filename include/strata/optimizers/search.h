@@ -10,7 +10,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// nsga2, mopso, aco, abc, annealing, and for comparison pagmo:nsga2, pagmo:nspso, pagmo:maco,
 /// pagmo:bee_colony, pagmo:simulated_annealing.
@@ -31,8 +31,9 @@ struct SearchOptions {
   /// (Least importance, greatest usage variance) that the log's hypervolumes are measured from.
   /// Without it nothing is logged.
   std::optional<Objectives> reference = {};
-  /// Assignments (clients × units, entries 0 or 1) of an earlier plan, in the order of its front, to
-  /// begin with beside `start`; budgets, rules and scores may have changed since. Each is repaired
+  /// Assignments (clients × units, entries 0 or 1) of an earlier plan, in the order of its front,
+  /// to begin with beside `start`; budgets, rules and scores may have changed since. Each is
+  /// repaired
   /// (`repair` in feasible.h; with budgets of a resource, a client that trains nothing in any of
   /// them also gets its best units). Those that then differ are evaluated, count and are offered to
   /// the archive, so that with two objectives the search ends with nothing worse than any of them.
@@ -71,6 +72,12 @@ void check_warm_start(const PlanningProblem& problem, const std::vector<Assignme
 
 /// Same arguments, same front, whatever the number of threads (unless `seconds` is set).
 /// @throws InputError for an invalid or infeasible problem or option.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// const SearchResult found = search(problem, {.algorithm = "nsga2", .evaluations = 2000});
+/// for (const FrontPoint& point : found.front) assert(is_feasible(problem, point.assignment));
+/// \endcode
 SearchResult search(const PlanningProblem& problem, const SearchOptions& options);
 
-}  // namespace strata
+}  // namespace strata::optimizers

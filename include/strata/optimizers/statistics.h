@@ -7,7 +7,7 @@
 
 #include "strata/core/planning_problem.h"
 
-namespace strata {
+namespace strata::optimizers {
 
 /// IGD⁺ (Ishibuchi, Masuda, Tanigaki & Nojima 2015): the mean over the points z of `exact` of the
 /// least distance d⁺(z, a) from a point a of `front`. d⁺ counts only the objectives in which a is
@@ -27,6 +27,11 @@ double igd_plus(const std::vector<Objectives>& front, const std::vector<Objectiv
 /// dominated point. O(n log n). @throws InputError if one of them is empty.
 double spread(const std::vector<Objectives>& front, const std::vector<Objectives>& exact);
 
+/// \code
+/// const Quartiles q = quartiles({1, 2, 3, 4, 5});
+/// assert(q.lower == 2 && q.median == 3 && q.upper == 4);
+/// assert(vargha_delaney({3, 4}, {1, 2}) == 1);
+/// \endcode
 struct Quartiles {
   double lower = 0, median = 0, upper = 0;
 };
@@ -81,4 +86,4 @@ FriedmanTest friedman(const std::vector<std::vector<double>>& blocks);
 /// large. O((m + n) log(m + n)). @throws InputError if one of them is empty or has a NaN.
 double vargha_delaney(const std::vector<double>& first, const std::vector<double>& second);
 
-}  // namespace strata
+}  // namespace strata::optimizers
