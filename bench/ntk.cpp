@@ -28,11 +28,8 @@
 #include "strata/core/safetensors.h"
 
 using namespace strata;
-
 using namespace strata::cli;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
 using torch::Tensor;
 

@@ -13,7 +13,6 @@
 #include "strata/optimizers/instances.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 
 namespace {

@@ -24,11 +24,8 @@
 #include "strata/optimizers/statistics.h"
 
 using namespace strata;
-
 using namespace strata::cli;
-
 using namespace strata::ntk;
-
 using namespace strata::optimizers;
 
 namespace {

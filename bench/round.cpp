@@ -62,17 +62,11 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::cli;
-
 using namespace strata::data;
-
 using namespace strata::fedrunner;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
-
 using namespace strata::optimizers;
 using Row = nlohmann::ordered_json;
 

@@ -24,9 +24,7 @@
 #include "strata/optimizers/statistics.h"
 
 using namespace strata;
-
 using namespace strata::cli;
-
 using namespace strata::optimizers;
 
 namespace {

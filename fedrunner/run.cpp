@@ -99,6 +99,28 @@ int recorded_threads(const std::vector<std::filesystem::path>& folders) {
   return 0;
 }
 
+/// One a client. What a planner could not plan with is found before anything is written.
+std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
+                                          const std::vector<std::string>& clients,
+                                          const SelectedUnits& units) {
+  const Budget& budget = config.run->budget;
+  auto budgets = budget.values(clients, static_cast<int>(units.selectable.size()));
+  std::int64_t least = 1;  // that trains a unit
+  if (!budget.counts_units()) {
+    least = std::numeric_limits<std::int64_t>::max();
+    for (const auto& unit : units.selectable) least = std::min(least, cost_of(unit, budget.of));
+    for (const auto& strategy : config.run->strategies) {
+      if (strategy.algorithm == "exact")
+        throw InputError(budget.where + ": the strategy " + strategy.name +
+                         " plans with exact, whose budgets count units; auto or prices plan with " +
+                         "budgets of " + budget.of);
+    }
+  }
+  if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) < least)
+    throw InputError(budget.where + ": no client would train anything");
+  return budgets;
+}
+
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
                                           const models::TransformerConfig& config,
                                           const data::WordPiece& tokenizer) {
@@ -242,9 +264,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                        "\" cannot name a folder, which its adapter_config.json needs");
     }
   }
-  auto budgets = resolve_budgets(config.run->budget, names, units.selectable.size());
-  if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) == 0)
-    throw InputError(config.run->budget.where + ": no client would train anything");
+  auto budgets = checked_budgets(config, names, units);
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);

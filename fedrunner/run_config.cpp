@@ -228,17 +228,12 @@ Strategy read_strategy(ObjectReader reader, const RunConfig& run, const ToolName
   return strategy;
 }
 
-BudgetConfig read_budget(ObjectReader& run) {
-  BudgetConfig budget;
-  budget.where = run.where("budget");
-  if (run.raw("budget").is_object()) {
-    auto reader = run.object("budget");
-    for (const auto& client : reader.keys())
-      budget.by_client.emplace_back(client, reader.integer(client, 0, kMax));
-    if (budget.by_client.empty()) run.fail("budget", "no client has a budget");
-  } else {
-    budget.number = run.integer("budget", 1, kMax);
-  }
+/// Files of tables are named from the folder in which the program runs, as the data's folder is.
+Budget read_run_budget(ObjectReader& run) {
+  Budget budget = read_budget(run, "budget", "", [&] { return run.text("budget"); });
+  if (budget.each == 0 && budget.clients.empty())
+    run.fail("budget", "at least 1 was expected, found 0");
+  if (!budget.each && budget.clients.empty()) run.fail("budget", "no client has a budget");
   return budget;
 }
 
@@ -285,8 +280,10 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
   run.score.every = score.integer("every", 1, kMax, 1);
   score.finish();
 
+  run.budget = read_run_budget(reader);
   auto plan = reader.object("plan");
-  run.plan.algorithm = plan.choice("algorithm", names.algorithms, "exact");
+  run.plan.algorithm =
+      plan.choice("algorithm", names.algorithms, run.budget.counts_units() ? "exact" : "prices");
   run.plan.choose = read_choice(plan, names, "knee");
   run.plan.evaluations =
       plan.integer("evaluations", 1, std::numeric_limits<std::int64_t>::max(), 20000);
@@ -321,7 +318,6 @@ RunConfig read_run(ObjectReader reader, const ToolNames& names) {
 
   run.rounds = reader.integer("rounds", 1, 99999);
   run.evaluate_every = reader.integer("evaluate_every", 1, kMax, 1);
-  run.budget = read_budget(reader);
 
   auto local = reader.object("local", true);
   if (local.has("steps") && local.has("epochs"))
@@ -431,12 +427,6 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
   const auto& run = *config.run;
   Json list = Json::array();
   for (const auto& strategy : strategies) list.push_back(to_json(strategy));
-  Json budget;
-  if (run.budget.by_client.empty()) {
-    budget = run.budget.number;
-  } else {
-    for (const auto& [client, number] : run.budget.by_client) budget[client] = number;
-  }
   const auto& training = run.local.training;
   Json local;
   if (run.local.steps > 0) local["steps"] = run.local.steps;
@@ -474,7 +464,7 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
              {{"strategies", list},
               {"seeds", seeds},
               {"rounds", run.rounds},
-              {"budget", budget},
+              {"budget", to_json(run.budget)},
               {"score",
                {{"metric", run.score.metric},
                 {"samples", run.score.samples},
@@ -597,34 +587,6 @@ SelectedUnits select_units(const ExperimentConfig& config, const models::Transfo
     throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
                      "\" leaves no unit");
   return selected;
-}
-
-std::vector<int> resolve_budgets(const BudgetConfig& budget,
-                                 const std::vector<std::string>& clients, std::size_t selectable) {
-  std::vector<int> budgets;
-  for (const auto& [client, number] : budget.by_client) {
-    if (!contains(clients, client)) {
-      throw InputError(budget.where + ": there is no client \"" + client + "\"" +
-                       did_you_mean(client, clients) + "; there are " + quoted_list(clients));
-    }
-  }
-  for (const auto& client : clients) {
-    std::int64_t number = budget.number;
-    if (!budget.by_client.empty()) {
-      const auto found = std::find_if(budget.by_client.begin(), budget.by_client.end(),
-                                      [&](const auto& entry) { return entry.first == client; });
-      if (found == budget.by_client.end())
-        throw InputError(budget.where + ": the client \"" + client + "\" has no budget");
-      number = found->second;
-    }
-    if (number > static_cast<std::int64_t>(selectable)) {
-      throw InputError(budget.where + ": the client \"" + client + "\" has a budget of " +
-                       std::to_string(number) + " units, but only " + std::to_string(selectable) +
-                       " are selectable");
-    }
-    budgets.push_back(static_cast<int>(number));
-  }
-  return budgets;
 }
 
 Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,

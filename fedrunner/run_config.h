@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/budget.h"
 #include "core/document.h"
 #include "data/manifest.h"
 #include "data/partition.h"
@@ -66,13 +67,6 @@ struct Strategy {
 /// The algorithms that the runner itself has.
 const std::vector<std::string>& runner_algorithms();
 
-/// The number of units a client trains beside those of `units.always`.
-struct BudgetConfig {
-  std::int64_t number = 0;                                      ///< for every client, unless …
-  std::vector<std::pair<std::string, std::int64_t>> by_client;  ///< … this is not empty
-  std::string where;  ///< file, line and key, to begin an error message with
-};
-
 struct ScoreConfig {
   std::string metric;
   std::int64_t samples = 0;
@@ -105,7 +99,7 @@ struct RunConfig {
   std::vector<Strategy> strategies;
   std::vector<std::uint64_t> seeds;
   std::int64_t rounds = 0;
-  BudgetConfig budget;
+  Budget budget;  ///< what a client trains beside the units that are always trained
   ScoreConfig score;
   PlanConfig plan;
   LocalConfig local;
@@ -152,11 +146,6 @@ struct SelectedUnits {
 /// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
 /// that is both selectable and always trained, nothing selectable.
 SelectedUnits select_units(const ExperimentConfig& config, const models::TransformerConfig& model);
-
-/// The budget of every client, in order. @throws InputError: a budget above `selectable` (it names
-/// the client and both numbers), a client that is unknown or has no budget.
-std::vector<int> resolve_budgets(const BudgetConfig& budget,
-                                 const std::vector<std::string>& clients, std::size_t selectable);
 
 /// The experiment file of one strategy and one seed, with every default filled in and the units
 /// spelled out: what a run folder's config.yaml holds.

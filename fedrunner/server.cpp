@@ -61,20 +61,45 @@ int last_due(int round, std::int64_t every) {
   return round - static_cast<int>((round - 1) % every);
 }
 
-/// Units dealt out in turn: each client takes the next of the cycle, as many as its budget, and the
-/// deal `number` (from 0) goes on where the one before ended. It begins one client later every
-/// time, without which clients would get the same units again where the budgets' sum is a multiple
-/// of the units.
+/// What a client may spend, and what its units cost of it: 1 each where budgets count units.
+struct Purse {
+  std::int64_t left;
+  const std::vector<std::int64_t>& costs;
+
+  bool pay(int unit) {
+    const std::int64_t cost = costs.empty() ? 1 : costs[static_cast<std::size_t>(unit)];
+    if (cost > left) return false;
+    left -= cost;
+    return true;
+  }
+};
+
+Purse purse_of(const PlanningProblem& problem, int client) {
+  const auto i = static_cast<std::size_t>(client);
+  return {problem.counts_units() ? problem.budgets[i] : problem.capacities[i], problem.unit_costs};
+}
+
+/// Units dealt out in turn: each client takes those of the cycle that it can afford, beginning with
+/// the next, and the deal `number` (from 0) goes on where the one before ended. It begins one
+/// client later every time, without which clients would get the same units again where what is
+/// dealt is a multiple of the units.
 Assignment rotate(const PlanningProblem& problem, std::int64_t number) {
-  const std::int64_t clients = problem.client_count(), units = problem.unit_count();
-  Assignment assignment = Assignment::Zero(clients, units);
-  std::int64_t dealt = 0;
-  for (const int budget : problem.budgets) dealt += budget;
-  std::int64_t next = (number % units) * (dealt % units);
-  for (std::int64_t turn = 0; turn < clients; ++turn) {
-    const std::int64_t client = (number + turn) % clients;
-    for (int k = 0; k < problem.budgets[static_cast<std::size_t>(client)]; ++k)
-      assignment(client, next++ % units) = 1;
+  const int clients = problem.client_count(), units = problem.unit_count();
+  Assignment assignment;
+  int next = 0;
+  for (std::int64_t deal = 0; deal <= number; ++deal) {
+    assignment = Assignment::Zero(clients, units);
+    for (std::int64_t turn = 0; turn < clients; ++turn) {
+      const int client = static_cast<int>((deal + turn) % clients);
+      Purse purse = purse_of(problem, client);
+      const int first = next;
+      for (int k = 0; k < units; ++k) {
+        const int unit = (first + k) % units;
+        if (!purse.pay(unit)) continue;
+        assignment(client, unit) = 1;
+        next = (unit + 1) % units;
+      }
+    }
   }
   return assignment;
 }
@@ -480,13 +505,18 @@ class Server {
     problem.importance =
         scores ? scores->scores
                : Eigen::MatrixXd::Constant(client_count(), units, 1.0 / static_cast<double>(units));
-    problem.budgets = task_.budgets;
+    if (!task_.run.budget.counts_units()) {
+      problem.resource = task_.run.budget.of;
+      for (const Unit& unit : task_.units.selectable)
+        problem.unit_costs.push_back(cost_of(unit, problem.resource));
+    }
+    set_budgets(problem, task_.budgets);
     // JSON readers elsewhere keep 53 bits of an integer.
     const std::uint64_t seed = stream(seed_, "plan", round) >> 11;
     Plan plan;
     const auto& own = runner_algorithms();
     if (std::find(own.begin(), own.end(), strategy_.algorithm) != own.end()) {
-      for (std::size_t i = 0; i < task_.clients.size(); ++i) problem.budgets[i] = budget(i);
+      set_budgets(problem, budgets());
       plan.algorithm = strategy_.algorithm;
       plan.seed = seed;
       plan.clients = problem.clients;
@@ -511,10 +541,22 @@ class Server {
     return plan;
   }
 
-  /// What the strategy makes of the client's budget.
-  int budget(std::size_t client) const {
-    if (strategy_.algorithm == "full") return static_cast<int>(selectable_.size());
-    return strategy_.algorithm == "none" ? 0 : task_.budgets[client];
+  /// What the strategy makes of the clients' budgets.
+  std::vector<std::int64_t> budgets() const {
+    if (strategy_.algorithm == "none") return std::vector<std::int64_t>(task_.budgets.size(), 0);
+    if (strategy_.algorithm != "full") return task_.budgets;
+    std::int64_t all = 0;
+    for (const Unit& unit : task_.units.selectable)
+      all += task_.run.budget.counts_units() ? 1 : cost_of(unit, task_.run.budget.of);
+    return std::vector<std::int64_t>(task_.budgets.size(), all);
+  }
+
+  static void set_budgets(PlanningProblem& problem, const std::vector<std::int64_t>& budgets) {
+    if (problem.counts_units()) {
+      problem.budgets.assign(budgets.begin(), budgets.end());
+    } else {
+      problem.capacities = budgets;
+    }
   }
 
   /// That of the runner's own algorithms: within the problem's budgets, without scores.
@@ -524,8 +566,9 @@ class Server {
     for (int i = 0; i < problem.client_count(); ++i) {
       const auto client = static_cast<std::size_t>(i);
       Random random(stream(seed_, "dropout", round, client_names_[client]));
-      for (const int unit : random.sample(problem.unit_count(), problem.budgets[client]))
-        assignment(i, unit) = 1;
+      Purse purse = purse_of(problem, i);
+      for (const int unit : random.sample(problem.unit_count(), problem.unit_count()))
+        assignment(i, unit) = purse.pay(unit);
     }
     return assignment;
   }
@@ -662,24 +705,24 @@ class Server {
                        {"activation_bytes", unit.activation_bytes}});
     }
     Json budgets = Json::object();
-    for (std::size_t i = 0; i < client_names_.size(); ++i) {
-      budgets[client_names_[i]] = budget(i);
-    }
-    const Json root{{"version", 1},
-                    {"name", task_.name},
-                    {"strategy", strategy_.name},
-                    {"seed", seed_},
-                    {"metric", strategy_.metric},
-                    {"algorithm", strategy_.algorithm},
-                    {"budget", budgets},
-                    {"clients", client_names_},
-                    {"units", {{"selectable", selectable_}, {"always", always_}}},
-                    {"unit_costs", costs},
-                    {"foundation", task_.foundation_fingerprint},
-                    {"synthetic", task_.synthetic},
-                    {"status", done ? "done" : "running"},
-                    {"rounds_done", state_.round},
-                    {"provenance", provenance_}};
+    const auto values = this->budgets();
+    for (std::size_t i = 0; i < client_names_.size(); ++i) budgets[client_names_[i]] = values[i];
+    Json root{{"version", 1},
+              {"name", task_.name},
+              {"strategy", strategy_.name},
+              {"seed", seed_},
+              {"metric", strategy_.metric},
+              {"algorithm", strategy_.algorithm},
+              {"budget", budgets},
+              {"clients", client_names_},
+              {"units", {{"selectable", selectable_}, {"always", always_}}},
+              {"unit_costs", costs},
+              {"foundation", task_.foundation_fingerprint},
+              {"synthetic", task_.synthetic},
+              {"status", done ? "done" : "running"},
+              {"rounds_done", state_.round},
+              {"provenance", provenance_}};
+    if (!task_.run.budget.counts_units()) root["budget_of"] = task_.run.budget.of;
     write_file(folder_ / "run.json", root.dump(1) + "\n");
   }
 

@@ -29,7 +29,7 @@ struct FederatedTask {
   /// The weights that the run's state holds. Whole blocks keep every weight, so that a run folder
   /// of an earlier version resumes; other schemes keep those of the run's units.
   bool saves_every_weight = true;
-  std::vector<int> budgets;  ///< one a client
+  std::vector<std::int64_t> budgets;  ///< one a client, of what `run.budget` counts
   RunConfig run;
   ModelState foundation;  ///< with the fresh PEFT weights of the run
   std::string foundation_fingerprint;

@@ -7,6 +7,7 @@
 #include "cli/adapter_config.h"
 #include "cli/command_line.h"
 #include "cli/output_files.h"
+#include "core/amount.h"
 #include "core/console.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -26,19 +27,6 @@ std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
   return text.empty() ? "(none)" : text;
-}
-
-/// "269 kB": at most three decimals.
-std::string amount_text(std::int64_t amount, const std::string& of) {
-  if (of == "units") return std::to_string(amount);
-  auto value = static_cast<double>(amount);
-  std::size_t prefix = 0;
-  const std::vector<std::string> prefixes = {"", "k", "M", "G", "T", "P"};
-  for (; value >= 1000 && prefix + 1 < prefixes.size(); ++prefix) value /= 1000;
-  std::string text = fixed(value, 3);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.back() == '.') text.pop_back();
-  return text + " " + prefixes[prefix] + (of == "flops" ? "FLOP" : "B");
 }
 
 void print_tables(const Plan& plan, double seconds) {

@@ -3,7 +3,9 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <string>
+#include <vector>
 
 #include "core/csv.h"
 
@@ -63,6 +65,20 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
   if (std::abs(number - whole) > 1e-12 * whole) return false;
   value = static_cast<std::int64_t>(whole);
   return true;
+}
+
+std::string amount_text(std::int64_t amount, const std::string& of) {
+  if (of == "units") return std::to_string(amount);
+  auto value = static_cast<double>(amount);
+  std::size_t prefix = 0;
+  const std::vector<std::string> prefixes = {"", "k", "M", "G", "T", "P"};
+  for (; value >= 1000 && prefix + 1 < prefixes.size(); ++prefix) value /= 1000;
+  char digits[64];
+  std::snprintf(digits, sizeof digits, "%.3f", value);
+  std::string text = digits;
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.back() == '.') text.pop_back();
+  return text + " " + prefixes[prefix] + (of == "flops" ? "FLOP" : "B");
 }
 
 std::string allowed_amount(const std::string& of) {

@@ -14,6 +14,9 @@ namespace strata {
 /// where the result is not whole.
 bool parse_amount(std::string_view text, const std::string& of, std::int64_t& value);
 
+/// "269 kB": at most three decimals; of units the number alone.
+std::string amount_text(std::int64_t amount, const std::string& of);
+
 /// What is allowed: "a whole number of bytes, such as 400kB, 4MiB or 1.5GB".
 std::string allowed_amount(const std::string& of);
 

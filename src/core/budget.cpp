@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <filesystem>
+#include <unordered_set>
 
 #include "core/amount.h"
 #include "core/name_index.h"
@@ -43,42 +45,61 @@ std::string counted_in(const std::vector<CsvRow>& rows, const std::string& file)
   return of;
 }
 
-Budgets read_table_of_budgets(const std::string& file, const std::string& of,
-                              const std::vector<std::string>& clients, int units) {
+Budget read_table_of_budgets(const std::string& file, const std::string& of) {
   const auto rows = read_table(file);
   const std::string name = text_name(file);
   const std::string counted = counted_in(rows, name);
-  Budgets budgets{!of.empty() ? of : !counted.empty() ? counted : "units", {}};
+  Budget budget;
+  budget.of = !of.empty() ? of : !counted.empty() ? counted : "units";
+  budget.where = name;
   // Memory is counted in bytes.
   const bool agree =
-      counted.empty() || counted == budgets.of || (counted == "bytes" && budgets.of == "memory");
+      counted.empty() || counted == budget.of || (counted == "bytes" && budget.of == "memory");
   if (!agree)
     throw InputError(at(name, rows[0]) + ": the file's budgets count " + counted + ", but " +
-                     budgets.of + " were asked for");
-  budgets.values.assign(clients.size(), -1);
-  const NameIndex index(clients);
+                     budget.of + " were asked for");
+  std::unordered_set<std::string> known;
   for (std::size_t r = 1; r < rows.size(); ++r) {
     const std::string &client = rows[r].fields[0], &text = rows[r].fields[1];
-    const auto place = index.find(client);
-    if (!place)
-      throw InputError(at(name, rows[r]) + ": the scores have no client \"" + client + "\"" +
-                       did_you_mean(client, clients));
-    if (budgets.values[*place] >= 0)
+    if (!known.insert(client).second)
       throw InputError(at(name, rows[r]) + ": the client \"" + client + "\" stands twice");
-    const std::string where = at(name, rows[r]) + ": client \"" + client + "\": ";
     std::int64_t value = 0;
-    if (!parse_amount(text, budgets.of, value))
-      throw InputError(where + allowed_amount(budgets.of) + " was expected, found \"" + text +
-                       "\"");
-    if (budgets.of == "units" && value > units)
-      throw InputError(where + "a budget of " + std::to_string(value) + " units, but there are " +
-                       std::to_string(units) + "; allowed is 0 to " + std::to_string(units));
-    budgets.values[*place] = value;
+    if (!parse_amount(text, budget.of, value))
+      throw InputError(at(name, rows[r]) + ": client \"" + client + "\": " +
+                       allowed_amount(budget.of) + " was expected, found \"" + text + "\"");
+    budget.clients.push_back({client, value, at(name, rows[r])});
   }
-  for (std::size_t i = 0; i < clients.size(); ++i)
-    if (budgets.values[i] < 0)
-      throw InputError(name + ": no budget for the client \"" + clients[i] + "\"");
-  return budgets;
+  return budget;
+}
+
+/// What the amounts of a mapping count by their units; "" for numbers alone.
+std::string counted_in(ObjectReader& reader, const std::vector<std::string>& keys) {
+  for (const auto& key : keys) {
+    if (!reader.raw(key).is_string()) continue;
+    const std::string said = counted_by(reader.text(key));
+    if (!said.empty()) return said;
+  }
+  return "";
+}
+
+Budget read_mapping(ObjectReader budget, const std::string& of) {
+  const Budget none;
+  Budget result;
+  const bool structured = budget.has("of") || budget.has("each") || budget.has("clients");
+  ObjectReader clients = structured ? budget.object("clients") : budget;
+  const auto names = clients.keys();
+  std::string said = of;
+  if (structured && said.empty()) said = counted_in(budget, {"each"});
+  if (said.empty()) said = counted_in(clients, names);
+  if (said.empty()) said = none.of;
+  std::vector<std::string> counted = resource_names();
+  counted.insert(counted.begin(), none.of);
+  result.of = structured ? budget.choice("of", counted, said) : said;
+  if (structured && budget.has("each")) result.each = read_amount(budget, "each", result.of);
+  for (const auto& name : names)
+    result.clients.push_back({name, read_amount(clients, name, result.of), clients.where(name)});
+  if (structured) budget.finish();  // otherwise every key is a client
+  return result;
 }
 
 }  // namespace
@@ -102,24 +123,108 @@ std::string counted_by(const std::string& amount) {
   return "";
 }
 
-Budgets read_budgets(const std::string& budget, const std::string& of,
-                     const std::vector<std::string>& clients, int units,
-                     const std::string& option) {
+Budget parse_budget(const std::string& budget, const std::string& of, const std::string& option) {
   std::error_code unknown;
   const bool is_file = budget == "-" || std::filesystem::exists(budget, unknown);
   const std::string said = counted_by(budget);
-  const std::string counted = !of.empty() ? of : said.empty() ? "units" : said;
+  Budget result;
+  if (!of.empty() || !said.empty()) result.of = of.empty() ? said : of;
   std::int64_t value = 0;
-  if (!parse_amount(budget, counted, value)) {
-    if (is_file) return read_table_of_budgets(budget, of, clients, units);
-    throw InputError(option + " " + budget + ": neither " + allowed_amount(counted) +
+  if (!parse_amount(budget, result.of, value)) {
+    if (is_file) return read_table_of_budgets(budget, of);
+    throw InputError(option + " " + budget + ": neither " + allowed_amount(result.of) +
                      " nor the name of a CSV file that is there");
   }
-  if (counted == "units" && value > units && !clients.empty())
-    throw InputError(option + " " + budget + ": client \"" + clients.front() + "\": a budget of " +
-                     std::to_string(value) + " units, but there are " + std::to_string(units) +
-                     "; allowed is 0 to " + std::to_string(units));
-  return {counted, std::vector<std::int64_t>(clients.size(), value)};
+  result.each = value;
+  result.where = option + " " + budget;
+  return result;
+}
+
+Budget read_budget(ObjectReader& reader, const std::string& key, const std::string& of,
+                   const std::function<std::string()>& named_file) {
+  Budget budget;
+  if (reader.raw(key).is_object()) {
+    budget = read_mapping(reader.object(key), of);
+  } else if (!reader.raw(key).is_string()) {
+    if (!of.empty()) budget.of = of;
+    budget.each = read_amount(reader, key, budget.of);
+  } else {
+    const std::string text = reader.text(key), counted = of.empty() ? counted_by(text) : of;
+    if (!counted.empty()) budget.of = counted;
+    std::int64_t value = 0;
+    if (!counted.empty() && parse_amount(text, counted, value)) {
+      budget.each = value;
+    } else {
+      const std::string path = named_file();
+      std::error_code unknown;
+      if (!std::filesystem::exists(path, unknown))
+        reader.fail(key,
+                    "a whole number, an amount such as 400kB, a mapping or the name of a CSV file "
+                    "that is there was expected, found \"" +
+                        text + "\"");
+      return parse_budget(path, of, key);
+    }
+  }
+  budget.where = reader.where(key);
+  return budget;
+}
+
+std::vector<std::int64_t> Budget::values(const std::vector<std::string>& names, int units) const {
+  std::vector<std::int64_t> result(names.size(), each.value_or(-1));
+  std::vector<const Client*> said(names.size(), nullptr);
+  const NameIndex index(names);
+  for (const Client& client : clients) {
+    const auto place = index.find(client.name);
+    if (!place)
+      throw InputError(client.where + ": there is no client \"" + client.name + "\"" +
+                       did_you_mean(client.name, names) + "; there are " + quoted_list(names));
+    result[*place] = client.value;
+    said[*place] = &client;
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string& here = said[i] ? said[i]->where : where;
+    if (result[i] < 0) throw InputError(here + ": no budget for the client \"" + names[i] + "\"");
+    if (counts_units() && result[i] > units)
+      throw InputError(here + ": client \"" + names[i] + "\": a budget of " +
+                       std::to_string(result[i]) + " units, but there are " +
+                       std::to_string(units) + "; allowed is 0 to " + std::to_string(units));
+  }
+  return result;
+}
+
+Json to_json(const Budget& budget) {
+  if (budget.counts_units() && budget.clients.empty()) return budget.each.value_or(0);
+  Json clients = Json::object();
+  for (const auto& client : budget.clients) clients[client.name] = client.value;
+  // As it was written before budgets counted anything else.
+  const bool plain = budget.counts_units() && !budget.each && !clients.contains("of") &&
+                     !clients.contains("each") && !clients.contains("clients");
+  if (plain) return clients;
+  Json json{{"of", budget.of}};
+  if (budget.each) json["each"] = *budget.each;
+  if (!clients.empty()) json["clients"] = clients;
+  return json;
+}
+
+std::int64_t read_amount(ObjectReader& reader, const std::string& key, const std::string& of) {
+  constexpr double kMost = 9007199254740992.0;  // 2⁵³, what a JSON number holds exactly
+  std::int64_t value = 0;
+  if (reader.raw(key).is_string()) {
+    if (!parse_amount(reader.text(key), of, value))
+      reader.fail(key, allowed_amount(of) + " was expected, found \"" + reader.text(key) + "\"");
+    return value;
+  }
+  const double number = reader.number(key, 0, kMost);
+  if (number != std::floor(number))
+    reader.fail(key, allowed_amount(of) + " was expected, found " + format_double(number));
+  return static_cast<std::int64_t>(number);
+}
+
+std::int64_t cost_of(const Unit& unit, const std::string& resource) {
+  if (resource == "flops") return std::llround(3 * unit.forward_flops);
+  if (resource == "memory")
+    return std::llround(3 * static_cast<double>(unit.bytes) + unit.activation_bytes);
+  return unit.bytes;
 }
 
 }  // namespace strata

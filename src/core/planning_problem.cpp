@@ -186,9 +186,9 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
 
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget) {
   PlanningProblem problem{scores.clients, scores.units, scores.scores, {}};
-  const Budgets budgets =
-      read_budgets(budget, "units", scores.clients, scores.unit_count(), "--budget");
-  problem.budgets.assign(budgets.values.begin(), budgets.values.end());
+  const auto values =
+      parse_budget(budget, "units", "--budget").values(scores.clients, scores.unit_count());
+  problem.budgets.assign(values.begin(), values.end());
   return problem;
 }
 

@@ -19,27 +19,12 @@
 namespace strata {
 namespace {
 
-constexpr std::int64_t kMost = std::int64_t{1} << 53;  // what a JSON number holds exactly
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const std::string kEveryone = "*";
 const std::string kHolder = "the score table";  // of units
 
 /// Costs of one kind, per unit of the problem.
 using Costs = std::map<std::string, std::map<std::string, std::int64_t>>;  // kind → unit → cost
-
-/// 4e6 is a whole number to whoever writes it, and "4MB" the same.
-std::int64_t amount(ObjectReader& reader, const std::string& key, const std::string& of) {
-  std::int64_t value = 0;
-  if (reader.raw(key).is_string()) {
-    if (!parse_amount(reader.text(key), of, value))
-      reader.fail(key, allowed_amount(of) + " was expected, found \"" + reader.text(key) + "\"");
-    return value;
-  }
-  const double number = reader.number(key, 0, static_cast<double>(kMost));
-  if (number != std::floor(number))
-    reader.fail(key, allowed_amount(of) + " was expected, found " + format_double(number));
-  return static_cast<std::int64_t>(number);
-}
 
 ScoreTable columns_of(const ScoreTable& table, const std::vector<std::size_t>& units) {
   ScoreTable selected = table;
@@ -109,10 +94,11 @@ Costs costs_from_inspect(const std::string& text, const std::string& file) {
   Costs costs;
   for (auto& unit : reader.objects("units")) {
     const auto name = unit.text("name");
-    const auto bytes = unit.number("bytes", 0, 1e15);
-    costs["bytes"][name] = std::llround(bytes);
-    costs["flops"][name] = std::llround(3 * unit.number("forward_flops", 0, 1e15));
-    costs["memory"][name] = std::llround(3 * bytes + unit.number("activation_bytes", 0, 1e15));
+    Unit of_file;
+    of_file.bytes = std::llround(unit.number("bytes", 0, 1e15));
+    of_file.forward_flops = unit.number("forward_flops", 0, 1e15);
+    of_file.activation_bytes = unit.number("activation_bytes", 0, 1e15);
+    for (const auto& kind : resource_names()) costs[kind][name] = strata::cost_of(of_file, kind);
     unit.raw("parameters");
     unit.finish();
   }
@@ -243,7 +229,7 @@ class Loader {
     for (const auto& name : mapping.keys()) {
       auto cost = mapping.object(name);
       for (const auto& kind : resource_names())
-        if (cost.has(kind)) costs_[kind][name] = amount(cost, kind, kind);
+        if (cost.has(kind)) costs_[kind][name] = read_amount(cost, kind, kind);
       cost.finish();
     }
   }
@@ -265,82 +251,22 @@ class Loader {
   }
 
   void read_budget() {
-    const Json& raw = reader_.raw("budget");
-    if (!options_.budget.empty()) {
-      set_budgets(read_budgets(options_.budget, options_.of, problem_.clients,
-                               problem_.unit_count(), "--budget"));
-    } else if (raw.is_null()) {
-      fail("budget", "the key is missing, and --budget was not given");
-    } else if (raw.is_string()) {
-      set_budgets(budget_of_text(reader_.text("budget")));
-    } else if (raw.is_object()) {
-      set_budgets(budget_of_mapping(reader_.object("budget")));
-    } else {
-      const std::string of = options_.of.empty() ? "units" : options_.of;
-      const auto number = of == "units" ? reader_.integer("budget", 0, problem_.unit_count())
-                                        : amount(reader_, "budget", of);
-      set_budgets({of, std::vector<std::int64_t>(problem_.clients.size(), number)});
-    }
-  }
-
-  Budgets budget_of_text(const std::string& text) {
-    const std::string counted = options_.of.empty() ? counted_by(text) : options_.of;
-    std::int64_t value = 0;
-    if (!counted.empty() && parse_amount(text, counted, value))
-      return {counted, std::vector<std::int64_t>(problem_.clients.size(), value)};
-    const std::string path = named_file("budget");
-    std::error_code unknown;
-    if (!std::filesystem::exists(path, unknown)) {
-      reader_.fail("budget",
-                   "a whole number, an amount such as 400kB, a mapping or the name of a CSV file "
-                   "that is there was expected, found \"" +
-                       text + "\"");
-    }
-    return read_budgets(path, options_.of, problem_.clients, problem_.unit_count(), "budget");
-  }
-
-  Budgets budget_of_mapping(ObjectReader budget) {
-    auto clients = budget.object("clients");
-    const auto names = clients.keys();
-    // What is counted follows from the amounts where the file does not say it.
-    std::string said;
-    const auto listen = [&](ObjectReader& reader, const std::string& key) {
-      if (said.empty() && reader.raw(key).is_string()) said = counted_by(reader.text(key));
-    };
-    listen(budget, "each");
-    for (const auto& name : names) listen(clients, name);
-    const auto of =
-        budget.choice("of", {"units", "bytes", "flops", "memory"}, said.empty() ? "units" : said);
-    Budgets budgets{of, std::vector<std::int64_t>(problem_.clients.size(), -1)};
-    if (budget.has("each"))
-      budgets.values.assign(budgets.values.size(), amount(budget, "each", of));
-    for (const auto& name : names)
-      budgets.values[client(clients, name)] = amount(clients, name, of);
-    budget.finish();
-    for (std::size_t i = 0; i < budgets.values.size(); ++i) {
-      const std::string& name = problem_.clients[i];
-      if (budgets.values[i] < 0)
-        reader_.fail("budget",
-                     "none for the client \"" + name + "\": give clients." + name + " or each");
-      if (of == "units" && budgets.values[i] > problem_.unit_count())
-        reader_.fail("budget", "client \"" + name + "\": a budget of " +
-                                   std::to_string(budgets.values[i]) + " units, but there are " +
-                                   std::to_string(problem_.unit_count()));
-    }
-    return budgets;
-  }
-
-  void set_budgets(const Budgets& budgets) {
-    if (budgets.of == "units") {
-      problem_.budgets.assign(budgets.values.begin(), budgets.values.end());
+    const bool given = !options_.budget.empty(), in_file = !reader_.raw("budget").is_null();
+    if (!given && !in_file) fail("budget", "the key is missing, and --budget was not given");
+    const Budget budget = given ? parse_budget(options_.budget, options_.of, "--budget")
+                                : strata::read_budget(reader_, "budget", options_.of,
+                                                      [&] { return named_file("budget"); });
+    const auto values = budget.values(problem_.clients, problem_.unit_count());
+    if (budget.counts_units()) {
+      problem_.budgets.assign(values.begin(), values.end());
       return;
     }
-    problem_.resource = budgets.of;
-    problem_.capacities = budgets.values;
+    problem_.resource = budget.of;
+    problem_.capacities = values;
     if (costs_.empty() && options_.file.empty())
-      throw InputError("--budget: budgets of " + budgets.of +
+      throw InputError("--budget: budgets of " + budget.of +
                        " need the units' costs: --costs FILE");
-    problem_.unit_costs = costs_of(budgets.of, "budget");
+    problem_.unit_costs = costs_of(budget.of, "budget");
   }
 
   void read_weights() {

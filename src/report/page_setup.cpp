@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/amount.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "report/run_statistics.h"
@@ -15,12 +16,16 @@ std::string budget_text(const Page& page) {
   std::vector<std::string> named;
   for (const auto& [client, budget] : page.primary.budgets) {
     values.insert(budget);
-    named.push_back(client + " " + std::to_string(budget));
+    named.push_back(client + " " + amount_text(budget, page.primary.budget_of));
   }
-  if (values.size() == 1) {
+  const std::string& of = page.primary.budget_of;
+  if (values.size() == 1 && of == "units")
     return counted(static_cast<std::size_t>(*values.begin()), "unit") + " per client and round";
+  if (values.size() == 1) {
+    const std::string kind = of == "memory" ? " of memory" : "";
+    return amount_text(*values.begin(), of) + kind + " per client and round";
   }
-  return "units per client and round: " + joined(named);
+  return (of == "units" ? "units" : of) + " per client and round: " + joined(named);
 }
 
 /// The `data` section of the resolved configuration on one line.

@@ -1,30 +1,15 @@
 #include "report/page.h"
 
 #include <algorithm>
-#include <numeric>
 
+#include "core/budget.h"
 #include "core/console.h"
 #include "report/run_statistics.h"
 #include "strata/core/planning_problem.h"
+#include "strata/optimizers/baselines.h"
 
 namespace strata::report {
 namespace {
-
-/// Client i's budget best units by score alone; among equal scores the earlier unit, as the
-/// planner's top-k does.
-Assignment top_k(const ScoreTable& scores, const std::vector<int>& budgets) {
-  Assignment assignment = Assignment::Zero(scores.client_count(), scores.unit_count());
-  std::vector<int> order(static_cast<std::size_t>(scores.unit_count()));
-  for (int i = 0; i < scores.client_count(); ++i) {
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(),
-                     [&](int a, int b) { return scores.scores(i, a) > scores.scores(i, b); });
-    for (int k = 0; k < budgets[static_cast<std::size_t>(i)]; ++k) {
-      assignment(i, order[static_cast<std::size_t>(k)]) = 1;
-    }
-  }
-  return assignment;
-}
 
 /// A round with scores and a plan over the same clients and units.
 struct Decision {
@@ -33,6 +18,24 @@ struct Decision {
   Assignment top_k;
   const Plan* plan = nullptr;
 };
+
+/// Those of the plan; false where they count what the run does not know of a unit.
+bool set_budgets(const RunFolder& run, const Plan& plan, PlanningProblem& problem) {
+  if (plan.counted.empty() || plan.counted == "units") {
+    for (int i = 0; i < problem.client_count(); ++i)
+      problem.budgets.push_back(plan.assignment.row(i).cast<int>().sum());
+    return true;
+  }
+  problem.resource = plan.counted;
+  problem.capacities = plan.budgets;
+  for (const auto& name : problem.units) {
+    const auto unit = std::find_if(run.unit_costs.begin(), run.unit_costs.end(),
+                                   [&](const Unit& known) { return known.name == name; });
+    if (unit == run.unit_costs.end()) return false;
+    problem.unit_costs.push_back(cost_of(*unit, plan.counted));
+  }
+  return true;
+}
 
 std::vector<Decision> decisions_of(const RunFolder& run) {
   std::vector<Decision> decisions;
@@ -48,10 +51,8 @@ std::vector<Decision> decisions_of(const RunFolder& run) {
     decision.problem.clients = plan.clients;
     decision.problem.units = plan.units;
     decision.problem.importance = planned.scores.scores;
-    for (int i = 0; i < planned.scores.client_count(); ++i) {
-      decision.problem.budgets.push_back(plan.assignment.row(i).cast<int>().sum());
-    }
-    decision.top_k = top_k(planned.scores, decision.problem.budgets);
+    if (!set_budgets(run, plan, decision.problem)) continue;
+    decision.top_k = optimizers::top_k(decision.problem);
     decisions.push_back(std::move(decision));
   }
   return decisions;

@@ -9,7 +9,6 @@
 #include "wrong_input.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using test::run_strata;
 

@@ -15,7 +15,6 @@
 #include "wrong_input.h"
 
 using namespace strata;
-
 using namespace strata::fedrunner;
 using test::run_strata;
 namespace fs = std::filesystem;
@@ -163,6 +162,46 @@ TEST_CASE("plan and run plan the same problem") {
   const auto by_hand = nlohmann::json::parse(hand.out);
   CHECK(by_hand.at("units") == first.at("units"));
   CHECK(by_hand.at("always") == first.at("always"));
+}
+
+TEST_CASE("budgets of memory: plan and run plan the same, and the report says them") {
+  const fs::path& folder = workshop();
+  const auto inspect = run_strata({"inspect", "foundation", "--json"}, folder);
+  REQUIRE(inspect.code == 0);
+  std::ofstream(folder / "costs.json") << inspect.out;
+  double block = 0;
+  const auto costs = nlohmann::json::parse(inspect.out);
+  for (const auto& unit : costs["units"]) {
+    if (unit["name"] == "block.0")
+      block = 3 * unit["bytes"].get<double>() + unit["activation_bytes"].get<double>();
+  }
+  const std::string each = std::to_string(static_cast<long>(1.5 * block));
+  const auto run = run_strata({"run", "tiny.yaml", "--out", "memory", "--threads", "1", "--set",
+                               "run.strategies=[f3ocus, roundrobin]", "--set", "run.rounds=1",
+                               "--set", "run.budget={of: memory, each: " + each + "}"},
+                              folder);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  const fs::path round = "memory/f3ocus-seed1/rounds/001";
+  const auto first = nlohmann::json::parse(test::slurp(folder / round / "plan.json"));
+  CHECK(first["algorithm"] == "prices");
+  CHECK(first["budget"]["of"] == "memory");
+  const auto plan =
+      run_strata({"plan", "--scores", (round / "scores.json").string(), "--budget", each, "--of",
+                  "memory", "--costs", "costs.json", "--algorithm", "prices", "--json"},
+                 folder);
+  INFO(plan.err);
+  REQUIRE(plan.code == 0);
+  const auto again = nlohmann::json::parse(plan.out);
+  for (const char* key : {"clients", "objectives", "front", "budget"}) {
+    CAPTURE(key);
+    CHECK(first.at(key) == again.at(key));
+  }
+  const auto report = run_strata({"report", "memory"}, folder);
+  INFO(report.err);
+  REQUIRE(report.code == 0);
+  CHECK(test::slurp(folder / "memory/report.html").find("B of memory per client and round") !=
+        std::string::npos);
 }
 
 TEST_CASE("a run in which units of several kinds compete on other scales says so") {

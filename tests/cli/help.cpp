@@ -15,7 +15,6 @@
 #include "wrong_input.h"
 
 using namespace strata;
-
 using namespace strata::cli;
 using test::run_program;
 using test::run_strata;

@@ -16,7 +16,6 @@
 #include "cli/command.h"
 
 using namespace strata;
-
 using namespace strata::cli;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;

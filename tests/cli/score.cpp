@@ -14,7 +14,6 @@
 #include "wrong_input.h"
 
 using namespace strata;
-
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using nlohmann::json;

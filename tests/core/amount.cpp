@@ -51,3 +51,11 @@ TEST_CASE("what is no whole amount is refused") {
   CHECK(amount("1.5", "units") == -1);
   CHECK(amount("2k", "units") == -1);
 }
+
+TEST_CASE("an amount is shown with at most three decimals of its greatest prefix") {
+  CHECK(amount_text(4, "units") == "4");
+  CHECK(amount_text(0, "bytes") == "0 B");
+  CHECK(amount_text(269000, "bytes") == "269 kB");
+  CHECK(amount_text(1234567, "memory") == "1.235 MB");
+  CHECK(amount_text(2500000000, "flops") == "2.5 GFLOP");
+}

@@ -11,11 +11,35 @@ namespace {
 
 const std::vector<std::string> kClients = {"ct", "mri"};
 
-Budgets read(const std::string& budget, const std::string& of = "") {
-  return read_budgets(budget, of, kClients, 5, "--budget");
+using Values = std::vector<std::int64_t>;
+
+struct Read {
+  std::string of;
+  Values values;
+};
+
+Read read(const std::string& text, const std::string& of = "") {
+  const Budget budget = parse_budget(text, of, "--budget");
+  return {budget.of, budget.values(kClients, 5)};
 }
 
-using Values = std::vector<std::int64_t>;
+/// The key of a document, and of what it is written back as.
+Read read_key(const std::string& yaml, const std::string& of = "",
+              const std::vector<std::string>& clients = kClients) {
+  const auto budget_of = [&](const std::string& text) {
+    const Document document = parse_yaml(text, "x.yaml");
+    ObjectReader reader(document);
+    Budget budget = read_budget(reader, "budget", of, [] { return std::string("no/file"); });
+    reader.finish();
+    return budget;
+  };
+  const Budget budget = budget_of("budget: " + yaml + "\n");
+  const Read read{budget.of, budget.values(clients, 5)};
+  const Budget again = budget_of(Json{{"budget", to_json(budget)}}.dump());
+  CHECK((of.empty() ? again.of : budget.of) == budget.of);
+  CHECK(again.values(clients, 5) == read.values);
+  return read;
+}
 
 }  // namespace
 
@@ -43,6 +67,52 @@ TEST_CASE("a table has the clients' budgets, of what its column, its amounts or 
   CHECK(table("client,budget\nmri,4MB\nct,300\n").of == "bytes");
   CHECK(table("client\tbudget\nmri\t4\nct\t300\n", "flops").of == "flops");
   CHECK(table("client,budget\nmri,4MB\nct,300\n", "memory").of == "memory");
+}
+
+TEST_CASE(
+    "a document has them as a number, an amount or a mapping, and reads back what it writes") {
+  const auto is = [](const Read& found, const std::string& of, const Values& values) {
+    CHECK(found.of == of);
+    CHECK(found.values == values);
+  };
+  is(read_key("4"), "units", {4, 4});
+  is(read_key("4e2", "bytes"), "bytes", {400, 400});
+  is(read_key("2GFLOP"), "flops", {2000000000, 2000000000});
+  is(read_key("4kB", "memory"), "memory", {4000, 4000});
+  is(read_key("{mri: 0, ct: 3}"), "units", {3, 0});
+  is(read_key("{mri: 4kB, ct: 300}"), "bytes", {300, 4000});
+  is(read_key("{each: 2, clients: {mri: 0}}"), "units", {2, 0});
+  is(read_key("{each: 4kB, clients: {mri: 7}}"), "bytes", {4000, 7});
+  is(read_key("{clients: {mri: 4kB, ct: 7}, of: memory}"), "memory", {7, 4000});
+  is(read_key("{each: 1, clients: {of: 2, clients: 0}}", "", {"each", "of", "clients"}), "units",
+     {1, 2, 0});
+  is(read_key("{clients: {each: 1, of: 2}}", "", {"each", "of"}), "units", {1, 2});
+
+  const auto refused = [](const std::string& yaml, const std::string& message) {
+    CAPTURE(yaml);
+    CHECK_THROWS_WITH(read_key(yaml), Contains(message));
+  };
+  refused("6", "x.yaml:1: budget: client \"ct\": a budget of 6 units, but there are 5");
+  refused("many",
+          "x.yaml:1: budget: a whole number, an amount such as 400kB, a mapping or the name");
+  refused("1.5", "budget: a whole number of units was expected, found 1.5");
+  refused("{ct: 1}", "budget: no budget for the client \"mri\"");
+  refused("{ct: 1, mir: 2, mri: 1}",
+          "budget.mir: there is no client \"mir\" (did you mean \"mri\"?)");
+  refused("{ct: 1, mri: 6}", "budget.mri: client \"mri\": a budget of 6 units, but there are 5");
+  refused("{of: bites, each: 4}", "budget.of: ");
+  refused("{each: 4kX, of: bytes}", "budget.each: a whole number of bytes, such as 400kB");
+  refused("{each: 4, ct: 1}", "unknown key");
+}
+
+TEST_CASE("a unit costs its bytes, three forward passes, or its weights' state and activations") {
+  Unit unit;
+  unit.bytes = 100;
+  unit.forward_flops = 7;
+  unit.activation_bytes = 50;
+  CHECK(cost_of(unit, "bytes") == 100);
+  CHECK(cost_of(unit, "flops") == 21);
+  CHECK(cost_of(unit, "memory") == 350);
 }
 
 TEST_CASE("wrong budgets are named with file, line and client") {

@@ -9,7 +9,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;

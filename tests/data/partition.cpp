@@ -7,7 +7,6 @@
 #include "data/error_text.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using namespace strata::test;
 

@@ -9,7 +9,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using namespace strata::test;
 namespace fs = std::filesystem;

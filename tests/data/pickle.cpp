@@ -4,7 +4,6 @@
 #include "data/pickles.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using namespace strata::test;
 

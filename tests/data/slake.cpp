@@ -6,7 +6,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using namespace strata::test;
 

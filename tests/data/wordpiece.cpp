@@ -7,7 +7,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
 using namespace strata::test;
 using Strings = std::vector<std::string>;

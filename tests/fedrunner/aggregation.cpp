@@ -10,7 +10,6 @@
 #include "fedrunner/tiny.h"
 
 using namespace strata;
-
 using namespace strata::fedrunner;
 using test::same_bits;
 

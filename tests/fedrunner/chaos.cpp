@@ -20,7 +20,6 @@
 #include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
-
 using namespace strata::fedrunner;
 namespace fs = std::filesystem;
 

@@ -9,11 +9,8 @@
 #include "strata/ntk/metric_names.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::fedrunner;
-
 using namespace strata::ntk;
 namespace fs = std::filesystem;
 

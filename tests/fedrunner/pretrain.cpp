@@ -9,11 +9,8 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::fedrunner;
-
 using namespace strata::models;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;

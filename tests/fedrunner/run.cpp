@@ -23,11 +23,8 @@
 #include "strata/fedrunner/pretrain.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::fedrunner;
-
 using namespace strata::models;
 using Catch::Matchers::Contains;
 namespace fs = std::filesystem;
@@ -732,8 +729,9 @@ TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is 
 
 TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"run.budget=4", "run.budget: the client \"ct\" has a budget of 4 units, but only 3 are"},
-      {"run.budget={ct: 1, mri: 1, oct: 9}", "the client \"oct\" has a budget of 9 units"},
+      {"run.budget=4", "run.budget: client \"ct\": a budget of 4 units, but there are 3"},
+      {"run.budget={ct: 1, mri: 1, oct: 9}",
+       "client \"oct\": a budget of 9 units, but there are 3"},
       {"units.always=[block.1]", "units.always: \"block.1\" is selectable, too"},
       {"units.selectable=[block.7]", "the model has no unit \"block.7\""},
       {"units.scheme=adapter", "units.scheme: unit scheme \"adapter\": the model has no adapters"},
@@ -797,6 +795,66 @@ TEST_CASE_METHOD(Fixture,
   CHECK_THROWS_WITH(run("other", {"data.unseen_answers=drop"}),
                     Contains("client mri: no training example is left, as none of 10 has"));
   CHECK_FALSE(fs::exists(dir / "other"));
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "budgets of bytes: planners get the units' costs, and the runner's own keep") {
+  const auto units = Transformer::load(dir / "foundation").units();
+  const auto unit = [&](const std::string& name) {
+    return *std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
+  };
+  const std::int64_t block = unit("block.0").bytes;
+  REQUIRE(block > 0);
+  // ct can pay for one block, mri for none, oct for two.
+  const std::string budget = "run.budget={ct: " + std::to_string(block + 1) +
+                             "B, mri: " + std::to_string(block - 1) +
+                             ", oct: " + std::to_string(2 * block) + "}";
+  std::vector<PlanningProblem> asked;
+  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+    asked.push_back(problem);
+    Plan plan;
+    plan.algorithm = request.algorithm;
+    plan.clients = problem.clients;
+    plan.units = problem.units;
+    plan.assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
+    plan.assignment(0, 1) = 1;
+    plan.front = {evaluate(problem, plan.assignment)};
+    return plan;
+  };
+  tools.names.algorithms.push_back("prices");
+  run("out", {budget,
+              "run.strategies=[{name: priced, algorithm: prices, metric: lntk}, dropout, "
+              "roundrobin, full, head]",
+              "run.rounds=2", "run.score.every=1"});
+  REQUIRE(asked.size() == 2);
+  CHECK(asked[0].resource == "bytes");
+  CHECK(asked[0].budgets.empty());
+  CHECK(asked[0].capacities == std::vector<std::int64_t>{block + 1, block - 1, 2 * block});
+  CHECK(asked[0].unit_costs == std::vector<std::int64_t>(3, block));
+  const auto plan = [&](const std::string& strategy, int round) {
+    return read_plan(dir / "out" / (strategy + "-seed1") / "rounds" /
+                     ("00" + std::to_string(round)) / "plan.json");
+  };
+  CHECK(plan("priced", 1).counted == "bytes");
+  CHECK(plan("priced", 1).used == std::vector<std::int64_t>{block, 0, 0});
+  for (const char* own : {"dropout", "roundrobin"}) {
+    for (const int round : {1, 2})
+      CHECK(plan(own, round).used == std::vector<std::int64_t>{block, 0, 2 * block});
+  }
+  // Three blocks are dealt in a round, so each client's turn moves on by its place alone.
+  CHECK((plan("roundrobin", 1).assignment.cast<int>().colwise().sum().array() == 1).all());
+  CHECK((plan("full", 1).assignment.array() == 1).all());
+  CHECK(plan("head", 1).assignment.isZero());
+  const Json written = load_json(dir / "out" / "priced-seed1" / "run.json").root;
+  CHECK(written["budget_of"] == "bytes");
+  CHECK(written["budget"]["oct"] == 2 * block);
+
+  CHECK_THROWS_WITH(run("exact", {budget, "run.plan.algorithm=exact"}),
+                    Contains("the strategy f3ocus plans with exact, whose budgets count units"));
+  CHECK_THROWS_WITH(
+      run("nothing", {"run.budget=10B", "units.always=[]", "run.strategies=[dropout]"}),
+      Contains("run.budget: no client would train anything"));
+  CHECK_FALSE(fs::exists(dir / "nothing"));
 }
 
 TEST_CASE_METHOD(Fixture, "a client without budget neither trains nor sends weights") {

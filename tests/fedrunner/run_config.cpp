@@ -5,9 +5,7 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::fedrunner;
-
 using namespace strata::models;
 using Catch::Matchers::Contains;
 
@@ -122,7 +120,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.seeds=7", "run.seeds: a list of whole numbers was expected"},
       {"run.seeds=[-7]", "run.seeds: a whole number of at least 0 was expected, found -7"},
       {"run.score.metric=ltnk", "(did you mean \"lntk\"?)"},
-      {"run.budget=many", "run.budget: a whole number from 1"},
+      {"run.budget=many", "run.budget: a whole number, an amount such as 400kB"},
       {"run.local={steps: 2, epochs: 2, learning_rate: 1}",
        "run.local.epochs: give either local.steps or local.epochs, not both"},
       {"run.local={steps: 2}", "run.local.learning_rate: the key is missing"},
@@ -222,28 +220,29 @@ TEST_CASE("a name alone makes a strategy: the runner's, a metric, an algorithm")
   }
 }
 
-TEST_CASE("budgets are resolved per client") {
+TEST_CASE("budgets are those of a problem file, with something for somebody") {
   const std::vector<std::string> clients = {"ct", "mri"};
-  const auto budgets = [&](const std::string& budget, std::size_t selectable) {
-    return resolve_budgets(read(kExperiment, {"run.budget=" + budget}).run->budget, clients,
-                           selectable);
+  using Values = std::vector<std::int64_t>;
+  const auto budget = [&](const std::string& text) {
+    return read(kExperiment, {"run.budget=" + text}).run->budget;
   };
-  CHECK(budgets("2", 3) == std::vector<int>{2, 2});
-  CHECK(budgets("{mri: 0, ct: 3}", 3) == std::vector<int>{3, 0});
-  CHECK_THROWS_WITH(
-      budgets("4", 3),
-      Contains("run.budget: the client \"ct\" has a budget of 4 units, but only 3 are "
-               "selectable"));
-  CHECK_THROWS_WITH(budgets("{ct: 1, mri: 14}", 12),
-                    Contains("the client \"mri\" has a budget of 14 units, but only 12"));
-  CHECK_THROWS_WITH(budgets("{ct: 1}", 3), Contains("the client \"mri\" has no budget"));
-  CHECK_THROWS_WITH(budgets("{ct: 1, mir: 2, mri: 1}", 3),
-                    Contains("there is no client \"mir\" (did you mean \"mri\"?)"));
+  CHECK(budget("2").values(clients, 3) == Values{2, 2});
+  CHECK(budget("{mri: 0, ct: 3}").values(clients, 3) == Values{3, 0});
+  CHECK(budget("400kB").of == "bytes");
+  CHECK(read(kExperiment, {"run.budget=400kB", "run.plan={}"}).run->plan.algorithm == "prices");
+  CHECK(read(kExperiment, {"run.plan={}"}).run->plan.algorithm == "exact");
+  CHECK(budget("{of: memory, each: 4MiB}").values(clients, 3) == Values{4194304, 4194304});
+  CHECK_THROWS_WITH(budget("4").values(clients, 3),
+                    Contains("run.budget: client \"ct\": a budget of 4 units, but there are 3"));
+  CHECK_THROWS_WITH(budget("0"), Contains("run.budget: at least 1 was expected, found 0"));
+  CHECK_THROWS_WITH(budget("{}"), Contains("run.budget: no client has a budget"));
 }
 
 TEST_CASE("a resolved configuration is an experiment file that resolves to itself") {
   const test::TempDir dir;
-  const auto config = read(kExperiment, {"run.budget={ct: 1, \"odd: name\": 2}"});
+  const std::string budget = GENERATE(as<std::string>(), "{ct: 1, \"odd: name\": 2}", "400kB",
+                                      "{each: 2, clients: {ct: 1}}", "{clients: {each: 1}}");
+  const auto config = read(kExperiment, {"run.budget=" + budget});
   for (const auto& strategy : config.run->strategies) {
     const auto text = to_yaml(resolved_config(config, select_units(config, model()), strategy, 2));
     INFO(text);

@@ -15,11 +15,8 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::fedrunner;
-
 using namespace strata::models;
 using test::same_bits;
 

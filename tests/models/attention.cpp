@@ -6,7 +6,6 @@
 #include "catch.h"
 
 using namespace strata;
-
 using namespace strata::models;
 using torch::Tensor;
 

@@ -3,7 +3,6 @@
 #include "catch.h"
 
 using namespace strata;
-
 using namespace strata::models;
 
 namespace {

@@ -6,9 +6,7 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::models;
 using Catch::Matchers::Contains;
 using Ids = std::vector<std::int64_t>;

@@ -19,7 +19,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::models;
 using Catch::Matchers::Contains;
 using torch::Tensor;

@@ -10,7 +10,6 @@
 #include "strata/core/random.h"
 
 using namespace strata;
-
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using Eigen::MatrixXd;

@@ -3,9 +3,7 @@
 #include "catch.h"
 
 using namespace strata;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
 using torch::Tensor;
 

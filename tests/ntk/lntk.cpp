@@ -19,11 +19,8 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::data;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using torch::Tensor;

@@ -16,9 +16,7 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using torch::Tensor;

@@ -8,9 +8,7 @@
 #include "strata/core/random.h"
 
 using namespace strata;
-
 using namespace strata::models;
-
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
 using torch::Tensor;

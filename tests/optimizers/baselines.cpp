@@ -6,7 +6,6 @@
 #include "strata/optimizers/feasible.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

@@ -4,7 +4,6 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 
 TEST_CASE("knee is the point farthest above the chord") {

@@ -9,7 +9,6 @@
 #include "instances.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

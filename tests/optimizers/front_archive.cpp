@@ -5,7 +5,6 @@
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

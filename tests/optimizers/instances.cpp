@@ -9,7 +9,6 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using test::TempDir;
 

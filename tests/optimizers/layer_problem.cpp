@@ -12,7 +12,6 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

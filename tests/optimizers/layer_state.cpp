@@ -5,7 +5,6 @@
 #include "optimizers/neighbourhood.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

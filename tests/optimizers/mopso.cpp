@@ -5,7 +5,6 @@
 #include "catch.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 
 namespace {

@@ -21,7 +21,6 @@
 #include "strata/optimizers/make_plan.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 using namespace strata::test;
 

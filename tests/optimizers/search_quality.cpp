@@ -7,7 +7,6 @@
 #include "strata/optimizers/search.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 
 namespace {

@@ -7,7 +7,6 @@
 #include "strata/core/error.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
 
 namespace {

@@ -5,7 +5,6 @@
 #include "catch.h"
 
 using namespace strata;
-
 using namespace strata::report;
 
 TEST_CASE("Student's distribution has the quantiles of the printed tables") {

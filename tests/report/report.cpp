@@ -20,9 +20,7 @@
 #include "temp_dir.h"
 
 using namespace strata;
-
 using namespace strata::optimizers;
-
 using namespace strata::report;
 using test::slurp;
 using test::SyntheticRun;
