@@ -52,6 +52,7 @@ struct LoadedProblem {
 ///   client_weights: {a: 2}        importance counts so often; others 1
 ///   budget: 4                     or 400kB, or a file (budget.h), or
 ///   budget: {of: bytes, each: 4MB, clients: {a: 8000000}}     of: units, bytes, flops or memory
+///   budget: {a: 4MB, b: 8MB}      the clients alone
 ///   costs: costs.csv              columns unit,bytes,flops,memory (any of the last three), or the
 ///                                 JSON of `strata inspect --json`, or a mapping
 ///   costs: {block.0: {bytes: 100kB, flops: 5, memory: 7}, …}
