@@ -6,6 +6,7 @@
 #include <string>
 
 #include "core/csv.h"
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -25,18 +26,12 @@ constexpr std::array<double RoundMetrics::*, 11> kValues = {
 constexpr std::size_t kFirstValue = 4;
 constexpr const char* kQuestionHeader = "round,client,question,correct,majority_correct";
 
-std::string joined(const std::vector<std::string>& fields) {
-  std::string line;
-  for (const auto& field : fields) line += (line.empty() ? "" : ",") + field;
-  return line;
-}
-
 /// A CSV file with a fixed header, and its fields with the place of an error.
 class Rows {
  public:
   Rows(const std::filesystem::path& path, const std::string& header)
       : path_(path), lines_(read_csv(path)) {
-    if (const auto found = joined(lines_.front().fields); found != header)
+    if (const auto found = joined(lines_.front().fields, ","); found != header)
       fail(0, "the header is \"" + found + "\", not \"" + header + "\"");
   }
   std::size_t count() const { return lines_.size() - 1; }

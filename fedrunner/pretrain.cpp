@@ -76,15 +76,11 @@ Foundation fresh_model(const ExperimentConfig& config, const Language& language,
   return {models::Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
 }
 
-Json number(double value) {
-  return std::isnan(value) ? Json(nullptr) : Json(value);
-}
-
 Json to_json(const Evaluation& evaluation) {
-  return {{"loss", number(evaluation.loss())},
-          {"accuracy", number(evaluation.accuracy())},
-          {"open_accuracy", number(evaluation.open_accuracy())},
-          {"closed_accuracy", number(evaluation.closed_accuracy())}};
+  return {{"loss", number_or_null(evaluation.loss())},
+          {"accuracy", number_or_null(evaluation.accuracy())},
+          {"open_accuracy", number_or_null(evaluation.open_accuracy())},
+          {"closed_accuracy", number_or_null(evaluation.closed_accuracy())}};
 }
 
 }  // namespace

@@ -20,12 +20,6 @@ bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-std::vector<std::string> names_of(const std::vector<Unit>& units) {
-  std::vector<std::string> names;
-  for (const auto& unit : units) names.push_back(unit.name);
-  return names;
-}
-
 DataConfig read_data(ObjectReader reader) {
   DataConfig data;
   data.folder = reader.text("folder");

@@ -12,6 +12,7 @@
 #include "core/interrupt.h"
 #include "core/parallel.h"
 #include "core/score_scales.h"
+#include "core/text.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/refusal.h"
@@ -30,12 +31,6 @@ constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMebibyte = 1024.0 * 1024.0;
 /// A score travels as one float64.
 constexpr double kScoreBits = 64;
-
-std::vector<std::string> names_of(const std::vector<Unit>& units) {
-  std::vector<std::string> names;
-  for (const auto& unit : units) names.push_back(unit.name);
-  return names;
-}
 
 std::vector<std::string> names_of(const std::vector<FederatedClient>& clients) {
   std::vector<std::string> names;
@@ -112,16 +107,6 @@ double megabits(const std::vector<Unit>& units, const std::set<std::string>& nam
   return bits / 1e6;
 }
 
-/// "ct, mri, oct, …" of at most `most` names.
-std::string joined(const std::vector<std::string>& names, std::size_t most) {
-  std::string out;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i == most) return out + ", …";
-    out += (i ? ", " : "") + names[i];
-  }
-  return out;
-}
-
 /// What became of the round's clients, but for those whose updates were used.
 struct RoundFailures {
   std::vector<std::string> dropped, late;
@@ -135,16 +120,17 @@ void log_aggregation(int round, std::size_t updates, const std::vector<UnitUse>&
   for (const auto& use : uses) {
     auto& list = units[use.status];
     list += (list.empty() ? "" : ", ") + use.unit;
-    if (use.status == "partial") list += " (" + joined(use.clients, 4) + ")";
+    if (use.status == "partial") list += " (" + joined(use.clients, ", ", 4) + ")";
   }
   const auto say = [&](const char* status, const std::string& what) {
     return units.count(status) ? "; " + what + ": " + units[status] : "";
   };
-  log_info("round " + std::to_string(round) + ": " + std::to_string(updates) +
-           (updates == 1 ? " update" : " updates") + say("matched", "matched by all") +
-           say("partial", "partial") + say("untouched", "untouched") +
-           (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, 20)) +
-           (failures.late.empty() ? "" : "; late: " + joined(failures.late, 20)));
+  log_info(
+      "round " + std::to_string(round) + ": " + std::to_string(updates) +
+      (updates == 1 ? " update" : " updates") + say("matched", "matched by all") +
+      say("partial", "partial") + say("untouched", "untouched") +
+      (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, ", ", 20)) +
+      (failures.late.empty() ? "" : "; late: " + joined(failures.late, ", ", 20)));
 }
 
 /// aggregation.json of a round.

@@ -8,6 +8,7 @@
 #include "core/document.h"
 #include "core/folder_lock.h"
 #include "core/provenance.h"
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
@@ -83,14 +84,8 @@ std::vector<std::string> run_columns() {
   return columns;
 }
 
-std::string joined(const std::vector<std::string>& columns) {
-  std::string text;
-  for (const std::string& column : columns) text += (text.empty() ? "" : ",") + column;
-  return text;
-}
-
 std::string runs_csv(const std::vector<ComparisonRun>& runs) {
-  std::string text = joined(run_columns()) + "\n";
+  std::string text = joined(run_columns(), ",") + "\n";
   for (const ComparisonRun& run : runs) {
     text += csv_field(run.instance) + "," + std::to_string(run.instance_seed) + "," +
             run.algorithm + "," + run.start + "," + std::to_string(run.evaluations) + "," +
@@ -402,7 +397,7 @@ std::vector<ComparisonRun> read_runs_csv(const fs::path& path) {
   const std::vector<CsvRow> rows = read_csv(path);
   if (rows[0].fields != run_columns()) {
     throw InputError(path.string() + ":" + std::to_string(rows[0].line) + ": the header must be " +
-                     joined(run_columns()));
+                     joined(run_columns(), ","));
   }
   std::vector<ComparisonRun> runs;
   for (std::size_t r = 1; r < rows.size(); ++r) {

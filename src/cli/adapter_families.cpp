@@ -53,22 +53,18 @@ const std::vector<Preset>& presets() {
   return table;
 }
 
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
-}
-
 AdapterFamily family_of(const Preset& preset, const std::string& architecture) {
   AdapterFamily family{preset.target_modules, preset.layers_pattern, "", preset.classifier};
   family.fan_in_fan_out = preset.fan_in_fan_out;
   if (preset.architecture.empty()) return family;
-  if (ends_with(architecture, "ForSequenceClassification")) {
+  if (architecture.ends_with("ForSequenceClassification")) {
     family.task_type = "SEQ_CLS";
-  } else if (ends_with(architecture, "ForTokenClassification")) {
+  } else if (architecture.ends_with("ForTokenClassification")) {
     family.task_type = "TOKEN_CLS";
-  } else if (ends_with(architecture, "ForQuestionAnswering")) {
+  } else if (architecture.ends_with("ForQuestionAnswering")) {
     family.task_type = "QUESTION_ANS";
     family.head = {"qa_outputs"};
-  } else if (ends_with(architecture, "ForCausalLM") || ends_with(architecture, "LMHeadModel")) {
+  } else if (architecture.ends_with("ForCausalLM") || architecture.ends_with("LMHeadModel")) {
     family.task_type = "CAUSAL_LM";
     family.head = preset.lm_head;
   }
@@ -100,7 +96,7 @@ AdapterFamily adapter_family(const std::string& model) {
   std::filesystem::path file = model;
   if (std::filesystem::is_directory(file)) file /= "config.json";
   const bool is_name = !std::filesystem::exists(file) && file == model &&
-                       model.find('/') == std::string::npos && !ends_with(model, ".json");
+                       model.find('/') == std::string::npos && !model.ends_with(".json");
   if (is_name) {
     const Preset& preset = preset_of(model, "--adapter-model: no folder, and");
     AdapterFamily family = family_of(preset, preset.architecture);

@@ -16,10 +16,6 @@
 namespace strata::cli {
 namespace {
 
-Json number(double value) {
-  return std::isfinite(value) ? Json(value) : Json();
-}
-
 void print_json(const optimizers::Comparison& comparison, const std::string& out) {
   Json root{
       {"version", 1}, {"out", out}, {"runs", comparison.runs.size()}, {"summary", Json::array()}};
@@ -34,7 +30,7 @@ void print_json(const optimizers::Comparison& comparison, const std::string& out
                                {"spread", summary.spread.median},
                                {"seconds", summary.seconds.median},
                                {"best", summary.best},
-                               {"p_holm", number(summary.p)}});
+                               {"p_holm", number_or_null(summary.p)}});
   }
   std::cout << printable_json(root.dump()) << '\n';
 }

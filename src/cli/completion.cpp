@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "cli/help.h"
+#include "core/text.h"
 
 namespace strata::cli {
 namespace {
@@ -33,12 +34,6 @@ Completed completed(const HelpOption& option, const HelpCommand& root) {
     for (const HelpCommand& child : root.children) found.words.push_back(child.name());
   if (!found.words.empty()) found.kind = Kind::kChoice;
   return found;
-}
-
-std::string joined(const std::vector<std::string>& words, const std::string& separator) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : separator) + word;
-  return text;
 }
 
 std::vector<std::string> names_of(const HelpOption& option) {

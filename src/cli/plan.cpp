@@ -9,6 +9,7 @@
 #include "cli/output_files.h"
 #include "core/amount.h"
 #include "core/console.h"
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/front_file.h"
@@ -23,10 +24,8 @@
 namespace strata::cli {
 namespace {
 
-std::string joined(const std::vector<std::string>& names) {
-  std::string text;
-  for (const std::string& name : names) text += (text.empty() ? "" : " ") + name;
-  return text.empty() ? "(none)" : text;
+std::string units_text(const std::vector<std::string>& names) {
+  return names.empty() ? "(none)" : joined(names, " ");
 }
 
 void print_tables(const Plan& plan, double seconds) {
@@ -34,7 +33,7 @@ void print_tables(const Plan& plan, double seconds) {
   for (std::size_t c = 0; c < plan.clients.size(); ++c) {
     clients.row({plan.clients[c], amount_text(plan.used[c], plan.counted),
                  amount_text(plan.budgets[c], plan.counted),
-                 joined(plan.units_of(static_cast<int>(c)))});
+                 units_text(plan.units_of(static_cast<int>(c)))});
   }
   TextTable facts({"plan", plan.algorithm + ", " + plan.choose});
   facts.row({"importance", fixed(plan.objectives.importance, 6)});
@@ -51,7 +50,7 @@ void print_tables(const Plan& plan, double seconds) {
                fixed(plan.gap.importance, 6) + " (" + fixed(100 * plan.gap.relative, 3) + " %)"});
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
-  if (!plan.always.empty()) facts.row({"every client also trains", joined(plan.always)});
+  if (!plan.always.empty()) facts.row({"every client also trains", units_text(plan.always)});
   facts.row({"seconds", fixed(seconds, 3)});
   std::cout << clients.str() << '\n' << facts.str();
 }

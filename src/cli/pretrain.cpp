@@ -18,13 +18,12 @@ int run_pretrain(const PretrainArguments& arguments, const CommonArguments& comm
       fedrunner::pretrain_model(arguments.config, arguments.set, arguments.out, arguments.device,
                                 runner_names(), arguments.threads, arguments.parallel);
   if (common.json) {
-    const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
     const Json root{{"version", 1},
                     {"folder", arguments.out},
-                    {"accuracy", number(summary.accuracy)},
-                    {"open_accuracy", number(summary.open_accuracy)},
-                    {"closed_accuracy", number(summary.closed_accuracy)},
-                    {"loss", number(summary.loss)},
+                    {"accuracy", number_or_null(summary.accuracy)},
+                    {"open_accuracy", number_or_null(summary.open_accuracy)},
+                    {"closed_accuracy", number_or_null(summary.closed_accuracy)},
+                    {"loss", number_or_null(summary.loss)},
                     {"train_samples", summary.train_samples},
                     {"test_samples", summary.test_samples},
                     {"labels", summary.labels},

@@ -80,16 +80,15 @@ std::string table(const std::vector<fedrunner::RunSummary>& summaries) {
 
 Json to_json(const std::vector<fedrunner::RunSummary>& summaries) {
   Json runs = Json::array();
-  const auto number = [](double value) { return std::isnan(value) ? Json() : Json(value); };
   for (const auto& run : summaries) {
     runs.push_back({{"strategy", run.strategy},
                     {"seed", run.seed},
                     {"folder", run.folder.string()},
                     {"rounds", run.rounds},
-                    {"foundation_accuracy", number(run.foundation_accuracy)},
-                    {"accuracy", number(run.final_accuracy)},
-                    {"mean_accuracy", number(run.final_mean_accuracy)},
-                    {"best_accuracy", number(run.best_accuracy)},
+                    {"foundation_accuracy", number_or_null(run.foundation_accuracy)},
+                    {"accuracy", number_or_null(run.final_accuracy)},
+                    {"mean_accuracy", number_or_null(run.final_mean_accuracy)},
+                    {"best_accuracy", number_or_null(run.best_accuracy)},
                     {"best_round", run.best_round},
                     {"up_mbit_per_round", run.up_mbit_per_round},
                     {"down_mbit_per_round", run.down_mbit_per_round},

@@ -659,4 +659,8 @@ void ObjectReader::finish() {
            "unknown key" + did_you_mean(key, known_) + "; known are " + quoted_list(known_, 20));
 }
 
+Json number_or_null(double value) {
+  return std::isfinite(value) ? Json(value) : Json();
+}
+
 }  // namespace strata

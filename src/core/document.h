@@ -54,6 +54,9 @@ void set_value(Document& document, const std::string& assignment);
 /// references in a row, more than 1 MiB inserted into the document.
 void resolve_references(Document& document);
 
+/// JSON has no NaN and no infinity: null stands for them.
+Json number_or_null(double value);
+
 /// A mapping being read. Ask for every key it may have, then call `finish()`, which refuses the
 /// rest and names the nearest key that was asked for.
 class ObjectReader {

@@ -13,4 +13,10 @@ std::optional<Role> parse_role(const std::string& name) {
   return std::nullopt;
 }
 
+std::vector<std::string> names_of(const std::vector<Unit>& units) {
+  std::vector<std::string> names;
+  for (const auto& unit : units) names.push_back(unit.name);
+  return names;
+}
+
 }  // namespace strata

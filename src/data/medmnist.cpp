@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <map>
 
+#include "core/text.h"
 #include "data/npz.h"
 #include "data/published.h"
 #include "strata/core/error.h"
@@ -128,12 +129,6 @@ std::vector<std::string> answers_of(const MedMnistSet& set, const std::uint8_t* 
   }
   if (answers.empty()) answers.push_back("no finding");
   return answers;
-}
-
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text;
-  for (const std::int64_t side : shape) text += (text.empty() ? "" : ", ") + std::to_string(side);
-  return "(" + text + ")";
 }
 
 void read_set(const MedMnistSet& set, const std::string& file_name, Manifest& manifest) {

@@ -23,10 +23,6 @@ using torch::Tensor;
 /// transformers' classifier has torch.nn.LayerNorm's default, not the configuration's epsilon.
 constexpr double kClassifierNormEps = 1e-5;
 
-bool ends_with(std::string_view text, std::string_view end) {
-  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
-}
-
 /// AdapterHub's and PEFT's own, whatever the model's initializer_range.
 constexpr double kPeftRange = 0.02;
 
@@ -40,7 +36,7 @@ Tensor initial_weight(const WeightShape& weight, const TransformerConfig& config
     for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(draw());
   };
   const auto has = [&](const char* part) { return name.find(part) != std::string::npos; };
-  const bool matrix = weight.shape.size() > 1 && ends_with(name, ".weight");
+  const bool matrix = weight.shape.size() > 1 && name.ends_with(".weight");
 
   if (name == "prompt_embeddings" || has(".adapters.")) {
     if (weight.shape.size() > 1) fill([&] { return kPeftRange * random.normal(); });
@@ -53,9 +49,9 @@ Tensor initial_weight(const WeightShape& weight, const TransformerConfig& config
   }
 
   const bool embedding =
-      has("_embeddings") && !ends_with(name, "projection.weight") && weight.shape.size() > 1;
-  const bool token = ends_with(name, "cls_token");
-  if (weight.shape.size() == 1 && ends_with(name, ".weight")) tensor.fill_(1);
+      has("_embeddings") && !name.ends_with("projection.weight") && weight.shape.size() > 1;
+  const bool token = name.ends_with("cls_token");
+  if (weight.shape.size() == 1 && name.ends_with(".weight")) tensor.fill_(1);
   if (!matrix && !embedding && !token) return tensor;
 
   if (!config.scaled_initialization) {

@@ -5,27 +5,16 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "core/text.h"
 #include "models/transformer_config.h"
 #include "strata/core/error.h"
 
 namespace strata::models {
 namespace {
 
-std::string shape_text(const std::vector<std::int64_t>& shape) {
-  std::string text = "(";
-  for (std::size_t i = 0; i < shape.size(); ++i) {
-    text += (i ? ", " : "") + std::to_string(shape[i]);
-  }
-  return text + ")";
-}
-
 bool is_float(Dtype dtype) {
   return dtype == Dtype::kF16 || dtype == Dtype::kBF16 || dtype == Dtype::kF32 ||
          dtype == Dtype::kF64;
-}
-
-bool ends_with(const std::string& text, const std::string& end) {
-  return text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0;
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -60,7 +49,7 @@ bool is_of_kind(const std::string& weight, const std::string& kind) {
   if (contains(weight, ".adapters.")) return kind == "adapter";
   if (contains(weight, ".lora_")) return kind == "lora";
   if (kind == "layernorm") return contains(weight, ".layernorm_");
-  if (kind == "bias") return ends_with(weight, ".bias");
+  if (kind == "bias") return weight.ends_with(".bias");
   return kind == "block";
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "core/text.h"
 #include "report/run_statistics.h"
 
 namespace strata::report {

@@ -6,6 +6,7 @@
 #include "core/amount.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "core/text.h"
 #include "report/run_statistics.h"
 
 namespace strata::report {

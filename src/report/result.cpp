@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/console.h"
+#include "core/text.h"
 #include "report/run_statistics.h"
 #include "strata/optimizers/statistics.h"
 

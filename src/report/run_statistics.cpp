@@ -45,12 +45,6 @@ std::string grouped(std::int64_t value) {
   return result;
 }
 
-std::string joined(const std::vector<std::string>& parts, const char* separator) {
-  std::string result;
-  for (const std::string& part : parts) result += (result.empty() ? "" : separator) + part;
-  return result;
-}
-
 std::string counted(std::size_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }

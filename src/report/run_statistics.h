@@ -31,7 +31,6 @@ std::string signed_text(double value, int decimals);
 std::string text(const Spread& s, int decimals);
 /// 1234567 with narrow spaces between the thousands.
 std::string grouped(std::int64_t value);
-std::string joined(const std::vector<std::string>& parts, const char* separator = ", ");
 /// "1 unit", "2 units".
 std::string counted(std::size_t count, const std::string& noun);
 

@@ -37,4 +37,7 @@ struct Unit {
       0;  ///< kept for the backward pass of one sample when the unit is trained
 };
 
+/// In their order.
+std::vector<std::string> names_of(const std::vector<Unit>& units);
+
 }  // namespace strata

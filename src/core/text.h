@@ -1,0 +1,20 @@
+#pragma once
+/// \file
+/// Words for people: lists, shapes. quoted_list and did_you_mean are in strata/core/error.h.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace strata {
+
+/// "ct, mri, oct": at most `most` parts, then "…" for what was left out.
+std::string joined(const std::vector<std::string>& parts, std::string_view separator = ", ",
+                   std::size_t most = static_cast<std::size_t>(-1));
+
+/// "(3, 4)".
+std::string shape_text(const std::vector<std::int64_t>& shape);
+
+}  // namespace strata

@@ -1,0 +1,21 @@
+#include "core/text.h"
+
+#include "catch.h"
+
+using namespace strata;
+
+TEST_CASE("parts are joined, empty ones too, and what is left out is said") {
+  CHECK(joined({}) == "");
+  CHECK(joined({"ct"}) == "ct");
+  CHECK(joined({"ct", "mri", "oct"}) == "ct, mri, oct");
+  CHECK(joined({"", "b", ""}, ",") == ",b,");
+  CHECK(joined({"ct", "mri", "oct"}, ", ", 3) == "ct, mri, oct");
+  CHECK(joined({"ct", "mri", "oct"}, ", ", 2) == "ct, mri, …");
+  CHECK(joined({"ct"}, ", ", 0) == "…");
+}
+
+TEST_CASE("shapes are written as Python writes tuples of two and more") {
+  CHECK(shape_text({3, 4}) == "(3, 4)");
+  CHECK(shape_text({7}) == "(7)");
+  CHECK(shape_text({}) == "()");
+}
