@@ -90,7 +90,8 @@ TEST_CASE_METHOD(Fixture, "killed twenty times and resumed, a run ends with the 
   // Moments over about a tenth of the run: it advances by a round or two at most before each.
   Random random(20);
   int kills = 0, rounds_seen = 0;
-  for (int attempt = 0; kills < 20; ++attempt) {
+  // On a busy machine the first kills come before the first round: some have to come after one.
+  for (int attempt = 0; kills < 20 || rounds_seen <= 5; ++attempt) {
     REQUIRE(attempt < 200);
     // What is left of a run that ended before its time is thrown away.
     if (attempt > 0 && fs::exists(dir / "killed" / "rounds" / "024")) {
@@ -103,7 +104,6 @@ TEST_CASE_METHOD(Fixture, "killed twenty times and resumed, a run ends with the 
     if (WIFSIGNALED(status)) ++kills;
     if (fs::exists(dir / "killed" / "state" / "state.json")) ++rounds_seen;
   }
-  CHECK(rounds_seen > 5);
   REQUIRE(status_of(start("killed")) == 0);
   test::check_same(dir / "whole", dir / "killed");
 }
