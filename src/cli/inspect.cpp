@@ -75,8 +75,7 @@ struct CostRow {
 std::set<std::string> weights_of(const std::vector<Unit>& units,
                                  const std::vector<std::string>& names, const std::string& where) {
   std::set<std::string> weights;
-  std::vector<std::string> known;
-  for (const Unit& unit : units) known.push_back(unit.name);
+  const std::vector<std::string> known = names_of(units);
   for (const std::string& name : names) {
     const auto found = std::find(known.begin(), known.end(), name);
     if (found == known.end()) {
