@@ -21,11 +21,11 @@
 #include "core/provenance.h"
 #include "models/device.h"
 #include "models/torch.h"
-#include "models/transformer.h"
 #include "ntk/lntk.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
+#include "support/tiny_model.h"
 
 using namespace strata;
 using namespace strata::cli;
@@ -42,8 +42,8 @@ struct Shape {
   std::int64_t hidden, layers, samples, outputs;
 };
 
-Transformer make_model(const Shape& shape, torch::Device device = torch::kCPU) {
-  TransformerConfig config;
+Model make_model(const Shape& shape, torch::Device device = torch::kCPU) {
+  test::ModelShape config;
   config.model_type = "vit";
   config.hidden_size = shape.hidden;
   config.num_hidden_layers = shape.layers;
@@ -55,7 +55,7 @@ Transformer make_model(const Shape& shape, torch::Device device = torch::kCPU) {
   for (std::int64_t k = 0; k < shape.outputs; ++k) {
     config.labels.push_back("label " + std::to_string(k));
   }
-  return Transformer(config, 1, device);
+  return Model(config, 1, device);
 }
 
 Tensor make_pixels(std::int64_t samples) {
@@ -90,7 +90,7 @@ struct Operations {
   double gram = 0;    ///< Jacobians and their products with themselves
 };
 
-Operations count_operations(const TransformerConfig& config, double samples) {
+Operations count_operations(const test::ModelShape& config, double samples) {
   const double hidden = config.hidden_size, inner = config.intermediate_size;
   const double outputs = config.label_count(), patches = config.patches(), tokens = patches + 1;
   const double rows = samples * outputs;
@@ -130,7 +130,7 @@ double seconds_of(torch::Device device, const std::function<void()>& work) {
   return std::chrono::duration<double>(finished() - start).count();
 }
 
-void run_passes(Transformer& model, const Batch& batch) {
+void run_passes(Model& model, const Batch& batch) {
   std::vector<std::string> names;
   std::vector<Tensor> weights;
   for (const Unit& unit : model.units()) {
@@ -138,14 +138,15 @@ void run_passes(Transformer& model, const Batch& batch) {
     for (const Tensor& weight : model.weights_of(unit)) weights.push_back(weight);
   }
   model.train_only(names);
-  for (std::int64_t k = 0; k < model.config().label_count(); ++k) {
+  for (std::int64_t k = 0; k < static_cast<std::int64_t>(model.architecture().labels().size());
+       ++k) {
     const Tensor logits = model.forward(batch);
     torch::autograd::grad({logits.select(1, k).sum()}, weights);
   }
   model.train_only({});
 }
 
-nlohmann::ordered_json measure(Transformer& model, const Batch& batch, const LntkOptions& options,
+nlohmann::ordered_json measure(Model& model, const Batch& batch, const LntkOptions& options,
                                int threads, int repetitions) {
   const torch::Device device = model.device();
   std::vector<UnitSpectrum> spectra;
@@ -167,7 +168,7 @@ nlohmann::ordered_json measure(Transformer& model, const Batch& batch, const Lnt
     passes_seconds = std::min(passes_seconds, seconds_of(device, passes));
   }
 
-  const TransformerConfig& config = model.config();
+  const test::ModelShape config = test::shape_of(model);
   const Operations operations = count_operations(config, batch.size());
   nlohmann::ordered_json row{
       {"hidden", config.hidden_size},
@@ -260,7 +261,7 @@ int run(int argc, char** argv) {
     std::printf("%22s %9s %9s %7s %7s %7s %13s\n", "shape", "NTK s", "passes s", "ratio", "sweep",
                 "Gram", "peak");
   }
-  const auto measure_one = [&](Transformer model, const Tensor& pixels) {
+  const auto measure_one = [&](Model model, const Tensor& pixels) {
     const Batch batch{
         {}, {}, pixels.to(device), torch::zeros({pixels.size(0)}, torch::kInt64).to(device)};
     const auto row = measure(model, batch, options, threads, repetitions);
@@ -273,7 +274,7 @@ int run(int argc, char** argv) {
   };
   if (!read.empty()) {
     const std::filesystem::path folder = read;
-    measure_one(Transformer::load(folder, device), read_pixels(folder / "inputs.safetensors"));
+    measure_one(peft::load_model(folder, device), read_pixels(folder / "inputs.safetensors"));
     return 0;
   }
   for (const Shape& shape : shapes) {

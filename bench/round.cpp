@@ -46,9 +46,9 @@
 #include "fedrunner/evaluation.h"
 #include "fedrunner/run_config.h"
 #include "fedrunner/training.h"
+#include "models/cost.h"
 #include "models/device.h"
 #include "models/tokenizer_files.h"
-#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -59,6 +59,7 @@
 #include "strata/fedrunner/run.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/make_plan.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -125,7 +126,7 @@ void prepare(const std::filesystem::path& folder, const Shape& shape, const Opti
   std::vector<std::string> questions;
   for (const Example& example : manifest.examples) questions.push_back(example.question);
   const WordPiece tokenizer(build_vocabulary(questions));
-  TransformerConfig config;
+  test::ModelShape config;
   config.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   config.max_position_embeddings = 16;
   config.hidden_size = shape.hidden;
@@ -136,8 +137,8 @@ void prepare(const std::filesystem::path& folder, const Shape& shape, const Opti
   config.patch_size = shape.patch;
   config.scaled_initialization = true;
   config.labels = manifest.answers();
-  Transformer(config, 1).save(folder / "foundation");
-  save_tokenizer(tokenizer, config, folder / "foundation");
+  peft::save_model(test::make_model(config, 1), folder / "foundation");
+  save_tokenizer(tokenizer, *config.architecture(), folder / "foundation");
 
   const auto text = [](std::int64_t number) { return std::to_string(number); };
   // The number of rounds is set with the run. Scores are taken in the first round alone, and only
@@ -172,7 +173,7 @@ std::vector<Batch> batches_of(const VqaTensors& data, std::int64_t steps, std::i
 }
 
 /// The mean loss of training steps as LibTorch's users write them.
-double bare_steps(Transformer& model, const std::vector<Batch>& batches,
+double bare_steps(Model& model, const std::vector<Batch>& batches,
                   const std::vector<std::string>& units, const TrainingOptions& options) {
   model.train_only(units);
   std::vector<torch::Tensor> weights;
@@ -203,7 +204,7 @@ struct ToolSeconds {
 RunTools timed_tools(ToolSeconds& seconds) {
   RunTools tools;
   tools.names = {{"lntk"}, {"exact"}, {"knee"}};
-  tools.score = [&](const Transformer& model, const VqaTensors& data,
+  tools.score = [&](const Model& model, const VqaTensors& data,
                     const std::vector<std::string>& units, const ScoreRequest& request) {
     const Stopwatch watch;
     ScoreOptions options;
@@ -233,7 +234,7 @@ RunTools timed_tools(ToolSeconds& seconds) {
   return tools;
 }
 
-Row describe(const TransformerConfig& config, std::int64_t text_tokens, const Shape& shape,
+Row describe(const test::ModelShape& config, std::int64_t text_tokens, const Shape& shape,
              const Options& options) {
   return {{"hidden", config.hidden_size},
           {"layers", config.num_hidden_layers},
@@ -252,13 +253,13 @@ class RoundBench {
         shape_(shape),
         options_(options),
         training_(training_options(options)),
-        model_(Transformer::load(folder / "foundation")),
+        model_(peft::load_model(folder / "foundation")),
         start_(model_.state()) {
     const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
     const WordPiece tokenizer = load_tokenizer(folder / "foundation");
     for (const auto& part : data.partition.clients) {
-      train_.emplace_back(data.manifest, part.train, model_.config(), tokenizer);
-      test_.emplace_back(data.manifest, part.test, model_.config(), tokenizer);
+      train_.emplace_back(data.manifest, part.train, model_.blueprint(), tokenizer);
+      test_.emplace_back(data.manifest, part.test, model_.blueprint(), tokenizer);
     }
   }
 
@@ -274,7 +275,7 @@ class RoundBench {
       if (round >= 1 && round <= options_.repetitions + 1) {
         repeat(read_plan(round_folder(run_folder, round) / "plan.json"), round, repetition);
         repetitions_.push_back(repetition);
-        start_ = Transformer::load(run_folder / "model").state();
+        start_ = peft::load_model(run_folder / "model").state();
       }
       tools_ = {};
       watch_ = {};
@@ -329,7 +330,7 @@ class RoundBench {
     ModelState global = start_;
     const Stopwatch watch;
     ServerMoments moments;
-    aggregate(global, model_.units(), updates, {}, moments);
+    aggregate(global, model_.units(), updates, {}, {}, moments);
     repetition.aggregation = watch.seconds();
   }
 
@@ -364,7 +365,7 @@ class RoundBench {
     const double evaluation = watch.seconds();
     std::int64_t tokens = 0;
     for (const VqaTensors& train : train_) tokens = std::max(tokens, train.max_tokens());
-    Row row = describe(model_.config(), tokens, shape_, options_);
+    Row row = describe(test::shape_of(model_), tokens, shape_, options_);
     row["clients"] = shape_.clients;
     row["budget"] = options_.budget;
     for (const char* key : {"round_seconds", "bare_seconds", "overhead", "cpu_overhead",
@@ -381,7 +382,7 @@ class RoundBench {
   const Shape shape_;
   const Options options_;
   const TrainingOptions training_;
-  Transformer model_;
+  Model model_;
   ModelState start_;  ///< the weights that the next round begins with
   std::vector<VqaTensors> train_, test_;
   ToolSeconds tools_;
@@ -391,7 +392,7 @@ class RoundBench {
 };
 
 /// Every block with the head, the head alone, and every unit.
-std::vector<std::pair<std::string, std::vector<std::string>>> unit_sets(const Transformer& model) {
+std::vector<std::pair<std::string, std::vector<std::string>>> unit_sets(const Model& model) {
   std::vector<std::pair<std::string, std::vector<std::string>>> sets;
   std::vector<std::string> everything;
   for (const Unit& unit : model.units()) {
@@ -403,17 +404,17 @@ std::vector<std::pair<std::string, std::vector<std::string>>> unit_sets(const Tr
   return sets;
 }
 
-VqaTensors first_client(const std::filesystem::path& folder, const TransformerConfig& config) {
+VqaTensors first_client(const std::filesystem::path& folder, const Blueprint& blueprint) {
   const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
-  return VqaTensors(data.manifest, data.partition.clients.front().train, config,
+  return VqaTensors(data.manifest, data.partition.clients.front().train, blueprint,
                     load_tokenizer(folder / "foundation"));
 }
 
 std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape& shape,
                                const Options& options) {
-  Transformer model = Transformer::load(folder / "foundation");
+  Model model = peft::load_model(folder / "foundation");
   const ModelState fresh = model.state();
-  const VqaTensors data = first_client(folder, model.config());
+  const VqaTensors data = first_client(folder, model.blueprint());
   const auto sets = unit_sets(model);
   const TrainingOptions training = training_options(options);
   // The warm-up brings what the libraries keep.
@@ -455,14 +456,14 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
       const auto& parameters = model.unit(name).parameters;
       trained.insert(parameters.begin(), parameters.end());
     }
-    costs.push_back(training_cost(model.config(), data.max_tokens(), trained));
+    costs.push_back(training_cost(model.blueprint(), data.max_tokens(), trained));
   }
   const auto flops = [](const TrainingCost& cost) {
     return cost.forward_flops + cost.backward_flops;
   };
   std::vector<Row> rows;
   for (std::size_t k = 0; k < sets.size(); ++k) {
-    Row row = describe(model.config(), data.max_tokens(), shape, options);
+    Row row = describe(test::shape_of(model), data.max_tokens(), shape, options);
     row["lowest"] = sets[k].first;
     row["parameters"] = costs[k].parameters;
     row["seconds"] = least(seconds[k]);
@@ -508,11 +509,11 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
     }
   }
   at::set_num_threads(options.threads);
-  const Transformer model = Transformer::load(folder / "foundation");
-  const std::int64_t tokens = first_client(folder, model.config()).max_tokens();
+  const Model model = peft::load_model(folder / "foundation");
+  const std::int64_t tokens = first_client(folder, model.blueprint()).max_tokens();
   std::vector<Row> rows;
   for (const Way& way : ways) {
-    Row row = describe(model.config(), tokens, shape, options);
+    Row row = describe(test::shape_of(model), tokens, shape, options);
     row["threads"] = way.threads;
     row["clients"] = shape.clients;
     row["parallel"] = way.parallel;
@@ -525,8 +526,8 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
 
 void write_batches(const std::filesystem::path& folder, const Shape& shape,
                    const Options& options) {
-  const TransformerConfig config = read_model_config(folder / "foundation");
-  const auto batches = batches_of(first_client(folder, config), shape.steps, options.batch, 1);
+  const Blueprint blueprint = peft::read_blueprint(folder / "foundation");
+  const auto batches = batches_of(first_client(folder, blueprint), shape.steps, options.batch, 1);
   std::vector<TensorView> tensors;
   for (std::size_t k = 0; k < batches.size(); ++k) {
     const auto add = [&](const std::string& name, Dtype dtype, const torch::Tensor& tensor) {

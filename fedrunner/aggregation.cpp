@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <utility>
 
 namespace strata::fedrunner {
@@ -24,17 +25,6 @@ Tensor average(const std::string& name, const std::vector<Share>& shares) {
     weights += weight;
   }
   return sum.div_(weights);
-}
-
-/// A of a LoRA pair in `unit` for the name of B, or "".
-std::string factor_beside(const std::string& name) {
-  const std::string b = ".lora_B.weight";
-  if (name.size() < b.size() || name.compare(name.size() - b.size(), b.size(), b) != 0) return "";
-  return name.substr(0, name.size() - b.size()) + ".lora_A.weight";
-}
-
-bool is_lora(const std::string& name) {
-  return name.find(".lora_A.") != std::string::npos || name.find(".lora_B.") != std::string::npos;
 }
 
 /// The pair (A, B) of the average product, without ever forming the product: with B̂ = [p₁B₁ …]
@@ -91,12 +81,21 @@ void step(const std::string& name, Tensor& weight, const Tensor& change,
 
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
                                const std::vector<ClientUpdate>& updates,
-                               const AggregationOptions& options, ServerMoments& moments) {
+                               const AggregationOptions& options,
+                               const std::vector<peft::FactorPair>& factors,
+                               ServerMoments& moments) {
   const torch::NoGradGuard no_grad;
   std::vector<const ClientUpdate*> by_name;
   for (const auto& update : updates) by_name.push_back(&update);
   std::sort(by_name.begin(), by_name.end(),
             [](const auto* a, const auto* b) { return a->client < b->client; });
+
+  std::set<std::string> first;                // of pairs: they move with the second
+  std::map<std::string, std::string> beside;  // the first, by the second
+  for (const auto& pair : factors) {
+    first.insert(pair.first);
+    beside[pair.second] = pair.first;
+  }
 
   std::vector<UnitUse> uses;
   for (const auto& unit : units) {
@@ -114,9 +113,10 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
       const bool products = options.lora == "product" && shares.size() > 1;
       for (const auto& name : unit.parameters) {
         auto& weight = global.at(name);
-        if (products && is_lora(name)) {
-          const auto a = factor_beside(name);
-          if (a.empty()) continue;
+        if (products && first.count(name)) continue;
+        const auto pair = beside.find(name);
+        if (products && pair != beside.end()) {
+          const auto& a = pair->second;
           const auto [new_a, new_b] = average_product(a, name, shares);
           global.at(a) = new_a.to(weight.scalar_type()).contiguous();
           weight = new_b.to(weight.scalar_type()).contiguous();

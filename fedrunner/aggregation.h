@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "peft/method.h"
 #include "strata/core/unit.h"
 
 namespace strata::fedrunner {
@@ -60,12 +61,12 @@ struct UnitUse {
 /// τ²,
 ///   without bias correction (FedAdam, Reddi et al., ICLR 2021, algorithm 2).
 ///
-/// LoRA pairs are averaged as factors, like all weights: mean(B) mean(A) is not mean(B A). With
-/// `lora: product`, the average of the products Bᵢ Aᵢ is factored anew by SVD, cut to the rank
-/// (FlexLoRA, Bai et al., NeurIPS 2024): with Σᵢ pᵢ Bᵢ Aᵢ / Σᵢ pᵢ = U S Vᵀ, A = ρ Vᵀ and B = U S /
-/// ρ, ρ the root mean square over the clients and rows of ‖row of Aᵢ‖, so that A keeps the scale
-/// its clients trained and never vanishes. It goes with optimizer average and learning rate 1. One
-/// client's pair is taken over as it is.
+/// `factors` are LoRA pairs (A, B). They are averaged as factors, like all weights: mean(B) mean(A)
+/// is not mean(B A). With `lora: product`, the average of the products Bᵢ Aᵢ is factored anew by
+/// SVD, cut to the rank (FlexLoRA, Bai et al., NeurIPS 2024): with Σᵢ pᵢ Bᵢ Aᵢ / Σᵢ pᵢ = U S Vᵀ, A
+/// = ρ Vᵀ and B = U S / ρ, ρ the root mean square over the clients and rows of ‖row of Aᵢ‖, so that
+/// A keeps the scale its clients trained and never vanishes. It goes with optimizer average and
+/// learning rate 1. One client's pair is taken over as it is.
 ///
 /// Sums are in float64 and run over the clients in the order of their names, so the result does not
 /// depend on the order of `updates`, and the average of one client, or of equal ones, is its
@@ -73,6 +74,8 @@ struct UnitUse {
 /// products O((in + out) (k r)²) a pair of rank r from k clients.
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
                                const std::vector<ClientUpdate>& updates,
-                               const AggregationOptions& options, ServerMoments& moments);
+                               const AggregationOptions& options,
+                               const std::vector<peft::FactorPair>& factors,
+                               ServerMoments& moments);
 
 }  // namespace strata::fedrunner

@@ -10,7 +10,7 @@
 
 namespace strata::fedrunner {
 
-ClientUpdate train_client(models::Transformer& model, const ModelState& global,
+ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share) {
   ClientUpdate update;

@@ -10,7 +10,7 @@
 #include "fedrunner/aggregation.h"
 #include "fedrunner/failures.h"
 #include "fedrunner/run_config.h"
-#include "models/transformer.h"
+#include "models/model.h"
 #include "models/vqa_tensors.h"
 
 namespace strata::fedrunner {
@@ -25,7 +25,7 @@ struct FederatedClient {
 /// is. `model` is the workspace: its weights are overwritten. A client that gets only a `share` of
 /// its steps done does that many, rounded down, but one at least. When the loss is not finite the
 /// update has no weights and says so (ClientUpdate::failure).
-ClientUpdate train_client(models::Transformer& model, const ModelState& global,
+ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share = 1);
 

@@ -45,7 +45,7 @@ Evaluation& Evaluation::operator+=(const Evaluation& other) {
   return *this;
 }
 
-Evaluation evaluate(const models::Transformer& model, const models::VqaTensors& data,
+Evaluation evaluate(const models::Model& model, const models::VqaTensors& data,
                     std::vector<bool>* right) {
   const torch::NoGradGuard no_grad;
   std::vector<torch::Tensor> losses, predictions;

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/model.h"
 #include "models/vqa_tensors.h"
 
 namespace strata::fedrunner {
@@ -29,7 +29,7 @@ struct Evaluation {
 
 /// One forward pass over `data` without gradients; the device is read once, at the end. `right`,
 /// when given, gets whether each row was answered correctly.
-Evaluation evaluate(const models::Transformer& model, const models::VqaTensors& data,
+Evaluation evaluate(const models::Model& model, const models::VqaTensors& data,
                     std::vector<bool>* right = nullptr);
 
 /// The most frequent target of `train` (of equally frequent ones the smallest label), and for every

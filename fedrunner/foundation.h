@@ -9,12 +9,12 @@
 
 #include "data/manifest.h"
 #include "data/wordpiece.h"
-#include "models/transformer.h"
+#include "models/model.h"
 
 namespace strata::fedrunner {
 
 struct Foundation {
-  models::Transformer model;
+  models::Model model;
   data::WordPiece tokenizer;
 };
 

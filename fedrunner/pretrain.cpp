@@ -14,6 +14,7 @@
 #include "models/device.h"
 #include "models/thread_count.h"
 #include "models/tokenizer_files.h"
+#include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -68,12 +69,11 @@ struct Language {
 
 Foundation fresh_model(const ExperimentConfig& config, const Language& language,
                        const std::vector<std::string>& labels, torch::Device device) {
-  auto architecture = *config.model.architecture;
-  architecture.labels = labels;
   data::WordPiece tokenizer(
       data::build_vocabulary({language.questions.begin(), language.questions.end()}));
-  architecture.vocab_size = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  return {models::Transformer(architecture, config.pretrain->seed, device), std::move(tokenizer)};
+  const auto words = static_cast<std::int64_t>(tokenizer.vocabulary().size());
+  const models::Blueprint blueprint(config.model.architecture->with(labels, words));
+  return {models::Model(blueprint, config.pretrain->seed, device), std::move(tokenizer)};
 }
 
 Json to_json(const Evaluation& evaluation) {
@@ -114,8 +114,8 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     throw InputError("--parallel " + std::to_string(parallel) +
                      ": a batch is split on the CPU alone");
   }
-  const auto wanted = config.model.architecture ? *config.model.architecture
-                                                : models::read_model_config(pretrain.from);
+  const auto wanted = config.model.architecture ? models::Blueprint(config.model.architecture)
+                                                : peft::read_blueprint(pretrain.from);
   const std::int64_t batch = pretrain.training.batch_size;
   const models::CoreShares shares =
       models::choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
@@ -136,17 +136,15 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   auto foundation = pretrain.from.empty()
                         ? fresh_model(config, language, labels, torch_device)
                         : relabelled_foundation(pretrain.from, labels, pretrain.seed, torch_device);
-  models::Transformer& model = foundation.model;
+  models::Model& model = foundation.model;
   const data::WordPiece& tokenizer = foundation.tokenizer;
-  const models::TransformerConfig& architecture = model.config();
+  const models::Blueprint& blueprint = model.blueprint();
   // Every training answer is a label, as the labels are made of them; test answers need not be.
   const bool drop = config.data.drop_unseen;
-  const auto images = std::make_shared<data::ImageStore>(
-      data.manifest, architecture.image_processor(), config.data.cache);
-  const models::VqaTensors train_set(data.manifest, data.train, architecture, tokenizer, drop,
-                                     images);
-  const models::VqaTensors test_set(data.manifest, data.test, architecture, tokenizer, drop,
-                                    images);
+  const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
+                                                         config.data.cache);
+  const models::VqaTensors train_set(data.manifest, data.train, blueprint, tokenizer, drop, images);
+  const models::VqaTensors test_set(data.manifest, data.test, blueprint, tokenizer, drop, images);
   models::log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
   images->load();
 
@@ -158,7 +156,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   }
   summary.train_samples = train_set.size();
   summary.test_samples = test_set.size();
-  summary.labels = architecture.label_count();
+  summary.labels = static_cast<std::int64_t>(blueprint.architecture().labels().size());
   if (pretrain.epochs == 0) {
     log_info(pretrain.from + " with an output layer for " + std::to_string(summary.labels) +
              " answers, not trained");
@@ -200,8 +198,8 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
 
   // config.json is what calls a folder a model.
   StagedFolder stage(out, "config.json");
-  model.save(stage.path());
-  models::save_tokenizer(tokenizer, architecture, stage.path());
+  peft::save_model(model, stage.path());
+  models::save_tokenizer(tokenizer, blueprint.architecture(), stage.path());
   auto provenance = provenance_json();
   provenance["threads"] = shares.threads;
   provenance["parallel"] = shares.parallel;

@@ -13,6 +13,7 @@
 #include "fedrunner/server.h"
 #include "models/device.h"
 #include "models/thread_count.h"
+#include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -44,7 +45,7 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
 }
 
 /// The foundation's weights and the fresh ones that `model` has beside them.
-ModelState with_fresh_weights(const ModelState& foundation, const models::Transformer& model) {
+ModelState with_fresh_weights(const ModelState& foundation, const models::Model& model) {
   ModelState state = foundation;
   for (const auto& [name, tensor] : model.weights()) {
     if (!state.count(name)) state[name] = tensor.detach().clone();
@@ -52,7 +53,7 @@ ModelState with_fresh_weights(const ModelState& foundation, const models::Transf
   return state;
 }
 
-models::TransformerConfig read_foundation_config(const ExperimentConfig& config) {
+models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
   if (!std::filesystem::exists(folder / "config.json")) {
@@ -62,7 +63,7 @@ models::TransformerConfig read_foundation_config(const ExperimentConfig& config)
              ? "; strata pretrain " + config.file + " --out " + folder.string() + " makes one"
              : ""));
   }
-  return models::read_model_config(folder);
+  return peft::read_blueprint(folder);
 }
 
 /// Of an experiment's runs the one that `out` holds by itself, or none.
@@ -122,9 +123,9 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
 }
 
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
-                                          const models::TransformerConfig& config,
+                                          const models::Blueprint& blueprint,
                                           const data::WordPiece& tokenizer) {
-  const auto images = std::make_shared<data::ImageStore>(data.manifest, config.image_processor(),
+  const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
                                                          data.config.cache);
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
@@ -134,8 +135,8 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
                        "\", as metrics.csv has an aggregate row of that name");
     }
     const auto tensors = [&](const std::vector<int>& examples) {
-      return models::VqaTensors(data.manifest, examples, config, tokenizer, data.config.drop_unseen,
-                                images);
+      return models::VqaTensors(data.manifest, examples, blueprint, tokenizer,
+                                data.config.drop_unseen, images);
     };
     try {
       FederatedClient client{part.name, tensors(part.train), std::nullopt};
@@ -207,9 +208,9 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     throw InputError("--parallel " + std::to_string(options.parallel) +
                      ": clients train side by side on the CPU alone");
   }
-  auto architecture = with_peft(config, read_foundation_config(config));
-  auto units = select_units(config, architecture);
-  if (config.run->server.aggregation.lora == "product" && architecture.peft.lora_rank == 0) {
+  auto blueprint = with_peft(config, read_foundation_blueprint(config));
+  auto units = select_units(config, blueprint);
+  if (config.run->server.aggregation.lora == "product" && peft::factors_of(blueprint).empty()) {
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
@@ -239,7 +240,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   const auto data = load_experiment_data(config.data);
   const int recorded = options.resume ? recorded_threads(folders) : 0;
   models::CoreShares shares =
-      models::choose_shares(architecture, config.run->local.training.batch_size,
+      models::choose_shares(blueprint, config.run->local.training.batch_size,
                             static_cast<std::int64_t>(data.partition.clients.size()), device,
                             options.threads, options.parallel);
   if (options.threads == 0 && recorded > 0) {
@@ -252,11 +253,11 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
       config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
-    architecture.labels = labels;
-    units = select_units(config, architecture);
+    blueprint = blueprint.with(labels);
+    units = select_units(config, blueprint);
   }
   std::vector<std::string> names;
-  const bool client_files = plans_lora(units);
+  const bool client_files = plans_lora(blueprint, units);
   for (const auto& client : data.partition.clients) {
     names.push_back(client.name);
     if (client_files && client.name.find('/') != std::string::npos) {
@@ -269,7 +270,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
   const ModelState foundation_state = foundation.model.state();
-  auto clients = make_clients(data, foundation.model.config(), foundation.tokenizer);
+  auto clients = make_clients(data, foundation.model.blueprint(), foundation.tokenizer);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +
              std::to_string(labels.size()) + " answers");
@@ -307,9 +308,9 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
     // A copy shares the foundation's tensors, into which run_rounds first loads task.foundation.
-    models::Transformer model = foundation.model;
-    if (config.model.peft.any()) model.add_peft(config.model.peft, run.seed);
-    model.set_units(config.units.scheme);
+    models::Model model = foundation.model;
+    peft::add_methods(model, config.model.peft, run.seed);
+    peft::set_units(model, config.units.scheme);
     task.foundation = with_fresh_weights(foundation_state, model);
     const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
                                  shares.parallel, [&](int round) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "models/architectures/architectures.h"
 #include "models/device.h"
 #include "strata/core/error.h"
 
@@ -46,35 +47,6 @@ DataConfig read_data(ObjectReader reader) {
   return data;
 }
 
-models::PeftConfig read_peft(ObjectReader reader) {
-  models::PeftConfig peft;
-  if (reader.has("adapters")) {
-    auto adapters = reader.object("adapters", true);
-    peft.adapter_reduction = adapters.integer("reduction", 1, kMax, 16);
-    adapters.finish();
-  }
-  if (reader.has("lora")) {
-    auto lora = reader.object("lora", true);
-    peft.lora_rank = lora.integer("rank", 1, kMax, 8);
-    peft.lora_alpha = lora.number("alpha", 1e-6, 1e6, peft.lora_alpha);
-    peft.lora_targets = lora.texts("targets", peft.lora_targets);
-    for (const auto& target : peft.lora_targets) {
-      const auto& known = models::lora_target_names();
-      if (contains(known, target)) continue;
-      lora.fail("targets", "\"" + target + "\" is not one of " + quoted_list(known) +
-                               did_you_mean(target, known));
-    }
-    lora.finish();
-  }
-  if (reader.has("prompts")) {
-    auto prompts = reader.object("prompts", true);
-    peft.prompt_length = prompts.integer("length", 1, kMax);
-    prompts.finish();
-  }
-  reader.finish();
-  return peft;
-}
-
 ModelConfig read_model(ObjectReader reader) {
   ModelConfig model;
   model.folder = reader.text("folder", "");
@@ -82,10 +54,10 @@ ModelConfig read_model(ObjectReader reader) {
   model.seed = static_cast<std::uint64_t>(
       reader.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1));
   if (reader.has("architecture"))
-    model.architecture = models::transformer_config_from_yaml(reader.object("architecture"));
+    model.architecture = models::architecture_from_yaml(reader.object("architecture"));
   if (reader.has("peft")) {
-    model.peft = read_peft(reader.object("peft", true));
-    if (!model.peft.any()) reader.fail("peft", "no method; there are adapters, lora and prompts");
+    model.peft = peft::read_methods(reader.object("peft", true));
+    if (model.peft.empty()) reader.fail("peft", "no method; there are adapters, lora and prompts");
   }
   reader.finish();
   return model;
@@ -358,17 +330,6 @@ Json to_json(const Strategy& strategy) {
           {"choose", strategy.choose}};
 }
 
-Json to_json(const models::PeftConfig& peft) {
-  Json methods;
-  if (peft.adapter_reduction > 0) methods["adapters"] = {{"reduction", peft.adapter_reduction}};
-  if (peft.lora_rank > 0) {
-    methods["lora"] = {
-        {"rank", peft.lora_rank}, {"alpha", peft.lora_alpha}, {"targets", peft.lora_targets}};
-  }
-  if (peft.prompt_length > 0) methods["prompts"] = {{"length", peft.prompt_length}};
-  return methods;
-}
-
 /// What differs from the defaults, of which the optimizer decides.
 Json to_json(const ServerConfig& server) {
   const ServerConfig plain;
@@ -444,7 +405,7 @@ Json resolved(const ExperimentConfig& config, const SelectedUnits& units,
     model["answers"] = config.model.answers;
     model["seed"] = config.model.seed;
   }
-  if (config.model.peft.any()) model["peft"] = to_json(config.model.peft);
+  if (!config.model.peft.empty()) model["peft"] = peft::methods_json(config.model.peft);
   Json unit_keys;
   if (config.units.scheme != "block") unit_keys["scheme"] = config.units.scheme;
   unit_keys["selectable"] = names_of(units.selectable);
@@ -552,22 +513,14 @@ const std::vector<std::string>& runner_algorithms() {
   return names;
 }
 
-models::TransformerConfig with_peft(const ExperimentConfig& config,
-                                    models::TransformerConfig foundation) {
-  const std::string where = config.file + ": model.peft";
-  try {
-    models::add_methods(foundation.peft, config.model.peft);
-  } catch (const InputError& error) {
-    throw InputError(where + ": " + config.model.folder + ": " + error.what());
-  }
-  models::check_peft_config(foundation.peft, foundation.hidden_size, where);
-  return foundation;
+models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation) {
+  return peft::with_methods(foundation, config.model.peft, config.file + ": model.peft");
 }
 
-SelectedUnits select_units(const ExperimentConfig& config, const models::TransformerConfig& model) {
+SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model) {
   std::vector<Unit> units;
   try {
-    units = models::transformer_units(model, model.max_position_embeddings, config.units.scheme);
+    units = peft::scheme_units(model, config.units.scheme);
   } catch (const InputError& error) {
     throw InputError(config.file + ": units.scheme: " + error.what());
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,7 +17,8 @@
 #include "fedrunner/aggregation.h"
 #include "fedrunner/failures.h"
 #include "fedrunner/training.h"
-#include "models/transformer_config.h"
+#include "models/blueprint.h"
+#include "peft/methods.h"
 #include "strata/core/unit.h"
 #include "strata/core/unit_choice.h"
 #include "strata/fedrunner/run.h"
@@ -35,13 +37,13 @@ struct ModelConfig {
   std::string folder;           ///< empty when the file does not say
   std::string answers = "own";  ///< `data`: a fresh output layer for the data's training answers
   std::uint64_t seed = 1;       ///< of that layer
-  std::optional<models::TransformerConfig>
-      architecture;         ///< without labels; vocab_size is not yet known
-  models::PeftConfig peft;  ///< what runs add to the foundation, with fresh weights from their seed
+  /// nullptr, or without labels and the number of words, which the data bring
+  std::shared_ptr<const models::Architecture> architecture;
+  peft::Methods peft;  ///< what runs add to the foundation, with fresh weights from their seed
 };
 
 struct UnitsConfig {
-  std::string scheme = "block";  ///< see transformer_units
+  std::string scheme = "block";  ///< see peft::scheme_units
   UnitWishes wishes;             ///< patterns of the selectable and the always trained units
 };
 
@@ -134,10 +136,9 @@ ExperimentData load_experiment_data(const DataConfig& data);
 /// needs it.
 ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);
 
-/// The configuration of the foundation with the experiment's PEFT methods. @throws InputError where
-/// it has one of them already, or one does not fit.
-models::TransformerConfig with_peft(const ExperimentConfig& config,
-                                    models::TransformerConfig foundation);
+/// The foundation with the experiment's PEFT methods. @throws InputError where it has one of them
+/// already, or one does not fit.
+models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation);
 
 /// The units of a model as the experiment names them, bottom to top.
 struct SelectedUnits {
@@ -145,7 +146,7 @@ struct SelectedUnits {
 };
 /// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
 /// that is both selectable and always trained, nothing selectable.
-SelectedUnits select_units(const ExperimentConfig& config, const models::TransformerConfig& model);
+SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model);
 
 /// The experiment file of one strategy and one seed, with every default filled in and the units
 /// spelled out: what a run folder's config.yaml holds.

@@ -18,6 +18,8 @@
 #include "fedrunner/refusal.h"
 #include "fedrunner/run_folder.h"
 #include "models/tokenizer_files.h"
+#include "peft/files.h"
+#include "peft/lora.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -180,7 +182,7 @@ void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
 class Server {
  public:
   Server(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
-         const std::filesystem::path& folder, models::Transformer& model, const RunTools& tools,
+         const std::filesystem::path& folder, models::Model& model, const RunTools& tools,
          int parallel)
       : task_(task),
         strategy_(strategy),
@@ -192,7 +194,7 @@ class Server {
         client_names_(names_of(task.clients)),
         selectable_(names_of(task.units.selectable)),
         always_(names_of(task.units.always)),
-        plans_lora_(plans_lora(task.units)) {
+        plans_lora_(plans_lora(model.blueprint(), task.units)) {
     for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone());
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
@@ -245,14 +247,14 @@ class Server {
   /// Does `work` for every client, `parallel_` of them at a time, each with a model of its own.
   /// Every thread computes with as many threads as this one, so that results do not depend on
   /// `parallel_`.
-  void for_each_client(const std::function<void(std::size_t, models::Transformer&)>& work) {
+  void for_each_client(const std::function<void(std::size_t, models::Model&)>& work) {
     const int threads = at::get_num_threads();
     std::mutex mutex;
-    std::vector<models::Transformer*> idle = {&model_};
+    std::vector<models::Model*> idle = {&model_};
     for (auto& model : further_models_) idle.push_back(&model);
     parallel_for(static_cast<int>(client_count()), parallel_, [&](int i) {
       if (parallel_ > 1) at::set_num_threads(threads);
-      models::Transformer* model = nullptr;
+      models::Model* model = nullptr;
       {
         const std::lock_guard<std::mutex> lock(mutex);
         model = idle.back();
@@ -330,7 +332,7 @@ class Server {
     }
     std::mutex mutex;
     std::int64_t done = static_cast<std::int64_t>(round - 1) * client_count();
-    for_each_client([&](std::size_t i, models::Transformer& model) {
+    for_each_client([&](std::size_t i, models::Model& model) {
       const auto& client = task_.clients[i];
       auto units = plan.units_of(static_cast<int>(i));
       units.insert(units.end(), always_.begin(), always_.end());
@@ -379,7 +381,7 @@ class Server {
     if (planned == round && task_.run.plan.warm) archive = archive_of(plan);
     if (plans_lora_ && tools_.client_files) {
       for (const auto& [path, content] : tools_.client_files(
-               plan, round_folder(folder_, round), folder_ / "model" / models::kPeftConfigFile))
+               plan, round_folder(folder_, round), folder_ / "model" / peft::kPeftConfigFile))
         write_file(path, content);
     }
     write_plan(plan, round_folder(folder_, round) / "plan.json");
@@ -387,7 +389,7 @@ class Server {
     Trained trained = train_clients(round, rounds, plan, score_due, progress);
     auto updates = usable_updates(round, trained.sent, trained.failures);
     const auto uses = aggregate(state_.weights, all_units_, updates, task_.run.server.aggregation,
-                                state_.moments);
+                                peft::factors_of(model_.blueprint()), state_.moments);
     log_aggregation(round, updates.size(), uses, trained.failures);
     write_file(round_folder(folder_, round) / "aggregation.json",
                aggregation_json(round, updates, uses, trained.failures));
@@ -453,7 +455,7 @@ class Server {
     table.units = selectable_;
     table.raw.resize(client_count(), static_cast<Eigen::Index>(selectable_.size()));
     for (auto& model : further_models_) model.load_state(state_.weights);
-    for_each_client([&](std::size_t i, models::Transformer& model) {
+    for_each_client([&](std::size_t i, models::Model& model) {
       const auto& client = task_.clients[i];
       const auto values = score_client(model, client, round);
       for (std::size_t l = 0; l < values.size(); ++l)
@@ -467,7 +469,7 @@ class Server {
     return table;
   }
 
-  std::vector<double> score_client(const models::Transformer& model, const FederatedClient& client,
+  std::vector<double> score_client(const models::Model& model, const FederatedClient& client,
                                    int round) const {
     const std::string where = "round " + std::to_string(round) + ", client " + client.name + ": ";
     try {
@@ -582,7 +584,7 @@ class Server {
     std::vector<Evaluation> evaluations(rows.size());
     std::vector<std::vector<bool>> right(rows.size());
     if (evaluated) {
-      for_each_client([&](std::size_t i, models::Transformer&) {
+      for_each_client([&](std::size_t i, models::Model&) {
         if (task_.clients[i].test)
           evaluations[i] = strata::fedrunner::evaluate(model_, *task_.clients[i].test, &right[i]);
       });
@@ -645,10 +647,10 @@ class Server {
 
   /// What others read of the run's progress; all of it can be derived from the state.
   void publish(int rounds) {
-    model_.save(folder_ / "model");
+    peft::save_model(model_, folder_ / "model");
     // The same in every round, and each file waits for the disk.
     if (!tokenizer_saved_)
-      models::save_tokenizer(task_.tokenizer, model_.config(), folder_ / "model");
+      models::save_tokenizer(task_.tokenizer, model_.architecture(), folder_ / "model");
     tokenizer_saved_ = true;
     write_run_json(state_.round == rounds);
   }
@@ -716,10 +718,10 @@ class Server {
   const Strategy& strategy_;
   const std::uint64_t seed_;
   const std::filesystem::path& folder_;
-  models::Transformer& model_;  ///< between rounds it has the global weights
+  models::Model& model_;  ///< between rounds it has the global weights
   const RunTools& tools_;
-  const int parallel_;                               ///< clients at a time
-  std::vector<models::Transformer> further_models_;  ///< workspaces beside model_
+  const int parallel_;                         ///< clients at a time
+  std::vector<models::Model> further_models_;  ///< workspaces beside model_
   const std::vector<std::string> client_names_, selectable_;
   std::vector<std::string> always_;
   const bool plans_lora_;        ///< units hold LoRA pairs
@@ -733,17 +735,16 @@ class Server {
 
 }  // namespace
 
-bool plans_lora(const SelectedUnits& units) {
-  return std::any_of(units.selectable.begin(), units.selectable.end(), [](const Unit& unit) {
-    const std::string kinds = "+" + unit.name.substr(0, unit.name.rfind('.')) + "+";
-    return kinds.find("+lora+") != std::string::npos;
+bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units) {
+  return std::any_of(units.selectable.begin(), units.selectable.end(), [&](const Unit& unit) {
+    return peft::holds(blueprint, unit, peft::lora_type().name);
   });
 }
 
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     models::Transformer& model, const RunTools& tools,
-                                     int parallel, const AfterRound& after_round) {
+                                     models::Model& model, const RunTools& tools, int parallel,
+                                     const AfterRound& after_round) {
   model.load_state(task.foundation);
   return Server(task, strategy, seed, folder, model, tools, parallel).run(after_round);
 }

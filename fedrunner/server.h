@@ -18,7 +18,7 @@ namespace strata::fedrunner {
 
 /// Whether plans choose among units with LoRA pairs, so that every client gets an
 /// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)
-bool plans_lora(const SelectedUnits& units);
+bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units);
 
 /// What all runs of an experiment share.
 struct FederatedTask {
@@ -45,7 +45,7 @@ using AfterRound = std::function<void(int round)>;
 /// Returns the rows of metrics.csv.
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
-                                     models::Transformer& model, const RunTools& tools,
-                                     int parallel, const AfterRound& after_round);
+                                     models::Model& model, const RunTools& tools, int parallel,
+                                     const AfterRound& after_round);
 
 }  // namespace strata::fedrunner

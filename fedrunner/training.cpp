@@ -50,9 +50,9 @@ void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
 }
 
 /// log((count + 1) / (samples + labels)) of every label, or zeros.
-torch::Tensor label_margins(const models::Transformer& model, const models::VqaTensors& data,
+torch::Tensor label_margins(const models::Model& model, const models::VqaTensors& data,
                             const TrainingOptions& options) {
-  const std::int64_t labels = model.config().label_count();
+  const std::int64_t labels = static_cast<std::int64_t>(model.architecture().labels().size());
   auto counts = torch::zeros({labels}, torch::kFloat64);
   if (options.calibrate_labels) {
     counts.fill_(1);
@@ -144,7 +144,7 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
   return (samples + batch_size - 1) / batch_size;
 }
 
-double train(models::Transformer& model, const models::VqaTensors& data,
+double train(models::Model& model, const models::VqaTensors& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
              int parts) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/model.h"
 #include "models/vqa_tensors.h"
 
 namespace strata::fedrunner {
@@ -55,7 +55,7 @@ constexpr std::int64_t kRowsPerPart = 8;
 /// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
 /// run.
 /// @throws WorkError when the loss is not finite.
-double train(models::Transformer& model, const models::VqaTensors& data,
+double train(models::Model& model, const models::VqaTensors& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks = {},
              int parts = 1);

@@ -7,8 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "models/capture.h"
 #include "models/torch.h"
-#include "models/transformer.h"
 
 namespace strata::ntk {
 

@@ -10,6 +10,7 @@
 
 #include "core/interrupt.h"
 #include "ntk/jacobian.h"
+#include "ntk/state_gradients.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
@@ -28,16 +29,16 @@ constexpr double kMultiplyAddsPerByte = 6;
 /// J is multiplied by itself a block of this size at a time, which a last-level cache holds.
 constexpr std::int64_t kLargestChunk = 32 << 20;
 
-std::string stage_name(const models::Transformer& model, std::int64_t stage) {
-  if (stage == 0) return "embeddings";
-  if (stage + 1 == model.stage_count()) return "head";
-  return "block." + std::to_string(stage - 1);
+const std::string& stage_name(const models::Model& model, std::int64_t stage) {
+  return model.architecture().stages()[static_cast<std::size_t>(stage)].name;
 }
 
-void check_finite(const models::Transformer& model, std::int64_t stage, const Tensor& output) {
-  if (!torch::isfinite(output).all().item<bool>()) {
-    throw WorkError("the activations of \"" + stage_name(model, stage) +
-                    "\" are not finite: the model's weights or the samples are not sound");
+void check_finite(const models::Model& model, std::int64_t stage, const models::State& output) {
+  for (const auto& [name, value] : output.values) {
+    if (!torch::isfinite(value).all().item<bool>()) {
+      throw WorkError("the activations of \"" + stage_name(model, stage) +
+                      "\" are not finite: the model's weights or the samples are not sound");
+    }
   }
 }
 
@@ -52,7 +53,7 @@ struct Targets {
   std::int64_t lowest = 0;
 };
 
-Targets targets_of(const models::Transformer& model, const std::vector<Unit>& units) {
+Targets targets_of(const models::Model& model, const std::vector<Unit>& units) {
   Targets targets;
   targets.lowest = model.stage_count();
   for (const Unit& unit : units) {
@@ -99,7 +100,7 @@ struct OpShape {
 };
 
 /// `samples` are those of the captured batch, `planned` those of the one to plan for.
-std::vector<OpShape> shapes_of(const models::Transformer& model, const Captured& captured,
+std::vector<OpShape> shapes_of(const models::Model& model, const Captured& captured,
                                std::int64_t samples, std::int64_t planned) {
   using Kind = models::CapturedOp::Kind;
   std::vector<OpShape> shapes;
@@ -310,9 +311,16 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
   return plan;
 }
 
-double bytes_of(const Tensor& tensor) {
-  return tensor.defined() ? static_cast<double>(tensor.nbytes()) : 0;
+double bytes_of(const std::vector<Tensor>& tensors) {
+  double bytes = 0;
+  for (const Tensor& tensor : tensors)
+    bytes += tensor.defined() ? static_cast<double>(tensor.nbytes()) : 0;
+  return bytes;
 }
+
+/// For each of the K outputs, the gradients of a stage's values; undefined where it depends on
+/// none.
+using Gradients = std::vector<std::vector<Tensor>>;
 
 /// One unit on its way through the stages.
 struct UnitWork {
@@ -327,8 +335,8 @@ class Sweep {
  public:
   using Finished = std::function<void(std::size_t unit, UnitWork& work, bool lanczos)>;
 
-  Sweep(const models::Transformer& model, const models::Batch& batch,
-        const std::vector<Unit>& units, const LntkOptions& options)
+  Sweep(const models::Model& model, const models::Batch& batch, const std::vector<Unit>& units,
+        const LntkOptions& options)
       : model_(model),
         batch_(batch),
         units_(units),
@@ -347,9 +355,8 @@ class Sweep {
   }
 
   void run(const Finished& finished) {
-    std::vector<Tensor> inputs(model_.stage_count());
-    const Tensor logits = forward(inputs);
-    std::vector<Tensor> gradients = output_gradients(logits);
+    std::vector<models::State> inputs(static_cast<std::size_t>(model_.stage_count()));
+    Gradients gradients = output_gradients(forward(inputs));
     outputs_ = static_cast<std::int64_t>(gradients.size());
     for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
       stop_if_interrupted();
@@ -358,7 +365,7 @@ class Sweep {
                           stage_name(model_, stage));
       }
       gradients = differentiate(stage, inputs, gradients, finished);
-      inputs[stage] = Tensor();
+      inputs[static_cast<std::size_t>(stage)] = {};
     }
   }
 
@@ -366,25 +373,26 @@ class Sweep {
 
  private:
   /// Keeps the inputs of the stages from the lowest that is needed on.
-  Tensor forward(std::vector<Tensor>& inputs) const {
+  models::State forward(std::vector<models::State>& inputs) const {
     const torch::NoGradGuard no_grad;
-    Tensor x;
+    models::State state;
     for (std::int64_t stage = 0; stage < model_.stage_count(); ++stage) {
-      if (stage >= targets_.lowest) inputs[stage] = x;
-      x = model_.run_stage(stage, batch_, x);
-      check_finite(model_, stage, x);
+      if (stage >= targets_.lowest) inputs[static_cast<std::size_t>(stage)] = state;
+      state = model_.run_stage(stage, batch_, state);
+      check_finite(model_, stage, state);
     }
-    return x;
+    return state;
   }
 
   /// The K gradients of the logits with which the backward passes begin.
-  std::vector<Tensor> output_gradients(const Tensor& logits) const {
-    std::vector<Tensor> gradients;
+  Gradients output_gradients(const models::State& output) const {
+    const Tensor& logits = output.values.at(models::kLogits);
+    Gradients gradients;
     if (options_.outputs == NtkOutputs::kLoss) {
       const Tensor leaf = logits.detach().requires_grad_(true);
       const torch::AutoGradMode grad(true);
       const Tensor loss = torch::cross_entropy_loss(leaf, batch_.labels, {}, at::Reduction::Sum);
-      return torch::autograd::grad({loss}, {leaf});
+      return {torch::autograd::grad({loss}, {leaf})};
     }
     std::vector<std::int64_t> chosen = options_.output_subset;
     if (chosen.empty()) {
@@ -398,7 +406,7 @@ class Sweep {
       }
       Tensor gradient = torch::zeros_like(logits);
       gradient.select(1, k).fill_(1);
-      gradients.push_back(gradient);
+      gradients.push_back({gradient});
     }
     return gradients;
   }
@@ -428,19 +436,19 @@ class Sweep {
     return plan;
   }
 
-  std::vector<Tensor> differentiate(std::int64_t stage, const std::vector<Tensor>& inputs,
-                                    const std::vector<Tensor>& gradients,
-                                    const Finished& finished) {
+  Gradients differentiate(std::int64_t stage, const std::vector<models::State>& inputs,
+                          const Gradients& gradients, const Finished& finished) {
     const bool reach = stage > targets_.lowest;
-    Tensor input = inputs[stage];
-    if (reach) input = input.detach().requires_grad_(true);
+    models::State input = inputs[static_cast<std::size_t>(stage)];
+    if (reach) input = leaves_of(input);
     std::vector<models::CapturedOp> ops;
-    const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
+    const std::vector<Tensor> output =
+        values_of(model_.capture_stage(stage, batch_, input, targets_.weights, ops));
     const Captured captured = distinct_outputs(std::move(ops));
     const std::vector<OpShape> shapes = shapes_of(model_, captured, samples_, samples_);
 
     double fixed = 2 * static_cast<double>(outputs_) * bytes_of(gradients.front());
-    for (const Tensor& kept : inputs) fixed += bytes_of(kept);
+    for (const models::State& kept : inputs) fixed += bytes_of(values_of(kept));
     const double rows = static_cast<double>(samples_ * outputs_);
     fixed += 8 * rows * rows * kernels_at(stage);
     StagePlan work =
@@ -453,13 +461,13 @@ class Sweep {
     }
     if (work.groups.empty()) work.groups.emplace_back();
 
-    std::vector<Tensor> below;
+    Gradients below;
+    const std::vector<Tensor> leaves = reach ? values_of(input) : std::vector<Tensor>();
     for (std::size_t g = 0; g < work.groups.size(); ++g) {
       const Group& group = work.groups[g];
-      const bool with_input = reach && g == 0;
       const auto deltas =
-          backward(captured, work, group, output, gradients, with_input ? input : Tensor(), below,
-                   g + 1 == work.groups.size());
+          backward(captured, work, group, output, gradients,
+                   g == 0 ? leaves : std::vector<Tensor>(), below, g + 1 == work.groups.size());
       const torch::NoGradGuard no_grad;
       for (const Part& part : group) collect(captured, work, part, deltas);
     }
@@ -490,9 +498,10 @@ class Sweep {
   /// The δ's (n, K, T, columns) of a group's outputs by K backward passes; those of the stage's
   /// input go to `below`.
   std::map<std::size_t, Tensor> backward(const Captured& captured, const StagePlan& work,
-                                         const Group& group, const Tensor& output,
-                                         const std::vector<Tensor>& gradients, const Tensor& input,
-                                         std::vector<Tensor>& below, bool last_group) const {
+                                         const Group& group, const std::vector<Tensor>& output,
+                                         const Gradients& gradients,
+                                         const std::vector<Tensor>& input, Gradients& below,
+                                         bool last_group) const {
     std::vector<Tensor> targets;
     std::vector<const Part*> part_of;
     std::map<std::size_t, Tensor> deltas;
@@ -508,20 +517,24 @@ class Sweep {
         deltas[id] = torch::empty({samples_, outputs_, tokens, part.size}, target.options());
       }
     }
-    if (input.defined()) targets.push_back(input);
+    targets.insert(targets.end(), input.begin(), input.end());
     if (targets.empty()) return deltas;
     for (std::size_t k = 0; k < gradients.size(); ++k) {
       const bool last = last_group && k + 1 == gradients.size();
-      const auto found =
-          torch::autograd::grad({output}, targets, {gradients[k]}, /*retain_graph=*/!last);
+      const auto found = gradients_of(output, targets, gradients[k], /*retain_graph=*/!last);
       const torch::NoGradGuard no_grad;
       for (std::size_t i = 0; i < ids.size(); ++i) {
         Tensor& delta = deltas.at(ids[i]);
+        if (!found[i].defined()) {
+          delta.select(1, static_cast<std::int64_t>(k)).zero_();
+          continue;
+        }
         const Tensor all = found[i].reshape({samples_, delta.size(2), -1});
         delta.select(1, static_cast<std::int64_t>(k))
             .copy_(all.narrow(2, part_of[i]->begin, delta.size(3)));
       }
-      if (input.defined()) below.push_back(found.back());
+      if (!input.empty())
+        below.emplace_back(found.end() - static_cast<std::ptrdiff_t>(input.size()), found.end());
     }
     return deltas;
   }
@@ -569,7 +582,7 @@ class Sweep {
     for (const std::size_t u : by_gram) works_[u].theta.add_(shared);
   }
 
-  const models::Transformer& model_;
+  const models::Model& model_;
   const models::Batch& batch_;
   const std::vector<Unit>& units_;
   const LntkOptions& options_;
@@ -607,7 +620,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
   using Clock = std::chrono::steady_clock;
   ScoreEstimate estimate;
   const double scale = static_cast<double>(samples) / static_cast<double>(samples_);
-  std::vector<Tensor> inputs(model_.stage_count());
+  std::vector<models::State> inputs(static_cast<std::size_t>(model_.stage_count()));
   // On a GPU the first pass sets up what later ones find there, and calls return before it is done.
   const bool cuda = model_.device().is_cuda();
   if (cuda) forward(inputs);
@@ -619,40 +632,44 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
     return std::chrono::duration<double>(now() - start).count();
   };
   auto start = now();
-  const Tensor logits = forward(inputs);
+  const models::State last = forward(inputs);
   double seconds = seconds_since(start);
-  std::vector<Tensor> gradients = output_gradients(logits);
+  Gradients gradients = output_gradients(last);
   const double outputs = static_cast<double>(gradients.size());
   gradients.resize(1);
   outputs_ = 1;
 
   double kept = 0, kernel_multiply_adds = 0;
-  for (const Tensor& input : inputs) kept += bytes_of(input) * scale;
+  for (const models::State& input : inputs) kept += bytes_of(values_of(input)) * scale;
   const double rows = static_cast<double>(samples) * outputs;
   for (std::int64_t stage = model_.stage_count() - 1; stage >= targets_.lowest; --stage) {
     const bool reach = stage > targets_.lowest;
-    Tensor input = inputs[stage];
-    if (reach) input = input.detach().requires_grad_(true);
+    models::State input = inputs[static_cast<std::size_t>(stage)];
+    if (reach) input = leaves_of(input);
     start = now();
     std::vector<models::CapturedOp> ops;
-    const Tensor output = model_.capture_stage(stage, batch_, input, targets_.weights, ops);
+    const std::vector<Tensor> output =
+        values_of(model_.capture_stage(stage, batch_, input, targets_.weights, ops));
     seconds += seconds_since(start);
     const Captured captured = distinct_outputs(std::move(ops));
     const std::vector<OpShape> shapes = shapes_of(model_, captured, samples_, samples);
     const double fixed = 2 * outputs * bytes_of(gradients.front()) * scale + kept +
                          8 * rows * rows * kernels_at(stage);
-    kept -= bytes_of(inputs[stage]) * scale;
+    kept -= bytes_of(values_of(inputs[static_cast<std::size_t>(stage)])) * scale;
     const StagePlan work = plan(stage, shapes, static_cast<double>(samples), outputs, fixed);
     estimate.least_bytes = std::max(estimate.least_bytes, rounded(work.least_bytes));
     estimate.bytes = std::max(estimate.bytes, rounded(work.bytes));
     kernel_multiply_adds += work.kernel_multiply_adds;
 
-    std::vector<Tensor> targets = captured.outputs, below;
-    if (reach) targets.push_back(input);
+    std::vector<Tensor> targets = captured.outputs;
+    const std::vector<Tensor> leaves = reach ? values_of(input) : std::vector<Tensor>();
+    targets.insert(targets.end(), leaves.begin(), leaves.end());
+    Gradients below;
     if (!targets.empty()) {
       start = now();
-      const auto found = torch::autograd::grad({output}, targets, {gradients.front()});
-      if (reach) below.push_back(found.back());
+      const auto found = gradients_of(output, targets, gradients.front(), /*retain_graph=*/false);
+      if (reach)
+        below.emplace_back(found.end() - static_cast<std::ptrdiff_t>(leaves.size()), found.end());
       const int passes =
           static_cast<int>(outputs) * std::max(1, static_cast<int>(work.groups.size()));
       seconds += passes * seconds_since(start);
@@ -662,7 +679,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
   }
 
   // A product of the kind that dominates, for the rate of this machine.
-  const Tensor left = torch::ones({512, 4096}, logits.options());
+  const Tensor left = torch::ones({512, 4096}, last.values.at(models::kLogits).options());
   torch::mm(left, left.t());
   start = now();
   torch::mm(left, left.t()).sum().item<float>();
@@ -673,8 +690,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
 
 }  // namespace
 
-std::vector<UnitSpectrum> layerwise_spectra(const models::Transformer& model,
-                                            const models::Batch& batch,
+std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const models::Batch& batch,
                                             const std::vector<Unit>& units,
                                             const LntkOptions& options) {
   std::vector<UnitSpectrum> spectra(units.size());
@@ -711,7 +727,7 @@ std::vector<UnitSpectrum> layerwise_spectra(const models::Transformer& model,
   return spectra;
 }
 
-void visit_unit_grams(const models::Transformer& model, const models::Batch& batch,
+void visit_unit_grams(const models::Model& model, const models::Batch& batch,
                       const std::vector<Unit>& units, const LntkOptions& options,
                       const std::function<void(const std::string&, const Tensor&)>& visit) {
   LntkOptions gram = options;
@@ -721,16 +737,16 @@ void visit_unit_grams(const models::Transformer& model, const models::Batch& bat
   });
 }
 
-void check_activations(const models::Transformer& model, const models::Batch& batch) {
+void check_activations(const models::Model& model, const models::Batch& batch) {
   const torch::NoGradGuard no_grad;
-  Tensor x;
+  models::State state;
   for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
-    x = model.run_stage(stage, batch, x);
-    check_finite(model, stage, x);
+    state = model.run_stage(stage, batch, state);
+    check_finite(model, stage, state);
   }
 }
 
-ScoreEstimate estimate_spectra(const models::Transformer& model, const models::Batch& small_batch,
+ScoreEstimate estimate_spectra(const models::Model& model, const models::Batch& small_batch,
                                std::int64_t samples, const std::vector<Unit>& units,
                                const LntkOptions& options) {
   return Sweep(model, small_batch, units, options).estimate(samples);

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "models/model.h"
 #include "models/torch.h"
-#include "models/transformer.h"
 #include "ntk/eigenvalues.h"
 #include "strata/ntk/score.h"
 
@@ -60,24 +60,23 @@ struct UnitSpectrum {
 /// @throws InputError: a unit without weights (it has no trainable parameter); WorkError:
 /// activations that are not finite (it names the stage), or a memory limit below what one column of
 /// one operation's δ needs (it names the least one).
-std::vector<UnitSpectrum> layerwise_spectra(const models::Transformer& model,
-                                            const models::Batch& batch,
+std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const models::Batch& batch,
                                             const std::vector<Unit>& units,
                                             const LntkOptions& options);
 
 /// Calls `visit(unit, Θ)` for every unit whose Θ is complete, from the top down; Θ is double on the
 /// CPU (n·K, n·K). The kernels themselves, for tests and for other uses than eigenvalues.
 void visit_unit_grams(
-    const models::Transformer& model, const models::Batch& batch, const std::vector<Unit>& units,
+    const models::Model& model, const models::Batch& batch, const std::vector<Unit>& units,
     const LntkOptions& options,
     const std::function<void(const std::string& unit, const torch::Tensor& gram)>& visit);
 
 /// @throws WorkError naming the lowest stage whose output for the batch is not finite.
-void check_activations(const models::Transformer& model, const models::Batch& batch);
+void check_activations(const models::Model& model, const models::Batch& batch);
 
 /// What layerwise_spectra would take with `samples` samples like those of a small batch; the time
 /// from a sweep and a matrix product timed on this machine.
-ScoreEstimate estimate_spectra(const models::Transformer& model, const models::Batch& small_batch,
+ScoreEstimate estimate_spectra(const models::Model& model, const models::Batch& small_batch,
                                std::int64_t samples, const std::vector<Unit>& units,
                                const LntkOptions& options);
 

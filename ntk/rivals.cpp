@@ -3,9 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
-#include <string_view>
 
 #include "core/interrupt.h"
+#include "models/cost.h"
+#include "ntk/state_gradients.h"
 #include "strata/core/error.h"
 
 namespace strata::ntk {
@@ -57,7 +58,7 @@ void in_pieces(const std::vector<Tensor>& tensors, const Work& work) {
 
 /// A model whose named weights are leaves of their own over the same storage.
 struct Differentiable {
-  Differentiable(const models::Transformer& original, const std::set<std::string>& weights)
+  Differentiable(const models::Model& original, const std::set<std::string>& weights)
       : model(original), names(weights.begin(), weights.end()) {
     for (const std::string& name : names) {
       leaves.push_back(original.weight(name).detach().requires_grad_(true));
@@ -69,7 +70,7 @@ struct Differentiable {
     return torch::cross_entropy_loss(model.forward(batch), batch.labels);
   }
 
-  models::Transformer model;
+  models::Model model;
   std::vector<std::string> names;
   std::vector<Tensor> leaves;
 };
@@ -92,26 +93,12 @@ class Passes {
   std::int64_t done_ = 0, total_;
 };
 
-models::Batch rows_of(const models::Batch& batch, std::int64_t begin, std::int64_t count) {
-  if (count == batch.size()) return batch;
-  const auto cut = [&](const Tensor& tensor) {
-    return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
-  };
-  models::Batch some = batch;
-  some.input_ids = cut(batch.input_ids);
-  some.attention_mask = cut(batch.attention_mask);
-  some.pixels = cut(batch.pixels);
-  some.labels = cut(batch.labels);
-  some.grids = cut(batch.grids);
-  return some;
-}
-
 /// Calls `work` with `rows` samples at a time and their share of the batch.
 template <typename Work>
 void in_parts(const models::Batch& batch, std::int64_t rows, const Work& work) {
   for (std::int64_t begin = 0; begin < batch.size(); begin += rows) {
     const std::int64_t count = std::min(rows, batch.size() - begin);
-    work(rows_of(batch, begin, count),
+    work(models::rows_of(batch, begin, count),
          static_cast<double>(count) / static_cast<double>(batch.size()));
   }
 }
@@ -128,7 +115,7 @@ void add_gradient_of(const Tensor& value, const std::vector<std::string>& names,
   }
 }
 
-Gradient loss_gradient(const models::Transformer& model, const std::set<std::string>& names,
+Gradient loss_gradient(const models::Model& model, const std::set<std::string>& names,
                        const models::Batch& batch, std::int64_t rows, Passes& passes) {
   const Differentiable own(model, names);
   Gradient gradient;
@@ -140,7 +127,7 @@ Gradient loss_gradient(const models::Transformer& model, const std::set<std::str
 }
 
 /// Hg for `names`, by differentiating ⟨∇L, g⟩ over the weights of `direction` with g held constant.
-Gradient curvature(const models::Transformer& model, const std::set<std::string>& names,
+Gradient curvature(const models::Model& model, const std::set<std::string>& names,
                    const std::set<std::string>& direction, const Gradient& gradient,
                    const models::Batch& batch, std::int64_t rows, Passes& passes) {
   std::set<std::string> all = names;
@@ -175,7 +162,7 @@ Gradient curvature(const models::Transformer& model, const std::set<std::string>
   return products;
 }
 
-void add_weights(const models::Transformer& model, WeightSums& sums) {
+void add_weights(const models::Model& model, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     of.count = static_cast<double>(model.weight(name).numel());
     in_pieces({model.weight(name)}, [&of = of](const std::vector<Tensor>& piece) {
@@ -185,7 +172,7 @@ void add_weights(const models::Transformer& model, WeightSums& sums) {
   }
 }
 
-void add_gradient(const models::Transformer& model, const Gradient& gradient, WeightSums& sums) {
+void add_gradient(const models::Model& model, const Gradient& gradient, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     const Tensor& slope = gradient.at(name);
     if (!slope.defined()) continue;
@@ -196,7 +183,7 @@ void add_gradient(const models::Transformer& model, const Gradient& gradient, We
   }
 }
 
-void add_curvature(const models::Transformer& model, const Gradient& products, WeightSums& sums) {
+void add_curvature(const models::Model& model, const Gradient& products, WeightSums& sums) {
   for (auto& [name, of] : sums) {
     const Tensor& product = products.at(name);
     if (!product.defined()) continue;
@@ -209,13 +196,13 @@ void add_curvature(const models::Transformer& model, const Gradient& products, W
 }
 
 /// Sample by sample, mean and variance by Welford's recurrence.
-void add_samples(const models::Transformer& model, const models::Batch& batch, bool moments,
+void add_samples(const models::Model& model, const models::Batch& batch, bool moments,
                  WeightSums& sums, Passes& passes) {
   std::set<std::string> names;
   for (const auto& [name, of] : sums) names.insert(name);
   const std::int64_t samples = batch.size();
   for (std::int64_t i = 0; i < samples; ++i) {
-    const auto gradient = loss_gradient(model, names, rows_of(batch, i, 1), 1, passes);
+    const auto gradient = loss_gradient(model, names, models::rows_of(batch, i, 1), 1, passes);
     for (const auto& [name, slope] : gradient) {
       if (!slope.defined()) continue;
       Sums& of = sums.at(name);
@@ -244,38 +231,33 @@ void add_samples(const models::Transformer& model, const models::Batch& batch, b
 /// the sum of all, which is what a one-hot vector of ones selects.
 class SynapticFlow {
  public:
-  SynapticFlow(const models::Transformer& original, const models::Batch& like)
-      : original_(original), ones_(rows_of(like, 0, 1)) {
-    if (ones_.input_ids.defined()) {
-      const std::int64_t tokens = original.config().max_position_embeddings;
-      ones_.input_ids = torch::zeros({1, tokens}, ones_.input_ids.options());
-      ones_.attention_mask = torch::ones({1, tokens}, ones_.attention_mask.options());
-    }
-    const std::int64_t side = original.config().image_size;
-    ones_.pixels = torch::ones({1, 3, side, side}, ones_.pixels.options());
-    ones_.grids = Tensor();
+  SynapticFlow(const models::Model& original, const models::Batch& like)
+      : original_(original),
+        ones_(original.architecture().example(original.architecture().text_tokens())) {
+    const auto device = like.pixels.device();
+    ones_.pixels = torch::ones_like(ones_.pixels).to(device);
+    for (Tensor* text : {&ones_.input_ids, &ones_.attention_mask})
+      if (text->defined()) *text = text->to(device);
   }
 
   /// Σ |w ∂R/∂|w|| of each weight in `names`.
   std::map<std::string, double> of(const std::set<std::string>& names) const {
-    std::vector<Tensor> inputs(1);
+    std::vector<models::State> inputs(1);
     {
       const torch::NoGradGuard no_grad;
       for (std::int64_t stage = 0; stage < original_.stage_count(); ++stage)
         inputs.push_back(absolute(stage, {}).model.run_stage(stage, ones_, inputs.back()));
     }
     std::map<std::string, double> flow;
-    Tensor slope = torch::ones_like(inputs.back());
+    std::vector<Tensor> slope = {torch::ones_like(inputs.back().values.at(models::kLogits))};
     for (std::int64_t stage = original_.stage_count(); stage-- > 0;) {
       const Stage own = absolute(stage, names);
+      const models::State input = leaves_of(inputs[static_cast<std::size_t>(stage)]);
       std::vector<Tensor> leaves = own.leaves;
-      if (stage > 0) {
-        leaves.push_back(inputs[static_cast<std::size_t>(stage)].detach().requires_grad_(true));
-      }
+      for (const Tensor& value : values_of(input)) leaves.push_back(value);
       if (leaves.empty()) break;
-      const Tensor input = stage > 0 ? leaves.back() : Tensor();
-      const auto slopes = torch::autograd::grad({own.model.run_stage(stage, ones_, input)}, leaves,
-                                                {slope}, false, false, /*allow_unused=*/true);
+      const auto slopes =
+          gradients_of(values_of(own.model.run_stage(stage, ones_, input)), leaves, slope);
       for (std::size_t i = 0; i < own.leaves.size(); ++i) {
         double& sum = flow[own.names[i]];
         if (!slopes[i].defined()) continue;
@@ -283,27 +265,25 @@ class SynapticFlow {
           sum += total((piece[0] * piece[1]).abs());
         });
       }
-      if (stage > 0) slope = slopes.back();
+      slope.assign(slopes.begin() + static_cast<std::ptrdiff_t>(own.leaves.size()), slopes.end());
     }
     return flow;
   }
 
  private:
   struct Stage {
-    models::Transformer model;
+    models::Model model;
     std::vector<std::string> names;
     std::vector<Tensor> leaves;
   };
 
   /// The model with |w| in double for the weights of a stage; those in `names` are leaves.
   Stage absolute(std::int64_t stage, const std::set<std::string>& names) const {
-    constexpr std::string_view kWords = "word_embeddings.weight";
     Stage own{original_, {}, {}};
     for (const auto& [name, weight] : original_.weights()) {
       if (original_.stage_of(name) != stage) continue;
       const Tensor leaf = wide(weight).abs();
-      const bool words = name.size() >= kWords.size() &&
-                         name.compare(name.size() - kWords.size(), kWords.size(), kWords) == 0;
+      const bool words = original_.blueprint().layer_of(name).vocabulary;
       if (names.count(name)) {
         leaf.requires_grad_(true);
         own.names.push_back(name);
@@ -314,7 +294,7 @@ class SynapticFlow {
     return own;
   }
 
-  const models::Transformer& original_;
+  const models::Model& original_;
   models::Batch ones_;
 };
 
@@ -375,7 +355,7 @@ void check(const models::Batch& batch, const std::vector<Unit>& units,
 
 /// What the metrics that were asked for take.
 struct Needs {
-  Needs(const models::Transformer& model, const models::Batch& batch, std::int64_t n,
+  Needs(const models::Model& model, const models::Batch& batch, std::int64_t n,
         const std::vector<Unit>& units, const std::vector<std::string>& metrics,
         const std::set<std::string>& frozen)
       : model(model), all_rows(n) {
@@ -401,13 +381,7 @@ struct Needs {
     leaves.insert(direction.begin(), direction.end());
     size = static_cast<double>(model.weights().begin()->second.element_size());
     leaf_count = count(leaves);
-    std::int64_t tokens = batch.input_ids.defined() ? batch.input_ids.size(1) : 0;
-    // A patch beyond the configuration's costs what a word does.
-    if (batch.grids.defined()) {
-      const std::int64_t patches = batch.grids.prod(1).max().item<std::int64_t>();
-      tokens = std::max<std::int64_t>(0, tokens + patches - model.config().patches());
-    }
-    const models::TrainingCost cost = models::training_cost(model.config(), tokens, leaves);
+    const models::TrainingCost cost = models::training_cost(model.blueprint(), batch, leaves);
     sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
     std::map<std::int64_t, double> stages;
     for (const auto& [name, weight] : model.weights()) {
@@ -450,7 +424,7 @@ struct Needs {
     return number;
   }
 
-  const models::Transformer& model;
+  const models::Model& model;
   std::int64_t all_rows;
   bool weights, gradient, curvature, samples, moments, flow;
   std::set<std::string> own, direction;
@@ -468,9 +442,9 @@ const std::vector<std::string>& rival_metrics() {
   return names;
 }
 
-RivalPlan plan_rivals(const models::Transformer& model, const models::Batch& batch,
-                      std::int64_t samples, const std::vector<Unit>& units,
-                      const std::vector<std::string>& metrics, const RivalOptions& options) {
+RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, std::int64_t samples,
+                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+                      const RivalOptions& options) {
   check(batch, units, metrics);
   const Needs needs(model, batch, samples, units, metrics, options.frozen);
   RivalPlan plan;
@@ -498,7 +472,7 @@ RivalPlan plan_rivals(const models::Transformer& model, const models::Batch& bat
   return plan;
 }
 
-std::map<std::string, std::vector<double>> rival_scores(const models::Transformer& model,
+std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
                                                         const models::Batch& batch,
                                                         const std::vector<Unit>& units,
                                                         const std::vector<std::string>& metrics,

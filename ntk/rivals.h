@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "models/transformer.h"
+#include "models/model.h"
 
 namespace strata::ntk {
 
@@ -64,9 +64,9 @@ struct RivalPlan {
 /// for the Hessian-vector product 12 bytes a weight of the model's units; for synflow 24 bytes a
 /// weight of one stage and one sample's activations in double; and for sums 24 bytes a number of
 /// the largest weight, 24 MiB at most. @throws as rival_scores
-RivalPlan plan_rivals(const models::Transformer& model, const models::Batch& batch,
-                      std::int64_t samples, const std::vector<Unit>& units,
-                      const std::vector<std::string>& metrics, const RivalOptions& options);
+RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, std::int64_t samples,
+                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+                      const RivalOptions& options);
 
 /// The values of `metrics` for `units`, in the order of `units`, all ≥ 0. Units may overlap and may
 /// hold any of the model's weights. The passes are shared: one over the batch for grad_norm, rgn
@@ -77,7 +77,7 @@ RivalPlan plan_rivals(const models::Transformer& model, const models::Batch& bat
 /// @throws InputError: an unknown metric, an empty batch, a unit without weights, snr of a single
 /// sample; WorkError naming metric and unit: a value that is not finite, and rgn of a unit whose
 /// weights are all 0; WorkError with the bytes that are needed: too small a limit.
-std::map<std::string, std::vector<double>> rival_scores(const models::Transformer& model,
+std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
                                                         const models::Batch& batch,
                                                         const std::vector<Unit>& units,
                                                         const std::vector<std::string>& metrics,

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 
-#include "models/transformer.h"
+#include "models/model.h"
 #include "models/vqa_tensors.h"
 #include "ntk/lntk.h"
 #include "ntk/rivals.h"
@@ -83,7 +83,7 @@ double placed_score(const std::string& metric, const std::string& unit, std::siz
 
 }  // namespace
 
-std::vector<std::vector<UnitScore>> score_metrics(const models::Transformer& model,
+std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
                                                   const models::VqaTensors& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
@@ -142,12 +142,12 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Transformer& mod
   return scores;
 }
 
-std::vector<UnitScore> score_units(const models::Transformer& model, const models::VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Model& model, const models::VqaTensors& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options) {
   return score_metrics(model, data, units, {options.metric}, options).front();
 }
 
-ScoreEstimate estimate_score(const models::Transformer& model, const models::VqaTensors& data,
+ScoreEstimate estimate_score(const models::Model& model, const models::VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   check(data, {options.metric}, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);

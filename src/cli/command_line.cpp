@@ -157,6 +157,14 @@ void add_scheme(CLI::App* app, std::string& scheme) {
       ->capture_default_str();
 }
 
+void add_peft(CLI::App* app, std::vector<std::string>& peft, const std::string& what) {
+  app->add_option("--peft", peft,
+                  what +
+                      ": adapters, lora or prompts, with the fields of docs/runs.md "
+                      "(repeatable), e.g. lora:rank=8,targets=query+value")
+      ->allow_extra_args(false);
+}
+
 /// What the subcommands about the program itself take; this file runs them.
 struct PageArguments {
   std::vector<std::string> help, man;
@@ -218,16 +226,7 @@ void build(CLI::App& app, CommandLine& line) {
          "Tokens of a question for the costs; 0 is the model's maximum", 0, 100000);
   inspect->add_flag("--config-only", line.inspect.config_only,
                     "Read the configuration alone; the folder need not hold weights");
-  ranged(inspect, "--adapter-reduction", line.inspect.adapter_reduction,
-         "Count Pfeiffer adapters with this reduction; 0 is none", 0, 100000);
-  ranged(inspect, "--lora-rank", line.inspect.lora_rank, "Count LoRA pairs of this rank; 0 is none",
-         0, 100000);
-  inspect->add_option("--lora-target", line.inspect.lora_targets, "Layers that get a pair")
-      ->delimiter(',')
-      ->allow_extra_args(false)
-      ->capture_default_str();
-  ranged(inspect, "--prompt-length", line.inspect.prompt_length,
-         "Count so many prompt vectors; 0 is none", 0, 100000);
+  add_peft(inspect, line.inspect.peft, "Count the weights of a PEFT method beside the model's own");
   CLI::Option* cost =
       inspect
           ->add_option("--cost", line.inspect.plan,
@@ -299,13 +298,7 @@ void build(CLI::App& app, CommandLine& line) {
   score->add_option("--table", line.score.table,
                     "CSV of metric × client × unit; the metrics' rank agreement is printed");
   add_scheme(score, line.score.scheme);
-  ranged(score, "--adapter-reduction", line.score.adapter_reduction,
-         "Add fresh Pfeiffer adapters with this reduction; 0 is none", 0, 100000);
-  ranged(score, "--lora-rank", line.score.lora_rank,
-         "Add fresh LoRA pairs of this rank to query and value; 0 is none", 0, 100000);
-  ranged(score, "--lora-alpha", line.score.lora_alpha, "LoRA's alpha", 1e-6, 1e6);
-  ranged(score, "--prompt-length", line.score.prompt_length,
-         "Add so many fresh prompt vectors; 0 is none", 0, 100000);
+  add_peft(score, line.score.peft, "Add a PEFT method with fresh weights");
   score
       ->add_option("--freeze", line.score.freeze,
                    "Weights that are not trained: name or shell pattern (repeatable)")
@@ -484,7 +477,6 @@ struct Look {
 const Look& look_of(const std::string& path, const std::string& option) {
   static const std::map<std::string, Look> looks = {
       {"--adapter-model", {"NAME", "Output"}},
-      {"--adapter-reduction", {"N", "Model"}},
       {"--adapter-template", {"FILE", "Output"}},
       {"--adapters", {"DIR", "Output"}},
       {"--algorithm", {"NAME", "Planning"}},
@@ -516,9 +508,6 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--islands", {"N", "Search"}},
       {"--json", {"", "General"}},
       {"--language", {"NAME", "Input"}},
-      {"--lora-alpha", {"NUMBER", "Model"}},
-      {"--lora-rank", {"N", "Model"}},
-      {"--lora-target", {"NAME", "Model"}},
       {"--memory", {"BYTES", "Computing"}},
       {"--metric", {"NAME", "Scoring"}},
       {"--model", {"DIR", "Input"}},
@@ -530,13 +519,13 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--output", {"ANSWER", "Scoring"}},
       {"--parallel", {"N", "Computing"}},
       {"--partition", {"NAME", "Partition"}},
+      {"--peft", {"NAME:KEY=VALUE,…", "Model"}},
       {"--population", {"N", "Search"}},
       {"--private-clip", {"NORM", "Privacy"}},
       {"--private-delta", {"NUMBER", "Privacy"}},
       {"--private-epsilon", {"NUMBER", "Privacy"}},
       {"--private-seed", {"N", "Privacy"}},
       {"--problem", {"FILE", "Input"}},
-      {"--prompt-length", {"N", "Model"}},
       {"--public-fraction", {"FRACTION", "Partition"}},
       {"--questions-only", {"", "Input"}},
       {"--quiet", {"", "General"}},
@@ -604,6 +593,8 @@ std::vector<HelpExample> examples_of(const std::string& path) {
          "strata data check phantoms --partition dirichlet --clients 8 --alpha 0.3"}}},
       {"strata inspect",
        {{"The units of a model", "strata inspect models/vilt"},
+        {"What its adapters would cost",
+         "strata inspect models/vilt --peft adapters:reduction=16 --scheme adapter"},
         {"What the clients of a plan spend",
          "strata inspect models/vilt --cost plan.json --always head"}}},
       {"strata pretrain",
@@ -811,7 +802,8 @@ HelpCommand command_help() {
 }
 
 bool needs_torch(Command command) {
-  return command == Command::kPretrain || command == Command::kScore || command == Command::kRun;
+  return command == Command::kInspect || command == Command::kPretrain ||
+         command == Command::kScore || command == Command::kRun;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

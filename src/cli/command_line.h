@@ -42,10 +42,7 @@ struct InspectArguments {
   std::string scheme = "block";
   int text_tokens = 0;  ///< 0: the model's max_position_embeddings
   bool config_only = false;
-  int adapter_reduction = 0;  ///< these count PEFT weights where they are not 0
-  int lora_rank = 0;
-  std::vector<std::string> lora_targets = {"query", "value"};
-  int prompt_length = 0;
+  std::vector<std::string> peft;  ///< see peft::parse_method; counted beside the model's own
   bool cost = false;
   std::string plan;                 ///< with cost: also what each client spends; empty: none
   std::vector<std::string> always;  ///< units that every client trains beside its plan
@@ -75,10 +72,7 @@ struct ScoreArguments {
   std::vector<std::string> metrics = {"lntk"};
   std::string table;  ///< CSV of all metrics; needed for more than one
   std::string scheme = "block";
-  int adapter_reduction = 0;  ///< these add fresh PEFT weights where they are not 0
-  int lora_rank = 0;
-  double lora_alpha = 8;
-  int prompt_length = 0;
+  std::vector<std::string> peft;     ///< see peft::parse_method; with fresh weights
   std::vector<std::string> freeze;   ///< shell patterns of weights that are not trained
   std::vector<std::string> outputs;  ///< answers to differentiate; empty: all
   int random_outputs = 0;            ///< or so many of them, drawn from the seed; 0: all

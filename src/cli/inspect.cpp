@@ -6,7 +6,8 @@
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/document.h"
-#include "models/transformer_config.h"
+#include "models/cost.h"
+#include "peft/files.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
 #include "strata/core/safetensors.h"
@@ -34,7 +35,7 @@ Json to_json(const Unit& unit) {
           {"activation_bytes", unit.activation_bytes}};
 }
 
-void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::int64_t labels) {
+void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::size_t labels) {
   Json out = {{"version", 1}, {"text_tokens", text_tokens}, {"labels", labels}};
   out["units"] = Json::array();
   for (const Unit& unit : units) out["units"].push_back(to_json(unit));
@@ -43,13 +44,13 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::i
 }
 
 /// "of 40 text tokens and an image of 384 x 384 pixels": what the costs are counted for.
-std::string sample_text(const models::TransformerConfig& config, std::int64_t text_tokens) {
-  const std::string side = std::to_string(config.image_size);
-  return (config.has_text() ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
+std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_tokens) {
+  const std::string side = std::to_string(blueprint.architecture().image_model().image_size);
+  return (text_tokens > 0 ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
          "an image of " + side + " x " + side + " pixels";
 }
 
-void print_table(const std::vector<Unit>& units, const models::TransformerConfig& config,
+void print_table(const std::vector<Unit>& units, const models::Blueprint& blueprint,
                  std::int64_t text_tokens) {
   TextTable table({"unit", "parameters", "kB", "forward MFLOP", "activations kB"});
   const auto add = [&](const Unit& unit) {
@@ -60,8 +61,8 @@ void print_table(const std::vector<Unit>& units, const models::TransformerConfig
   for (const Unit& unit : units) add(unit);
   add(sum_of(units));
   std::cout << table.str() << "FLOPs and activations are for one sample "
-            << sample_text(config, text_tokens) << ", in float32; " << config.label_count()
-            << " answers.\n";
+            << sample_text(blueprint, text_tokens) << ", in float32; "
+            << blueprint.architecture().labels().size() << " answers.\n";
 }
 
 /// A row of the table of costs.
@@ -89,17 +90,15 @@ std::set<std::string> weights_of(const std::vector<Unit>& units,
   return weights;
 }
 
-std::vector<CostRow> cost_rows(const models::TransformerConfig& config,
-                               const std::vector<Unit>& units, std::int64_t text_tokens,
-                               const InspectArguments& arguments) {
+std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::vector<Unit>& units,
+                               std::int64_t text_tokens, const InspectArguments& arguments) {
   std::vector<CostRow> rows;
   const auto add = [&](const char* kind, const std::string& name,
                        const std::set<std::string>& weights) {
-    rows.push_back({kind, name, models::training_cost(config, text_tokens, weights)});
+    rows.push_back({kind, name, models::training_cost(blueprint, text_tokens, weights)});
   };
   std::set<std::string> all;
-  for (const models::WeightShape& weight : models::transformer_weights(config))
-    all.insert(weight.name);
+  for (const models::Parameter& parameter : blueprint.parameters()) all.insert(parameter.name);
   add("model", "everything", all);
   std::vector<std::string> selectable;
   for (const Unit& unit : units) {
@@ -121,8 +120,8 @@ std::vector<CostRow> cost_rows(const models::TransformerConfig& config,
   return rows;
 }
 
-void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
-                     std::int64_t labels, int batch_size) {
+void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens, std::size_t labels,
+                     int batch_size) {
   Json out = {{"version", 1},
               {"text_tokens", text_tokens},
               {"labels", labels},
@@ -141,7 +140,7 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
   std::cout << printable_json(out.dump(2)) << '\n';
 }
 
-void print_cost_table(const std::vector<CostRow>& rows, const models::TransformerConfig& config,
+void print_cost_table(const std::vector<CostRow>& rows, const models::Blueprint& blueprint,
                       std::int64_t text_tokens, int batch_size) {
   TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
   for (const auto& [kind, name, cost] : rows) {
@@ -151,26 +150,19 @@ void print_cost_table(const std::vector<CostRow>& rows, const models::Transforme
                fixed(cost.peak_bytes(batch_size) / (1 << 20), 1)});
   }
   std::cout << table.str() << "MBit: the trained weights one way in a round, 32 bits each. FLOPs: "
-            << "one sample " << sample_text(config, text_tokens) << ", matrix products. "
+            << "one sample " << sample_text(blueprint, text_tokens) << ", matrix products. "
             << "Peak: an estimate for batches of " << batch_size << " and AdamW, float32. "
-            << config.label_count() << " answers.\n";
+            << blueprint.architecture().labels().size() << " answers.\n";
 }
 
-models::TransformerConfig read_config(const InspectArguments& arguments) {
+models::Blueprint read_blueprint(const InspectArguments& arguments) {
   const std::filesystem::path folder = arguments.model;
-  models::TransformerConfig config = models::read_model_config(folder);
-  if (!arguments.config_only) {
-    models::check_transformer_weights(SafetensorsFile(folder / "model.safetensors"), config);
-    models::check_peft_weights(folder, config);
-  }
-  models::PeftConfig added;
-  added.adapter_reduction = arguments.adapter_reduction;
-  added.lora_rank = arguments.lora_rank;
-  added.lora_targets = arguments.lora_targets;
-  added.prompt_length = arguments.prompt_length;
-  models::add_methods(config.peft, added);
-  models::check_peft_config(config.peft, config.hidden_size, arguments.model);
-  return config;
+  const models::Blueprint blueprint = peft::read_blueprint(folder);
+  if (!arguments.config_only) peft::check_weights(folder, blueprint);
+  peft::Methods added;
+  for (const std::string& method : arguments.peft)
+    added.push_back(peft::parse_method(method, "--peft"));
+  return peft::with_methods(blueprint, added, arguments.model);
 }
 
 }  // namespace
@@ -178,30 +170,31 @@ models::TransformerConfig read_config(const InspectArguments& arguments) {
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
   if (!arguments.always.empty() && arguments.plan.empty())
     throw InputError("--always is for --cost with a plan, which was not given");
-  const models::TransformerConfig config = read_config(arguments);
-  if (!config.has_text() && arguments.text_tokens > 0) {
+  const models::Blueprint blueprint = read_blueprint(arguments);
+  const models::Architecture& architecture = blueprint.architecture();
+  const std::int64_t longest = architecture.text_tokens();
+  if (longest == 0 && arguments.text_tokens > 0) {
     throw InputError("--text-tokens: found " + std::to_string(arguments.text_tokens) +
-                     ", but a model of the type \"" + config.model_type + "\" reads no text");
+                     ", but a model of the type \"" + architecture.type() + "\" reads no text");
   }
-  const std::int64_t longest = config.has_text() ? config.max_position_embeddings : 0;
   const std::int64_t text_tokens = arguments.text_tokens > 0 ? arguments.text_tokens : longest;
   if (text_tokens > longest) {
-    throw InputError("--text-tokens: found " + std::to_string(text_tokens) +
-                     ", but the model has max_position_embeddings = " +
-                     std::to_string(config.max_position_embeddings));
+    throw InputError("--text-tokens: found " + std::to_string(arguments.text_tokens) +
+                     ", but the model has max_position_embeddings = " + std::to_string(longest));
   }
-  const std::vector<Unit> units = models::transformer_units(config, text_tokens, arguments.scheme);
+  const std::vector<Unit> units = peft::scheme_units(blueprint, arguments.scheme, text_tokens);
   if (arguments.cost) {
-    const auto rows = cost_rows(config, units, text_tokens, arguments);
+    const auto rows = cost_rows(blueprint, units, text_tokens, arguments);
     if (common.json) {
-      print_cost_json(rows, text_tokens, config.label_count(), arguments.batch_size);
+      print_cost_json(rows, text_tokens, blueprint.architecture().labels().size(),
+                      arguments.batch_size);
     } else if (!common.quiet) {
-      print_cost_table(rows, config, text_tokens, arguments.batch_size);
+      print_cost_table(rows, blueprint, text_tokens, arguments.batch_size);
     }
   } else if (common.json) {
-    print_json(units, text_tokens, config.label_count());
+    print_json(units, text_tokens, blueprint.architecture().labels().size());
   } else if (!common.quiet) {
-    print_table(units, config, text_tokens);
+    print_table(units, blueprint, text_tokens);
   }
   return kExitDone;
 }

@@ -19,8 +19,6 @@ int work(const strata::cli::CommandLine& line, char** argv) {
       return run_data_make(line.data_make, line.common);
     case Command::kDataCheck:
       return run_data_check(line.data_check, line.common);
-    case Command::kInspect:
-      return run_inspect(line.inspect, line.common);
     case Command::kPlan:
       return run_plan(line.plan, line.common);
     case Command::kCompare:

@@ -18,6 +18,8 @@ int work(const strata::cli::CommandLine& line) {
   using namespace strata;
   using namespace strata::cli;
   switch (line.command) {
+    case Command::kInspect:
+      return run_inspect(line.inspect, line.common);
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
     case Command::kScore:
@@ -29,7 +31,8 @@ int work(const strata::cli::CommandLine& line) {
       std::cout << models::describe_torch() << std::endl;
       return kExitDone;
     default:
-      throw InputError("strata-torch runs score, run and pretrain only; call strata instead");
+      throw InputError(
+          "strata-torch runs inspect, score, run and pretrain only; call strata instead");
   }
 }
 

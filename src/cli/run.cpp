@@ -9,7 +9,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "core/interrupt.h"
-#include "models/transformer.h"
+#include "models/model.h"
 #include "strata/core/error.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/choose.h"
@@ -21,7 +21,7 @@ namespace {
 fedrunner::RunTools run_tools() {
   fedrunner::RunTools tools;
   tools.names = runner_names();
-  tools.score = [](const models::Transformer& model, const models::VqaTensors& data,
+  tools.score = [](const models::Model& model, const models::VqaTensors& data,
                    const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     ntk::ScoreOptions options;
     options.metric = request.metric;

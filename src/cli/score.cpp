@@ -18,9 +18,10 @@
 #include "data/partition.h"
 #include "fedrunner/run_config.h"
 #include "models/device.h"
+#include "models/model.h"
 #include "models/tokenizer_files.h"
-#include "models/transformer.h"
 #include "models/vqa_tensors.h"
+#include "peft/files.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/score_table.h"
@@ -64,21 +65,18 @@ std::vector<std::string> chosen(const std::string& option, const std::vector<std
   return names;
 }
 
-models::Transformer load_model(const ScoreArguments& arguments) {
-  models::Transformer model =
-      models::Transformer::load(arguments.model, models::parse_device(arguments.device));
-  models::PeftConfig peft;
-  peft.adapter_reduction = arguments.adapter_reduction;
-  peft.lora_rank = arguments.lora_rank;
-  peft.lora_alpha = arguments.lora_alpha;
-  peft.prompt_length = arguments.prompt_length;
-  if (peft.any()) model.add_peft(peft, arguments.seed);
-  model.set_units(arguments.scheme);
+models::Model load_model(const ScoreArguments& arguments) {
+  models::Model model = peft::load_model(arguments.model, models::parse_device(arguments.device));
+  peft::Methods methods;
+  for (const std::string& method : arguments.peft)
+    methods.push_back(peft::parse_method(method, "--peft"));
+  peft::add_methods(model, methods, arguments.seed);
+  peft::set_units(model, arguments.scheme);
   return model;
 }
 
 /// The units asked for, without the weights that are frozen; these, too.
-std::vector<Unit> trainable_units(const models::Transformer& model, const ScoreArguments& arguments,
+std::vector<Unit> trainable_units(const models::Model& model, const ScoreArguments& arguments,
                                   std::set<std::string>& frozen) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
@@ -116,9 +114,9 @@ std::vector<Unit> trainable_units(const models::Transformer& model, const ScoreA
   return units;
 }
 
-std::vector<std::int64_t> chosen_outputs(const models::Transformer& model,
+std::vector<std::int64_t> chosen_outputs(const models::Model& model,
                                          const ScoreArguments& arguments) {
-  const std::vector<std::string>& labels = model.config().labels;
+  const std::vector<std::string>& labels = model.architecture().labels();
   std::vector<std::int64_t> outputs;
   const auto count = static_cast<int>(labels.size());
   if (arguments.random_outputs > count) {
@@ -170,14 +168,13 @@ void check(const ScoreArguments& arguments) {
 
 /// What a client scores on.
 models::VqaTensors training_examples(const fedrunner::ExperimentData& data,
-                                     const data::ClientExamples& client,
-                                     const models::Transformer& model,
+                                     const data::ClientExamples& client, const models::Model& model,
                                      const data::WordPiece& tokenizer) {
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
   const std::string& cache = data.config.cache;
   const auto images =
-      std::make_shared<data::ImageStore>(data.manifest, model.config().image_processor(), cache);
-  models::VqaTensors examples(data.manifest, client.train, model.config(), tokenizer,
+      std::make_shared<data::ImageStore>(data.manifest, model.blueprint().image_processor(), cache);
+  models::VqaTensors examples(data.manifest, client.train, model.blueprint(), tokenizer,
                               data.config.drop_unseen, images);
   models::log_unseen({{client.name, &examples}}, "training examples are left out");
   if (!cache.empty()) images->load();
@@ -293,7 +290,7 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   return found.table;
 }
 
-int print_estimates(const models::Transformer& model, const fedrunner::ExperimentData& data,
+int print_estimates(const models::Model& model, const fedrunner::ExperimentData& data,
                     const data::WordPiece& tokenizer, const std::set<std::string>& clients,
                     const std::vector<Unit>& units, ntk::ScoreOptions options,
                     const std::vector<std::string>& metrics, const CommonArguments& common) {
@@ -336,10 +333,10 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   check(arguments);
   const int samples = arguments.samples;
   const models::CoreShares shares =
-      models::choose_shares(models::read_model_config(arguments.model), samples, 1,
+      models::choose_shares(peft::read_blueprint(arguments.model), samples, 1,
                             models::parse_device(arguments.device), arguments.threads, 0);
   models::prepare_torch(shares.threads);
-  const models::Transformer model = load_model(arguments);
+  const models::Model model = load_model(arguments);
   const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
   const fedrunner::ExperimentData data = load(arguments);
   std::set<std::string> frozen;

@@ -12,6 +12,7 @@
 #include <string>
 
 #include "core/console.h"
+#include "models/cost.h"
 #include "models/cuda_memory.h"
 #include "strata/core/error.h"
 
@@ -117,13 +118,14 @@ void prepare_torch(int threads) {
   static_cast<void>(warned);
 }
 
-CoreShares choose_shares(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
+CoreShares choose_shares(const Blueprint& blueprint, std::int64_t rows, std::int64_t pieces,
                          torch::Device device, int threads, int parallel) {
   const int cores = core_count();
   if (!device.is_cpu()) return {threads > 0 ? threads : cores, 1};
   if (threads > 0) return {threads, std::max(1, parallel)};
-  if (parallel > 0) return {fed_threads(config, rows, std::max(1, cores / parallel)), parallel};
-  return share_cores(config, rows, pieces, cores);
+  const double flops = block_flops(blueprint);
+  if (parallel > 0) return {fed_threads(flops, rows, std::max(1, cores / parallel)), parallel};
+  return share_cores(flops, rows, pieces, cores);
 }
 
 at::Generator make_generator(torch::Device device, std::uint64_t seed) {

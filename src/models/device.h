@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "models/blueprint.h"
 #include "models/thread_count.h"
 
 namespace strata::models {
@@ -24,7 +25,7 @@ void prepare_torch(int threads);
 /// The cores' shares (models/thread_count.h) for a command's --threads and --parallel, of which 0
 /// is to be chosen: beside a GPU all cores for one piece, on the CPU those of share_cores, of
 /// fed_threads where `parallel` is given, and one piece at a time where `threads` is.
-CoreShares choose_shares(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
+CoreShares choose_shares(const Blueprint& blueprint, std::int64_t rows, std::int64_t pieces,
                          torch::Device device, int threads, int parallel);
 
 /// A generator of the device's kind with its own stream, apart from torch::manual_seed's.

@@ -14,13 +14,9 @@ constexpr double kFlopsPerThread = 16e6;
 /// alone, two clients with a thread each 1.4 times.
 constexpr double kFlopsForCore = 256e6;
 
-/// FLOPs of a block's mean product.
-double mean_product(const TransformerConfig& config, std::int64_t rows) {
-  double block = 0;
-  for (const Unit& unit : transformer_units(config, config.max_position_embeddings)) {
-    if (unit.name == "block.0") block = unit.forward_flops;
-  }
-  return block * static_cast<double>(rows) / kProducts;
+/// FLOPs of a block's mean product on a batch.
+double mean_product(double block_flops, std::int64_t rows) {
+  return block_flops * static_cast<double>(rows) / kProducts;
 }
 
 int between(double value, std::int64_t most) {
@@ -30,16 +26,15 @@ int between(double value, std::int64_t most) {
 
 }  // namespace
 
-int fed_threads(const TransformerConfig& config, std::int64_t rows, int most) {
-  return between(mean_product(config, rows) / kFlopsPerThread, most);
+int fed_threads(double block_flops, std::int64_t rows, int most) {
+  return between(mean_product(block_flops, rows) / kFlopsPerThread, most);
 }
 
-CoreShares share_cores(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
-                       int cores) {
-  const int alone = between(mean_product(config, rows) / kFlopsForCore, cores);
+CoreShares share_cores(double block_flops, std::int64_t rows, std::int64_t pieces, int cores) {
+  const int alone = between(mean_product(block_flops, rows) / kFlopsForCore, cores);
   CoreShares shares;
   shares.parallel = between(cores / alone, pieces);
-  shares.threads = fed_threads(config, rows, cores / shares.parallel);
+  shares.threads = fed_threads(block_flops, rows, cores / shares.parallel);
   return shares;
 }
 

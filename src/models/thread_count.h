@@ -4,17 +4,15 @@
 
 #include <cstdint>
 
-#include "models/transformer_config.h"
-
 namespace strata::models {
 
 /// Threads that share every matrix product, of at most `most`: one more for every kFlopsPerThread
-/// (thread_count.cpp) of a block's mean product on a batch of `rows` samples, at least 1. A block
-/// has eight products (query, key, value, their two, the output, the two of the MLP); each of them
-/// starts and joins all threads, which costs more than it saves where it is small. Depends on the
-/// arguments alone: the number of threads decides how sums are split, and so the last bits of
-/// results.
-int fed_threads(const TransformerConfig& config, std::int64_t rows, int most);
+/// (thread_count.cpp) of a block's mean product on a batch of `rows` samples, at least 1.
+/// `block_flops` are those of one sample (models/cost.h). A block has eight products (query, key,
+/// value, their two, the output, the two of the MLP); each of them starts and joins all threads,
+/// which costs more than it saves where it is small. Depends on the arguments alone: the number of
+/// threads decides how sums are split, and so the last bits of results.
+int fed_threads(double block_flops, std::int64_t rows, int most);
 
 /// How `cores` are used for work of `pieces` that need not wait for each other (a round's clients,
 /// parts of a batch): `parallel` of them at a time, each with so many `threads`. A product of one
@@ -24,8 +22,7 @@ struct CoreShares {
   int threads = 1;
   int parallel = 1;
 };
-CoreShares share_cores(const TransformerConfig& config, std::int64_t rows, std::int64_t pieces,
-                       int cores);
+CoreShares share_cores(double block_flops, std::int64_t rows, std::int64_t pieces, int cores);
 
 /// Cores of this machine that the process may use, at least 1.
 int core_count();

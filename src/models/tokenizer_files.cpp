@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/document.h"
+#include "models/architectures/architectures.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -244,9 +245,10 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
   std::optional<std::int64_t> words;
   if (std::filesystem::exists(model)) {
-    const TransformerConfig architecture = read_transformer_config(model);
-    if (!architecture.has_text()) return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
-    words = architecture.vocab_size;
+    const auto architecture = read_architecture(model);
+    if (architecture->text_tokens() == 0)
+      return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    words = architecture->vocabulary_size();
   }
   std::string file;
   data::WordPiece tokenizer = read_files(model_folder, file);
@@ -258,9 +260,9 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   return tokenizer;
 }
 
-void save_tokenizer(const data::WordPiece& tokenizer, const TransformerConfig& config,
+void save_tokenizer(const data::WordPiece& tokenizer, const Architecture& architecture,
                     const std::filesystem::path& model_folder) {
-  if (!config.has_text()) return;
+  if (architecture.text_tokens() == 0) return;
   const data::WordPieceOptions& options = tokenizer.options();
   const data::WordPieceOptions usual;
   const bool plain = options.clean_text && options.prefix == usual.prefix &&
@@ -276,7 +278,7 @@ void save_tokenizer(const data::WordPiece& tokenizer, const TransformerConfig& c
   Json json;
   if (options.begin != usual.begin) json["cls_token"] = options.begin;
   json["do_lower_case"] = options.lower_case;
-  json["model_max_length"] = config.max_position_embeddings;
+  json["model_max_length"] = architecture.text_tokens();
   if (options.pad != usual.pad) json["pad_token"] = options.pad;
   if (options.end != usual.end) json["sep_token"] = options.end;
   if (options.strip_accents) json["strip_accents"] = *options.strip_accents;

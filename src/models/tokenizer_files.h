@@ -5,14 +5,14 @@
 #include <filesystem>
 
 #include "data/wordpiece.h"
-#include "models/transformer_config.h"
+#include "models/architecture.h"
 
 namespace strata::models {
 
 /// The tokenizer of a model folder: its vocabulary is vocab.txt or, where there is none, the one in
 /// tokenizer.json, which is all that transformers 5 writes. Of tokenizer_config.json the special
 /// tokens, do_lower_case, strip_accents and tokenize_chinese_chars are read; as in transformers,
-/// these come before what tokenizer.json says of the same. Of a ViT, which reads no text: a
+/// these come before what tokenizer.json says of the same. Of a model that reads no text: a
 /// tokenizer of the special tokens alone.
 /// @throws InputError naming the file and the key: neither vocabulary, another kind of tokenizer
 /// than BERT's, a key on which the two files differ without a word, more tokens than the model has.
@@ -20,8 +20,9 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 
 /// vocab.txt and tokenizer_config.json, from which transformers 4 and 5 make the same tokenizer; in
 /// place of the former tokenizer.json, where it has what they cannot say (another prefix or longest
-/// word, texts that are not cleaned). For ViT nothing.
-void save_tokenizer(const data::WordPiece& tokenizer, const TransformerConfig& config,
+/// word, texts that are not cleaned). For a model that reads
+/// no text nothing.
+void save_tokenizer(const data::WordPiece& tokenizer, const Architecture& architecture,
                     const std::filesystem::path& model_folder);
 
 }  // namespace strata::models

@@ -62,17 +62,20 @@ torch::Tensor normalised(const torch::Tensor& images, const data::ImageProcessor
 }  // namespace
 
 VqaTensors::VqaTensors(const data::Manifest& manifest, const std::vector<int>& indices,
-                       const TransformerConfig& config, const data::WordPiece& tokenizer,
+                       const Blueprint& blueprint, const data::WordPiece& tokenizer,
                        bool drop_unseen, std::shared_ptr<data::ImageStore> images)
     : images_(std::move(images)),
-      grid_(config.grid()),
-      patch_size_(config.patch_size),
+      patch_size_(blueprint.architecture().image_model().patch_size),
+      grid_(blueprint.architecture().image_model().image_size / patch_size_),
       asked_(static_cast<std::int64_t>(indices.size())) {
   const bool owned = !images_;
-  if (owned) images_ = std::make_shared<data::ImageStore>(manifest, config.image_processor());
+  if (owned) images_ = std::make_shared<data::ImageStore>(manifest, blueprint.image_processor());
+  const Architecture& architecture = blueprint.architecture();
+  const std::vector<std::string>& known = architecture.labels();
+  const bool reads_text = architecture.text_tokens() > 0;
   std::unordered_map<std::string, std::int64_t> label_ids;
-  for (std::int64_t id = 0; id < config.label_count(); ++id) {
-    label_ids.emplace(config.labels[id], id);
+  for (std::size_t id = 0; id < known.size(); ++id) {
+    label_ids.emplace(known[id], static_cast<std::int64_t>(id));
   }
 
   std::vector<std::vector<std::int64_t>> encoded;
@@ -89,8 +92,8 @@ VqaTensors::VqaTensors(const data::Manifest& manifest, const std::vector<int>& i
         const std::string answer = example.answers.empty() ? "" : example.answers.front();
         throw InputError((manifest.folder / example.image).string() + ", question \"" +
                          example.question + "\": the answer \"" + answer +
-                         "\" is not one of the model's " + std::to_string(config.label_count()) +
-                         " labels" + did_you_mean(answer, config.labels) +
+                         "\" is not one of the model's " + std::to_string(known.size()) +
+                         " labels" + did_you_mean(answer, known) +
                          "; data.unseen_answers: drop (strata score: --unseen-answers drop) passes "
                          "over such questions, model.answers: "
                          "data makes a label of every training answer");
@@ -103,20 +106,20 @@ VqaTensors::VqaTensors(const data::Manifest& manifest, const std::vector<int>& i
     closed_.push_back(example.answer_type == "closed");
 
     image_index_.push_back(images_->add(example.image));
-    if (config.has_text()) {
+    if (reads_text) {
       encoded.push_back(
-          tokenizer.encode(example.question, static_cast<int>(config.max_position_embeddings)));
+          tokenizer.encode(example.question, static_cast<int>(architecture.text_tokens())));
       lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
     }
   }
   const std::int64_t n = static_cast<std::int64_t>(labels.size());
   if (n == 0 && asked_ > 0) {
     throw InputError("no training example is left, as none of " + std::to_string(asked_) +
-                     " has an answer among the model's " + std::to_string(config.label_count()) +
+                     " has an answer among the model's " + std::to_string(known.size()) +
                      " labels (data.unseen_answers: drop)");
   }
 
-  if (config.has_text()) {
+  if (reads_text) {
     const std::int64_t longest = n ? *std::max_element(lengths.begin(), lengths.end()) : 0;
     input_ids_ = torch::full({n, longest}, tokenizer.pad_id(), torch::kInt64);
     for (std::int64_t i = 0; i < n; ++i) {

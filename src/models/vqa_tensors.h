@@ -13,7 +13,8 @@
 #include "data/image_store.h"
 #include "data/manifest.h"
 #include "data/wordpiece.h"
-#include "models/transformer.h"
+#include "models/batch.h"
+#include "models/blueprint.h"
 
 namespace strata::models {
 
@@ -27,17 +28,17 @@ class VqaTensors {
  public:
   /// Encodes the examples `indices` of the manifest: their images are added to `images`, which
   /// processes them for the model and is for its owner to load, or loaded here where there is none;
-  /// questions are cut to its max_position_embeddings. With several accepted answers the first that
-  /// is a label is the target. ViT reads no questions: they are passed over, and so is the
-  /// tokenizer.
+  /// questions are cut to its longest text. With several accepted answers the first that
+  /// is a label is the target. A model without text reads no questions:
+  /// they are passed over, and so is the tokenizer.
   ///
   /// Examples whose answers are all outside the labels ("unseen") are an error; with `drop_unseen`
   /// those of the training split are left out, their images, too, and all others are kept without a
   /// target and accept no label. @throws InputError naming the example, the answer and the nearest
   /// label; with `drop_unseen` where none of the `indices` is left.
   VqaTensors(const data::Manifest& manifest, const std::vector<int>& indices,
-             const TransformerConfig& config, const data::WordPiece& tokenizer,
-             bool drop_unseen = false, std::shared_ptr<data::ImageStore> images = nullptr);
+             const Blueprint& blueprint, const data::WordPiece& tokenizer, bool drop_unseen = false,
+             std::shared_ptr<data::ImageStore> images = nullptr);
 
   std::int64_t size() const { return labels_.size(0); }
   /// Unseen examples, of how many: left out of `size()` in training, counted in it otherwise.
@@ -54,14 +55,14 @@ class VqaTensors {
   std::int64_t label(std::int64_t row) const;
   /// Whether `label` is one of the accepted answers of the row.
   bool accepts(std::int64_t row, std::int64_t label) const;
-  /// The longest encoded question, in tokens; 0 for ViT.
+  /// The longest encoded question, in tokens; 0 where there is no text.
   std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
 
  private:
   torch::Tensor grids_of(const std::vector<data::StoredImage>& images) const;
 
   std::shared_ptr<data::ImageStore> images_;
-  std::int64_t grid_, patch_size_;        // the model's
+  std::int64_t patch_size_, grid_;        // the model's
   std::vector<std::size_t> image_index_;  // of each row, in images_
   torch::Tensor input_ids_;               // int64 (n, T); undefined without text
   torch::Tensor lengths_;                 // int64 (n); undefined without text

@@ -50,7 +50,7 @@ const char* const kPlan = R"({"version": 1, "algorithm": "topk", "choose": "knee
 
 TEST_CASE_METHOD(Fixture, "adapters of ViLT-B/32 have the published counts") {
   dir.write("plan.json", kPlan);
-  const auto found = costs({"plan.json", "--scheme", "adapter", "--adapter-reduction", "16"});
+  const auto found = costs({"plan.json", "--scheme", "adapter", "--peft", "adapters:reduction=16"});
   CHECK(row(found, "unit", "adapter.7")["parameters"] == 74544);
   CHECK(row(found, "scheme", "all of adapter")["parameters"] == 894528);
   CHECK(row(found, "scheme", "all of adapter")["mbit"].get<double>() == Approx(28.6).margin(0.05));
@@ -60,14 +60,15 @@ TEST_CASE_METHOD(Fixture, "adapters of ViLT-B/32 have the published counts") {
   CHECK(idle["parameters"] == 0);
   CHECK(idle["backward_flops"] == 0);
   CHECK(idle["forward_flops"] == row(found, "model", "everything")["forward_flops"]);
-  const auto with_head =
-      costs({"plan.json", "--scheme", "adapter", "--adapter-reduction", "16", "--always", "head"});
+  const auto with_head = costs(
+      {"plan.json", "--scheme", "adapter", "--peft", "adapters:reduction=16", "--always", "head"});
   CHECK(row(with_head, "client", "mri")["parameters"] == row(found, "unit", "head")["parameters"]);
   // A plan that says what every client trains besides needs no option.
   std::string says = kPlan;
   says.replace(says.find("\"version\": 1"), 12, "\"version\": 2, \"always\": [\"head\"]");
   dir.write("says.json", says);
-  const auto by_plan = costs({"says.json", "--scheme", "adapter", "--adapter-reduction", "16"});
+  const auto by_plan =
+      costs({"says.json", "--scheme", "adapter", "--peft", "adapters:reduction=16"});
   CHECK(row(by_plan, "client", "mri") == row(with_head, "client", "mri"));
 }
 
@@ -76,11 +77,11 @@ TEST_CASE_METHOD(Fixture, "the other schemes' counts, by hand") {
   CHECK(row(costs({"--scheme", "bias"}), "scheme", "all of bias")["parameters"] == 12 * 8448);
   CHECK(row(costs({"--scheme", "layernorm"}), "scheme", "all of layernorm")["parameters"] ==
         12 * 3072);
-  CHECK(row(costs({"--scheme", "lora", "--lora-rank", "16"}), "scheme",
+  CHECK(row(costs({"--scheme", "lora", "--peft", "lora:rank=16"}), "scheme",
             "all of lora")["parameters"] == 12 * 4 * 16 * 768);
-  CHECK(row(costs({"--scheme", "lora", "--lora-rank", "2", "--lora-target", "query,key"}), "unit",
+  CHECK(row(costs({"--scheme", "lora", "--peft", "lora:rank=2,targets=query+key"}), "unit",
             "lora.0")["parameters"] == 4 * 2 * 768);
-  CHECK(row(costs({"--scheme", "prompt", "--prompt-length", "781"}), "scheme",
+  CHECK(row(costs({"--scheme", "prompt", "--peft", "prompts:length=781"}), "scheme",
             "all of prompt")["parameters"] == 781 * 768);
 }
 
@@ -113,7 +114,7 @@ TEST_CASE_METHOD(Fixture, "back-propagation stops at the lowest trained weight")
   }
   // The lowest adapter trains at the end of its block: its own two products, once for up's input
   // and once for each weight, and all eleven blocks above with their adapters.
-  const auto adapters = costs({"--scheme", "adapter", "--adapter-reduction", "16"});
+  const auto adapters = costs({"--scheme", "adapter", "--peft", "adapters:reduction=16"});
   const double product = 2 * S * H * 48, of_last = 2 * H * 48;
   CHECK(row(adapters, "unit", "adapter.0")["backward_flops"].get<double>() ==
         Approx(3 * product + 10 * (linear + 2 * attention + 2 * product) + last + 2 * above +
@@ -132,7 +133,7 @@ TEST_CASE_METHOD(Fixture, "back-propagation stops at the lowest trained weight")
 TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
   dir.write("plan.json", kPlan);
   const auto table = run_strata({"inspect", "vilt", "--config-only", "--cost", "plan.json",
-                                 "--scheme", "adapter", "--adapter-reduction", "16"},
+                                 "--scheme", "adapter", "--peft", "adapters:reduction=16"},
                                 dir.path());
   CHECK(table.code == 0);
   for (const char* part : {"backward GFLOP", "client ct", "298176", "9.542", "28.625"})
@@ -149,13 +150,12 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
   test::check_refused({"inspect", "vilt", "--config-only", "--always", "head"}, folder,
                       {"--always is for --cost with a plan"});
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "plan.json", "--scheme",
-                       "adapter", "--adapter-reduction", "16", "--always", "haed"},
+                       "adapter", "--peft", "adapters:reduction=16", "--always", "haed"},
                       folder, {"--always", "did you mean \"head\"?"});
-  test::check_refused(
-      {"inspect", "vilt", "--config-only", "--lora-rank", "2", "--lora-target", "querry"}, folder,
-      {"unknown LoRA target \"querry\"", "query"});
-  test::check_refused({"inspect", "vilt", "--config-only", "--adapter-reduction", "769"}, folder,
-                      {"adapter_reduction: found 769"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--peft", "lora:rank=2,targets=querry"},
+                      folder, {"unknown LoRA target \"querry\"", "query"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--peft", "adapters:reduction=769"},
+                      folder, {"adapter_reduction: found 769"});
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "nowhere.json"}, folder,
                       {"nowhere.json"});
 }

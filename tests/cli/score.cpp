@@ -205,9 +205,9 @@ TEST_CASE("every unit scheme is scored, blocks above and the others here") {
   for (const auto& [scheme, expected] : schemes) {
     CAPTURE(scheme);
     std::vector<std::string> more = {"--client", "ct", "--scheme", scheme};
-    if (scheme.find("adapter") == 0) more.insert(more.end(), {"--adapter-reduction", "2"});
-    if (scheme == "lora") more.insert(more.end(), {"--lora-rank", "2"});
-    if (scheme == "prompt") more.insert(more.end(), {"--prompt-length", "2"});
+    if (scheme.find("adapter") == 0) more.insert(more.end(), {"--peft", "adapters:reduction=2"});
+    if (scheme == "lora") more.insert(more.end(), {"--peft", "lora:rank=2"});
+    if (scheme == "prompt") more.insert(more.end(), {"--peft", "prompts:length=2"});
     const ScoreTable table = scored("scheme.json", more);
     std::vector<std::string> units = {"embeddings"};
     units.insert(units.end(), expected.begin(), expected.end());

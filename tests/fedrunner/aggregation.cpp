@@ -54,11 +54,15 @@ std::vector<ClientUpdate> updates() {
           update("oct", 60, {"head"}, {{"c.weight", torch::tensor({4.0f})}})};
 }
 
+// A LoRA pair.
+const std::string kA = "query.lora_A.weight", kB = "query.lora_B.weight";
+const std::vector<peft::FactorPair> kPairs = {{kA, kB}};
+
 std::vector<UnitUse> aggregate(ModelState& state, const std::vector<Unit>& units,
                                const std::vector<ClientUpdate>& updates,
                                const AggregationOptions& options = {}) {
   ServerMoments moments;
-  return strata::fedrunner::aggregate(state, units, updates, options, moments);
+  return strata::fedrunner::aggregate(state, units, updates, options, kPairs, moments);
 }
 
 }  // namespace
@@ -147,7 +151,7 @@ TEST_CASE("server momentum and adam follow their papers' recursions") {
     for (const float average : averages) {
       strata::fedrunner::aggregate(
           state, units, {update("ct", 5, {"head"}, {{"c.weight", torch::tensor({average})}})},
-          options, moments);
+          options, {}, moments);
       path.push_back(state["c.weight"].item<double>());
     }
     CHECK(moments.first.count("b.weight") == 0);
@@ -194,17 +198,16 @@ TEST_CASE("a unit that nobody trained keeps its moments") {
   options.learning_rate = 0.1;
   auto state = global();
   ServerMoments moments;
-  strata::fedrunner::aggregate(state, kUnits, updates(), options, moments);
+  strata::fedrunner::aggregate(state, kUnits, updates(), options, {}, moments);
   const auto before = moments.first.at("a.weight").clone();
-  strata::fedrunner::aggregate(state, kUnits, {updates()[2]}, options, moments);
+  strata::fedrunner::aggregate(state, kUnits, {updates()[2]}, options, {}, moments);
   CHECK(same_bits(moments.first.at("a.weight"), before));
   CHECK(moments.first.count("b.weight") == 0);
 }
 
 namespace {
 
-// Two LoRA pairs of rank 2 on a layer from 7 to 5 numbers.
-const std::string kA = "query.lora_A.weight", kB = "query.lora_B.weight";
+// Of rank 2, on a layer from 7 to 5 numbers.
 const std::vector<Unit> kLora = {unit("lora.0", {kA, kB, "other"})};
 
 ModelState pair_state(const torch::Tensor& a, const torch::Tensor& b) {

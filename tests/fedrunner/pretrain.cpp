@@ -54,8 +54,8 @@ TEST_CASE_METHOD(Fixture,
   CHECK(summary.labels == 5);
   CHECK(summary.accuracy >= 0.9);  // colours are easy
 
-  const auto model = Transformer::load(dir / "model");
-  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), model.config(),
+  const auto model = peft::load_model(dir / "model");
+  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), model.blueprint(),
                             load_tokenizer(dir / "model"));
   const auto again = evaluate(model, test_set);
   CHECK(again.accuracy() == summary.accuracy);
@@ -100,8 +100,8 @@ TEST_CASE_METHOD(Fixture,
   CHECK(summary.labels == 5);
   CHECK(summary.train_samples == 0);
   CHECK(std::isnan(summary.accuracy));
-  const auto first = Transformer::load(dir / "first"), second = Transformer::load(dir / "from");
-  CHECK(second.config().labels ==
+  const auto first = peft::load_model(dir / "first"), second = peft::load_model(dir / "from");
+  CHECK(second.architecture().labels() ==
         std::vector<std::string>{"blue", "crimson", "green", "no", "yes"});
   for (const auto& [name, weight] : first.weights()) {
     INFO(name);

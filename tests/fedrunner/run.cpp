@@ -143,17 +143,17 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   CHECK(summaries[0].up_mbit_per_round == Approx(3 * (block + head + scores / 2)).epsilon(1e-12));
 
   // The model in the folder is the one that was measured last.
-  const auto global = Transformer::load(dir / "out" / "model");
+  const auto global = peft::load_model(dir / "out" / "model");
   const auto state = test::slurp(dir / "out" / "state" / "state.json");
   CHECK_THAT(state, Contains("round-004.safetensors"));
-  CHECK(global.fingerprint() != Transformer::load(dir / "foundation").fingerprint());
+  CHECK(global.fingerprint() != peft::load_model(dir / "foundation").fingerprint());
 }
 
 TEST_CASE_METHOD(Fixture, "a published model gets an output layer for the data's answers") {
   auto config = test::tiny_config();
   config.labels = {"no", "yes"};
-  Transformer(config, 5).save(dir / "published");
-  save_tokenizer(test::tiny_tokenizer(), config, dir / "published");
+  peft::save_model(test::make_model(config, 5), dir / "published");
+  save_tokenizer(test::tiny_tokenizer(), *config.architecture(), dir / "published");
   std::vector<std::string> set = {"model.folder=" + (dir / "published").string()};
   CHECK_THROWS_WITH(run("own", set),
                     Contains("model.answers: data makes a label of every training answer"));
@@ -174,7 +174,8 @@ TEST_CASE_METHOD(Fixture, "a published model gets an output layer for the data's
   options = {};
   options.resume = true;
   run("out", set, options);
-  CHECK(Transformer::load(dir / "out" / "model").config().labels == test::tiny_config().labels);
+  CHECK(peft::load_model(dir / "out" / "model").architecture().labels() ==
+        test::tiny_config().labels);
   auto expected = test::contents(dir / "expected"), found = test::contents(dir / "out");
   CHECK_THAT(found["config.yaml"], Contains("answers: data\n  seed: 1\n"));
   expected.erase("config.yaml");
@@ -189,8 +190,8 @@ TEST_CASE_METHOD(Fixture, "units that nobody trained keep the foundation's bits"
   run("out", {"run.rounds=1", "units.always=[]"});
   const auto plan = read_plan(dir / "out" / "rounds" / "001" / "plan.json");
   const auto counts = usage(plan.assignment);
-  const auto before = Transformer::load(dir / "foundation"),
-             after = Transformer::load(dir / "out" / "model");
+  const auto before = peft::load_model(dir / "foundation"),
+             after = peft::load_model(dir / "out" / "model");
   for (const auto& unit : after.units()) {
     const auto place = std::find(plan.units.begin(), plan.units.end(), unit.name);
     const bool trained = place != plan.units.end() &&
@@ -494,9 +495,9 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
   const std::vector<std::string> set = {
       "model.peft={adapters: {reduction: 4}, prompts: {length: 2}}", "units.scheme=adapter+prompt"};
   run("whole", set);
-  const auto before = Transformer::load(dir / "foundation");
-  const auto after = Transformer::load(dir / "whole" / "model");
-  CHECK(after.config().peft.adapter_reduction == 4);
+  const auto before = peft::load_model(dir / "foundation");
+  const auto after = peft::load_model(dir / "whole" / "model");
+  CHECK(test::shape_of(after).peft.adapter_reduction == 4);
   for (const auto& unit : before.units()) {
     if (unit.name == "head") continue;
     for (const auto& name : unit.parameters) {
@@ -505,9 +506,9 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
     }
   }
   // Fresh weights are those of the run's seed; what nobody trained still has them.
-  auto fresh = Transformer::load(dir / "foundation");
-  fresh.add_peft(after.config().peft, 1);
-  fresh.set_units("adapter+prompt");
+  auto fresh = peft::load_model(dir / "foundation");
+  test::add_peft(fresh, test::shape_of(after).peft, 1);
+  peft::set_units(fresh, "adapter+prompt");
   std::set<std::string> trained;
   for (int round = 1; round <= 4; ++round) {
     const auto plan =
@@ -589,8 +590,8 @@ TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobi
                      ("00" + std::to_string(round)) / "plan.json");
   };
   CHECK(plan("head", 1).assignment.cast<int>().sum() == 0);
-  const auto before = Transformer::load(dir / "foundation"),
-             after = Transformer::load(dir / "out" / "head-seed1" / "model");
+  const auto before = peft::load_model(dir / "foundation"),
+             after = peft::load_model(dir / "out" / "head-seed1" / "model");
   for (const auto& unit : before.units()) {
     bool same = true;
     for (const auto& name : unit.parameters)
@@ -673,10 +674,10 @@ TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies 
 
 TEST_CASE_METHOD(Fixture, "the row of all clients counts every client's open and closed answers") {
   // A foundation that answers "red" always, and a rate that leaves it so.
-  auto model = Transformer::load(dir / "foundation");
+  auto model = peft::load_model(dir / "foundation");
   model.weight("classifier.3.weight").zero_();
   model.weight("classifier.3.bias").zero_()[3] = 20;
-  model.save(dir / "foundation");
+  peft::save_model(model, dir / "foundation");
   run("out", {"run.strategies=[head]", "run.rounds=1", "run.local.learning_rate=1e-9"});
   const auto rows = read_metrics(dir / "out" / "metrics.csv");
   // One of two open questions of mri and of oct is about a red image, none of ct's.
@@ -722,7 +723,7 @@ TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is 
   CHECK((test::contents(dir / "out") == before));
 
   // Resuming on a changed foundation would silently mix two runs.
-  Transformer(test::tiny_config(), 99).save(dir / "foundation");
+  peft::save_model(test::make_model(test::tiny_config(), 99), dir / "foundation");
   CHECK_THROWS_WITH(run("out", {"run.rounds=2"}, resuming),
                     Contains("the run started from another foundation than"));
 }
@@ -799,7 +800,7 @@ TEST_CASE_METHOD(Fixture,
 
 TEST_CASE_METHOD(Fixture,
                  "budgets of bytes: planners get the units' costs, and the runner's own keep") {
-  const auto units = Transformer::load(dir / "foundation").units();
+  const auto units = peft::load_model(dir / "foundation").units();
   const auto unit = [&](const std::string& name) {
     return *std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
   };
@@ -895,7 +896,7 @@ TEST_CASE_METHOD(Fixture, "F3OCUS with one client and every unit is AdamW, bit f
   run("out", {"units={selectable: [embeddings, block.0, block.1, block.2, head], always: []}",
               "run.budget=5", "run.rounds=2", "run.local.clip_norm=0"});
 
-  auto plain = Transformer::load(dir / "foundation");
+  auto plain = peft::load_model(dir / "foundation");
   const auto data = load_data(dir / "data");
   const VqaTensors train(data, test::examples_of(data, "ct", "train"), test::tiny_config(),
                          test::tiny_tokenizer());
@@ -918,7 +919,7 @@ TEST_CASE_METHOD(Fixture, "F3OCUS with one client and every unit is AdamW, bit f
       optimizer.step();
     }
   }
-  const auto trained = Transformer::load(dir / "out" / "model");
+  const auto trained = peft::load_model(dir / "out" / "model");
   for (const auto& [name, weight] : trained.weights()) {
     INFO(name);
     CHECK(test::same_bits(weight, plain.weight(name)));
@@ -941,17 +942,17 @@ TEST_CASE_METHOD(Fixture, "identical clients are one client, bit for bit") {
   run("one", set);
   keep_client(dir, "ct", {"first", "second", "third"});
   run("three", set);
-  const auto one = Transformer::load(dir / "one" / "model"),
-             three = Transformer::load(dir / "three" / "model");
+  const auto one = peft::load_model(dir / "one" / "model"),
+             three = peft::load_model(dir / "three" / "model");
   CHECK(one.fingerprint() == three.fingerprint());
-  CHECK(one.fingerprint() != Transformer::load(dir / "foundation").fingerprint());
+  CHECK(one.fingerprint() != peft::load_model(dir / "foundation").fingerprint());
 }
 
 TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after another") {
   // With dropout, which has to come from each client's own stream.
   auto config = test::tiny_config();
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.2;
-  Transformer(config, 3).save(dir / "foundation");
+  peft::save_model(test::make_model(config, 3), dir / "foundation");
   run("serial");
   RunOptions parallel;
   parallel.parallel = 3;
@@ -975,7 +976,7 @@ TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after
   CHECK(row_of(read_metrics(dir / "given" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
   // The first client's error is the one reported, whoever fails first.
   auto scorer = tools.score;
-  tools.score = [](const Transformer&, const VqaTensors& data, const std::vector<std::string>&,
+  tools.score = [](const Model&, const VqaTensors& data, const std::vector<std::string>&,
                    const ScoreRequest&) -> std::vector<double> {
     throw WorkError("client with " + std::to_string(data.size()) + " samples");
   };
@@ -1031,7 +1032,7 @@ TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do 
   CHECK_THAT(test::slurp(dir / "out" / "run.log"),
              Contains("the update of client ") && Contains(" is refused: the weight ") &&
                  Contains("; dropped out: ") && Contains("; late: "));
-  const auto model = Transformer::load(dir / "out" / "model");
+  const auto model = peft::load_model(dir / "out" / "model");
   for (const auto& [name, weight] : model.weights())
     CHECK(torch::isfinite(weight).all().item<bool>());
 
@@ -1064,8 +1065,8 @@ TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do 
 
 TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is") {
   run("out", {"run.failures={dropout: 1}", "run.rounds=2"});
-  CHECK(Transformer::load(dir / "out" / "model").fingerprint() ==
-        Transformer::load(dir / "foundation").fingerprint());
+  CHECK(peft::load_model(dir / "out" / "model").fingerprint() ==
+        peft::load_model(dir / "foundation").fingerprint());
   CHECK_THAT(test::slurp(dir / "out" / "run.log"),
              Contains("round 2: 0 usable updates where 1 are needed (server.min_clients); the "
                       "global model stays as it is"));
@@ -1078,9 +1079,9 @@ TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is"
     CHECK(log["clients"].size() + log["dropped"].size() + log["too_few"].size() == 3);
   }
   // Where no training stays finite, further rounds would not help.
-  auto model = Transformer::load(dir / "foundation");
+  auto model = peft::load_model(dir / "foundation");
   model.weight("classifier.3.bias").fill_(std::numeric_limits<float>::quiet_NaN());
-  model.save(dir / "foundation");
+  peft::save_model(model, dir / "foundation");
   CHECK_THROWS_WITH(run("broken", {"run.strategies=[full]"}),
                     Contains("round 1: no client's training stayed finite; client ct: the training "
                              "loss is not finite"));

@@ -53,7 +53,7 @@ std::string error_with(const std::vector<std::string>& set) {
   return test::error_of([&] { read(kExperiment, set); });
 }
 
-TransformerConfig model() {
+test::ModelShape model() {
   return test::tiny_config();
 }
 
@@ -65,7 +65,7 @@ TEST_CASE("an experiment file is read, with its defaults") {
   CHECK(config.data.partition.clients == 6);
   CHECK(config.data.partition.public_fraction == 0.25);
   CHECK(config.data.partition.seed == 4);
-  CHECK(config.model.architecture->num_hidden_layers == 3);
+  CHECK(config.model.architecture->stages().size() == 3 + 2);
   CHECK(config.pretrain->training.schedule == "cosine");
   CHECK(config.pretrain->training.batch_size == 32);
   CHECK(config.pretrain->vocabulary == std::vector<std::string>{"data/phantoms"});
@@ -107,8 +107,6 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"model.peft={}", "model.peft: no method; there are adapters, lora and prompts"},
       {"model.peft={adaptors: {reduction: 2}}", "(did you mean \"adapters\"?)"},
       {"model.peft={lora: {rank: 0}}", "model.peft.lora.rank: a whole number from 1"},
-      {"model.peft={lora: {targets: [querry]}}",
-       "model.peft.lora.targets: \"querry\" is not one of \"query\""},
       {"model.peft={prompts: {}}", "model.peft.prompts.length: the key is missing"},
       {"run.strategies=[topk, topk]", "run.strategies[1].name: the strategy \"topk\" stands twice"},
       {"run.strategies=[]", "run.strategies: at least one strategy is needed"},
@@ -200,7 +198,10 @@ TEST_CASE("unit schemes select their units, over the foundation with the experim
                     Contains("units.selectable: the model has no unit \"block.1\""));
   const auto config = read(kExperiment, {adapters});
   CHECK_THROWS_WITH(with_peft(config, with_peft(config, model())),
-                    Contains("model.peft: models/foundation: model: it has adapters already"));
+                    Contains("model.peft: the model has prompts already"));
+  CHECK_THROWS_WITH(
+      select({"model.peft={lora: {targets: [querry]}}"}),
+      Contains("model.peft: unknown LoRA target \"querry\" (did you mean \"query\"?)"));
   CHECK_THROWS_WITH(select({"model.peft={lora: {rank: 17}}"}), Contains("model.peft: lora_rank"));
 }
 
@@ -268,10 +269,9 @@ TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are abs
   const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
   CHECK(again.data.load.language == "zh");
   CHECK(again.data.drop_unseen);
-  CHECK(again.model.peft.lora_targets == std::vector<std::string>{"key"});
-  CHECK(again.model.peft.lora_alpha == 4);
-  CHECK(again.model.peft.adapter_reduction == 16);
-  CHECK(again.model.peft.prompt_length == 3);
+  CHECK(peft::methods_json(again.model.peft).dump() ==
+        R"({"adapters":{"reduction":16},"lora":{"rank":2,"alpha":4.0,"targets":["key"]},)"
+        R"("prompts":{"length":3}})");
   CHECK(again.units.scheme == "lora");
   CHECK(again.run->plan.every == 3);
   CHECK(to_yaml(resolved_config(again, select_units(again, with_peft(again, model())))) == text);

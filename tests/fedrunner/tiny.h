@@ -13,10 +13,10 @@
 #include "data/manifest.h"
 #include "data/wordpiece.h"
 #include "models/tokenizer_files.h"
-#include "models/transformer.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/random.h"
 #include "strata/fedrunner/run.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 namespace strata::test {
@@ -58,8 +58,8 @@ inline data::WordPiece tiny_tokenizer() {
   return data::WordPiece(data::build_vocabulary({"which colour is it?", "is it red?"}));
 }
 
-inline models::TransformerConfig tiny_config() {
-  models::TransformerConfig config;
+inline test::ModelShape tiny_config() {
+  test::ModelShape config;
   config.vocab_size = static_cast<std::int64_t>(tiny_tokenizer().vocabulary().size());
   config.hidden_size = 16;
   config.num_hidden_layers = 3;
@@ -74,8 +74,8 @@ inline models::TransformerConfig tiny_config() {
 
 inline void write_tiny_foundation(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
-  models::Transformer(tiny_config(), 3).save(folder);
-  models::save_tokenizer(tiny_tokenizer(), tiny_config(), folder);
+  peft::save_model(make_model(tiny_config(), 3), folder);
+  models::save_tokenizer(tiny_tokenizer(), *tiny_config().architecture(), folder);
 }
 
 /// Indices of the examples of one client ("" for all) in one split.
@@ -101,7 +101,7 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 inline fedrunner::RunTools tiny_tools() {
   fedrunner::RunTools tools;
   tools.names = {{"lntk", "magnitude"}, {"exact", "topk", "random"}, {"knee", "importance"}};
-  tools.score = [](const models::Transformer& model, const models::VqaTensors&,
+  tools.score = [](const models::Model& model, const models::VqaTensors&,
                    const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     std::vector<double> values;
     Random random(request.seed);

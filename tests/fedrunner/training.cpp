@@ -12,6 +12,7 @@
 #include "fedrunner/client.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/tiny.h"
+#include "models/cost.h"
 #include "strata/core/error.h"
 
 using namespace strata;
@@ -25,9 +26,9 @@ namespace {
 struct Fixture {
   test::TempDir dir;
   Manifest manifest = test::write_tiny_data(dir / "data");
-  TransformerConfig config = test::tiny_config();
+  test::ModelShape config = test::tiny_config();
   WordPiece tokenizer = test::tiny_tokenizer();
-  Transformer model{config, 3};
+  Model model = test::make_model(config, 3);
 
   FederatedClient client(const std::string& name) const {
     return {name,
@@ -38,12 +39,12 @@ struct Fixture {
 
 /// What train_client(seed 11) begins with on ct's 8 rows, for steps as LibTorch's users write them.
 struct Plain {
-  Transformer model;
+  Model model;
   std::vector<torch::Tensor> weights, start;
   torch::optim::AdamW optimizer;
   std::vector<std::int64_t> order;
 
-  Plain(const TransformerConfig& config, const std::vector<std::string>& units)
+  Plain(const test::ModelShape& config, const std::vector<std::string>& units)
       : model(config, 3),
         weights(weights_of(model, units)),
         optimizer(weights, torch::optim::AdamWOptions(0.01).weight_decay(0.1)),
@@ -54,7 +55,7 @@ struct Plain {
   }
 
  private:
-  static std::vector<torch::Tensor> weights_of(Transformer& model,
+  static std::vector<torch::Tensor> weights_of(Model& model,
                                                const std::vector<std::string>& units) {
     model.train_only(units);
     std::vector<torch::Tensor> weights;
@@ -90,9 +91,9 @@ TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to
   auto global = model.state();
   const auto update = train_client(model, global, ct, everything, local_config(), 11);
   ServerMoments moments;
-  aggregate(global, model.units(), {update}, {}, moments);
+  aggregate(global, model.units(), {update}, {}, {}, moments);
 
-  Transformer plain(config, 3);
+  Model plain = test::make_model(config, 3);
   plain.train_only(everything);
   std::vector<torch::Tensor> weights;
   for (const auto& unit : plain.units()) {
@@ -166,7 +167,7 @@ TEST_CASE_METHOD(Fixture, "a batch in parts has the whole batch's loss and gradi
   options.clip_norm = 1;
   const std::vector<std::string> units = {"embeddings", "block.0", "block.1", "block.2", "head"};
   const auto trained = [&](int parts, torch::Tensor* moved) {
-    Transformer mine(config, 3);
+    Model mine = test::make_model(config, 3);
     const double loss = train(mine, data, units, 1, options, 7, {}, parts);
     std::vector<torch::Tensor> steps;
     for (const auto& name : units) {
@@ -199,7 +200,7 @@ TEST_CASE_METHOD(Fixture, "the parts of a batch draw dropout of their own, from 
     const VqaTensors data(manifest, repeated(one, rows), config, tokenizer);
     TrainingOptions options = local_config().training;
     options.batch_size = rows;
-    Transformer mine(config, 3);
+    Model mine = test::make_model(config, 3);
     return train(mine, data, {"block.1", "head"}, 1, options, 7, {}, parts);
   };
   CHECK(loss(16, 2) == loss(16, 2));
@@ -213,7 +214,7 @@ TEST_CASE_METHOD(Fixture, "one epoch is one pass over the client's rows") {
   local.steps = 0;
   local.epochs = 1;
   const auto epoch = train_client(model, model.state(), mri, {"head"}, local, 5);
-  model = Transformer(config, 3);
+  model = test::make_model(config, 3);
   local.steps = 4;
   local.epochs = 0;
   const auto steps = train_client(model, model.state(), mri, {"head"}, local, 5);
@@ -400,7 +401,7 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   }
   double way = 0, free_way = 0;
   local.training.proximal = 0;
-  const auto global = Transformer(config, 3).state();
+  const auto global = test::make_model(config, 3).state();
   const auto free = train_client(model, global, ct, units, local, 11);
   for (const auto& [name, weight] : update.weights) {
     INFO(name);
@@ -486,7 +487,7 @@ TEST_CASE_METHOD(Fixture, "memory and work fall as the lowest trained unit rises
   config.hidden_size = 64;
   config.intermediate_size = 256;
   config.image_size = 32;
-  model = Transformer(config, 3);
+  model = test::make_model(config, 3);
   Batch batch;
   // Large enough for the tens of kilobytes that malloc keeps at times not to matter.
   batch.input_ids = torch::ones({64, 6}, torch::kInt64);
@@ -510,7 +511,7 @@ TEST_CASE_METHOD(Fixture, "memory and work fall as the lowest trained unit rises
       const auto& names = model.unit(unit).parameters;
       trained.insert(names.begin(), names.end());
     }
-    const double predicted = 64 * training_cost(config, 6, trained).activation_bytes;
+    const double predicted = 64 * training_cost(config.blueprint(), 6, trained).activation_bytes;
     const double before = heap();
     const auto loss = torch::cross_entropy_loss(model.forward(batch), batch.labels);
     const double kept = heap() - before;

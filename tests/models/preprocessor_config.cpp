@@ -1,8 +1,8 @@
 #include "models/preprocessor_config.h"
 
 #include "catch.h"
-#include "models/transformer_config.h"
 #include "strata/core/error.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -156,20 +156,19 @@ TEST_CASE("what is not computed, or does not fit the model, is refused by key") 
 
 TEST_CASE(
     "a model's configuration has its processor, and patches that would be drawn are refused") {
-  const TransformerConfig config = read_model_config(kReference);
-  REQUIRE(config.images);
-  CHECK(config.image_processor().shortest_edge == 32);
-  CHECK(config.image_processor().std[2] == 0.3);
-  TransformerConfig fresh;
+  const Blueprint blueprint = read_base_blueprint(kReference);
+  CHECK(blueprint.image_processor().shortest_edge == 32);
+  CHECK(blueprint.image_processor().std[2] == 0.3);
+  test::ModelShape fresh;
   fresh.labels = {"a"};
   CHECK(fresh.image_processor().size_divisor == 32);
   fresh.max_image_length = 143;
   test::TempDir dir;
-  write_transformer_config(fresh, dir / "config.json");
-  CHECK_THROWS_WITH(read_transformer_config(dir / "config.json"),
+  dir.write("config.json", fresh.config_json());
+  CHECK_THROWS_WITH(read_base_blueprint(dir.path()),
                     Contains("max_image_length: of the 144 patches of an image only 143 would be "
                              "read, which transformers draws at random"));
   fresh.max_image_length = 144;
-  write_transformer_config(fresh, dir / "config.json");
-  CHECK(read_transformer_config(dir / "config.json").max_image_length == 144);
+  dir.write("config.json", fresh.config_json());
+  CHECK(read_base_blueprint(dir.path()).image_processor().most_patches == 144);
 }

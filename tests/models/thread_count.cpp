@@ -1,15 +1,22 @@
 #include "models/thread_count.h"
 
 #include "catch.h"
+#include "models/cost.h"
+#include "support/tiny_model.h"
 
 using namespace strata;
 using namespace strata::models;
 
 namespace {
 
-/// The model of configs/demo.yaml, or of another size.
-TransformerConfig model(std::int64_t hidden, std::int64_t layers = 12) {
-  TransformerConfig config;
+/// dandelin/vilt-b32-finetuned-vqa.
+double published() {
+  return block_flops(test::ModelShape());
+}
+
+/// FLOPs of a block of the model of configs/demo.yaml, or of another size.
+double model(std::int64_t hidden, std::int64_t layers = 12) {
+  test::ModelShape config;
   config.hidden_size = hidden;
   config.num_hidden_layers = layers;
   config.num_attention_heads = 4;
@@ -17,7 +24,7 @@ TransformerConfig model(std::int64_t hidden, std::int64_t layers = 12) {
   config.image_size = 64;
   config.patch_size = 16;
   config.max_position_embeddings = 16;
-  return config;
+  return block_flops(config);
 }
 
 }  // namespace
@@ -26,8 +33,8 @@ TEST_CASE("a small model with few samples gets one thread, a published one every
   CHECK(fed_threads(model(64), 8, 16) == 1);
   CHECK(fed_threads(model(16), 32, 2) == 1);
   // dandelin/vilt-b32-finetuned-vqa, one sample: 12 × 2.2 GFLOPs.
-  CHECK(fed_threads(TransformerConfig(), 1, 16) == 16);
-  CHECK(fed_threads(TransformerConfig(), 32, 64) == 64);
+  CHECK(fed_threads(published(), 1, 16) == 16);
+  CHECK(fed_threads(published(), 32, 64) == 64);
 }
 
 TEST_CASE("threads grow with the samples and with the model, from one to as many as there may be") {
@@ -66,7 +73,7 @@ TEST_CASE("cores go to pieces side by side first, and to one product where it is
   is(share_cores(model(384), 32, 1, 2), 2, 1);
   is(share_cores(model(384), 32, 2, 16), 8, 2);
   // A published ViLT takes every core for each product.
-  is(share_cores(TransformerConfig(), 32, 9, 16), 16, 1);
+  is(share_cores(published(), 32, 9, 16), 16, 1);
   for (const int cores : {1, 2, 3, 8, 64}) {
     for (const std::int64_t rows : {1, 32, 1024}) {
       const CoreShares shares = share_cores(model(192), rows, 5, cores);

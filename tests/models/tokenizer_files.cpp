@@ -3,6 +3,7 @@
 #include "catch.h"
 #include "core/document.h"
 #include "strata/core/error.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -36,8 +37,8 @@ void check_ids(const WordPiece& tokenizer, const Json& of_case) {
   }
 }
 
-TransformerConfig tiny_config() {
-  TransformerConfig config;
+test::ModelShape tiny_config() {
+  test::ModelShape config;
   config.vocab_size = 1000;
   config.labels = {"yes", "no"};
   return config;
@@ -71,7 +72,7 @@ TEST_CASE("a tokenizer.json without vocab.txt gives the ids of transformers 5") 
 
     // Saved and read again; whoever has only cleaned texts gets the vocabulary as lines.
     test::TempDir saved;
-    save_tokenizer(tokenizer, tiny_config(), saved.path());
+    save_tokenizer(tokenizer, *tiny_config().architecture(), saved.path());
     CHECK(std::filesystem::exists(saved / "vocab.txt") == (number < 4));
     CHECK(std::filesystem::exists(saved / "tokenizer.json") == (number == 4));
     const WordPiece back = load_tokenizer(saved.path());
@@ -136,9 +137,9 @@ TEST_CASE("what is not BERT's tokenizer is refused by name") {
   test::TempDir dir;
   CHECK_THROWS_WITH(load_tokenizer(dir.path()), Contains("neither vocab.txt nor tokenizer.json"));
   write_case(dir, 0);
-  TransformerConfig config = tiny_config();
+  test::ModelShape config = tiny_config();
   config.vocab_size = 5;
-  write_transformer_config(config, dir / "config.json");
+  dir.write("config.json", config.config_json());
   CHECK_THROWS_WITH(load_tokenizer(dir.path()),
                     Contains("tokenizer.json: ") && Contains("tokens, but the model has 5"));
 }

@@ -7,8 +7,8 @@
 #include "core/document.h"
 #include "data/image.h"
 #include "models/tokenizer_files.h"
-#include "models/transformer.h"
 #include "strata/core/error.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -41,8 +41,8 @@ Manifest make_manifest(const test::TempDir& dir) {
   return manifest;
 }
 
-TransformerConfig make_config() {
-  TransformerConfig config;
+test::ModelShape make_config() {
+  test::ModelShape config;
   config.image_size = 4;
   config.patch_size = 2;
   config.max_position_embeddings = 6;
@@ -134,7 +134,7 @@ TEST_CASE(
 
 TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
   test::TempDir dir;
-  TransformerConfig config = make_config();
+  test::ModelShape config = make_config();
   config.model_type = "vit";
   const WordPiece tokenizer = make_tokenizer();
   const VqaTensors data(make_manifest(dir), {0, 1, 2}, config, tokenizer);
@@ -145,8 +145,8 @@ TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
   CHECK(batch.size() == 2);
   CHECK(torch::equal(batch.labels, torch::tensor({1, 0}, torch::kInt64)));
 
-  write_transformer_config(config, dir / "config.json");
-  save_tokenizer(tokenizer, config, dir.path());
+  dir.write("config.json", config.config_json());
+  save_tokenizer(tokenizer, *config.architecture(), dir.path());
   CHECK_FALSE(std::filesystem::exists(dir / "vocab.txt"));
   CHECK(load_tokenizer(dir.path()).vocabulary().size() == 4);
 }
@@ -154,16 +154,16 @@ TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
 TEST_CASE("a model folder's tokenizer is written and read") {
   test::TempDir dir;
   const WordPiece cased({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "Red", "red"}, {false});
-  save_tokenizer(cased, make_config(), dir.path());
+  save_tokenizer(cased, *make_config().architecture(), dir.path());
   const WordPiece back = load_tokenizer(dir.path());
   CHECK(back.vocabulary() == cased.vocabulary());
   CHECK_FALSE(back.options().lower_case);
   CHECK(back.encode("Red", 6) == std::vector<std::int64_t>{2, 4, 3});
 
   // A token without a row in the model's table would be an index out of range.
-  TransformerConfig config = make_config();
+  test::ModelShape config = make_config();
   config.vocab_size = 5;
-  Transformer(config, 1).save(dir.path());
+  peft::save_model(test::make_model(config, 1), dir.path());
   CHECK_THROWS_WITH(load_tokenizer(dir.path()),
                     Contains("vocab.txt: 6 tokens, but the model has 5 (vocab_size"));
   CHECK_THROWS_AS(load_tokenizer(dir.path()), InputError);
@@ -177,7 +177,7 @@ struct Recorded {
       std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
   Json record = load_json(folder / "recorded.json").root;
   Manifest manifest = load_data(folder);
-  Transformer model = Transformer::load(folder);
+  Model model = peft::load_model(folder);
   WordPiece tokenizer = load_tokenizer(folder);
 
   VqaTensors tests(const std::string& client = "") const {
@@ -187,7 +187,7 @@ struct Recorded {
       if (example.split == "test" && (client.empty() || example.client == client))
         indices.push_back(static_cast<int>(i));
     }
-    return VqaTensors(manifest, indices, model.config(), tokenizer);
+    return VqaTensors(manifest, indices, model.blueprint(), tokenizer);
   }
 };
 
@@ -240,12 +240,12 @@ TEST_CASE(
     "padding an image changes nothing: a batch of several sizes is each of its images alone") {
   const Recorded recorded;
   const VqaTensors data = recorded.tests();
-  Transformer model = recorded.model;
-  PeftConfig peft;
+  Model model = recorded.model;
+  test::PeftShape peft;
   peft.prompt_length = 2;
   peft.adapter_reduction = 4;
   const bool with_peft = GENERATE(false, true);
-  if (with_peft) model.add_peft(peft, 3);
+  if (with_peft) test::add_peft(model, peft, 3);
   Batch batch = data.batch(every_row(data), torch::kCPU);
   const torch::Tensor together = model.forward(batch);
   const torch::Tensor alone = as_tensor(recorded.record["logits_alone"]);
@@ -286,7 +286,7 @@ TEST_CASE("square images give the same batch as ever, flips stay within an image
 TEST_CASE("captured operations give the gradients of a batch of several sizes") {
   const Recorded recorded;
   const VqaTensors data = recorded.tests();
-  Transformer model = recorded.model.clone();
+  Model model = recorded.model.clone();
   for (const auto& [name, tensor] : model.weights())
     model.weight(name) = tensor.detach().to(torch::kDouble);
   std::vector<std::string> units;
@@ -299,15 +299,18 @@ TEST_CASE("captured operations give the gradients of a batch of several sizes") 
   const std::string name = "vilt.embeddings.position_embeddings";
   const torch::Tensor expected = model.weight(name).grad().squeeze(0);
 
-  std::vector<torch::Tensor> inputs(1);
-  for (std::int64_t stage = 0; stage + 1 < model.stage_count(); ++stage)
-    inputs.push_back(model.run_stage(stage, batch, inputs.back()).detach());
+  std::vector<State> inputs(1);
+  for (std::int64_t stage = 0; stage + 1 < model.stage_count(); ++stage) {
+    const State state = model.run_stage(stage, batch, inputs.back());
+    inputs.push_back(test::with_value(state, test::only(state).detach()));
+  }
   torch::Tensor slope;
   for (std::int64_t stage = model.stage_count(); stage-- > 0;) {
     std::vector<CapturedOp> ops;
-    torch::Tensor input = inputs[static_cast<std::size_t>(stage)];
+    const State& state = inputs[static_cast<std::size_t>(stage)];
+    const torch::Tensor input = test::only(state);
     if (stage > 0) input.requires_grad_(true);
-    torch::Tensor output = model.capture_stage(stage, batch, input, names, ops);
+    const torch::Tensor output = test::only(model.capture_stage(stage, batch, state, names, ops));
     if (!slope.defined()) {
       const torch::Tensor loss = torch::cross_entropy_loss(output, batch.labels);
       slope = torch::autograd::grad({loss}, {output}, {}, true)[0];
@@ -333,7 +336,7 @@ TEST_CASE("an image that the model cannot read is named") {
   test::TempDir dir;
   Manifest manifest = make_manifest(dir);
   write_png(Image{64, 3, std::vector<std::uint8_t>(64 * 3 * 3)}, dir / "across.png");
-  TransformerConfig config = make_config();
+  test::ModelShape config = make_config();
   CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
                     Contains("across.png: an image of 64 x 3 pixels becomes one of 6 x 0"));
   config.model_type = "vit";

@@ -16,6 +16,7 @@
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "strata/ntk/score.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -35,14 +36,14 @@ Tensor random_tensor(std::vector<std::int64_t> shape, Random& random) {
   return tensor;
 }
 
-struct Shape {
+struct Sizes {
   std::int64_t hidden, heads, layers, labels, samples;
   bool qkv_bias;
   std::string architecture = "vilt";
 };
 
-Transformer make_model(const Shape& shape) {
-  TransformerConfig config;
+Model make_model(const Sizes& shape) {
+  test::ModelShape config;
   config.model_type = shape.architecture;
   config.hidden_size = shape.hidden;
   config.num_attention_heads = shape.heads;
@@ -57,15 +58,15 @@ Transformer make_model(const Shape& shape) {
   for (std::int64_t i = 0; i < shape.labels; ++i) {
     config.labels.push_back("answer " + std::to_string(i));
   }
-  return Transformer(config, 5);
+  return test::make_model(config, 5);
 }
 
 /// Questions of different lengths, so that there is padding.
-Batch make_batch(const Transformer& model, std::int64_t n) {
+Batch make_batch(const Model& model, std::int64_t n) {
   Random random(11);
   const std::int64_t longest = 7;
   Batch batch;
-  const bool text = model.config().has_text();
+  const bool text = (model.architecture().text_tokens() > 0);
   if (text) {
     batch.input_ids = torch::zeros({n, longest}, torch::kInt64);
     batch.attention_mask = torch::zeros({n, longest});
@@ -77,17 +78,18 @@ Batch make_batch(const Transformer& model, std::int64_t n) {
       batch.input_ids[i][t] = random.between(1, 19);
       batch.attention_mask[i][t] = 1;
     }
-    batch.labels[i] = static_cast<std::int64_t>(random.below(model.config().label_count()));
+    batch.labels[i] = static_cast<std::int64_t>(
+        random.below(static_cast<std::int64_t>(model.architecture().labels().size())));
   }
   batch.pixels = random_tensor({n, 3, 8, 8}, random);
   return batch;
 }
 
-Tensor loss_of(const Transformer& model, const Batch& batch) {
+Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
-void train(Transformer& model, const Batch& batch, int steps) {
+void train(Model& model, const Batch& batch, int steps) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   model.train_only(names);
@@ -105,24 +107,24 @@ void train(Transformer& model, const Batch& batch, int steps) {
 }
 
 /// Adapters, LoRA and prompts, none of whose weights is zero as it would be at first.
-void add_all_peft(Transformer& model) {
-  PeftConfig peft;
+void add_all_peft(Model& model) {
+  test::PeftShape peft;
   peft.adapter_reduction = 4;
   peft.lora_rank = 2;
   peft.prompt_length = 2;
-  model.add_peft(peft, 3);
+  test::add_peft(model, peft, 3);
   const torch::NoGradGuard no_grad;
   Random random(8);
-  for (const WeightShape& weight : peft_weights(model.config())) {
+  for (const Parameter& weight : test::added_parameters(model)) {
     model.weight(weight.name).add_(random_tensor(weight.shape, random), 0.3);
   }
 }
 
 /// The units of every scheme that the model can have, and lists of weights across its stages.
-std::vector<Unit> all_units(const Transformer& original) {
-  Transformer model = original;
+std::vector<Unit> all_units(const Model& original) {
+  Model model = original;
   std::vector<std::string> schemes = {"block", "layernorm", "bias", "layernorm+bias"};
-  if (model.config().peft.any()) {
+  if (model.blueprint().attachments().size() > 0) {
     for (const char* scheme : {"adapter", "lora", "prompt", "adapter+lora", "block+adapter"}) {
       schemes.push_back(scheme);
     }
@@ -130,7 +132,7 @@ std::vector<Unit> all_units(const Transformer& original) {
   std::vector<Unit> units;
   std::set<std::string> names;
   for (const std::string& scheme : schemes) {
-    model.set_units(scheme);
+    peft::set_units(model, scheme);
     for (const Unit& unit : model.units()) {
       if (names.insert(unit.name).second) units.push_back(unit);
     }
@@ -154,10 +156,10 @@ std::vector<Unit> all_units(const Transformer& original) {
 
 /// Θ of every unit in double: one differentiation of one output of one sample at a time, no
 /// capture.
-std::map<std::string, Eigen::MatrixXd> brute_force(const Transformer& original, const Batch& batch,
+std::map<std::string, Eigen::MatrixXd> brute_force(const Model& original, const Batch& batch,
                                                    const std::vector<Unit>& units, bool loss,
                                                    std::vector<std::int64_t> subset = {}) {
-  Transformer model(original.config(), 0);
+  Model model(original.blueprint(), 0);
   for (const auto& [name, weight] : original.weights()) {
     model.weight(name) = weight.detach().to(torch::kDouble).requires_grad_(true);
   }
@@ -202,7 +204,7 @@ std::map<std::string, Eigen::MatrixXd> brute_force(const Transformer& original, 
   return grams;
 }
 
-std::map<std::string, Tensor> captured_grams(const Transformer& model, const Batch& batch,
+std::map<std::string, Tensor> captured_grams(const Model& model, const Batch& batch,
                                              const std::vector<Unit>& units,
                                              const LntkOptions& options = {}) {
   std::map<std::string, Tensor> grams;
@@ -217,7 +219,7 @@ Eigen::VectorXd descending(const Eigen::MatrixXd& theta) {
   return solver.eigenvalues().reverse();
 }
 
-void check_spectra(const Transformer& model, const Batch& batch, const std::vector<Unit>& units,
+void check_spectra(const Model& model, const Batch& batch, const std::vector<Unit>& units,
                    const std::map<std::string, Eigen::MatrixXd>& expected, LntkOptions options) {
   options.top = 3;
   options.trace = true;
@@ -241,7 +243,7 @@ void check_spectra(const Transformer& model, const Batch& batch, const std::vect
   }
 }
 
-void check_against_brute_force(const Transformer& model, const Batch& batch) {
+void check_against_brute_force(const Model& model, const Batch& batch) {
   const std::vector<Unit> units = all_units(model);
   for (const bool loss : {false, true}) {
     const auto expected = brute_force(model, batch, units, loss);
@@ -271,13 +273,13 @@ void check_against_brute_force(const Transformer& model, const Batch& batch) {
 }  // namespace
 
 TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
-  for (const Shape& shape :
-       {Shape{8, 2, 2, 3, 4, true}, Shape{12, 3, 3, 5, 3, false}, Shape{16, 1, 1, 2, 6, true},
-        Shape{8, 4, 2, 7, 1, true}, Shape{8, 2, 2, 3, 5, true, "vit"},
-        Shape{16, 4, 1, 4, 2, false, "vit"}}) {
+  for (const Sizes& shape :
+       {Sizes{8, 2, 2, 3, 4, true}, Sizes{12, 3, 3, 5, 3, false}, Sizes{16, 1, 1, 2, 6, true},
+        Sizes{8, 4, 2, 7, 1, true}, Sizes{8, 2, 2, 3, 5, true, "vit"},
+        Sizes{16, 4, 1, 4, 2, false, "vit"}}) {
     for (const bool peft : {false, true}) {
       CAPTURE(shape.architecture, shape.hidden, shape.layers, shape.labels, shape.samples, peft);
-      Transformer model = make_model(shape);
+      Model model = make_model(shape);
       if (peft) add_all_peft(model);
       const Batch batch = make_batch(model, shape.samples);
       check_against_brute_force(model, batch);
@@ -307,28 +309,28 @@ TEST_CASE("torch.func's recorded kernels") {
                     tensor(samples, "attention_mask").to(torch::kFloat), tensor(samples, "pixels"),
                     tensor(samples, "labels")};
 
-  const Transformer plain = Transformer::load(folder / "vilt");
-  Transformer with_peft = Transformer::load(folder / "vilt");
-  PeftConfig peft;
+  const Model plain = peft::load_model(folder / "vilt");
+  Model with_peft = peft::load_model(folder / "vilt");
+  test::PeftShape peft;
   peft.lora_rank = recorded.at("lora_rank");
   peft.lora_alpha = recorded.at("lora_alpha");
   peft.adapter_reduction = recorded.at("adapter_reduction");
-  with_peft.add_peft(peft, 1);
+  test::add_peft(with_peft, peft, 1);
   {
     const torch::NoGradGuard no_grad;
-    for (const WeightShape& weight : peft_weights(with_peft.config())) {
+    for (const Parameter& weight : test::added_parameters(with_peft)) {
       with_peft.weight(weight.name).copy_(tensor(weights, weight.name));
     }
   }
 
   std::set<std::string> kinds;
   for (const Json& kernel : recorded.at("kernels")) {
-    Transformer model = kernel.at("peft").get<bool>() ? with_peft : plain;
+    Model model = kernel.at("peft").get<bool>() ? with_peft : plain;
     const std::string name = kernel.at("unit");
     INFO(kernel.dump());
     const std::string kind = name.substr(0, name.find('.'));
     kinds.insert(kind);
-    if (kind != "embeddings" && kind != "head") model.set_units(kind);
+    if (kind != "embeddings" && kind != "head") peft::set_units(model, kind);
     LntkOptions options;
     options.top = 3;
     options.trace = true;
@@ -352,7 +354,7 @@ TEST_CASE("torch.func's recorded kernels") {
 }
 
 TEST_CASE("a unit's kernel does not depend on which others are asked for") {
-  const Transformer model = make_model({8, 2, 3, 3, 4, true});
+  const Model model = make_model({8, 2, 3, 3, 4, true});
   const Batch batch = make_batch(model, 4);
   const auto all = captured_grams(model, batch, model.units());
   CHECK(all.size() == 5);
@@ -370,7 +372,7 @@ TEST_CASE("a unit's kernel does not depend on which others are asked for") {
 }
 
 TEST_CASE("the order of the samples permutes the kernel and leaves its eigenvalue") {
-  const Transformer model = make_model({8, 2, 2, 3, 5, true});
+  const Model model = make_model({8, 2, 2, 3, 5, true});
   const Batch batch = make_batch(model, 5);
   const Tensor order = torch::tensor({3, 0, 4, 2, 1}, torch::kInt64);
   const Batch shuffled{batch.input_ids.index_select(0, order),
@@ -385,7 +387,7 @@ TEST_CASE("the order of the samples permutes the kernel and leaves its eigenvalu
 }
 
 TEST_CASE("a subset of the outputs") {
-  const Transformer model = make_model({8, 2, 2, 5, 4, true});
+  const Model model = make_model({8, 2, 2, 5, 4, true});
   const Batch batch = make_batch(model, 4);
   LntkOptions options;
   options.output_subset = {4, 1};
@@ -399,7 +401,7 @@ TEST_CASE("a subset of the outputs") {
 TEST_CASE(
     "any memory limit that suffices gives the same spectra; one that does not says how much "
     "would") {
-  const Transformer model = make_model({16, 2, 2, 4, 6, true});
+  const Model model = make_model({16, 2, 2, 4, 6, true});
   const Batch batch = make_batch(model, 6);
   const std::vector<Unit> units = all_units(model);
   const auto expected = brute_force(model, batch, units, false);
@@ -425,7 +427,7 @@ TEST_CASE(
 }
 
 TEST_CASE("without the memory for it, block Lanczos gives way to the kernel itself") {
-  const Transformer model = make_model({16, 2, 2, 4, 6, true});
+  const Model model = make_model({16, 2, 2, 4, 6, true});
   const Batch batch = make_batch(model, 6);
   LntkOptions options;
   options.method = NtkMethod::kLanczos;
@@ -450,7 +452,7 @@ TEST_CASE("which way is cheaper is decided on all uses of a weight") {
   // numbers out, of two rows in. At 570 rows block Lanczos would take 15·2·190·T·2·8 +
   // 6·6·2·4·570·T·8 multiply-adds, and the kernel 570·T·16 + 0.625·570²·16: 4.2 against 3.3
   // million for T = 3, but 2.8 against 3.3 for T = 2.
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 8;
   config.num_attention_heads = 2;
   config.num_hidden_layers = 1;
@@ -460,7 +462,7 @@ TEST_CASE("which way is cheaper is decided on all uses of a weight") {
   config.max_position_embeddings = 4;
   config.initializer_range = 0.2;
   config.labels = {"a", "b", "c"};
-  const Transformer model(config, 5);
+  const Model model = test::make_model(config, 5);
   torch::manual_seed(2);
   Unit modalities;
   modalities.name = "modalities";
@@ -478,7 +480,7 @@ TEST_CASE("block Lanczos finds an eigenvector that is orthogonal to what biases 
   // Of a ViT without MLP and queries the class token is odd in the image, and so is its LayerNorm:
   // images in pairs of opposite sign give features x in such pairs. The kernel of the last layer's
   // bias has the eigenvectors 1 ⊗ e, on which that of its weight, XXᵀ ⊗ I, vanishes.
-  TransformerConfig config;
+  test::ModelShape config;
   config.model_type = "vit";
   config.hidden_size = 8;
   config.num_attention_heads = 2;
@@ -488,7 +490,7 @@ TEST_CASE("block Lanczos finds an eigenvector that is orthogonal to what biases 
   config.patch_size = 4;
   config.initializer_range = 0.5;
   config.labels = {"a", "b", "c", "d", "e", "f"};
-  Transformer model(config, 5);
+  Model model = test::make_model(config, 5);
   model.weight("vit.embeddings.cls_token").zero_();
   model.weight("vit.embeddings.position_embeddings").zero_();
   model.weight("vit.encoder.layer.0.output.dense.weight").zero_();
@@ -514,7 +516,7 @@ TEST_CASE("block Lanczos finds an eigenvector that is orthogonal to what biases 
 
 TEST_CASE("the estimated time grows with the samples") {
   // A bias: its kernel costs next to nothing, and the passes through the model go with the samples.
-  const Transformer model = make_model({16, 2, 2, 4, 0, true});
+  const Model model = make_model({16, 2, 2, 4, 0, true});
   const Batch batch = make_batch(model, 4);
   Unit bias;
   bias.name = "bias";
@@ -563,7 +565,7 @@ TEST_CASE("all ways to a weight's kernel agree, and so do its products and its t
 }
 
 TEST_CASE("what cannot be scored is named") {
-  Transformer model = make_model({8, 2, 2, 3, 4, true});
+  Model model = make_model({8, 2, 2, 3, 4, true});
   const Batch batch = make_batch(model, 4);
   Unit empty;
   empty.name = "lora.0";
@@ -593,11 +595,11 @@ TEST_CASE("score_units") {
     manifest.examples.push_back(
         {name, question, {"answer " + std::to_string(i % 3)}, "train", "c", "open", ""});
   }
-  Transformer model = make_model({8, 2, 2, 3, 0, true});
+  Model model = make_model({8, 2, 2, 3, 0, true});
   const WordPiece tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "what", "is", "here", "there"});
   std::vector<int> indices(manifest.examples.size());
   std::iota(indices.begin(), indices.end(), 0);
-  const VqaTensors data(manifest, indices, model.config(), tokenizer);
+  const VqaTensors data(manifest, indices, model.blueprint(), tokenizer);
   const std::vector<Unit> units = {model.unit("head"), model.unit("embeddings"),
                                    model.unit("block.1"), model.unit("block.0")};
 
@@ -646,7 +648,7 @@ TEST_CASE("score_units") {
   CHECK_THROWS_WITH(values("lntkk"), Contains("did you mean \"lntk\"?"));
   options.metric = "lntk";
   CHECK_THROWS_AS(
-      score_units(model, VqaTensors(manifest, {}, model.config(), tokenizer), units, options),
+      score_units(model, VqaTensors(manifest, {}, model.blueprint(), tokenizer), units, options),
       InputError);
   {
     const torch::NoGradGuard no_grad;

@@ -14,6 +14,7 @@
 #include "ntk/lntk.h"
 #include "ntk/rivals.h"
 #include "strata/core/error.h"
+#include "support/tiny_model.h"
 
 using namespace strata;
 using namespace strata::models;
@@ -76,8 +77,8 @@ class CountingAllocator : public at::Allocator {
   static inline std::atomic<std::int64_t> held_ = 0, peak_ = 0;
 };
 
-TransformerConfig small_config(std::int64_t labels) {
-  TransformerConfig config;
+test::ModelShape small_config(std::int64_t labels) {
+  test::ModelShape config;
   config.hidden_size = 16;
   config.num_attention_heads = 2;
   config.num_hidden_layers = 2;
@@ -114,7 +115,7 @@ TEST_CASE("the counting allocator sees what a tensor holds, and that it lets go"
 TEST_CASE("the layerwise kernels keep to their memory limit") {
   // 288 rows: a kernel has 660 kB, more than a block's activations.
   const std::int64_t samples = 12;
-  const Transformer model(small_config(24), 5);
+  const Model model = test::make_model(small_config(24), 5);
   const Batch batch = small_batch(samples);
   double activations = 0;
   for (const Unit& unit : model.units()) {
@@ -149,7 +150,7 @@ TEST_CASE("the layerwise kernels keep to their memory limit") {
 }
 
 TEST_CASE("the other metrics keep to the memory that they plan") {
-  const Transformer model(small_config(3), 5);
+  const Model model = test::make_model(small_config(3), 5);
   const Batch batch = small_batch(24);
   for (const std::string& metric : rival_metrics()) {
     RivalOptions options;

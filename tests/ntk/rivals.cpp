@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "support/tiny_model.h"
 
 using namespace strata;
 using namespace strata::models;
@@ -15,9 +16,9 @@ using torch::Tensor;
 
 namespace {
 
-Transformer make_model(std::int64_t hidden, std::int64_t heads, std::int64_t layers, bool qkv_bias,
-                       const std::string& type = "vilt", const PeftConfig& peft = {}) {
-  TransformerConfig config;
+Model make_model(std::int64_t hidden, std::int64_t heads, std::int64_t layers, bool qkv_bias,
+                 const std::string& type = "vilt", const test::PeftShape& peft = {}) {
+  test::ModelShape config;
   config.model_type = type;
   config.peft = peft;
   config.hidden_size = hidden;
@@ -31,11 +32,11 @@ Transformer make_model(std::int64_t hidden, std::int64_t heads, std::int64_t lay
   config.initializer_range = 0.3;
   config.qkv_bias = qkv_bias;
   config.labels = {"a", "b", "c"};
-  Transformer model(config, 5);
+  Model model = test::make_model(config, 5);
   // Fresh biases and LoRA's B are 0, which would hide a good deal.
   const torch::NoGradGuard no_grad;
   Random random(8);
-  for (const WeightShape& weight : transformer_weights(config)) {
+  for (const Parameter& weight : config.blueprint().parameters()) {
     Tensor& tensor = model.weight(weight.name);
     const bool zero = weight.shape.size() == 1 || weight.name.find("lora_B") != std::string::npos;
     for (std::int64_t i = 0; zero && i < tensor.numel(); ++i) {
@@ -78,8 +79,8 @@ Batch rows(const Batch& batch, const std::vector<std::int64_t>& chosen) {
 }
 
 /// The same model in double, its weights copies that require gradients.
-Transformer in_double(const Transformer& original) {
-  Transformer model = original;
+Model in_double(const Model& original) {
+  Model model = original;
   for (const auto& [name, weight] : original.weights()) {
     model.weight(name) =
         weight.detach().to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
@@ -87,12 +88,12 @@ Transformer in_double(const Transformer& original) {
   return model;
 }
 
-Tensor loss_of(const Transformer& model, const Batch& batch) {
+Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
 /// Of all weights, in the order of weights().
-std::vector<Tensor> all_gradients(const Transformer& model, const Batch& batch) {
+std::vector<Tensor> all_gradients(const Model& model, const Batch& batch) {
   std::vector<Tensor> leaves;
   for (const auto& [name, weight] : model.weights()) leaves.push_back(weight);
   return torch::autograd::grad({loss_of(model, batch)}, leaves);
@@ -103,9 +104,8 @@ std::vector<Tensor> all_gradients(const Transformer& model, const Batch& batch) 
 struct BruteForce {
   std::map<std::string, Tensor> weight, gradient, curvature, samples;
 
-  BruteForce(const Transformer& original, const Batch& batch,
-             const std::set<std::string>& frozen = {}) {
-    const Transformer model = in_double(original);
+  BruteForce(const Model& original, const Batch& batch, const std::set<std::string>& frozen = {}) {
+    const Model model = in_double(original);
     const auto slopes = all_gradients(model, batch);
     std::vector<std::vector<Tensor>> single;
     for (std::int64_t i = 0; i < batch.size(); ++i) {
@@ -125,7 +125,7 @@ struct BruteForce {
     }
     const double step = 2e-6 / std::sqrt(norm);
     const auto moved = [&](double by) {
-      const Transformer other = in_double(original);
+      const Model other = in_double(original);
       std::size_t i = 0;
       for (const auto& [name, tensor] : other.weights()) {
         const Tensor& slope = slopes[i++];
@@ -178,7 +178,7 @@ Unit unit_of(const std::string& name, std::vector<std::string> weights) {
 }
 
 /// The model's units, and others that overlap them: everything, biases alone, one weight.
-std::vector<Unit> many_units(const Transformer& model) {
+std::vector<Unit> many_units(const Model& model) {
   std::vector<Unit> units = model.units();
   std::vector<std::string> all, biases;
   for (const auto& [name, weight] : model.weights()) {
@@ -189,10 +189,10 @@ std::vector<Unit> many_units(const Transformer& model) {
   }
   units.push_back(unit_of("all", all));
   units.push_back(unit_of("biases", biases));
-  const std::string prefix = model.config().prefix();
+  const std::string prefix = test::shape_of(model).prefix();
   units.push_back(unit_of("query", {prefix + "encoder.layer.0.attention.attention.query.weight"}));
   units.push_back(unit_of("norm", {prefix + "layernorm.weight", prefix + "layernorm.bias"}));
-  if (model.config().has_text()) {
+  if ((model.architecture().text_tokens() > 0)) {
     units.push_back(unit_of("words", {"vilt.embeddings.text_embeddings.word_embeddings.weight"}));
   }
   return units;
@@ -201,7 +201,7 @@ std::vector<Unit> many_units(const Transformer& model) {
 const std::vector<std::string> kWithData = {"grad_norm", "rgn",   "snr",      "magnitude",
                                             "snip",      "grasp", "gradflow", "fisher"};
 
-void check_against_brute_force(const Transformer& model, const Batch& batch, double tolerance) {
+void check_against_brute_force(const Model& model, const Batch& batch, double tolerance) {
   const std::vector<Unit> units = many_units(model);
   const auto found = rival_scores(model, batch, units, kWithData);
   const BruteForce expected(model, batch);
@@ -218,17 +218,16 @@ void check_against_brute_force(const Transformer& model, const Batch& batch, dou
 }
 
 /// R: the sum of the logits with weights |w|, every word's vector the sum of all, and inputs of 1.
-double flow(const Transformer& original, const std::string& changed, std::int64_t element,
-            double by) {
+double flow(const Model& original, const std::string& changed, std::int64_t element, double by) {
   const torch::NoGradGuard no_grad;
-  Transformer model = original;
+  Model model = original;
   const std::string words = "vilt.embeddings.text_embeddings.word_embeddings.weight";
   for (const auto& [name, weight] : original.weights()) {
     Tensor size = weight.detach().to(torch::kDouble).abs();
     if (name == changed) size.view(-1)[element] += by;
     model.weight(name) = name == words ? size.sum(0).repeat({size.size(0), 1}) : size;
   }
-  const std::int64_t tokens = model.config().max_position_embeddings;
+  const std::int64_t tokens = model.architecture().text_tokens();
   Batch ones;
   ones.input_ids = torch::full({1, tokens}, 3, torch::kInt64);
   ones.attention_mask = torch::ones({1, tokens});
@@ -241,7 +240,7 @@ double flow(const Transformer& original, const std::string& changed, std::int64_
 
 TEST_CASE("every metric is that of a float64 computation by brute force") {
   for (const bool bias : {true, false}) {
-    Transformer model = make_model(8, 2, 2, bias);
+    Model model = make_model(8, 2, 2, bias);
     const Batch batch = make_batch(5);
     check_against_brute_force(model, batch, 1e-3);
     check_against_brute_force(in_double(model), batch, 1e-6);
@@ -261,18 +260,18 @@ TEST_CASE("every metric is that of a float64 computation by brute force") {
 }
 
 TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and without text") {
-  PeftConfig peft;
+  test::PeftShape peft;
   peft.adapter_reduction = 4;
   peft.lora_rank = 2;
   peft.prompt_length = 3;
   for (const std::string type : {"vilt", "vit"}) {
     CAPTURE(type);
-    Transformer model = make_model(8, 2, 2, true, type, peft);
+    Model model = make_model(8, 2, 2, true, type, peft);
     Batch batch = make_batch(4);
     if (type == "vit") batch.input_ids = batch.attention_mask = Tensor();
     for (const std::string scheme : {"adapter+lora+prompt", "bias", "block+adapter"}) {
       CAPTURE(scheme);
-      model.set_units(scheme);
+      peft::set_units(model, scheme);
       check_against_brute_force(in_double(model), batch, 1e-6);
     }
     const auto flow = rival_scores(model, batch, many_units(model), {"synflow"}).at("synflow");
@@ -281,7 +280,7 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
 }
 
 TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
-  const Transformer model = in_double(make_model(8, 2, 2, true));
+  const Model model = in_double(make_model(8, 2, 2, true));
   const Batch batch = make_batch(4);
   RivalOptions options;
   for (const auto& [name, weight] : model.weights()) {
@@ -305,7 +304,7 @@ TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
 }
 
 TEST_CASE("synaptic flow is that of finite differences, whatever the data and the signs") {
-  Transformer model = make_model(8, 2, 1, true);
+  Model model = make_model(8, 2, 1, true);
   const std::vector<std::string> names = {
       "vilt.embeddings.text_embeddings.word_embeddings.weight",
       "vilt.embeddings.text_embeddings.position_embeddings.weight",
@@ -316,7 +315,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
   std::vector<Unit> units;
   for (const std::string& name : names) units.push_back(unit_of(name, {name}));
   units.push_back(unit_of("together", names));
-  const auto score = [&](const Transformer& of, const Batch& batch) {
+  const auto score = [&](const Model& of, const Batch& batch) {
     return rival_scores(of, batch, units, {"synflow"}).at("synflow");
   };
   const auto found = score(model, make_batch(2));
@@ -347,7 +346,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
 }
 
 TEST_CASE("relations between the metrics") {
-  const Transformer model = make_model(8, 2, 2, true);
+  const Model model = make_model(8, 2, 2, true);
   const Batch batch = make_batch(6);
   std::vector<Unit> units = model.units();
   const std::size_t parts = units.size();
@@ -398,7 +397,7 @@ TEST_CASE("relations between the metrics") {
 }
 
 TEST_CASE("a value does not depend on what else is asked for, and the model stays as it was") {
-  Transformer model = make_model(8, 2, 2, true);
+  Model model = make_model(8, 2, 2, true);
   model.train_only({"block.1"});
   const std::string before = model.fingerprint();
   const Batch batch = make_batch(3);
@@ -426,7 +425,7 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
 }
 
 TEST_CASE("a memory limit divides the batch, then the units, and changes rounding alone") {
-  const Transformer model = in_double(make_model(8, 2, 2, true));
+  const Model model = in_double(make_model(8, 2, 2, true));
   const Batch batch = make_batch(6);
   const std::vector<Unit> units = many_units(model);
   const auto expected = rival_scores(model, batch, units, rival_metrics());
@@ -480,7 +479,7 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
 }
 
 TEST_CASE("weights of zero") {
-  Transformer model = make_model(8, 2, 1, true);
+  Model model = make_model(8, 2, 1, true);
   const std::vector<Unit> units = {unit_of("outlet", {"classifier.3.bias"}), model.unit("head")};
   {
     const torch::NoGradGuard no_grad;
@@ -500,7 +499,7 @@ TEST_CASE("weights of zero") {
 }
 
 TEST_CASE("bad input") {
-  Transformer model = make_model(8, 2, 1, true);
+  Model model = make_model(8, 2, 1, true);
   const Batch batch = make_batch(3);
   const auto score = [&](const Batch& of, const std::vector<Unit>& units,
                          const std::vector<std::string>& metrics) {

@@ -14,8 +14,8 @@
 #include "strata/core/planning_problem.h"
 
 namespace strata::models {
-class Transformer;  // src/models/transformer.h
-class VqaTensors;   // src/models/vqa_tensors.h
+class Model;       // src/models/model.h
+class VqaTensors;  // src/models/vqa_tensors.h
 }  // namespace strata::models
 
 namespace strata::fedrunner {
@@ -30,7 +30,7 @@ struct ScoreRequest {
   std::string client;  ///< for messages
 };
 using Scorer = std::function<std::vector<double>(
-    const models::Transformer& model, const models::VqaTensors& data,
+    const models::Model& model, const models::VqaTensors& data,
     const std::vector<std::string>& units, const ScoreRequest& request)>;
 
 /// What the runner asks of a planner.

@@ -12,8 +12,8 @@
 #include "strata/ntk/metric_names.h"
 
 namespace strata::models {
-class Transformer;  // src/models/transformer.h
-class VqaTensors;   // src/models/vqa_tensors.h
+class Model;       // src/models/model.h
+class VqaTensors;  // src/models/vqa_tensors.h
 }  // namespace strata::models
 
 namespace strata::ntk {
@@ -57,11 +57,11 @@ struct UnitScore {
 /// memory: docs/lntk.md, docs/importance.md.
 /// @throws InputError: no samples, an unknown metric, a unit without parameters; WorkError: a value
 /// or activations that are not finite (it names unit or stage), or too small a memory limit.
-std::vector<UnitScore> score_units(const models::Transformer& model, const models::VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Model& model, const models::VqaTensors& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options);
 
 /// The same for several metrics, which share their passes: one list for each of them.
-std::vector<std::vector<UnitScore>> score_metrics(const models::Transformer& model,
+std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
                                                   const models::VqaTensors& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
@@ -75,7 +75,7 @@ struct ScoreEstimate {
   std::int64_t least_bytes = 0;  ///< the smallest memory limit that works
   int backward_passes = 0;  ///< of lntk, trace and gradient, through single stages; 0 of others
 };
-ScoreEstimate estimate_score(const models::Transformer& model, const models::VqaTensors& data,
+ScoreEstimate estimate_score(const models::Model& model, const models::VqaTensors& data,
                              const std::vector<Unit>& units, const ScoreOptions& options);
 
 }  // namespace strata::ntk

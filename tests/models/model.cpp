@@ -1,4 +1,4 @@
-#include "models/transformer.h"
+#include "support/tiny_model.h"
 
 #include <malloc.h>
 
@@ -63,19 +63,19 @@ double relative_error(const Tensor& found, const Tensor& expected) {
   return ((found - expected).norm() / expected.norm()).item<double>();
 }
 
-Tensor loss_of(const Transformer& model, const Batch& batch) {
+Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
-void to_double(Transformer& model) {
+void to_double(Model& model) {
   for (const auto& [name, tensor] : model.weights()) {
     model.weight(name) = tensor.detach().to(torch::kDouble);
   }
 }
 
 /// Every method, on half of the linear layers and with a scale of LoRA that is not 1.
-PeftConfig every_method() {
-  PeftConfig peft;
+test::PeftShape every_method() {
+  test::PeftShape peft;
   peft.adapter_reduction = 4;
   peft.lora_rank = 3;
   peft.lora_alpha = 4.5;
@@ -85,8 +85,8 @@ PeftConfig every_method() {
 }
 
 /// Each method of every_method alone, all of them, and none.
-std::vector<PeftConfig> methods() {
-  PeftConfig adapter, lora = every_method(), prompt;
+std::vector<test::PeftShape> methods() {
+  test::PeftShape adapter, lora = every_method(), prompt;
   adapter.adapter_reduction = lora.adapter_reduction;
   prompt.prompt_length = lora.prompt_length;
   lora.adapter_reduction = lora.prompt_length = 0;
@@ -94,12 +94,12 @@ std::vector<PeftConfig> methods() {
 }
 
 /// The recorded model with these methods, in double; no weight is left at its initial zero.
-Transformer peft_model(const std::string& architecture, const PeftConfig& peft = every_method()) {
-  Transformer model = Transformer::load(kReferences / architecture);
-  if (peft.any()) model.add_peft(peft, 5);
+Model peft_model(const std::string& architecture, const test::PeftShape& peft = every_method()) {
+  Model model = peft::load_model(kReferences / architecture);
+  if (peft.any()) test::add_peft(model, peft, 5);
   to_double(model);
   torch::manual_seed(4);
-  for (const WeightShape& weight : peft_weights(model.config())) {
+  for (const Parameter& weight : test::added_parameters(model)) {
     model.weight(weight.name).add_(torch::randn(weight.shape, torch::kDouble), 0.2);
   }
   return model;
@@ -107,8 +107,8 @@ Transformer peft_model(const std::string& architecture, const PeftConfig& peft =
 
 /// One sample's logits without batch, padding and mask, as the papers write them: prompts before
 /// the text and the image, every block computing every token, and the class token read at the end.
-Tensor by_hand(const Transformer& model, const Batch& batch, std::int64_t sample) {
-  const TransformerConfig& c = model.config();
+Tensor by_hand(const Model& model, const Batch& batch, std::int64_t sample) {
+  const test::ModelShape c = test::shape_of(model);
   const auto has = [&](const std::string& name) { return model.weights().count(name) > 0; };
   const auto linear = [&](const std::string& name, const Tensor& x) {
     const Tensor y = x.matmul(model.weight(name + ".weight").t()) + model.weight(name + ".bias");
@@ -175,7 +175,7 @@ Tensor by_hand(const Transformer& model, const Batch& batch, std::int64_t sample
 }
 
 /// The gradients of weights that the captured operations give with their δ's.
-void contract(const CapturedOp& op, const Tensor& delta, const Transformer& model,
+void contract(const CapturedOp& op, const Tensor& delta, const Model& model,
               std::map<std::string, Tensor>& gradients) {
   const auto add = [&](const std::string& name, const Tensor& gradient) {
     const Tensor shaped = gradient.reshape(model.weight(name).sizes());
@@ -201,7 +201,7 @@ void contract(const CapturedOp& op, const Tensor& delta, const Transformer& mode
   }
 }
 
-std::vector<std::string> all_units(const Transformer& model) {
+std::vector<std::string> all_units(const Model& model) {
   std::vector<std::string> names;
   for (const Unit& unit : model.units()) names.push_back(unit.name);
   return names;
@@ -213,7 +213,7 @@ TEST_CASE("logits and gradients are those of transformers") {
   const auto [architecture, recorded_gradients] =
       GENERATE(std::pair<std::string, int>{"vilt", 18}, std::pair<std::string, int>{"vit", 12});
   CAPTURE(architecture);
-  Transformer model = Transformer::load(kReferences / architecture);
+  Model model = peft::load_model(kReferences / architecture);
   model.train_only(all_units(model));
   const Batch batch = recorded_batch(architecture);
   CHECK(relative_error(model.forward(batch), recorded("logits", architecture)) < 1e-5);
@@ -235,7 +235,7 @@ TEST_CASE("logits and gradients are those of transformers") {
 }
 
 TEST_CASE("padding changes nothing") {
-  const Transformer model = Transformer::load(kReference);
+  const Model model = peft::load_model(kReference);
   Batch batch = recorded_batch();
   const Tensor logits = model.forward(batch);
   batch.input_ids = torch::cat({batch.input_ids, torch::full({3, 4}, 7, torch::kInt64)}, 1);
@@ -250,9 +250,9 @@ TEST_CASE(
     "with every method, each sample's logits are those of a forward pass of its own by hand") {
   for (const std::string architecture : {"vilt", "vit"}) {
     const Batch batch = recorded_batch(architecture);
-    for (const PeftConfig& peft : methods()) {
+    for (const test::PeftShape& peft : methods()) {
       CAPTURE(architecture, peft.adapter_reduction, peft.lora_rank, peft.prompt_length);
-      const Transformer model = peft_model(architecture, peft);
+      const Model model = peft_model(architecture, peft);
       const Tensor logits = model.forward(batch);
       for (std::int64_t i = 0; i < batch.size(); ++i) {
         CHECK(relative_error(logits[i], by_hand(model, batch, i)) < 1e-10);
@@ -262,9 +262,9 @@ TEST_CASE(
 }
 
 TEST_CASE("padding changes nothing with any method") {
-  for (const PeftConfig& peft : methods()) {
+  for (const test::PeftShape& peft : methods()) {
     CAPTURE(peft.adapter_reduction, peft.lora_rank, peft.prompt_length);
-    const Transformer model = peft_model("vilt", peft);
+    const Model model = peft_model("vilt", peft);
     Batch batch = recorded_batch();
     const Tensor logits = model.forward(batch);
     batch.input_ids = torch::cat({batch.input_ids, torch::full({3, 4}, 7, torch::kInt64)}, 1);
@@ -310,7 +310,7 @@ TEST_CASE("fused attention is its definition, forwards and backwards") {
 
 TEST_CASE("gradients in double agree with finite differences") {
   for (const std::string architecture : {"vilt", "vit"}) {
-    Transformer model = peft_model(architecture);
+    Model model = peft_model(architecture);
     const Batch batch = recorded_batch(architecture);
     const std::string layer = architecture + ".encoder.layer.0.";
     for (const std::string& name :
@@ -341,21 +341,21 @@ TEST_CASE("gradients in double agree with finite differences") {
 
 TEST_CASE("the stages in turn are the forward pass, to the bit") {
   for (const std::string architecture : {"vilt", "vit"}) {
-    Transformer model = Transformer::load(kReferences / architecture);
+    Model model = peft::load_model(kReferences / architecture);
     const Batch batch = recorded_batch(architecture);
     for (const bool with_peft : {false, true}) {
-      if (with_peft) model.add_peft(every_method(), 5);
+      if (with_peft) test::add_peft(model, every_method(), 5);
       REQUIRE(model.stage_count() == 4);
-      Tensor x, captured;
+      State state;
       for (std::int64_t stage = 0; stage < 4; ++stage) {
         std::vector<CapturedOp> ops;
-        captured = model.capture_stage(stage, batch, x, {}, ops);
-        x = model.run_stage(stage, batch, x);
-        CHECK(torch::equal(captured, x));
+        const Tensor captured = test::only(model.capture_stage(stage, batch, state, {}, ops));
+        state = model.run_stage(stage, batch, state);
+        CHECK(torch::equal(captured, test::only(state)));
         CHECK(ops.empty());
-        CHECK_FALSE(x.requires_grad());
+        CHECK_FALSE(captured.requires_grad());
       }
-      CHECK(torch::equal(x, model.forward(batch)));
+      CHECK(torch::equal(state.values.at(kLogits), model.forward(batch)));
     }
     CHECK(model.stage_of(architecture + ".embeddings.cls_token") == 0);
     CHECK(model.stage_of("prompt_embeddings") == 0);
@@ -371,24 +371,27 @@ TEST_CASE("captured inputs and δ's give the gradients of autograd, for every ki
     const Batch batch = recorded_batch(architecture);
     for (const std::string scheme : {"block", "adapter", "lora", "layernorm", "bias", "prompt",
                                      "adapter+layernorm+prompt", "lora+bias"}) {
-      Transformer model = peft_model(architecture);
-      model.set_units(scheme);
+      Model model = peft_model(architecture);
+      peft::set_units(model, scheme);
       std::set<std::string> wanted, found;
       for (const Unit& unit : model.units()) {
         wanted.insert(unit.parameters.begin(), unit.parameters.end());
       }
-      Tensor x;
+      State below;
       for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
         CAPTURE(architecture, scheme, stage);
         // From every second stage's input, and from the recorded operations alone.
         const bool from_input = stage > 0 && stage % 2 == 0;
-        Tensor input = x.defined() ? x.detach().requires_grad_(from_input) : x;
+        Tensor input = test::only(below);
+        if (input.defined()) input = input.detach().requires_grad_(from_input);
+        const State state = test::with_value(below, input);
         std::vector<CapturedOp> ops;
-        Tensor output;
+        State above;
         {
           const torch::NoGradGuard no_grad;  // capturing switches gradients on by itself
-          output = model.capture_stage(stage, batch, input, wanted, ops);
+          above = model.capture_stage(stage, batch, state, wanted, ops);
         }
+        const Tensor output = test::only(above);
         torch::manual_seed(stage);
         const Tensor gradient = torch::randn(output.sizes(), torch::kDouble);
         std::vector<Tensor> targets;
@@ -414,7 +417,7 @@ TEST_CASE("captured inputs and δ's give the gradients of autograd, for every ki
             weights.push_back(model.weight(name).set_requires_grad(true));
           }
           if (from_input) weights.push_back(input);
-          const Tensor plain = model.run_stage(stage, batch, input);
+          const Tensor plain = test::only(model.run_stage(stage, batch, state));
           CHECK(relative_error(output, plain) < 1e-12);
           const auto theirs = torch::autograd::grad({plain}, weights, {gradient});
           for (std::size_t i = 0; i < names.size(); ++i) {
@@ -425,7 +428,7 @@ TEST_CASE("captured inputs and δ's give the gradients of autograd, for every ki
           }
           if (from_input) CHECK(relative_error(deltas.back(), theirs.back()) < 1e-10);
         }
-        x = output.detach();
+        below = test::with_value(above, output.detach());
       }
       CHECK(found == wanted);
     }
@@ -439,12 +442,12 @@ TEST_CASE("LoRA pairs that PEFT wrote are loaded, and give its logits and gradie
   };
   copy("vilt", "config.json");
   copy("vilt", "model.safetensors");
-  copy("peft_lora", kPeftConfigFile);
-  copy("peft_lora", kPeftWeightsFile);
-  Transformer model = Transformer::load(dir.path());
-  CHECK(model.config().peft.lora_rank == 2);
-  CHECK(model.config().peft.lora_alpha == 3);
-  model.set_units("lora");
+  copy("peft_lora", peft::kPeftConfigFile);
+  copy("peft_lora", peft::kPeftWeightsFile);
+  Model model = peft::load_model(dir.path());
+  CHECK(test::shape_of(model).peft.lora_rank == 2);
+  CHECK(test::shape_of(model).peft.lora_alpha == 3);
+  peft::set_units(model, "lora");
   model.train_only({"lora.0", "lora.1"});
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits", "peft_lora")) < 1e-5);
@@ -462,32 +465,32 @@ TEST_CASE("LoRA pairs that PEFT wrote are loaded, and give its logits and gradie
 
 TEST_CASE("fresh LoRA pairs change nothing, adapters and prompts do") {
   for (const std::string architecture : {"vilt", "vit"}) {
-    const Transformer base = Transformer::load(kReferences / architecture);
+    const Model base = peft::load_model(kReferences / architecture);
     const Batch batch = recorded_batch(architecture);
-    PeftConfig lora, adapter, prompt;
+    test::PeftShape lora, adapter, prompt;
     lora.lora_rank = 4;
-    lora.lora_targets = lora_target_names();
+    lora.lora_targets = peft::lora_targets(base.blueprint());
     adapter.adapter_reduction = 2;
     prompt.prompt_length = 1;
-    for (const PeftConfig& peft : {lora, adapter, prompt}) {
-      Transformer model = Transformer::load(kReferences / architecture);
-      model.add_peft(peft, 9);
+    for (const test::PeftShape& peft : {lora, adapter, prompt}) {
+      Model model = peft::load_model(kReferences / architecture);
+      test::add_peft(model, peft, 9);
       CHECK(torch::equal(model.forward(batch), base.forward(batch)) == (peft.lora_rank > 0));
       for (const auto& [name, tensor] : base.weights()) {
         CHECK(torch::equal(model.weight(name), tensor));
       }
-      CHECK_THROWS_WITH(model.add_peft(peft, 9), Contains("already"));
+      CHECK_THROWS_WITH(test::add_peft(model, peft, 9), Contains("already"));
     }
   }
 }
 
 TEST_CASE("PEFT weights depend on the seed and their names alone") {
-  TransformerConfig config = read_transformer_config(kReference / "config.json");
-  const Transformer base(config, 3);
-  Transformer added(config, 3);
-  added.add_peft(every_method(), 3);
+  test::ModelShape config = test::shape_of(peft::load_model(kReference));
+  const Model base = test::make_model(config, 3);
+  Model added = test::make_model(config, 3);
+  test::add_peft(added, every_method(), 3);
   config.peft = every_method();
-  const Transformer model(config, 3), other(config, 4);
+  const Model model = test::make_model(config, 3), other = test::make_model(config, 4);
   CHECK(model.fingerprint() == added.fingerprint());
   CHECK(model.fingerprint() != other.fingerprint());
   for (const auto& [name, tensor] : base.weights()) CHECK(torch::equal(model.weight(name), tensor));
@@ -507,17 +510,17 @@ TEST_CASE("PEFT weights depend on the seed and their names alone") {
 TEST_CASE("saving and loading give the same bytes, with and without PEFT weights") {
   for (const std::string architecture : {"vilt", "vit"}) {
     test::TempDir dir;
-    Transformer model = Transformer::load(kReferences / architecture);
+    Model model = peft::load_model(kReferences / architecture);
     std::vector<std::string> files = {"config.json", "model.safetensors"};
     for (const bool with_peft : {false, true}) {
       if (with_peft) {
-        model.add_peft(every_method(), 2);
-        files.insert(files.end(),
-                     {kPeftConfigFile, kPeftWeightsFile, kOwnConfigFile, kOwnWeightsFile});
+        test::add_peft(model, every_method(), 2);
+        files.insert(files.end(), {peft::kPeftConfigFile, peft::kPeftWeightsFile,
+                                   peft::kOwnConfigFile, peft::kOwnWeightsFile});
       }
-      model.save(dir / "a");
-      const Transformer again = Transformer::load(dir / "a");
-      again.save(dir / "b");
+      peft::save_model(model, dir / "a");
+      const Model again = peft::load_model(dir / "a");
+      peft::save_model(again, dir / "b");
       CHECK(again.fingerprint() == model.fingerprint());
       for (const std::string& file : files) {
         CHECK(test::slurp(dir / "a" / file) == test::slurp(dir / "b" / file));
@@ -525,41 +528,47 @@ TEST_CASE("saving and loading give the same bytes, with and without PEFT weights
     }
     // The base model's file is the same with and without the methods, and saving a model without
     // them leaves none behind.
-    Transformer::load(kReferences / architecture).save(dir / "b");
+    peft::save_model(peft::load_model(kReferences / architecture), dir / "b");
     CHECK(test::slurp(dir / "a" / "model.safetensors") ==
           test::slurp(dir / "b" / "model.safetensors"));
     for (const std::string& file : files)
       CHECK(std::filesystem::exists(dir / "b" / file) == (file == files[0] || file == files[1]));
 
     const auto write_wider = [&](std::int64_t rank, std::int64_t reduction) {
-      PeftConfig wider = every_method();
+      test::PeftShape wider = every_method();
       wider.lora_rank = rank;
       wider.adapter_reduction = reduction;
-      write_peft_configs(wider, architecture, 2, dir / "a");
+      Model described = peft::load_model(kReferences / architecture);
+      test::add_peft(described, wider, 2);
+      peft::save_model(described, dir / "wider");
+      for (const char* file : {peft::kPeftConfigFile, peft::kOwnConfigFile}) {
+        std::filesystem::copy_file(dir / "wider" / file, dir / "a" / file,
+                                   std::filesystem::copy_options::overwrite_existing);
+      }
     };
     write_wider(4, 4);
-    CHECK_THROWS_WITH(Transformer::load(dir / "a"),
-                      Contains(kPeftWeightsFile) && Contains("adapter_config.json asks for"));
+    CHECK_THROWS_WITH(peft::load_model(dir / "a"),
+                      Contains(peft::kPeftWeightsFile) && Contains("adapter_config.json asks for"));
     write_wider(3, 2);
-    CHECK_THROWS_WITH(Transformer::load(dir / "a"),
-                      Contains(kOwnWeightsFile) && Contains("strata_adapters.json asks for"));
+    CHECK_THROWS_WITH(peft::load_model(dir / "a"),
+                      Contains(peft::kOwnWeightsFile) && Contains("strata_adapters.json asks for"));
     write_wider(3, 4);
-    for (const char* file : {kPeftWeightsFile, kOwnWeightsFile}) {
+    for (const char* file : {peft::kPeftWeightsFile, peft::kOwnWeightsFile}) {
       std::filesystem::rename(dir / "a" / file, dir / "elsewhere");
-      CHECK_THROWS_WITH(Transformer::load(dir / "a"), Contains(file));
+      CHECK_THROWS_WITH(peft::load_model(dir / "a"), Contains(file));
       std::filesystem::rename(dir / "elsewhere", dir / "a" / file);
     }
-    CHECK(Transformer::load(dir / "a").fingerprint() == model.fingerprint());
+    CHECK(peft::load_model(dir / "a").fingerprint() == model.fingerprint());
   }
 }
 
 TEST_CASE("PEFT's files hold LoRA alone, ours what transformers does not know") {
   for (const std::string architecture : {"vilt", "vit"}) {
     test::TempDir dir;
-    Transformer model = Transformer::load(kReferences / architecture);
-    model.add_peft(every_method(), 2);
-    model.save(dir.path());
-    const SafetensorsFile peft(dir / kPeftWeightsFile), own(dir / kOwnWeightsFile);
+    Model model = peft::load_model(kReferences / architecture);
+    test::add_peft(model, every_method(), 2);
+    peft::save_model(model, dir.path());
+    const SafetensorsFile peft(dir / peft::kPeftWeightsFile), own(dir / peft::kOwnWeightsFile);
     const SafetensorsFile base(dir / "model.safetensors");
     // Three layers in two blocks, two matrices each; ViT's under two names.
     CHECK(peft.tensors().size() == (architecture == "vit" ? 24U : 12U));
@@ -585,40 +594,40 @@ TEST_CASE(
     "a folder of before, with every method in PEFT's files, is loaded and saved as a new one") {
   for (const bool with_lora : {true, false}) {
     test::TempDir dir;
-    PeftConfig peft = every_method();
+    test::PeftShape peft = every_method();
     if (!with_lora) peft.lora_rank = 0;
-    Transformer model = Transformer::load(kReference);
-    model.add_peft(peft, 2);
-    model.save(dir / "new");
+    Model model = peft::load_model(kReference);
+    test::add_peft(model, peft, 2);
+    peft::save_model(model, dir / "new");
     std::filesystem::create_directory(dir / "old");
     for (const char* file : {"config.json", "model.safetensors"})
       std::filesystem::copy_file(dir / "new" / file, dir / "old" / file);
-    const SafetensorsFile own(dir / "new" / kOwnWeightsFile);
+    const SafetensorsFile own(dir / "new" / peft::kOwnWeightsFile);
     std::vector<TensorView> views = views_of(own);
     std::optional<SafetensorsFile> lora;
     if (with_lora) {
-      lora.emplace(dir / "new" / kPeftWeightsFile);
+      lora.emplace(dir / "new" / peft::kPeftWeightsFile);
       for (TensorView& view : views_of(*lora)) views.push_back(std::move(view));
     }
-    write_safetensors(dir / "old" / kPeftWeightsFile, views, {{"format", "pt"}});
+    write_safetensors(dir / "old" / peft::kPeftWeightsFile, views, {{"format", "pt"}});
     dir.write("old/adapter_config.json",
               std::string("{") +
                   (with_lora ? R"("peft_type": "LORA", "r": 3, "lora_alpha": 4.5, "target_modules":
                                   ["query", "value", "intermediate.dense"], )"
                              : "") +
                   R"("strata": {"version": 1, "adapter_reduction": 4, "prompt_length": 2}})");
-    const Transformer loaded = Transformer::load(dir / "old");
+    const Model loaded = peft::load_model(dir / "old");
     CHECK(loaded.fingerprint() == model.fingerprint());
-    loaded.save(dir / "old");
+    peft::save_model(loaded, dir / "old");
     for (const auto& entry : std::filesystem::directory_iterator(dir / "old")) {
       const auto name = entry.path().filename();
       INFO(name);
       REQUIRE(std::filesystem::exists(dir / "new" / name));
       CHECK(test::slurp(entry.path()) == test::slurp(dir / "new" / name));
     }
-    CHECK(std::filesystem::exists(dir / "old" / kPeftConfigFile) == with_lora);
-    CHECK(std::filesystem::exists(dir / "old" / kPeftWeightsFile) == with_lora);
-    CHECK(std::filesystem::exists(dir / "old" / kOwnWeightsFile));
+    CHECK(std::filesystem::exists(dir / "old" / peft::kPeftConfigFile) == with_lora);
+    CHECK(std::filesystem::exists(dir / "old" / peft::kPeftWeightsFile) == with_lora);
+    CHECK(std::filesystem::exists(dir / "old" / peft::kOwnWeightsFile));
   }
 }
 
@@ -629,43 +638,43 @@ TEST_CASE("ViT's LoRA pairs of PEFT with transformers before and after 5.9 give 
     test::TempDir dir;
     for (const char* file : {"config.json", "model.safetensors"})
       std::filesystem::copy_file(kReferences / "vit" / file, dir / file);
-    for (const char* file : {kPeftConfigFile, kPeftWeightsFile})
+    for (const char* file : {peft::kPeftConfigFile, peft::kPeftWeightsFile})
       std::filesystem::copy_file(theirs / file, dir / file);
-    const Transformer model = Transformer::load(dir.path());
+    const Model model = peft::load_model(dir.path());
     const Batch batch = recorded_batch("vit");
     const std::string folder = "vit_lora/" + version;
     CHECK(relative_error(model.forward(batch), recorded("logits", folder)) < 1e-5);
     CHECK(relative_error(recorded("logits", folder), recorded("logits", "vit")) > 1e-2);
 
     // Saved, the file has each pair under both names, and the same bytes.
-    model.save(dir / "again");
-    const SafetensorsFile file(dir / "again" / kPeftWeightsFile);
-    const SafetensorsFile given(theirs / kPeftWeightsFile);
+    peft::save_model(model, dir / "again");
+    const SafetensorsFile file(dir / "again" / peft::kPeftWeightsFile);
+    const SafetensorsFile given(theirs / peft::kPeftWeightsFile);
     CHECK(file.tensors().size() == 2 * given.tensors().size());
     for (const TensorEntry& entry : given.tensors()) {
       INFO(entry.name);
       REQUIRE(file.find(entry.name));
       CHECK(file.bytes(*file.find(entry.name)) == given.bytes(entry));
     }
-    CHECK(Transformer::load(dir / "again").fingerprint() == model.fingerprint());
+    CHECK(peft::load_model(dir / "again").fingerprint() == model.fingerprint());
   }
 }
 
 TEST_CASE("a LoRA weight of ViT under both names must be one weight") {
   test::TempDir dir;
-  Transformer model = Transformer::load(kReferences / "vit");
-  PeftConfig peft;
+  Model model = peft::load_model(kReferences / "vit");
+  test::PeftShape peft;
   peft.lora_rank = 2;
-  model.add_peft(peft, 2);
-  model.save(dir.path());
+  test::add_peft(model, peft, 2);
+  peft::save_model(model, dir.path());
   const std::string name = "base_model.model.vit.layers.1.attention.v_proj.lora_B.weight";
-  const auto bytes = test::slurp(dir / kPeftWeightsFile);
+  const auto bytes = test::slurp(dir / peft::kPeftWeightsFile);
   const auto rewrite = [&](const std::function<void(std::vector<TensorView>&)>& change) {
     dir.write("copy.safetensors", bytes);
     const SafetensorsFile file(dir / "copy.safetensors");
     std::vector<TensorView> views = views_of(file);
     change(views);
-    write_safetensors(dir / kPeftWeightsFile, views);
+    write_safetensors(dir / peft::kPeftWeightsFile, views);
   };
   std::string other;
   rewrite([&](auto& views) {
@@ -675,7 +684,7 @@ TEST_CASE("a LoRA weight of ViT under both names must be one weight") {
       view.bytes = other;
     }
   });
-  CHECK_THROWS_WITH(Transformer::load(dir.path()),
+  CHECK_THROWS_WITH(peft::load_model(dir.path()),
                     Contains(name) && Contains("two names of one weight"));
   // Under one of the names alone, either, it is read.
   for (const std::string part : {"vit.layers.", "vit.encoder."}) {
@@ -686,21 +695,21 @@ TEST_CASE("a LoRA weight of ViT under both names must be one weight") {
                                  }),
                   views.end());
     });
-    CHECK(Transformer::load(dir.path()).fingerprint() == model.fingerprint());
+    CHECK(peft::load_model(dir.path()).fingerprint() == model.fingerprint());
   }
   rewrite([](auto& views) { views.resize(views.size() - 2); });
-  CHECK_THROWS_WITH(Transformer::load(dir.path()), Contains("is missing"));
+  CHECK_THROWS_WITH(peft::load_model(dir.path()), Contains("is missing"));
 }
 
 TEST_CASE("half precision is read as float32") {
   test::TempDir dir;
-  const Transformer model = Transformer::load(kReference);
+  const Model model = peft::load_model(kReference);
   for (const auto& [dtype, type] :
        {std::pair{Dtype::kF16, torch::kHalf}, std::pair{Dtype::kBF16, torch::kBFloat16},
         std::pair{Dtype::kF64, torch::kDouble}}) {
     std::vector<Tensor> tensors;
     std::vector<TensorView> views;
-    for (const WeightShape& weight : transformer_weights(model.config())) {
+    for (const Parameter& weight : model.blueprint().parameters()) {
       tensors.push_back(model.weight(weight.name).to(type).contiguous());
       views.push_back(
           {weight.name,
@@ -711,7 +720,7 @@ TEST_CASE("half precision is read as float32") {
     write_safetensors(dir / "model.safetensors", views);
     std::filesystem::copy_file(kReference / "config.json", dir / "config.json",
                                std::filesystem::copy_options::overwrite_existing);
-    const Transformer read = Transformer::load(dir.path());
+    const Model read = peft::load_model(dir.path());
     const std::string name = "classifier.0.weight";
     CHECK(read.weight(name).scalar_type() == torch::kFloat);
     CHECK(torch::equal(read.weight(name), model.weight(name).to(type).to(torch::kFloat)));
@@ -719,7 +728,7 @@ TEST_CASE("half precision is read as float32") {
 }
 
 TEST_CASE("nothing is recorded below the lowest trained unit") {
-  Transformer model = Transformer::load(kReference);
+  Model model = peft::load_model(kReference);
   const Batch batch = recorded_batch();
   model.train_only({"head"});
   const Tensor loss = loss_of(model, batch);
@@ -763,7 +772,7 @@ TEST_CASE("nothing is recorded below the lowest trained unit") {
 }
 
 TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers draws them") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 32;
   config.num_hidden_layers = 1;
   config.num_attention_heads = 2;
@@ -772,7 +781,8 @@ TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers 
   config.patch_size = 8;
   config.vocab_size = 400;
   config.labels = {"yes", "no"};
-  const Transformer model(config, 3), same(config, 3), other(config, 4);
+  const Model model = test::make_model(config, 3), same = test::make_model(config, 3),
+              other = test::make_model(config, 4);
   CHECK(model.fingerprint() == same.fingerprint());
   CHECK(model.fingerprint() != other.fingerprint());
   const auto& words = model.weight("vilt.embeddings.text_embeddings.word_embeddings.weight");
@@ -785,7 +795,7 @@ TEST_CASE("fresh weights depend on the seed alone and are drawn as transformers 
 }
 
 TEST_CASE("a scaled initialisation makes the two ends of a block's branches smaller by the depth") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 48;
   config.num_hidden_layers = 8;
   config.num_attention_heads = 4;
@@ -795,7 +805,7 @@ TEST_CASE("a scaled initialisation makes the two ends of a block's branches smal
   config.vocab_size = 100;
   config.labels = {"yes", "no"};
   config.scaled_initialization = true;
-  const Transformer model(config, 3);
+  const Model model = test::make_model(config, 3);
   const auto deviation = [&](const std::string& name) {
     return model.weight(name + ".weight").std().item<double>();
   };
@@ -816,7 +826,7 @@ TEST_CASE("a scaled initialisation makes the two ends of a block's branches smal
 }
 
 TEST_CASE("state and load_state copy") {
-  Transformer model = Transformer::load(kReference);
+  Model model = peft::load_model(kReference);
   const auto before = model.fingerprint();
   const auto state = model.state();
   {
@@ -831,11 +841,11 @@ TEST_CASE("state and load_state copy") {
 
 TEST_CASE("dropout is drawn from the generator that is given, and from none without") {
   test::TempDir dir;
-  TransformerConfig config = read_transformer_config(kReference / "config.json");
+  test::ModelShape config = test::shape_of(peft::load_model(kReference));
   config.hidden_dropout_prob = config.attention_probs_dropout_prob = 0.3;
   std::filesystem::copy_file(kReference / "model.safetensors", dir / "model.safetensors");
-  write_transformer_config(config, dir / "config.json");
-  const Transformer model = Transformer::load(dir.path());
+  dir.write("config.json", config.config_json());
+  const Model model = peft::load_model(dir.path());
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits")) < 1e-5);
   const auto generator = make_generator(torch::kCPU, 1);
@@ -852,10 +862,10 @@ TEST_CASE("dropout is drawn from the generator that is given, and from none with
 TEST_CASE("every place of dropout draws once for each of its numbers") {
   for (const std::string architecture : {"vilt", "vit"}) {
     CAPTURE(architecture);
-    TransformerConfig config = read_transformer_config(kReferences / architecture / "config.json");
+    test::ModelShape config = test::shape_of(peft::load_model(kReferences / architecture));
     config.hidden_dropout_prob = 0.3;
     config.attention_probs_dropout_prob = 0.2;
-    const Transformer model(config, 3);
+    const Model model = test::make_model(config, 3);
     const Batch batch = recorded_batch(architecture);
     const std::int64_t n = batch.size(), hidden = config.hidden_size;
     const std::int64_t text = config.has_text() ? batch.input_ids.size(1) : 0;
@@ -893,7 +903,7 @@ TEST_CASE("activation_bytes are what autograd keeps") {
       return;
     }
   }
-  TransformerConfig config;
+  test::ModelShape config;
   config.model_type = "vit";
   config.hidden_size = 64;
   config.num_attention_heads = 4;
@@ -905,16 +915,16 @@ TEST_CASE("activation_bytes are what autograd keeps") {
   config.peft.adapter_reduction = 4;
   config.peft.lora_rank = 8;
   config.peft.prompt_length = 3;
-  Transformer model(config, 1);
+  Model model = test::make_model(config, 1);
   Batch batch;
   batch.pixels = torch::randn({16, 3, 64, 64});
   for (const std::string scheme :
        {"block", "adapter", "lora", "layernorm", "bias", "adapter+lora", "block+adapter+lora"}) {
-    model.set_units(scheme);
+    peft::set_units(model, scheme);
     for (const std::int64_t block : {0, 1}) {
       const Unit& unit = model.unit(scheme + "." + std::to_string(block));
       model.train_only({unit.name});
-      Tensor input;
+      State input;
       {
         const torch::NoGradGuard no_grad;
         for (std::int64_t stage = 0; stage <= block; ++stage) {
@@ -925,7 +935,8 @@ TEST_CASE("activation_bytes are what autograd keeps") {
       const auto kept = [&](bool recording) {
         const torch::AutoGradMode mode(recording);
         const double before = heap();
-        const Tensor output = model.run_stage(block + 1, batch, input.clone());
+        const State output =
+            model.run_stage(block + 1, batch, test::with_value(input, test::only(input).clone()));
         return heap() - before;
       };
       kept(true);  // what libraries set up once

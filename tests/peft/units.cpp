@@ -2,9 +2,10 @@
 #include <set>
 
 #include "catch.h"
-#include "models/transformer_config.h"
+#include "models/cost.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
+#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -16,6 +17,20 @@ namespace {
 const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vilt";
 
+/// That of tests/reference/vilt.
+test::ModelShape reference_shape() {
+  test::ModelShape shape;
+  shape.hidden_size = 32;
+  shape.num_hidden_layers = 2;
+  shape.num_attention_heads = 4;
+  shape.intermediate_size = 128;
+  shape.vocab_size = 50;
+  shape.image_size = 32;
+  shape.patch_size = 8;
+  shape.labels = {"yes", "no", "red", "blue", "two"};
+  return shape;
+}
+
 std::int64_t count(const std::vector<Unit>& units) {
   std::int64_t sum = 0;
   for (const Unit& unit : units) sum += unit.parameter_count;
@@ -25,13 +40,13 @@ std::int64_t count(const std::vector<Unit>& units) {
 }  // namespace
 
 TEST_CASE("the units hold every weight exactly once") {
-  TransformerConfig config = read_transformer_config(kReference / "config.json");
+  test::ModelShape config = reference_shape();
   for (const bool qkv_bias : {true, false}) {
     config.qkv_bias = qkv_bias;
     std::multiset<std::string> in_units, all;
-    const std::vector<Unit> units = transformer_units(config, 9);
+    const std::vector<Unit> units = peft::scheme_units(config, "block", 9);
     for (const Unit& unit : units) in_units.insert(unit.parameters.begin(), unit.parameters.end());
-    for (const WeightShape& weight : transformer_weights(config)) all.insert(weight.name);
+    for (const Parameter& weight : config.blueprint().parameters()) all.insert(weight.name);
     CHECK(in_units == all);
     CHECK(std::set<std::string>(all.begin(), all.end()).size() == all.size());
     std::vector<std::string> names;
@@ -43,9 +58,9 @@ TEST_CASE("the units hold every weight exactly once") {
 
 TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
   const SafetensorsFile recorded(kReference / "recorded.safetensors");
-  TransformerConfig config;
+  test::ModelShape config;
   config.labels.resize(3129);
-  const std::vector<Unit> units = transformer_units(config, 40);
+  const std::vector<Unit> units = peft::scheme_units(config, "block", 40);
   CHECK(std::to_string(count(units)) == recorded.metadata().at("vilt_b32_vqa_parameters"));
   CHECK(count(units) == 117588537);
   CHECK(units.size() == 14);
@@ -53,7 +68,7 @@ TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
 }
 
 TEST_CASE("costs of a block by hand") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 8;
   config.intermediate_size = 32;
   config.num_attention_heads = 2;
@@ -61,7 +76,7 @@ TEST_CASE("costs of a block by hand") {
   config.image_size = 4;
   config.patch_size = 2;
   config.labels = {"yes", "no"};
-  const std::vector<Unit> units = transformer_units(config, 5);  // 5 + 1 + 4 = 10 tokens
+  const std::vector<Unit> units = peft::scheme_units(config, "block", 5);  // 5 + 1 + 4 = 10 tokens
   CHECK(units[0].forward_flops == 2 * 4 * 12 * 8);
   // q, k, v and the output: 4 · 10 · 8²; both products of attention: 2 · 10² · 8; MLP: 2 · 10 · 8
   // · 32.
@@ -76,8 +91,8 @@ TEST_CASE("costs of a block by hand") {
 namespace {
 
 /// ViLT-B/32, or a ViT of the same size, with every method.
-TransformerConfig with_peft(const std::string& model_type = "vilt") {
-  TransformerConfig config;
+test::ModelShape with_peft(const std::string& model_type = "vilt") {
+  test::ModelShape config;
   config.model_type = model_type;
   config.labels.resize(3129);
   config.peft.adapter_reduction = 16;
@@ -89,7 +104,7 @@ TransformerConfig with_peft(const std::string& model_type = "vilt") {
 }  // namespace
 
 TEST_CASE("a Pfeiffer adapter of ViLT-B/32 has 74,544 parameters, as published") {
-  const std::vector<Unit> units = transformer_units(with_peft(), 40, "adapter");
+  const std::vector<Unit> units = peft::scheme_units(with_peft(), "adapter", 40);
   REQUIRE(units.size() == 14);
   std::int64_t all = 0, four = 0;
   for (int i = 0; i < 12; ++i) {
@@ -111,9 +126,9 @@ TEST_CASE("a Pfeiffer adapter of ViLT-B/32 has 74,544 parameters, as published")
 
 TEST_CASE("schemes: which weights a block's unit holds") {
   for (const char* model_type : {"vilt", "vit"}) {
-    const TransformerConfig config = with_peft(model_type);
+    const test::ModelShape config = with_peft(model_type);
     const auto block = [&](const std::string& scheme) {
-      const std::vector<Unit> units = transformer_units(config, 40, scheme);
+      const std::vector<Unit> units = peft::scheme_units(config, scheme, 40);
       const std::string name = scheme + ".7";
       for (const Unit& unit : units) {
         if (unit.name == name) return unit;
@@ -130,47 +145,47 @@ TEST_CASE("schemes: which weights a block's unit holds") {
     CHECK(block("block+adapter").parameter_count == 7087872 + 74544);
     CHECK(block("lora").parameters.front() ==
           std::string(model_type) + ".encoder.layer.7.attention.attention.query.lora_A.weight");
-    CHECK(transformer_units(config, 40, "lora").front().parameters ==
-          transformer_units(config, 40, "block").front().parameters);
+    CHECK(peft::scheme_units(config, "lora", 40).front().parameters ==
+          peft::scheme_units(config, "block", 40).front().parameters);
 
     // No weight is in two units, and all schemes together hold every one.
     std::set<std::string> held;
     for (const char* scheme : {"block", "adapter+lora+prompt", "layernorm+bias"}) {
       std::multiset<std::string> here;
-      for (const Unit& unit : transformer_units(config, 40, scheme)) {
+      for (const Unit& unit : peft::scheme_units(config, scheme, 40)) {
         here.insert(unit.parameters.begin(), unit.parameters.end());
         CHECK(unit.bytes == 4 * unit.parameter_count);
       }
       for (const std::string& name : here) CHECK(here.count(name) == 1);
       held.insert(here.begin(), here.end());
     }
-    CHECK(held.size() == transformer_weights(config).size());
+    CHECK(held.size() == config.blueprint().parameters().size());
   }
 }
 
 TEST_CASE("prompts are one unit, above the embeddings") {
   const auto names = [](const std::string& scheme) {
-    TransformerConfig config = with_peft();
+    test::ModelShape config = with_peft();
     config.num_hidden_layers = 2;
     std::vector<std::string> found;
-    for (const Unit& unit : transformer_units(config, 40, scheme)) found.push_back(unit.name);
+    for (const Unit& unit : peft::scheme_units(config, scheme, 40)) found.push_back(unit.name);
     return found;
   };
   CHECK(names("prompt") == std::vector<std::string>{"embeddings", "prompt", "head"});
   CHECK(names("bias+prompt") ==
         std::vector<std::string>{"embeddings", "prompt", "bias.0", "bias.1", "head"});
-  const Unit prompt = transformer_units(with_peft(), 40, "prompt")[1];
+  const Unit prompt = peft::scheme_units(with_peft(), "prompt", 40)[1];
   CHECK(prompt.parameters == std::vector<std::string>{"prompt_embeddings"});
   CHECK(prompt.parameter_count == 5 * 768);
   CHECK(prompt.activation_bytes == 0);
 }
 
 TEST_CASE("a scheme that the model cannot have is refused in one line") {
-  TransformerConfig config = with_peft();
+  test::ModelShape config = with_peft();
   const auto refused = [&](const std::string& scheme, const std::string& message) {
-    CHECK_THROWS_WITH(transformer_units(config, 40, scheme),
+    CHECK_THROWS_WITH(peft::scheme_units(config, scheme, 40),
                       Contains("unit scheme \"" + scheme + "\"") && Contains(message));
-    CHECK_THROWS_AS(transformer_units(config, 40, scheme), InputError);
+    CHECK_THROWS_AS(peft::scheme_units(config, scheme, 40), InputError);
   };
   refused("layernrom", "unknown kind \"layernrom\" (did you mean \"layernorm\"?)");
   refused("", "unknown kind \"\"");
@@ -185,7 +200,7 @@ TEST_CASE("a scheme that the model cannot have is refused in one line") {
 }
 
 TEST_CASE("costs of the schemes by hand") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 8;
   config.intermediate_size = 32;
   config.num_attention_heads = 2;
@@ -196,7 +211,7 @@ TEST_CASE("costs of the schemes by hand") {
   config.peft.adapter_reduction = 4;
   config.peft.lora_rank = 3;
   const auto unit = [&](const std::string& scheme, int block) {
-    return transformer_units(config, 5, scheme)[block + 1];  // 5 + 1 + 4 = 10 tokens
+    return peft::scheme_units(config, scheme, 5)[block + 1];  // 5 + 1 + 4 = 10 tokens
   };
   CHECK(unit("adapter", 0).forward_flops == 2 * 2 * 10 * 8 * 2);
   CHECK(unit("adapter", 1).forward_flops == 2 * 2 * 1 * 8 * 2);
@@ -222,7 +237,7 @@ TEST_CASE("costs of the schemes by hand") {
 }
 
 TEST_CASE("the work of training by hand: what the gradient reaches, and what it must pass") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 8;
   config.intermediate_size = 32;
   config.num_attention_heads = 2;
@@ -235,13 +250,14 @@ TEST_CASE("the work of training by hand: what the gradient reaches, and what it 
   const std::string first = "vilt.encoder.layer.0.", last = "vilt.encoder.layer.1.";
   // 5 + 1 + 4 = 10 tokens, of which the last block computes one beyond its keys and values.
   const auto work = [&](const std::set<std::string>& trained) {
-    return training_cost(config, 5, trained).backward_flops;
+    return training_cost(config.blueprint(), 5, trained).backward_flops;
   };
   const double head = 2 * (64 + 128 + 32);
   const std::set<std::string> classifier = {"classifier.0.weight", "classifier.0.bias",
                                             "classifier.3.weight"};
   CHECK(work({}) == 0);
-  CHECK(work(classifier) == 2 * head);
+  // Of the pooler and what lies below nothing is needed.
+  CHECK(work(classifier) == 2 * (128 + 2 * 32));
 
   // In the last block's query, of one token: A's own gradient, the one to A's output through B, and
   // B's own; both products of attention, twice each; then everything above.
@@ -259,14 +275,15 @@ TEST_CASE("the work of training by hand: what the gradient reaches, and what it 
   CHECK(work({first + a, first + b}) == 2 * (10 * 3 * 3 * 8 + rest + passed) + head);
   CHECK(work({first + a}) == 2 * (10 * 2 * 3 * 8 + rest + passed) + head);
   CHECK(work({first + b}) == 2 * (10 * 3 * 8 + rest + passed) + head);
-  // A weight of the embeddings makes every product of the block necessary, but for its own.
+  // A weight of the embeddings makes every product of the block necessary, but for its own; the
+  // patches' projection is beside it.
   CHECK(work({"vilt.embeddings.cls_token"}) - work({first + b}) ==
-        2 * (10 * (3 * 64) + 10 * 3 * 8) + 2 * 4 * 12 * 8);
+        2 * (10 * (3 * 64) + 10 * 3 * 8));
 }
 
 TEST_CASE(
     "the peak of training by hand: all weights, three numbers for each trained one, the batch") {
-  TransformerConfig config;
+  test::ModelShape config;
   config.hidden_size = 8;
   config.intermediate_size = 32;
   config.num_attention_heads = 2;
@@ -274,10 +291,10 @@ TEST_CASE(
   config.image_size = 4;
   config.patch_size = 2;
   config.labels = {"yes", "no"};
-  const TrainingCost cost =
-      training_cost(config, 5, {"classifier.0.weight", "classifier.0.bias", "classifier.3.weight"});
+  const TrainingCost cost = training_cost(
+      config.blueprint(), 5, {"classifier.0.weight", "classifier.0.bias", "classifier.3.weight"});
   std::int64_t all = 0;
-  for (const WeightShape& weight : transformer_weights(config)) {
+  for (const Parameter& weight : config.blueprint().parameters()) {
     std::int64_t numbers = 1;
     for (const std::int64_t size : weight.shape) numbers *= size;
     all += numbers;
@@ -285,57 +302,25 @@ TEST_CASE(
   CHECK(cost.all_parameters == all);
   CHECK(cost.parameters == 16 * 8 + 16 + 2 * 16);
   CHECK(cost.mbit() == Approx(32e-6 * 176));
-  CHECK(cost.activation_bytes == 4 * (9 * 8 + 4));
+  // The classifier's inputs, and what its LayerNorm and GELU keep to pass the gradient on.
+  CHECK(cost.activation_bytes == 4 * (8 + (16 + 2) + 16 + 16));
   // Ten tokens: the residual stream twice, and the MLP's numbers twice, more than attention's.
   CHECK(cost.working_bytes == 4 * (2 * 80 + 2 * 320));
-  CHECK(cost.peak_bytes(3) == 4.0 * static_cast<double>(all) + 12 * 176 + 3 * (4 * 76 + 3200));
+  CHECK(cost.peak_bytes(3) == 4.0 * static_cast<double>(all) + 12 * 176 + 3 * (4 * 58 + 3200));
 }
 
 TEST_CASE("ViT has no text in its weights and costs") {
-  TransformerConfig config = with_peft("vit");
+  test::ModelShape config = with_peft("vit");
   config.image_size = 224;
   config.patch_size = 16;
   config.labels.resize(1000);
   config.peft = {};
-  const std::vector<Unit> units = transformer_units(config, 40);
+  const std::vector<Unit> units = peft::scheme_units(config, "block", 40);
   CHECK(count(units) == 86567656);  // google/vit-base-patch16-224
   CHECK(units.front().activation_bytes == 4.0 * 196 * 768);
   CHECK(units.back().forward_flops == 2.0 * 768 * 1000);
   CHECK(units.back().parameters ==
         std::vector<std::string>{"vit.layernorm.weight", "vit.layernorm.bias", "classifier.weight",
                                  "classifier.bias"});
-  CHECK(units[1].activation_bytes == transformer_units(config, 7)[1].activation_bytes);
-}
-
-TEST_CASE("a checkpoint must hold the configuration's weights") {
-  test::TempDir dir;
-  TransformerConfig config = read_transformer_config(kReference / "config.json");
-  const SafetensorsFile good(kReference / "model.safetensors");
-  CHECK_NOTHROW(check_transformer_weights(good, config));
-
-  const auto written = [&](const std::string& drop, const std::string& add) {
-    std::vector<TensorView> views;
-    for (const TensorEntry& entry : good.tensors()) {
-      if (entry.name != drop) {
-        views.push_back({entry.name, entry.dtype, entry.shape, good.bytes(entry)});
-      }
-    }
-    static const std::string bytes(16, '\0');
-    if (!add.empty()) views.push_back({add, Dtype::kI64, {2}, bytes});
-    write_safetensors(dir / "model.safetensors", views);
-    return SafetensorsFile(dir / "model.safetensors");
-  };
-  CHECK_THROWS_WITH(
-      check_transformer_weights(written("vilt.pooler.dense.bias", ""), config),
-      Contains("\"vilt.pooler.dense.bias\" is missing") && Contains("model.safetensors"));
-  CHECK_THROWS_WITH(
-      check_transformer_weights(written("vilt.pooler.dense.bias", "vilt.poler.dense.bias"), config),
-      Contains("unknown weight \"vilt.poler.dense.bias\"") &&
-          Contains("did you mean \"vilt.pooler.dense.bias\"?"));
-  CHECK_NOTHROW(check_transformer_weights(
-      written("", "vilt.embeddings.text_embeddings.position_ids"), config));
-  config.intermediate_size = 64;
-  CHECK_THROWS_WITH(check_transformer_weights(good, config),
-                    Contains("has shape (128, 32), but config.json asks for (64, 32)"));
-  CHECK_THROWS_AS(check_transformer_weights(good, config), InputError);
+  CHECK(units[1].activation_bytes == peft::scheme_units(config, "block", 7)[1].activation_bytes);
 }

@@ -1,0 +1,62 @@
+#pragma once
+/// \file
+/// A kind of model: its layers, and its forward pass, written once. One file an architecture in
+/// architectures/. LibTorch's types are only named here.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/document.h"
+#include "models/layer.h"
+#include "models/preprocessor_config.h"
+
+namespace strata::models {
+
+struct Batch;
+struct State;
+class Pass;
+
+/// Immutable: models of any number share one.
+class Architecture {
+ public:
+  virtual ~Architecture() = default;
+
+  /// `model_type` in config.json.
+  virtual const std::string& type() const = 0;
+  /// Bottom to top: what turns the input into vectors, the blocks, the head.
+  const std::vector<Stage>& stages() const { return stages_; }
+  /// All layers with parameters, in the order of transformers' state_dict, and the places without
+  /// any (kSequence, kBlock) beside which a method may stand.
+  const std::vector<Layer>& layers() const { return layers_; }
+  /// What the outputs stand for, in their order.
+  const std::vector<std::string>& labels() const { return labels_; }
+
+  /// Stage `stage` of the forward pass; every operation with parameters goes through `pass`. The
+  /// first stage takes an empty state, the last leaves kLogits.
+  virtual State run(std::int64_t stage, const Batch& batch, const State& input,
+                    Pass& pass) const = 0;
+  /// A batch of one sample in the model's own image size, all zeros, with so many text tokens.
+  virtual Batch example(std::int64_t text_tokens) const = 0;
+
+  /// config.json as transformers loads it.
+  virtual Json config() const = 0;
+  virtual ImageModel image_model() const = 0;
+  /// At most so many patches of an image are read; negative: all.
+  virtual std::int64_t most_patches() const { return -1; }
+  /// The longest text in tokens; 0 where the model reads none.
+  virtual std::int64_t text_tokens() const { return 0; }
+  virtual std::int64_t vocabulary_size() const { return 0; }
+
+  /// The same with other labels and, where it reads text, another number of words.
+  virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                                   std::int64_t vocabulary_size) const = 0;
+
+ protected:
+  std::vector<Stage> stages_;
+  std::vector<Layer> layers_;
+  std::vector<std::string> labels_;
+};
+
+}  // namespace strata::models

@@ -1,0 +1,54 @@
+#include "models/architectures/architectures.h"
+
+#include <functional>
+
+#include "models/architectures/vilt.h"
+#include "models/architectures/vit.h"
+
+namespace strata::models {
+namespace {
+
+using Made = std::shared_ptr<const Architecture>;
+
+struct Row {
+  const char* type;
+  Made (*read)(ObjectReader& config);
+  Made (*from_yaml)(ObjectReader& section);  ///< nullptr: not from scratch
+};
+
+// A further architecture is a file and a row.
+constexpr Row kArchitectures[] = {
+    {"vilt", read_vilt, vilt_from_yaml},
+    {"vit", read_vit, vit_from_yaml},
+};
+
+const Row& row_of(const std::string& type) {
+  for (const Row& row : kArchitectures)
+    if (row.type == type) return row;
+  throw std::out_of_range(type);
+}
+
+}  // namespace
+
+std::vector<std::string> architecture_names() {
+  std::vector<std::string> names;
+  for (const Row& row : kArchitectures) names.emplace_back(row.type);
+  return names;
+}
+
+std::shared_ptr<const Architecture> read_architecture(const std::filesystem::path& config) {
+  const Document document = load_json(config);
+  ObjectReader reader(document);
+  return row_of(reader.choice("model_type", architecture_names())).read(reader);
+}
+
+std::shared_ptr<const Architecture> architecture_from_yaml(ObjectReader reader) {
+  std::vector<std::string> names;
+  for (const Row& row : kArchitectures)
+    if (row.from_yaml) names.emplace_back(row.type);
+  Made made = row_of(reader.choice("type", names, names.front())).from_yaml(reader);
+  reader.finish();
+  return made;
+}
+
+}  // namespace strata::models

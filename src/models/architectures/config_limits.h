@@ -1,0 +1,26 @@
+#pragma once
+/// \file
+/// What configurations of all architectures may hold.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/document.h"
+
+namespace strata::models {
+
+// Beyond what any model has, and small enough that every count of weights and operations is exact
+// and that a few bytes of config.json cannot ask for more work than there is memory.
+constexpr std::int64_t kMostLayers = 1000, kLargestWidth = 1 << 16, kLargestIntermediate = 1 << 18,
+                       kLargestImage = 4096, kLongestText = 1 << 16, kLargestVocabulary = 1 << 22,
+                       kMostTypes = 1024, kMostPatches = 1 << 24;
+
+/// id2label as a list. @throws InputError where ids are not 0 … n-1, each once
+std::vector<std::string> read_labels(ObjectReader& reader);
+
+/// @throws InputError where `value` is not a multiple
+void check_divisible(const ObjectReader& reader, const std::string& key, std::int64_t value,
+                     const std::string& divisor_key, std::int64_t divisor);
+
+}  // namespace strata::models

@@ -1,0 +1,39 @@
+#pragma once
+/// \file
+/// What goes into a model, and what goes from stage to stage within it.
+
+#include <map>
+#include <string>
+
+#include "models/torch.h"
+
+namespace strata::models {
+
+/// One batch. Images are float, already normalised, and stand in the upper left corners of their
+/// part of `pixels`, whose sides are those of the largest, rounded up to patches.
+struct Batch {
+  torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
+  torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
+  torch::Tensor pixels;          ///< float (n, 3, height, width)
+  torch::Tensor labels;          ///< int64 (n)
+  /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
+  /// never read. Undefined where all images have the architecture's own size.
+  torch::Tensor grids = {};
+  std::int64_t size() const { return pixels.size(0); }
+};
+
+/// The samples [begin, begin + count). Shares their memory.
+Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count);
+
+/// What a stage takes from those below it, and leaves to those above: tensors by name.
+struct State {
+  std::map<std::string, torch::Tensor> values;     ///< they depend on weights, or may
+  std::map<std::string, torch::Tensor> constants;  ///< of the batch alone: masks
+
+  bool empty() const { return values.empty() && constants.empty(); }
+};
+
+/// The value of the last stage that a classifier leaves: (n, labels).
+inline constexpr const char* kLogits = "logits";
+
+}  // namespace strata::models

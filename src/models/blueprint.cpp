@@ -1,0 +1,102 @@
+#include "models/blueprint.h"
+
+#include "models/architectures/architectures.h"
+#include "strata/core/error.h"
+
+namespace strata::models {
+
+Blueprint::Blueprint(std::shared_ptr<const Architecture> architecture)
+    : Blueprint(architecture, default_image_processor(architecture->image_model())) {}
+
+Blueprint::Blueprint(std::shared_ptr<const Architecture> architecture, data::ImageProcessor images)
+    : architecture_(std::move(architecture)), images_(images) {
+  index();
+}
+
+void Blueprint::set_attachments(Attachments attachments) {
+  attachments_ = std::move(attachments);
+  index();
+}
+
+Blueprint Blueprint::with(std::vector<std::string> labels, std::int64_t vocabulary_size) const {
+  Blueprint changed(architecture_->with(std::move(labels), vocabulary_size), images_);
+  changed.set_attachments(attachments_);
+  return changed;
+}
+
+Blueprint Blueprint::with(std::vector<std::string> labels) const {
+  return with(std::move(labels), architecture_->vocabulary_size());
+}
+
+data::ImageProcessor Blueprint::image_processor() const {
+  data::ImageProcessor processor = images_;
+  processor.most_patches = architecture_->most_patches();
+  return processor;
+}
+
+void Blueprint::index() {
+  layers_ = architecture_->layers();
+  for (const auto& attachment : attachments_) {
+    for (const Layer& at : architecture_->layers()) {
+      for (Layer& layer : attachment->layers(at)) {
+        layer.method = attachment->name();
+        layers_.push_back(std::move(layer));
+      }
+    }
+  }
+  layer_.clear();
+  owner_.clear();
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layer_.emplace(layers_[i].name, i);
+    for (const Parameter& parameter : layers_[i].parameters) owner_.emplace(parameter.name, i);
+  }
+}
+
+const Layer& Blueprint::layer_of(const std::string& parameter) const {
+  const auto found = owner_.find(parameter);
+  if (found != owner_.end()) return layers_[found->second];
+  std::vector<std::string> names;
+  for (const Parameter& known : parameters()) names.push_back(known.name);
+  throw InputError("unknown weight \"" + parameter + "\"" + did_you_mean(parameter, names));
+}
+
+const Parameter& Blueprint::parameter(const std::string& name) const {
+  const Layer& layer = layer_of(name);
+  std::size_t i = 0;
+  while (layer.parameters[i].name != name) ++i;
+  return layer.parameters[i];
+}
+
+std::vector<Parameter> Blueprint::parameters() const {
+  std::vector<Parameter> all;
+  for (const Layer& layer : layers_)
+    all.insert(all.end(), layer.parameters.begin(), layer.parameters.end());
+  return all;
+}
+
+std::vector<Parameter> Blueprint::base_parameters() const {
+  std::vector<Parameter> all;
+  for (const Layer& layer : architecture_->layers())
+    all.insert(all.end(), layer.parameters.begin(), layer.parameters.end());
+  return all;
+}
+
+std::int64_t Blueprint::parameter_count() const {
+  std::int64_t count = 0;
+  for (const Parameter& parameter : parameters()) count += parameter.numel();
+  return count;
+}
+
+std::int64_t Blueprint::prefix_tokens() const {
+  std::int64_t tokens = 0;
+  for (const auto& attachment : attachments_) tokens += attachment->prefix_tokens();
+  return tokens;
+}
+
+Blueprint read_base_blueprint(const std::filesystem::path& folder) {
+  auto architecture = read_architecture(folder / "config.json");
+  data::ImageProcessor images = read_image_processor(folder, architecture->image_model());
+  return {std::move(architecture), images};
+}
+
+}  // namespace strata::models

@@ -1,0 +1,75 @@
+#pragma once
+/// \file
+/// Weights in files: one model.safetensors, or the shards that model.safetensors.index.json names.
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/layer.h"
+#include "strata/core/safetensors.h"
+
+namespace at {
+class Tensor;
+}
+namespace c10 {
+struct Device;
+}
+
+namespace strata::models {
+
+/// A parameter under one or several names, of which a file holds one or all.
+struct StoredParameter {
+  Parameter parameter;
+  std::vector<std::string> names;
+};
+/// Each under its own name.
+std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters);
+
+/// The tensors of a checkpoint, mapped.
+class Checkpoint {
+ public:
+  /// One file.
+  explicit Checkpoint(const std::filesystem::path& file);
+  /// That of a model folder: model.safetensors or, where there is none, the shards of
+  /// model.safetensors.index.json. @throws InputError: neither, a shard that is not there, a tensor
+  /// that the index places in another shard than the one that holds it, or that no shard holds.
+  static Checkpoint of_folder(const std::filesystem::path& folder);
+
+  struct Found {
+    const SafetensorsFile* file = nullptr;
+    const TensorEntry* entry = nullptr;
+    explicit operator bool() const { return entry != nullptr; }
+    std::string_view bytes() const { return file->bytes(*entry); }
+  };
+  Found find(const std::string& name) const;
+  /// Under whichever of its names it has.
+  Found find(const StoredParameter& parameter) const;
+  /// What messages call it: the file, or the index.
+  const std::string& name() const { return name_; }
+  const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+
+  /// Exactly `parameters`, each in its shape and in a float type; under several names it must be
+  /// one. `…position_ids` buffers, which older transformers wrote, are let pass. `config_file` is
+  /// what asks for the shapes. @throws InputError naming the file and the missing, misshapen or
+  /// unknown weight
+  void check(const std::vector<StoredParameter>& parameters, const std::string& config_file) const;
+
+ private:
+  Checkpoint() = default;
+  std::string name_;
+  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+};
+
+/// The parameters of a checked checkpoint as float32, into a map by name.
+void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
+                     const c10::Device& device, std::map<std::string, at::Tensor>& into);
+/// As float32, under all names.
+void write_parameters(const std::filesystem::path& file,
+                      const std::vector<StoredParameter>& parameters,
+                      const std::map<std::string, at::Tensor>& from);
+
+}  // namespace strata::models

@@ -1,0 +1,131 @@
+#include "models/counting.h"
+
+#include <algorithm>
+
+namespace strata::models {
+namespace {
+
+using torch::Tensor;
+
+double bytes(const Tensor& tensor) {
+  return static_cast<double>(tensor.numel()) * static_cast<double>(tensor.element_size());
+}
+
+double rows(const Tensor& tensor) {
+  return static_cast<double>(tensor.numel()) / static_cast<double>(tensor.size(-1));
+}
+
+/// A tensor of the shape over one number: as cheap for a whole model as for a toy.
+Tensor weightless(const Shape& shape, bool requires_grad) {
+  return torch::zeros({1}).expand(shape).detach().requires_grad_(requires_grad);
+}
+
+const void* storage_of(const Tensor& tensor) {
+  return tensor.storage().unsafeGetStorageImpl();
+}
+
+}  // namespace
+
+double Counted::forward_products() const {
+  double all = free_products;
+  for (const auto& [layer, number] : products) all += number;
+  return all;
+}
+
+Counted& Counted::operator+=(const Counted& other) {
+  for (const auto& [layer, number] : other.products) products[layer] += number;
+  free_products += other.free_products;
+  backward_products += other.backward_products;
+  kept_bytes += other.kept_bytes;
+  largest_operation = std::max(largest_operation, other.largest_operation);
+  return *this;
+}
+
+const Weights& CountingPass::nothing() {
+  static const Weights none;
+  return none;
+}
+
+Tensor CountingPass::weight(const std::string& name) {
+  return weightless(blueprint().parameter(name).shape, trained_.count(name) > 0);
+}
+
+Tensor CountingPass::made(const Shape& shape, bool depends) {
+  Tensor tensor = weightless(shape, depends);
+  logical_bytes_[storage_of(tensor)] = bytes(tensor);
+  alive_.push_back(tensor);
+  return tensor;
+}
+
+void CountingPass::keep(const Tensor& tensor) {
+  const void* storage = storage_of(tensor);
+  if (!kept_.insert(storage).second) return;
+  alive_.push_back(tensor);
+  // A view keeps all that it is a view of.
+  const auto made = logical_bytes_.find(storage);
+  counted_.kept_bytes +=
+      made != logical_bytes_.end() ? made->second : static_cast<double>(tensor.storage().nbytes());
+}
+
+Counted CountingPass::take() {
+  return std::exchange(counted_, {});
+}
+
+Tensor CountingPass::run_linear(const Layer& layer, const Tensor& input) {
+  const Parameter &weight = *layer.weight(), *bias = layer.bias();
+  const double products = rows(input) * static_cast<double>(weight.numel());
+  counted_.products[layer.name] += products;
+  if (input.requires_grad()) counted_.backward_products += products;
+  if (trains(&weight)) {
+    counted_.backward_products += products;
+    keep(input);
+  }
+  Shape shape = input.sizes().vec();
+  shape.back() = layer.width;
+  Tensor output = made(shape, input.requires_grad() || trains(&weight) || trains(bias));
+  held(bytes(input) + bytes(output));
+  return output;
+}
+
+Tensor CountingPass::run_layer_norm(const Layer& layer, const Tensor& input, double) {
+  const bool depends = input.requires_grad() || trains(layer.weight()) || trains(layer.bias());
+  if (depends) {
+    keep(input);
+    counted_.kept_bytes += 2 * rows(input) * static_cast<double>(input.element_size());
+  }
+  held(2 * bytes(input));
+  return made(input.sizes().vec(), depends);
+}
+
+Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                               const Tensor& mask, std::int64_t heads, double) {
+  const double tokens = static_cast<double>(mask.size(1));  // that each query looks at
+  const double weights =
+      static_cast<double>(heads) * rows(query) * tokens * static_cast<double>(query.element_size());
+  const double products = 2 * tokens * static_cast<double>(query.numel());
+  counted_.free_products += products;
+  const bool depends = query.requires_grad() || key.requires_grad() || value.requires_grad();
+  if (depends) {
+    counted_.backward_products += 2 * products;
+    for (const Tensor* kept : {&query, &key, &value}) keep(*kept);
+    counted_.kept_bytes += weights;
+  }
+  held(bytes(query) + bytes(key) + bytes(value) + weights);
+  return made(query.sizes().vec(), depends);
+}
+
+Tensor CountingPass::activation(Activation kind, const Tensor& input) {
+  Tensor output = made(input.sizes().vec(), input.requires_grad());
+  if (input.requires_grad()) keep(kind == Activation::kGelu ? input : output);
+  held(2 * bytes(input));
+  return output;
+}
+
+Tensor CountingPass::used(Use use, const std::string& parameter, const Tensor& input,
+                          Tensor output) {
+  const bool lookup = use == Use::kEmbedding && blueprint().layer_of(parameter).vocabulary;
+  if (lookup && trained_.count(parameter)) keep(input);
+  return output;
+}
+
+}  // namespace strata::models

@@ -1,0 +1,80 @@
+#pragma once
+/// \file
+/// The pass that counts instead of computing: what operations take, and what the backward pass
+/// needs of them. One rule an operation, whatever the model.
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "models/pass.h"
+
+namespace strata::models {
+
+/// What a forward pass and its backward pass take, in multiply-adds of matrix products and bytes.
+struct Counted {
+  std::map<std::string, double> products;  ///< of the forward pass, by layer
+  double free_products = 0;                ///< of operations without parameters: attention
+  double backward_products = 0;
+  double kept_bytes = 0;         ///< by the forward pass for the backward pass
+  double largest_operation = 0;  ///< bytes of its inputs, outputs and what it makes on the way
+
+  double forward_products() const;
+  Counted& operator+=(const Counted& other);  ///< of the stage above
+};
+
+/// Whether a tensor depends on a trained parameter is what autograd says of it (requires_grad):
+/// every operation that is not counted is computed, on tensors of the right shapes that take no
+/// memory.
+///
+/// - A linear layer of t rows, from `in` to `out` numbers: t·in·out products; as many backwards if
+///   its input depends on a trained parameter, and as many if its weight is trained. It keeps its
+///   input if its weight is trained.
+/// - A LayerNorm keeps its input and two numbers a row if its output depends on a trained
+/// parameter.
+/// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
+///   backwards; it keeps queries, keys, values and its A·Q·S weights.
+/// - GELU keeps its input, ReLU and tanh their output; a lookup of trained words keeps the ids.
+///
+/// What several operations keep is counted once.
+class CountingPass : public Pass {
+ public:
+  CountingPass(const Blueprint& blueprint, const std::set<std::string>& trained)
+      : Pass(blueprint, nothing()), trained_(trained) {}
+
+  torch::Tensor weight(const std::string& parameter) override;
+  torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
+                          const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
+                          double dropout) override;
+  torch::Tensor activation(Activation kind, const torch::Tensor& input) override;
+  torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
+                     torch::Tensor output) override;
+
+  /// What has been counted since the last call. What is kept by one stage and again by the next is
+  /// counted in the first.
+  Counted take();
+
+ protected:
+  torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
+  torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+
+ private:
+  static const Weights& nothing();
+  torch::Tensor made(const Shape& shape, bool depends);
+  void keep(const torch::Tensor& tensor);
+  void held(double bytes) {
+    counted_.largest_operation = std::max(counted_.largest_operation, bytes);
+  }
+  bool trains(const Parameter* parameter) const {
+    return parameter && trained_.count(parameter->name) > 0;
+  }
+
+  const std::set<std::string>& trained_;
+  Counted counted_;
+  std::map<const void*, double> logical_bytes_;  // of what made() returned, by storage
+  std::set<const void*> kept_;
+  std::vector<torch::Tensor> alive_;  // so that no storage's address is used twice
+};
+
+}  // namespace strata::models

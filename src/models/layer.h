@@ -1,0 +1,69 @@
+#pragma once
+/// \file
+/// What a model is made of: layers with named parameters, in stages. Declared once by an
+/// architecture (architecture.h) or a method beside it (attachment.h); loading, initialising,
+/// checking, dividing into units and counting costs all read this. No LibTorch here.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "strata/core/unit.h"
+
+namespace strata::models {
+
+using Shape = std::vector<std::int64_t>;
+
+/// How a fresh parameter is drawn.
+struct Init {
+  enum class Kind : std::uint8_t {
+    kZeros,
+    kOnes,
+    kNormal,  ///< N(0, scale²)
+    kUniform  ///< between -scale and scale
+  };
+  Kind kind = Kind::kZeros;
+  double scale = 0;
+};
+
+struct Parameter {
+  std::string name;  ///< as in the checkpoint; unique in a model
+  Shape shape;
+  Init init = {};
+  bool bias = false;  ///< added to a layer's output, as BitFit counts them: β of a norm is one
+
+  std::int64_t numel() const;
+};
+
+enum class LayerKind : std::uint8_t {
+  kLinear,       ///< y = x Wᵀ + b
+  kConvolution,  ///< the same over patches
+  kNorm,         ///< y = x̂ ⊙ γ + β
+  kEmbedding,    ///< y = … + W[ids]
+  kTokens,       ///< vectors that are there for every sample: a class token, positions, prompts
+  kSequence,     ///< no parameters: the tokens that enter the first block
+  kBlock         ///< no parameters: the output of a block
+};
+
+struct Layer {
+  std::string name;  ///< what its parameters' names begin with; unique in a model
+  LayerKind kind = LayerKind::kLinear;
+  std::int64_t stage = 0;
+  Role role = Role::kBody;
+  std::int64_t width = 0;                  ///< numbers in a row of its output
+  std::vector<Parameter> parameters = {};  ///< the weight, then the bias, where there are
+  std::string method = {};   ///< that has put it beside the base's layers; empty: a base's
+  std::string renamed = {};  ///< its name in another generation of transformers
+  bool vocabulary = false;   ///< of an embedding: its ids are those of the input's words
+
+  const Parameter* weight() const;  ///< nullptr where it has none, as bias()
+  const Parameter* bias() const;
+};
+
+/// A step of the forward pass. What lies below it reaches it through its input alone.
+struct Stage {
+  std::string name;  ///< "embeddings", "block.3", "head"
+  Role role = Role::kBody;
+};
+
+}  // namespace strata::models

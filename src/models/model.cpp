@@ -1,0 +1,150 @@
+#include "models/model.h"
+
+#include "models/checkpoint.h"
+#include "models/preprocessor_config.h"
+#include "models/tensor_bytes.h"
+#include "models/units.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/core/random.h"
+#include "strata/core/sha256.h"
+
+namespace strata::models {
+
+using torch::Tensor;
+
+Model::Model(Blueprint blueprint, torch::Device device)
+    : blueprint_(std::make_shared<const Blueprint>(std::move(blueprint))),
+      device_(device),
+      units_(stage_units(*blueprint_)) {}
+
+Model::Model(Blueprint blueprint, std::uint64_t seed, torch::Device device)
+    : Model(std::move(blueprint), device) {
+  for (const Parameter& parameter : blueprint_->parameters()) draw(parameter, seed);
+}
+
+void Model::draw(const Parameter& parameter, std::uint64_t seed) {
+  Tensor tensor = torch::zeros(parameter.shape);
+  Random random(derive_seed(seed, parameter.name));
+  auto* values = tensor.data_ptr<float>();
+  const double scale = parameter.init.scale;
+  const auto fill = [&](auto&& number) {
+    for (std::int64_t i = 0; i < tensor.numel(); ++i) values[i] = static_cast<float>(number());
+  };
+  switch (parameter.init.kind) {
+    case Init::Kind::kZeros:
+      break;
+    case Init::Kind::kOnes:
+      tensor.fill_(1);
+      break;
+    case Init::Kind::kNormal:
+      fill([&] { return scale * random.normal(); });
+      break;
+    case Init::Kind::kUniform:
+      fill([&] { return random.uniform(-scale, scale); });
+      break;
+  }
+  weights_[parameter.name] = tensor.to(device_);
+}
+
+Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
+                       torch::Device device) {
+  const auto checkpoint = Checkpoint::of_folder(folder);
+  const auto parameters = stored(blueprint.base_parameters());
+  checkpoint.check(parameters, "config.json");
+  Model model(std::move(blueprint), device);
+  read_parameters(checkpoint, parameters, device, model.weights_);
+  return model;
+}
+
+void Model::save_base(const std::filesystem::path& folder) const {
+  write_file(folder / "config.json", architecture().config().dump(2) + "\n");
+  write_image_processor(blueprint_->image_processor(), architecture().image_model(), folder);
+  write_parameters(folder / "model.safetensors", stored(blueprint_->base_parameters()), weights_);
+}
+
+void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
+  Blueprint changed = *blueprint_;
+  changed.set_attachments(std::move(attachments));
+  blueprint_ = std::make_shared<const Blueprint>(std::move(changed));
+  for (const Parameter& parameter : blueprint_->parameters()) {
+    if (!weights_.count(parameter.name)) draw(parameter, seed);
+  }
+}
+
+const Unit& Model::unit(const std::string& name) const {
+  for (const Unit& unit : units_) {
+    if (unit.name == name) return unit;
+  }
+  const std::vector<std::string> names = names_of(units_);
+  throw InputError("unknown unit \"" + name + "\"" + did_you_mean(name, names) +
+                   "; the units are " + quoted_list(names));
+}
+
+std::vector<Tensor> Model::weights_of(const Unit& unit) const {
+  std::vector<Tensor> tensors;
+  for (const std::string& name : unit.parameters) tensors.push_back(weights_.at(name));
+  return tensors;
+}
+
+void Model::train_only(const std::vector<std::string>& unit_names) {
+  std::set<std::string> trained;
+  for (const std::string& name : unit_names) {
+    const Unit& chosen = unit(name);
+    trained.insert(chosen.parameters.begin(), chosen.parameters.end());
+  }
+  for (auto& [name, tensor] : weights_) {
+    tensor.set_requires_grad(trained.count(name) > 0);
+    if (!tensor.requires_grad()) tensor.mutable_grad().reset();
+  }
+}
+
+Weights Model::state() const {
+  Weights copies;
+  for (const auto& [name, tensor] : weights_) copies[name] = tensor.detach().clone();
+  return copies;
+}
+
+void Model::load_state(const Weights& state) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
+}
+
+Model Model::clone() const {
+  Model copy = *this;
+  copy.weights_ = state();
+  return copy;
+}
+
+Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dropout) const {
+  Pass pass(*blueprint_, weights_, dropout);
+  State state;
+  for (std::int64_t stage = 0; stage < stage_count(); ++stage)
+    state = architecture().run(stage, batch, state, pass);
+  return state.values.at(kLogits);
+}
+
+State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input) const {
+  Pass pass(*blueprint_, weights_);
+  return architecture().run(stage, batch, input, pass);
+}
+
+State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& input,
+                           const std::set<std::string>& weights,
+                           std::vector<CapturedOp>& ops) const {
+  const torch::AutoGradMode recording(true);
+  CapturingPass pass(*blueprint_, weights_, weights, ops);
+  return architecture().run(stage, batch, input, pass);
+}
+
+std::string Model::fingerprint() const {
+  Sha256 hash;
+  for (const auto& [name, tensor] : weights_) {
+    const Tensor values = plain(tensor);
+    hash.update(name);
+    hash.update(bytes_of(values));
+  }
+  return hash.hex();
+}
+
+}  // namespace strata::models

@@ -1,0 +1,105 @@
+#pragma once
+/// \file
+/// A model: a blueprint with weights, divided into units.
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "models/batch.h"
+#include "models/blueprint.h"
+#include "models/capture.h"
+#include "models/torch.h"
+
+namespace strata::models {
+
+/// Selecting, freezing, averaging and saving are all by weight name, so it is no torch::nn::Module.
+class Model {
+ public:
+  /// Fresh weights, drawn on the CPU as the blueprint's Inits say. Every weight's numbers follow
+  /// from the seed and its name alone, whatever the thread count and device.
+  Model(Blueprint blueprint, std::uint64_t seed, torch::Device device = torch::kCPU);
+  /// Those of the base from a model folder (see Checkpoint::of_folder); weights of attachments are
+  /// for their owner to load. Float types are converted to float32.
+  /// @throws InputError naming a missing, misshapen or unknown weight
+  static Model load_base(Blueprint blueprint, const std::filesystem::path& folder,
+                         torch::Device device = torch::kCPU);
+  /// Writes config.json, preprocessor_config.json and model.safetensors, which hold the base as
+  /// transformers loads it, its weights in the architecture's order.
+  void save_base(const std::filesystem::path& folder) const;
+
+  const Blueprint& blueprint() const { return *blueprint_; }
+  const Architecture& architecture() const { return blueprint_->architecture(); }
+  torch::Device device() const { return device_; }
+
+  /// In place of the attachments there were. Weights that are new are drawn from the seed, as by
+  /// the constructor. The units stay what they are until set_units.
+  void set_attachments(Attachments attachments, std::uint64_t seed);
+
+  /// At first one for each stage with all of the base's weights.
+  const std::vector<Unit>& units() const { return units_; }
+  void set_units(std::vector<Unit> units) { units_ = std::move(units); }
+  const Unit& unit(const std::string& name) const;  ///< @throws InputError with the nearest name
+
+  /// All weights by name. Like `weight`, which throws std::out_of_range for an unknown name.
+  const Weights& weights() const { return weights_; }
+  Weights& weights() { return weights_; }
+  torch::Tensor& weight(const std::string& name) { return weights_.at(name); }
+  const torch::Tensor& weight(const std::string& name) const { return weights_.at(name); }
+  std::vector<torch::Tensor> weights_of(const Unit& unit) const;
+
+  /// requires_grad exactly for the weights of the named units. Autograd then records nothing below
+  /// the lowest of them, and back-propagation stops there.
+  void train_only(const std::vector<std::string>& unit_names);
+
+  /// Copies of all weights (detached), and back into the same tensors (an optimizer that holds them
+  /// stays valid). @throws std::out_of_range for an unknown name.
+  Weights state() const;
+  void load_state(const Weights& state);
+  /// The same model with weights of its own; a copy by `=` shares them.
+  Model clone() const;
+
+  /// Logits (n, labels). With `dropout`, a generator of the model's device (make_generator),
+  /// dropout is drawn from it where the architecture has any. It is the composition of all stages.
+  torch::Tensor forward(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
+
+  std::int64_t stage_count() const {
+    return static_cast<std::int64_t>(architecture().stages().size());
+  }
+  /// The stage's output without dropout; `input` is empty for stage 0.
+  State run_stage(std::int64_t stage, const Batch& batch, const State& input) const;
+
+  /// run_stage that also appends to `ops` every operation with a weight or bias out of `weights`,
+  /// in the order of computation; names of other stages' weights are passed over. All weights are
+  /// taken as constants. What is returned belongs to an autograd graph, also where gradients are
+  /// switched off, that begins at those values of `input` that require a gradient, and at the
+  /// recorded outputs: with X a returned value, torch::autograd::grad({X}, {op.output, …, value},
+  /// {G}) gives the δ's and what the stage below goes on with. Where no value requires a gradient,
+  /// every recorded output that depends on no earlier one is a leaf. A weight may be used by
+  /// several operations: its gradient is their sum; operations may share one output tensor.
+  State capture_stage(std::int64_t stage, const Batch& batch, const State& input,
+                      const std::set<std::string>& weights, std::vector<CapturedOp>& ops) const;
+
+  /// The lowest stage that uses a weight. @throws InputError with the nearest name
+  std::int64_t stage_of(const std::string& weight) const {
+    return blueprint_->layer_of(weight).stage;
+  }
+
+  /// SHA-256 over names and bytes of all weights.
+  std::string fingerprint() const;
+
+ private:
+  Model(Blueprint blueprint, torch::Device device);
+  void draw(const Parameter& parameter, std::uint64_t seed);
+
+  std::shared_ptr<const Blueprint> blueprint_;
+  torch::Device device_ = torch::kCPU;
+  std::vector<Unit> units_;
+  Weights weights_;
+};
+
+}  // namespace strata::models

@@ -1,0 +1,21 @@
+#pragma once
+/// \file
+/// Tensors as they are written and fingerprinted.
+
+#include <string_view>
+
+#include "models/torch.h"
+
+namespace strata::models {
+
+/// Float32 on the CPU, row-major.
+inline torch::Tensor plain(const torch::Tensor& tensor) {
+  return tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
+}
+
+/// Of a contiguous tensor on the CPU, for as long as it lives.
+inline std::string_view bytes_of(const torch::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()};
+}
+
+}  // namespace strata::models

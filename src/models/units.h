@@ -1,0 +1,36 @@
+#pragma once
+/// \file
+/// A model's division into units: the embeddings, one unit a block, the head. LibTorch-free.
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "models/blueprint.h"
+#include "strata/core/unit.h"
+
+namespace strata::models {
+
+/// What the unit of a block holds.
+struct UnitKind {
+  std::string name;
+  std::function<bool(const Layer&, const Parameter&)> holds;
+  bool whole = false;  ///< the block itself, with what it does without parameters
+};
+
+/// All weights of a block's own layers: "block".
+const UnitKind& block_kind();
+
+/// The units, bottom to top: "embeddings", then one for each kind that holds weights of the role
+/// kPrompt, named after it; one a block, named after all other kinds and its number
+/// ("adapter+layernorm.3"), where there are any; "head". The weights of embeddings and head are the
+/// architecture's own. No weight is in two units; what is in none stays frozen. Costs are those of
+/// count_costs with so many text tokens.
+std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
+                             std::int64_t text_tokens);
+
+/// Those of block_kind() for the longest text: every weight of the architecture is in one.
+std::vector<Unit> stage_units(const Blueprint& blueprint);
+
+}  // namespace strata::models

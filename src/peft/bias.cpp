@@ -1,0 +1,15 @@
+#include "peft/bias.h"
+
+namespace strata::peft {
+
+MethodType bias_type() {
+  return {.name = "bias",
+          .section = "",
+          .plural = "biases",
+          .needs = "",
+          .trains = [](const models::Layer& layer, const models::Parameter& parameter) {
+            return layer.method.empty() && parameter.bias;
+          }};
+}
+
+}  // namespace strata::peft

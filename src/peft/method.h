@@ -1,0 +1,63 @@
+#pragma once
+/// \file
+/// A parameter-efficient fine-tuning method: which small weights it puts beside a model's own, or
+/// which of these it trains, where it acts, and what of it is in which file. One file a method; the
+/// list of them is methods.h. LibTorch's types do not show.
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/document.h"
+#include "models/attachment.h"
+#include "models/blueprint.h"
+
+namespace strata::peft {
+
+/// Two parameters of which a layer uses the product second · first alone: LoRA's A and B.
+struct FactorPair {
+  std::string first, second;
+};
+
+class Method : public models::Attachment {
+ public:
+  /// Its fields as `model.peft` has them, with every default filled in.
+  virtual Json options() const = 0;
+  /// @throws InputError beginning with `where` for a field that the model does not allow
+  virtual void check(const models::Blueprint& blueprint, const std::string& where) const = 0;
+  /// The names that a parameter of its layers has in its file.
+  virtual std::vector<std::string> file_names(const models::Layer& layer,
+                                              const models::Parameter& parameter) const {
+    return {parameter.name};
+  }
+  /// Those of its parameters that are averaged better as products (see aggregate).
+  virtual std::vector<FactorPair> factors(const models::Blueprint& blueprint) const { return {}; }
+};
+
+using MethodPtr = std::shared_ptr<const Method>;
+
+/// What the list holds of a method.
+struct MethodType {
+  std::string name;     ///< Attachment::name, and what schemes of units call it
+  std::string section;  ///< its key in `model.peft`, and in --peft; empty: it adds nothing
+  std::string plural;   ///< what messages call its weights: "LoRA pairs"
+  std::string needs;    ///< the field without which a model has none: "lora_rank"
+  /// From its section. @throws InputError
+  std::function<MethodPtr(ObjectReader& section)> read = nullptr;
+  std::vector<std::string> lists = {};  ///< fields that --peft joins by '+'
+  /// Which parameters of a model are its own to train.
+  std::function<bool(const models::Layer&, const models::Parameter&)> trains = nullptr;
+  /// Of methods that PEFT does not know, for strata_adapters.json: the one number that describes
+  /// it.
+  std::function<std::int64_t(const Method&)> own_number = nullptr;
+  std::function<MethodPtr(std::int64_t)> from_own_number = nullptr;
+  std::int64_t largest_own_number = 0;
+};
+
+/// That the layer is one of the method's.
+std::function<bool(const models::Layer&, const models::Parameter&)> own_layers(std::string method);
+
+}  // namespace strata::peft

@@ -1,0 +1,225 @@
+#include "peft/methods.h"
+
+#include <algorithm>
+#include <map>
+#include <sstream>
+
+#include "models/units.h"
+#include "peft/adapter.h"
+#include "peft/bias.h"
+#include "peft/layernorm.h"
+#include "peft/lora.h"
+#include "peft/prompt.h"
+#include "strata/core/error.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Blueprint;
+
+std::vector<std::string> section_names() {
+  std::vector<std::string> names;
+  for (const MethodType& type : method_types())
+    if (!type.section.empty()) names.push_back(type.section);
+  return names;
+}
+
+const MethodType* find_type(const std::string& name, std::string MethodType::*by) {
+  for (const MethodType& type : method_types())
+    if (type.*by == name && !name.empty()) return &type;
+  return nullptr;
+}
+
+bool has_method(const Blueprint& blueprint, const std::string& name) {
+  const auto& all = blueprint.attachments();
+  return std::any_of(all.begin(), all.end(),
+                     [&](const auto& attachment) { return attachment->name() == name; });
+}
+
+/// The value of a field of --peft, as YAML would have it.
+Json field_value(const std::string& text, bool list, const std::string& where) {
+  if (list) {
+    Json values = Json::array();
+    std::istringstream parts(text + "+");
+    for (std::string part; std::getline(parts, part, '+');) values.push_back(part);
+    return values;
+  }
+  const Json value = parse_yaml(text, where).root;
+  return value.is_primitive() ? value : Json(text);
+}
+
+/// A scheme of units, as a user writes it.
+class Scheme {
+ public:
+  Scheme(const Blueprint& blueprint, const std::string& text)
+      : where_("unit scheme \"" + text + "\": ") {
+    std::istringstream parts(text + "+");
+    for (std::string kind; std::getline(parts, kind, '+');) add(blueprint, kind);
+    refuse_overlap();
+  }
+  const std::vector<models::UnitKind>& kinds() const { return kinds_; }
+
+ private:
+  bool has(const std::string& name) const {
+    return std::any_of(kinds_.begin(), kinds_.end(),
+                       [&](const models::UnitKind& kind) { return kind.name == name; });
+  }
+
+  void add(const Blueprint& blueprint, const std::string& name) {
+    if (has(name)) throw InputError(where_ + "\"" + name + "\" is named twice");
+    if (name == models::block_kind().name) {
+      kinds_.push_back(models::block_kind());
+      return;
+    }
+    const MethodType* type = find_type(name, &MethodType::name);
+    if (!type) {
+      std::vector<std::string> names = {models::block_kind().name};
+      for (const MethodType& known : method_types()) names.push_back(known.name);
+      throw InputError(where_ + "unknown kind \"" + name + "\"" + did_you_mean(name, names) +
+                       "; the kinds are " + quoted_list(names) + ", joined by '+'");
+    }
+    if (type->read && !has_method(blueprint, name)) {
+      throw InputError(where_ + "the model has no " + type->plural + " (its " + type->needs +
+                       " is 0)");
+    }
+    kinds_.push_back({name, type->trains, false});
+  }
+
+  void refuse_overlap() const {
+    if (!has(models::block_kind().name)) return;
+    for (const MethodType& type : method_types()) {
+      // What adds nothing trains what the block has.
+      if (!type.read && has(type.name))
+        throw InputError(where_ + "\"block\" holds what \"" + type.name + "\" would add");
+    }
+  }
+
+  std::string where_;
+  std::vector<models::UnitKind> kinds_;
+};
+
+}  // namespace
+
+// A further method is a file and a line.
+const std::vector<MethodType>& method_types() {
+  static const std::vector<MethodType> types = {
+      prompt_type(), lora_type(), adapter_type(), layernorm_type(), bias_type(),
+  };
+  return types;
+}
+
+std::function<bool(const models::Layer&, const models::Parameter&)> own_layers(std::string method) {
+  return [method = std::move(method)](const models::Layer& layer, const models::Parameter&) {
+    return layer.method == method;
+  };
+}
+
+Methods read_methods(ObjectReader section) {
+  Methods methods;
+  for (const MethodType& type : method_types()) {
+    if (type.section.empty() || !section.has(type.section)) continue;
+    ObjectReader fields = section.object(type.section, true);
+    methods.push_back(type.read(fields));
+    fields.finish();
+  }
+  section.finish();
+  return methods;
+}
+
+MethodPtr parse_method(const std::string& text, const std::string& where) {
+  const std::size_t colon = text.find(':');
+  const std::string name = text.substr(0, colon);
+  const MethodType* type = find_type(name, &MethodType::section);
+  if (!type) type = find_type(name, &MethodType::name);
+  if (!type || !type->read) {
+    const auto names = section_names();
+    throw InputError(where + ": unknown method \"" + name + "\"" + did_you_mean(name, names) +
+                     "; the methods are " + quoted_list(names));
+  }
+  Json fields = Json::object();
+  if (colon != std::string::npos) {
+    std::istringstream parts(text.substr(colon + 1));
+    for (std::string part; std::getline(parts, part, ',');) {
+      const std::size_t equals = part.find('=');
+      if (equals == std::string::npos) {
+        throw InputError(where + " " + text + ": found \"" + part +
+                         "\", but KEY=VALUE is expected, joined by commas");
+      }
+      const std::string key = part.substr(0, equals);
+      if (fields.contains(key)) throw InputError(where + " " + text + ": " + key + " stands twice");
+      const bool list = std::find(type->lists.begin(), type->lists.end(), key) != type->lists.end();
+      fields[key] = field_value(part.substr(equals + 1), list, where + " " + text);
+    }
+  }
+  const Document document{where + " " + text, std::move(fields), {}};
+  ObjectReader reader(document);
+  MethodPtr method = type->read(reader);
+  reader.finish();
+  return method;
+}
+
+Json methods_json(const Methods& methods) {
+  std::map<std::string, Json> sections;  // in the order of their names
+  for (const MethodPtr& method : methods) {
+    const MethodType* type = find_type(method->name(), &MethodType::name);
+    sections[type->section] = method->options();
+  }
+  Json json = Json::object();
+  for (const auto& [section, options] : sections) json[section] = options;
+  return json;
+}
+
+Blueprint with_methods(const Blueprint& blueprint, const Methods& methods,
+                       const std::string& where) {
+  for (const MethodPtr& method : methods) {
+    if (has_method(blueprint, method->name())) {
+      throw InputError(where + ": the model has " +
+                       find_type(method->name(), &MethodType::name)->plural + " already");
+    }
+    method->check(blueprint, where);
+  }
+  models::Attachments all = blueprint.attachments();
+  all.insert(all.end(), methods.begin(), methods.end());
+  models::Attachments ordered;
+  for (const MethodType& type : method_types()) {
+    for (const auto& attachment : all)
+      if (attachment->name() == type.name) ordered.push_back(attachment);
+  }
+  Blueprint changed = blueprint;
+  changed.set_attachments(std::move(ordered));
+  return changed;
+}
+
+Methods methods_of(const Blueprint& blueprint) {
+  Methods methods;
+  for (const auto& attachment : blueprint.attachments()) {
+    if (auto method = std::dynamic_pointer_cast<const Method>(attachment))
+      methods.push_back(std::move(method));
+  }
+  return methods;
+}
+
+std::vector<FactorPair> factors_of(const Blueprint& blueprint) {
+  std::vector<FactorPair> pairs;
+  for (const MethodPtr& method : methods_of(blueprint)) {
+    for (FactorPair& pair : method->factors(blueprint)) pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,
+                               std::int64_t text_tokens) {
+  return models::make_units(blueprint, Scheme(blueprint, scheme).kinds(), text_tokens);
+}
+
+std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme) {
+  return scheme_units(blueprint, scheme, blueprint.architecture().text_tokens());
+}
+
+bool holds(const Blueprint& blueprint, const Unit& unit, const std::string& method) {
+  return std::any_of(unit.parameters.begin(), unit.parameters.end(), [&](const std::string& name) {
+    return blueprint.layer_of(name).method == method;
+  });
+}
+
+}  // namespace strata::peft

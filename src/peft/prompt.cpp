@@ -1,0 +1,66 @@
+#include "peft/prompt.h"
+
+#include "models/pass.h"
+#include "peft/limits.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Layer;
+using torch::Tensor;
+
+const std::string kName = "prompt", kWeight = "prompt_embeddings";
+constexpr std::int64_t kLongestPrompt = 4096;
+
+class Prompts : public Method {
+ public:
+  explicit Prompts(std::int64_t length) : length_(length) {}
+  const std::string& name() const override { return kName; }
+  std::int64_t prefix_tokens() const override { return length_; }
+
+  std::vector<Layer> layers(const Layer& at) const override {
+    if (at.kind != models::LayerKind::kSequence) return {};
+    return {{.name = kWeight,
+             .kind = models::LayerKind::kTokens,
+             .stage = at.stage,
+             .role = Role::kPrompt,
+             .width = at.width,
+             .parameters = {{kWeight, {length_, at.width}, library_normal()}}}};
+  }
+  Tensor after(const Layer& at, const Tensor&, const Tensor& rows,
+               models::Pass& pass) const override {
+    if (at.kind != models::LayerKind::kSequence) return rows;
+    const Tensor prompts = pass.weight(kWeight).expand({rows.size(0), length_, rows.size(2)});
+    return torch::cat({pass.used(models::Use::kAdded, kWeight, Tensor(), prompts), rows}, 1);
+  }
+  Json options() const override { return {{"length", length_}}; }
+  void check(const models::Blueprint&, const std::string& where) const override {
+    require_range(where, "prompt_length", length_, 1, kLongestPrompt);
+  }
+
+ private:
+  std::int64_t length_;
+};
+
+}  // namespace
+
+MethodPtr make_prompts(std::int64_t length) {
+  return std::make_shared<Prompts>(length);
+}
+
+MethodType prompt_type() {
+  return {.name = kName,
+          .section = "prompts",
+          .plural = "prompts",
+          .needs = "prompt_length",
+          .read =
+              [](ObjectReader& section) {
+                return make_prompts(section.integer("length", 1, kLargestField));
+              },
+          .trains = own_layers(kName),
+          .own_number = [](const Method& method) { return method.prefix_tokens(); },
+          .from_own_number = make_prompts,
+          .largest_own_number = kLongestPrompt};
+}
+
+}  // namespace strata::peft

@@ -1,0 +1,297 @@
+#include "peft/files.h"
+
+#include <algorithm>
+
+#include "catch.h"
+#include "core/document.h"
+#include "models/checkpoint.h"
+#include "strata/core/error.h"
+#include "strata/core/safetensors.h"
+#include "support/tiny_model.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::peft;
+using Catch::Matchers::Contains;
+
+namespace {
+
+test::ModelShape small(const std::string& type = "vilt") {
+  test::ModelShape shape;
+  shape.model_type = type;
+  shape.hidden_size = 8;
+  shape.num_attention_heads = 2;
+  shape.intermediate_size = 16;
+  shape.image_size = 8;
+  shape.patch_size = 4;
+  shape.vocab_size = 10;
+  shape.labels = {"yes", "no"};
+  return shape;
+}
+
+/// The model with these methods, in a folder.
+void save(const std::filesystem::path& folder, const test::PeftShape& peft,
+          const std::string& type = "vilt") {
+  test::ModelShape shape = small(type);
+  shape.peft = peft;
+  save_model(test::make_model(shape, 3), folder);
+}
+
+std::vector<std::string> method_files(const std::filesystem::path& folder) {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto name = entry.path().filename().string();
+    if (name.find("adapter") != std::string::npos) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string methods_in(const std::filesystem::path& folder) {
+  return methods_json(methods_of(read_blueprint(folder))).dump();
+}
+
+std::vector<std::string> written_targets(const std::vector<std::string>& targets,
+                                         const std::string& type, std::int64_t layers = 12) {
+  test::ModelShape shape = small(type);
+  shape.num_hidden_layers = layers;
+  const models::Blueprint blueprint = with_methods(shape, {make_lora({2, 8, targets})}, "here");
+  const Document document =
+      parse_json(lora_config(*methods_of(blueprint).front(), blueprint), "written");
+  return document.root.at("target_modules").get<std::vector<std::string>>();
+}
+
+/// PEFT's rule, in its words: `key in target_modules or any(key.endswith("." + target))`.
+bool peft_selects(const std::vector<std::string>& targets, const std::string& key) {
+  return std::any_of(targets.begin(), targets.end(), [&](const std::string& target) {
+    return key == target || key.ends_with("." + target);
+  });
+}
+
+/// The linear layers of a block: before transformers 5.9, and since then.
+const std::vector<std::pair<std::string, std::string>> kNames = {
+    {"attention.attention.query", "attention.q_proj"},
+    {"attention.attention.key", "attention.k_proj"},
+    {"attention.attention.value", "attention.v_proj"},
+    {"attention.output.dense", "attention.o_proj"},
+    {"intermediate.dense", "mlp.fc1"},
+    {"output.dense", "mlp.fc2"}};
+
+}  // namespace
+
+TEST_CASE("every method is written and read back, each kind in its own file") {
+  test::TempDir dir;
+  const test::PeftShape all{4, 4, 12.5, {"key", "intermediate.dense"}, 3};
+  save(dir / "a", all);
+  CHECK(methods_in(dir / "a") ==
+        R"({"adapters":{"reduction":4},"lora":{"rank":4,"alpha":12.5,)"
+        R"("targets":["key","intermediate.dense"]},"prompts":{"length":3}})");
+  CHECK(method_files(dir / "a") ==
+        std::vector<std::string>{"adapter_config.json", "adapter_model.safetensors",
+                                 "strata_adapters.json", "strata_adapters.safetensors"});
+  CHECK(test::slurp(dir / "a" / "strata_adapters.json") ==
+        "{\n  \"version\": 1,\n  \"adapter_reduction\": 4,\n  \"prompt_length\": 3\n}\n");
+  save_model(load_model(dir / "a"), dir / "b");
+  for (const auto& name : method_files(dir / "a"))
+    CHECK(test::slurp(dir / "a" / name) == test::slurp(dir / "b" / name));
+  // A method that is gone takes its files with it.
+  save(dir / "a", {4, 0, 8, {}, 3});
+  CHECK(method_files(dir / "a") ==
+        std::vector<std::string>{"strata_adapters.json", "strata_adapters.safetensors"});
+  save(dir / "a", {});
+  CHECK(method_files(dir / "a").empty());
+  CHECK(methods_in(dir / "a") == "{}");
+}
+
+TEST_CASE("no adapter_config.json stands in a folder whose methods PEFT does not know") {
+  // transformers hands a file of that name to PEFT, which refuses it without a peft_type.
+  for (const test::PeftShape& peft :
+       {test::PeftShape{8, 0, 8, {}, 0}, test::PeftShape{0, 0, 8, {}, 5}}) {
+    test::TempDir dir;
+    save(dir.path(), peft);
+    CHECK(method_files(dir.path()) ==
+          std::vector<std::string>{"strata_adapters.json", "strata_adapters.safetensors"});
+  }
+}
+
+TEST_CASE("LoRA is written in PEFT's fields and nothing else") {
+  test::TempDir dir;
+  save(dir.path(), {0, 8, 16, {"query", "value"}, 2});
+  const Document document = load_json(dir / "adapter_config.json");
+  ObjectReader reader(document);
+  CHECK(reader.text("peft_type") == "LORA");
+  CHECK(reader.integer("r", 1, 100) == 8);
+  CHECK(reader.integer("lora_alpha", 1, 100) == 16);
+  CHECK(reader.texts("target_modules") == std::vector<std::string>{"query", "value"});
+  CHECK_FALSE(reader.has("strata"));
+  // PEFT refuses a pattern without chosen layers.
+  CHECK_FALSE(reader.has("layers_pattern"));
+}
+
+TEST_CASE("folders of before, with Strata's methods in adapter_config.json, are read") {
+  test::TempDir dir;
+  save(dir.path(), {4, 3, 8, {"query"}, 2});
+  // What stands in two files of a kind today stood in one.
+  std::vector<TensorView> views;
+  const SafetensorsFile own(dir / kOwnWeightsFile), theirs(dir / kPeftWeightsFile);
+  for (const SafetensorsFile* file : {&theirs, &own}) {
+    for (const TensorEntry& entry : file->tensors())
+      views.push_back({entry.name, entry.dtype, entry.shape, file->bytes(entry)});
+  }
+  const std::string fingerprint = load_model(dir.path()).fingerprint();
+  write_safetensors(dir / "all.safetensors", views);
+  std::filesystem::rename(dir / "all.safetensors", dir / kPeftWeightsFile);
+  std::filesystem::remove(dir / kOwnWeightsFile);
+  std::filesystem::remove(dir / kOwnConfigFile);
+  dir.write(kPeftConfigFile,
+            R"({"peft_type": "LORA", "r": 3, "target_modules": ["query"], )"
+            R"("strata": {"version": 1, "adapter_reduction": 4, "prompt_length": 2}})");
+  const models::Model model = load_model(dir.path());
+  CHECK(model.fingerprint() == fingerprint);
+  // Written again, they are as new ones are.
+  save_model(model, dir / "again");
+  CHECK(method_files(dir / "again").size() == 4);
+  CHECK_FALSE(load_json(dir / "again" / kPeftConfigFile).root.contains("strata"));
+  // Without LoRA, the file had ours alone.
+  dir.write(kPeftConfigFile, R"({"strata": {"version": 1, "adapter_reduction": 4}})");
+  CHECK(methods_in(dir.path()) == R"({"adapters":{"reduction":4}})");
+}
+
+TEST_CASE("ViT's targets are written under both of their names, ViLT's under the one they have") {
+  using Names = std::vector<std::string>;
+  CHECK(written_targets({"query", "value"}, "vit") == Names{"query", "value", "q_proj", "v_proj"});
+  CHECK(written_targets({"q_proj", "v_proj"}, "vit") ==
+        Names{"query", "value", "q_proj", "v_proj"});
+  CHECK(written_targets({"query", "value"}, "vilt") == Names{"query", "value"});
+  CHECK(written_targets({"output.dense"}, "vit") == Names{"output.dense", "o_proj", "fc2"});
+  CHECK(written_targets({"fc2"}, "vit", 2) ==
+        Names{"layer.0.output.dense", "layer.1.output.dense", "fc2"});
+  CHECK(written_targets({"layer.1.attention.attention.query", "layers.2.mlp.fc2"}, "vit") ==
+        Names{"layer.1.attention.attention.query", "layer.2.output.dense",
+              "layers.1.attention.q_proj", "layers.2.mlp.fc2"});
+}
+
+TEST_CASE("what is written selects the same layers for PEFT, whatever transformers calls them") {
+  // Every set of linear layers, in twelve blocks, so that "1" and "11" differ.
+  for (int set = 1; set < 64; ++set) {
+    std::vector<std::string> targets, old_targets;
+    for (int kind = 0; kind < 6; ++kind) {
+      if ((set >> kind & 1) == 0) continue;
+      targets.push_back(kNames[kind].second);
+      for (int block = 0; block < 12; ++block)
+        old_targets.push_back("layer." + std::to_string(block) + "." + kNames[kind].first);
+    }
+    const auto old_vilt = written_targets(old_targets, "vilt");
+    const auto vit = written_targets(targets, "vit");
+    INFO(quoted_list(vit, 100));
+    bool same = true;
+    for (int block = 0; block < 12; ++block) {
+      for (int kind = 0; kind < 6; ++kind) {
+        const bool wanted = set >> kind & 1;
+        const std::string number = std::to_string(block) + ".";
+        const std::string old_name = "encoder.layer." + number + kNames[kind].first;
+        const std::string new_name = "vit.layers." + number + kNames[kind].second;
+        same = same && peft_selects(old_vilt, "vilt." + old_name) == wanted &&
+               peft_selects(vit, "vit." + old_name) == wanted &&
+               peft_selects(vit, new_name) == wanted;
+      }
+    }
+    CHECK(same);
+    CHECK_FALSE(peft_selects(vit, "vilt.pooler.dense"));
+    CHECK_FALSE(peft_selects(old_vilt, "vilt.pooler.dense"));
+    // Read back, the targets mean the same.
+    CHECK(written_targets(vit, "vit") == vit);
+  }
+}
+
+TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") {
+  test::TempDir dir;
+  save(dir.path(), {});
+  const auto refused = [&](const std::string& fields, const std::string& message) {
+    dir.write(kPeftConfigFile, "{" + fields + "}");
+    CHECK_THROWS_WITH(read_blueprint(dir.path()),
+                      Contains(message) && Contains("adapter_config.json"));
+    CHECK_THROWS_AS(read_blueprint(dir.path()), InputError);
+  };
+  const std::string lora = R"("peft_type": "LORA", "r": 4, "target_modules": ["query"])";
+  dir.write(kPeftConfigFile, "{" + lora + R"(, "rank_pattern": {}, "bias": "none",
+      "layers_to_transform": null, "lora_dropout": 0.0, "corda_config": null,
+      "init_lora_weights": true})");
+  CHECK(methods_in(dir.path()) == R"({"lora":{"rank":4,"alpha":8.0,"targets":["query"]}})");
+  refused("", "peft_type: the key is missing");
+  refused(R"("peft_type": "IA3")", "\"IA3\" is not one of");
+  refused(R"("peft_type": "LORA", "target_modules": ["query"])", "r: the key is missing");
+  refused(R"("peft_type": "LORA", "r": 9, "target_modules": ["query"])", "from 1 to 8");
+  refused(R"("peft_type": "LORA", "r": 4, "target_modules": "all-linear")", "target_modules");
+  refused(R"("peft_type": "LORA", "r": 4, "target_modules": [])", "at least one target");
+  refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["layer.17.output.dense"])",
+          "target_modules: no layer of the model is called \"layer.17.output.dense\"");
+  refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["dense"])",
+          "unknown LoRA target \"dense\"");
+  refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
+  refused(lora + R"(, "use_dora": true)", "use_dora: true is not supported; only false is");
+  refused(lora + R"(, "init_lora_weights": "pissa")",
+          "init_lora_weights: \"pissa\" is not supported, as it changes the model's own weights");
+  refused(lora + R"(, "lora_dropout": 0.1)", "lora_dropout: 0.1 is not supported");
+  refused(lora + R"(, "layers_to_transform": [3])", "layers_to_transform: [3]");
+  refused(lora + R"(, "lora_alpha": 0)", "lora_alpha must be above 0");
+  refused(R"("strata": {"version": 1, "adapter_reduction": 4, "promt_length": 3})", "promt_length");
+  refused(R"("strata": {"version": 2})", "version");
+}
+
+TEST_CASE("PEFT's targets need not all select a layer, as long as one does") {
+  test::TempDir dir;
+  save(dir.path(), {});
+  dir.write(kPeftConfigFile,
+            R"({"peft_type": "LORA", "r": 4, "target_modules": ["query", "q_proj"]})");
+  const models::Blueprint blueprint = read_blueprint(dir.path());
+  CHECK(blueprint.has("vilt.encoder.layer.0.attention.attention.query.lora_A.weight"));
+  CHECK(factors_of(blueprint).size() == 12);
+}
+
+TEST_CASE("a wrong strata_adapters.json is refused by key") {
+  test::TempDir dir;
+  save(dir.path(), {});
+  const auto refused = [&](const std::string& fields, const std::string& message) {
+    dir.write(kOwnConfigFile, "{" + fields + "}");
+    CHECK_THROWS_WITH(read_blueprint(dir.path()),
+                      Contains(message) && Contains("strata_adapters.json"));
+    CHECK_THROWS_AS(read_blueprint(dir.path()), InputError);
+  };
+  refused(R"("adapter_reduction": 16)", "version: the key is missing");
+  refused(R"("version": 2, "adapter_reduction": 4)", "version");
+  refused(R"("version": 1, "adapter_reduction": 9)", "from 1 to 8");
+  refused(R"("version": 1, "promt_length": 3)", "promt_length");
+}
+
+TEST_CASE("a LoRA weight of ViT has two names in files, every other weight one") {
+  for (const std::string type : {"vit", "vilt"}) {
+    test::TempDir dir;
+    save(dir.path(), {4, 2, 8, {"query", "output.dense"}, 2}, type);
+    const SafetensorsFile file(dir / kPeftWeightsFile);
+    CHECK(file.tensors().size() == (type == "vit" ? 144u : 72u));
+    const std::string block = "base_model.model." + type + ".encoder.layer.11.";
+    CHECK(file.find(block + "attention.output.dense.lora_A.weight"));
+    CHECK((file.find("base_model.model." + type + ".layers.11.mlp.fc2.lora_B.weight") != nullptr) ==
+          (type == "vit"));
+    const SafetensorsFile own(dir / kOwnWeightsFile);
+    CHECK(own.tensors().size() == 1 + 12 * 4);
+    CHECK(own.find("prompt_embeddings"));
+  }
+}
+
+TEST_CASE("a folder's weights are checked against its files, each under its own name") {
+  test::TempDir dir;
+  save(dir.path(), {4, 2, 8, {"query"}, 2});
+  CHECK_NOTHROW(check_weights(dir.path(), read_blueprint(dir.path())));
+  std::filesystem::copy_file(dir / "model.safetensors", dir / "copy.safetensors");
+  std::filesystem::copy_file(dir / kPeftWeightsFile, dir / "model.safetensors",
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK_THROWS_WITH(check_weights(dir.path(), read_blueprint(dir.path())),
+                    Contains("model.safetensors") && Contains("unknown weight"));
+  std::filesystem::rename(dir / "copy.safetensors", dir / "model.safetensors");
+  std::filesystem::copy_file(dir / kPeftWeightsFile, dir / kOwnWeightsFile,
+                             std::filesystem::copy_options::overwrite_existing);
+  CHECK_THROWS_WITH(check_weights(dir.path(), read_blueprint(dir.path())),
+                    Contains(kOwnWeightsFile) && Contains("unknown weight"));
+}

@@ -1,0 +1,133 @@
+#pragma once
+/// \file
+/// Models of any shape for tests: the fields of both patch transformers in one struct.
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/document.h"
+#include "models/architectures/vilt.h"
+#include "models/architectures/vit.h"
+#include "models/blueprint.h"
+#include "models/model.h"
+#include "peft/adapter.h"
+#include "peft/files.h"
+#include "peft/lora.h"
+#include "peft/prompt.h"
+
+namespace strata::test {
+
+/// Methods by their numbers; 0 is none.
+struct PeftShape {
+  std::int64_t adapter_reduction = 0;
+  std::int64_t lora_rank = 0;
+  double lora_alpha = 8;
+  std::vector<std::string> lora_targets = {"query", "value"};
+  std::int64_t prompt_length = 0;
+
+  bool any() const { return adapter_reduction > 0 || lora_rank > 0 || prompt_length > 0; }
+  peft::Methods methods() const {
+    peft::Methods methods;
+    if (adapter_reduction > 0) methods.push_back(peft::make_adapters(adapter_reduction));
+    if (lora_rank > 0) methods.push_back(peft::make_lora({lora_rank, lora_alpha, lora_targets}));
+    if (prompt_length > 0) methods.push_back(peft::make_prompts(prompt_length));
+    return methods;
+  }
+};
+
+/// ViLT-B/32 without labels, unless told otherwise; or, with the type "vit", a ViT of these sizes.
+struct ModelShape : models::ViltConfig {
+  PeftShape peft;
+  std::optional<data::ImageProcessor> images;  ///< the default for its sizes without
+
+  bool has_text() const { return model_type == "vilt"; }
+  std::int64_t label_count() const { return static_cast<std::int64_t>(labels.size()); }
+  std::string prefix() const { return model_type + "."; }
+
+  std::shared_ptr<const models::Architecture> architecture() const {
+    if (has_text()) return models::make_vilt(*this);
+    models::VitConfig vit;
+    static_cast<models::PatchTransformerConfig&>(vit) = *this;
+    return models::make_vit(vit);
+  }
+  models::Blueprint blueprint() const {
+    models::Blueprint base(architecture());
+    if (images) base.set_images(*images);
+    return peft::with_methods(base, peft.methods(), "model");
+  }
+  data::ImageProcessor image_processor() const { return blueprint().image_processor(); }
+  /// As config.json.
+  std::string config_json() const { return architecture()->config().dump(2) + "\n"; }
+  operator models::Blueprint() const { return blueprint(); }
+};
+
+/// Of a model from wherever.
+inline ModelShape shape_of(const models::Model& model) {
+  ModelShape shape;
+  const Json config = model.architecture().config();
+  shape.model_type = config.at("model_type");
+  shape.hidden_size = config.at("hidden_size");
+  shape.num_hidden_layers = config.at("num_hidden_layers");
+  shape.num_attention_heads = config.at("num_attention_heads");
+  shape.intermediate_size = config.at("intermediate_size");
+  shape.hidden_dropout_prob = config.at("hidden_dropout_prob");
+  shape.attention_probs_dropout_prob = config.at("attention_probs_dropout_prob");
+  shape.layer_norm_eps = config.at("layer_norm_eps");
+  shape.image_size = config.at("image_size");
+  shape.patch_size = config.at("patch_size");
+  shape.qkv_bias = config.at("qkv_bias");
+  shape.labels = model.architecture().labels();
+  if (shape.has_text()) {
+    shape.vocab_size = config.at("vocab_size");
+    shape.max_position_embeddings = config.at("max_position_embeddings");
+    shape.type_vocab_size = config.at("type_vocab_size");
+    shape.modality_type_vocab_size = config.at("modality_type_vocab_size");
+    shape.max_image_length = config.at("max_image_length");
+  }
+  const Json methods = peft::methods_json(peft::methods_of(model.blueprint()));
+  if (methods.contains("adapters"))
+    shape.peft.adapter_reduction = methods.at("adapters").at("reduction");
+  if (methods.contains("prompts")) shape.peft.prompt_length = methods.at("prompts").at("length");
+  if (methods.contains("lora")) {
+    shape.peft.lora_rank = methods.at("lora").at("rank");
+    shape.peft.lora_alpha = methods.at("lora").at("alpha");
+    shape.peft.lora_targets = methods.at("lora").at("targets").get<std::vector<std::string>>();
+  }
+  return shape;
+}
+
+inline models::Model make_model(const ModelShape& shape, std::uint64_t seed) {
+  return models::Model(shape.blueprint(), seed);
+}
+
+inline void add_peft(models::Model& model, const PeftShape& peft, std::uint64_t seed) {
+  peft::add_methods(model, peft.methods(), seed);
+}
+
+/// Those that methods have put beside the base's.
+inline std::vector<models::Parameter> added_parameters(const models::Model& model) {
+  std::vector<models::Parameter> added;
+  for (const models::Layer& layer : model.blueprint().layers()) {
+    if (!layer.method.empty())
+      added.insert(added.end(), layer.parameters.begin(), layer.parameters.end());
+  }
+  return added;
+}
+
+/// The one value of a stage of these models, and the state with another in its place.
+inline torch::Tensor only(const models::State& state) {
+  return state.values.empty() ? torch::Tensor() : state.values.begin()->second;
+}
+inline models::State with_value(models::State state, const torch::Tensor& value) {
+  if (!state.values.empty()) state.values.begin()->second = value;
+  return state;
+}
+
+/// Blocks of a patch transformer.
+inline std::int64_t block_count(const models::Model& model) {
+  return model.stage_count() - 2;
+}
+
+}  // namespace strata::test
