@@ -42,9 +42,9 @@
 #include "core/console.h"
 #include "core/provenance.h"
 #include "data/phantoms.h"
+#include "experiment/experiment.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"
-#include "fedrunner/run_config.h"
 #include "fedrunner/training.h"
 #include "models/cost.h"
 #include "models/device.h"
@@ -65,6 +65,7 @@
 using namespace strata;
 using namespace strata::cli;
 using namespace strata::data;
+using namespace strata::experiment;
 using namespace strata::fedrunner;
 using namespace strata::models;
 using namespace strata::ntk;

@@ -60,10 +60,10 @@ void step(const std::string& name, Tensor& weight, const Tensor& change,
         .to(torch::kFloat64);
   };
   auto direction = change;
-  if (options.optimizer == "momentum") {
+  if (options.optimizer == ServerOptimizer::kMomentum) {
     direction = moment(moments.first, 0).mul_(options.beta_1).add_(change);
     moments.first[name] = direction.to(weight.scalar_type());
-  } else if (options.optimizer == "adam") {
+  } else if (options.optimizer == ServerOptimizer::kAdam) {
     const auto first =
         moment(moments.first, 0).mul_(options.beta_1).add_(change, 1 - options.beta_1);
     const auto second = moment(moments.second, options.tau * options.tau)
@@ -78,6 +78,13 @@ void step(const std::string& name, Tensor& weight, const Tensor& change,
 }
 
 }  // namespace
+
+const Choices<UnitStatus>& unit_statuses() {
+  static const Choices<UnitStatus> statuses({{UnitStatus::kMatched, "matched"},
+                                             {UnitStatus::kPartial, "partial"},
+                                             {UnitStatus::kUntouched, "untouched"}});
+  return statuses;
+}
 
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
                                const std::vector<ClientUpdate>& updates,
@@ -99,18 +106,19 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
 
   std::vector<UnitUse> uses;
   for (const auto& unit : units) {
-    UnitUse use{unit.name, {}, "untouched"};
+    UnitUse use{unit.name, {}};
     std::vector<Share> shares;
     for (const auto* update : by_name) {
       if (std::find(update->units.begin(), update->units.end(), unit.name) == update->units.end())
         continue;
-      shares.push_back(
-          {update, options.weights == "plain" ? 1.0 : static_cast<double>(update->samples)});
+      shares.push_back({update, options.weights == ClientWeights::kPlain
+                                    ? 1.0
+                                    : static_cast<double>(update->samples)});
       use.clients.push_back(update->client);
     }
     if (!shares.empty()) {
-      use.status = shares.size() == updates.size() ? "matched" : "partial";
-      const bool products = options.lora == "product" && shares.size() > 1;
+      use.status = shares.size() == updates.size() ? UnitStatus::kMatched : UnitStatus::kPartial;
+      const bool products = options.lora == LoraAverage::kProduct && shares.size() > 1;
       for (const auto& name : unit.parameters) {
         auto& weight = global.at(name);
         if (products && first.count(name)) continue;
@@ -123,7 +131,7 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
           continue;
         }
         const auto mean = average(name, shares);
-        if (options.optimizer == "average" && options.learning_rate == 1) {
+        if (options.optimizer == ServerOptimizer::kAverage && options.learning_rate == 1) {
           weight = mean.to(weight.scalar_type());
         } else {
           step(name, weight, mean - weight, options, moments);

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "core/choices.h"
+#include "experiment/server_section.h"
 #include "peft/method.h"
 #include "strata/core/unit.h"
 
@@ -30,26 +32,25 @@ struct ClientUpdate {
   std::int64_t peak_memory = 0;  ///< bytes
 };
 
-struct AggregationOptions {
-  std::string weights = "samples";    ///< of the clients in an average: samples, or plain (equal)
-  std::string lora = "factors";       ///< factors, or product: see aggregate
-  std::string optimizer = "average";  ///< average, momentum or adam
-  double learning_rate = 1;
-  double beta_1 = 0.9;   ///< of momentum and adam
-  double beta_2 = 0.99;  ///< of adam
-  double tau = 1e-3;     ///< adam's degree of adaptivity, > 0
-};
+using experiment::AggregationOptions;
+using experiment::ClientWeights;
+using experiment::LoraAverage;
+using experiment::ServerOptimizer;
 
 /// What the server's optimizer remembers of the weights that were ever trained.
 struct ServerMoments {
   ModelState first, second;
 };
 
+/// Whether every update has a unit, some have it, or none.
+enum class UnitStatus { kMatched, kPartial, kUntouched };
+const Choices<UnitStatus>& unit_statuses();
+
 /// Who trained a unit.
 struct UnitUse {
   std::string unit;
   std::vector<std::string> clients;  ///< by name; empty: the unit stayed as it was
-  std::string status;  ///< matched: every update has it; partial: some; untouched: none
+  UnitStatus status = UnitStatus::kUntouched;
 };
 
 /// Moves, for every unit that somebody trained, each weight w towards the clients' average

@@ -7,13 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "experiment/local_section.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/failures.h"
-#include "fedrunner/run_config.h"
 #include "models/model.h"
 #include "models/vqa_tensors.h"
 
 namespace strata::fedrunner {
+
+using experiment::LocalConfig;
 
 struct FederatedClient {
   std::string name;

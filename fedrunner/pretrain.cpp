@@ -5,9 +5,9 @@
 #include <set>
 
 #include "core/console.h"
+#include "experiment/experiment.h"
 #include "fedrunner/evaluation.h"
 #include "fedrunner/foundation.h"
-#include "fedrunner/run_config.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/staged_folder.h"
 #include "fedrunner/training.h"
@@ -19,6 +19,9 @@
 #include "strata/core/error.h"
 
 namespace strata::fedrunner {
+
+using namespace experiment;
+
 namespace {
 
 /// What a fresh model learns from.
@@ -38,7 +41,7 @@ std::vector<int> split(const data::Manifest& manifest, const std::string& name) 
 PretrainData load_pretrain_data(const ExperimentConfig& config) {
   PretrainData data;
   if (config.pretrain->epochs == 0) return data;
-  if (config.pretrain->data == "public") {
+  if (config.pretrain->data == kPublicData) {
     auto experiment = load_experiment_data(config.data);
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
@@ -213,7 +216,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
                   {"parameters", summary.parameters},
                   {"seconds", summary.seconds},
                   {"fingerprint", model.fingerprint()},
-                  {"pretrain", to_json(pretrain)},
+                  {"pretrain", pretrain_fields().write(pretrain)},
                   {"epochs", epochs},
                   {"provenance", provenance}};
   write_file(stage.path() / "pretrain.json", root.dump(1) + "\n");

@@ -7,8 +7,9 @@
 
 #include "core/console.h"
 #include "core/folder_lock.h"
+#include "core/yaml_text.h"
+#include "experiment/experiment.h"
 #include "fedrunner/foundation.h"
-#include "fedrunner/run_config.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/server.h"
 #include "models/device.h"
@@ -18,6 +19,9 @@
 #include "strata/core/error.h"
 
 namespace strata::fedrunner {
+
+using namespace experiment;
+
 namespace {
 
 /// Log lines also go to a run's run.log for as long as this lives.
@@ -210,7 +214,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   auto blueprint = with_peft(config, read_foundation_blueprint(config));
   auto units = select_units(config, blueprint);
-  if (config.run->server.aggregation.lora == "product" && peft::factors_of(blueprint).empty()) {
+  if (config.run->server.aggregation.lora == LoraAverage::kProduct &&
+      peft::factors_of(blueprint).empty()) {
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
@@ -249,8 +254,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
       shares.parallel = std::max(1, models::core_count() / recorded);
   }
   models::prepare_torch(shares.threads);
-  const auto labels =
-      config.model.answers == "data" ? training_answers(data.manifest) : std::vector<std::string>();
+  const auto labels = config.model.answers == Answers::kData ? training_answers(data.manifest)
+                                                             : std::vector<std::string>();
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     blueprint = blueprint.with(labels);

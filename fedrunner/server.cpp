@@ -17,6 +17,7 @@
 #include "fedrunner/evaluation.h"
 #include "fedrunner/refusal.h"
 #include "fedrunner/run_folder.h"
+#include "fedrunner/training.h"
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
 #include "peft/lora.h"
@@ -118,19 +119,19 @@ struct RoundFailures {
 
 void log_aggregation(int round, std::size_t updates, const std::vector<UnitUse>& uses,
                      const RoundFailures& failures) {
-  std::map<std::string, std::string> units;
+  std::map<UnitStatus, std::string> units;
   for (const auto& use : uses) {
     auto& list = units[use.status];
     list += (list.empty() ? "" : ", ") + use.unit;
-    if (use.status == "partial") list += " (" + joined(use.clients, ", ", 4) + ")";
+    if (use.status == UnitStatus::kPartial) list += " (" + joined(use.clients, ", ", 4) + ")";
   }
-  const auto say = [&](const char* status, const std::string& what) {
+  const auto say = [&](UnitStatus status, const std::string& what) {
     return units.count(status) ? "; " + what + ": " + units[status] : "";
   };
   log_info(
       "round " + std::to_string(round) + ": " + std::to_string(updates) +
-      (updates == 1 ? " update" : " updates") + say("matched", "matched by all") +
-      say("partial", "partial") + say("untouched", "untouched") +
+      (updates == 1 ? " update" : " updates") + say(UnitStatus::kMatched, "matched by all") +
+      say(UnitStatus::kPartial, "partial") + say(UnitStatus::kUntouched, "untouched") +
       (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, ", ", 20)) +
       (failures.late.empty() ? "" : "; late: " + joined(failures.late, ", ", 20)));
 }
@@ -143,7 +144,9 @@ std::string aggregation_json(int round, const std::vector<ClientUpdate>& updates
   for (const auto& update : updates) root["clients"].push_back(update.client);
   root["units"] = Json::array();
   for (const auto& use : uses)
-    root["units"].push_back({{"unit", use.unit}, {"status", use.status}, {"clients", use.clients}});
+    root["units"].push_back({{"unit", use.unit},
+                             {"status", unit_statuses().name(use.status)},
+                             {"clients", use.clients}});
   root["dropped"] = failures.dropped;
   root["late"] = failures.late;
   root["refused"] = Json::array();
@@ -199,7 +202,7 @@ class Server {
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
     // The strategy "head" has nothing else to train.
-    if (strategy.algorithm == "none" && always_.empty()) {
+    if (strategy.own == OwnAlgorithm::kNone && always_.empty()) {
       always_.push_back("head");
       if (std::find(selectable_.begin(), selectable_.end(), "head") == selectable_.end())
         all_units_.push_back(model.unit("head"));
@@ -340,7 +343,7 @@ class Server {
       row.train_loss = kNaN;
       if (scored) row.up_mbit += kScoreBits * static_cast<double>(selectable_.size()) / 1e6;
       row.down_mbit = megabits(all_units_, download);
-      const bool partial = task_.run.failures.late == "partial";
+      const bool partial = task_.run.failures.late == Late::kPartial;
       const bool answers = !drawn[i].dropped && (!drawn[i].late || partial);
       // A client without a unit to train takes part in scoring and evaluation only.
       if (!units.empty() && answers) {
@@ -366,7 +369,8 @@ class Server {
     const bool scores_needed = strategy_.metric != "none";
     const bool score_due = scores_needed && is_due(round, task_.run.score.every);
     // A dropped subset that stayed for several rounds would be no dropout.
-    const std::int64_t plan_every = strategy_.algorithm == "dropout" ? 1 : task_.run.plan.every;
+    const std::int64_t plan_every =
+        strategy_.own == OwnAlgorithm::kDropout ? 1 : task_.run.plan.every;
     std::optional<ScoreTable> scores;
     if (score_due) {
       scores = score(round);
@@ -422,8 +426,8 @@ class Server {
       if (update) updates.push_back(std::move(*update));
     }
     // Who did not answer this time may have better news in another round.
-    const bool complete =
-        failures.dropped.empty() && (failures.late.empty() || task_.run.failures.late == "partial");
+    const bool complete = failures.dropped.empty() &&
+                          (failures.late.empty() || task_.run.failures.late == Late::kPartial);
     const bool diverged = complete && !updates.empty() &&
                           std::all_of(updates.begin(), updates.end(),
                                       [](const auto& update) { return !update.failure.empty(); });
@@ -502,8 +506,7 @@ class Server {
     // JSON readers elsewhere keep 53 bits of an integer.
     const std::uint64_t seed = stream(seed_, "plan", round) >> 11;
     Plan plan;
-    const auto& own = runner_algorithms();
-    if (std::find(own.begin(), own.end(), strategy_.algorithm) != own.end()) {
+    if (strategy_.own) {
       set_budgets(problem, budgets());
       plan.algorithm = strategy_.algorithm;
       plan.seed = seed;
@@ -531,8 +534,9 @@ class Server {
 
   /// What the strategy makes of the clients' budgets.
   std::vector<std::int64_t> budgets() const {
-    if (strategy_.algorithm == "none") return std::vector<std::int64_t>(task_.budgets.size(), 0);
-    if (strategy_.algorithm != "full") return task_.budgets;
+    if (strategy_.own == OwnAlgorithm::kNone)
+      return std::vector<std::int64_t>(task_.budgets.size(), 0);
+    if (strategy_.own != OwnAlgorithm::kFull) return task_.budgets;
     std::int64_t all = 0;
     for (const Unit& unit : task_.units.selectable)
       all += task_.run.budget.counts_units() ? 1 : cost_of(unit, task_.run.budget.of);
@@ -549,7 +553,7 @@ class Server {
 
   /// That of the runner's own algorithms: within the problem's budgets, without scores.
   Assignment own_assignment(const PlanningProblem& problem, int round, std::int64_t number) const {
-    if (strategy_.algorithm != "dropout") return rotate(problem, number);
+    if (strategy_.own != OwnAlgorithm::kDropout) return rotate(problem, number);
     Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
     for (int i = 0; i < problem.client_count(); ++i) {
       const auto client = static_cast<std::size_t>(i);

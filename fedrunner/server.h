@@ -9,12 +9,17 @@
 #include <vector>
 
 #include "data/wordpiece.h"
+#include "experiment/experiment.h"
 #include "fedrunner/client.h"
-#include "fedrunner/run_config.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/run.h"
 
 namespace strata::fedrunner {
+
+using experiment::OwnAlgorithm;
+using experiment::RunConfig;
+using experiment::SelectedUnits;
+using experiment::Strategy;
 
 /// Whether plans choose among units with LoRA pairs, so that every client gets an
 /// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)

@@ -121,11 +121,11 @@ torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const Row
   return loss;
 }
 
-int random_flip(const std::string& flips, Random& random) {
-  if (flips == "none") return 0;
+int random_flip(Flips flips, Random& random) {
+  if (flips == Flips::kNone) return 0;
   const int bits = static_cast<int>(random.below(4));
-  if (flips == "horizontal") return bits & 1;
-  if (flips == "vertical") return bits & 2;
+  if (flips == Flips::kHorizontal) return bits & 1;
+  if (flips == Flips::kVertical) return bits & 2;
   return bits;
 }
 
@@ -135,7 +135,7 @@ double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::
   const double warmup = std::floor(options.warmup * static_cast<double>(steps));
   const double done = static_cast<double>(step);
   if (done < warmup) return options.learning_rate * (done + 1) / warmup;
-  if (options.schedule == "constant") return options.learning_rate;
+  if (options.schedule == Schedule::kConstant) return options.learning_rate;
   const double progress = (done - warmup) / (static_cast<double>(steps) - warmup);
   return options.learning_rate * 0.5 * (1 + std::cos(M_PI * progress));
 }
@@ -190,7 +190,7 @@ double train(models::Model& model, const models::VqaTensors& data,
     const auto first = order.begin() + in_epoch * options.batch_size;
     const auto last = order.begin() + std::min(data.size(), (in_epoch + 1) * options.batch_size);
     Rows batch{{first, last}, {}};
-    if (options.flips != "none") {
+    if (options.flips != Flips::kNone) {
       for (std::size_t i = 0; i < batch.rows.size(); ++i)
         batch.flips.push_back(random_flip(options.flips, random));
     }

@@ -7,28 +7,15 @@
 #include <string>
 #include <vector>
 
+#include "experiment/training_options.h"
 #include "models/model.h"
 #include "models/vqa_tensors.h"
 
 namespace strata::fedrunner {
 
-struct TrainingOptions {
-  std::int64_t batch_size = 32;
-  double learning_rate = 1e-3;
-  double weight_decay = 0.01;  ///< AdamW's, decoupled, on every trained weight
-  double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
-  double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
-  std::string schedule = "constant";  ///< after the warm-up: constant, or cosine down to 0
-  /// Adds log((count + 1) / (samples + labels)) of each label among the training rows to its logit,
-  /// in the loss only: a client whose answers are mostly "no" then learns from its images rather
-  /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).
-  bool calibrate_labels = false;
-  std::string flips = "none";  ///< random mirroring of the images: none, horizontal, vertical, both
-  /// μ of FedProx (Li et al., MLSys 2020, equation 2): adds μ/2 ‖w − w₀‖² to the loss, w₀ the
-  /// trained weights at the start. Losses are reported without it.
-  double proximal = 0;
-  std::string precision = "float32";  ///< of the forward pass: see Autocast (models/device.h)
-};
+using experiment::Flips;
+using experiment::Schedule;
+using experiment::TrainingOptions;
 
 /// The learning rate of step 0, 1, … of `steps`. After a warm-up of w steps, in which step s has
 /// the (s + 1) / w-th part, cosine gives ½ (1 + cos(π (s − w) / (steps − w))).

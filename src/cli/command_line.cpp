@@ -13,6 +13,7 @@
 #include "core/amount.h"
 #include "core/build_info.h"
 #include "core/csv.h"
+#include "data/partition.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
@@ -133,7 +134,7 @@ void add_device(CLI::App* app, std::string& device, int& threads) {
 
 void add_partition(CLI::App* app, DataCheckArguments& arguments) {
   app->add_option("--partition", arguments.partition, "How examples become clients")
-      ->check(one_of({"modality", "dataset", "iid", "dirichlet"}))
+      ->check(one_of(data::partition_schemes().names()))
       ->capture_default_str();
   ranged(app, "--clients", arguments.clients, "Clients, for iid and dirichlet", 0, 100000);
   ranged(app, "--alpha", arguments.alpha, "Dirichlet concentration over answers", 1e-6, 1e6);

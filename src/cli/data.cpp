@@ -93,7 +93,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
   load.questions_only = arguments.questions_only;
   const data::Manifest manifest = data::load_data(arguments.folder, load);
   data::PartitionOptions options;
-  options.scheme = arguments.partition;
+  options.scheme = data::partition_schemes().value(arguments.partition);
   options.clients = arguments.clients;
   options.alpha = arguments.alpha;
   options.public_fraction = arguments.public_fraction;
@@ -113,7 +113,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
                 {"examples", manifest.examples.size()},
                 {"distinct_questions", questions.size()},
                 {"answers", answers}};
-    out["partition"] = options.scheme;
+    out["partition"] = arguments.partition;
     out["clients"] = Json::array();
     for (const data::ClientExamples& client : partition.clients)
       out["clients"].push_back(

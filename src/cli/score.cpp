@@ -16,7 +16,7 @@
 #include "core/document.h"
 #include "data/manifest.h"
 #include "data/partition.h"
-#include "fedrunner/run_config.h"
+#include "experiment/experiment.h"
 #include "models/device.h"
 #include "models/model.h"
 #include "models/tokenizer_files.h"
@@ -34,17 +34,17 @@ namespace {
 
 constexpr double kMebibyte = 1 << 20;
 
-fedrunner::ExperimentData load(const ScoreArguments& arguments) {
+experiment::ExperimentData load(const ScoreArguments& arguments) {
   if (!arguments.config.empty()) {
-    return fedrunner::load_experiment_data(std::filesystem::path(arguments.config));
+    return experiment::load_experiment_data(std::filesystem::path(arguments.config));
   }
   if (arguments.data.empty()) throw InputError("score: --data or --config is needed");
-  fedrunner::DataConfig config;
+  experiment::DataConfig config;
   config.folder = arguments.data;
   config.load.language = arguments.language;
   config.drop_unseen = arguments.unseen_answers == "drop";
   config.cache = arguments.cache;
-  return fedrunner::load_experiment_data(config);
+  return experiment::load_experiment_data(config);
 }
 
 /// Those of `all` that were asked for (all of them when nothing was), in the order of `all`.
@@ -167,7 +167,7 @@ void check(const ScoreArguments& arguments) {
 }
 
 /// What a client scores on.
-models::VqaTensors training_examples(const fedrunner::ExperimentData& data,
+models::VqaTensors training_examples(const experiment::ExperimentData& data,
                                      const data::ClientExamples& client, const models::Model& model,
                                      const data::WordPiece& tokenizer) {
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
@@ -290,7 +290,7 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   return found.table;
 }
 
-int print_estimates(const models::Model& model, const fedrunner::ExperimentData& data,
+int print_estimates(const models::Model& model, const experiment::ExperimentData& data,
                     const data::WordPiece& tokenizer, const std::set<std::string>& clients,
                     const std::vector<Unit>& units, ntk::ScoreOptions options,
                     const std::vector<std::string>& metrics, const CommonArguments& common) {
@@ -338,7 +338,7 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
   models::prepare_torch(shares.threads);
   const models::Model model = load_model(arguments);
   const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
-  const fedrunner::ExperimentData data = load(arguments);
+  const experiment::ExperimentData data = load(arguments);
   std::set<std::string> frozen;
   const std::vector<Unit> units = trainable_units(model, arguments, frozen);
 

@@ -46,18 +46,18 @@ Json option_value(const std::string& text, Form form) {
   std::int64_t whole = 0;
   double number = 0;
   switch (form) {
-    case Form::number:
+    case Form::kNumber:
       if (parse_integer(text, whole)) return whole;
       if (parse_double(text, number)) return number;
       break;
-    case Form::boolean:
+    case Form::kBoolean:
       if (text == "true") return true;
       if (text == "false") return false;
       break;
-    case Form::list:
+    case Form::kList:
       return split(text, '+');
-    case Form::text:
-    case Form::mapping:
+    case Form::kText:
+    case Form::kMapping:
       break;
   }
   return text;
@@ -91,7 +91,7 @@ Kind<double> number(double low, double high) {
                         const std::optional<double>& fallback) {
     return reader.number(key, low, high, fallback);
   };
-  return {read, [](const double& value) { return Json(value); }, Form::number,
+  return {read, [](const double& value) { return Json(value); }, Form::kNumber,
           range_text(low, high)};
 }
 
@@ -102,7 +102,7 @@ Kind<bool> boolean() {
       reader.fail(key, "the key is missing (true or false was expected)");
     return reader.boolean(key, fallback.value_or(false));
   };
-  return {read, [](const bool& value) { return Json(value); }, Form::boolean, "`true`, `false`"};
+  return {read, [](const bool& value) { return Json(value); }, Form::kBoolean, "`true`, `false`"};
 }
 
 Kind<std::string> text() {
@@ -110,7 +110,7 @@ Kind<std::string> text() {
                        const std::optional<std::string>& fallback) {
     return fallback ? reader.text(key, *fallback) : reader.text(key);
   };
-  return {read, [](const std::string& value) { return Json(value); }, Form::text, "a text"};
+  return {read, [](const std::string& value) { return Json(value); }, Form::kText, "a text"};
 }
 
 Kind<std::string> one_of(const std::vector<std::string>& names, const std::string& allowed) {
@@ -118,7 +118,7 @@ Kind<std::string> one_of(const std::vector<std::string>& names, const std::strin
                         const std::optional<std::string>& fallback) {
     return reader.choice(key, names, fallback);
   };
-  return {read, [](const std::string& value) { return Json(value); }, Form::text,
+  return {read, [](const std::string& value) { return Json(value); }, Form::kText,
           allowed.empty() ? names_text(names) : allowed};
 }
 
@@ -127,8 +127,19 @@ Kind<std::vector<std::string>> texts() {
                        const std::optional<std::vector<std::string>>& fallback) {
     return reader.texts(key, fallback);
   };
-  return {read, [](const std::vector<std::string>& values) { return Json(values); }, Form::list,
+  return {read, [](const std::vector<std::string>& values) { return Json(values); }, Form::kList,
           "a list of texts"};
+}
+
+Kind<std::vector<std::string>> distinct_texts() {
+  Kind<std::vector<std::string>> kind = texts();
+  kind.read = [](ObjectReader& reader, const std::string& key,
+                 const std::optional<std::vector<std::string>>& fallback) {
+    const auto values = reader.texts(key, fallback);
+    refuse_repeated(values, reader, key);
+    return values;
+  };
+  return kind;
 }
 
 Kind<std::vector<std::string>> some_of(const std::vector<std::string>& names) {
@@ -143,7 +154,7 @@ Kind<std::vector<std::string>> some_of(const std::vector<std::string>& names) {
     refuse_repeated(values, reader, key);
     return values;
   };
-  return {read, [](const std::vector<std::string>& values) { return Json(values); }, Form::list,
+  return {read, [](const std::vector<std::string>& values) { return Json(values); }, Form::kList,
           "a list of " + names_text(names)};
 }
 
@@ -185,7 +196,7 @@ Document option_document(const std::string& text, const std::string& where,
       throw InputError(where + ": " + key + ": the key stands twice");
     const auto form = forms.find(key);
     document.root[key] =
-        option_value(part.substr(equals + 1), form == forms.end() ? Form::text : form->second);
+        option_value(part.substr(equals + 1), form == forms.end() ? Form::kText : form->second);
   }
   return document;
 }

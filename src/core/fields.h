@@ -33,7 +33,7 @@
 namespace strata {
 
 /// How the text of an option becomes a value.
-enum class Form { number, boolean, text, list, mapping };
+enum class Form { kNumber, kBoolean, kText, kList, kMapping };
 
 /// What the values of a key are.
 template <typename Value>
@@ -42,7 +42,7 @@ struct Kind {
   std::function<Value(ObjectReader&, const std::string& key, const std::optional<Value>& fallback)>
       read;
   std::function<Json(const Value&)> write;
-  Form form = Form::text;
+  Form form = Form::kText;
   std::string allowed = "";  ///< Markdown, for the documentation
 };
 
@@ -61,7 +61,7 @@ Kind<Value> whole(std::int64_t low, std::int64_t high = kMostCount) {
     if (fallback) other = static_cast<std::int64_t>(*fallback);
     return static_cast<Value>(reader.integer(key, low, high, other));
   };
-  return {read, [](const Value& value) { return Json(value); }, Form::number,
+  return {read, [](const Value& value) { return Json(value); }, Form::kNumber,
           range_text(low, high)};
 }
 /// The seed of a random stream.
@@ -72,6 +72,8 @@ Kind<std::string> text();
 /// One of names that are known when the list is made; `allowed` documents them.
 Kind<std::string> one_of(const std::vector<std::string>& names, const std::string& allowed = "");
 Kind<std::vector<std::string>> texts();
+/// Of which every one may stand once.
+Kind<std::vector<std::string>> distinct_texts();
 /// A list of these names, of which every one may stand once.
 Kind<std::vector<std::string>> some_of(const std::vector<std::string>& names);
 /// A value of an enumeration, by its name.
@@ -84,7 +86,7 @@ Kind<Value> choice(const Choices<Value>& choices) {
     if (fallback) other = choices.name(*fallback);
     return choices.value(names.read(reader, key, other));
   };
-  return {read, [=](const Value& value) { return Json(choices.name(value)); }, Form::text,
+  return {read, [=](const Value& value) { return Json(choices.name(value)); }, Form::kText,
           names.allowed};
 }
 
@@ -116,7 +118,7 @@ struct Field {
   std::string key, help;
   std::string allowed = "";    ///< documents the values
   std::string described = "";  ///< documents the default; empty: by its value
-  Form form = Form::text;
+  Form form = Form::kText;
   bool needed = false, last = false, only_changed = false;
   Condition needed_if = {}, write_if = {};
   std::function<void(Section&)> set_default = {};
@@ -287,7 +289,7 @@ Field<Section> field(const std::string& key, Value Section::*member, const Kind<
 template <typename Section, typename Part>
 Field<Section> section(const std::string& key, Part Section::*member, const Fields<Part>& fields,
                        const std::string& help = "") {
-  Field<Section> field{key, help, "a mapping", "", Form::mapping};
+  Field<Section> field{key, help, "a mapping", "", Form::kMapping};
   field.read = [=](ObjectReader& reader, Section& whole, bool needed) {
     whole.*member = fields.read(reader.object(key, needed), std::move(whole.*member));
   };
@@ -301,7 +303,7 @@ Field<Section> section(const std::string& key, Part Section::*member, const Fiel
 template <typename Section, typename Part>
 Field<Section> section(const std::string& key, std::optional<Part> Section::*member,
                        const Fields<Part>& fields, const std::string& help = "") {
-  Field<Section> field{key, help, "a mapping", "", Form::mapping};
+  Field<Section> field{key, help, "a mapping", "", Form::kMapping};
   field.read = [=](ObjectReader& reader, Section& whole, bool needed) {
     Part defaults = (whole.*member).value_or(Part{});
     (whole.*member).reset();

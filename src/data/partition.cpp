@@ -12,19 +12,13 @@
 namespace strata::data {
 namespace {
 
-const std::vector<std::string> kSchemes = {"modality", "dataset", "iid", "dirichlet"};
-
 void check(const PartitionOptions& options) {
-  if (std::find(kSchemes.begin(), kSchemes.end(), options.scheme) == kSchemes.end())
-    throw InputError("partition: unknown scheme \"" + options.scheme + "\"" +
-                     did_you_mean(options.scheme, kSchemes) + "; allowed are " +
-                     quoted_list(kSchemes));
-  const bool counted = options.scheme == "iid" || options.scheme == "dirichlet";
-  if (counted && options.clients < 1)
-    throw InputError("partition: the scheme \"" + options.scheme +
+  const bool is_dirichlet = options.scheme == PartitionScheme::kDirichlet;
+  if (is_counted(options.scheme) && options.clients < 1)
+    throw InputError("partition: the scheme \"" + partition_schemes().name(options.scheme) +
                      "\" needs the number of clients, at least 1, found " +
                      std::to_string(options.clients));
-  if (options.scheme == "dirichlet" && !(options.alpha > 0 && std::isfinite(options.alpha)))
+  if (is_dirichlet && !(options.alpha > 0 && std::isfinite(options.alpha)))
     throw InputError("partition: alpha is " + std::to_string(options.alpha) +
                      ", expected a finite number above 0");
   if (!(options.public_fraction >= 0 && options.public_fraction < 1))
@@ -174,6 +168,18 @@ std::vector<std::string> table_row(const Manifest& manifest, const std::string& 
 
 }  // namespace
 
+const Choices<PartitionScheme>& partition_schemes() {
+  static const Choices<PartitionScheme> schemes({{PartitionScheme::kModality, "modality"},
+                                                 {PartitionScheme::kDataset, "dataset"},
+                                                 {PartitionScheme::kIid, "iid"},
+                                                 {PartitionScheme::kDirichlet, "dirichlet"}});
+  return schemes;
+}
+
+bool is_counted(PartitionScheme scheme) {
+  return scheme == PartitionScheme::kIid || scheme == PartitionScheme::kDirichlet;
+}
+
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options) {
   check(options);
   Partition partition;
@@ -184,25 +190,26 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
     is_public[i] = example.split == "train" && held.count(example.image) > 0;
     if (is_public[i]) partition.public_train.push_back(static_cast<int>(i));
   }
-  if (options.scheme == "iid") {
+  if (options.scheme == PartitionScheme::kIid) {
     iid(manifest, is_public, options, partition);
-  } else if (options.scheme == "dirichlet") {
+  } else if (options.scheme == PartitionScheme::kDirichlet) {
     dirichlet(manifest, is_public, options, partition);
   } else {
-    by_name(manifest, is_public, options.scheme == "dataset", partition);
+    by_name(manifest, is_public, options.scheme == PartitionScheme::kDataset, partition);
     const int found = static_cast<int>(partition.clients.size());
     if (options.clients != 0 && options.clients != found)
       throw InputError("partition: " + std::to_string(options.clients) +
-                       " clients were asked for, but the scheme \"" + options.scheme + "\" gives " +
+                       " clients were asked for, but the scheme \"" +
+                       partition_schemes().name(options.scheme) + "\" gives " +
                        std::to_string(found) +
                        "; leave the number out or use \"iid\" or \"dirichlet\"");
   }
-  const bool named = options.scheme != "iid" && options.scheme != "dirichlet";
   const std::string remedy =
-      named ? "its examples are all for testing or public"
-            : std::string("use fewer clients") + (options.scheme == "dirichlet"
-                                                      ? ", a larger alpha or another seed"
-                                                      : " or a smaller public fraction");
+      !is_counted(options.scheme)
+          ? "its examples are all for testing or public"
+          : std::string("use fewer clients") + (options.scheme == PartitionScheme::kDirichlet
+                                                    ? ", a larger alpha or another seed"
+                                                    : " or a smaller public fraction");
   for (const ClientExamples& client : partition.clients) {
     if (client.train.empty()) {
       throw InputError("partition: the client \"" + client.name + "\" gets no training example; " +

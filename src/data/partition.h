@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/choices.h"
 #include "data/manifest.h"
 
 namespace strata::data {
@@ -15,12 +16,17 @@ struct ClientExamples {
   std::vector<int> train, test;  ///< indices into the manifest's examples, ascending
 };
 
+enum class PartitionScheme { kModality, kDataset, kIid, kDirichlet };
+const Choices<PartitionScheme>& partition_schemes();
+/// Whether the scheme takes any number of clients; that of the others is in the data.
+bool is_counted(PartitionScheme scheme);
+
 struct PartitionOptions {
-  std::string scheme = "modality";  ///< modality (= the manifest's client), dataset, iid, dirichlet
-  int clients = 0;                  ///< for iid and dirichlet
-  double alpha = 0.3;               ///< Dirichlet concentration over first answers
-  double public_fraction =
-      0;  ///< share of the *training images* held by no client, for pretraining
+  PartitionScheme scheme = PartitionScheme::kModality;  ///< modality: the manifest's client
+  int clients = 0;                                      ///< for iid and dirichlet
+  double alpha = 0.3;  ///< Dirichlet concentration over first answers
+  /// Share of the *training images* held by no client, for pretraining.
+  double public_fraction = 0;
   std::uint64_t seed = 1;
 };
 

@@ -134,13 +134,8 @@ at::Generator make_generator(torch::Device device, std::uint64_t seed) {
   return generator;
 }
 
-const std::vector<std::string>& precision_names() {
-  static const std::vector<std::string> names = {"float32", "bfloat16"};
-  return names;
-}
-
-Autocast::Autocast(torch::Device device, const std::string& precision)
-    : device_(device.type()), active_(precision == "bfloat16") {
+Autocast::Autocast(torch::Device device, Precision precision)
+    : device_(device.type()), active_(precision == Precision::kBfloat16) {
   if (!active_) return;
   at::autocast::increment_nesting();
   switch_autocast(device_, true);

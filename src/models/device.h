@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "models/blueprint.h"
+#include "models/precision.h"
 #include "models/thread_count.h"
 
 namespace strata::models {
@@ -32,12 +33,12 @@ CoreShares choose_shares(const Blueprint& blueprint, std::int64_t rows, std::int
 at::Generator make_generator(torch::Device device, std::uint64_t seed);
 
 /// Mixed precision for as long as it lives, on this thread: operations that LibTorch's autocast
-/// lists (products above all) compute in `precision`, float32 (nothing changes) or bfloat16, the
-/// others and all weights stay in float32. As in PyTorch, the forward pass and the loss belong in
+/// lists (products above all) compute in `precision`, of which float32 changes nothing, the others
+/// and all weights stay in float32. As in PyTorch, the forward pass and the loss belong in
 /// it, the backward pass does not.
 class Autocast {
  public:
-  Autocast(torch::Device device, const std::string& precision);
+  Autocast(torch::Device device, Precision precision);
   ~Autocast();
   Autocast(const Autocast&) = delete;
   Autocast& operator=(const Autocast&) = delete;
@@ -46,8 +47,6 @@ class Autocast {
   c10::DeviceType device_;
   bool active_;
 };
-/// "float32", "bfloat16".
-const std::vector<std::string>& precision_names();
 
 /// "LibTorch 1.13.1; BLAS: OpenBLAS 0.3.21 (OpenMP); devices: cpu": for --version.
 std::string describe_torch();

@@ -65,19 +65,24 @@ MethodPtr make_adapters(std::int64_t reduction) {
 }
 
 MethodType adapter_type() {
-  return {.name = kName,
-          .section = "adapters",
-          .plural = "adapters",
-          .needs = "adapter_reduction",
-          .read =
-              [](ObjectReader& section) {
-                return make_adapters(section.integer("reduction", 1, kLargestField, 16));
-              },
-          .trains = own_layers(kName),
-          .own_number =
-              [](const Method& method) { return static_cast<const Adapters&>(method).reduction(); },
-          .from_own_number = make_adapters,
-          .largest_own_number = kLargestField};
+  struct Options {
+    std::int64_t reduction = 16;
+  };
+  static const Fields<Options> fields({
+      field("reduction", &Options::reduction, whole(1), "hidden size over the bottleneck's"),
+  });
+  return from_fields(
+      {.name = kName,
+       .section = "adapters",
+       .plural = "adapters",
+       .help = "a bottleneck behind every block (Pfeiffer)",
+       .needs = "adapter_reduction",
+       .trains = own_layers(kName),
+       .own_number =
+           [](const Method& method) { return static_cast<const Adapters&>(method).reduction(); },
+       .from_own_number = make_adapters,
+       .largest_own_number = kLargestField},
+      fields, [](const Options& options) { return make_adapters(options.reduction); });
 }
 
 }  // namespace strata::peft

@@ -6,6 +6,7 @@ MethodType bias_type() {
   return {.name = "bias",
           .section = "",
           .plural = "biases",
+          .help = "",
           .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter& parameter) {
             return layer.method.empty() && parameter.bias;

@@ -6,6 +6,7 @@ MethodType layernorm_type() {
   return {.name = "layernorm",
           .section = "",
           .plural = "LayerNorms",
+          .help = "",
           .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter&) {
             return layer.method.empty() && layer.kind == models::LayerKind::kNorm;

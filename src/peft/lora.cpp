@@ -17,6 +17,18 @@ using torch::Tensor;
 const std::string kName = "lora";
 constexpr double kLargestAlpha = 1e6;
 
+const Fields<LoraFields>& lora_fields() {
+  Kind<std::vector<std::string>> names = distinct_texts();
+  names.allowed = "a list of ends of layers' names: `query`, `key`, `output.dense`, …";
+  static const Fields<LoraFields> fields({
+      field("rank", &LoraFields::rank, whole(1), "rows of A, columns of B"),
+      field("alpha", &LoraFields::alpha, number(1e-6, kLargestAlpha),
+            "a pair's weight is `alpha` / `rank`"),
+      field("targets", &LoraFields::targets, names, "the linear layers of a block that get a pair"),
+  });
+  return fields;
+}
+
 bool all_digits(const std::string& text) {
   return !text.empty() &&
          std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -113,9 +125,7 @@ class Lora : public Method {
     return output + pass.linear(at.name + ".lora_B", small * scale);
   }
 
-  Json options() const override {
-    return {{"rank", fields_.rank}, {"alpha", fields_.alpha}, {"targets", fields_.targets}};
-  }
+  Json options() const override { return lora_fields().write(fields_); }
   void check(const Blueprint& blueprint, const std::string& where) const override;
 
   std::vector<std::string> file_names(const Layer& layer,
@@ -320,20 +330,13 @@ MethodPtr read_lora_config(ObjectReader& reader) {
 }
 
 MethodType lora_type() {
-  return {.name = kName,
-          .section = "lora",
-          .plural = "LoRA pairs",
-          .needs = "lora_rank",
-          .read =
-              [](ObjectReader& section) {
-                LoraFields fields;
-                fields.rank = section.integer("rank", 1, kLargestField, fields.rank);
-                fields.alpha = section.number("alpha", 1e-6, kLargestAlpha, fields.alpha);
-                fields.targets = section.texts("targets", fields.targets);
-                return make_lora(std::move(fields));
-              },
-          .lists = {"targets"},
-          .trains = own_layers(kName)};
+  return from_fields({.name = kName,
+                      .section = "lora",
+                      .plural = "LoRA pairs",
+                      .help = "low-rank pairs beside linear layers of the blocks",
+                      .needs = "lora_rank",
+                      .trains = own_layers(kName)},
+                     lora_fields(), make_lora);
 }
 
 }  // namespace strata::peft

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/document.h"
+#include "core/fields.h"
 #include "models/attachment.h"
 #include "models/blueprint.h"
 
@@ -44,10 +45,12 @@ struct MethodType {
   std::string name;     ///< Attachment::name, and what schemes of units call it
   std::string section;  ///< its key in `model.peft`, and in --peft; empty: it adds nothing
   std::string plural;   ///< what messages call its weights: "LoRA pairs"
+  std::string help;     ///< Markdown: what it puts where
   std::string needs;    ///< the field without which a model has none: "lora_rank"
-  /// From its section. @throws InputError
-  std::function<MethodPtr(ObjectReader& section)> read = nullptr;
-  std::vector<std::string> lists = {};  ///< fields that --peft joins by '+'
+  /// From its section, and from the text of an option. @throws InputError
+  std::function<MethodPtr(ObjectReader section)> read = nullptr;
+  std::function<MethodPtr(const std::string& text, const std::string& where)> parse = nullptr;
+  std::function<std::vector<FieldRow>()> rows = nullptr;  ///< documents its fields
   /// Which parameters of a model are its own to train.
   std::function<bool(const models::Layer&, const models::Parameter&)> trains = nullptr;
   /// Of methods that PEFT does not know, for strata_adapters.json: the one number that describes
@@ -56,6 +59,17 @@ struct MethodType {
   std::function<MethodPtr(std::int64_t)> from_own_number = nullptr;
   std::int64_t largest_own_number = 0;
 };
+
+/// A method that is made from fields (core/fields.h).
+template <typename Options, typename Make>
+MethodType from_fields(MethodType type, const Fields<Options>& fields, Make make) {
+  type.read = [=](ObjectReader section) { return make(fields.read(std::move(section))); };
+  type.parse = [=](const std::string& text, const std::string& where) {
+    return make(fields.parse(text, where));
+  };
+  type.rows = [=] { return fields.rows(); };
+  return type;
+}
 
 /// That the layer is one of the method's.
 std::function<bool(const models::Layer&, const models::Parameter&)> own_layers(std::string method);

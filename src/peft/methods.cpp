@@ -17,10 +17,11 @@ namespace {
 
 using models::Blueprint;
 
-std::vector<std::string> section_names() {
+std::vector<std::string> sections() {
   std::vector<std::string> names;
   for (const MethodType& type : method_types())
     if (!type.section.empty()) names.push_back(type.section);
+  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -34,18 +35,6 @@ bool has_method(const Blueprint& blueprint, const std::string& name) {
   const auto& all = blueprint.attachments();
   return std::any_of(all.begin(), all.end(),
                      [&](const auto& attachment) { return attachment->name() == name; });
-}
-
-/// The value of a field of --peft, as YAML would have it.
-Json field_value(const std::string& text, bool list, const std::string& where) {
-  if (list) {
-    Json values = Json::array();
-    std::istringstream parts(text + "+");
-    for (std::string part; std::getline(parts, part, '+');) values.push_back(part);
-    return values;
-  }
-  const Json value = parse_yaml(text, where).root;
-  return value.is_primitive() ? value : Json(text);
 }
 
 /// A scheme of units, as a user writes it.
@@ -116,11 +105,9 @@ std::function<bool(const models::Layer&, const models::Parameter&)> own_layers(s
 
 Methods read_methods(ObjectReader section) {
   Methods methods;
-  for (const MethodType& type : method_types()) {
-    if (type.section.empty() || !section.has(type.section)) continue;
-    ObjectReader fields = section.object(type.section, true);
-    methods.push_back(type.read(fields));
-    fields.finish();
+  for (const std::string& name : sections()) {
+    const MethodType* type = find_type(name, &MethodType::section);
+    if (section.has(name)) methods.push_back(type->read(section.object(name, true)));
   }
   section.finish();
   return methods;
@@ -131,31 +118,30 @@ MethodPtr parse_method(const std::string& text, const std::string& where) {
   const std::string name = text.substr(0, colon);
   const MethodType* type = find_type(name, &MethodType::section);
   if (!type) type = find_type(name, &MethodType::name);
-  if (!type || !type->read) {
-    const auto names = section_names();
-    throw InputError(where + ": unknown method \"" + name + "\"" + did_you_mean(name, names) +
-                     "; the methods are " + quoted_list(names));
+  if (!type || !type->parse) {
+    throw InputError(where + ": unknown method \"" + name + "\"" + did_you_mean(name, sections()) +
+                     "; the methods are " + section_names());
   }
-  Json fields = Json::object();
-  if (colon != std::string::npos) {
-    std::istringstream parts(text.substr(colon + 1));
-    for (std::string part; std::getline(parts, part, ',');) {
-      const std::size_t equals = part.find('=');
-      if (equals == std::string::npos) {
-        throw InputError(where + " " + text + ": found \"" + part +
-                         "\", but KEY=VALUE is expected, joined by commas");
-      }
-      const std::string key = part.substr(0, equals);
-      if (fields.contains(key)) throw InputError(where + " " + text + ": " + key + " stands twice");
-      const bool list = std::find(type->lists.begin(), type->lists.end(), key) != type->lists.end();
-      fields[key] = field_value(part.substr(equals + 1), list, where + " " + text);
+  const std::string fields = colon == std::string::npos ? "" : text.substr(colon + 1);
+  return type->parse(fields, where + " " + text);
+}
+
+std::string section_names() {
+  return quoted_list(sections());
+}
+
+std::vector<FieldRow> field_rows() {
+  std::vector<FieldRow> rows;
+  for (const std::string& name : sections()) {
+    const MethodType& type = *find_type(name, &MethodType::section);
+    rows.push_back({name, "none", "a mapping",
+                    type.help + "; `" + name + ": {}` takes what defaults there are"});
+    for (FieldRow row : type.rows()) {
+      row.key = name + "." + row.key;
+      rows.push_back(std::move(row));
     }
   }
-  const Document document{where + " " + text, std::move(fields), {}};
-  ObjectReader reader(document);
-  MethodPtr method = type->read(reader);
-  reader.finish();
-  return method;
+  return rows;
 }
 
 Json methods_json(const Methods& methods) {

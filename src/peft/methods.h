@@ -26,6 +26,9 @@ Methods read_methods(ObjectReader section);
 /// `lora:rank=8,targets=query+value`, as --peft has it: the same fields; NAME alone takes every
 /// default. @throws InputError beginning with `where`
 MethodPtr parse_method(const std::string& text, const std::string& where);
+/// The sections' names, and their fields as a table documents them: `lora.rank`.
+std::string section_names();
+std::vector<FieldRow> field_rows();
 /// The mapping that read_methods reads back.
 Json methods_json(const Methods& methods);
 

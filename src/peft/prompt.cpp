@@ -49,18 +49,22 @@ MethodPtr make_prompts(std::int64_t length) {
 }
 
 MethodType prompt_type() {
-  return {.name = kName,
-          .section = "prompts",
-          .plural = "prompts",
-          .needs = "prompt_length",
-          .read =
-              [](ObjectReader& section) {
-                return make_prompts(section.integer("length", 1, kLargestField));
-              },
-          .trains = own_layers(kName),
-          .own_number = [](const Method& method) { return method.prefix_tokens(); },
-          .from_own_number = make_prompts,
-          .largest_own_number = kLongestPrompt};
+  struct Options {
+    std::int64_t length = 0;
+  };
+  static const Fields<Options> fields({
+      field("length", &Options::length, whole(1), "vectors before the tokens").required(),
+  });
+  return from_fields({.name = kName,
+                      .section = "prompts",
+                      .plural = "prompts",
+                      .help = "learned vectors before the tokens of the first block",
+                      .needs = "prompt_length",
+                      .trains = own_layers(kName),
+                      .own_number = [](const Method& method) { return method.prefix_tokens(); },
+                      .from_own_number = make_prompts,
+                      .largest_own_number = kLongestPrompt},
+                     fields, [](const Options& options) { return make_prompts(options.length); });
 }
 
 }  // namespace strata::peft

@@ -85,11 +85,11 @@ double skew(const Manifest& manifest, const Partition& partition) {
 
 TEST_CASE("every scheme gives each example to exactly one client or to the public share") {
   const Manifest manifest = manifest_of();
-  for (const std::string scheme : {"modality", "dataset", "iid", "dirichlet"})
+  for (const std::string& scheme : partition_schemes().names())
     for (const double share : {0.0, 0.25}) {
       INFO(scheme << ", public " << share);
       PartitionOptions options;
-      options.scheme = scheme;
+      options.scheme = partition_schemes().value(scheme);
       options.public_fraction = share;
       if (scheme == "iid" || scheme == "dirichlet") options.clients = 6;
       if (scheme == "dirichlet") options.alpha = 1;
@@ -114,7 +114,7 @@ TEST_CASE("iid keeps an image at one client, also where training and test both a
   for (Example& example : manifest.examples)
     if (example.question == "q0") example.split = "test";
   PartitionOptions options;
-  options.scheme = "iid";
+  options.scheme = PartitionScheme::kIid;
   options.clients = 6;
   const Partition partition = make_partition(manifest, options);
   check_cover(manifest, partition);
@@ -129,12 +129,12 @@ TEST_CASE("names and sizes of the clients") {
   CHECK(modality.clients[0].name == "a");
   CHECK(modality.clients[3].train.size() == 240);
   CHECK(modality.clients[3].test.size() == 60);
-  options.scheme = "dataset";
+  options.scheme = PartitionScheme::kDataset;
   const Partition dataset = make_partition(manifest, options);
   REQUIRE(dataset.clients.size() == 2);
   CHECK(dataset.clients[1].name == "second");
   CHECK(dataset.clients[0].train.size() == 720);
-  options.scheme = "iid";
+  options.scheme = PartitionScheme::kIid;
   options.clients = 10;
   const Partition iid = make_partition(manifest, options);
   CHECK(iid.clients.front().name == "client-01");
@@ -148,7 +148,7 @@ TEST_CASE("names and sizes of the clients") {
 TEST_CASE("a smaller alpha skews the answers more, and test examples follow the training shares") {
   const Manifest manifest = manifest_of(500);
   PartitionOptions options;
-  options.scheme = "dirichlet";
+  options.scheme = PartitionScheme::kDirichlet;
   options.clients = 5;
   std::vector<double> skews;
   for (const double alpha : {100.0, 1.0, 0.2}) {
@@ -179,7 +179,7 @@ TEST_CASE("dirichlet rounds what is due to a client and those before it, and doe
     manifest.examples.push_back(
         {std::to_string(image), "q", {"yes"}, image < 5 ? "train" : "test", "ct", "closed", ""});
   PartitionOptions options;
-  options.scheme = "dirichlet";
+  options.scheme = PartitionScheme::kDirichlet;
   options.clients = 3;
   options.alpha = 1e12;  // equal shares, to 1e-5
   const Partition partition = make_partition(manifest, options);
@@ -197,14 +197,14 @@ TEST_CASE("wrong options are errors") {
     change(options);
     return input_error([&] { make_partition(manifest, options); });
   };
-  CHECK(contains(error([](auto& o) { o.scheme = "dirichlt"; }), "did you mean \"dirichlet\"?"));
-  CHECK(contains(error([](auto& o) { o.scheme = "iid"; }), "number of clients"));
-  CHECK(contains(error([](auto& o) { o.scheme = "dirichlet", o.clients = 3, o.alpha = 0; }),
-                 "alpha"));
+  CHECK(contains(error([](auto& o) { o.scheme = PartitionScheme::kIid; }), "number of clients"));
+  CHECK(contains(
+      error([](auto& o) { o.scheme = PartitionScheme::kDirichlet, o.clients = 3, o.alpha = 0; }),
+      "alpha"));
   CHECK(contains(error([](auto& o) { o.public_fraction = 1; }), "public fraction"));
   CHECK(contains(error([](auto& o) { o.public_fraction = -0.1; }), "public fraction"));
   CHECK(contains(error([](auto& o) { o.clients = 3; }), "the scheme \"modality\" gives 4"));
-  CHECK(contains(error([](auto& o) { o.scheme = "iid", o.clients = 161; }),
+  CHECK(contains(error([](auto& o) { o.scheme = PartitionScheme::kIid, o.clients = 161; }),
                  "\"client-161\" gets no training example"));
 }
 

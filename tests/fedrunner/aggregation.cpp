@@ -80,9 +80,9 @@ TEST_CASE("a unit is averaged over the clients that trained it, by their samples
 
   REQUIRE(uses.size() == 3);
   CHECK(uses[0].unit == "block.0");
-  CHECK(uses[0].status == "partial");
-  CHECK(uses[1].status == "untouched");
-  CHECK(uses[2].status == "matched");
+  CHECK(uses[0].status == UnitStatus::kPartial);
+  CHECK(uses[1].status == UnitStatus::kUntouched);
+  CHECK(uses[2].status == UnitStatus::kMatched);
   CHECK(uses[0].clients == std::vector<std::string>{"ct", "mri"});
   CHECK(uses[1].clients.empty());
   CHECK(uses[2].clients == std::vector<std::string>{"ct", "mri", "oct"});
@@ -135,7 +135,7 @@ TEST_CASE("equal clients of any sizes give what one gives, bit for bit") {
 TEST_CASE("plain weights count every client the same") {
   auto state = global();
   AggregationOptions options;
-  options.weights = "plain";
+  options.weights = ClientWeights::kPlain;
   aggregate(state, kUnits, updates(), options);
   CHECK(torch::equal(state["a.weight"], torch::tensor({2.0f, 6.0f})));
   CHECK(torch::allclose(state["c.weight"], torch::tensor({7.0f / 3})));
@@ -158,7 +158,7 @@ TEST_CASE("server momentum and adam follow their papers' recursions") {
     return path;
   };
   AggregationOptions momentum;
-  momentum.optimizer = "momentum";
+  momentum.optimizer = ServerOptimizer::kMomentum;
   momentum.learning_rate = 0.5;
   momentum.beta_1 = 0.8;
   double w = 1, v = 0;
@@ -170,7 +170,7 @@ TEST_CASE("server momentum and adam follow their papers' recursions") {
     CHECK(found[i] == Approx(w).epsilon(1e-6));
   }
   AggregationOptions adam;
-  adam.optimizer = "adam";
+  adam.optimizer = ServerOptimizer::kAdam;
   adam.learning_rate = 0.1;
   adam.beta_1 = 0.7;
   adam.beta_2 = 0.9;
@@ -194,7 +194,7 @@ TEST_CASE("server momentum and adam follow their papers' recursions") {
 
 TEST_CASE("a unit that nobody trained keeps its moments") {
   AggregationOptions options;
-  options.optimizer = "adam";
+  options.optimizer = ServerOptimizer::kAdam;
   options.learning_rate = 0.1;
   auto state = global();
   ServerMoments moments;
@@ -236,7 +236,7 @@ TEST_CASE("LoRA as a product: the best approximation of the average product in i
   for (const auto& upload : uploads)
     expected += product(upload.weights) * (static_cast<double>(upload.samples) / 90);
   AggregationOptions options;
-  options.lora = "product";
+  options.lora = LoraAverage::kProduct;
   auto state = pair_state(torch::zeros({2, 7}), torch::zeros({5, 2}));
   aggregate(state, kLora, uploads, options);
   // Eckart and Young: what is left is the root of the squares of the other singular values.
@@ -271,7 +271,7 @@ TEST_CASE("LoRA as a product: a pair that is still 0 can go on learning") {
   for (auto& upload : uploads) upload.weights[kB] = torch::zeros({5, 2});
   auto state = pair_state(torch::ones({2, 7}), torch::ones({5, 2}));
   AggregationOptions options;
-  options.lora = "product";
+  options.lora = LoraAverage::kProduct;
   aggregate(state, kLora, uploads, options);
   CHECK(product(state).abs().max().item<double>() == 0);
   CHECK(state.at(kA).norm().item<double>() > 1);

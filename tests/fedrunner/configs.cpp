@@ -3,13 +3,14 @@
 #include "catch.h"
 #include "core/console.h"
 #include "data/npz_file.h"
-#include "fedrunner/run_config.h"
+#include "experiment/experiment.h"
 #include "fedrunner/tiny.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/ntk/metric_names.h"
 
 using namespace strata;
 using namespace strata::data;
+using namespace strata::experiment;
 using namespace strata::fedrunner;
 using namespace strata::ntk;
 namespace fs = std::filesystem;

@@ -145,7 +145,7 @@ TEST_CASE_METHOD(Fixture, "the same seed gives the same bits, another seed other
   const auto global = model.state();
   const auto oct = client("oct");
   auto local = local_config();
-  local.training.flips = "both";
+  local.training.flips = Flips::kBoth;
   local.training.clip_norm = 0.5;
   const auto first = train_client(model, global, oct, {"block.0"}, local, 5);
   const auto second = train_client(model, global, oct, {"block.0"}, local, 5);
@@ -253,13 +253,13 @@ TEST_CASE("the learning rate warms up linearly and falls as a cosine") {
   TrainingOptions options;
   options.learning_rate = 0.8;
   options.warmup = 0.2;
-  options.schedule = "cosine";
+  options.schedule = Schedule::kCosine;
   CHECK(learning_rate_at(options, 0, 10) == Approx(0.4));
   CHECK(learning_rate_at(options, 1, 10) == Approx(0.8));
   CHECK(learning_rate_at(options, 2, 10) == Approx(0.8));
   CHECK(learning_rate_at(options, 6, 10) == Approx(0.4));
   CHECK(learning_rate_at(options, 9, 10) == Approx(0.4 * (1 - std::cos(M_PI / 8))));
-  options.schedule = "constant";
+  options.schedule = Schedule::kConstant;
   CHECK(learning_rate_at(options, 9, 10) == Approx(0.8));
   options.warmup = 0;
   CHECK(learning_rate_at(options, 0, 10) == Approx(0.8));
@@ -454,13 +454,13 @@ TEST_CASE_METHOD(Fixture, "bfloat16 computes the forward pass so, and keeps weig
   auto local = local_config();
   const auto global = model.state();
   const auto whole = train_client(model, global, ct, {"block.2", "head"}, local, 5);
-  local.training.precision = "bfloat16";
+  local.training.precision = Precision::kBfloat16;
   const auto mixed = train_client(model, global, ct, {"block.2", "head"}, local, 5);
   CHECK(mixed.train_loss == Approx(whole.train_loss).epsilon(0.02));
   CHECK(mixed.train_loss != whole.train_loss);
   for (const auto& [name, weight] : mixed.weights) CHECK(weight.scalar_type() == torch::kFloat);
   // Nothing of it is left behind.
-  local.training.precision = "float32";
+  local.training.precision = Precision::kFloat32;
   const auto again = train_client(model, global, ct, {"block.2", "head"}, local, 5);
   for (const auto& [name, weight] : again.weights) CHECK(same_bits(weight, whole.weights.at(name)));
 }

@@ -26,9 +26,11 @@ const std::map<std::string, std::set<std::string>> kEdges = {
     {"models", {"core", "data"}},
     {"peft", {"core", "models"}},
     {"ntk", {"core", "models"}},
-    {"fedrunner", {"core", "data", "models", "peft"}},
+    {"experiment", {"core", "data", "models", "peft"}},
+    {"fedrunner", {"core", "data", "experiment", "models", "peft"}},
     {"report", {"core", "fedrunner", "optimizers"}},
-    {"cli", {"core", "data", "fedrunner", "models", "ntk", "optimizers", "peft", "report"}},
+    {"cli",
+     {"core", "data", "experiment", "fedrunner", "models", "ntk", "optimizers", "peft", "report"}},
 };
 
 struct SourceFile {

@@ -53,13 +53,13 @@ TEST_CASE("--peft has the fields of model.peft, and their defaults") {
   CHECK(parse_method("adapter:reduction=4", "--peft")->name() == "adapter");  // as in schemes
 
   refused("lorra:rank=4", "unknown method \"lorra\" (did you mean \"lora\"?)");
-  refused("bias", "the methods are \"prompts\", \"lora\", \"adapters\"");
+  refused("bias", "the methods are \"adapters\", \"lora\", \"prompts\"");
   refused("prompts", "length: the key is missing");
   refused("lora:rnak=4", "did you mean \"rank\"?");
-  refused("lora:rank", "found \"rank\", but KEY=VALUE is expected");
+  refused("lora:rank", "\"rank\": key=value was expected");
   refused("lora:rank=0", "rank");
   refused("lora:rank=many", "rank");
-  refused("lora:rank=2,rank=3", "rank stands twice");
+  refused("lora:rank=2,rank=3", "rank: the key stands twice");
 }
 
 TEST_CASE("model.peft is read and written back, sections in the order of their names") {

@@ -12,6 +12,7 @@
 
 #include "strata/core/plan.h"
 #include "strata/core/planning_problem.h"
+#include "strata/experiment/tool_names.h"
 
 namespace strata::models {
 class Model;       // src/models/model.h
@@ -52,13 +53,7 @@ using ClientFiles = std::function<std::vector<std::pair<std::filesystem::path, s
     const Plan& plan, const std::filesystem::path& folder,
     const std::filesystem::path& peft_config)>;
 
-/// The names that experiment files may use.
-struct ToolNames {
-  std::vector<std::string> metrics, algorithms, choices;
-  /// Throws InputError for a rule that is none, such as "weights:2"; without it, rules are
-  /// `choices` as they stand.
-  std::function<void(const std::string& rule)> check_choice = {};
-};
+using experiment::ToolNames;
 
 /// Scorer and planner, handed in so that the runner depends on neither.
 struct RunTools {

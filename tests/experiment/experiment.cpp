@@ -1,72 +1,33 @@
-#include "fedrunner/run_config.h"
+#include "experiment/experiment.h"
+
+#include <cstdlib>
 
 #include "catch.h"
-#include "fedrunner/tiny.h"
-#include "strata/core/error.h"
+#include "core/yaml_text.h"
+#include "experiment/files.h"
 
 using namespace strata;
-using namespace strata::fedrunner;
+using namespace strata::experiment;
 using namespace strata::models;
+using namespace strata::test;
 using Catch::Matchers::Contains;
 
 namespace {
 
-const ToolNames kNames = {
-    {"lntk", "gradient"}, {"exact", "nsga2", "topk", "random"}, {"knee", "importance"}};
-
-const std::string kExperiment = R"(version: 1
-name: demo
-data:
-  folder: data/phantoms
-  partition: dirichlet
-  clients: 6
-  alpha: 0.3
-  public_fraction: 0.25
-  seed: 4
-model:
-  folder: models/foundation
-  architecture: {hidden_size: 16, layers: 3, heads: 2, image_size: 16, patch_size: 8}
-pretrain:
-  data: public
-  epochs: 2
-  learning_rate: 0.001
-units:
-  selectable: blocks
-  always: [head]
-run:
-  strategies: [f3ocus, topk, random, full, {name: mine, algorithm: nsga2, metric: gradient}]
-  seeds: [1, 2]
-  rounds: 5
-  budget: 2
-  score: {samples: 8, every: 2}
-  plan: {algorithm: nsga2, choose: importance}
-  local: {steps: 20, learning_rate: 0.001}
-)";
-
-ExperimentConfig read(const std::string& text, const std::vector<std::string>& set = {}) {
-  const test::TempDir dir;
-  return read_experiment_file(dir.write("demo.yaml", text), set, kNames);
-}
-
-/// The error of the experiment file after `set`.
-std::string error_with(const std::vector<std::string>& set) {
-  return test::error_of([&] { read(kExperiment, set); });
-}
-
 test::ModelShape model() {
-  return test::tiny_config();
+  return small_model();
 }
 
 }  // namespace
 
 TEST_CASE("an experiment file is read, with its defaults") {
-  const auto config = read(kExperiment);
-  CHECK(config.data.partition.scheme == "dirichlet");
+  const auto config = read_experiment(kExperiment);
+  CHECK(config.data.partition.scheme == data::PartitionScheme::kDirichlet);
   CHECK(config.data.partition.clients == 6);
   CHECK(config.data.partition.public_fraction == 0.25);
   CHECK(config.data.partition.seed == 4);
   CHECK(config.model.architecture->stages().size() == 3 + 2);
-  CHECK(config.pretrain->training.schedule == "cosine");
+  CHECK(config.pretrain->training.schedule == Schedule::kCosine);
   CHECK(config.pretrain->training.batch_size == 32);
   CHECK(config.pretrain->vocabulary == std::vector<std::string>{"data/phantoms"});
   const auto& run = *config.run;
@@ -88,7 +49,7 @@ TEST_CASE("an experiment file is read, with its defaults") {
   CHECK(run.local.steps == 20);
   CHECK(run.local.epochs == 0);
   CHECK(run.evaluate_every == 1);
-  CHECK(read(kExperiment, {"run.rounds=9"}).run->rounds == 9);
+  CHECK(read_experiment(kExperiment, {"run.rounds=9"}).run->rounds == 9);
 }
 
 TEST_CASE("each mistake in an experiment file is one line that names the key") {
@@ -104,7 +65,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
        "(did you mean \"f3ocus\"?)"},
       {"run.strategies=[{name: a, algorithm: rotat}]", "(did you mean \"rotate\"?)"},
       {"run.plan={every: 0}", "run.plan.every: a whole number from 1"},
-      {"model.peft={}", "model.peft: no method; there are adapters, lora and prompts"},
+      {"model.peft={}", "model.peft: no method; there are \"adapters\", \"lora\", \"prompts\""},
       {"model.peft={adaptors: {reduction: 2}}", "(did you mean \"adapters\"?)"},
       {"model.peft={lora: {rank: 0}}", "model.peft.lora.rank: a whole number from 1"},
       {"model.peft={prompts: {}}", "model.peft.prompts.length: the key is missing"},
@@ -133,7 +94,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"version=2", "version: this Strata reads version 1, found 2"}};
   for (const auto& [set, message] : cases) {
     INFO(set);
-    const auto error = error_with({set});
+    const auto error = error_of([&] { read_experiment(kExperiment, {set}); });
     CHECK_THAT(error, Contains(message));
     CHECK_THAT(error, Contains("demo.yaml"));
     CHECK(error.find('\n') == std::string::npos);
@@ -141,38 +102,40 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
 }
 
 TEST_CASE("units are selected by name and checked against the model") {
-  auto config = read(kExperiment);
+  auto config = read_experiment(kExperiment);
   const auto selected = select_units(config, model());
   REQUIRE(selected.selectable.size() == 3);
   CHECK(selected.selectable[2].name == "block.2");
   REQUIRE(selected.always.size() == 1);
   CHECK(selected.always[0].name == "head");
 
-  config = read(kExperiment, {"units.selectable=[block.2, embeddings]", "units.always=[]"});
+  config =
+      read_experiment(kExperiment, {"units.selectable=[block.2, embeddings]", "units.always=[]"});
   const auto listed = select_units(config, model());
   CHECK(listed.selectable[0].name == "embeddings");
   CHECK(listed.selectable[1].name == "block.2");
   CHECK(listed.always.empty());
 
-  config = read(kExperiment, {"units.selectable=['block.[12]', head]", "units.always=[]"});
+  config =
+      read_experiment(kExperiment, {"units.selectable=['block.[12]', head]", "units.always=[]"});
   const auto patterns = select_units(config, model());
   REQUIRE(patterns.selectable.size() == 3);
   CHECK(patterns.selectable[0].name == "block.1");
   CHECK(patterns.selectable[2].name == "head");
   CHECK(patterns.always.empty());
 
-  config = read(kExperiment, {"units.selectable=[blok.2]"});
+  config = read_experiment(kExperiment, {"units.selectable=[blok.2]"});
   CHECK_THROWS_WITH(select_units(config, model()),
                     Contains("units.selectable: the model has no unit \"blok.2\" (did you mean "
                              "\"block.2\"?)"));
-  config = read(kExperiment, {"units.always=[head, block.1]"});
+  config = read_experiment(kExperiment, {"units.always=[head, block.1]"});
   CHECK_THROWS_WITH(select_units(config, model()),
                     Contains("units.always: \"block.1\" is selectable, too"));
 }
 
 TEST_CASE("unit schemes select their units, over the foundation with the experiment's methods") {
   const auto select = [&](const std::vector<std::string>& set) {
-    const auto config = read(kExperiment, set);
+    const auto config = read_experiment(kExperiment, set);
     return select_units(config, with_peft(config, model()));
   };
   const auto names = [](const std::vector<Unit>& units) {
@@ -196,54 +159,22 @@ TEST_CASE("unit schemes select their units, over the foundation with the experim
   CHECK_THROWS_WITH(select({"units.scheme=adaptor"}), Contains("(did you mean \"adapter\"?)"));
   CHECK_THROWS_WITH(select({adapters, "units.scheme=adapter", "units.selectable=[block.1]"}),
                     Contains("units.selectable: the model has no unit \"block.1\""));
-  const auto config = read(kExperiment, {adapters});
+  const auto config = read_experiment(kExperiment, {adapters});
   CHECK_THROWS_WITH(with_peft(config, with_peft(config, model())),
-                    Contains("model.peft: the model has prompts already"));
+                    Contains("model.peft: the model has adapters already"));
   CHECK_THROWS_WITH(
       select({"model.peft={lora: {targets: [querry]}}"}),
       Contains("model.peft: unknown LoRA target \"querry\" (did you mean \"query\"?)"));
   CHECK_THROWS_WITH(select({"model.peft={lora: {rank: 17}}"}), Contains("model.peft: lora_rank"));
 }
 
-TEST_CASE("a name alone makes a strategy: the runner's, a metric, an algorithm") {
-  const auto config =
-      read(kExperiment, {"run.strategies=[head, dropout, roundrobin, gradient, exact, {name: mine, "
-                         "algorithm: rotate}]"});
-  const std::vector<std::vector<std::string>> expected = {
-      {"head", "none", "none"},         {"dropout", "none", "dropout"},
-      {"roundrobin", "none", "rotate"}, {"gradient", "gradient", "topk"},
-      {"exact", "lntk", "exact"},       {"mine", "none", "rotate"}};
-  REQUIRE(config.run->strategies.size() == expected.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) {
-    const auto& strategy = config.run->strategies[i];
-    CHECK(std::vector<std::string>{strategy.name, strategy.metric, strategy.algorithm} ==
-          expected[i]);
-  }
-}
-
-TEST_CASE("budgets are those of a problem file, with something for somebody") {
-  const std::vector<std::string> clients = {"ct", "mri"};
-  using Values = std::vector<std::int64_t>;
-  const auto budget = [&](const std::string& text) {
-    return read(kExperiment, {"run.budget=" + text}).run->budget;
-  };
-  CHECK(budget("2").values(clients, 3) == Values{2, 2});
-  CHECK(budget("{mri: 0, ct: 3}").values(clients, 3) == Values{3, 0});
-  CHECK(budget("400kB").of == "bytes");
-  CHECK(read(kExperiment, {"run.budget=400kB", "run.plan={}"}).run->plan.algorithm == "prices");
-  CHECK(read(kExperiment, {"run.plan={}"}).run->plan.algorithm == "exact");
-  CHECK(budget("{of: memory, each: 4MiB}").values(clients, 3) == Values{4194304, 4194304});
-  CHECK_THROWS_WITH(budget("4").values(clients, 3),
-                    Contains("run.budget: client \"ct\": a budget of 4 units, but there are 3"));
-  CHECK_THROWS_WITH(budget("0"), Contains("run.budget: at least 1 was expected, found 0"));
-  CHECK_THROWS_WITH(budget("{}"), Contains("run.budget: no client has a budget"));
-}
-
 TEST_CASE("a resolved configuration is an experiment file that resolves to itself") {
-  const test::TempDir dir;
+  const TempDir dir;
   const std::string budget = GENERATE(as<std::string>(), "{ct: 1, \"odd: name\": 2}", "400kB",
                                       "{each: 2, clients: {ct: 1}}", "{clients: {each: 1}}");
-  const auto config = read(kExperiment, {"run.budget=" + budget});
+  const auto config = read_experiment(kExperiment, {"run.budget=" + budget});
+  CHECK_THAT(to_yaml(resolved_config(config, select_units(config, model()))),
+             Contains("\nunits:\n  selectable: [block.0, block.1, block.2]\n  always: [head]\n"));
   for (const auto& strategy : config.run->strategies) {
     const auto text = to_yaml(resolved_config(config, select_units(config, model()), strategy, 2));
     INFO(text);
@@ -253,9 +184,9 @@ TEST_CASE("a resolved configuration is an experiment file that resolves to itsel
 }
 
 TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are absent where unused") {
-  const test::TempDir dir;
+  const TempDir dir;
   const auto resolved = [&](const std::vector<std::string>& set) {
-    const auto config = read(kExperiment, set);
+    const auto config = read_experiment(kExperiment, set);
     return to_yaml(resolved_config(config, select_units(config, with_peft(config, model()))));
   };
   const auto plain = resolved({});
@@ -277,17 +208,21 @@ TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are abs
   CHECK(to_yaml(resolved_config(again, select_units(again, with_peft(again, model())))) == text);
 }
 
-TEST_CASE("a choice rule with a number is checked by the planner that is handed in") {
-  ToolNames names = kNames;
-  names.check_choice = [](const std::string& rule) {
-    if (rule != "knee" && rule != "weights:0.3") throw InputError("unknown rule " + rule);
-  };
-  const test::TempDir dir;
-  const auto read_with = [&](const std::string& rule) {
-    return read_experiment_file(dir.write("demo.yaml", kExperiment), {"run.plan.choose=" + rule},
-                                names);
-  };
-  CHECK(read_with("weights:0.3").run->plan.choose == "weights:0.3");
-  CHECK_THAT(test::error_of([&] { read_with("weights:2"); }),
-             Contains("run.plan.choose: unknown rule weights:2"));
+TEST_CASE("docs/runs.md has the keys as the lists document them") {
+  // STRATA_WRITE_DOCS=1 writes them there.
+  const std::filesystem::path file = std::filesystem::path(STRATA_SOURCE_DIR) / "docs/runs.md";
+  const std::string begin = "<!-- The keys, written by the test experiment/experiment -->\n";
+  const std::string end = "<!-- The end of the keys -->\n";
+  std::string docs = slurp(file);
+  REQUIRE(docs.find(begin) != std::string::npos);
+  const auto first = docs.find(begin) + begin.size(), last = docs.find(end);
+  REQUIRE(last != std::string::npos);
+  const std::string keys = "\n" + documented_keys() + "\n";
+  if (std::getenv("STRATA_WRITE_DOCS")) {
+    docs.replace(first, last - first, keys);
+    std::ofstream(file, std::ios::binary) << docs;
+  } else {
+    INFO("STRATA_WRITE_DOCS=1 ctest -R experiment/experiment writes docs/runs.md");
+    CHECK(docs.substr(first, last - first) == keys);
+  }
 }

@@ -1,0 +1,94 @@
+#include "experiment/data_section.h"
+
+namespace strata::experiment {
+namespace {
+
+using data::LoadOptions;
+using data::PartitionOptions;
+using data::PartitionScheme;
+
+const Fields<LoadOptions>& load_fields() {
+  static const Fields<LoadOptions> fields({
+      field("language", &LoadOptions::language, one_of({"en", "zh"}),
+            "of SLAKE's questions, here and in the folders of `pretrain`")
+          .written_if_changed(),
+  });
+  return fields;
+}
+
+const Fields<PartitionOptions>& partition_fields() {
+  static const auto counted = [](const PartitionOptions& partition) {
+    return data::is_counted(partition.scheme);
+  };
+  static const auto is_dirichlet = [](const PartitionOptions& partition) {
+    return partition.scheme == PartitionScheme::kDirichlet;
+  };
+  static const Fields<PartitionOptions> fields({
+      field("partition", &PartitionOptions::scheme, choice(data::partition_schemes()),
+            "who holds which examples ([data.md](data.md))"),
+      field("clients", &PartitionOptions::clients, whole<int>(1),
+            "the other partitions take the clients from the data")
+          .required_if(counted, "required for `iid`, `dirichlet`")
+          .written_if(counted),
+      field("alpha", &PartitionOptions::alpha, number(1e-6, 1e6),
+            "Dirichlet concentration over answers; small is uneven")
+          .written_if(is_dirichlet),
+      field("public_fraction", &PartitionOptions::public_fraction, number(0, 1),
+            "share of the training images given to no client; less than 1"),
+      field("seed", &PartitionOptions::seed, seed_number(),
+            "of the partition; the same in all runs"),
+  });
+  return fields;
+}
+
+void complete(ObjectReader& reader, DataConfig& data) {
+  auto& partition = data.partition;
+  // A file may keep the number of clients while other schemes are tried.
+  if (!data::is_counted(partition.scheme)) partition.clients = 0;
+  if (partition.public_fraction == 1)
+    reader.fail("public_fraction", "1 leaves no training image to the clients");
+}
+
+}  // namespace
+
+const Fields<DataConfig>& data_fields() {
+  const auto partition = [](const char* key) {
+    return partition_fields().at(key).within(&DataConfig::partition);
+  };
+  const Choices<bool> unseen({{false, "error"}, {true, "drop"}});
+  // Keys that came later are written only where they say something, so that a run folder of an
+  // earlier version resumes.
+  static const Fields<DataConfig> fields(
+      {
+          field("folder", &DataConfig::folder, text(),
+                "a data set, or a folder of data sets ([data.md](data.md))")
+              .required(),
+          partition("partition"),
+          load_fields().at("language").within(&DataConfig::load),
+          field("unseen_answers", &DataConfig::drop_unseen, choice(unseen),
+                "questions none of whose accepted answers is among the model's labels; `drop` "
+                "leaves them out of training and counts them as wrong in tests")
+              .written_if_changed(),
+          partition("clients"),
+          partition("alpha"),
+          partition("public_fraction"),
+          partition("seed"),
+          // Not written: a run resumes with another.
+          field("cache", &DataConfig::cache, text(),
+                "a folder that keeps decoded images for the next program ([data.md](data.md)); no "
+                "result depends on it")
+              .not_written(),
+      },
+      complete);
+  return fields;
+}
+
+ExperimentData load_experiment_data(const DataConfig& data) {
+  ExperimentData result;
+  result.config = data;
+  result.manifest = data::load_data(data.folder, data.load);
+  result.partition = data::make_partition(result.manifest, data.partition);
+  return result;
+}
+
+}  // namespace strata::experiment

@@ -1,0 +1,126 @@
+#include "experiment/experiment.h"
+
+#include "strata/core/error.h"
+
+namespace strata::experiment {
+namespace {
+
+constexpr int kVersion = 1;
+
+Document load(const std::filesystem::path& file, const std::vector<std::string>& set) {
+  auto document = load_yaml(file);
+  for (const auto& assignment : set) set_value(document, assignment);
+  resolve_references(document);
+  expand_strategies(document.root);
+  return document;
+}
+
+Field<ExperimentConfig> version_field() {
+  Field<ExperimentConfig> field{"version", "of the format", std::to_string(kVersion)};
+  field.read = [](ObjectReader& reader, ExperimentConfig&, bool) { reader.version(kVersion); };
+  field.write = [](const ExperimentConfig&) { return Json(kVersion); };
+  return field.required();
+}
+
+void complete(ObjectReader& reader, ExperimentConfig& config) {
+  const bool asked = config.pretrain && config.pretrain->data == kPublicData;
+  if (asked && config.data.partition.public_fraction == 0)
+    reader.object("pretrain")
+        .fail("data", "there is no public share, as data.public_fraction is 0");
+}
+
+Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
+  const auto vocabulary_of_data = [](ExperimentConfig& config) {
+    config.pretrain.emplace().vocabulary = {config.data.folder};
+  };
+  return Fields<ExperimentConfig>(
+      {
+          version_field(),
+          field("name", &ExperimentConfig::name, text(), "shown in reports").required(),
+          section("data", &ExperimentConfig::data, data_fields()).required(),
+          section("model", &ExperimentConfig::model, model_fields()).required(),
+          section("units", &ExperimentConfig::units, units_fields()),
+          section("pretrain", &ExperimentConfig::pretrain, pretrain_fields())
+              .default_of(vocabulary_of_data, ""),
+          section("run", &ExperimentConfig::run, run_fields(names)),
+      },
+      complete);
+}
+
+}  // namespace
+
+ExperimentConfig read_experiment_file(const std::filesystem::path& file,
+                                      const std::vector<std::string>& set, const ToolNames& names) {
+  const Document document = load(file, set);
+  ExperimentConfig config = experiment_fields(names).read(ObjectReader(document));
+  config.file = document.file;
+  return config;
+}
+
+ExperimentData load_experiment_data(const std::filesystem::path& experiment_file) {
+  const Document document = load(experiment_file, {});
+  ObjectReader reader(document);
+  reader.version(kVersion);
+  return load_experiment_data(data_fields().read(reader.object("data", true)));
+}
+
+models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation) {
+  return peft::with_methods(foundation, config.model.peft, config.file + ": model.peft");
+}
+
+SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model) {
+  std::vector<Unit> units;
+  try {
+    units = peft::scheme_units(model, config.units.scheme);
+  } catch (const InputError& error) {
+    throw InputError(config.file + ": units.scheme: " + error.what());
+  }
+  std::vector<Role> roles;
+  for (const Unit& unit : units) roles.push_back(unit.role);
+  const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);
+  SelectedUnits selected;
+  for (const std::size_t unit : choice.competing) selected.selectable.push_back(units[unit]);
+  for (const std::size_t unit : choice.always) selected.always.push_back(units[unit]);
+  if (selected.selectable.empty())
+    throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
+                     "\" leaves no unit");
+  return selected;
+}
+
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
+                     const Strategy& strategy, std::uint64_t seed) {
+  ExperimentConfig single = config;
+  single.run->strategies = {strategy};
+  single.run->seeds = {seed};
+  return resolved_config(single, units);
+}
+
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units) {
+  ExperimentConfig resolved = config;
+  resolved.units.wishes.competing = names_of(units.selectable);
+  resolved.units.wishes.always = names_of(units.always);
+  resolved.pretrain.reset();  // says nothing about a run
+  return experiment_fields({}).write(resolved);
+}
+
+std::string documented_keys() {
+  std::vector<FieldRow> rows;
+  std::string text, section;
+  const auto flush = [&] {
+    if (!section.empty()) text += "\n### `" + section + "`\n\n";
+    text += markdown_table(rows);
+    rows.clear();
+  };
+  for (FieldRow row : experiment_fields({}).rows()) {
+    const auto dot = row.key.find('.');
+    const std::string of = dot == std::string::npos ? "" : row.key.substr(0, dot);
+    if (of != section) flush();
+    section = of;
+    if (dot != std::string::npos) row.key = row.key.substr(dot + 1);
+    rows.push_back(std::move(row));
+  }
+  flush();
+  return text;
+}
+
+}  // namespace strata::experiment

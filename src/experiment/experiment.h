@@ -1,0 +1,63 @@
+#pragma once
+/// \file
+/// The experiment file (docs/runs.md), read, checked and resolved. A file a section; each section
+/// has one list of its keys (core/fields.h).
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/document.h"
+#include "experiment/data_section.h"
+#include "experiment/model_section.h"
+#include "experiment/pretrain_section.h"
+#include "experiment/run_section.h"
+#include "experiment/units_section.h"
+#include "strata/core/unit.h"
+#include "strata/experiment/tool_names.h"
+
+namespace strata::experiment {
+
+struct ExperimentConfig {
+  std::string file;
+  std::string name;
+  DataConfig data;
+  ModelConfig model;
+  UnitsConfig units;
+  std::optional<PretrainConfig> pretrain;
+  std::optional<RunConfig> run;
+};
+
+/// Reads and checks all that can be checked without data and model. @throws InputError
+ExperimentConfig read_experiment_file(const std::filesystem::path& file,
+                                      const std::vector<std::string>& set, const ToolNames& names);
+
+/// The data of an experiment file of which only `data` is read and checked, as `strata score` needs
+/// it. @throws InputError
+ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);
+
+/// The foundation with the experiment's PEFT methods. @throws InputError where it has one of them
+/// already, or one does not fit.
+models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation);
+
+/// The units of a model as the experiment names them, bottom to top.
+struct SelectedUnits {
+  std::vector<Unit> selectable, always;
+};
+/// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
+/// that is both selectable and always trained, nothing selectable.
+SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model);
+
+/// The experiment file of one strategy and one seed, with every default filled in and the units
+/// spelled out: what a run folder's config.yaml holds. `config` has a `run`.
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
+                     const Strategy& strategy, std::uint64_t seed);
+/// The same of a whole experiment.
+Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units);
+
+/// The keys of an experiment file in Markdown, a table a section: what docs/runs.md holds.
+std::string documented_keys();
+
+}  // namespace strata::experiment

@@ -1,0 +1,21 @@
+#pragma once
+/// \file
+/// `run.local`: what a client does in a round.
+
+#include <cstdint>
+
+#include "core/fields.h"
+#include "experiment/training_options.h"
+
+namespace strata::experiment {
+
+/// Either `steps` or `epochs` is 0.
+struct LocalConfig {
+  std::int64_t steps = 0, epochs = 0;
+  TrainingOptions training;  ///< within a round: the learning rate is the first round's, constant
+  Schedule schedule = Schedule::kConstant;  ///< of the learning rate over the rounds
+};
+
+const Fields<LocalConfig>& local_fields();
+
+}  // namespace strata::experiment

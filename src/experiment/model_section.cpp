@@ -1,0 +1,64 @@
+#include "experiment/model_section.h"
+
+#include "models/architectures/architectures.h"
+
+namespace strata::experiment {
+namespace {
+
+Field<ModelConfig> peft_field() {
+  Field<ModelConfig> field{"peft", "", "a mapping", "", Form::kMapping};
+  field.read = [](ObjectReader& reader, ModelConfig& model, bool) {
+    if (!reader.has("peft")) return;
+    model.peft = peft::read_methods(reader.object("peft", true));
+    if (model.peft.empty()) reader.fail("peft", "no method; there are " + peft::section_names());
+  };
+  field.write = [](const ModelConfig& model) {
+    return model.peft.empty() ? Json() : peft::methods_json(model.peft);
+  };
+  field.rows_below = [](const ModelConfig&) { return peft::field_rows(); };
+  return field;
+}
+
+Field<ModelConfig> architecture_field() {
+  Field<ModelConfig> field{
+      "architecture",
+      "`type` (`vilt`; or `vit`), `hidden_size`, `layers`, `heads`, `image_size`, "
+      "`patch_size`; optional "
+      "`intermediate_size` (4 × hidden), `max_text` (40 tokens), `dropout` "
+      "(0), `initialization` (`huggingface`, or `scaled` for small models "
+      "trained from scratch), `initializer_range` (0.02)",
+      "a mapping", "required by `pretrain` without `from`", Form::kMapping};
+  field.read = [](ObjectReader& reader, ModelConfig& model, bool) {
+    if (reader.has("architecture"))
+      model.architecture = models::architecture_from_yaml(reader.object("architecture"));
+  };
+  // Of a fresh model; runs have a folder.
+  field.write = [](const ModelConfig&) { return Json(); };
+  return field;
+}
+
+}  // namespace
+
+const Fields<ModelConfig>& model_fields() {
+  static const auto is_fresh = [](const ModelConfig& model) {
+    return model.answers != Answers::kOwn;
+  };
+  const Choices<Answers> answers({{Answers::kOwn, "own"}, {Answers::kData, "data"}});
+  static const Fields<ModelConfig> fields({
+      field("folder", &ModelConfig::folder, text(), "the foundation, a Hugging Face ViLT folder")
+          .default_text("required by `run`"),
+      field("answers", &ModelConfig::answers, choice(answers),
+            "what `run` lets the foundation answer: `own`, what its `config.json` lists; `data`, "
+            "the data's training answers, with a fresh output layer for them as with "
+            "`ignore_mismatched_sizes` in transformers")
+          .written_if_changed(),
+      field("seed", &ModelConfig::seed, seed_number(),
+            "of that layer's weights; the same in all runs")
+          .written_if(is_fresh),
+      architecture_field(),
+      peft_field(),
+  });
+  return fields;
+}
+
+}  // namespace strata::experiment

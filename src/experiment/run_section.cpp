@@ -1,0 +1,129 @@
+#include "experiment/run_section.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "strata/core/error.h"
+
+namespace strata::experiment {
+namespace {
+
+Fields<ScoreConfig> score_fields(const ToolNames& names) {
+  return Fields<ScoreConfig>({
+      field("metric", &ScoreConfig::metric, one_of(names.metrics, "a metric of `strata score`"),
+            "of the units' importance"),
+      field("samples", &ScoreConfig::samples, whole(1), "examples a client scores on"),
+      field("every", &ScoreConfig::every, whole(1),
+            "rounds between scorings; in between the last scores are planned on again"),
+  });
+}
+
+Fields<PlanConfig> plan_fields(const ToolNames& names) {
+  return Fields<PlanConfig>({
+      field("algorithm", &PlanConfig::algorithm, one_of(names.algorithms, "as in `strata plan`"),
+            "how the front is found")
+          .default_text("`exact`; `prices` where budgets are of a resource"),
+      field("choose", &PlanConfig::choose, choice_rule(names), "which plan of the front"),
+      field("evaluations", &PlanConfig::evaluations,
+            whole(1, std::numeric_limits<std::int64_t>::max()), "of a metaheuristic"),
+      field("every", &PlanConfig::every, whole(1),
+            "rounds between plans; in between the last plan stays in force")
+          .written_if_changed(),
+      field("warm", &PlanConfig::warm, boolean(),
+            "metaheuristics begin with the front of the run's last plan (`--warm` in "
+            "[planner.md](planner.md)); the other algorithms depend on no start")
+          .written_if_changed(),
+  });
+}
+
+Field<RunConfig> strategies_field(const ToolNames& names) {
+  Field<RunConfig> field{"strategies", "names or mappings (below)", "a list", "", Form::kList};
+  field.read = [=](ObjectReader& reader, RunConfig& run, bool) {
+    const auto fields =
+        strategy_fields(names, {run.score.metric, run.plan.algorithm, run.plan.choose});
+    std::set<std::string> seen;
+    for (const auto& mapping : reader.objects("strategies")) {
+      run.strategies.push_back(fields.read(mapping));
+      const std::string& name = run.strategies.back().name;
+      if (!seen.insert(name).second)
+        mapping.fail("name", "the strategy \"" + name + "\" stands twice");
+    }
+    if (run.strategies.empty())
+      reader.fail("strategies",
+                  "at least one strategy is needed: " + quoted_list(strategy_names(names)));
+  };
+  field.write = [](const RunConfig& run) {
+    static const auto fields = strategy_fields({}, {});
+    Json list = Json::array();
+    for (const auto& strategy : run.strategies) list.push_back(fields.write(strategy));
+    return list;
+  };
+  return field.required().read_last();
+}
+
+Kind<std::vector<std::uint64_t>> seed_numbers() {
+  using Seeds = std::vector<std::uint64_t>;
+  const auto read = [](ObjectReader& reader, const std::string& key,
+                       const std::optional<Seeds>& fallback) {
+    const Json& seeds = reader.raw(key);
+    if (seeds.is_null() && fallback) return *fallback;
+    if (!seeds.is_array() || seeds.empty())
+      reader.fail(key, "a list of whole numbers was expected, e.g. [1, 2, 3]");
+    Seeds values;
+    for (const auto& seed : seeds) {
+      if (!seed.is_number_integer() || seed.get<std::int64_t>() < 0)
+        reader.fail(key, "a whole number of at least 0 was expected, found " + excerpt(seed));
+      const auto value = seed.get<std::uint64_t>();
+      if (std::find(values.begin(), values.end(), value) != values.end())
+        reader.fail(key, "the seed " + std::to_string(value) + " stands twice");
+      values.push_back(value);
+    }
+    return values;
+  };
+  return {read, [](const Seeds& seeds) { return Json(seeds); }, Form::kList,
+          "a list of numbers ≥ 0"};
+}
+
+/// Files of tables are named from the folder in which the program runs, as the data's folder is.
+Kind<Budget> budget_of_clients() {
+  const auto read = [](ObjectReader& reader, const std::string& key, const std::optional<Budget>&) {
+    Budget budget = read_budget(reader, key, "", [&] { return reader.text(key); });
+    if (budget.each == 0 && budget.clients.empty())
+      reader.fail(key, "at least 1 was expected, found 0");
+    if (!budget.each && budget.clients.empty()) reader.fail(key, "no client has a budget");
+    return budget;
+  };
+  return {read, [](const Budget& budget) { return to_json(budget); }, Form::kText,
+          "as in a problem file ([planner.md](planner.md))"};
+}
+
+}  // namespace
+
+Fields<RunConfig> run_fields(const ToolNames& names) {
+  const auto plan_by_budget = [](RunConfig& run) {
+    run.plan.algorithm = run.budget.counts_units() ? "exact" : "prices";
+  };
+  return Fields<RunConfig>({
+      strategies_field(names),
+      field("seeds", &RunConfig::seeds, seed_numbers(), "one run for every strategy and seed"),
+      field("rounds", &RunConfig::rounds, whole(1, 99999), "of training").required(),
+      field("budget", &RunConfig::budget, budget_of_clients(),
+            "what a client may train beside `units.always`: a number of selectable units, ≥ 1; an "
+            "amount (`400kB`, `2GFLOP`); a CSV file; a mapping of all clients (`{ct: 1, mri: 2}`, "
+            "≥ 0), or `{of: memory, each: 4MiB, clients: {ct: 8MiB}}`. Amounts are of one sample, "
+            "and units cost what `strata inspect --cost` says. Of a resource a client trains what "
+            "fits; `exact` counts units alone")
+          .required(),
+      section("score", &RunConfig::score, score_fields(names)),
+      section("plan", &RunConfig::plan, plan_fields(names)).default_of(plan_by_budget, ""),
+      section("local", &RunConfig::local, local_fields()).required(),
+      field("evaluate_every", &RunConfig::evaluate_every, whole(1),
+            "rounds; round 0 and the last are always evaluated"),
+      // Nothing of them is written where nothing is in use.
+      section("server", &RunConfig::server, server_fields()).written_if_changed(),
+      section("failures", &RunConfig::failures, failure_fields()).written_if_changed(),
+  });
+}
+
+}  // namespace strata::experiment

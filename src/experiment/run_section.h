@@ -1,0 +1,48 @@
+#pragma once
+/// \file
+/// `run`: the federated rounds.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/budget.h"
+#include "core/fields.h"
+#include "experiment/failures_section.h"
+#include "experiment/local_section.h"
+#include "experiment/server_section.h"
+#include "experiment/strategy.h"
+
+namespace strata::experiment {
+
+struct ScoreConfig {
+  std::string metric = "lntk";
+  std::int64_t samples = 32;
+  std::int64_t every = 1;  ///< rounds
+};
+
+struct PlanConfig {
+  std::string algorithm = "exact";
+  std::string choose = "knee";
+  std::int64_t evaluations = 20000;
+  std::int64_t every = 1;  ///< rounds
+  bool warm = false;       ///< the search starts from the last plan's front
+};
+
+struct RunConfig {
+  std::vector<Strategy> strategies;
+  std::vector<std::uint64_t> seeds = {1};
+  std::int64_t rounds = 0;
+  Budget budget;  ///< what a client trains beside the units that are always trained
+  ScoreConfig score;
+  PlanConfig plan;
+  LocalConfig local;
+  std::int64_t evaluate_every = 1;
+  ServerConfig server;
+  FailureOptions failures;
+};
+
+/// `names` are for reading; nothing else depends on them.
+Fields<RunConfig> run_fields(const ToolNames& names);
+
+}  // namespace strata::experiment

@@ -1,0 +1,36 @@
+#pragma once
+/// \file
+/// `run.server`: what the server does with the clients' updates.
+
+#include <cstdint>
+
+#include "core/fields.h"
+
+namespace strata::experiment {
+
+/// How much a client counts in an average: by its training samples, or as much as any other.
+enum class ClientWeights { kSamples, kPlain };
+/// What of LoRA pairs is averaged: see aggregate (fedrunner/aggregation.h).
+enum class LoraAverage { kFactors, kProduct };
+enum class ServerOptimizer { kAverage, kMomentum, kAdam };
+
+struct AggregationOptions {
+  ClientWeights weights = ClientWeights::kSamples;
+  LoraAverage lora = LoraAverage::kFactors;
+  ServerOptimizer optimizer = ServerOptimizer::kAverage;
+  double learning_rate = 1;
+  double beta_1 = 0.9;   ///< of momentum and adam
+  double beta_2 = 0.99;  ///< of adam
+  double tau = 1e-3;     ///< adam's degree of adaptivity, > 0
+};
+
+struct ServerConfig {
+  AggregationOptions aggregation;
+  std::int64_t min_clients = 1;  ///< with fewer usable updates the global model stays as it is
+  double outlier_ratio = 100;    ///< see refuse_updates (fedrunner/refusal.h)
+};
+
+/// Writes what says something: nothing for a server that averages.
+const Fields<ServerConfig>& server_fields();
+
+}  // namespace strata::experiment

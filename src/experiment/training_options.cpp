@@ -1,0 +1,43 @@
+#include "experiment/training_options.h"
+
+namespace strata::experiment {
+
+const Choices<Schedule>& schedules() {
+  static const Choices<Schedule> table(
+      {{Schedule::kConstant, "constant"}, {Schedule::kCosine, "cosine"}});
+  return table;
+}
+
+const Fields<TrainingOptions>& training_fields() {
+  using Options = TrainingOptions;
+  const Choices<Flips> flips({{Flips::kNone, "none"},
+                              {Flips::kHorizontal, "horizontal"},
+                              {Flips::kVertical, "vertical"},
+                              {Flips::kBoth, "both"}});
+  static const Fields<Options> fields({
+      field("batch_size", &Options::batch_size, whole(1, 65536), "examples of a step"),
+      field("learning_rate", &Options::learning_rate, number(0, 10), "of AdamW"),
+      field("weight_decay", &Options::weight_decay, number(0, 10), "on all trained weights"),
+      field("clip_norm", &Options::clip_norm, number(0),
+            "bound on the gradient's norm over all trained weights; 0: none"),
+      field("warmup", &Options::warmup, number(0, 1), "share of the steps with rising rate"),
+      field("calibrate_labels", &Options::calibrate_labels, boolean(),
+            "adds the logarithm of each answer's share in the client's training data to its logit "
+            "in the loss, so that a client whose answers are mostly \"no\" learns from its images "
+            "rather than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. "
+            "2022); nothing more leaves the client"),
+      field("flips", &Options::flips, choice(flips),
+            "random mirroring of training images; not for questions of left and right"),
+      field("proximal", &Options::proximal, number(0, 1e6),
+            "μ of FedProx (Li et al., MLSys 2020): adds μ/2 ‖w − w₀‖² to the loss, w₀ the round's "
+            "global weights")
+          .written_if_changed(),
+      field("precision", &Options::precision, choice(models::precisions()),
+            "of the forward pass: float32, or bfloat16 by LibTorch's autocast; weights, gradients "
+            "and AdamW stay in float32. Faster on GPUs that have it, slower on most CPUs")
+          .written_if_changed(),
+  });
+  return fields;
+}
+
+}  // namespace strata::experiment

@@ -1,0 +1,43 @@
+#pragma once
+/// \file
+/// What local training and central pretraining share.
+
+#include <cstdint>
+
+#include "core/choices.h"
+#include "core/fields.h"
+#include "models/precision.h"
+
+namespace strata::experiment {
+
+/// Of the learning rate.
+enum class Schedule { kConstant, kCosine };
+const Choices<Schedule>& schedules();
+
+/// Random mirroring of the images.
+enum class Flips { kNone, kHorizontal, kVertical, kBoth };
+
+struct TrainingOptions {
+  std::int64_t batch_size = 32;
+  double learning_rate = 1e-3;
+  double weight_decay = 0.01;  ///< AdamW's, decoupled, on every trained weight
+  double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
+  double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
+  Schedule schedule = Schedule::kConstant;  ///< after the warm-up; cosine falls to 0
+  /// Adds log((count + 1) / (samples + labels)) of each label among the training rows to its logit,
+  /// in the loss only: a client whose answers are mostly "no" then learns from its images rather
+  /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).
+  bool calibrate_labels = false;
+  Flips flips = Flips::kNone;
+  /// μ of FedProx (Li et al., MLSys 2020, equation 2): adds μ/2 ‖w − w₀‖² to the loss, w₀ the
+  /// trained weights at the start. Losses are reported without it.
+  double proximal = 0;
+  /// Of the forward pass: see Autocast (models/device.h).
+  models::Precision precision = models::Precision::kFloat32;
+};
+
+/// All but `schedule`, which `pretrain` and `run.local` mean differently; each takes those that it
+/// has.
+const Fields<TrainingOptions>& training_fields();
+
+}  // namespace strata::experiment

@@ -1,0 +1,69 @@
+#include "experiment/units_section.h"
+
+#include <set>
+
+namespace strata::experiment {
+namespace {
+
+using Patterns = std::optional<std::vector<std::string>>;
+
+/// What `selectable` says in place of a list.
+const std::string kBlocks = "blocks";
+
+Patterns read_patterns(ObjectReader& reader, const std::string& key) {
+  const auto patterns = reader.texts(key);
+  std::set<std::string> seen;
+  for (const auto& pattern : patterns)
+    if (!seen.insert(pattern).second) reader.fail(key, "\"" + pattern + "\" stands twice");
+  return patterns;
+}
+
+Field<UnitsConfig> selectable_field() {
+  Field<UnitsConfig> field{"selectable",
+                           "every unit of the scheme, `SCHEME.N` and, unless `always` names it, "
+                           "`prompt`; or a list of unit names or patterns such as `block.*` "
+                           "(`strata inspect --scheme` shows them)",
+                           "`blocks`, or a list of texts", "", Form::kList};
+  field.read = [](ObjectReader& reader, UnitsConfig& units, bool) {
+    units.wishes.where_competing = reader.where("selectable");
+    if (reader.raw("selectable").is_array()) {
+      units.wishes.competing = read_patterns(reader, "selectable");
+    } else {
+      reader.choice("selectable", {kBlocks}, kBlocks);
+    }
+  };
+  field.write = [](const UnitsConfig& units) {
+    return units.wishes.competing ? Json(*units.wishes.competing) : Json(kBlocks);
+  };
+  return field;
+}
+
+Field<UnitsConfig> always_field() {
+  Field<UnitsConfig> field{"always", "trained by every client, outside the budget",
+                           "a list of texts", "`[head]`, unless `selectable` names it",
+                           Form::kList};
+  field.read = [](ObjectReader& reader, UnitsConfig& units, bool) {
+    units.wishes.where_always = reader.where("always");
+    if (reader.has("always")) units.wishes.always = read_patterns(reader, "always");
+  };
+  field.write = [](const UnitsConfig& units) {
+    return units.wishes.always ? Json(*units.wishes.always) : Json();
+  };
+  return field;
+}
+
+}  // namespace
+
+const Fields<UnitsConfig>& units_fields() {
+  static const Fields<UnitsConfig> fields({
+      field("scheme", &UnitsConfig::scheme, text(),
+            "what a block's unit holds: `block`, `adapter`, `lora`, `layernorm`, `bias`, "
+            "`prompt`, or several joined by `+` ([models.md](models.md))")
+          .written_if_changed(),
+      selectable_field(),
+      always_field(),
+  });
+  return fields;
+}
+
+}  // namespace strata::experiment

@@ -1,0 +1,34 @@
+#include "experiment/server_section.h"
+
+#include "catch.h"
+#include "experiment/files.h"
+
+using namespace strata;
+using namespace strata::experiment;
+using namespace strata::test;
+
+TEST_CASE("of a server is written what its optimizer has and what is not the default") {
+  CHECK(written(server_fields(), "{weights: samples, beta_1: 0.5, min_clients: 1}") == "{}");
+  CHECK(written(server_fields(), "{learning_rate: 0.5}") == R"({"learning_rate":0.5})");
+  CHECK(written(server_fields(), "{optimizer: momentum}") ==
+        R"({"optimizer":"momentum","beta_1":0.9})");
+  const std::string text =
+      R"({"weights":"plain","optimizer":"adam","learning_rate":1.0,"beta_1":0.5,"beta_2":0.75,)"
+      R"("tau":0.25,"min_clients":2,"outlier_ratio":4.0})";
+  CHECK(written(server_fields(), text) == text);
+}
+
+TEST_CASE("adam has no natural step, and products are of plain averages") {
+  CHECK(section_error(server_fields(), "{optimizer: adam}") ==
+        "learning_rate: the key is missing (a number from 0 to 1000 was expected)");
+  CHECK(written(server_fields(), "{lora: product}") == R"({"lora":"product"})");
+  const std::string alone = "lora: product goes with optimizer average and learning_rate 1 alone";
+  CHECK(section_error(server_fields(), "{lora: product, optimizer: momentum}") == alone);
+  CHECK(section_error(server_fields(), "{lora: product, learning_rate: 0.5}") == alone);
+}
+
+TEST_CASE("an outlier is further away than the others, or nobody is one") {
+  CHECK(section_error(server_fields(), "{outlier_ratio: 1}") ==
+        "outlier_ratio: a number above 1 was expected, or 0 for no check");
+  CHECK(written(server_fields(), "{outlier_ratio: 0}") == R"({"outlier_ratio":0.0})");
+}
