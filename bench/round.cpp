@@ -41,7 +41,7 @@
 #include "cli/report_errors.h"
 #include "core/console.h"
 #include "core/provenance.h"
-#include "data/phantoms.h"
+#include "data/phantoms/phantoms.h"
 #include "experiment/experiment.h"
 #include "fedrunner/aggregation.h"
 #include "fedrunner/evaluation.h"

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "data/manifest.h"
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 #include "models/model.h"
 
 namespace strata::fedrunner {

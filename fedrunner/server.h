@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 #include "experiment/experiment.h"
 #include "fedrunner/client.h"
 #include "strata/fedrunner/metrics.h"

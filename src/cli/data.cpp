@@ -9,7 +9,7 @@
 #include "core/parallel.h"
 #include "data/image.h"
 #include "data/partition.h"
-#include "data/phantoms.h"
+#include "data/phantoms/phantoms.h"
 #include "strata/core/error.h"
 
 namespace strata::cli {

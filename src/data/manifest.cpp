@@ -6,7 +6,9 @@
 
 #include "core/console.h"
 #include "core/document.h"
-#include "data/published.h"
+#include "core/text.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -113,57 +115,19 @@ void read_description(Manifest& manifest) {
   reader.finish();
 }
 
-struct Layout {
-  bool (*is_here)(const std::filesystem::path& folder);
-  Manifest (*read)(const std::filesystem::path& folder, const LoadOptions& options);
-};
-
-const Layout kLayouts[] = {
-    {[](const std::filesystem::path& folder) {
-       return std::filesystem::exists(folder / "manifest.jsonl");
-     },
-     [](const std::filesystem::path& folder, const LoadOptions&) { return read_manifest(folder); }},
-    {[](const std::filesystem::path& folder) {
-       return std::filesystem::exists(folder / "train" / "questions.json");
-     },
-     [](const std::filesystem::path& folder, const LoadOptions&) { return read_easy_vqa(folder); }},
-    {is_vqa_rad, read_vqa_rad},
-    {is_omni_med_vqa, read_omni_med_vqa},
-    {is_path_vqa, read_path_vqa},
-    {is_slake, read_slake},
-    {is_medmnist, read_medmnist},
-};
-const Layout kVqaMed = {is_vqa_med, read_vqa_med};
-
-/// The layout of the folder's own files, or null.
-const Layout* own_layout(const std::filesystem::path& folder) {
-  for (const Layout& layout : kLayouts)
-    if (layout.is_here(folder)) return &layout;
-  return nullptr;
-}
-
-std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> folders;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.is_directory()) folders.push_back(entry.path());
-  std::sort(folders.begin(), folders.end());
-  return folders;
-}
-
 /// A folder of data sets. @throws InputError where none of its folders is one.
 Manifest read_folders(const std::filesystem::path& folder, const LoadOptions& options) {
   Manifest merged;
   merged.folder = folder;
   merged.name = folder_name(folder);
   for (const auto& path : folders_in(folder)) {
-    const Layout* layout = own_layout(path);
-    if (!layout && is_vqa_med(path)) layout = &kVqaMed;
+    const Dataset* dataset = find_inner_dataset(path);
     const std::string name = path.filename().string();
-    if (!layout) {
+    if (!dataset) {
       merged.notes.push_back(path.string() + " is left out: no data set");
       continue;
     }
-    Manifest part = layout->read(path, options);
+    Manifest part = dataset->read(path, options);
     merged.synthetic |= part.synthetic;
     for (const std::string& note : part.notes) merged.notes.push_back(name + ": " + note);
     for (Example& example : part.examples) {
@@ -173,13 +137,8 @@ Manifest read_folders(const std::filesystem::path& folder, const LoadOptions& op
     }
   }
   if (merged.examples.empty())
-    throw InputError(
-        folder.string() +
-        ": no data set here; looked for manifest.jsonl (Strata's own layout), train/questions.json "
-        "(easy-VQA), \"VQA_RAD Dataset Public.json\" (VQA-RAD), train.json with validate.json or "
-        "imgs/ (SLAKE), qas/train/train_qa.pkl (PathVQA), the text files of VQA-Med 2019 to 2021, "
-        "QA_information/ (OmniMedVQA), pathmnist.npz and its like (MedMNIST), and folders of "
-        "these");
+    throw InputError(folder.string() + ": no data set here; looked for " + joined(known_layouts()) +
+                     ", and folders of these");
   return merged;
 }
 
@@ -205,12 +164,8 @@ Manifest load_data(const std::filesystem::path& folder, const LoadOptions& optio
   if (options.language != "en" && options.language != "zh")
     throw InputError("language: found \"" + options.language +
                      "\", expected one of \"en\", \"zh\"");
-  const Layout* layout = own_layout(folder);
-  // VQA-Med's files may lie deeper, where they must not hide the sets beside them.
-  const auto folders = folders_in(folder);
-  if (!layout && std::none_of(folders.begin(), folders.end(), own_layout) && is_vqa_med(folder))
-    layout = &kVqaMed;
-  Manifest manifest = layout ? layout->read(folder, options) : read_folders(folder, options);
+  const Dataset* dataset = find_dataset(folder);
+  Manifest manifest = dataset ? dataset->read(folder, options) : read_folders(folder, options);
   for (const std::string& note : manifest.notes) log_info(manifest.name + ": " + note);
   return manifest;
 }

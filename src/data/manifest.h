@@ -46,26 +46,19 @@ struct LoadOptions {
   bool questions_only = false;
 };
 
-/// Reads a data set's folder, by what is there: Strata's own `manifest.jsonl`, easy-VQA, or one of
-/// the published medical sets below as it was published. A folder of such folders is one data set,
-/// whose examples have the folders' names as `dataset` where they had none. The notes go to the
-/// log.
+/// Reads a data set's folder, by what is there: Strata's own `manifest.jsonl` or one of the formats
+/// of data/datasets/datasets.h as it was published. A folder of such folders is one data set, whose
+/// examples have the folders' names as `dataset` where they had none. Published validation examples
+/// become training examples, or the test where there is none. Clients: the image's modality where
+/// it is published (SLAKE, OmniMedVQA, MedMNIST), the organ for VQA-RAD, the set for PathVQA and
+/// VQA-Med. The notes go to the log.
 /// @throws InputError: no known layout (naming what was looked for); anything malformed in it, with
 /// file, line or record, field, what was found and what is allowed; an image that does not exist.
 Manifest load_data(const std::filesystem::path& folder, const LoadOptions& options = {});
 
-/// The readers behind load_data. Each one's source says which files and fields it reads, where they
-/// were published and what could not be verified. Published validation examples become training
-/// examples, or the test where there is none. Clients: the image's modality where it is published
-/// (SLAKE, OmniMedVQA, MedMNIST), the organ for VQA-RAD, the set for PathVQA and VQA-Med.
+/// Strata's own layout alone: `manifest.jsonl`, and `dataset.json` where it is there. @throws
+/// InputError as load_data.
 Manifest read_manifest(const std::filesystem::path& folder);
-Manifest read_easy_vqa(const std::filesystem::path& folder);
-Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& options = {});
-Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& options = {});
-Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& options = {});
-Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& options = {});
-Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOptions& options = {});
-Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions& options = {});
 
 /// `manifest.jsonl` and `dataset.json` ({"version":1,"name":…,"synthetic":…}). @throws WorkError
 void write_manifest(const Manifest& manifest);

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 #include "models/architecture.h"
 
 namespace strata::models {

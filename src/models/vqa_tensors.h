@@ -12,7 +12,7 @@
 
 #include "data/image_store.h"
 #include "data/manifest.h"
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 #include "models/batch.h"
 #include "models/blueprint.h"
 

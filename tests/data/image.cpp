@@ -10,7 +10,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
-#include "data/error_text.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "data/error_text.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -1,6 +1,6 @@
 #include "data/manifest.h"
 
-#include "data/error_text.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -2,8 +2,8 @@
 
 #include <functional>
 
-#include "data/error_text.h"
-#include "data/npz_file.h"
+#include "support/error_text.h"
+#include "support/npz_file.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -4,7 +4,7 @@
 #include <map>
 #include <set>
 
-#include "data/error_text.h"
+#include "support/error_text.h"
 
 using namespace strata;
 using namespace strata::data;

@@ -1,7 +1,7 @@
 #include "data/pickle.h"
 
-#include "data/error_text.h"
-#include "data/pickles.h"
+#include "support/error_text.h"
+#include "support/pickles.h"
 
 using namespace strata;
 using namespace strata::data;

@@ -2,11 +2,11 @@
 // folders in the published layouts.
 #include "catch.h"
 #include "core/console.h"
-#include "data/npz_file.h"
 #include "experiment/experiment.h"
 #include "fedrunner/tiny.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/ntk/metric_names.h"
+#include "support/npz_file.h"
 
 using namespace strata;
 using namespace strata::data;

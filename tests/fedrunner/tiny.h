@@ -11,7 +11,7 @@
 
 #include "data/image.h"
 #include "data/manifest.h"
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 #include "models/tokenizer_files.h"
 #include "models/vqa_tensors.h"
 #include "strata/core/random.h"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Records what Hugging Face's BertTokenizer makes of awkward texts, for tests/data/wordpiece.cpp.
+"""Records what Hugging Face's BertTokenizer makes of awkward texts, for tests/data/text/wordpiece.cpp.
 
 Usage: python3 tests/reference/wordpiece.py > tests/reference/wordpiece.json   (needs `transformers`)
 

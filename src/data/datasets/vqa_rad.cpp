@@ -10,7 +10,8 @@
 // stand in some questions and answers where lists had commas; no answer is empty. Three training
 // records are duplicates and one is in the test, too (the dataset card of
 // flaviagiammarino/vqa-rad): they are kept as published.
-#include "data/published.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -18,8 +19,6 @@ namespace {
 
 constexpr const char* kFile = "VQA_RAD Dataset Public.json";
 constexpr const char* kImages = "VQA_RAD Image Folder";
-
-}  // namespace
 
 bool is_vqa_rad(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / kFile);
@@ -52,6 +51,12 @@ Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& op
   }
   left_out.write(manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset vqa_rad() {
+  return {"VQA-RAD", "\"VQA_RAD Dataset Public.json\"", is_vqa_rad, read_vqa_rad};
 }
 
 }  // namespace strata::data

@@ -1,9 +1,11 @@
 // OCT (layers and shot noise), fundus photography (disc and vessels), dermoscopy (pigment and
 // hairs), histology (stained cells), endoscopy (a lit tube with reflections).
+#include "data/phantoms/optics.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "data/phantom_images.h"
+#include "data/phantoms/tools.h"
 
 namespace strata::data {
 namespace {

@@ -1,71 +1,17 @@
 #pragma once
 /// \file
-/// The pictures of the phantoms: one renderer a modality. Internal to the data module.
-///
-/// Coordinates are in 1/64 of the image's side, whatever its size in pixels: x to the right, y
-/// down, the image's midline at x = 32. "left" and "right" are those of the viewer. Only +, -, *,
-/// /, sqrt, floor and ldexp are used, which IEEE 754 fixes to the last bit (the sources are
-/// compiled without contraction into fused multiply-adds), so that a seed gives the same pixels on
-/// every machine. For the same reason no full expression draws two random numbers where C++ leaves
-/// the order of evaluation open.
+/// What the renderers of the phantoms and of the shapes share. Internal to the data module.
 
-#include <array>
+#include <cstdint>
 #include <functional>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "data/image.h"
+#include "data/phantoms/drawing.h"
 #include "strata/core/random.h"
 
 namespace strata::data {
-
-enum class Side { kLeft, kRight, kBoth };
-
-struct FindingFacts {
-  int count = 0;  ///< 0: not there
-  Side side = Side::kLeft;
-  bool large = false;
-};
-
-/// What is to be seen: indices into the modality's structures and findings.
-struct PhantomFacts {
-  int structure = 0;
-  std::array<FindingFacts, 2> findings;
-};
-
-struct PhantomDrawing {
-  const PhantomFacts& facts;
-  int size;
-  Random& random;
-};
-
-/// Draws the facts, or nothing where the findings did not fit into this draw's anatomy.
-using Renderer = std::optional<Image> (*)(const PhantomDrawing&);
-
-std::optional<Image> draw_xray(const PhantomDrawing& drawing);  // lungs, knee: opacity, cavity
-std::optional<Image> draw_ct(const PhantomDrawing& drawing);    // lungs, liver: nodule, cyst
-std::optional<Image> draw_mri(const PhantomDrawing& drawing);   // brain, knee: lesion, bleed
-std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing);  // liver, kidney: cyst, stone
-std::optional<Image> draw_oct(const PhantomDrawing& drawing);     // macula, optic disc: cyst, druse
-std::optional<Image> draw_fundus(const PhantomDrawing& drawing);  // the same: hemorrhage, exudate
-std::optional<Image> draw_dermoscopy(const PhantomDrawing& drawing);  // skin, palm: mole, angioma
-std::optional<Image> draw_histology(
-    const PhantomDrawing& drawing);  // colon, lymph node: nest, vacuole
-std::optional<Image> draw_endoscopy(const PhantomDrawing& drawing);  // colon, stomach: polyp, ulcer
-
-/// How a shapes image looks: `kinds` are the shapes (0 circle, 1 square, 2 triangle) of the two
-/// entries of PhantomFacts::findings, `colours` index shape_colours(); without `coloured`
-/// everything is grey.
-struct ShapesStyle {
-  std::array<int, 2> kinds;
-  std::array<int, 2> colours;
-  bool coloured = true;
-};
-const std::vector<std::string>& shape_colours();
-std::optional<Image> draw_shapes(const PhantomDrawing& drawing, const ShapesStyle& style);
-
-// The tools the renderers and the shapes share.
 
 struct Rgb {
   double r = 0, g = 0, b = 0;

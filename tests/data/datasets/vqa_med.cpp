@@ -1,6 +1,6 @@
-#include "data/error_text.h"
 #include "data/image.h"
 #include "data/manifest.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -11,8 +11,9 @@
 // code is for Python 3, whose default was never less than 3. The copies on the hub are Parquet
 // files with the images in them, without the duplicates; they are not read. Every image is of
 // pathology: one client.
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "data/pickle.h"
-#include "data/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -22,8 +23,6 @@ namespace {
 std::filesystem::path questions(const std::filesystem::path& folder, const std::string& split) {
   return folder / "qas" / split / (split + "_qa.pkl");
 }
-
-}  // namespace
 
 bool is_path_vqa(const std::filesystem::path& folder) {
   return std::filesystem::exists(questions(folder, "train"));
@@ -60,6 +59,12 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
   left_out.write(manifest);
   settle_validation(manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset path_vqa() {
+  return {"PathVQA", "qas/train/train_qa.pkl", is_path_vqa, read_path_vqa};
 }
 
 }  // namespace strata::data

@@ -1,6 +1,6 @@
-#include <cmath>
+#include "data/phantoms/tools.h"
 
-#include "data/phantom_images.h"
+#include <cmath>
 
 namespace strata::data {
 

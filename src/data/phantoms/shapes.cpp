@@ -1,9 +1,11 @@
 // Circles, squares and triangles on backgrounds of many kinds: what a model learns here about
 // presence, side, number and size is meant to transfer to the phantoms.
+#include "data/phantoms/shapes.h"
+
 #include <algorithm>
 #include <cmath>
 
-#include "data/phantom_images.h"
+#include "data/phantoms/tools.h"
 
 namespace strata::data {
 namespace {

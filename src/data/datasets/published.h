@@ -101,12 +101,4 @@ class LeftOut {
 /// says so.
 void settle_validation(Manifest& manifest);
 
-/// Readers: `is_…` looks at file names only.
-bool is_vqa_rad(const std::filesystem::path& folder);
-bool is_slake(const std::filesystem::path& folder);
-bool is_path_vqa(const std::filesystem::path& folder);
-bool is_vqa_med(const std::filesystem::path& folder);
-bool is_omni_med_vqa(const std::filesystem::path& folder);
-bool is_medmnist(const std::filesystem::path& folder);
-
 }  // namespace strata::data

@@ -7,10 +7,13 @@
 // records) and validate.json (2,099), and a test.json (2,094) that a public repository has beside
 // the same two files, byte for byte (xiaoman-zhang/PMC-VQA). One training record (qid 1622) has no
 // answer and is left out.
-#include "data/published.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
+namespace {
+
 bool is_slake(const std::filesystem::path& folder) {
   return std::filesystem::exists(folder / "train.json") &&
          (std::filesystem::exists(folder / "validate.json") ||
@@ -55,6 +58,12 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
   left_out.write(manifest);
   settle_validation(manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset slake() {
+  return {"SLAKE", "train.json with validate.json or imgs/", is_slake, read_slake};
 }
 
 }  // namespace strata::data

@@ -18,8 +18,9 @@
 #include <map>
 
 #include "core/text.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "data/npz.h"
-#include "data/published.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -167,8 +168,6 @@ void read_set(const MedMnistSet& set, const std::string& file_name, Manifest& ma
   }
 }
 
-}  // namespace
-
 bool is_medmnist(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::directory_iterator(folder))
     if (set_of(entry.path())) return true;
@@ -201,6 +200,12 @@ Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions&) 
   manifest.name = files.size() == 1 ? files.begin()->first->name : "medmnist";
   settle_validation(manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset medmnist() {
+  return {"MedMNIST", "pathmnist.npz and its like", is_medmnist, read_medmnist};
 }
 
 }  // namespace strata::data

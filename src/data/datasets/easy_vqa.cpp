@@ -2,7 +2,7 @@
 #include <unordered_set>
 
 #include "core/document.h"
-#include "data/manifest.h"
+#include "data/datasets/datasets.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -39,15 +39,23 @@ void read_split(const std::string& split, Manifest& manifest) {
   }
 }
 
-}  // namespace
+bool is_easy_vqa(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "train" / "questions.json");
+}
 
-Manifest read_easy_vqa(const std::filesystem::path& folder) {
+Manifest read_easy_vqa(const std::filesystem::path& folder, const LoadOptions&) {
   Manifest manifest;
   manifest.folder = folder;
   manifest.name = "easy-vqa";
   read_split("train", manifest);
   read_split("test", manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset easy_vqa() {
+  return {"easy-VQA", "train/questions.json", is_easy_vqa, read_easy_vqa};
 }
 
 }  // namespace strata::data

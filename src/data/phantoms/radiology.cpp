@@ -1,8 +1,10 @@
 // X-ray (projection), CT (windowed slices), MRI (contrast, bias field, Rician noise), ultrasound (a
 // fan of beams with speckle, shadows and enhancement).
+#include "data/phantoms/radiology.h"
+
 #include <cmath>
 
-#include "data/phantom_images.h"
+#include "data/phantoms/tools.h"
 
 namespace strata::data {
 namespace {

@@ -1,7 +1,7 @@
-#include "data/error_text.h"
 #include "data/image.h"
 #include "data/manifest.h"
-#include "data/pickles.h"
+#include "support/error_text.h"
+#include "support/pickles.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -1,11 +1,11 @@
-#include "data/phantoms.h"
+#include "data/phantoms/phantoms.h"
 
 #include <map>
 #include <set>
 
-#include "data/error_text.h"
 #include "data/image.h"
 #include "strata/core/sha256.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -20,7 +20,8 @@
 #include <map>
 
 #include "core/csv.h"
-#include "data/published.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -181,8 +182,6 @@ std::filesystem::path only_path(const Paths& paths, const std::string& name) {
   return found->second[0];
 }
 
-}  // namespace
-
 bool is_vqa_med(const std::filesystem::path& folder) {
   return !find_files(folder).empty();
 }
@@ -243,6 +242,13 @@ Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& op
   manifest.name = clients.size() == 1 ? clients[0] : "vqa-med";
   settle_validation(manifest);
   return manifest;
+}
+
+}  // namespace
+
+Dataset vqa_med() {
+  return {"VQA-Med 2019 to 2021", "All_QA_Pairs_train.txt and its like", is_vqa_med, read_vqa_med,
+          /*deep=*/true};
 }
 
 }  // namespace strata::data

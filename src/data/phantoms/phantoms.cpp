@@ -1,4 +1,4 @@
-#include "data/phantoms.h"
+#include "data/phantoms/phantoms.h"
 
 #include <array>
 #include <cmath>
@@ -7,7 +7,10 @@
 #include "core/document.h"
 #include "core/parallel.h"
 #include "data/image.h"
-#include "data/phantom_images.h"
+#include "data/phantoms/optics.h"
+#include "data/phantoms/radiology.h"
+#include "data/phantoms/shapes.h"
+#include "data/phantoms/tools.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"

@@ -1,4 +1,4 @@
-#include "data/published.h"
+#include "data/datasets/published.h"
 
 #include <algorithm>
 #include <climits>

@@ -17,8 +17,9 @@
 // image in five, by a hash of its path, is for testing.
 #include <algorithm>
 
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
 #include "data/image.h"
-#include "data/published.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
 
@@ -38,8 +39,6 @@ std::string choice_of(const std::string& text) {
   if (!choice.empty() && choice.back() == '.') choice.pop_back();
   return choice;
 }
-
-}  // namespace
 
 bool is_omni_med_vqa(const std::filesystem::path& folder) {
   return std::filesystem::is_directory(folder / kFolder);
@@ -106,6 +105,12 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
     throw InputError(folder.string() + ": no example in it" + why);
   }
   return manifest;
+}
+
+}  // namespace
+
+Dataset omni_med_vqa() {
+  return {"OmniMedVQA", "QA_information/", is_omni_med_vqa, read_omni_med_vqa};
 }
 
 }  // namespace strata::data

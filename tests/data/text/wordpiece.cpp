@@ -1,9 +1,9 @@
-#include "data/wordpiece.h"
+#include "data/text/wordpiece.h"
 
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "data/error_text.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;

@@ -1,10 +1,10 @@
 #include <map>
 
-#include "data/error_text.h"
 #include "data/image.h"
 #include "data/manifest.h"
-#include "data/npz_file.h"
 #include "data/partition.h"
+#include "support/error_text.h"
+#include "support/npz_file.h"
 #include "temp_dir.h"
 
 using namespace strata;
