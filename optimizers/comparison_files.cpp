@@ -134,21 +134,14 @@ std::string summary_csv(const std::vector<ComparisonSummary>& summaries) {
   return text;
 }
 
-std::uint64_t read_seed(ObjectReader& reader, const std::string& key) {
-  const Json& seed = reader.raw(key);
-  if (!seed.is_number_unsigned())
-    reader.fail(key, "a whole number of at least 0 was expected, found " + excerpt(seed));
-  return seed.get<std::uint64_t>();
-}
-
 ComparisonRun read_run(ObjectReader reader) {
   ComparisonRun run;
   run.instance = reader.text("instance");
-  run.instance_seed = read_seed(reader, "instance_seed");
+  run.instance_seed = reader.seed("instance_seed");
   run.algorithm = reader.text("algorithm");
   run.start = reader.text("start");
   run.evaluations = reader.integer("evaluations", 1, kMost);
-  run.seed = read_seed(reader, "seed");
+  run.seed = reader.seed("seed");
   run.hypervolume_ratio = reader.number("hypervolume_ratio", 0, kInfinity);
   run.igd_plus = reader.number("igd_plus", 0, kInfinity);
   run.spread = reader.number("spread", 0, kInfinity);

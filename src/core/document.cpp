@@ -34,7 +34,7 @@ std::string join(const std::string& path, const std::string& key) {
 
 /// Where the value at `path` comes from: its own line, or that of the nearest mapping or list
 /// around it; an assignment stands for all below it.
-std::string origin(const Document& document, std::string path) {
+std::string origin(const Document& document, std::string path, const std::string& place) {
   while (!path.empty()) {
     const auto assigned = document.assigned.find(path);
     if (assigned != document.assigned.end()) return document.file + ", " + assigned->second;
@@ -43,7 +43,7 @@ std::string origin(const Document& document, std::string path) {
     const auto last = path.find_last_of(".[");
     path.resize(last == std::string::npos ? 0 : last);
   }
-  return document.file;
+  return place;
 }
 
 const char* type_name(const Json& value) {
@@ -378,7 +378,7 @@ class References {
   }
 
   [[noreturn]] void fail(const std::string& key, const std::string& message) const {
-    throw InputError(origin(document_, key) + ": " + key + ": " + message);
+    throw InputError(origin(document_, key, document_.file) + ": " + key + ": " + message);
   }
 
   Document& document_;
@@ -422,6 +422,22 @@ Document parse_json(const std::string& text, const std::string& file, std::int64
 
 Document load_json(const std::filesystem::path& path) {
   return parse_json(read_file(path), path.string());
+}
+
+void for_each_json_line(const std::filesystem::path& path,
+                        const std::function<void(const Document&)>& use) {
+  const std::string text = read_file(path);
+  std::int64_t number = 0;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    const std::string line = text.substr(begin, end - begin);
+    begin = end + 1;
+    ++number;
+    if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+    Document document = parse_json(line, path.string(), number);
+    document.file.append(":").append(std::to_string(number));
+    use(document);
+  }
 }
 
 Document parse_yaml(const std::string& text, const std::string& file) {
@@ -491,23 +507,34 @@ void resolve_references(Document& document) {
 }
 
 ObjectReader::ObjectReader(const Document& document)
-    : ObjectReader(&document, &document.root, "") {}
+    : ObjectReader(&document, &document.root, "", document.file) {}
 
-ObjectReader::ObjectReader(const Document* document, const Json* node, std::string path)
-    : document_(document), node_(node), path_(std::move(path)) {
+ObjectReader::ObjectReader(const Document* document, const Json* node, std::string path,
+                           std::string place)
+    : document_(document), node_(node), path_(std::move(path)), place_(std::move(place)) {
   if (!node_->is_object()) {
-    throw InputError(origin(*document_, path_) + ": " + (path_.empty() ? "" : path_ + ": ") +
-                     "a mapping was expected, found " + shown(*node_));
+    throw InputError(origin(*document_, path_, place_) + ": " +
+                     (path_.empty() ? "" : path_ + ": ") + "a mapping was expected, found " +
+                     shown(*node_));
   }
 }
 
 std::string ObjectReader::where(const std::string& key) const {
   const std::string full = join(path_, key);
-  return origin(*document_, full) + ": " + full;
+  return origin(*document_, full, place_) + ": " + full;
 }
 
 void ObjectReader::fail(const std::string& key, const std::string& message) const {
   throw InputError(where(key) + ": " + message);
+}
+
+void ObjectReader::missing(const std::string& key, const std::string& expected) const {
+  std::vector<std::string> others;
+  for (const auto& [name, value] : node_->items())
+    if (seen_.count(name) == 0) others.push_back(name);
+  const std::string near = nearest_name(key, others);
+  fail(key, "the key is missing (" + expected + " was expected)" +
+                (near.empty() ? "" : "; \"" + near + "\" is there"));
 }
 
 const Json* ObjectReader::get(const std::string& key) {
@@ -536,13 +563,24 @@ const Json& ObjectReader::raw(const std::string& key) {
 
 std::string ObjectReader::text(const std::string& key) {
   const Json* value = get(key);
-  if (!value) fail(key, "the key is missing (a text was expected)");
+  if (!value) missing(key, "a text");
   if (!value->is_string()) fail(key, "a text was expected, found " + shown(*value));
   return value->get<std::string>();
 }
 
 std::string ObjectReader::text(const std::string& key, const std::string& fallback) {
   return has(key) ? text(key) : fallback;
+}
+
+std::string ObjectReader::filled_text(const std::string& key) {
+  std::string value = text(key);
+  if (value.empty()) fail(key, "the text is empty");
+  return value;
+}
+
+std::string ObjectReader::text_or_number(const std::string& key) {
+  const Json* value = get(key);
+  return value && value->is_number() ? value->dump() : text(key);
 }
 
 std::string ObjectReader::choice(const std::string& key, const std::vector<std::string>& allowed,
@@ -564,7 +602,7 @@ std::int64_t ObjectReader::integer(const std::string& key, std::int64_t low, std
           : "a whole number from " + std::to_string(low) + " to " + std::to_string(high);
   if (!value) {
     if (fallback) return *fallback;
-    fail(key, "the key is missing (" + range + " was expected)");
+    missing(key, range);
   }
   if (!value->is_number_integer()) fail(key, range + " was expected, found " + shown(*value));
   if (value->is_number_unsigned() &&
@@ -584,7 +622,7 @@ double ObjectReader::number(const std::string& key, double low, double high,
                        : "a number from " + format_double(low) + " to " + format_double(high);
   if (!value) {
     if (fallback) return *fallback;
-    fail(key, "the key is missing (" + range + " was expected)");
+    missing(key, range);
   }
   if (!value->is_number()) fail(key, range + " was expected, found " + shown(*value));
   const double number = value->get<double>();
@@ -601,12 +639,22 @@ bool ObjectReader::boolean(const std::string& key, bool fallback) {
   return value->get<bool>();
 }
 
+std::uint64_t ObjectReader::seed(const std::string& key,
+                                 const std::optional<std::uint64_t>& fallback) {
+  const Json* value = get(key);
+  if (!value && fallback) return *fallback;
+  if (!value) missing(key, "a whole number of at least 0");
+  if (!value->is_number_unsigned())
+    fail(key, "a whole number of at least 0 was expected, found " + excerpt(*value));
+  return value->get<std::uint64_t>();
+}
+
 std::vector<std::string> ObjectReader::texts(
     const std::string& key, const std::optional<std::vector<std::string>>& fallback) {
   const Json* value = get(key);
   if (!value) {
     if (fallback) return *fallback;
-    fail(key, "the key is missing (a list of texts was expected)");
+    missing(key, "a list of texts");
   }
   if (!value->is_array()) fail(key, "a list of texts was expected, found " + shown(*value));
   std::vector<std::string> out;
@@ -618,11 +666,20 @@ std::vector<std::string> ObjectReader::texts(
   return out;
 }
 
+std::vector<std::string> ObjectReader::filled_texts(const std::string& key, std::size_t at_least) {
+  std::vector<std::string> out = texts(key);
+  if (out.size() < at_least)
+    fail(key, "at least " + std::to_string(at_least) + (at_least == 1 ? " text" : " texts") +
+                  " must be in the list, found " + std::to_string(out.size()));
+  if (std::find(out.begin(), out.end(), "") != out.end()) fail(key, "a text in the list is empty");
+  return out;
+}
+
 ObjectReader ObjectReader::object(const std::string& key, bool required) {
   static const Json empty = Json::object();
   const Json* value = get(key);
-  if (!value && required) fail(key, "the key is missing (a mapping was expected)");
-  return ObjectReader(document_, value ? value : &empty, join(path_, key));
+  if (!value && required) missing(key, "a mapping");
+  return ObjectReader(document_, value ? value : &empty, join(path_, key), place_);
 }
 
 std::vector<ObjectReader> ObjectReader::objects(const std::string& key) {
@@ -631,8 +688,8 @@ std::vector<ObjectReader> ObjectReader::objects(const std::string& key) {
   if (!value) return out;
   if (!value->is_array()) fail(key, "a list was expected, found " + shown(*value));
   for (std::size_t i = 0; i < value->size(); ++i)
-    out.push_back(
-        ObjectReader(document_, &(*value)[i], join(path_, key) + "[" + std::to_string(i) + "]"));
+    out.push_back(ObjectReader(document_, &(*value)[i],
+                               join(path_, key) + "[" + std::to_string(i) + "]", place_));
   return out;
 }
 
@@ -657,6 +714,19 @@ void ObjectReader::finish() {
     if (seen_.count(key) == 0)
       fail(key,
            "unknown key" + did_you_mean(key, known_) + "; known are " + quoted_list(known_, 20));
+}
+
+std::vector<ObjectReader> read_records(const Document& document) {
+  if (!document.root.is_array())
+    throw InputError(document.file + ": a list of records was expected, found " +
+                     shown(document.root));
+  if (document.root.empty()) throw InputError(document.file + ": no record in it");
+  std::vector<ObjectReader> records;
+  records.reserve(document.root.size());
+  for (const Json& entry : document.root)
+    records.push_back(ObjectReader(
+        &document, &entry, "", document.file + ": record " + std::to_string(records.size() + 1)));
+  return records;
 }
 
 Json number_or_null(double value) {

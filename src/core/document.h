@@ -40,6 +40,10 @@ Document load_yaml(const std::filesystem::path& path);
 /// one JSON value a line.
 Document parse_json(const std::string& text, const std::string& file, std::int64_t only_line = 0);
 Document parse_yaml(const std::string& text, const std::string& file);
+/// Reads a file of one JSON value a line, blank lines left out: gives `use` each as a document
+/// whose `file` is "FILE:LINE", which errors then begin with. @throws InputError
+void for_each_json_line(const std::filesystem::path& path,
+                        const std::function<void(const Document&)>& use);
 
 /// The value as JSON for a message: at most about 60 bytes, then "…".
 std::string excerpt(const Json& value);
@@ -68,6 +72,10 @@ class ObjectReader {
   /// Required and optional scalars. Integers accept whole numbers only. @throws InputError
   std::string text(const std::string& key);
   std::string text(const std::string& key, const std::string& fallback);
+  /// A text that is not "". @throws InputError
+  std::string filled_text(const std::string& key);
+  /// A text, or a number as it stands in the file. @throws InputError
+  std::string text_or_number(const std::string& key);
   /// One of `allowed`; anything else is an error that names the nearest.
   std::string choice(const std::string& key, const std::vector<std::string>& allowed,
                      const std::optional<std::string>& fallback = {});
@@ -76,8 +84,12 @@ class ObjectReader {
   double number(const std::string& key, double low, double high,
                 const std::optional<double>& fallback = {});
   bool boolean(const std::string& key, bool fallback);
+  /// A seed of random numbers: any whole number from 0 to 2⁶⁴ - 1.
+  std::uint64_t seed(const std::string& key, const std::optional<std::uint64_t>& fallback = {});
   std::vector<std::string> texts(const std::string& key,
                                  const std::optional<std::vector<std::string>>& fallback = {});
+  /// `at_least` texts or more, none of them "". @throws InputError
+  std::vector<std::string> filled_texts(const std::string& key, std::size_t at_least = 1);
   /// A nested mapping; an empty one when absent and not `required`.
   ObjectReader object(const std::string& key, bool required = false);
   /// The elements of a list of mappings (or of scalars, through `raw`).
@@ -92,6 +104,8 @@ class ObjectReader {
   /// @throws InputError if there is a key nobody asked for.
   void finish();
 
+  /// "FILE", or of a record "FILE: record 3": what is wrong with it as a whole begins so.
+  const std::string& place() const { return place_; }
   /// `file:line: key`, to begin an error message with. A key without a line of its own has that of
   /// the nearest mapping or list around it, a key of the top level none; what `set_value` gave has
   /// its assignment in place of the line.
@@ -100,14 +114,23 @@ class ObjectReader {
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
 
  private:
-  ObjectReader(const Document* document, const Json* node, std::string path);
+  friend std::vector<ObjectReader> read_records(const Document& document);
+  ObjectReader(const Document* document, const Json* node, std::string path, std::string place);
   const Json* get(const std::string& key);
+  /// Names a key like it that nobody has asked for.
+  [[noreturn]] void missing(const std::string& key, const std::string& expected) const;
   const Document* document_;
   const Json* node_;
-  std::string path_;
-  std::vector<std::string> known_;                      // asked for, in that order
-  std::unordered_set<std::string> seen_;                // the same
+  std::string path_;                      // from `place_`
+  std::string place_;                     // the document's file, or one of its records
+  std::vector<std::string> known_;        // asked for, in that order
+  std::unordered_set<std::string> seen_;  // the same
   std::unordered_map<std::string, const Json*> index_;  // of a mapping with many keys
 };
+
+/// The elements of a document that is a list of mappings, as files without a schema have them:
+/// errors begin with "FILE: record N" (from 1). @throws InputError: no list, an empty one, an
+/// element that is no mapping.
+std::vector<ObjectReader> read_records(const Document& document);
 
 }  // namespace strata

@@ -133,10 +133,7 @@ Plan read_plan(const std::filesystem::path& path) {
   reader.integer("version", 1, 2);
   plan.algorithm = reader.text("algorithm");
   plan.choose = reader.text("choose", "");
-  const Json& seed = reader.raw("seed");
-  if (!seed.is_number_unsigned())
-    reader.fail("seed", "a whole number of at least 0 was expected, found " + excerpt(seed));
-  plan.seed = seed.get<std::uint64_t>();
+  plan.seed = reader.seed("seed");
   plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
   plan.units = reader.texts("units");
   plan.always = reader.texts("always", std::vector<std::string>{});

@@ -1,7 +1,9 @@
+#include "data/bmp.h"
+
 #include <algorithm>
 #include <cstdlib>
 
-#include "data/image_formats.h"
+#include "data/image_limits.h"
 #include "strata/core/error.h"
 
 namespace strata::data {

@@ -1,25 +1,21 @@
 #pragma once
 /// \file
-/// 8-bit RGB images in memory, read from PNG, JPEG, TIFF, BMP or NumPy files, written
-/// as PNG.
+/// 8-bit RGB images: read from PNG, JPEG, TIFF, BMP or NumPy files, resized; written as PNG
+/// (data/png.h).
 
-#include <cstdint>
 #include <filesystem>
-#include <vector>
+
+#include "data/png.h"
+#include "data/rgb_image.h"
 
 namespace strata::data {
-
-/// Interleaved RGB, row by row: pixels[(y * width + x) * 3 + channel].
-struct Image {
-  int width = 0, height = 0;
-  std::vector<std::uint8_t> pixels;
-};
 
 /// Reads PNG (1 to 16 bits, grey, palette, RGB, with alpha or a transparent colour, interlaced:
 /// alpha is composed over black, grey becomes RGB, 16 bits are scaled to 8), JPEG (grey, YCbCr,
 /// RGB, CMYK and YCCK, the last two inverted as Adobe writes them), TIFF or BMP
-/// (data/image_formats.h says which) by the file's first bytes, and turns it upright as its EXIF or
-/// TIFF orientation says. "FILE.npz#ARRAY/INDEX" is an image in a NumPy file (data/npz.h).
+/// (data/bmp.h and data/tiff.h say which) by the file's first bytes, and turns it upright as its
+/// EXIF or TIFF orientation says. "FILE.npz#ARRAY/INDEX" is an image in a NumPy file
+/// (data/npz_image.h).
 /// @throws InputError naming the file: missing, none of these formats, damaged.
 Image read_image(const std::filesystem::path& path);
 
@@ -28,10 +24,6 @@ bool is_image(const std::filesystem::path& path);
 
 /// Width and height of the upright image, from the header alone. @throws InputError
 void read_image_size(const std::filesystem::path& path, int& width, int& height);
-
-/// 8-bit RGB PNG; the same image gives the same bytes. Whole or absent, but
-/// not flushed to the disk, as sets have thousands of images. @throws WorkError
-void write_png(const Image& image, const std::filesystem::path& path);
 
 /// Pillow's filters, by Pillow's numbers.
 enum class Filter {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "data/image_formats.h"
+#include "data/image_limits.h"
 #include "strata/core/error.h"
 
 namespace strata::data {

@@ -15,87 +15,6 @@
 namespace strata::data {
 namespace {
 
-const std::vector<std::string> kKeys = {"image",  "question",    "answers", "split",
-                                        "client", "answer_type", "dataset"};
-
-/// One line of a manifest, with the place to begin an error message with.
-class Line {
- public:
-  Line(const std::string& file, std::int64_t number, const std::string& text)
-      : where_(file + ":" + std::to_string(number)), object_(parse_json(text, file, number).root) {
-    if (!object_.is_object())
-      fail(std::string("found ") + type_name(object_) + ", expected an object");
-    for (const auto& item : object_.items())
-      if (std::find(kKeys.begin(), kKeys.end(), item.key()) == kKeys.end())
-        fail("unknown key \"" + item.key() + "\"" + did_you_mean(item.key(), kKeys) +
-             "; allowed are " + quoted_list(kKeys));
-  }
-
-  [[noreturn]] void fail(const std::string& message) const {
-    throw InputError(where_ + ": " + message);
-  }
-
-  bool has(const std::string& key) const { return object_.contains(key); }
-
-  const Json& value(const std::string& key) const {
-    const auto found = object_.find(key);
-    if (found == object_.end()) fail("the key \"" + key + "\" is missing");
-    return *found;
-  }
-
-  std::string text(const std::string& key) const {
-    const Json& found = value(key);
-    if (!found.is_string()) fail("\"" + key + "\" is " + type_name(found) + ", expected a string");
-    if (found.get_ref<const std::string&>().empty()) fail("\"" + key + "\" is empty");
-    return found.get<std::string>();
-  }
-
-  std::string choice(const std::string& key, const std::vector<std::string>& allowed) const {
-    const std::string found = text(key);
-    if (std::find(allowed.begin(), allowed.end(), found) == allowed.end())
-      fail("\"" + key + "\" is \"" + found + "\", expected one of " + quoted_list(allowed) +
-           did_you_mean(found, allowed));
-    return found;
-  }
-
-  std::vector<std::string> texts(const std::string& key) const {
-    const Json& found = value(key);
-    if (!found.is_array())
-      fail("\"" + key + "\" is " + type_name(found) + ", expected a list of strings");
-    if (found.empty()) fail("\"" + key + "\" is empty: at least one answer is needed");
-    std::vector<std::string> out;
-    for (const Json& element : found) {
-      if (!element.is_string() || element.get_ref<const std::string&>().empty())
-        fail("\"" + key + "\" holds " +
-             (element.is_string() ? "an empty string" : type_name(element)) +
-             ", expected non-empty strings");
-      out.push_back(element.get<std::string>());
-    }
-    return out;
-  }
-
- private:
-  static std::string type_name(const Json& value) {
-    switch (value.type()) {
-      case Json::value_t::object:
-        return "an object";
-      case Json::value_t::array:
-        return "a list";
-      case Json::value_t::string:
-        return "a string";
-      case Json::value_t::boolean:
-        return "a boolean";
-      case Json::value_t::null:
-        return "null";
-      default:
-        return "a number";
-    }
-  }
-
-  std::string where_;
-  Json object_;
-};
-
 std::string folder_name(const std::filesystem::path& folder) {
   const auto path = std::filesystem::absolute(folder).lexically_normal();
   return (path.has_filename() ? path : path.parent_path()).filename().string();
@@ -175,31 +94,24 @@ Manifest read_manifest(const std::filesystem::path& folder) {
   manifest.folder = folder;
   read_description(manifest);
   const auto file = folder / "manifest.jsonl";
-  const std::string text = read_file(file);
   std::unordered_set<std::string> images;
-  int number = 0;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    const std::string content = text.substr(begin, end - begin);
-    begin = end + 1;
-    ++number;
-    if (content.find_first_not_of(" \t\r") == std::string::npos) continue;
-    const Line line(file.string(), number, content);
+  for_each_json_line(file, [&](const Document& line) {
+    ObjectReader reader(line);
     Example example;
-    example.image = line.text("image");
-    example.question = line.text("question");
-    example.answers = line.texts("answers");
-    example.split = line.choice("split", {"train", "test"});
-    example.client = line.text("client");
-    example.answer_type = line.choice("answer_type", {"closed", "open"});
-    if (line.has("dataset")) example.dataset = line.text("dataset");
+    example.image = reader.filled_text("image");
+    example.question = reader.filled_text("question");
+    example.answers = reader.filled_texts("answers");
+    example.split = reader.choice("split", {"train", "test"});
+    example.client = reader.filled_text("client");
+    example.answer_type = reader.choice("answer_type", {"closed", "open"});
+    if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
+    reader.finish();
     if (images.insert(example.image).second) {
-      const std::string problem =
-          image_problem(folder, "image", example.image, /*questions_only=*/false);
-      if (!problem.empty()) line.fail(problem);
+      const std::string problem = image_problem(folder, example.image, /*questions_only=*/false);
+      if (!problem.empty()) reader.fail("image", problem);
     }
     manifest.examples.push_back(std::move(example));
-  }
+  });
   if (manifest.examples.empty()) throw InputError(file.string() + ": no example in it");
   return manifest;
 }

@@ -11,8 +11,6 @@
 #include <string>
 #include <vector>
 
-#include "data/image.h"
-
 namespace strata::data {
 
 /// An array of bytes (dtype "|u1", C order), read-only. Copies share the memory.
@@ -62,23 +60,5 @@ class NpzFile {
   std::filesystem::path path_;
   std::map<std::string, Entry> entries_;  ///< by the name without ".npy"
 };
-
-/// "FILE.npz#ARRAY/INDEX", the name of an image in an array (count, height, width[, 3]).
-struct NpzImageName {
-  std::filesystem::path file;
-  std::string array;
-  std::int64_t index = 0;
-};
-
-/// Whether `path` is such a name, and which.
-bool parse_npz_image(const std::filesystem::path& path, NpzImageName& name);
-
-/// The image; grey becomes RGB. Arrays stay unpacked for the next image, for as long as the program
-/// runs. Safe to call from several threads. @throws InputError, WorkError as NpzFile; an array that
-/// holds no images; an index beyond its end.
-Image read_npz_image(const NpzImageName& name);
-
-/// Height and width of the array's images; the same errors.
-void npz_image_size(const NpzImageName& name, int& width, int& height);
 
 }  // namespace strata::data

@@ -1,3 +1,5 @@
+#include "data/tiff.h"
+
 #include <tiffio.h>
 
 #include <algorithm>
@@ -7,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "data/image_formats.h"
+#include "data/image_limits.h"
 #include "strata/core/error.h"
 
 namespace strata::data {

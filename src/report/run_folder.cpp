@@ -39,7 +39,7 @@ void read_run_json(const fs::path& path, RunFolder& run) {
   json.version(1);
   run.name = json.text("name");
   run.strategy = json.text("strategy");
-  run.seed = static_cast<std::uint64_t>(json.integer("seed", 0, kMost));
+  run.seed = json.seed("seed");
   run.metric = json.text("metric", "");
   run.algorithm = json.text("algorithm", "");
   run.foundation = json.text("foundation", "");

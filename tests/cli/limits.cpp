@@ -153,11 +153,11 @@ TEST_CASE_METHOD(Fixture,
   dir.write("out.png", "x");
   dir.write("set/manifest.jsonl", "\n" + manifest("x/../../out.png"));
   refused({"data", "check", "set"},
-          "set/manifest.jsonl:2: \"image\" leads to \"x/../../out.png\", which is outside of the "
+          "set/manifest.jsonl:2: image: \"x/../../out.png\" is outside of the "
           "data set's folder");
   dir.write("set/manifest.jsonl", manifest(std::string(5000, 'x')));
   refused({"data", "check", "set"},
-          "set/manifest.jsonl:1: \"image\" holds a file name of 5000 bytes; at most 255 can be");
+          "set/manifest.jsonl:1: image: it holds a file name of 5000 bytes; at most 255 can be");
 }
 
 TEST_CASE_METHOD(Fixture, "names reach the terminal without their control characters") {

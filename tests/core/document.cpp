@@ -52,6 +52,75 @@ TEST_CASE("choices, lists and mappings are checked") {
   CHECK_THROWS_AS(reader.integer("big", 0, 5), InputError);
 }
 
+TEST_CASE("a key that is missing is told of one that is nearly it") {
+  const Document document{"c.json", Json::parse(R"({"answer_typ":"open","answers":[]})"), {}};
+  ObjectReader reader(document);
+  CHECK(reader.texts("answers").empty());
+  CHECK_THROWS_WITH(reader.text("answer_type"),
+                    Equals("c.json: answer_type: the key is missing (a text was expected); "
+                           "\"answer_typ\" is there"));
+  // What was asked for already is not what was meant.
+  CHECK_THROWS_WITH(reader.text("answer"),
+                    Equals("c.json: answer: the key is missing (a text was expected)"));
+}
+
+TEST_CASE("texts that must not be empty, numbers as texts, and seeds of 64 bits are checked") {
+  const Document document{
+      "c.json",
+      Json::parse(R"({"name":"","none":[],"some":["a",""],"number":5.50,"seed":18446744073709551615,
+                      "negative":-1,"half":0.5})"),
+      {}};
+  ObjectReader reader(document);
+  CHECK_THROWS_WITH(reader.filled_text("name"), Equals("c.json: name: the text is empty"));
+  CHECK_THROWS_WITH(reader.filled_texts("none"),
+                    Equals("c.json: none: at least 1 text must be in the list, found 0"));
+  CHECK(reader.filled_texts("none", 0).empty());
+  CHECK_THROWS_WITH(reader.filled_texts("some"),
+                    Equals("c.json: some: a text in the list is empty"));
+  CHECK(reader.text_or_number("number") == "5.5");
+  CHECK(reader.text_or_number("name").empty());
+  CHECK_THROWS_WITH(reader.text_or_number("some"),
+                    Equals("c.json: some: a text was expected, found a list"));
+  CHECK(reader.seed("seed") == 18446744073709551615u);
+  CHECK(reader.seed("absent", 3) == 3);
+  CHECK_THROWS_WITH(reader.seed("absent"), Contains("the key is missing (a whole number"));
+  for (const char* key : {"negative", "half", "name"})
+    CHECK_THROWS_WITH(reader.seed(key),
+                      Contains("a whole number of at least 0 was expected, found"));
+}
+
+TEST_CASE("records of a list and lines of a file begin their errors with their number") {
+  const Document list{"r.json", Json::parse(R"([{"a":1},{"b":{"c":[{}]}}])"), {}};
+  auto records = read_records(list);
+  REQUIRE(records.size() == 2);
+  CHECK(records[0].place() == "r.json: record 1");
+  CHECK_THROWS_WITH(records[0].text("a"),
+                    Equals("r.json: record 1: a: a text was expected, found 1"));
+  // What is nested in a record is in it, too.
+  ObjectReader nested = records[1].object("b").objects("c")[0];
+  CHECK_THROWS_WITH(nested.text("d"),
+                    Equals("r.json: record 2: b.c[0].d: the key is missing (a text "
+                           "was expected)"));
+  const auto error = [](const char* text) {
+    const Document document{"r.json", Json::parse(text), {}};
+    read_records(document);
+  };
+  CHECK_THROWS_WITH(error("{}"), Equals("r.json: a list of records was expected, found a mapping"));
+  CHECK_THROWS_WITH(error("[]"), Equals("r.json: no record in it"));
+  CHECK_THROWS_WITH(error("[{},3]"), Equals("r.json: record 2: a mapping was expected, found 3"));
+
+  const test::TempDir dir;
+  const auto file = dir.write("l.jsonl", "{\"a\":1}\r\n \n{\"a\":2}");
+  std::vector<std::string> places;
+  for_each_json_line(file, [&](const Document& line) {
+    places.push_back(line.file.substr(file.string().size()) + " " + line.root["a"].dump());
+  });
+  CHECK(places == std::vector<std::string>{":1 1", ":3 2"});
+  CHECK_THROWS_WITH(
+      for_each_json_line(dir.write("l.jsonl", "{}\n{\"a\":\n"), [](const Document&) {}),
+      Equals(file.string() + ":2: is not valid JSON (at byte 6)"));
+}
+
 TEST_CASE("a text refers to other keys' values") {
   const test::TempDir dir;
   Document document =

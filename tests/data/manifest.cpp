@@ -72,43 +72,43 @@ TEST_CASE("every wrong line is an error with file and line") {
     return text.substr(std::min(text.size(), file.size() + 4));
   };
   CHECK(contains(error("{\"image\":"), "is not valid JSON (at byte "));
-  CHECK(contains(error("[1]"), "found a list, expected an object"));
+  CHECK(error("[1]") == "a mapping was expected, found a list");
   CHECK(contains(error(replaced("\"is it?\"", "1e999")), "a number is out of range"));
   CHECK(error(replaced("\"client\":\"ct\",", "\"client\":\"ct\",\"client\":\"mri\",")) ==
         "client: the key stands twice");
-  CHECK(contains(error(replaced("answer_type", "answer_typ")),
-                 "unknown key \"answer_typ\" (did you mean \"answer_type\"?)"));
-  CHECK(error(replaced("\"client\":\"ct\",", "")) == "the key \"client\" is missing");
-  CHECK(error(replaced("\"is it?\"", "7")) == "\"question\" is a number, expected a string");
-  CHECK(error(replaced("\"is it?\"", "\"\"")) == "\"question\" is empty");
+  CHECK(error(replaced("answer_type", "answer_typ")) ==
+        "answer_type: the key is missing (a text was expected); \"answer_typ\" is there");
+  CHECK(contains(error(replaced("\"image\"", "\"datasett\":\"x\",\"image\"")),
+                 "datasett: unknown key (did you mean \"dataset\"?); known are \"image\", "));
+  CHECK(error(replaced("\"client\":\"ct\",", "")) ==
+        "client: the key is missing (a text was expected)");
+  CHECK(error(replaced("\"is it?\"", "7")) == "question: a text was expected, found 7");
+  CHECK(error(replaced("\"is it?\"", "\"\"")) == "question: the text is empty");
   CHECK(error(replaced("[\"yes\"]", "\"yes\"")) ==
-        "\"answers\" is a string, expected a list of strings");
+        "answers: a list of texts was expected, found \"yes\"");
   CHECK(error(replaced("[\"yes\"]", "[]")) ==
-        "\"answers\" is empty: at least one answer is needed");
+        "answers: at least 1 text must be in the list, found 0");
   CHECK(error(replaced("[\"yes\"]", "[\"yes\",null]")) ==
-        "\"answers\" holds null, expected non-empty strings");
-  CHECK(error(replaced("[\"yes\"]", "[\"\"]")) ==
-        "\"answers\" holds an empty string, expected non-empty strings");
-  CHECK(contains(
-      error(replaced("\"train\"", "\"trian\"")),
-      "\"split\" is \"trian\", expected one of \"train\", \"test\" (did you mean \"train\"?)"));
-  CHECK(contains(error(replaced("\"closed\"", "\"yesno\"")), "\"answer_type\" is \"yesno\""));
-  CHECK(contains(error(replaced("a.png", "b.png")),
-                 "the image " + (folder / "b.png").string() + " does not exist"));
+        "answers: a list of texts was expected, found nothing in it");
+  CHECK(error(replaced("[\"yes\"]", "[\"\"]")) == "answers: a text in the list is empty");
+  CHECK(error(replaced("\"train\"", "\"trian\"")) ==
+        "split: \"trian\" is not one of \"train\", \"test\" (did you mean \"train\"?)");
+  CHECK(
+      contains(error(replaced("\"closed\"", "\"yesno\"")), "answer_type: \"yesno\" is not one of"));
+  CHECK(error(replaced("a.png", "b.png")) ==
+        "image: the image " + (folder / "b.png").string() + " does not exist");
   CHECK(contains(error(replaced("a.png", (folder / "a.png").string())),
                  "outside of the data set's folder"));
   for (const std::string name : {"../outside.png", "x/../../outside.png", ".", "./..", "x/../.."}) {
     CAPTURE(name);
     const std::string text = error(replaced("a.png", name));
-    if (name != ".")
-      CHECK(text ==
-            "\"image\" leads to \"" + name + "\", which is outside of the data set's folder");
+    if (name != ".") CHECK(text == "image: \"" + name + "\" is outside of the data set's folder");
   }
   CHECK(error(replaced("a.png", std::string(5000, 'x'))) ==
-        "\"image\" holds a file name of 5000 bytes; at most 255 can be");
+        "image: it holds a file name of 5000 bytes; at most 255 can be");
   std::string path = "x";
   for (int i = 0; i < 2500; ++i) path += "/x";
-  CHECK(error(replaced("a.png", path)) == "\"image\" has 5001 bytes; a path has fewer than 4096");
+  CHECK(error(replaced("a.png", path)) == "image: it has 5001 bytes; a path has fewer than 4096");
   CHECK(contains(error(replaced("a.png", "a.png\\u0000b")), "holds a zero byte"));
   CHECK(
       contains(error(replaced("\"is it?\"", std::string(100'000, '[') + std::string(100'000, ']'))),

@@ -61,7 +61,7 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
   for (const auto& file : files) {
     const bool restricted = file.parent_path().filename() == "Restricted-access";
     const Document document = load_json(file);
-    for (const Record& record : records_of(document)) {
+    for (Record& record : records_of(document)) {
       Example example;
       example.image = record.text("image_path");
       example.question = record.question("question");

@@ -40,7 +40,7 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
     const auto file = questions(folder, name);
     if (!std::filesystem::exists(file)) continue;
     const Document document{file.string(), read_pickle(read_file(file), file.string()), {}};
-    for (const Record& record : records_of(document)) {
+    for (Record& record : records_of(document)) {
       Example example;
       example.image = std::string("images/") + name + "/" + record.text("image") + ".jpg";
       example.question = record.question("question");

@@ -52,77 +52,60 @@ std::string answer_type_of(const std::string& answer) {
   return kClosed.count(lower_ascii(answer)) ? "closed" : "open";
 }
 
-Record::Record(std::string where, const Json& object) : where_(std::move(where)), object_(object) {
-  if (!object_.is_object()) fail("expected an object, found " + excerpt(object_));
-}
-
 void Record::fail(const std::string& message) const {
-  throw InputError(where_ + ": " + message);
+  throw InputError(where() + ": " + message);
 }
 
-std::string Record::text_or_empty(const std::string& key) const {
-  const auto entry = object_.find(key);
-  if (entry == object_.end()) {
-    std::vector<std::string> keys;
-    for (const auto& item : object_.items()) keys.push_back(item.key());
-    fail("the field \"" + key + "\" is missing; there are " + quoted_list(keys));
-  }
-  if (entry->is_number()) return entry->dump();
-  if (!entry->is_string()) fail("\"" + key + "\" is " + excerpt(*entry) + ", expected a string");
-  return trimmed(entry->get<std::string>());
+std::string Record::text_or_empty(const std::string& key) {
+  if (!reader_.has(key))
+    reader_.fail(key, "the key is missing; there are " + quoted_list(reader_.keys()));
+  return trimmed(reader_.text_or_number(key));
 }
 
-std::string Record::text(const std::string& key) const {
+std::string Record::text(const std::string& key) {
   const std::string value = text_or_empty(key);
-  if (value.empty()) fail("\"" + key + "\" is empty");
+  if (value.empty()) reader_.fail(key, "the text is empty");
   return value;
 }
 
-std::string Record::choice(const std::string& key, const std::vector<std::string>& allowed) const {
+std::string Record::choice(const std::string& key, const std::vector<std::string>& allowed) {
   const std::string value = text(key);
   for (const std::string& name : allowed)
     if (lower_ascii(name) == lower_ascii(value)) return name;
-  fail("\"" + key + "\" is \"" + value + "\", expected one of " + quoted_list(allowed) +
-       did_you_mean(value, allowed));
+  reader_.fail(key, "\"" + value + "\" is not one of " + quoted_list(allowed) +
+                        did_you_mean(value, allowed));
 }
 
 std::vector<Record> records_of(const Document& document) {
-  if (!document.root.is_array())
-    throw InputError(document.file + ": expected a list of records, found " +
-                     excerpt(document.root));
-  if (document.root.empty()) throw InputError(document.file + ": no record in it");
   std::vector<Record> records;
-  records.reserve(document.root.size());
-  for (const Json& entry : document.root)
-    records.emplace_back(document.file + ": record " + std::to_string(records.size() + 1), entry);
+  for (ObjectReader& reader : read_records(document)) records.emplace_back(std::move(reader));
   return records;
 }
 
-std::string image_problem(const std::filesystem::path& folder, const std::string& field,
-                          const std::string& image, bool questions_only) {
-  const std::string quoted = "\"" + field + "\"";
+std::string image_problem(const std::filesystem::path& folder, const std::string& image,
+                          bool questions_only) {
   const std::filesystem::path relative = std::filesystem::path(image).lexically_normal();
   if (relative.is_absolute() || (!relative.empty() && *relative.begin() == ".."))
-    return quoted + " leads to \"" + image + "\", which is outside of the data set's folder";
+    return "\"" + image + "\" is outside of the data set's folder";
   for (const auto& part : relative) {
     if (part.native().size() > NAME_MAX)
-      return quoted + " holds a file name of " + std::to_string(part.native().size()) +
+      return "it holds a file name of " + std::to_string(part.native().size()) +
              " bytes; at most " + std::to_string(NAME_MAX) + " can be";
   }
   if (image.size() >= PATH_MAX)
-    return quoted + " has " + std::to_string(image.size()) + " bytes; a path has fewer than " +
+    return "it has " + std::to_string(image.size()) + " bytes; a path has fewer than " +
            std::to_string(PATH_MAX);
-  if (image.find('\0') != std::string::npos) return quoted + " holds a zero byte";
+  if (image.find('\0') != std::string::npos) return "it holds a zero byte";
   if (!questions_only && !is_image(folder / image))
-    return quoted + ": the image " + (folder / image).string() + " does not exist";
+    return "the image " + (folder / image).string() + " does not exist";
   return "";
 }
 
 void ImageCheck::operator()(const std::string& where, const std::string& field,
                             const std::string& image) {
   if (!seen_.insert(image).second) return;
-  const std::string problem = image_problem(folder_, field, image, questions_only_);
-  if (!problem.empty()) throw InputError(where + ": " + problem);
+  const std::string problem = image_problem(folder_, image, questions_only_);
+  if (!problem.empty()) throw InputError(where + ": " + field + ": " + problem);
 }
 
 void LeftOut::add(const std::string& reason, const std::string& where) {

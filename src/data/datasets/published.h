@@ -30,45 +30,42 @@ std::string lower_ascii(std::string text);
 /// "closed" for yes and no in any case (Chinese 是, 否, 不是, 有, 没有, too), otherwise "open".
 std::string answer_type_of(const std::string& answer);
 
-/// A JSON object of a published file. The object must outlive the record.
+/// A record of a published file: its texts as those sets write them. It may have fields that nobody
+/// asks for.
 class Record {
  public:
-  /// `where` begins every error: "train.json: record 3". @throws InputError: no object.
-  Record(std::string where, const Json& object);
+  explicit Record(ObjectReader reader) : reader_(std::move(reader)) {}
 
+  /// "train.json: record 3", to begin errors of the whole record with.
+  const std::string& where() const { return reader_.place(); }
   [[noreturn]] void fail(const std::string& message) const;
-  bool has(const std::string& key) const { return object_.contains(key); }
-  bool has_value(const std::string& key) const { return has(key) && !object_.at(key).is_null(); }
+  bool has_value(const std::string& key) { return !reader_.raw(key).is_null(); }
   /// A string or a number as text, trimmed; "" where it is empty, and only then. @throws
   /// InputError: absent, or another type.
-  std::string text_or_empty(const std::string& key) const;
+  std::string text_or_empty(const std::string& key);
   /// The same, but never "". @throws InputError
-  std::string text(const std::string& key) const;
+  std::string text(const std::string& key);
   /// text(key), squeezed. @throws InputError
-  std::string question(const std::string& key) const { return squeezed(text(key)); }
+  std::string question(const std::string& key) { return squeezed(text(key)); }
   /// An answer, squeezed and in small letters: the sets write "Yes" and "yes", some of them both,
   /// and mean the same answer. "" where it is empty. @throws InputError as text_or_empty.
-  std::string answer(const std::string& key) const {
-    return lower_ascii(squeezed(text_or_empty(key)));
-  }
+  std::string answer(const std::string& key) { return lower_ascii(squeezed(text_or_empty(key))); }
   /// One of `allowed`, compared without regard to case and returned as `allowed` spells it.
-  std::string choice(const std::string& key, const std::vector<std::string>& allowed) const;
-  const std::string& where() const { return where_; }
+  std::string choice(const std::string& key, const std::vector<std::string>& allowed);
 
  private:
-  std::string where_;
-  const Json& object_;
+  ObjectReader reader_;
 };
 
-/// The records of `file`, a JSON list; "FILE: record N" (from 1) is each one's place.
-/// @throws InputError: not a list, or empty.
+/// The records of a published file, a JSON list. The document must outlive them. @throws
+/// InputError: not a list, or empty.
 std::vector<Record> records_of(const Document& document);
 
-/// Why the image that `field` names cannot be part of the set in `folder`, or "": it leads out of
-/// the folder (absolute, or by ".."; a symbolic link may), is longer than file names can be, or,
-/// unless `questions_only`, is not there.
-std::string image_problem(const std::filesystem::path& folder, const std::string& field,
-                          const std::string& image, bool questions_only);
+/// Why `image`, a path from `folder`, cannot be part of the set there, or "": it leads out of the
+/// folder (absolute, or by ".."; a symbolic link may), is longer than file names can be, or, unless
+/// `questions_only`, is not there.
+std::string image_problem(const std::filesystem::path& folder, const std::string& image,
+                          bool questions_only);
 
 /// Refuses images that are not there, once for each.
 class ImageCheck {

@@ -36,7 +36,7 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
     const auto file = folder / name;
     if (!std::filesystem::exists(file)) continue;
     const Document document = load_json(file);
-    for (const Record& record : records_of(document)) {
+    for (Record& record : records_of(document)) {
       if (record.choice("q_lang", {"en", "zh"}) != options.language) continue;
       Example example;
       example.image = "imgs/" + record.text("img_name");

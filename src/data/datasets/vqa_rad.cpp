@@ -31,9 +31,9 @@ Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& op
   const Document document = load_json(folder / kFile);
   ImageCheck check_image(folder, options);
   LeftOut left_out;
-  for (const Record& record : records_of(document)) {
+  for (Record& record : records_of(document)) {
     Example example;
-    example.image = std::string(kImages) + "/" + record.text("image_name");
+    example.image = (std::filesystem::path(kImages) / record.text("image_name")).string();
     example.question = record.question("question");
     example.answers = {record.answer("answer")};
     example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));

@@ -73,10 +73,10 @@ TEST_CASE("a folder in OmniMedVQA's layout") {
   CHECK(load_with("[" + good + "," + record("Images/ACRIMA/1.png", "none") + "]").notes.size() ==
         2);
   CHECK(contains(changed("\"image_path\"", "\"path\""),
-                 file + ": record 2: the field \"image_path\" is missing"));
-  CHECK(contains(changed("modality_type", "kind"), "the field \"modality_type\" is missing"));
+                 file + ": record 2: image_path: the key is missing"));
+  CHECK(contains(changed("modality_type", "kind"), "modality_type: the key is missing"));
   CHECK(contains(changed("Images/ACRIMA/0.png", "Images/ACRIMA/x.png"),
-                 "record 2: \"image_path\": the image "));
+                 "record 2: image_path: the image "));
   CHECK(contains(changed("ACRIMA/0.png", "../../x.png"), "outside of the data set's folder"));
   CHECK(contains(input_error([&] {
                    load_with(R"([{"dataset": "a", "question": "q", "gt_answer": "b", )"
@@ -129,5 +129,5 @@ TEST_CASE("OmniMedVQA's irregular records") {
   REQUIRE(renamed.notes.size() == 1);
   CHECK(contains(renamed.notes[0], "1 record has \"modality\" in place of \"modality_type\""));
   CHECK(contains(input_error([&] { load("Yes", two, R"(, "modality": null)"); }),
-                 "record 1: the field \"modality_type\" is missing"));
+                 "record 1: modality_type: the key is missing"));
 }

@@ -93,21 +93,23 @@ TEST_CASE("a folder in SLAKE's layout") {
     text.replace(text.find(from), from.size(), to);
     return error("[" + record("en", "xmlab1", "Yes") + "," + text + "]");
   };
-  CHECK(contains(error("{}"), file + ": expected a list of records, found {}"));
+  CHECK(contains(error("{}"), file + ": a list of records was expected, found a mapping"));
   CHECK(contains(error("[]"), file + ": no record in it"));
-  CHECK(contains(error("[3]"), file + ": record 1: expected an object, found 3"));
+  CHECK(contains(error("[3]"), file + ": record 1: a mapping was expected, found 3"));
   CHECK(contains(error("[{"), file));
   CHECK(contains(changed("\"img_name\"", "\"image\""),
-                 file + ": record 2: the field \"img_name\" is missing; there are \"img_id\", "));
-  CHECK(contains(changed("xmlab1", "xmlab9"), "record 2: \"img_name\": the image " +
+                 file + ": record 2: img_name: the key is missing; there are \"img_id\", "));
+  CHECK(contains(changed("xmlab1", "xmlab9"), "record 2: img_name: the image " +
                                                   (folder / "imgs/xmlab9/source.jpg").string() +
                                                   " does not exist"));
-  CHECK(contains(changed("xmlab1", "../.."), "record 2: \"img_name\" leads to "));
+  CHECK(contains(changed("xmlab1", "../.."),
+                 "record 2: img_name: \"imgs/../../source.jpg\" is outside of "));
   CHECK(contains(changed("\"en\"", "\"de\""),
-                 "record 2: \"q_lang\" is \"de\", expected one of \"en\", \"zh\""));
+                 "record 2: q_lang: \"de\" is not one of \"en\", \"zh\""));
   CHECK(contains(changed("CLOSED", "CLOSE"), "(did you mean \"CLOSED\"?)"));
-  CHECK(contains(changed("\"Is it healthy?\"", "[]"), "\"question\" is [], expected a string"));
-  CHECK(contains(changed("\"CT\"", "\" \""), "record 2: \"modality\" is empty"));
+  CHECK(
+      contains(changed("\"Is it healthy?\"", "[]"), "question: a text was expected, found a list"));
+  CHECK(contains(changed("\"CT\"", "\" \""), "record 2: modality: the text is empty"));
   CHECK(contains(input_error([&] {
                    load_data(folder.path(), {"fr", false});
                  }),

@@ -63,11 +63,11 @@ TEST_CASE("a folder in VQA-RAD's layout") {
     return input_error([&] { load_data(folder.path()); });
   };
   CHECK(contains(error(record("test")),
-                 file + ": record 2: \"phrase_type\" is \"test\", expected one of \"freeform\", "));
-  CHECK(contains(error(record("para", "null")), "\"answer\" is null, expected a string"));
+                 file + ": record 2: phrase_type: \"test\" is not one of \"freeform\", "));
+  CHECK(contains(error(record("para", "null")), "answer: a text was expected, found nothing"));
   CHECK(contains(error(record("para", "\"a\"", "OPENED")), "(did you mean \"OPEN\"?)"));
-  CHECK(contains(error("{}"), "record 2: the field \"image_name\" is missing"));
+  CHECK(contains(error("{}"), "record 2: image_name: the key is missing"));
   std::filesystem::remove(folder / "VQA_RAD Image Folder" / "synpic54610.jpg");
-  CHECK(contains(error(record("para")), "record 1: \"image_name\": the image "));
+  CHECK(contains(error(record("para")), "record 1: image_name: the image "));
   CHECK(load_data(folder.path(), {"en", true}).examples.size() == 2);
 }
