@@ -214,6 +214,8 @@ void build(CLI::App& app, CommandLine& line) {
       ->capture_default_str();
   check->add_flag("--questions-only", line.data_check.questions_only,
                   "Published questions without their images: no image is looked for");
+  check->add_flag("--labels", line.data_check.labels,
+                  "The classes of sets that have questions, too (MedMNIST)");
   add_partition(check, line.data_check);
   check->callback([&line] { line.command = Command::kDataCheck; });
 
@@ -508,6 +510,7 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--instances", {"PATH", "Input"}},
       {"--islands", {"N", "Search"}},
       {"--json", {"", "General"}},
+      {"--labels", {"", "Input"}},
       {"--language", {"NAME", "Input"}},
       {"--memory", {"BYTES", "Computing"}},
       {"--metric", {"NAME", "Scoring"}},

@@ -30,6 +30,7 @@ struct DataCheckArguments {
   std::string folder;
   std::string language = "en";
   bool questions_only = false;
+  bool labels = false;
   std::string partition = "modality";
   int clients = 0;
   double alpha = 0.3;

@@ -37,6 +37,22 @@ Counts count(const data::Manifest& manifest, const std::string& client) {
   return counts;
 }
 
+std::size_t distinct_questions(const data::Manifest& manifest) {
+  std::set<std::string> questions;
+  for (const data::Example& example : manifest.examples) questions.insert(example.question);
+  return questions.size();
+}
+
+/// "7 questions, 3 of them distinct; 2 answers" or "7 labelled examples; 2 classes".
+std::string contents(const data::Manifest& manifest) {
+  const std::string examples = std::to_string(manifest.examples.size());
+  if (manifest.has_labels())
+    return examples + " labelled examples; " + std::to_string(manifest.classes.size()) +
+           (manifest.multi_label ? " classes, any number of them an image" : " classes");
+  return examples + " questions, " + std::to_string(distinct_questions(manifest)) +
+         " of them distinct; " + std::to_string(manifest.answers().size()) + " answers";
+}
+
 /// @throws InputError for the first image, in the order of the names, that does not decode.
 void decode_all(const data::Manifest& manifest, const std::vector<std::string>& images) {
   parallel_for(static_cast<int>(images.size()), 0,
@@ -91,6 +107,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
   data::LoadOptions load;
   load.language = arguments.language;
   load.questions_only = arguments.questions_only;
+  load.reading = arguments.labels ? data::Reading::kLabels : data::Reading::kEither;
   const data::Manifest manifest = data::load_data(arguments.folder, load);
   data::PartitionOptions options;
   options.scheme = data::partition_schemes().value(arguments.partition);
@@ -101,18 +118,19 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
   const data::Partition partition = data::make_partition(manifest, options);
   const std::vector<std::string> images = distinct_images(manifest);
   if (!load.questions_only) decode_all(manifest, images);
-  std::set<std::string> questions;
-  for (const data::Example& example : manifest.examples) questions.insert(example.question);
-  const std::vector<std::string> answers = manifest.answers();
-
   if (common.json) {
     Json out = {{"version", 1},
                 {"name", manifest.name},
                 {"synthetic", manifest.synthetic},
                 {"images", images.size()},
-                {"examples", manifest.examples.size()},
-                {"distinct_questions", questions.size()},
-                {"answers", answers}};
+                {"examples", manifest.examples.size()}};
+    if (manifest.has_labels()) {
+      out["classes"] = manifest.classes;
+      out["multi_label"] = manifest.multi_label;
+    } else {
+      out["distinct_questions"] = distinct_questions(manifest);
+      out["answers"] = manifest.answers();
+    }
     out["partition"] = arguments.partition;
     out["clients"] = Json::array();
     for (const data::ClientExamples& client : partition.clients)
@@ -126,8 +144,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
     std::cout << printable(manifest.name) << (manifest.synthetic ? " (synthetic)" : "") << ": "
               << images.size() << " images, "
               << (load.questions_only ? "none of them read; " : "all readable; ")
-              << manifest.examples.size() << " questions, " << questions.size()
-              << " of them distinct; " << answers.size() << " answers\n"
+              << contents(manifest) << '\n'
               << data::partition_table(manifest, partition);
   }
   return kExitDone;

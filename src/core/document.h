@@ -112,13 +112,14 @@ class ObjectReader {
   std::string where(const std::string& key) const;
   /// @throws InputError `where(key): message`
   [[noreturn]] void fail(const std::string& key, const std::string& message) const;
+  /// @throws InputError: the key is missing, `expected` ("a text") was expected; names a key like
+  /// it that is there and that nobody has asked for.
+  [[noreturn]] void missing(const std::string& key, const std::string& expected) const;
 
  private:
   friend std::vector<ObjectReader> read_records(const Document& document);
   ObjectReader(const Document* document, const Json* node, std::string path, std::string place);
   const Json* get(const std::string& key);
-  /// Names a key like it that nobody has asked for.
-  [[noreturn]] void missing(const std::string& key, const std::string& expected) const;
   const Document* document_;
   const Json* node_;
   std::string path_;                      // from `place_`

@@ -7,61 +7,66 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "core/text.h"
+#include "data/datasets/classes.h"
 #include "data/datasets/datasets.h"
-#include "data/datasets/published.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
 namespace {
 
-std::string folder_name(const std::filesystem::path& folder) {
-  const auto path = std::filesystem::absolute(folder).lexically_normal();
-  return (path.has_filename() ? path : path.parent_path()).filename().string();
+/// Adds the set in the folder `name` of the merged one's. @throws InputError: it has labels and
+/// those before it questions, or the other way round.
+void merge(Manifest part, const std::string& name, Manifest& merged) {
+  if (!merged.examples.empty() && merged.has_labels() != part.has_labels())
+    throw InputError(merged.folder.string() + ": \"" + name + "\" has " +
+                     (part.has_labels() ? "labels, the sets before it questions"
+                                        : "questions, the sets before it labels") +
+                     "; read them apart");
+  if (part.has_labels()) join_classes(merged, name, part.classes, part.multi_label);
+  merged.synthetic |= part.synthetic;
+  for (const std::string& note : part.notes) merged.notes.push_back(name + ": " + note);
+  for (Example& example : part.examples) {
+    example.image = name + "/" + example.image;
+    if (example.dataset.empty()) example.dataset = part.name;
+    merged.examples.push_back(std::move(example));
+  }
 }
 
-void read_description(Manifest& manifest) {
-  const auto file = manifest.folder / "dataset.json";
-  manifest.name = folder_name(manifest.folder);
-  if (!std::filesystem::exists(file)) return;
-  const Document document = load_json(file);
-  ObjectReader reader(document);
-  reader.version(1);
-  manifest.name = reader.text("name");
-  manifest.synthetic = reader.boolean("synthetic", false);
-  // What `strata data make` adds to say how the set was made.
-  for (const char* key : {"seed", "size", "images_per_modality", "shapes_images"}) reader.raw(key);
-  reader.finish();
-}
-
-/// A folder of data sets. @throws InputError where none of its folders is one.
+/// A folder of data sets. @throws InputError where none of its folders is one that can be read so.
 Manifest read_folders(const std::filesystem::path& folder, const LoadOptions& options) {
   Manifest merged;
   merged.folder = folder;
   merged.name = folder_name(folder);
+  std::string refused;
   for (const auto& path : folders_in(folder)) {
     const Dataset* dataset = find_inner_dataset(path);
-    const std::string name = path.filename().string();
     if (!dataset) {
       merged.notes.push_back(path.string() + " is left out: no data set");
       continue;
     }
-    Manifest part = dataset->read(path, options);
-    merged.synthetic |= part.synthetic;
-    for (const std::string& note : part.notes) merged.notes.push_back(name + ": " + note);
-    for (Example& example : part.examples) {
-      example.image = name + "/" + example.image;
-      if (example.dataset.empty()) example.dataset = part.name;
-      merged.examples.push_back(std::move(example));
+    const std::string problem = reading_problem(*dataset, options.reading);
+    if (problem.empty()) {
+      merge(dataset->read(path, options), path.filename().string(), merged);
+    } else {
+      merged.notes.push_back(path.string() + " is left out: " + problem);
+      if (refused.empty()) refused = path.string() + ": " + dataset->name + ": " + problem;
     }
   }
+  if (merged.examples.empty() && !refused.empty()) throw InputError(refused);
   if (merged.examples.empty())
     throw InputError(folder.string() + ": no data set here; looked for " + joined(known_layouts()) +
                      ", and folders of these");
+  if (merged.has_labels()) settle_classes(merged);
   return merged;
 }
 
 }  // namespace
+
+std::string target_of(const Example& example) {
+  const auto& targets = example.answers.empty() ? example.labels : example.answers;
+  return targets.empty() ? "" : targets.front();
+}
 
 std::vector<std::string> Manifest::clients() const {
   std::vector<std::string> names;
@@ -73,7 +78,8 @@ std::vector<std::string> Manifest::clients() const {
 
 std::vector<std::string> Manifest::answers() const {
   std::set<std::string> answers;
-  for (const Example& example : examples) answers.insert(example.answers.front());
+  for (const Example& example : examples)
+    if (!example.answers.empty()) answers.insert(example.answers.front());
   return {answers.begin(), answers.end()};
 }
 
@@ -84,35 +90,12 @@ Manifest load_data(const std::filesystem::path& folder, const LoadOptions& optio
     throw InputError("language: found \"" + options.language +
                      "\", expected one of \"en\", \"zh\"");
   const Dataset* dataset = find_dataset(folder);
+  if (dataset) {
+    const std::string problem = reading_problem(*dataset, options.reading);
+    if (!problem.empty()) throw InputError(folder.string() + ": " + dataset->name + ": " + problem);
+  }
   Manifest manifest = dataset ? dataset->read(folder, options) : read_folders(folder, options);
   for (const std::string& note : manifest.notes) log_info(manifest.name + ": " + note);
-  return manifest;
-}
-
-Manifest read_manifest(const std::filesystem::path& folder) {
-  Manifest manifest;
-  manifest.folder = folder;
-  read_description(manifest);
-  const auto file = folder / "manifest.jsonl";
-  std::unordered_set<std::string> images;
-  for_each_json_line(file, [&](const Document& line) {
-    ObjectReader reader(line);
-    Example example;
-    example.image = reader.filled_text("image");
-    example.question = reader.filled_text("question");
-    example.answers = reader.filled_texts("answers");
-    example.split = reader.choice("split", {"train", "test"});
-    example.client = reader.filled_text("client");
-    example.answer_type = reader.choice("answer_type", {"closed", "open"});
-    if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
-    reader.finish();
-    if (images.insert(example.image).second) {
-      const std::string problem = image_problem(folder, example.image, /*questions_only=*/false);
-      if (!problem.empty()) reader.fail("image", problem);
-    }
-    manifest.examples.push_back(std::move(example));
-  });
-  if (manifest.examples.empty()) throw InputError(file.string() + ": no example in it");
   return manifest;
 }
 
@@ -121,11 +104,17 @@ void write_manifest_lines(const Manifest& manifest) {
   for (const Example& example : manifest.examples) {
     Json line;
     line["image"] = example.image;
-    line["question"] = example.question;
-    line["answers"] = example.answers;
+    if (!manifest.has_labels()) {
+      line["question"] = example.question;
+      line["answers"] = example.answers;
+    } else if (manifest.multi_label) {
+      line["labels"] = example.labels;
+    } else {
+      line["label"] = example.labels.front();
+    }
     line["split"] = example.split;
     line["client"] = example.client;
-    line["answer_type"] = example.answer_type;
+    if (!manifest.has_labels()) line["answer_type"] = example.answer_type;
     if (!example.dataset.empty()) line["dataset"] = example.dataset;
     file.stream() << line.dump() << '\n';
   }
@@ -138,6 +127,7 @@ void write_manifest(const Manifest& manifest) {
   description["version"] = 1;
   description["name"] = manifest.name;
   description["synthetic"] = manifest.synthetic;
+  if (manifest.has_labels()) description["classes"] = manifest.classes;
   write_file(manifest.folder / "dataset.json", description.dump(2) + "\n");
 }
 

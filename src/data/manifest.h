@@ -1,17 +1,22 @@
 #pragma once
 /// \file
-/// The manifest: one JSON object a line, one line an image-question pair. What every
-/// reader of data sets makes.
+/// The manifest: what every reader of data sets makes, and what every task takes. An example is an
+/// image with a question and its answers, or an image with the names of the classes that it shows.
 ///
-/// `manifest.jsonl` in the data set's folder:
-///   {"image":"images/ct/0001.png","question":"is there a nodule?","answers":["yes"],
-///    "split":"train","client":"ct","answer_type":"closed"}
-/// image: path relative to the folder, which it may not leave. answers: one or more accepted ones,
-/// the first is the target. split: "train" or "test". client: modality or site. answer_type:
-/// "closed" (yes/no or a choice) or "open". `dataset` (optional): the set's name where several were
-/// merged.
+/// A task says which of the two it wants by LoadOptions::reading. Question answering leaves it as
+/// it is, and every example has `question`, `answers` (the first is the one to learn) and
+/// `answer_type`. Image classification sets Reading::kLabels; then every example has `labels`
+/// instead, `Manifest::classes` are the classes in the order of a model's outputs, and
+/// `Manifest::multi_label` says whether an image has exactly one label or any number of them, none
+/// included:
+/// \code
+/// LoadOptions options;
+/// options.reading = Reading::kLabels;
+/// const Manifest manifest = load_data("pneumoniamnist", options);
+/// assert(manifest.classes == std::vector<std::string>({"normal", "pneumonia"}));
+/// assert(manifest.examples[0].labels.size() == 1);
+/// \endcode
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,14 +24,20 @@
 namespace strata::data {
 
 struct Example {
-  std::string image;
-  std::string question;
-  std::vector<std::string> answers;
-  std::string split;
-  std::string client;
-  std::string answer_type;
-  std::string dataset;
+  std::string image;                 ///< path relative to the manifest's folder
+  std::string question;              ///< "" where there are labels
+  std::vector<std::string> answers;  ///< accepted ones, the first is the target; none with labels
+  std::string split;                 ///< "train" or "test"
+  std::string client;                ///< modality or site
+  std::string answer_type;           ///< "closed" (yes/no or a choice) or "open"; "" with labels
+  std::string dataset;               ///< the set's name where several were merged, else ""
+  /// Names of classes, in the manifest's order, none twice.
+  std::vector<std::string> labels = {};
 };
+
+/// What to learn of an example: the first answer, or the first label in the order of the classes;
+/// "" for an image of a multi-label set that has none. Partitions by answers go by it.
+std::string target_of(const Example& example);
 
 struct Manifest {
   std::filesystem::path folder;
@@ -35,32 +46,45 @@ struct Manifest {
   std::vector<Example> examples;
   /// What a reader of a published set left out or decided, one line each, for people.
   std::vector<std::string> notes = {};
+  /// In the set's own order where it is published, else sorted by their bytes, as torchvision and
+  /// Hugging Face's datasets do. Empty where there are questions.
+  std::vector<std::string> classes = {};
+  bool multi_label = false;
 
+  bool has_labels() const { return !classes.empty(); }
   std::vector<std::string> clients() const;  ///< in order of first appearance
-  std::vector<std::string> answers() const;  ///< all first answers, sorted
+  std::vector<std::string> answers() const;  ///< all first answers, sorted; none with labels
+};
+
+/// What is read of a data set. Some have both: MedMNIST is classes, or a question about each image.
+enum class Reading {
+  kQuestions,  ///< a set without them is an error
+  kLabels,     ///< likewise
+  kEither,     ///< the questions, or the labels where a set has no questions
 };
 
 struct LoadOptions {
   std::string language = "en";  ///< of SLAKE: "en" or "zh"
   /// Published questions without their images: images need not exist, and cannot be decoded.
   bool questions_only = false;
+  Reading reading = Reading::kQuestions;
 };
 
 /// Reads a data set's folder, by what is there: Strata's own `manifest.jsonl` or one of the formats
 /// of data/datasets/datasets.h as it was published. A folder of such folders is one data set, whose
-/// examples have the folders' names as `dataset` where they had none. Published validation examples
-/// become training examples, or the test where there is none. Clients: the image's modality where
-/// it is published (SLAKE, OmniMedVQA, MedMNIST), the organ for VQA-RAD, the set for PathVQA and
-/// VQA-Med. The notes go to the log.
-/// @throws InputError: no known layout (naming what was looked for); anything malformed in it, with
-/// file, line or record, field, what was found and what is allowed; an image that does not exist.
+/// examples have the folders' names as `dataset` where they had none; its sets that do not have
+/// what `reading` asks for are left out with a note, and its classes are those of all its sets, in
+/// the order in which they come. Published validation examples become training examples, or the
+/// test where there is none. Clients: the image's modality where it is published (SLAKE,
+/// OmniMedVQA, MedMNIST), the organ for VQA-RAD, the set for PathVQA and VQA-Med, what an
+/// ImageFolder's metadata says. The notes go to the log.
+/// @throws InputError: no known layout (naming what was looked for), or none that has what
+/// `reading` asks for; anything malformed in it, with file, line or record, field, what was found
+/// and what is allowed; an image that does not exist; single- and multi-label sets in one folder.
 Manifest load_data(const std::filesystem::path& folder, const LoadOptions& options = {});
 
-/// Strata's own layout alone: `manifest.jsonl`, and `dataset.json` where it is there. @throws
-/// InputError as load_data.
-Manifest read_manifest(const std::filesystem::path& folder);
-
-/// `manifest.jsonl` and `dataset.json` ({"version":1,"name":…,"synthetic":…}). @throws WorkError
+/// Strata's own layout, which data/datasets/own_layout.cpp describes: `manifest.jsonl`, and
+/// `dataset.json` with name, `synthetic` and the order of the classes. @throws WorkError
 void write_manifest(const Manifest& manifest);
 /// `manifest.jsonl` alone, for a writer that describes its set more fully. @throws WorkError
 void write_manifest_lines(const Manifest& manifest);

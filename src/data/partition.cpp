@@ -110,15 +110,15 @@ void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
   struct Indices {
     std::vector<int> train, test;
   };
-  std::map<std::string, Indices> by_answer;
+  std::map<std::string, Indices> by_target;
   for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
     if (is_public[i]) continue;
-    Indices& indices = by_answer[manifest.examples[i].answers.front()];
+    Indices& indices = by_target[target_of(manifest.examples[i])];
     (manifest.examples[i].split == "train" ? indices.train : indices.test)
         .push_back(static_cast<int>(i));
   }
   Random random(derive_seed(options.seed, "partition.dirichlet"));
-  for (auto& [answer, indices] : by_answer) {
+  for (auto& [target, indices] : by_target) {
     const std::vector<double> shares = dirichlet_shares(options.clients, options.alpha, random);
     for (auto* list : {&indices.train, &indices.test}) {
       random.shuffle(*list);
@@ -151,8 +151,12 @@ std::vector<std::string> table_row(const Manifest& manifest, const std::string& 
   std::map<std::string, int> counts;
   for (const auto* list : {&train, &test})
     for (const int i : *list) {
-      images.insert(manifest.examples[i].image);
-      ++counts[manifest.examples[i].answers.front()];
+      const Example& example = manifest.examples[i];
+      images.insert(example.image);
+      // An image counts for each of its labels.
+      for (std::size_t l = 1; l < example.labels.size(); ++l) ++counts[example.labels[l]];
+      const std::string target = target_of(example);
+      ++counts[target.empty() ? "(none)" : target];
     }
   std::vector<std::pair<std::string, int>> common(counts.begin(), counts.end());
   std::stable_sort(common.begin(), common.end(),
@@ -220,7 +224,8 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
 }
 
 std::string partition_table(const Manifest& manifest, const Partition& partition) {
-  TextTable table({"client", "train", "test", "images", "answers (commonest)"});
+  TextTable table({"client", "train", "test", "images",
+                   manifest.has_labels() ? "classes (commonest)" : "answers (commonest)"});
   std::vector<int> train, test;
   for (const ClientExamples& client : partition.clients) {
     table.row(table_row(manifest, client.name, client.train, client.test));

@@ -36,14 +36,17 @@ struct Partition {
 };
 
 /// All questions on one image stay together under `modality`, `dataset` and `iid`, as do all
-/// training questions on a public image; `dirichlet` draws, for every answer, the clients' shares
-/// of its examples from Dirichlet(α) (Hsu et al. 2019) and so splits questions. Test examples
-/// follow the same scheme (under dirichlet, with the training shares of their answer). Every client
-/// gets at least one training example, or it is an error. Deterministic in `seed`. @throws
-/// InputError
+/// training questions on a public image; `dirichlet` draws, for every answer or class (target_of),
+/// the clients' shares of its examples from Dirichlet(α) (Hsu et al. 2019) and so splits questions.
+/// Where images have several labels the first of the classes' order counts, and those without a
+/// label are a group of their own, so that there are not more groups than classes and one. Test
+/// examples follow the same scheme (under dirichlet, with the training shares of their answer or
+/// class). Every client gets at least one training example, or it is an error. Deterministic in
+/// `seed`. @throws InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 
-/// client | train | test | images | answers (the commonest, with shares): as printed by the CLI.
+/// client | train | test | images | answers or classes (the commonest, with the shares of examples
+/// that have them, "(none)" for images without a label): as printed by the CLI.
 std::string partition_table(const Manifest& manifest, const Partition& partition);
 
 }  // namespace strata::data

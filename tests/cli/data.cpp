@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "command.h"
+#include "support/image_files.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -32,6 +33,37 @@ TEST_CASE("data make and check work together, and the same seed gives the same b
   const auto json = run_strata({"data", "check", "set", "--json"}, first.path());
   REQUIRE(json.code == 0);
   CHECK(nlohmann::json::parse(json.out).is_object());
+}
+
+TEST_CASE("data check reads labels where there are no questions, and where they are asked for") {
+  const test::TempDir dir;
+  const std::string image = test::bmp(40, 1, 1, 24, 0, std::string("\x01\x02\x03\0", 4));
+  for (const char* name : {"train/nevus/1.bmp", "train/wart/1.bmp", "test/nevus/1.bmp"})
+    dir.write("skin/" + std::string(name), image);
+  const auto text = run_strata({"data", "check", "skin"}, dir.path());
+  CAPTURE(text.err);
+  CHECK(text.code == 0);
+  CHECK_THAT(text.out,
+             Catch::Contains("skin: 3 images, all readable; 3 labelled examples; 2 classes\n"));
+  CHECK_THAT(text.out, Catch::Contains("classes (commonest)"));
+  const auto json = run_strata({"data", "check", "skin", "--json"}, dir.path());
+  REQUIRE(json.code == 0);
+  const auto read = nlohmann::json::parse(json.out);
+  CHECK(read["classes"] == nlohmann::json({"nevus", "wart"}));
+  CHECK(read["multi_label"] == false);
+  CHECK_FALSE(read.contains("answers"));
+
+  dir.write("asks/a.bmp", image);
+  dir.write(
+      "asks/manifest.jsonl",
+      R"({"image":"a.bmp","question":"q?","answers":["yes"],"split":"train","client":"ct","answer_type":"closed"})");
+  CHECK_THAT(run_strata({"data", "check", "asks"}, dir.path()).out,
+             Catch::Contains("1 questions, 1 of them distinct; 1 answers"));
+  test::check_refused({"data", "check", "asks", "--labels"}, dir.path(),
+                      {"asks/manifest.jsonl:1: question: image classification asks none"});
+  dir.write("skin/train/mole/notes.txt", "");
+  test::check_refused({"data", "check", "skin"}, dir.path(),
+                      {"skin/train/mole: no image in this class's folder"});
 }
 
 TEST_CASE("a damaged data set is refused in one line that names it") {

@@ -49,83 +49,6 @@ TEST_CASE("a manifest reads back as it was written") {
   CHECK(back.answers() == std::vector<std::string>{"a", "left", "z"});
 }
 
-TEST_CASE("without dataset.json a set has its folder's name and is taken as real") {
-  const TempDir folder;
-  folder.write("hospital/a.png", "");
-  folder.write("hospital/manifest.jsonl", kGood + "\r\n\n" + kGood);
-  for (const auto& path : {folder / "hospital", folder / "hospital/"}) {
-    const Manifest manifest = load_data(path);
-    CHECK(manifest.name == "hospital");
-    CHECK_FALSE(manifest.synthetic);
-    CHECK(manifest.examples.size() == 2);
-  }
-}
-
-TEST_CASE("every wrong line is an error with file and line") {
-  const TempDir folder;
-  folder.write("a.png", "");
-  const std::string file = (folder / "manifest.jsonl").string();
-  const auto error = [&](const std::string& line) {
-    folder.write("manifest.jsonl", kGood + "\n\n" + line + "\n");
-    const std::string text = input_error([&] { load_data(folder.path()); });
-    CHECK(text.substr(0, file.size() + 4) == file + ":3: ");
-    return text.substr(std::min(text.size(), file.size() + 4));
-  };
-  CHECK(contains(error("{\"image\":"), "is not valid JSON (at byte "));
-  CHECK(error("[1]") == "a mapping was expected, found a list");
-  CHECK(contains(error(replaced("\"is it?\"", "1e999")), "a number is out of range"));
-  CHECK(error(replaced("\"client\":\"ct\",", "\"client\":\"ct\",\"client\":\"mri\",")) ==
-        "client: the key stands twice");
-  CHECK(error(replaced("answer_type", "answer_typ")) ==
-        "answer_type: the key is missing (a text was expected); \"answer_typ\" is there");
-  CHECK(contains(error(replaced("\"image\"", "\"datasett\":\"x\",\"image\"")),
-                 "datasett: unknown key (did you mean \"dataset\"?); known are \"image\", "));
-  CHECK(error(replaced("\"client\":\"ct\",", "")) ==
-        "client: the key is missing (a text was expected)");
-  CHECK(error(replaced("\"is it?\"", "7")) == "question: a text was expected, found 7");
-  CHECK(error(replaced("\"is it?\"", "\"\"")) == "question: the text is empty");
-  CHECK(error(replaced("[\"yes\"]", "\"yes\"")) ==
-        "answers: a list of texts was expected, found \"yes\"");
-  CHECK(error(replaced("[\"yes\"]", "[]")) ==
-        "answers: at least 1 text must be in the list, found 0");
-  CHECK(error(replaced("[\"yes\"]", "[\"yes\",null]")) ==
-        "answers: a list of texts was expected, found nothing in it");
-  CHECK(error(replaced("[\"yes\"]", "[\"\"]")) == "answers: a text in the list is empty");
-  CHECK(error(replaced("\"train\"", "\"trian\"")) ==
-        "split: \"trian\" is not one of \"train\", \"test\" (did you mean \"train\"?)");
-  CHECK(
-      contains(error(replaced("\"closed\"", "\"yesno\"")), "answer_type: \"yesno\" is not one of"));
-  CHECK(error(replaced("a.png", "b.png")) ==
-        "image: the image " + (folder / "b.png").string() + " does not exist");
-  CHECK(contains(error(replaced("a.png", (folder / "a.png").string())),
-                 "outside of the data set's folder"));
-  for (const std::string name : {"../outside.png", "x/../../outside.png", ".", "./..", "x/../.."}) {
-    CAPTURE(name);
-    const std::string text = error(replaced("a.png", name));
-    if (name != ".") CHECK(text == "image: \"" + name + "\" is outside of the data set's folder");
-  }
-  CHECK(error(replaced("a.png", std::string(5000, 'x'))) ==
-        "image: it holds a file name of 5000 bytes; at most 255 can be");
-  std::string path = "x";
-  for (int i = 0; i < 2500; ++i) path += "/x";
-  CHECK(error(replaced("a.png", path)) == "image: it has 5001 bytes; a path has fewer than 4096");
-  CHECK(contains(error(replaced("a.png", "a.png\\u0000b")), "holds a zero byte"));
-  CHECK(
-      contains(error(replaced("\"is it?\"", std::string(100'000, '[') + std::string(100'000, ']'))),
-               "nested more than 200 deep"));
-}
-
-TEST_CASE(
-    "a path of a manifest may wander within the set, and links in it may lead where they like") {
-  const TempDir folder, elsewhere;
-  folder.write("images/a.png", "");
-  elsewhere.write("b.png", "");
-  std::filesystem::create_directory_symlink(elsewhere.path(), folder / "linked");
-  folder.write("manifest.jsonl", replaced("a.png", "images/../images/./a.png") + "\n" +
-                                     replaced("a.png", "linked/b.png") + "\n");
-  CHECK(load_data(folder.path()).examples.size() == 2);
-}
-
 TEST_CASE("a folder of data sets is one") {
   const TempDir folder;
   folder.write("b/a.png", "");
@@ -171,14 +94,81 @@ TEST_CASE("folders that hold no data set are errors") {
   const std::string text = input_error([&] { load_data(folder.path()); });
   CHECK(contains(text, "manifest.jsonl"));
   CHECK(contains(text, "train/questions.json"));
-  folder.write("manifest.jsonl", "\n");
-  CHECK(contains(input_error([&] { load_data(folder.path()); }), "no example"));
+}
+
+TEST_CASE("labels read back as they were written, in the order of their classes") {
+  const TempDir folder;
   folder.write("a.png", "");
-  folder.write("manifest.jsonl", kGood);
-  folder.write("dataset.json", R"({"version":2,"name":"x"})");
-  CHECK(contains(input_error([&] { load_data(folder.path()); }), "version"));
-  folder.write("dataset.json", R"({"version":1,"nam":"x"})");
-  CHECK(contains(input_error([&] { load_data(folder.path()); }), "name"));
-  folder.write("dataset.json", R"({"version":1,"name":"x","synthetik":true})");
-  CHECK(contains(input_error([&] { load_data(folder.path()); }), "did you mean \"synthetic\"?"));
+  for (const bool multi_label : {false, true}) {
+    Manifest manifest{folder.path(), "lesions", false, {}};
+    manifest.classes = {"nevus", "melanoma", "unseen"};
+    manifest.multi_label = multi_label;
+    for (const auto& labels : std::vector<std::vector<std::string>>{{"melanoma"}, {"nevus"}}) {
+      manifest.examples.push_back({"a.png", "", {}, "train", "site", "", "", labels});
+    }
+    if (multi_label) {
+      manifest.examples[0].labels = {"nevus", "melanoma"};
+      manifest.examples[1].labels = {};
+    }
+    write_manifest(manifest);
+    LoadOptions options;
+    options.reading = Reading::kLabels;
+    const Manifest back = load_data(folder.path(), options);
+    CHECK(back.has_labels());
+    CHECK(back.classes == manifest.classes);
+    CHECK(back.multi_label == multi_label);
+    REQUIRE(back.examples.size() == 2);
+    for (std::size_t i = 0; i < 2; ++i)
+      CHECK(back.examples[i].labels == manifest.examples[i].labels);
+    CHECK(back.answers().empty());
+    CHECK(target_of(back.examples[0]) == (multi_label ? "nevus" : "melanoma"));
+    CHECK(target_of(back.examples[1]) == (multi_label ? "" : "nevus"));
+  }
+}
+
+TEST_CASE("a folder of data sets is read for what it is asked for, and the others are left out") {
+  const TempDir folder;
+  const auto labelled = [](const std::string& label) {
+    return R"({"image":"a.png","label":")" + label + R"(","split":"train","client":"ct"})";
+  };
+  folder.write("a/imgs/xmlab1/source.jpg", "");
+  folder.write("a/train.json",
+               R"([{"img_name":"xmlab1/source.jpg","question":"is it?","answer":"yes",)"
+               R"("q_lang":"en","answer_type":"CLOSED","modality":"CT"}])");
+  folder.write("b/train/nodule/1.png", "");
+  folder.write("b/test/nodule/1.png", "");
+  folder.write("c/a.png", "");
+  folder.write("c/manifest.jsonl", labelled("cyst") + "\n" + labelled("nodule"));
+  const auto read = [&](Reading reading) {
+    LoadOptions options;
+    options.reading = reading;
+    return load_data(folder.path(), options);
+  };
+  const Manifest manifest = read(Reading::kLabels);
+  CHECK(manifest.classes == std::vector<std::string>{"nodule", "cyst"});
+  CHECK(manifest.examples.size() == 4);
+  CHECK(manifest.examples[3].dataset == "c");
+  REQUIRE(manifest.notes.size() == 1);
+  CHECK(contains(manifest.notes[0], "/a is left out: it has questions, no labels"));
+
+  std::filesystem::remove_all(folder / "c");
+  CHECK(read(Reading::kQuestions).examples.size() == 1);
+  CHECK(contains(read(Reading::kQuestions).notes.back(),
+                 "/b is left out: it has labels, no questions"));
+  CHECK(input_error([&] { read(Reading::kEither); }) ==
+        folder.path().string() +
+            ": \"b\" has labels, the sets before it questions; read them apart");
+  std::filesystem::remove_all(folder / "a");
+  CHECK(read(Reading::kEither).classes == std::vector<std::string>{"nodule"});
+  CHECK(input_error([&] { read(Reading::kQuestions); }) ==
+        (folder / "b").string() + ": ImageFolder: it has labels, no questions");
+  CHECK(input_error([&] { load_data(folder / "b"); }) ==
+        (folder / "b").string() + ": ImageFolder: it has labels, no questions");
+  folder.write("c/train/metadata.jsonl", R"({"file_name":"1.png","labels":["cyst"]})");
+  folder.write("c/test/metadata.jsonl", R"({"file_name":"1.png","labels":[]})");
+  folder.write("c/train/1.png", "");
+  folder.write("c/test/1.png", "");
+  CHECK(input_error([&] { read(Reading::kLabels); }) ==
+        folder.path().string() +
+            ": \"c\" has any number of labels an image, the sets before it one; read them apart");
 }

@@ -190,6 +190,48 @@ TEST_CASE("dirichlet rounds what is due to a client and those before it, and doe
   for (const ClientExamples& client : partition.clients) CHECK(client.test.size() == 1);
 }
 
+TEST_CASE("dirichlet goes by the first label, and images without one are a group of their own") {
+  Manifest manifest{"folder", "set", false, {}};
+  manifest.classes = {"mass", "edema"};
+  manifest.multi_label = true;
+  const std::vector<std::vector<std::string>> kinds = {{"mass"}, {"mass", "edema"}, {"edema"}, {}};
+  for (int i = 0; i < 400; ++i) {
+    manifest.examples.push_back({"i" + std::to_string(i),
+                                 "",
+                                 {},
+                                 i < 320 ? "train" : "test",
+                                 "x",
+                                 "",
+                                 "",
+                                 kinds[i % kinds.size()]});
+  }
+  PartitionOptions options;
+  options.scheme = "dirichlet";
+  options.clients = 3;
+  options.alpha = 100;
+  const Partition partition = make_partition(manifest, options);
+  check_cover(manifest, partition);
+  // As many of each group as the questions with three answers in the same places would give.
+  Manifest questions = manifest;
+  questions.classes = {};
+  for (Example& example : questions.examples) {
+    example.answers = {target_of(example)};
+    example.labels = {};
+  }
+  const Partition same = make_partition(questions, options);
+  for (std::size_t c = 0; c < 3; ++c) CHECK(partition.clients[c].train == same.clients[c].train);
+  // The two groups with "mass" first are one: its shares are rounded once.
+  for (Example& example : questions.examples)
+    if (example.answers[0] == "mass" && example.image.back() % 2) example.answers = {"other"};
+  CHECK(make_partition(questions, options).clients[0].train != partition.clients[0].train);
+
+  const std::string table = partition_table(manifest, partition);
+  CHECK(contains(table, "classes (commonest)"));
+  const std::string total = table.substr(table.rfind("total"));
+  // Half have each label, a quarter none: an image counts for both of its labels.
+  CHECK(contains(total, "edema 50 %, mass 50 %, (none) 25 %"));
+}
+
 TEST_CASE("wrong options are errors") {
   const Manifest manifest = manifest_of();
   const auto error = [&](auto change) {

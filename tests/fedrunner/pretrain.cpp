@@ -88,7 +88,7 @@ TEST_CASE_METHOD(Fixture,
 TEST_CASE_METHOD(Fixture,
                  "a model to begin with keeps its weights and words, but for the answers") {
   pretrain("first", {"pretrain.epochs=1"});
-  auto manifest = read_manifest(dir / "data");
+  auto manifest = load_data(dir / "data");
   for (auto& example : manifest.examples)
     if (example.answers[0] == "red") example.answers = {"crimson"};
   write_manifest(manifest);

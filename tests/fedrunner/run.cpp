@@ -767,7 +767,7 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
 
 TEST_CASE_METHOD(Fixture,
                  "answers outside the labels end the run, or are dropped as the file says") {
-  auto manifest = read_manifest(dir / "data");
+  auto manifest = load_data(dir / "data");
   const auto answer = [&](const std::string& client, const std::string& split, std::size_t count) {
     for (auto& example : manifest.examples) {
       if (example.client == client && example.split == split && count > 0) {

@@ -5,22 +5,19 @@
 namespace strata::data {
 namespace {
 
-/// Strata's own layout, which whoever converts a set asks for by that file.
-Dataset own_layout() {
-  return {"Strata's own layout", "manifest.jsonl",
-          [](const std::filesystem::path& folder) {
-            return std::filesystem::exists(folder / "manifest.jsonl");
-          },
-          [](const std::filesystem::path& folder, const LoadOptions&) {
-            return read_manifest(folder);
-          }};
-}
-
-/// In the order in which they are looked for.
+/// In the order in which they are looked for: Strata's own layout first, which whoever converts a
+/// set asks for by its file, and last the one that says least.
 const std::vector<Dataset>& datasets() {
   static const std::vector<Dataset> kDatasets = {
-      own_layout(), easy_vqa(), vqa_rad(),  omni_med_vqa(),
-      path_vqa(),   slake(),    medmnist(), vqa_med(),
+      own_layout(),    //
+      easy_vqa(),      //
+      vqa_rad(),       //
+      omni_med_vqa(),  //
+      path_vqa(),      //
+      slake(),         //
+      medmnist(),      //
+      vqa_med(),       //
+      image_folder(),  //
   };
   return kDatasets;
 }
@@ -45,6 +42,14 @@ const Dataset* find_inner_dataset(const std::filesystem::path& folder) {
   return found ? found : first_here(folder, /*deep=*/true);
 }
 
+std::string reading_problem(const Dataset& dataset, Reading reading) {
+  if (reading == dataset.offers || reading == Reading::kEither ||
+      dataset.offers == Reading::kEither)
+    return "";
+  return reading == Reading::kLabels ? "it has questions, no labels"
+                                     : "it has labels, no questions";
+}
+
 std::vector<std::string> known_layouts() {
   std::vector<std::string> layouts;
   for (const Dataset& dataset : datasets())
@@ -58,6 +63,11 @@ std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folde
     if (entry.is_directory()) folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   return folders;
+}
+
+std::string folder_name(const std::filesystem::path& folder) {
+  const auto path = std::filesystem::absolute(folder).lexically_normal();
+  return (path.has_filename() ? path : path.parent_path()).filename().string();
 }
 
 }  // namespace strata::data

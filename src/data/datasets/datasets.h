@@ -19,8 +19,9 @@ struct Dataset {
       layout;  ///< what it is recognised by, for the message that nothing was: "qas/train/…"
   /// Looks at file names only.
   bool (*is_here)(const std::filesystem::path& folder);
-  /// @throws InputError
+  /// Is never asked for what `offers` does not have. @throws InputError
   Manifest (*read)(const std::filesystem::path& folder, const LoadOptions& options);
+  Reading offers = Reading::kQuestions;  ///< kEither: both
   /// Its files may lie in folders of the folder, where they must not hide the data sets beside
   /// them: it is looked for where no folder in the folder is a data set of its own.
   bool deep = false;
@@ -31,16 +32,24 @@ const Dataset* find_dataset(const std::filesystem::path& folder);
 /// The same of a folder within a folder of data sets: a deep one is found whatever lies beside it.
 const Dataset* find_inner_dataset(const std::filesystem::path& folder);
 
-/// "NAME (LAYOUT)" for every row.
+/// Why a set of this format cannot be read as `reading`, or "": "it has questions, no labels".
+std::string reading_problem(const Dataset& dataset, Reading reading);
+
+/// "LAYOUT (NAME)" for every row.
 std::vector<std::string> known_layouts();
 
 /// The folders in a folder, sorted.
 std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folder);
 
+/// The name of a set that has no other: its folder's.
+std::string folder_name(const std::filesystem::path& folder);
+
 /// The readers, one a file of its name.
 Dataset easy_vqa();
+Dataset image_folder();
 Dataset medmnist();
 Dataset omni_med_vqa();
+Dataset own_layout();
 Dataset path_vqa();
 Dataset slake();
 Dataset vqa_med();

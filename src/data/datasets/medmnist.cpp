@@ -18,6 +18,7 @@
 #include <map>
 
 #include "core/text.h"
+#include "data/datasets/classes.h"
 #include "data/datasets/datasets.h"
 #include "data/datasets/published.h"
 #include "data/npz.h"
@@ -33,8 +34,15 @@ struct MedMnistSet {
   const char* answer_type;
   std::vector<std::string> answers;  ///< of the labels 0, 1, …
   bool findings = false;             ///< each label says whether its finding is there
+  /// The classes' names as published, where they are not the answers.
+  std::vector<std::string> names = {};
+
+  const std::vector<std::string>& classes() const { return names.empty() ? answers : names; }
 };
 
+const std::vector<std::string> kOrganNames = {
+    "bladder", "femur-left", "femur-right", "heart",    "kidney-left", "kidney-right",
+    "liver",   "lung-left",  "lung-right",  "pancreas", "spleen"};
 const std::vector<std::string> kOrgans = {"bladder",     "left femur",   "right femur", "heart",
                                           "left kidney", "right kidney", "liver",       "left lung",
                                           "right lung",  "pancreas",     "spleen"};
@@ -70,7 +78,9 @@ const std::vector<MedMnistSet>& sets() {
        "chest x-ray",
        "is there pneumonia in this chest x-ray?",
        "closed",
-       {"no", "yes"}},
+       {"no", "yes"},
+       false,
+       {"normal", "pneumonia"}},
       {"retinamnist",
        "fundus camera",
        "what is the grade of diabetic retinopathy in this fundus image?",
@@ -80,26 +90,36 @@ const std::vector<MedMnistSet>& sets() {
        "breast ultrasound",
        "is there a malignant lesion in this breast ultrasound image?",
        "closed",
-       {"yes", "no"}},
+       {"yes", "no"},
+       false,
+       {"malignant", "normal, benign"}},
       {"bloodmnist",
        "blood cell microscope",
        "what blood cell is shown in this microscope image?",
        "open",
        {"basophil", "eosinophil", "erythroblast", "immature granulocytes", "lymphocyte", "monocyte",
-        "neutrophil", "platelet"}},
+        "neutrophil", "platelet"},
+       false,
+       {"basophil", "eosinophil", "erythroblast",
+        "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)", "lymphocyte",
+        "monocyte", "neutrophil", "platelet"}},
       {"tissuemnist",
        "kidney cortex microscope",
        "what kidney cortex cell is shown in this microscope image?",
        "open",
        {"collecting duct, connecting tubule", "distal convoluted tubule",
         "glomerular endothelial cells", "interstitial endothelial cells", "leukocytes", "podocytes",
-        "proximal tubule segments", "thick ascending limb"}},
+        "proximal tubule segments", "thick ascending limb"},
+       false,
+       {"Collecting Duct, Connecting Tubule", "Distal Convoluted Tubule",
+        "Glomerular endothelial cells", "Interstitial endothelial cells", "Leukocytes", "Podocytes",
+        "Proximal Tubule Segments", "Thick Ascending Limb"}},
       {"organamnist", "abdominal ct", "what organ is shown in this axial abdominal ct image?",
-       "open", kOrgans},
+       "open", kOrgans, false, kOrganNames},
       {"organcmnist", "abdominal ct", "what organ is shown in this coronal abdominal ct image?",
-       "open", kOrgans},
+       "open", kOrgans, false, kOrganNames},
       {"organsmnist", "abdominal ct", "what organ is shown in this sagittal abdominal ct image?",
-       "open", kOrgans}};
+       "open", kOrgans, false, kOrganNames}};
   return kSets;
 }
 
@@ -113,26 +133,36 @@ const MedMnistSet* set_of(const std::filesystem::path& file) {
   return nullptr;
 }
 
-std::vector<std::string> answers_of(const MedMnistSet& set, const std::uint8_t* labels,
+/// Which classes the row of labels names: one, or those whose findings are there, none included.
+/// @throws InputError beginning with `where`: a label that is none.
+std::vector<std::size_t> classes_of(const MedMnistSet& set, const std::uint8_t* labels,
                                     const std::string& where) {
+  const auto& names = set.classes();
   if (!set.findings) {
-    if (labels[0] >= set.answers.size())
+    if (labels[0] >= names.size())
       throw InputError(where + ": the label is " + std::to_string(labels[0]) + ", expected 0 to " +
-                       std::to_string(set.answers.size() - 1));
-    return {set.answers[labels[0]]};
+                       std::to_string(names.size() - 1));
+    return {labels[0]};
   }
-  std::vector<std::string> answers;
-  for (std::size_t i = 0; i < set.answers.size(); ++i) {
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < names.size(); ++i) {
     if (labels[i] > 1)
-      throw InputError(where + ": the label of \"" + set.answers[i] + "\" is " +
+      throw InputError(where + ": the label of \"" + names[i] + "\" is " +
                        std::to_string(labels[i]) + ", expected 0 or 1");
-    if (labels[i] == 1) answers.push_back(set.answers[i]);
+    if (labels[i] == 1) found.push_back(i);
   }
-  if (answers.empty()) answers.push_back("no finding");
-  return answers;
+  return found;
 }
 
-void read_set(const MedMnistSet& set, const std::string& file_name, Manifest& manifest) {
+void ask(const MedMnistSet& set, const std::vector<std::size_t>& found, Example& example) {
+  example.question = set.question;
+  for (const std::size_t i : found) example.answers.push_back(set.answers[i]);
+  if (found.empty()) example.answers.push_back("no finding");
+  example.answer_type = set.answer_type;
+}
+
+void read_set(const MedMnistSet& set, const std::string& file_name, bool labels_alone,
+              Manifest& manifest) {
   const auto path = manifest.folder / file_name;
   const NpzFile file(path);
   const std::pair<const char*, const char*> splits[] = {
@@ -155,13 +185,15 @@ void read_set(const MedMnistSet& set, const std::string& file_name, Manifest& ma
     for (std::int64_t i = 0; i < images[0]; ++i) {
       Example example;
       example.image = file_name + "#" + images_name + "/" + std::to_string(i);
-      example.question = set.question;
-      example.answers =
-          answers_of(set, labels.data() + i * columns,
+      const auto found =
+          classes_of(set, labels.data() + i * columns,
                      path.string() + ": \"" + labels_name + "\", row " + std::to_string(i));
+      if (labels_alone)
+        for (const std::size_t c : found) example.labels.push_back(set.classes()[c]);
+      else
+        ask(set, found, example);
       example.split = split;
       example.client = set.client;
-      example.answer_type = set.answer_type;
       example.dataset = set.name;
       manifest.examples.push_back(std::move(example));
     }
@@ -174,7 +206,7 @@ bool is_medmnist(const std::filesystem::path& folder) {
   return false;
 }
 
-Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions&) {
+Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions& options) {
   Manifest manifest;
   manifest.folder = folder;
   std::map<const MedMnistSet*, std::string> files;
@@ -195,8 +227,13 @@ Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions&) 
   std::sort(others.begin(), others.end());
   for (const std::string& name : others)
     manifest.notes.push_back(name + " is left out: none of MedMNIST's twelve 2D sets");
-  for (const MedMnistSet& set : sets())
-    if (files.count(&set)) read_set(set, files.at(&set), manifest);
+  const bool labels = options.reading == Reading::kLabels;
+  for (const MedMnistSet& set : sets()) {
+    if (files.count(&set) == 0) continue;
+    read_set(set, files.at(&set), labels, manifest);
+    if (labels) join_classes(manifest, set.name, set.classes(), set.findings);
+  }
+  if (labels) settle_classes(manifest);
   manifest.name = files.size() == 1 ? files.begin()->first->name : "medmnist";
   settle_validation(manifest);
   return manifest;
@@ -205,7 +242,7 @@ Manifest read_medmnist(const std::filesystem::path& folder, const LoadOptions&) 
 }  // namespace
 
 Dataset medmnist() {
-  return {"MedMNIST", "pathmnist.npz and its like", is_medmnist, read_medmnist};
+  return {"MedMNIST", "pathmnist.npz and its like", is_medmnist, read_medmnist, Reading::kEither};
 }
 
 }  // namespace strata::data

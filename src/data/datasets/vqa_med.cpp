@@ -247,7 +247,11 @@ Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& op
 }  // namespace
 
 Dataset vqa_med() {
-  return {"VQA-Med 2019 to 2021", "All_QA_Pairs_train.txt and its like", is_vqa_med, read_vqa_med,
+  return {"VQA-Med 2019 to 2021",
+          "All_QA_Pairs_train.txt and its like",
+          is_vqa_med,
+          read_vqa_med,
+          Reading::kQuestions,
           /*deep=*/true};
 }
 

@@ -128,6 +128,106 @@ TEST_CASE("several findings are several accepted answers, and none is an answer 
   CHECK(load_data(folder.path()).examples.size() == 9);
 }
 
+TEST_CASE("a real PneumoniaMNIST has two classes, one an image") {
+  const auto folder = shared_data("pneumoniamnist");
+  if (folder.empty()) {
+    WARN("PneumoniaMNIST is not here");
+    return;
+  }
+  LoadOptions options;
+  options.reading = Reading::kLabels;
+  const Manifest manifest = load_data(folder, options);
+  CHECK(manifest.classes == std::vector<std::string>{"normal", "pneumonia"});
+  CHECK_FALSE(manifest.multi_label);
+  CHECK(manifest.clients() == std::vector<std::string>{"chest x-ray"});
+  std::map<std::string, std::map<std::string, int>> counts;
+  for (const Example& example : manifest.examples) {
+    REQUIRE(example.labels.size() == 1);
+    ++counts[example.split][example.labels[0]];
+  }
+  // The published test; this copy has 3,882 + 524 images to train with.
+  CHECK(counts["test"] == std::map<std::string, int>{{"normal", 234}, {"pneumonia", 390}});
+  CHECK(counts["train"]["normal"] + counts["train"]["pneumonia"] == 3882 + 524);
+  // The questions about the same images say the same.
+  const Manifest questions = load_data(folder);
+  REQUIRE(questions.examples.size() == manifest.examples.size());
+  int different = 0;
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i)
+    different += (questions.examples[i].answers[0] == "yes") !=
+                 (manifest.examples[i].labels[0] == "pneumonia");
+  CHECK(different == 0);
+
+  PartitionOptions skewed;
+  skewed.scheme = "dirichlet";
+  skewed.clients = 4;
+  const Partition partition = make_partition(manifest, skewed);
+  CHECK(partition.clients.size() == 4);
+}
+
+TEST_CASE("MedMNIST's classes have their published names, and are read only where asked for") {
+  const std::map<std::string, std::pair<std::size_t, std::string>> published = {
+      {"pathmnist", {9, "adipose"}},
+      {"dermamnist", {7, "actinic keratoses and intraepithelial carcinoma"}},
+      {"octmnist", {4, "choroidal neovascularization"}},
+      {"retinamnist", {5, "0"}},
+      {"breastmnist", {2, "malignant"}},
+      {"bloodmnist", {8, "basophil"}},
+      {"tissuemnist", {8, "Collecting Duct, Connecting Tubule"}},
+      {"organamnist", {11, "bladder"}},
+      {"organcmnist", {11, "bladder"}},
+      {"organsmnist", {11, "bladder"}}};
+  for (const auto& [name, classes] : published) {
+    CAPTURE(name);
+    const TempDir folder;
+    folder.write(name + ".npz", set(2, 1, 1, 1, false));
+    for (const Reading reading : {Reading::kQuestions, Reading::kEither, Reading::kLabels}) {
+      LoadOptions options;
+      options.reading = reading;
+      const Manifest manifest = load_data(folder.path(), options);
+      CHECK(manifest.has_labels() == (reading == Reading::kLabels));
+      CHECK(manifest.examples[0].question.empty() == (reading == Reading::kLabels));
+      if (reading != Reading::kLabels) continue;
+      CHECK(manifest.classes.size() == classes.first);
+      CHECK(manifest.examples[0].labels == std::vector<std::string>{classes.second});
+      CHECK(manifest.examples[0].answer_type.empty());
+    }
+  }
+}
+
+TEST_CASE("ChestMNIST is multi-label, and is not read together with single-label sets") {
+  const TempDir folder;
+  std::string labels(3 * 14, '\0');
+  labels[2] = labels[6] = labels[14 + 13] = 1;
+  std::vector<NpyFile> files;
+  for (const std::string split : {"train", "val", "test"}) {
+    files.push_back({split + "_images.npy", npy("(3, 1, 1)", "xxx")});
+    files.push_back({split + "_labels.npy", npy("(3, 14)", labels)});
+  }
+  folder.write("chestmnist.npz", npz(files, false));
+  LoadOptions options;
+  options.reading = Reading::kLabels;
+  const Manifest manifest = load_data(folder.path(), options);
+  CHECK(manifest.multi_label);
+  CHECK(manifest.classes.size() == 14);
+  CHECK(manifest.classes.back() == "hernia");
+  CHECK(manifest.examples[0].labels == std::vector<std::string>{"effusion", "pneumonia"});
+  CHECK(manifest.examples[1].labels == std::vector<std::string>{"hernia"});
+  CHECK(manifest.examples[2].labels.empty());
+  folder.write("octmnist.npz", set(2, 1, 1, 1, false));
+  CHECK(input_error([&] { load_data(folder.path(), options); }) ==
+        folder.path().string() +
+            ": \"octmnist\" has one label an image, the sets before it any number of them; read "
+            "them apart");
+  std::filesystem::remove(folder / "chestmnist.npz");
+  folder.write("pneumoniamnist.npz", set(2, 1, 1, 1, false, 1));
+  const Manifest two = load_data(folder.path(), options);
+  // "normal" is a class of both.
+  CHECK(two.classes == std::vector<std::string>{"choroidal neovascularization",
+                                                "diabetic macular edema", "drusen", "normal",
+                                                "pneumonia"});
+  CHECK(two.examples.back().labels == std::vector<std::string>{"pneumonia"});
+}
+
 TEST_CASE("wrong MedMNIST files are errors that name file, array and what was expected") {
   const TempDir folder;
   const std::string file = (folder / "dermamnist.npz").string();

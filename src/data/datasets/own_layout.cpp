@@ -1,0 +1,141 @@
+// Strata's own layout: `manifest.jsonl`, one JSON object a line, one line an image with a question
+// or with labels:
+//   {"image":"images/ct/0001.png","question":"is there a nodule?","answers":["yes"],
+//    "split":"train","client":"ct","answer_type":"closed"}
+//   {"image":"images/ct/0001.png","label":"nodule","split":"train","client":"ct"}
+//   {"image":"images/ct/0002.png","labels":["nodule","cyst"],"split":"train","client":"ct"}
+// image: path relative to the folder, which it may not leave. answers: one or more accepted ones,
+// the first is the target. label: the class; labels: all that the image shows, an empty list where
+// that is none. A set has one of the three kinds of lines. split: "train" or "test". client:
+// modality or site. answer_type: "closed" (yes/no or a choice) or "open". dataset (optional): the
+// set's name where several were merged.
+//
+// `dataset.json` beside it (optional): {"version":1,"name":…,"synthetic":…,"classes":[…]}. classes:
+// the order of a model's outputs; without it they are sorted.
+#include <algorithm>
+#include <unordered_set>
+
+#include "core/document.h"
+#include "data/datasets/classes.h"
+#include "data/datasets/datasets.h"
+#include "data/datasets/published.h"
+#include "strata/core/error.h"
+
+namespace strata::data {
+namespace {
+
+bool is_own_layout(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "manifest.jsonl");
+}
+
+void read_description(Manifest& manifest) {
+  const auto file = manifest.folder / "dataset.json";
+  manifest.name = folder_name(manifest.folder);
+  if (!std::filesystem::exists(file)) return;
+  const Document document = load_json(file);
+  ObjectReader reader(document);
+  reader.version(1);
+  manifest.name = reader.text("name");
+  manifest.synthetic = reader.boolean("synthetic", false);
+  if (reader.has("classes")) manifest.classes = reader.filled_texts("classes");
+  std::unordered_set<std::string> seen;
+  for (const std::string& name : manifest.classes)
+    if (!seen.insert(name).second) reader.fail("classes", "\"" + name + "\" stands twice");
+  // What `strata data make` adds to say how the set was made.
+  for (const char* key : {"seed", "size", "images_per_modality", "shapes_images"}) reader.raw(key);
+  reader.finish();
+}
+
+/// The lines of one manifest.jsonl.
+class Lines {
+ public:
+  Lines(Manifest& manifest, Reading reading) : manifest_(manifest), reading_(reading) {}
+
+  void read(ObjectReader& reader) {
+    Example example;
+    example.image = reader.filled_text("image");
+    if (wants_labels(reader)) {
+      example.labels = labels_.read(reader);
+      check_classes(reader, example.labels);
+    } else {
+      example.question = reader.filled_text("question");
+      example.answers = reader.filled_texts("answers");
+    }
+    example.split = reader.choice("split", {"train", "test"});
+    example.client = reader.filled_text("client");
+    if (reading_ == Reading::kQuestions)
+      example.answer_type = reader.choice("answer_type", {"closed", "open"});
+    if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
+    reader.finish();
+    if (images_.insert(example.image).second) {
+      const std::string problem =
+          image_problem(manifest_.folder, example.image, /*questions_only=*/false);
+      if (!problem.empty()) reader.fail("image", problem);
+    }
+    manifest_.examples.push_back(std::move(example));
+  }
+
+  bool has_labels() const { return reading_ == Reading::kLabels; }
+  bool multi_label() const { return labels_.multi_label(); }
+
+ private:
+  /// Where both are welcome the first line decides. @throws InputError for a line of the other
+  /// kind.
+  bool wants_labels(ObjectReader& reader) {
+    const bool labels = reader.has("label") || reader.has("labels");
+    if (reading_ == Reading::kEither) reading_ = labels ? Reading::kLabels : Reading::kQuestions;
+    if (reading_ == Reading::kQuestions && labels)
+      reader.fail(reader.has("label") ? "label" : "labels",
+                  "images with labels are for image classification; here every image needs a "
+                  "\"question\"");
+    if (reading_ == Reading::kLabels && !labels && reader.has("question"))
+      reader.fail("question",
+                  "image classification asks none; every image needs \"label\" or \"labels\"");
+    return reading_ == Reading::kLabels;
+  }
+
+  void check_classes(ObjectReader& reader, const std::vector<std::string>& labels) const {
+    const auto& classes = manifest_.classes;
+    if (classes.empty()) return;
+    for (const std::string& label : labels)
+      if (std::find(classes.begin(), classes.end(), label) == classes.end())
+        reader.fail(labels_.multi_label() ? "labels" : "label",
+                    "\"" + label + "\" is none of the \"classes\" in dataset.json, " +
+                        quoted_list(classes) + did_you_mean(label, classes));
+  }
+
+  Manifest& manifest_;
+  Reading reading_;
+  LabelFields labels_;
+  std::unordered_set<std::string> images_;
+};
+
+Manifest read_own_layout(const std::filesystem::path& folder, const LoadOptions& options) {
+  Manifest manifest;
+  manifest.folder = folder;
+  read_description(manifest);
+  const auto file = folder / "manifest.jsonl";
+  Lines lines(manifest, options.reading);
+  for_each_json_line(file, [&](const Document& line) {
+    ObjectReader reader(line);
+    lines.read(reader);
+  });
+  if (manifest.examples.empty()) throw InputError(file.string() + ": no example in it");
+  if (lines.has_labels()) {
+    manifest.multi_label = lines.multi_label();
+    settle_classes(manifest);
+  } else if (manifest.has_labels()) {
+    throw InputError((folder / "dataset.json").string() +
+                     ": classes: manifest.jsonl has questions, no labels");
+  }
+  return manifest;
+}
+
+}  // namespace
+
+Dataset own_layout() {
+  return {"Strata's own layout", "manifest.jsonl", is_own_layout, read_own_layout,
+          Reading::kEither};
+}
+
+}  // namespace strata::data
