@@ -83,68 +83,84 @@ class Scratch {
   std::size_t size_ = 0;
 };
 
-}  // namespace
+struct ZipDirectory {
+  std::uint64_t count = 0;  ///< of its entries
+  std::string bytes;
+};
 
-void NpzFile::fail(const std::string& message) const {
-  throw InputError(path_.string() + ": " + message);
-}
-
-// Offsets and sizes as in PKWARE's APPNOTE.TXT 6.3, sections 4.3.7 to 4.3.16 and 4.5.3.
-NpzFile::NpzFile(const std::filesystem::path& path) : path_(path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) fail("cannot be read");
-  std::error_code error;
-  const std::uint64_t file_size = std::filesystem::file_size(path, error);
-  if (error) fail("cannot be read");
-  const auto bytes = [&](std::uint64_t offset, std::uint64_t count) {
-    if (offset > file_size || count > file_size - offset)
-      fail("damaged zip file: it ends too early");
-    std::string out(count, '\0');
-    file.seekg(static_cast<std::streamoff>(offset));
-    if (!file.read(out.data(), static_cast<std::streamsize>(count))) fail("cannot be read");
-    return out;
-  };
-
-  const std::uint64_t tail_size = std::min(file_size, kEndRecord + kComment);
-  const std::string tail = bytes(file_size - tail_size, tail_size);
-  const std::size_t end = tail.rfind("PK\x05\x06");
-  if (end == std::string::npos || tail.size() - end < kEndRecord)
-    fail("no zip file (no end of central directory), as .npz files are");
-  std::uint64_t count = little(tail, end + 10, 2);
-  std::uint64_t size = little(tail, end + 12, 4), offset = little(tail, end + 16, 4);
-  if (count == 0xffff || size == 0xffffffff || offset == 0xffffffff) {
-    const std::uint64_t end_at = file_size - tail_size + end;
-    const std::string locator =
-        bytes(end_at - std::min(end_at, kZip64Locator), std::min(end_at, kZip64Locator));
-    if (locator.size() < kZip64Locator || locator.compare(0, 4, "PK\x06\x07") != 0)
-      fail("damaged zip file: no zip64 locator");
-    const std::string record = bytes(little(locator, 8, 8), 56);
-    if (record.compare(0, 4, "PK\x06\x06") != 0) fail("damaged zip file: no zip64 record");
-    count = little(record, 32, 8);
-    size = little(record, 40, 8);
-    offset = little(record, 48, 8);
+/// Reads the directory at the end of a zip file. Offsets and sizes as in PKWARE's APPNOTE.TXT 6.3,
+/// sections 4.3.7 to 4.3.16 and 4.5.3.
+class ZipReader {
+ public:
+  explicit ZipReader(const std::filesystem::path& path)
+      : path_(path), file_(path, std::ios::binary) {
+    if (!file_) fail("cannot be read");
+    std::error_code error;
+    size_ = std::filesystem::file_size(path, error);
+    if (error) fail("cannot be read");
   }
 
-  const std::string directory = bytes(offset, size);
-  std::size_t at = 0;
-  for (std::uint64_t i = 0; i < count; ++i) {
+  ZipDirectory directory() {
+    const std::uint64_t tail_size = std::min(size_, kEndRecord + kComment);
+    const std::string tail = bytes(size_ - tail_size, tail_size);
+    const std::size_t end = tail.rfind("PK\x05\x06");
+    if (end == std::string::npos || tail.size() - end < kEndRecord)
+      fail("no zip file (no end of central directory), as .npz files are");
+    std::uint64_t count = little(tail, end + 10, 2);
+    std::uint64_t size = little(tail, end + 12, 4), offset = little(tail, end + 16, 4);
+    if (count == 0xffff || size == 0xffffffff || offset == 0xffffffff) {
+      const std::uint64_t end_at = size_ - tail_size + end;
+      const std::string locator =
+          bytes(end_at - std::min(end_at, kZip64Locator), std::min(end_at, kZip64Locator));
+      if (locator.size() < kZip64Locator || locator.compare(0, 4, "PK\x06\x07") != 0)
+        fail("damaged zip file: no zip64 locator");
+      const std::string record = bytes(little(locator, 8, 8), 56);
+      if (record.compare(0, 4, "PK\x06\x06") != 0) fail("damaged zip file: no zip64 record");
+      count = little(record, 32, 8);
+      size = little(record, 40, 8);
+      offset = little(record, 48, 8);
+    }
+    return {count, bytes(offset, size)};
+  }
+
+  /// The array's name, without ".npy", and where it is, from the directory's entry number `number`
+  /// (from 0) that begins at `at`, which is moved behind it.
+  std::pair<std::string, ZipEntry> entry(const std::string& directory, std::uint64_t number,
+                                         std::size_t& at) {
     constexpr std::size_t kFixed = 46;
     if (directory.size() - at < kFixed || directory.compare(at, 4, "PK\x01\x02") != 0)
-      fail("damaged zip file: entry " + std::to_string(i + 1) + " of its directory");
+      fail("damaged zip file: entry " + std::to_string(number + 1) + " of its directory");
     const std::uint64_t flags = little(directory, at + 8, 2),
                         method = little(directory, at + 10, 2);
     const std::size_t name_size = little(directory, at + 28, 2),
                       extra_size = little(directory, at + 30, 2),
                       comment_size = little(directory, at + 32, 2);
     if (directory.size() - at - kFixed < name_size + extra_size + comment_size)
-      fail("damaged zip file: entry " + std::to_string(i + 1) + " of its directory");
+      fail("damaged zip file: entry " + std::to_string(number + 1) + " of its directory");
     std::string name = directory.substr(at + kFixed, name_size);
-    Entry entry;
+    ZipEntry entry;
     entry.crc = static_cast<std::uint32_t>(little(directory, at + 16, 4));
     entry.packed = little(directory, at + 20, 4);
     entry.size = little(directory, at + 24, 4);
     entry.offset = little(directory, at + 42, 4);
-    const std::string extra = directory.substr(at + kFixed + name_size, extra_size);
+    read_extra(directory.substr(at + kFixed + name_size, extra_size), name, entry);
+    at += kFixed + name_size + extra_size + comment_size;
+
+    if (name.size() < 5 || name.compare(name.size() - 4, 4, ".npy") != 0)
+      fail("\"" + name + "\" in it is no .npy array");
+    if (flags & 1) fail("\"" + name + "\" in it is encrypted");
+    if (method != 0 && method != 8)
+      fail("\"" + name + "\" in it is compressed by method " + std::to_string(method) +
+           ", expected 0 (stored) or 8 (deflate)");
+    entry.deflated = method == 8;
+    find_data(name, entry);
+    name.resize(name.size() - 4);
+    return {name, entry};
+  }
+
+ private:
+  /// zip64: sizes and the offset that do not fit into 32 bits.
+  void read_extra(const std::string& extra, const std::string& name, ZipEntry& entry) const {
     for (std::size_t e = 0; e + 4 <= extra.size();) {
       const std::size_t length = little(extra, e + 2, 2);
       if (extra.size() - e - 4 < length) fail("damaged zip file: extra field of " + name);
@@ -159,29 +175,54 @@ NpzFile::NpzFile(const std::filesystem::path& path) : path_(path) {
       }
       e += 4 + length;
     }
-    at += kFixed + name_size + extra_size + comment_size;
+  }
 
-    if (name.size() < 5 || name.compare(name.size() - 4, 4, ".npy") != 0)
-      fail("\"" + name + "\" in it is no .npy array");
-    if (flags & 1) fail("\"" + name + "\" in it is encrypted");
-    if (method != 0 && method != 8)
-      fail("\"" + name + "\" in it is compressed by method " + std::to_string(method) +
-           ", expected 0 (stored) or 8 (deflate)");
-    entry.deflated = method == 8;
+  /// Moves the offset from the array's own header to its data.
+  void find_data(const std::string& name, ZipEntry& entry) {
     const std::string local = bytes(entry.offset, 30);
     if (local.compare(0, 4, "PK\x03\x04") != 0) fail("damaged zip file: header of " + name);
     entry.offset += 30 + little(local, 26, 2) + little(local, 28, 2);
-    if (entry.offset > file_size || entry.packed > file_size - entry.offset)
+    if (entry.offset > size_ || entry.packed > size_ - entry.offset)
       fail("damaged zip file: it ends too early for " + name);
     // A deflated byte makes at most 1032: more is a forged size, that would fill the disk.
     if (entry.size > (entry.deflated ? entry.packed * 1032 : entry.packed))
       fail("damaged zip file: size of " + name);
-    name.resize(name.size() - 4);
+  }
+
+  std::string bytes(std::uint64_t offset, std::uint64_t count) {
+    if (offset > size_ || count > size_ - offset) fail("damaged zip file: it ends too early");
+    std::string out(count, '\0');
+    file_.seekg(static_cast<std::streamoff>(offset));
+    if (!file_.read(out.data(), static_cast<std::streamsize>(count))) fail("cannot be read");
+    return out;
+  }
+
+  [[noreturn]] void fail(const std::string& message) const {
+    throw InputError(path_.string() + ": " + message);
+  }
+
+  std::filesystem::path path_;
+  std::ifstream file_;
+  std::uint64_t size_ = 0;
+};
+
+}  // namespace
+
+void NpzFile::fail(const std::string& message) const {
+  throw InputError(path_.string() + ": " + message);
+}
+
+NpzFile::NpzFile(const std::filesystem::path& path) : path_(path) {
+  ZipReader zip(path);
+  const ZipDirectory directory = zip.directory();
+  std::size_t at = 0;
+  for (std::uint64_t i = 0; i < directory.count; ++i) {
+    auto [name, entry] = zip.entry(directory.bytes, i, at);
     if (!entries_.emplace(name, entry).second) fail("two arrays \"" + name + "\" in it");
   }
 }
 
-const NpzFile::Entry& NpzFile::entry(const std::string& array) const {
+const ZipEntry& NpzFile::entry(const std::string& array) const {
   const auto found = entries_.find(array);
   if (found == entries_.end()) {
     std::vector<std::string> names;
@@ -196,7 +237,7 @@ const NpzFile::Entry& NpzFile::entry(const std::string& array) const {
 /// these are all.
 template <typename Sink>
 void NpzFile::unpack(const std::string& array, std::uint64_t limit, Sink sink) const {
-  const Entry& entry = this->entry(array);
+  const ZipEntry& entry = this->entry(array);
   const std::uint64_t wanted = std::min(limit, entry.size);
   std::ifstream file(path_, std::ios::binary);
   file.seekg(static_cast<std::streamoff>(entry.offset));

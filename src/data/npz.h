@@ -26,6 +26,13 @@ class ByteArray {
   std::shared_ptr<const std::uint8_t> data_;
 };
 
+/// Where an array's bytes are in the file.
+struct ZipEntry {
+  std::uint64_t offset = 0, packed = 0, size = 0;
+  std::uint32_t crc = 0;
+  bool deflated = false;
+};
+
 class NpzFile {
  public:
   /// Reads the zip's directory. @throws InputError: no zip file, damaged, encrypted, or compressed
@@ -42,23 +49,18 @@ class NpzFile {
   ByteArray read(const std::string& array) const;
 
  private:
-  struct Entry {
-    std::uint64_t offset = 0, packed = 0, size = 0;
-    std::uint32_t crc = 0;
-    bool deflated = false;
-  };
   struct Header {
     std::vector<std::int64_t> shape;
     std::size_t size = 0;  ///< of the header, in bytes
   };
   [[noreturn]] void fail(const std::string& message) const;
-  const Entry& entry(const std::string& array) const;
+  const ZipEntry& entry(const std::string& array) const;
   Header header(const std::string& array) const;
   template <typename Sink>
   void unpack(const std::string& array, std::uint64_t limit, Sink sink) const;
 
   std::filesystem::path path_;
-  std::map<std::string, Entry> entries_;  ///< by the name without ".npy"
+  std::map<std::string, ZipEntry> entries_;  ///< by the name without ".npy"
 };
 
 }  // namespace strata::data

@@ -206,7 +206,7 @@ TEST_CASE("dirichlet goes by the first label, and images without one are a group
                                  kinds[i % kinds.size()]});
   }
   PartitionOptions options;
-  options.scheme = "dirichlet";
+  options.scheme = PartitionScheme::kDirichlet;
   options.clients = 3;
   options.alpha = 100;
   const Partition partition = make_partition(manifest, options);

@@ -126,6 +126,36 @@ double dots_cover(const std::vector<Dot>& dots, double x, double y) {
   return best;
 }
 
+// Ultrasound's beams leave a virtual apex above the image.
+constexpr double kApexX = 32, kApexY = -12, kOpening = 0.66, kNear = 17, kFar = 73;
+
+/// A beam is named by its slope dx/dy.
+double beam_slope(double x, double y) {
+  return (x - kApexX) / (y - kApexY);
+}
+
+/// The findings within the fan, none in the shadow of a stone.
+std::optional<std::vector<Mark>> place_in_fan(const PhantomDrawing& drawing) {
+  return place(
+      drawing.facts, drawing.random, {3.1, 5.6},
+      [&](const Mark& mark) {
+        const double depth = distance(mark.x, mark.y, kApexX, kApexY);
+        return depth > kNear + mark.radius + 2 && depth < kFar - mark.radius - 6 &&
+               std::abs(mark.x - kApexX) + mark.radius < (kOpening - 0.03) * (mark.y - kApexY);
+      },
+      [&](const Mark& mark, const Mark& other) {
+        const double gap = std::abs(beam_slope(mark.x, mark.y) - beam_slope(other.x, other.y)) *
+                           (std::min(mark.y, other.y) - kApexY);
+        const bool side_by_side = gap > mark.radius + other.radius + 0.5;
+        const bool above =
+            mark.kind == 0 && other.kind == 1 && mark.y < other.y - mark.radius - other.radius - 1;
+        const bool both_cysts =
+            mark.kind == 0 && other.kind == 0 &&
+            distance(mark.x, mark.y, other.x, other.y) > mark.radius + other.radius + 2;
+        return side_by_side || above || both_cysts;
+      });
+}
+
 }  // namespace
 
 std::optional<Image> draw_xray(const PhantomDrawing& drawing) {
@@ -284,28 +314,7 @@ std::optional<Image> draw_mri(const PhantomDrawing& drawing) {
 std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing) {
   Random& random = drawing.random;
   const bool liver = drawing.facts.structure == 0;
-  // Beams leave a virtual apex above the image; a beam is named by its slope dx/dy.
-  constexpr double kApexX = 32, kApexY = -12, kOpening = 0.66, kNear = 17, kFar = 73;
-  const auto slope = [](double x, double y) { return (x - kApexX) / (y - kApexY); };
-  const auto marks = place(
-      drawing.facts, random, {3.1, 5.6},
-      [&](const Mark& mark) {
-        const double depth = distance(mark.x, mark.y, kApexX, kApexY);
-        return depth > kNear + mark.radius + 2 && depth < kFar - mark.radius - 6 &&
-               std::abs(mark.x - kApexX) + mark.radius < (kOpening - 0.03) * (mark.y - kApexY);
-      },
-      [&](const Mark& mark, const Mark& other) {
-        const double gap = std::abs(slope(mark.x, mark.y) - slope(other.x, other.y)) *
-                           (std::min(mark.y, other.y) - kApexY);
-        // Nothing may lie in the shadow of a stone.
-        const bool side_by_side = gap > mark.radius + other.radius + 0.5;
-        const bool above =
-            mark.kind == 0 && other.kind == 1 && mark.y < other.y - mark.radius - other.radius - 1;
-        const bool both_cysts =
-            mark.kind == 0 && other.kind == 0 &&
-            distance(mark.x, mark.y, other.x, other.y) > mark.radius + other.radius + 2;
-        return side_by_side || above || both_cysts;
-      });
+  const auto marks = place_in_fan(drawing);
   if (!marks) return {};
   const Noise tissue(random), real(random), imaginary(random);
   const double tilt = random.uniform(-0.15, 0.15);
@@ -318,7 +327,7 @@ std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing) {
   const Ellipse sinus = {kidney.x, kidney.y, 14, 4.5, kidney.cosine, kidney.sine};
   const double vessel = random.uniform(24, 40), diaphragm = random.uniform(52, 55);
   return paint(drawing.size, [&](double x, double y) {
-    const double depth = distance(x, y, kApexX, kApexY), beam = slope(x, y);
+    const double depth = distance(x, y, kApexX, kApexY), beam = beam_slope(x, y);
     const double fan = cover((std::abs(beam) - kOpening) * (y - kApexY)) * cover(kNear - depth) *
                        cover(depth - kFar);
     double echo = 0.36 * (1 + 0.22 * tissue.fractal(x / 5, y / 5));
@@ -336,7 +345,8 @@ std::optional<Image> draw_ultrasound(const PhantomDrawing& drawing) {
     }
     double through = 1;
     for (const Mark& mark : *marks) {
-      const double off = std::abs(beam - slope(mark.x, mark.y)) * (mark.y - kApexY) / mark.radius;
+      const double off =
+          std::abs(beam - beam_slope(mark.x, mark.y)) * (mark.y - kApexY) / mark.radius;
       const double behind = depth - distance(mark.x, mark.y, kApexX, kApexY) - 0.7 * mark.radius;
       if (behind <= 0) continue;
       if (mark.kind == 0)

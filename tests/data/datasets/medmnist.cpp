@@ -158,28 +158,34 @@ TEST_CASE("a real PneumoniaMNIST has two classes, one an image") {
   CHECK(different == 0);
 
   PartitionOptions skewed;
-  skewed.scheme = "dirichlet";
+  skewed.scheme = PartitionScheme::kDirichlet;
   skewed.clients = 4;
   const Partition partition = make_partition(manifest, skewed);
   CHECK(partition.clients.size() == 4);
 }
 
 TEST_CASE("MedMNIST's classes have their published names, and are read only where asked for") {
-  const std::map<std::string, std::pair<std::size_t, std::string>> published = {
-      {"pathmnist", {9, "adipose"}},
-      {"dermamnist", {7, "actinic keratoses and intraepithelial carcinoma"}},
-      {"octmnist", {4, "choroidal neovascularization"}},
-      {"retinamnist", {5, "0"}},
-      {"breastmnist", {2, "malignant"}},
-      {"bloodmnist", {8, "basophil"}},
-      {"tissuemnist", {8, "Collecting Duct, Connecting Tubule"}},
-      {"organamnist", {11, "bladder"}},
-      {"organcmnist", {11, "bladder"}},
-      {"organsmnist", {11, "bladder"}}};
-  for (const auto& [name, classes] : published) {
+  struct Published {
+    std::string set;
+    std::size_t classes;
+    char label;
+    std::string name;
+  };
+  const std::vector<Published> published = {
+      {"pathmnist", 9, 8, "colorectal adenocarcinoma epithelium"},
+      {"dermamnist", 7, 0, "actinic keratoses and intraepithelial carcinoma"},
+      {"octmnist", 4, 3, "normal"},
+      {"retinamnist", 5, 4, "4"},
+      {"breastmnist", 2, 1, "normal, benign"},
+      {"bloodmnist", 8, 3, "immature granulocytes(myelocytes, metamyelocytes and promyelocytes)"},
+      {"tissuemnist", 8, 2, "Glomerular endothelial cells"},
+      {"organamnist", 11, 1, "femur-left"},
+      {"organcmnist", 11, 8, "lung-right"},
+      {"organsmnist", 11, 10, "spleen"}};
+  for (const auto& [name, classes, label, class_name] : published) {
     CAPTURE(name);
     const TempDir folder;
-    folder.write(name + ".npz", set(2, 1, 1, 1, false));
+    folder.write(name + ".npz", set(2, 1, 1, 1, false, label));
     for (const Reading reading : {Reading::kQuestions, Reading::kEither, Reading::kLabels}) {
       LoadOptions options;
       options.reading = reading;
@@ -187,8 +193,8 @@ TEST_CASE("MedMNIST's classes have their published names, and are read only wher
       CHECK(manifest.has_labels() == (reading == Reading::kLabels));
       CHECK(manifest.examples[0].question.empty() == (reading == Reading::kLabels));
       if (reading != Reading::kLabels) continue;
-      CHECK(manifest.classes.size() == classes.first);
-      CHECK(manifest.examples[0].labels == std::vector<std::string>{classes.second});
+      CHECK(manifest.classes.size() == classes);
+      CHECK(manifest.examples[0].labels == std::vector<std::string>{class_name});
       CHECK(manifest.examples[0].answer_type.empty());
     }
   }
