@@ -222,13 +222,9 @@ RunTools timed_tools(ToolSeconds& seconds) {
     seconds.score_cpu += watch.cpu_seconds();
     return values;
   };
-  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+  tools.plan = [&](const PlanningProblem& problem, const PlanOptions& request) {
     const Stopwatch watch;
-    PlanOptions options;
-    options.algorithm = request.algorithm;
-    options.choose = request.choose;
-    options.seed = request.seed;
-    Plan plan = make_plan(problem, options);
+    Plan plan = make_plan(problem, request);
     seconds.plan += watch.seconds();
     return plan;
   };

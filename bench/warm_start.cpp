@@ -61,20 +61,21 @@ struct Measured {
   std::vector<double> cold, warm, kept, cold_seconds, warm_seconds;
 };
 
-void measure(const std::vector<Step>& steps, SearchOptions options, Measured& measured) {
+void measure(const std::vector<Step>& steps, const std::string& algorithm, SearchOptions options,
+             Measured& measured) {
   std::vector<Assignment> archive;
   for (int k = 0; k < kPlans; ++k) {
     const Step& step = steps[k];
     options.seed = static_cast<std::uint64_t>(k + 1);
     options.warm_start.clear();
-    const SearchResult cold = search(step.problem, options);
+    const SearchResult cold = search(step.problem, algorithm, options);
     SearchResult warm = cold;
     if (k > 0) {
       std::vector<Objectives> kept;
       for (const Assignment& assignment : archive)
         kept.push_back(evaluate(step.problem, assignment));
       options.warm_start = archive;
-      warm = search(step.problem, options);
+      warm = search(step.problem, algorithm, options);
       measured.cold.push_back(hypervolume_ratio(objectives_of(cold.front), step.exact));
       measured.warm.push_back(hypervolume_ratio(objectives_of(warm.front), step.exact));
       measured.kept.push_back(hypervolume_ratio(kept, step.exact));
@@ -107,12 +108,9 @@ int run(int argc, char** argv) {
       for (const std::string& algorithm : kAlgorithms) {
         for (const std::string start : {"random", "greedy"}) {
           for (const std::int64_t evaluations : {500, 2000, 20000}) {
-            SearchOptions options;
-            options.algorithm = algorithm;
-            options.start = start;
-            options.evaluations = evaluations;
             Measured measured;
-            for (const auto& steps : sequences) measure(steps, options, measured);
+            for (const auto& steps : sequences)
+              measure(steps, algorithm, {.start = start, .evaluations = evaluations}, measured);
             const Quartiles cold = quartiles(measured.cold), warm = quartiles(measured.warm);
             const double kept = quartiles(measured.kept).median;
             int better = 0;

@@ -516,9 +516,12 @@ class Server {
       plan.objectives = strata::evaluate(problem, plan.assignment);
       plan.front = {plan.objectives};
     } else {
-      plan = tools_.plan(problem,
-                         {strategy_.algorithm, strategy_.choose, seed, task_.run.plan.evaluations,
-                          scores.has_value(), state_.archive.assignments});
+      plan = tools_.plan(problem, {.algorithm = strategy_.algorithm,
+                                   .choose = strategy_.choose,
+                                   .search = {.evaluations = task_.run.plan.evaluations,
+                                              .seed = seed,
+                                              .warm_start = state_.archive.assignments},
+                                   .gap = scores.has_value()});
     }
     plan.always = always_;
     plan.count_budgets(problem);

@@ -56,15 +56,12 @@ void validate(const std::vector<Instance>& instances, const ComparisonOptions& o
   check_names("starts", options.starts, search_starts());
   if (options.evaluations.empty())
     throw InputError("evaluations: none is given; at least one is needed");
+  SearchOptions search{.population = options.population};
   for (auto it = options.evaluations.begin(); it != options.evaluations.end(); ++it) {
-    if (*it < 1)
-      throw InputError("evaluations: found " + std::to_string(*it) + ", allowed is 1 or more");
+    search.evaluations = *it;
+    check_search(options.algorithms.front(), search);
     if (std::find(options.evaluations.begin(), it, *it) != it)
       throw InputError("evaluations: " + std::to_string(*it) + " stands twice");
-  }
-  if (options.population < 8 || options.population % 4 != 0) {
-    throw InputError("population: found " + std::to_string(options.population) +
-                     ", allowed is a multiple of 4 that is at least 8");
   }
   if (options.seeds < 1)
     throw InputError("seeds: found " + std::to_string(options.seeds) + ", allowed is 1 or more");
@@ -307,14 +304,12 @@ Comparison compare(const std::vector<Instance>& instances, const ComparisonOptio
     stop_if_interrupted();
     if (options.progress)
       options.progress(static_cast<std::int64_t>(comparison.runs.size()), total, describe(run));
-    SearchOptions search_options;
-    search_options.algorithm = run.algorithm;
-    search_options.start = run.start;
-    search_options.evaluations = run.evaluations;
-    search_options.population = options.population;
-    search_options.seed = run.seed;
-    search_options.reference = references[i].nadir;
-    const SearchResult result = search(instances[i].problem, search_options);
+    const SearchResult result = search(instances[i].problem, run.algorithm,
+                                       {.start = run.start,
+                                        .evaluations = run.evaluations,
+                                        .population = options.population,
+                                        .seed = run.seed},
+                                       references[i].nadir);
     measure(result, references[i], run);
     FinishedRun finished;
     finished.curve = sample(result.log, references[i].area, curve_places(run.evaluations));

@@ -84,18 +84,6 @@ Certificate certify_by_prices(const PlanningProblem& problem) {
   return certificate;
 }
 
-SearchOptions search_options(const PlanOptions& options, const std::string& algorithm) {
-  SearchOptions search;
-  search.algorithm = algorithm;
-  search.start = options.start;
-  search.evaluations = options.evaluations;
-  search.seconds = options.seconds;
-  search.population = options.population;
-  search.islands = options.islands;
-  search.seed = options.seed;
-  return search;
-}
-
 /// What plans, and why, where `auto` left it to us for a reason that is not seen at once.
 struct Taken {
   std::string algorithm, why;
@@ -130,10 +118,8 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
   if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};
   if (algorithm == "roundrobin") return one(round_robin(problem));
   if (algorithm == "topk") return one(top_k(problem));
-  if (algorithm == "random") return one(random_assignment(problem, options.seed));
-  SearchOptions search_with = search_options(options, algorithm);
-  search_with.warm_start = options.warm_start;
-  SearchResult result = search(problem, search_with);
+  if (algorithm == "random") return one(random_assignment(problem, options.search.seed));
+  SearchResult result = search(problem, algorithm, options.search);
   return {result.front, result.evaluations};
 }
 
@@ -170,27 +156,28 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   require_name("algorithm", options.algorithm, algorithm_names());
   check_choice(options.choose);
   // What a search would refuse is refused whatever the algorithm.
-  check_search(search_options(options, is_search(options.algorithm) ? options.algorithm : "nsga2"));
+  check_search(options.algorithm, options.search);
   problem.validate();
-  check_warm_start(problem, options.warm_start);
+  check_warm_start(problem, options.search.warm_start);
   const Taken taken = taken_algorithm(problem, options.algorithm);
   const std::string& algorithm = taken.algorithm;
   Plan plan;
   plan.algorithm = algorithm;
   plan.choose = options.choose;
-  plan.seed = options.seed;
+  plan.seed = options.search.seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
   plan.provenance = {{"strata", build_version()}, {"commit", build_commit()}};
   if (!taken.why.empty()) plan.provenance.emplace_back("auto", taken.why);
   if (is_search(algorithm)) {
-    plan.provenance.emplace_back("start", options.start);
-    plan.provenance.emplace_back("population", std::int64_t{options.population});
-    plan.provenance.emplace_back("evaluations", options.evaluations);
-    plan.provenance.emplace_back("islands", std::int64_t{options.islands});
-    if (!options.warm_start.empty())
+    const SearchOptions& search = options.search;
+    plan.provenance.emplace_back("start", search.start);
+    plan.provenance.emplace_back("population", std::int64_t{search.population});
+    plan.provenance.emplace_back("evaluations", search.evaluations);
+    plan.provenance.emplace_back("islands", std::int64_t{search.islands});
+    if (!search.warm_start.empty())
       plan.provenance.emplace_back("warm_start",
-                                   static_cast<std::int64_t>(options.warm_start.size()));
+                                   static_cast<std::int64_t>(search.warm_start.size()));
   }
 
   Certificate certificate;

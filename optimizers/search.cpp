@@ -139,7 +139,7 @@ std::vector<std::vector<Assignment>> with_archive(
 
 /// Islands evolve side by side in a pagmo archipelago and pass on a tenth of their population to
 /// the next one after every epoch. The archipelago's own migration would depend on timing.
-void search_islands(SearchRun& run, const SearchOptions& options,
+void search_islands(SearchRun& run, const std::string& name, const SearchOptions& options,
                     const std::vector<std::vector<Assignment>>& starts) {
   const LayerModel& model = run.model;
   const LayerProblem layers(model.problem());
@@ -153,9 +153,8 @@ void search_islands(SearchRun& run, const SearchOptions& options,
       population.push_back(layers.encode(start),
                            layers.fitness_of(evaluate(model.problem(), start)));
     }
-    archipelago.push_back(
-        pagmo::algorithm(Metaheuristic(options.algorithm, share, seed, run.deadline())),
-        population);
+    archipelago.push_back(pagmo::algorithm(Metaheuristic(name, share, seed, run.deadline())),
+                          population);
   }
   std::int64_t counted = 0;
   for (int epoch = 0; epoch < kEpochs && !run.spent(); ++epoch) {
@@ -206,8 +205,7 @@ const std::vector<std::string>& search_starts() {
   return names;
 }
 
-void check_search(const SearchOptions& options) {
-  require_name("algorithm", options.algorithm, search_algorithms());
+void check_search(const std::string& algorithm, const SearchOptions& options) {
   require_name("start", options.start, search_starts());
   if (options.evaluations < 1) {
     throw InputError("evaluations: found " + std::to_string(options.evaluations) +
@@ -223,9 +221,9 @@ void check_search(const SearchOptions& options) {
   if (options.islands < 1)
     throw InputError("islands: found " + std::to_string(options.islands) +
                      ", allowed is 1 or more");
-  if (options.islands > 1 && options.algorithm.rfind(kPagmo, 0) == 0) {
-    throw InputError("islands: found " + std::to_string(options.islands) + " with " +
-                     options.algorithm + ", allowed is 1; islands are for Strata's own algorithms");
+  if (options.islands > 1 && algorithm.rfind(kPagmo, 0) == 0) {
+    throw InputError("islands: found " + std::to_string(options.islands) + " with " + algorithm +
+                     ", allowed is 1; islands are for Strata's own algorithms");
   }
 }
 
@@ -247,17 +245,19 @@ void check_warm_start(const PlanningProblem& problem, const std::vector<Assignme
   }
 }
 
-SearchResult search(const PlanningProblem& problem, const SearchOptions& options) {
-  check_search(options);
+SearchResult search(const PlanningProblem& problem, const std::string& algorithm,
+                    const SearchOptions& options, const std::optional<Objectives>& reference) {
+  require_name("algorithm", algorithm, search_algorithms());
+  check_search(algorithm, options);
   check_warm_start(problem, options.warm_start);
   const Assignment feasible = feasible_assignment(problem);
   const LayerModel model(problem);
-  const std::uint64_t stream = derive_seed(options.seed, options.algorithm);
-  SearchRun run(model, {options.evaluations, options.seconds}, stream, options.reference);
+  const std::uint64_t stream = derive_seed(options.seed, algorithm);
+  SearchRun run(model, {options.evaluations, options.seconds}, stream, reference);
   if (model.movable().empty()) {
     run.record(LayerState(model, feasible));
   } else {
-    const bool stock = options.algorithm.rfind(kPagmo, 0) == 0;
+    const bool stock = algorithm.rfind(kPagmo, 0) == 0;
     const bool warm = !options.warm_start.empty();
     if (warm) record_warm_start(run, feasible, options.warm_start);
     std::vector<std::vector<Assignment>> starts;
@@ -272,13 +272,13 @@ SearchResult search(const PlanningProblem& problem, const SearchOptions& options
     }
     if (warm) starts = with_archive(run, starts);
     if (stock) {
-      search_pagmo(run, options.algorithm.substr(kPagmo.size()), starts.front());
+      search_pagmo(run, algorithm.substr(kPagmo.size()), starts.front());
     } else if (options.islands > 1) {
-      search_islands(run, options, starts);
+      search_islands(run, algorithm, options, starts);
     } else if (!run.spent()) {
       std::vector<LayerState> population;
       for (const Assignment& start : starts.front()) population.emplace_back(model, start);
-      find_method(options.algorithm)(run, population);
+      find_method(algorithm)(run, population);
     }
   }
   run.finish();

@@ -365,38 +365,40 @@ void build(CLI::App& app, CommandLine& line) {
                    "(repeatable); by default all but a model's embeddings and head, which every "
                    "client trains besides")
       ->allow_extra_args(false);
-  plan->add_option("--algorithm", line.plan.algorithm, "How the front is found")
+  plan->add_option("--algorithm", line.plan.options.algorithm, "How the front is found")
       ->check(one_of(optimizers::algorithm_names()))
       ->capture_default_str();
   plan->add_option("--choose", line.plan.choose,
                    "Which point of the front becomes the plan; knee unless the problem says")
       ->check(choice_rule());
-  plan->add_option("--start", line.plan.start, "What a metaheuristic begins with")
+  plan->add_option("--start", line.plan.options.search.start, "What a metaheuristic begins with")
       ->check(one_of(optimizers::search_starts()))
       ->capture_default_str();
-  ranged(plan, "--evaluations", line.plan.evaluations, "Objective evaluations of a metaheuristic",
-         std::int64_t{1}, std::int64_t{1} << 40);
-  ranged(plan, "--seconds", line.plan.seconds,
+  ranged(plan, "--evaluations", line.plan.options.search.evaluations,
+         "Objective evaluations of a metaheuristic", std::int64_t{1}, std::int64_t{1} << 40);
+  ranged(plan, "--seconds", line.plan.options.search.seconds,
          "Time limit of a metaheuristic; 0: none. The plan then depends on the machine", 0.0, 1e6);
-  ranged(plan, "--population", line.plan.population,
+  ranged(plan, "--population", line.plan.options.search.population,
          "Population of a metaheuristic, a multiple of 4", 8, 1000000);
-  ranged(plan, "--islands", line.plan.islands,
+  ranged(plan, "--islands", line.plan.options.search.islands,
          "Islands of a pagmo archipelago, which share the evaluations", 1, 1024);
   plan->add_option("--warm", line.plan.warm,
                    "plan.json or --archive file of an earlier plan that a metaheuristic begins "
                    "with, too; clients and units are matched by name");
-  add_seed(plan, line.plan.seed);
+  add_seed(plan, line.plan.options.search.seed);
   auto* normalise = plan->add_flag_callback(
       "--normalise", [&line] { line.plan.normalise = true; },
       "Divide each client's scores by their sum; the default for the JSON of strata score");
   plan->add_flag_callback(
           "--no-normalise", [&line] { line.plan.normalise = false; }, "Take the scores as they are")
       ->excludes(normalise);
-  plan->add_flag("--no-gap", line.plan.no_gap, "Do not certify the distance from optimal");
-  plan->add_flag("--sweep", line.plan.sweep,
+  plan->add_flag_callback(
+      "--no-gap", [&line] { line.plan.options.gap = false; },
+      "Do not certify the distance from optimal");
+  plan->add_flag("--sweep", line.plan.options.sweep,
                  "With the algorithm exact: plan over the unsupported points met on the way, too, "
                  "nearly all there are");
-  ranged(plan, "--full-front", line.plan.full_front,
+  ranged(plan, "--full-front", line.plan.options.full_front_seconds,
          "With the algorithm exact: enumerate unsupported points, too, for at most so many seconds",
          0.0, 1e6);
   plan->add_option("--out", line.plan.out, "plan.json to write");
@@ -428,20 +430,22 @@ void build(CLI::App& app, CommandLine& line) {
            ->required());
   compare->add_option("--budget", line.compare.budget,
                       "For scores without budgets beside them: a number, or a CSV file");
-  list(compare->add_option("--algorithms", line.compare.algorithms, "Which ones")
+  list(compare->add_option("--algorithms", line.compare.options.algorithms, "Which ones")
            ->check(one_of(optimizers::search_algorithms())))
       ->capture_default_str();
-  list(compare->add_option("--starts", line.compare.starts, "From where")
+  list(compare->add_option("--starts", line.compare.options.starts, "From where")
            ->check(one_of(optimizers::search_starts())))
       ->capture_default_str();
   list(compare
-           ->add_option("--evaluations", line.compare.evaluations, "Objective evaluations of a run")
+           ->add_option("--evaluations", line.compare.options.evaluations,
+                        "Objective evaluations of a run")
            ->check(whole_number_in(1, std::int64_t{1} << 40)))
       ->capture_default_str();
-  ranged(compare, "--seeds", line.compare.seeds, "Runs of each kind, with seeds from 1", 1, 100000);
+  ranged(compare, "--seeds", line.compare.options.seeds, "Runs of each kind, with seeds from 1", 1,
+         100000);
   ranged(compare, "--instance-seeds", line.compare.instance_seeds,
          "Instances of each generated size, with seeds from 1", 1, 100000);
-  ranged(compare, "--population", line.compare.population, "A multiple of 4", 8, 1000000);
+  ranged(compare, "--population", line.compare.options.population, "A multiple of 4", 8, 1000000);
   compare->add_option("--write-instances", line.compare.write_instances,
                       "Folder for the instances and their exact fronts as CSV; runs nothing "
                       "without --out");

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "cli/help.h"
+#include "strata/core/plan_options.h"
+#include "strata/optimizers/compare.h"
 
 namespace strata::cli {
 
@@ -100,19 +102,10 @@ struct PlanArguments {
   std::string of;  ///< what the budget counts; empty: as it says itself
   std::string costs;
   std::vector<std::string> units;  ///< patterns; empty: as the scores' roles say
-  std::string algorithm = "auto";
-  std::string choose;  ///< empty: as the problem file says, or knee
-  std::string start = "greedy";
-  std::int64_t evaluations = 20000;
-  double seconds = 0;
-  int population = 100;
-  int islands = 1;
-  std::string warm;  ///< plan.json or an archive file
-  std::uint64_t seed = 1;
-  std::optional<bool> normalise;  ///< not set: as the scores' roles say
-  bool no_gap = false;
-  bool sweep = false;
-  double full_front = 0;  ///< seconds; 0: no enumeration
+  PlanOptions options;             ///< but for `choose` and the warm start, which are read
+  std::string choose;              ///< empty: as the problem file says, or the default
+  std::string warm;                ///< plan.json or an archive file
+  std::optional<bool> normalise;   ///< not set: as the scores' roles say
   std::string out;
   std::string front;
   std::string archive;
@@ -134,12 +127,9 @@ struct RunArguments {
 struct CompareArguments {
   std::vector<std::string> instances;  ///< sizes such as 9x24, folders, CSV files of scores
   std::string budget;                  ///< of files without budgets beside them
-  std::vector<std::string> algorithms = {"nsga2", "mopso", "aco", "abc", "annealing"};
-  std::vector<std::string> starts = {"random"};
-  std::vector<std::int64_t> evaluations = {20000};
-  int seeds = 5;
+  optimizers::ComparisonOptions options{
+      .algorithms = {"nsga2", "mopso", "aco", "abc", "annealing"}};
   int instance_seeds = 3;
-  int population = 100;
   bool resume = false;
   std::string write_instances;
   std::string out;

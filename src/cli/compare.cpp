@@ -108,12 +108,7 @@ int run_compare(const CompareArguments& arguments, const CommonArguments& common
     return kExitDone;
   }
 
-  optimizers::ComparisonOptions options;
-  options.algorithms = arguments.algorithms;
-  options.starts = arguments.starts;
-  options.evaluations = arguments.evaluations;
-  options.seeds = arguments.seeds;
-  options.population = arguments.population;
+  optimizers::ComparisonOptions options = arguments.options;
   std::optional<Progress> progress;
   options.progress = [&](std::int64_t done, std::int64_t total, const std::string& next) {
     if (!progress) progress.emplace("compare", total);

@@ -175,31 +175,20 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     }
   }
 
-  optimizers::PlanOptions options;
-  options.algorithm = arguments.algorithm;
-  options.choose = !arguments.choose.empty() ? arguments.choose
-                   : !loaded.choose.empty()  ? loaded.choose
-                                             : "knee";
-  options.start = arguments.start;
-  options.seed = arguments.seed;
-  options.evaluations = arguments.evaluations;
-  options.seconds = arguments.seconds;
-  options.population = arguments.population;
-  options.islands = arguments.islands;
-  options.gap = !arguments.no_gap;
-  options.sweep = arguments.sweep;
-  options.full_front_seconds = arguments.full_front;
-  if (!arguments.warm.empty()) {
-    options.warm_start = read_warm_start(arguments.warm, loaded.problem);
-  }
+  PlanOptions options = arguments.options;
+  if (!loaded.choose.empty()) options.choose = loaded.choose;
+  if (!arguments.choose.empty()) options.choose = arguments.choose;
+  if (!arguments.warm.empty())
+    options.search.warm_start = read_warm_start(arguments.warm, loaded.problem);
   const auto start = std::chrono::steady_clock::now();
   Plan plan = optimizers::make_plan(loaded.problem, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   tell_of_algorithm(plan, loaded.problem, arguments);
   if (plan.algorithm != "exact") {
-    for (const auto& [option, given] : {std::pair{"--sweep", arguments.sweep},
-                                        std::pair{"--full-front", arguments.full_front > 0}}) {
+    for (const auto& [option, given] :
+         {std::pair{"--sweep", options.sweep},
+          std::pair{"--full-front", options.full_front_seconds > 0}}) {
       if (given)
         log_warning(std::string(option) + " is for the algorithm exact; this plan is by " +
                     plan.algorithm);

@@ -43,16 +43,7 @@ fedrunner::RunTools run_tools() {
     }
     return values;
   };
-  tools.plan = [](const PlanningProblem& problem, const fedrunner::PlanRequest& request) {
-    optimizers::PlanOptions options;
-    options.algorithm = request.algorithm;
-    options.choose = request.choose;
-    options.seed = request.seed;
-    options.evaluations = request.evaluations;
-    options.gap = request.gap;
-    options.warm_start = request.warm_start;
-    return optimizers::make_plan(problem, options);
-  };
+  tools.plan = optimizers::make_plan;
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
                           const std::filesystem::path& peft_config) {
     AdapterConfigOptions options;

@@ -244,7 +244,7 @@ TEST_CASE_METHOD(Fixture, "a resumed run ends like an uninterrupted one, byte fo
   // Killed inside round 3, with its scores already written.
   int plans = 0;
   auto planner = tools.plan;
-  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+  tools.plan = [&](const PlanningProblem& problem, const PlanOptions& request) {
     if (++plans == 3) throw Stop();
     return planner(problem, request);
   };
@@ -324,7 +324,7 @@ TEST_CASE_METHOD(Fixture,
   };
   CHECK_THROWS_AS(run("stopped", rounds(3), stopping), Stop);
   auto planner = tools.plan;
-  tools.plan = [](const PlanningProblem&, const PlanRequest&) -> Plan { throw Stop(); };
+  tools.plan = [](const PlanningProblem&, const PlanOptions&) -> Plan { throw Stop(); };
   CHECK_THROWS_AS(run("stopped", rounds(7), resuming), Stop);
   tools.plan = planner;
   run("stopped", rounds(7), resuming);
@@ -811,7 +811,7 @@ TEST_CASE_METHOD(Fixture,
                              "B, mri: " + std::to_string(block - 1) +
                              ", oct: " + std::to_string(2 * block) + "}";
   std::vector<PlanningProblem> asked;
-  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
+  tools.plan = [&](const PlanningProblem& problem, const PlanOptions& request) {
     asked.push_back(problem);
     Plan plan;
     plan.algorithm = request.algorithm;
@@ -1153,8 +1153,8 @@ TEST_CASE_METHOD(Fixture, "LoRA runs with factors and with products end apart") 
 TEST_CASE_METHOD(Fixture, "with plan.warm a plan begins with the front of the last one") {
   std::vector<std::vector<Assignment>> starts;
   auto planner = tools.plan;
-  tools.plan = [&](const PlanningProblem& problem, const PlanRequest& request) {
-    starts.push_back(request.warm_start);
+  tools.plan = [&](const PlanningProblem& problem, const PlanOptions& request) {
+    starts.push_back(request.search.warm_start);
     auto plan = planner(problem, request);
     // A front of two, the second the first turned around.
     plan.archive = {plan.assignment, plan.assignment.rowwise().reverse()};

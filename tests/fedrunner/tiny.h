@@ -113,15 +113,15 @@ inline fedrunner::RunTools tiny_tools() {
     }
     return values;
   };
-  tools.plan = [](const PlanningProblem& problem, const fedrunner::PlanRequest& request) {
+  tools.plan = [](const PlanningProblem& problem, const PlanOptions& request) {
     Plan plan;
     plan.algorithm = request.algorithm;
     plan.choose = request.choose;
-    plan.seed = request.seed;
+    plan.seed = request.search.seed;
     plan.clients = problem.clients;
     plan.units = problem.units;
     plan.assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
-    Random random(request.seed);
+    Random random(request.search.seed);
     for (int i = 0; i < problem.client_count(); ++i) {
       std::vector<int> order = random.sample(problem.unit_count(), problem.unit_count());
       if (request.algorithm != "random") {

@@ -201,11 +201,7 @@ TEST_CASE("a run is the search itself, measured against the exact front") {
   const Comparison comparison = compare(instances, options);
   REQUIRE(comparison.runs.size() == 1);
 
-  SearchOptions search_options;
-  search_options.algorithm = "annealing";
-  search_options.start = "greedy";
-  search_options.evaluations = 500;
-  const SearchResult result = search(instances[0].problem, search_options);
+  const SearchResult result = search(instances[0].problem, "annealing", {.evaluations = 500});
   std::vector<Objectives> front, exact;
   for (const auto& point : result.front) front.push_back(point.objectives);
   for (const auto& point : exact_front(instances[0].problem).points)
@@ -228,13 +224,11 @@ TEST_CASE("a curve has at every place what the search had after so many evaluati
     std::vector<Objectives> exact;
     for (const FrontPoint& point : exact_front(instance.problem).points)
       exact.push_back(point.objectives);
-    SearchOptions search_options;
-    search_options.algorithm = "nsga2";
-    search_options.evaluations = 400;
-    search_options.population = 20;
-    search_options.reference = Objectives{exact.front().importance, exact.back().usage_variance};
-    const double area = hypervolume(exact, *search_options.reference);
-    const std::vector<SearchLogLine> log = search(instance.problem, search_options).log;
+    const Objectives reference{exact.front().importance, exact.back().usage_variance};
+    const double area = hypervolume(exact, reference);
+    const SearchOptions from_random{.start = "random", .evaluations = 400, .population = 20};
+    const std::vector<SearchLogLine> log =
+        search(instance.problem, "nsga2", from_random, reference).log;
     REQUIRE(curve.evaluations.size() > 10);
     for (std::size_t i = 0; i < curve.evaluations.size(); ++i) {
       CAPTURE(instance.seed, curve.evaluations[i]);

@@ -16,12 +16,7 @@ using namespace strata::test;
 namespace {
 
 PlanOptions with(const std::string& algorithm, std::uint64_t seed = 1) {
-  PlanOptions options;
-  options.algorithm = algorithm;
-  options.seed = seed;
-  options.evaluations = 600;
-  options.population = 20;
-  return options;
+  return {.algorithm = algorithm, .search = {.evaluations = 600, .population = 20, .seed = seed}};
 }
 
 }  // namespace
@@ -185,7 +180,7 @@ TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it")
     CAPTURE(algorithm);
     PlanOptions options = with(algorithm);
     const std::string cold = plan_json(make_plan(problem, options));
-    options.warm_start = earlier;
+    options.search.warm_start = earlier;
     const Plan warm = make_plan(problem, options);
     if (std::find(searches.begin(), searches.end(), algorithm) == searches.end()) {
       CHECK(plan_json(warm) == cold);
@@ -195,7 +190,7 @@ TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it")
       CHECK(warm.provenance.back() ==
             std::pair<std::string, Fact>{"warm_start", static_cast<std::int64_t>(earlier.size())});
     }
-    options.warm_start.emplace_back(Assignment::Zero(2, 24));
+    options.search.warm_start.emplace_back(Assignment::Zero(2, 24));
     CHECK_THROWS_WITH(make_plan(problem, options), Catch::Contains("found 2 clients"));
   }
 }
@@ -209,10 +204,10 @@ TEST_CASE("make_plan names what is wrong with an option") {
   options.choose = "nee";
   CHECK_THROWS_WITH(make_plan(problem, options), Catch::Contains("did you mean \"knee\"?"));
   options = {};
-  options.evaluations = 0;
+  options.search.evaluations = 0;
   CHECK_THROWS_WITH(make_plan(problem, options), "evaluations: found 0, allowed is 1 or more");
   options = {};
-  options.population = 6;
+  options.search.population = 6;
   CHECK_THROWS_WITH(make_plan(problem, options),
                     "population: found 6, allowed is a multiple of 4 that is at least 8");
   CHECK_THROWS_AS(make_plan(make_instance(Eigen::MatrixXd::Ones(1, 2), {3}), {}), InputError);

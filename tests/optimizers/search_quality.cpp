@@ -30,13 +30,12 @@ double median_ratio(const Recorded& recorded) {
   const auto exact = objectives_of(exact_front(problem, {.sweep = false}).points);
   std::vector<double> ratios;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    SearchOptions options;
-    options.algorithm = recorded.algorithm;
-    options.start = recorded.start;
-    options.evaluations = 5000;
-    options.population = recorded.population;
-    options.seed = seed;
-    ratios.push_back(hypervolume_ratio(objectives_of(search(problem, options).front), exact));
+    const SearchResult found = search(problem, recorded.algorithm,
+                                      {.start = recorded.start,
+                                       .evaluations = 5000,
+                                       .population = recorded.population,
+                                       .seed = seed});
+    ratios.push_back(hypervolume_ratio(objectives_of(found.front), exact));
   }
   std::nth_element(ratios.begin(), ratios.begin() + kSeeds / 2, ratios.end());
   return ratios[kSeeds / 2];

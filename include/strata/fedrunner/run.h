@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "strata/core/plan.h"
+#include "strata/core/plan_options.h"
 #include "strata/core/planning_problem.h"
 #include "strata/experiment/tool_names.h"
 
@@ -34,18 +35,10 @@ using Scorer = std::function<std::vector<double>(
     const models::Model& model, const models::VqaTensors& data,
     const std::vector<std::string>& units, const ScoreRequest& request)>;
 
-/// What the runner asks of a planner.
-struct PlanRequest {
-  std::string algorithm;
-  std::string choose;
-  std::uint64_t seed = 0;
-  std::int64_t evaluations = 0;
-  /// False where the importance is a stand-in, because the strategy scores nothing.
-  bool gap = true;
-  /// With `plan.warm`: the archive of the run's last plan (plan_archive.h).
-  std::vector<Assignment> warm_start = {};
-};
-using Planner = std::function<Plan(const PlanningProblem& problem, const PlanRequest& request)>;
+/// What the runner asks of a planner. Without `gap` where the importance is a stand-in, because the
+/// strategy scores nothing; with `plan.warm`, the search's warm start is the archive of the run's
+/// last plan (plan_archive.h).
+using Planner = std::function<Plan(const PlanningProblem& problem, const PlanOptions& options)>;
 
 /// What of a plan goes to each client beside it: paths under the given folder, and contents.
 /// `peft_config` is the model's adapter_config.json.

@@ -7,9 +7,11 @@
 #include <vector>
 
 #include "strata/core/planning_problem.h"
-#include "strata/optimizers/make_plan.h"
 
 namespace strata::optimizers {
+
+/// The rules below, as help and messages name them.
+const std::vector<std::string>& choice_rules();
 
 /// @throws InputError for an unknown rule (naming the nearest), or a number that is missing or
 /// outside its range.
@@ -25,14 +27,12 @@ void check_choice(const std::string& rule);
 /// points that are on the front for others are passed over.
 ///
 /// - knee: the point of the greatest normalised importance less all other normalised objectives.
-/// With
-///   two objectives that is the point farthest above the chord from the first to the last point, on
-///   the side of more importance (Das 1999), with more of them the one farthest beyond the plane
-///   that leans towards all alike. A front of one or two points, or one on or below its chord,
-///   gives the point of least usage variance.
+///   With two objectives that is the point farthest above the chord from the first to the last
+///   point, on the side of more importance (Das 1999), with more of them the one farthest beyond
+///   the plane that leans towards all alike. A front of one or two points, or one on or below its
+///   chord, gives the point of least usage variance.
 /// - ideal: the point closest (Euclidean) to the best normalised value of all objectives
-/// (compromise
-///   programming, Zeleny 1973).
+///   (compromise programming, Zeleny 1973).
 /// - weights:W, 0 ≤ W ≤ 1: greatest W · importance − (1 − W) · usage variance, both normalised.
 /// - weights:NAME=W,…, W ≥ 0: likewise over the named objectives; others count 0.
 /// - usage_variance:V or variance:V, uplink_bytes:B (4MB is 4e6), slowest_client:S (seconds):
@@ -40,8 +40,7 @@ void check_choice(const std::string& rule);
 /// - importance:X, 0 ≤ X ≤ 100: least usage variance among the points with at least X % of the
 ///   greatest importance.
 /// - several of the last four joined by commas: the points that keep to all; the least usage
-/// variance
-///   of them where importance:X is among the rules, the greatest importance otherwise.
+///   variance of them where importance:X is among the rules, the greatest importance otherwise.
 /// - row:N: the N-th point, from 1.
 ///
 /// @throws InputError as check_choice, for an empty front, a row beyond the last, an objective that

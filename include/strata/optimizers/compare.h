@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "strata/core/plan_options.h"
 #include "strata/optimizers/instances.h"
 #include "strata/optimizers/statistics.h"
 
@@ -48,9 +49,9 @@ struct FinishedRun {
 struct ComparisonOptions {
   std::vector<std::string> algorithms;  ///< of search_algorithms()
   std::vector<std::string> starts = {"random"};
-  std::vector<std::int64_t> evaluations = {20000};
-  int seeds = 5;         ///< 1 to this
-  int population = 100;  ///< as SearchOptions has it
+  std::vector<std::int64_t> evaluations = {SearchOptions().evaluations};
+  int seeds = 5;  ///< 1 to this
+  int population = SearchOptions().population;
   /// Called before every run with the number of runs done, of all runs, and what comes next.
   std::function<void(std::int64_t done, std::int64_t total, const std::string& next)> progress = {};
   /// Called once, when all is checked and before the first run: the runs of an interrupted

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "strata/core/plan.h"
+#include "strata/core/plan_options.h"
 #include "strata/core/planning_problem.h"
 #include "strata/optimizers/exact_front.h"
 
@@ -20,31 +21,6 @@ namespace strata::optimizers {
 /// greedy look at importance and usage variance alone. greedy: greedy_front with 40 prices. The
 /// last three are one assignment each.
 const std::vector<std::string>& algorithm_names();
-/// Rules that pick one point of a front: see choose.h.
-const std::vector<std::string>& choice_rules();
-
-struct PlanOptions {
-  std::string algorithm = "auto";
-  std::string choose = "knee";
-  std::uint64_t seed = 1;
-  // Of the metaheuristics: see SearchOptions.
-  std::string start = "greedy";
-  std::int64_t evaluations = 20000;
-  double seconds = 0;
-  int population = 100;
-  int islands = 1;
-  /// Assignments of an earlier plan that the metaheuristics begin with (SearchOptions::warm_start;
-  /// `match_archive` brings them to the problem's clients and units). All other algorithms depend
-  /// on no start and ignore them.
-  std::vector<Assignment> warm_start = {};
-  bool gap = true;  ///< certify the distance from optimal
-  /// With the exact algorithm: plan over the sweep (ExactFront::sweep), unsupported points
-  /// included.
-  bool sweep = false;
-  /// With the exact algorithm: > 0 adds the unsupported points that `full_front` finds in this
-  /// time.
-  double full_front_seconds = 0;
-};
 
 /// The exact front, or a bound by prices: whichever `auto` would plan with.
 struct Certificate {
