@@ -31,7 +31,6 @@ namespace {
 
 constexpr int kPlans = 4;  // the first of which has nothing to begin with
 constexpr int kSeeds = 2;
-const std::vector<std::string> kAlgorithms = {"nsga2", "mopso", "aco", "abc", "annealing"};
 
 struct Step {
   PlanningProblem problem;
@@ -105,7 +104,7 @@ int run(int argc, char** argv) {
       std::vector<std::vector<Step>> sequences;
       for (int seed = 1; seed <= kSeeds; ++seed)
         sequences.push_back(sequence(clients, units, static_cast<std::uint64_t>(seed), noise));
-      for (const std::string& algorithm : kAlgorithms) {
+      for (const std::string& algorithm : metaheuristics()) {
         for (const std::string start : {"random", "greedy"}) {
           for (const std::int64_t evaluations : {500, 2000, 20000}) {
             Measured measured;

@@ -509,6 +509,7 @@ class Server {
     if (strategy_.own) {
       set_budgets(problem, budgets());
       plan.algorithm = strategy_.algorithm;
+      plan.kind = AlgorithmKind::kBaseline;
       plan.seed = seed;
       plan.clients = problem.clients;
       plan.units = problem.units;

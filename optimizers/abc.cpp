@@ -10,10 +10,11 @@
 // succeeded. A scout takes an archived assignment and rebuilds part of it, rather than beginning at
 // random, which at this size would never catch up.
 
+#include "optimizers/abc.h"
+
 #include <algorithm>
 
 #include "optimizers/neighbourhood.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 namespace {

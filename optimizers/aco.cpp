@@ -11,12 +11,13 @@
 // An ant starts from an archived assignment and rebuilds some of its rows (cunning ants: Tsutsui,
 // PPSN 2006): all of them in the first iterations, few later.
 
+#include "optimizers/aco.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include "optimizers/neighbourhood.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 namespace {

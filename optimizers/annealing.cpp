@@ -9,11 +9,12 @@
 // annealing, 1998, shares this aim). Every candidate counts as one evaluation and is offered to the
 // archive, accepted or not.
 
+#include "optimizers/annealing.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "optimizers/neighbourhood.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 namespace {

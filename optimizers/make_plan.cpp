@@ -1,156 +1,73 @@
 #include "strata/optimizers/make_plan.h"
 
-#include <algorithm>
-#include <memory>
-
 #include "core/build_info.h"
+#include "core/text.h"
+#include "optimizers/algorithms.h"
 #include "strata/core/error.h"
-#include "strata/optimizers/baselines.h"
 #include "strata/optimizers/choose.h"
-#include "strata/optimizers/hypervolume.h"
-#include "strata/optimizers/price_front.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/search.h"
 
 namespace strata::optimizers {
 namespace {
 
-constexpr std::int64_t kLargestExact = 200000;  // clients · units
-constexpr int kGreedyPrices = 40;
-/// For more objectives than importance and usage variance.
-constexpr const char* kManyObjectives = "nsga2";
-
-bool is_search(const std::string& algorithm) {
-  const auto& names = search_algorithms();
-  return std::find(names.begin(), names.end(), algorithm) != names.end();
-}
-
-bool suits_exact(const PlanningProblem& problem) {
-  return problem.counts_units() &&
-         std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact;
-}
-
-Certificate certify_exactly(const PlanningProblem& problem, bool sweep = false) {
-  ExactFront exact = exact_front(problem, {.sweep = sweep});
-  // The bound needs no assignments.
-  auto hull = std::make_shared<ExactFront>();
-  for (const Objectives& point : exact.points.objectives()) hull->points.push_back({{}, point});
-  Certificate certificate{"exact", {}, exact.points.objectives(), {}};
-  certificate.algorithm = "exact";
-  certificate.points = std::move(sweep ? exact.sweep : exact.points);
-  certificate.importance_bound = [hull](double variance) {
-    return hull->importance_bound(variance);
-  };
-  return certificate;
-}
-
-/// Points that no assignment lies beyond: with the bound of the step at its even end.
-std::vector<Objectives> bounds_of(const PriceFront& front) {
-  std::vector<Objectives> bounds;
-  const auto add = [&](double variance, double importance) {
-    Objectives bound;
-    bound.usage_variance = variance;
-    bound.importance = importance;
-    bounds.push_back(bound);
-  };
-  const Objectives& even = front.points.front().objectives;
-  const double most = front.points.back().objectives.usage_variance;
-  if (!front.steps.empty()) {
-    for (const BoundStep& step : front.steps) add(step.from, step.importance);
-  } else {
-    // A staircase above the cuts: every step has the bound of its right end.
-    constexpr int kSteps = 1000;
-    for (int k = 0; k <= kSteps; ++k) {
-      const auto at = [&](int step) {
-        return even.usage_variance + (most - even.usage_variance) * step / kSteps;
-      };
-      add(at(k), front.importance_bound(at(std::min(k + 1, kSteps))));
-    }
-  }
-  // The corner that hypervolumes are measured from: the least importance of the front itself.
-  if (most > even.usage_variance) add(most, even.importance);
-  return bounds;
-}
-
-Certificate certify_by_prices(const PlanningProblem& problem) {
-  auto front = std::make_shared<PriceFront>(price_front(problem));
-  Certificate certificate{front->complete ? "exact" : "prices", front->points, {}, {}};
-  certificate.algorithm = "prices";
-  // The bound needs no assignments.
-  for (FrontPoint& point : front->points) point.assignment = {};
-  certificate.bounds = bounds_of(*front);
-  certificate.importance_bound = [front](double variance) {
-    return front->importance_bound(variance);
-  };
-  return certificate;
-}
-
 /// What plans, and why, where `auto` left it to us for a reason that is not seen at once.
 struct Taken {
-  std::string algorithm, why;
+  const AlgorithmRow& row;
+  std::string why = {};
 };
 
 Taken taken_algorithm(const PlanningProblem& problem, const std::string& asked) {
-  if (asked != "auto") return {asked, ""};
-  if (problem.has_further_objectives()) {
-    std::string names;
-    for (const std::string& name : objective_names(problem))
-      if (name != "importance" && name != "usage_variance")
-        names += (names.empty() ? "" : " and ") + name;
-    return {kManyObjectives,
-            std::string(kManyObjectives) + ", as exact and prices would not optimise " + names};
-  }
-  return {suits_exact(problem) ? "exact" : "prices", ""};
+  if (asked != kAuto) return {row_of(asked)};
+  if (!problem.has_further_objectives()) return {certifying_row(problem)};
+  std::vector<std::string> two, further;
+  for (const AlgorithmRow& row : algorithm_rows())
+    if (row.certify) two.push_back(row.algorithm.name);
+  for (const std::string& name : objective_names(problem))
+    if (name != "importance" && name != "usage_variance") further.push_back(name);
+  const AlgorithmRow& row = row_of(metaheuristics().front());
+  return {row, row.algorithm.name + ", as " + joined(two, " and ") + " would not optimise " +
+                   joined(further, " and ")};
 }
 
 struct Found {
   FrontPoints front;
   std::int64_t evaluations = 0;
+  Certificate certificate = {};  ///< where the options ask for the gap
 };
 
 Found find_front(const PlanningProblem& problem, const PlanOptions& options,
-                 const std::string& algorithm, Certificate& certificate) {
-  const auto one = [&](const Assignment& assignment) {
-    return Found{{FrontPoint{assignment, evaluate(problem, assignment)}}, 0};
-  };
-  if (algorithm == certificate.algorithm) return {std::move(certificate.points), 0};
-  if (algorithm == "exact") return {certify_exactly(problem, options.sweep).points, 0};
-  if (algorithm == "prices") return {price_front(problem).points, 0};
-  if (algorithm == "greedy") return {greedy_front(problem, kGreedyPrices), 0};
-  if (algorithm == "roundrobin") return one(round_robin(problem));
-  if (algorithm == "topk") return one(top_k(problem));
-  if (algorithm == "random") return one(random_assignment(problem, options.search.seed));
-  SearchResult result = search(problem, algorithm, options.search);
-  return {result.front, result.evaluations};
+                 const AlgorithmRow& row) {
+  Found found;
+  if (row.algorithm.kind == AlgorithmKind::kExact || &row == &certifying_row(problem)) {
+    found.certificate = row.certify(problem, options);
+    found.front = std::move(found.certificate.points);
+    return found;
+  }
+  if (options.gap) found.certificate = certify(problem);
+  if (row.certify) {
+    found.front = row.certify(problem, options).points;
+  } else if (row.plan) {
+    found.front = row.plan(problem, options);
+  } else {
+    const SearchResult result = search(problem, row.algorithm.name, options.search);
+    found.front = result.front;
+    found.evaluations = result.evaluations;
+  }
+  return found;
+}
+
+/// What of the options a search depended on.
+void describe_search(const SearchOptions& search, Plan& plan) {
+  plan.provenance.emplace_back("start", search.start);
+  plan.provenance.emplace_back("population", std::int64_t{search.population});
+  plan.provenance.emplace_back("evaluations", search.evaluations);
+  plan.provenance.emplace_back("islands", std::int64_t{search.islands});
+  if (!search.warm_start.empty())
+    plan.provenance.emplace_back("warm_start", static_cast<std::int64_t>(search.warm_start.size()));
 }
 
 }  // namespace
-
-const std::vector<std::string>& algorithm_names() {
-  static const std::vector<std::string> names = [] {
-    std::vector<std::string> names = {"auto", "exact", "prices"};
-    names.insert(names.end(), search_algorithms().begin(), search_algorithms().end());
-    names.insert(names.end(), {"greedy", "roundrobin", "topk", "random"});
-    return names;
-  }();
-  return names;
-}
-
-Certificate certify(const PlanningProblem& problem) {
-  problem.validate();
-  return suits_exact(problem) ? certify_exactly(problem) : certify_by_prices(problem);
-}
-
-Gap measure_gap(const Plan& plan, const Certificate& certificate) {
-  Gap gap;
-  gap.known = true;
-  gap.certificate = certificate.method;
-  const double bound = certificate.importance_bound(plan.objectives.usage_variance);
-  // Below zero only by the rounding of the scores to integers and of sums.
-  gap.importance = std::max(0.0, bound - plan.objectives.importance);
-  gap.relative = bound > 0 ? gap.importance / bound : 0.0;
-  gap.hypervolume_ratio = hypervolume_ratio(plan.front, certificate.bounds);
-  return gap;
-}
 
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   require_name("algorithm", options.algorithm, algorithm_names());
@@ -160,32 +77,20 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   problem.validate();
   check_warm_start(problem, options.search.warm_start);
   const Taken taken = taken_algorithm(problem, options.algorithm);
-  const std::string& algorithm = taken.algorithm;
+  const Algorithm& algorithm = taken.row.algorithm;
   Plan plan;
-  plan.algorithm = algorithm;
+  plan.algorithm = algorithm.name;
+  plan.kind = algorithm.kind;
   plan.choose = options.choose;
   plan.seed = options.search.seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
   plan.provenance = {{"strata", build_version()}, {"commit", build_commit()}};
-  if (!taken.why.empty()) plan.provenance.emplace_back("auto", taken.why);
-  if (is_search(algorithm)) {
-    const SearchOptions& search = options.search;
-    plan.provenance.emplace_back("start", search.start);
-    plan.provenance.emplace_back("population", std::int64_t{search.population});
-    plan.provenance.emplace_back("evaluations", search.evaluations);
-    plan.provenance.emplace_back("islands", std::int64_t{search.islands});
-    if (!search.warm_start.empty())
-      plan.provenance.emplace_back("warm_start",
-                                   static_cast<std::int64_t>(search.warm_start.size()));
-  }
+  if (!taken.why.empty()) plan.provenance.emplace_back(kAuto, taken.why);
+  if (algorithm.uses.search) describe_search(options.search, plan);
 
-  Certificate certificate;
-  if (options.gap) {
-    certificate = algorithm == "exact" ? certify_exactly(problem, options.sweep) : certify(problem);
-  }
-  Found found = find_front(problem, options, algorithm, certificate);
-  if (algorithm == "exact" && options.full_front_seconds > 0) {
+  Found found = find_front(problem, options, taken.row);
+  if (algorithm.uses.unsupported && options.full_front_seconds > 0) {
     FullFront full = full_front(problem, options.full_front_seconds);
     found.front = full.points;
     plan.provenance.emplace_back("full_front",
@@ -200,7 +105,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   plan.count_budgets(problem);
   plan.objectives = chosen.objectives;
   plan.archive = found.front.assignments();
-  if (options.gap) plan.gap = measure_gap(plan, certificate);
+  if (options.gap) plan.gap = measure_gap(plan, found.certificate);
   return plan;
 }
 

@@ -3,8 +3,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "optimizers/algorithms.h"
 #include "optimizers/layer_problem.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 
@@ -35,7 +35,7 @@ pagmo::population Metaheuristic::evolve(pagmo::population population) const {
     states.emplace_back(model, problem->decode(x.data()));
     run.archive.insert(states.back());
   }
-  find_method(method_)(run, states);
+  row_of(method_).search(run, states);
   for (std::size_t i = 0; i < states.size() && i < population.size(); ++i) {
     const Assignment assignment = states[i].assignment();
     population.set_xf(i, problem->encode(assignment),

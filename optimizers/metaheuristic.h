@@ -9,6 +9,7 @@
 #include <string>
 
 #include "optimizers/front_archive.h"
+#include "strata/optimizers/algorithms.h"
 
 namespace strata::optimizers {
 
@@ -35,7 +36,7 @@ class Metaheuristic {
   std::int64_t evaluations() const { return spent_; }
 
  private:
-  std::string method_ = "nsga2";
+  std::string method_ = metaheuristics().front();
   std::int64_t evaluations_ = 10000;
   std::optional<Deadline> deadline_;
   // pagmo's evolve is const by its interface; what evolves along is mutable in pagmo's own

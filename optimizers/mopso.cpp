@@ -15,7 +15,6 @@
 #include <cmath>
 
 #include "optimizers/neighbourhood.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 namespace {

@@ -1,11 +1,15 @@
 #pragma once
 /// \file
-/// What a particle remembers. Internal.
+/// A particle swarm on assignments; the source says after whom. Internal.
 
-#include "optimizers/layer_state.h"
-#include "strata/core/random.h"
+#include <vector>
+
+#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
+
+/// A Method (search_run.h).
+void search_mopso(SearchRun& run, std::vector<LayerState>& population);
 
 /// Whether a particle that is at `now` forgets its own best, `then`, for it: where `now` dominates,
 /// and where neither dominates with probability ½ (draws from `random` only then).

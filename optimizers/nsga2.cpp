@@ -7,6 +7,8 @@
 // closer to the other is made with probability 1/2. Mutation: `perturb` under the prices of its
 // place on the front or random ones.
 
+#include "optimizers/nsga2.h"
+
 #include <algorithm>
 #include <cmath>
 #include <pagmo/types.hpp>
@@ -14,7 +16,6 @@
 
 #include "optimizers/crowding.h"
 #include "optimizers/neighbourhood.h"
-#include "optimizers/search_run.h"
 
 namespace strata::optimizers {
 namespace {

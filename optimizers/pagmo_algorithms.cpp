@@ -41,68 +41,100 @@ std::pair<double, double> ranges(const PlanningProblem& problem) {
           std::max(1e-12, most.usage_variance - even.usage_variance)};
 }
 
-}  // namespace
-
-void search_pagmo(SearchRun& run, const std::string& name, const std::vector<Assignment>& starts) {
-  const bool relaxed = name == "nspso" || name == "bee_colony" || name == "simulated_annealing";
-  LayerProblem layers(run.model.problem(), relaxed);
+/// Calls `search` with the problem and a seed, until the run is spent.
+template <typename Search>
+void with_problem(SearchRun& run, bool continuous, Search search) {
+  LayerProblem layers(run.model.problem(), continuous);
   layers.watch([&](const Assignment& assignment) {
     if (run.spent()) throw Spent();
     run.record(LayerState(run.model, assignment));
   });
   const auto seed = static_cast<unsigned>(run.random());
-  const pagmo::problem problem(layers);
   try {
-    if (name == "nsga2" || name == "nspso" || name == "maco") {
-      auto population = population_of(problem, layers, starts, seed);
-      const unsigned count = generations(run, population.size());
-      pagmo::algorithm algorithm;
-      if (name == "nsga2")
-        algorithm = pagmo::algorithm(pagmo::nsga2(count, 0.95, 10., 0.01, 50., seed));
-      if (name == "nspso") {
-        algorithm = pagmo::algorithm(
-            pagmo::nspso(count, 0.6, 2.0, 2.0, 1.0, 0.5, 60, "crowding distance", false, seed));
-      }
-      if (name == "maco") {
-        const auto kernel = static_cast<unsigned>(std::min<std::size_t>(63, population.size()));
-        algorithm = pagmo::algorithm(pagmo::maco(count, kernel, 1.0, 1, 7, 0, 0., false, seed));
-      }
-      while (!run.spent()) population = algorithm.evolve(population);
-      return;
-    }
+    search(layers, seed);
+  } catch (const Spent&) {
+  }
+}
+
+/// For all objectives at once: `make` makes the algorithm of a number of generations, the
+/// population's size and a seed.
+template <typename Make>
+void search_front(SearchRun& run, const std::vector<Assignment>& starts, bool continuous,
+                  Make make) {
+  with_problem(run, continuous, [&](const LayerProblem& layers, unsigned seed) {
+    auto population = population_of(pagmo::problem(layers), layers, starts, seed);
+    const pagmo::algorithm algorithm(
+        make(generations(run, population.size()), population.size(), seed));
+    while (!run.spent()) population = algorithm.evolve(population);
+  });
+}
+
+/// For one weighted sum after the other: `make` makes the algorithm of the evaluations left for the
+/// sum, the population and a seed.
+template <typename Make>
+void search_sums(SearchRun& run, const std::vector<Assignment>& starts, Make make) {
+  with_problem(run, true, [&](const LayerProblem& layers, unsigned seed) {
     const auto [importance, variance] = ranges(run.model.problem());
     const std::int64_t before = run.evaluations();
     for (int k = 0; k < kWeights && !run.spent(); ++k) {
       const double share = (k + 0.5) / kWeights;
       const double a = share / importance, b = (1 - share) / variance;
       // Further objectives have no weight; what is met of them is recorded all the same.
-      pagmo::vector_double weights(problem.get_nobj(), 0.);
+      pagmo::vector_double weights(pagmo::problem(layers).get_nobj(), 0.);
       weights[0] = a / (a + b);
       weights[1] = b / (a + b);
       const pagmo::problem single(
           pagmo::decompose(layers, weights, pagmo::vector_double(weights.size(), 0.), "weighted"));
       const std::int64_t end = before + (run.limit() - before) * (k + 1) / kWeights;
       auto population = population_of(single, layers, starts, seed + static_cast<unsigned>(k));
-      const auto size = static_cast<std::int64_t>(population.size());
       while (!run.spent() && run.evaluations() < end) {
-        const std::int64_t left = end - run.evaluations();
-        if (name == "bee_colony") {
-          // A generation costs two evaluations an individual.
-          const auto count = static_cast<unsigned>(std::max<std::int64_t>(1, left / (2 * size)));
-          population = pagmo::algorithm(pagmo::bee_colony(count, 20, seed)).evolve(population);
-        } else {
-          const auto dimension = static_cast<std::int64_t>(single.get_nx());
-          const auto passes = std::max<std::int64_t>(1, left / dimension);
-          const auto bins = static_cast<unsigned>(std::clamp<std::int64_t>(passes / 10, 1, 10));
-          const auto temperatures = static_cast<unsigned>(std::max<std::int64_t>(1, passes / bins));
-          population =
-              pagmo::algorithm(pagmo::simulated_annealing(10., .1, temperatures, 1, bins, 1., seed))
-                  .evolve(population);
-        }
+        const pagmo::algorithm algorithm(make(end - run.evaluations(), population, seed));
+        population = algorithm.evolve(population);
       }
     }
-  } catch (const Spent&) {
-  }
+  });
+}
+
+}  // namespace
+
+void pagmo_nsga2(SearchRun& run, const std::vector<Assignment>& starts) {
+  search_front(run, starts, false, [](unsigned count, std::size_t, unsigned seed) {
+    return pagmo::nsga2(count, 0.95, 10., 0.01, 50., seed);
+  });
+}
+
+void pagmo_maco(SearchRun& run, const std::vector<Assignment>& starts) {
+  search_front(run, starts, false, [](unsigned count, std::size_t size, unsigned seed) {
+    const auto kernel = static_cast<unsigned>(std::min<std::size_t>(63, size));
+    return pagmo::maco(count, kernel, 1.0, 1, 7, 0, 0., false, seed);
+  });
+}
+
+void pagmo_nspso(SearchRun& run, const std::vector<Assignment>& starts) {
+  search_front(run, starts, true, [](unsigned count, std::size_t, unsigned seed) {
+    return pagmo::nspso(count, 0.6, 2.0, 2.0, 1.0, 0.5, 60, "crowding distance", false, seed);
+  });
+}
+
+void pagmo_bee_colony(SearchRun& run, const std::vector<Assignment>& starts) {
+  search_sums(run, starts,
+              [](std::int64_t left, const pagmo::population& population, unsigned seed) {
+                // A generation costs two evaluations an individual.
+                const auto size = static_cast<std::int64_t>(population.size());
+                return pagmo::bee_colony(
+                    static_cast<unsigned>(std::max<std::int64_t>(1, left / (2 * size))), 20, seed);
+              });
+}
+
+void pagmo_simulated_annealing(SearchRun& run, const std::vector<Assignment>& starts) {
+  search_sums(
+      run, starts, [](std::int64_t left, const pagmo::population& population, unsigned seed) {
+        const auto dimension = static_cast<std::int64_t>(population.get_problem().get_nx());
+        const auto passes = std::max<std::int64_t>(1, left / dimension);
+        const auto bins = static_cast<unsigned>(std::clamp<std::int64_t>(passes / 10, 1, 10));
+        const auto temperatures = static_cast<unsigned>(std::max<std::int64_t>(1, passes / bins));
+        return pagmo::simulated_annealing(10., .1, temperatures, 1, bins, 1., seed);
+      });
 }
 
 }  // namespace strata::optimizers

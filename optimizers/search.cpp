@@ -6,15 +6,15 @@
 #include <pagmo/island.hpp>
 #include <set>
 
+#include "optimizers/algorithms.h"
 #include "optimizers/fill.h"
 #include "optimizers/layer_problem.h"
 #include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"
-#include "optimizers/pagmo_algorithms.h"
-#include "optimizers/search_run.h"
 #include "strata/core/error.h"
 #include "strata/core/plan_archive.h"
 #include "strata/optimizers/baselines.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/feasible.h"
 
 namespace strata::optimizers {
@@ -22,7 +22,6 @@ namespace {
 
 constexpr int kEpochs = 10;
 constexpr int kPasses = 8;  // of greedy starts
-const std::string kPagmo = "pagmo:";
 
 /// `count` assignments that settle under prices: eight across the range, and then those of the
 /// widest gaps between neighbours, which are the steps of the largest area below the front.
@@ -61,17 +60,39 @@ std::vector<Assignment> greedy_assignments(const LayerModel& model, std::size_t 
   return found;
 }
 
-/// `population` assignments to begin with; random ones where greedy or exact ones are fewer.
+std::vector<Assignment> exact_assignments(const LayerModel& model, std::size_t count) {
+  const auto points = exact_front(model.problem(), {.sweep = false}).points;
+  std::vector<Assignment> found;
+  for (const std::size_t i : evenly_spread(points.size(), count))
+    found.push_back(points[i].assignment);
+  return found;
+}
+
+/// Random assignments come where others are fewer than the population, so of themselves at once.
+std::vector<Assignment> no_assignments(const LayerModel&, std::size_t) {
+  return {};
+}
+
+struct Start {
+  std::string name;
+  /// So many assignments, or fewer.
+  std::vector<Assignment> (*assignments)(const LayerModel& model, std::size_t count);
+};
+
+const std::vector<Start>& start_rows() {
+  static const std::vector<Start> rows = {
+      {"random", no_assignments}, {"greedy", greedy_assignments}, {"exact", exact_assignments}};
+  return rows;
+}
+
+/// `population` assignments to begin with; random ones where the start has fewer.
 std::vector<Assignment> starting_assignments(const LayerModel& model, const SearchOptions& options,
                                              std::uint64_t seed) {
   const auto size = static_cast<std::size_t>(options.population);
-  std::vector<Assignment> starts;
-  if (options.start == "greedy") starts = greedy_assignments(model, size);
-  if (options.start == "exact") {
-    const auto points = exact_front(model.problem(), {.sweep = false}).points;
-    for (const std::size_t i : evenly_spread(points.size(), size))
-      starts.push_back(points[i].assignment);
-  }
+  const auto& rows = start_rows();
+  const auto start = std::find_if(rows.begin(), rows.end(),
+                                  [&](const Start& row) { return row.name == options.start; });
+  std::vector<Assignment> starts = start->assignments(model, size);
   while (starts.size() < size) {
     const auto stream = derive_seed(seed, {static_cast<std::uint64_t>(starts.size())});
     starts.push_back(random_assignment(model.problem(), stream));
@@ -186,22 +207,12 @@ void search_islands(SearchRun& run, const std::string& name, const SearchOptions
 
 }  // namespace
 
-const std::vector<std::string>& search_algorithms() {
-  static const std::vector<std::string> names = {"nsga2",
-                                                 "mopso",
-                                                 "aco",
-                                                 "abc",
-                                                 "annealing",
-                                                 "pagmo:nsga2",
-                                                 "pagmo:nspso",
-                                                 "pagmo:maco",
-                                                 "pagmo:bee_colony",
-                                                 "pagmo:simulated_annealing"};
-  return names;
-}
-
 const std::vector<std::string>& search_starts() {
-  static const std::vector<std::string> names = {"random", "greedy", "exact"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Start& start : start_rows()) all.push_back(start.name);
+    return all;
+  }();
   return names;
 }
 
@@ -221,7 +232,8 @@ void check_search(const std::string& algorithm, const SearchOptions& options) {
   if (options.islands < 1)
     throw InputError("islands: found " + std::to_string(options.islands) +
                      ", allowed is 1 or more");
-  if (options.islands > 1 && algorithm.rfind(kPagmo, 0) == 0) {
+  const Algorithm* known = find_algorithm(algorithm);
+  if (options.islands > 1 && known && known->uses.search && !known->uses.islands) {
     throw InputError("islands: found " + std::to_string(options.islands) + " with " + algorithm +
                      ", allowed is 1; islands are for Strata's own algorithms");
   }
@@ -257,7 +269,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
   if (model.movable().empty()) {
     run.record(LayerState(model, feasible));
   } else {
-    const bool stock = algorithm.rfind(kPagmo, 0) == 0;
+    const AlgorithmRow& row = row_of(algorithm);
     const bool warm = !options.warm_start.empty();
     if (warm) record_warm_start(run, feasible, options.warm_start);
     std::vector<std::vector<Assignment>> starts;
@@ -266,19 +278,19 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
           model, options, derive_seed(options.seed, {static_cast<std::uint64_t>(i)})));
       for (const Assignment& start : starts.back()) {
         // pagmo's algorithms evaluate their population themselves.
-        if ((stock && !warm) || run.spent()) break;
+        if ((row.pagmo && !warm) || run.spent()) break;
         run.record(LayerState(model, start));
       }
     }
     if (warm) starts = with_archive(run, starts);
-    if (stock) {
-      search_pagmo(run, algorithm.substr(kPagmo.size()), starts.front());
+    if (row.pagmo) {
+      row.pagmo(run, starts.front());
     } else if (options.islands > 1) {
       search_islands(run, algorithm, options, starts);
     } else if (!run.spent()) {
       std::vector<LayerState> population;
       for (const Assignment& start : starts.front()) population.emplace_back(model, start);
-      find_method(algorithm)(run, population);
+      row.search(run, population);
     }
   }
   run.finish();

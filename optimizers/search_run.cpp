@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "core/interrupt.h"
 #include "optimizers/neighbourhood.h"
@@ -65,16 +64,6 @@ void SearchRun::count(std::int64_t evaluations) {
 void SearchRun::finish() {
   if (reference_ && (log_.empty() || log_.back().evaluations != evaluations_))
     log_.push_back({evaluations_, seconds(), archive.hypervolume(model, *reference_)});
-}
-
-Method find_method(const std::string& name) {
-  static const std::map<std::string, Method> methods = {{"nsga2", search_nsga2},
-                                                        {"mopso", search_mopso},
-                                                        {"aco", search_aco},
-                                                        {"abc", search_abc},
-                                                        {"annealing", search_annealing}};
-  const auto found = methods.find(name);
-  return found == methods.end() ? nullptr : found->second;
 }
 
 }  // namespace strata::optimizers

@@ -1,11 +1,10 @@
 #pragma once
 /// \file
-/// What Strata's five metaheuristics share: budget, archive and log; and their names. Internal.
+/// What Strata's metaheuristics share: budget, archive and log. Internal.
 
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "optimizers/front_archive.h"
@@ -62,14 +61,5 @@ class SearchRun {
 /// Each works on a population of feasible states, which are recorded already, until the run is
 /// spent, and leaves in it what it would go on with.
 using Method = void (*)(SearchRun& run, std::vector<LayerState>& population);
-
-void search_nsga2(SearchRun& run, std::vector<LayerState>& population);
-void search_mopso(SearchRun& run, std::vector<LayerState>& population);
-void search_aco(SearchRun& run, std::vector<LayerState>& population);
-void search_abc(SearchRun& run, std::vector<LayerState>& population);
-void search_annealing(SearchRun& run, std::vector<LayerState>& population);
-
-/// The method of that name, or null.
-Method find_method(const std::string& name);
 
 }  // namespace strata::optimizers

@@ -14,11 +14,12 @@
 #include "core/build_info.h"
 #include "core/csv.h"
 #include "data/partition.h"
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
+#include "strata/optimizers/algorithms.h"
 #include "strata/optimizers/choose.h"
-#include "strata/optimizers/make_plan.h"
 #include "strata/optimizers/search.h"
 
 namespace strata::cli {
@@ -395,12 +396,16 @@ void build(CLI::App& app, CommandLine& line) {
   plan->add_flag_callback(
       "--no-gap", [&line] { line.plan.options.gap = false; },
       "Do not certify the distance from optimal");
+  const std::string with_unsupported =
+      "With the algorithm " +
+      joined(optimizers::algorithms_with(&optimizers::AlgorithmUses::unsupported), " or ");
   plan->add_flag("--sweep", line.plan.options.sweep,
-                 "With the algorithm exact: plan over the unsupported points met on the way, too, "
-                 "nearly all there are");
+                 with_unsupported +
+                     ": plan over the unsupported points met on the way, too, "
+                     "nearly all there are");
   ranged(plan, "--full-front", line.plan.options.full_front_seconds,
-         "With the algorithm exact: enumerate unsupported points, too, for at most so many seconds",
-         0.0, 1e6);
+         with_unsupported + ": enumerate unsupported points, too, for at most so many seconds", 0.0,
+         1e6);
   plan->add_option("--out", line.plan.out, "plan.json to write");
   plan->add_option("--front", line.plan.front,
                    "File of the front to write, with every point's objectives and assignment: CSV, "

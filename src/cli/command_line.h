@@ -127,8 +127,7 @@ struct RunArguments {
 struct CompareArguments {
   std::vector<std::string> instances;  ///< sizes such as 9x24, folders, CSV files of scores
   std::string budget;                  ///< of files without budgets beside them
-  optimizers::ComparisonOptions options{
-      .algorithms = {"nsga2", "mopso", "aco", "abc", "annealing"}};
+  optimizers::ComparisonOptions options;
   int instance_seeds = 3;
   bool resume = false;
   std::string write_instances;

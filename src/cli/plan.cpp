@@ -19,7 +19,6 @@
 #include "strata/core/score_table.h"
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
-#include "strata/optimizers/search.h"
 
 namespace strata::cli {
 namespace {
@@ -45,7 +44,7 @@ void print_tables(const Plan& plan, double seconds) {
   facts.row({"points on the front", std::to_string(plan.front.size())});
   if (plan.gap.known) {
     // By prices the gap is a bound of the distance, not the distance.
-    const bool exact = plan.gap.certificate == "exact";
+    const bool exact = plan.gap.certificate == CertificateKind::kExact;
     facts.row({exact ? "gap to the exact front" : "gap to the bound by prices",
                fixed(plan.gap.importance, 6) + " (" + fixed(100 * plan.gap.relative, 3) + " %)"});
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
@@ -77,9 +76,8 @@ std::vector<Assignment> read_warm_start(const std::string& file, const PlanningP
 void tell_of_algorithm(const Plan& plan, const PlanningProblem& problem,
                        const PlanArguments& arguments) {
   for (const auto& [key, value] : plan.provenance)
-    if (key == "auto") log_info("algorithm " + std::get<std::string>(value));
-  const auto& searches = optimizers::search_algorithms();
-  if (std::find(searches.begin(), searches.end(), plan.algorithm) != searches.end()) return;
+    if (key == optimizers::kAuto) log_info("algorithm " + std::get<std::string>(value));
+  if (plan.kind == AlgorithmKind::kSearch) return;
   if (!arguments.warm.empty()) {
     log_warning("--warm is for metaheuristics; the algorithm " + plan.algorithm +
                 " does not depend on it");
@@ -185,13 +183,14 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
 
   tell_of_algorithm(plan, loaded.problem, arguments);
-  if (plan.algorithm != "exact") {
+  const auto unsupported = optimizers::algorithms_with(&optimizers::AlgorithmUses::unsupported);
+  if (std::find(unsupported.begin(), unsupported.end(), plan.algorithm) == unsupported.end()) {
     for (const auto& [option, given] :
          {std::pair{"--sweep", options.sweep},
           std::pair{"--full-front", options.full_front_seconds > 0}}) {
       if (given)
-        log_warning(std::string(option) + " is for the algorithm exact; this plan is by " +
-                    plan.algorithm);
+        log_warning(std::string(option) + " is for the algorithm " + joined(unsupported, " or ") +
+                    "; this plan is by " + plan.algorithm);
     }
   }
 

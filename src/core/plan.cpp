@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <limits>
 
 #include "core/csv.h"
@@ -15,6 +16,21 @@ namespace strata {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// Of every AlgorithmKind and CertificateKind, in their order.
+const std::vector<std::string> kKinds = {"", "exact", "price", "search", "baseline"};
+const std::vector<std::string> kCertificates = {"exact", "prices"};
+
+/// The place among `names` of the text under a key, 0 where the key is missing.
+template <typename Enumeration>
+Enumeration read_enumeration(ObjectReader& reader, const std::string& key,
+                             const std::vector<std::string>& names) {
+  std::vector<std::string> allowed;
+  std::copy_if(names.begin(), names.end(), std::back_inserter(allowed),
+               [](const std::string& name) { return !name.empty(); });
+  const std::string found = reader.choice(key, allowed, names.front());
+  return static_cast<Enumeration>(std::find(names.begin(), names.end(), found) - names.begin());
+}
 
 Objectives read_objectives(ObjectReader reader) {
   Objectives out;
@@ -61,6 +77,14 @@ Fact read_fact(ObjectReader& provenance, const std::string& key) {
 
 }  // namespace
 
+const std::string& kind_name(AlgorithmKind kind) {
+  return kKinds[static_cast<std::size_t>(kind)];
+}
+
+const std::string& certificate_name(CertificateKind kind) {
+  return kCertificates[static_cast<std::size_t>(kind)];
+}
+
 Json objectives_json(const Objectives& objectives) {
   Json json{{"importance", to_fifteen_digits(objectives.importance)},
             {"usage_variance", to_fifteen_digits(objectives.usage_variance)}};
@@ -99,8 +123,12 @@ void write_plan(const Plan& plan, const std::filesystem::path& path) {
 }
 
 std::string plan_json(const Plan& plan) {
-  Json root{{"version", 2},      {"algorithm", plan.algorithm},     {"choose", plan.choose},
-            {"seed", plan.seed}, {"evaluations", plan.evaluations}, {"units", plan.units}};
+  Json root{{"version", 2}, {"algorithm", plan.algorithm}};
+  if (plan.kind != AlgorithmKind::kUnknown) root["kind"] = kind_name(plan.kind);
+  root["choose"] = plan.choose;
+  root["seed"] = plan.seed;
+  root["evaluations"] = plan.evaluations;
+  root["units"] = plan.units;
   if (!plan.always.empty()) root["always"] = plan.always;
   // Json's own way looks for every key among all earlier ones.
   Json::object_t clients;
@@ -114,7 +142,7 @@ std::string plan_json(const Plan& plan) {
   root["front"] = Json::array();
   for (const auto& point : plan.front) root["front"].push_back(objectives_json(point));
   if (plan.gap.known)
-    root["gap"] = {{"certificate", plan.gap.certificate},
+    root["gap"] = {{"certificate", certificate_name(plan.gap.certificate)},
                    {"importance", plan.gap.importance},
                    {"relative", plan.gap.relative},
                    {"hypervolume_ratio", plan.gap.hypervolume_ratio}};
@@ -132,6 +160,7 @@ Plan read_plan(const std::filesystem::path& path) {
   Plan plan;
   reader.integer("version", 1, 2);
   plan.algorithm = reader.text("algorithm");
+  plan.kind = read_enumeration<AlgorithmKind>(reader, "kind", kKinds);
   plan.choose = reader.text("choose", "");
   plan.seed = reader.seed("seed");
   plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
@@ -160,7 +189,7 @@ Plan read_plan(const std::filesystem::path& path) {
   if (reader.has("gap")) {
     ObjectReader gap = reader.object("gap");
     plan.gap.known = true;
-    plan.gap.certificate = gap.choice("certificate", {"exact", "prices"}, "exact");
+    plan.gap.certificate = read_enumeration<CertificateKind>(gap, "certificate", kCertificates);
     plan.gap.importance = gap.number("importance", -kInfinity, kInfinity);
     plan.gap.relative = gap.number("relative", -kInfinity, kInfinity);
     plan.gap.hypervolume_ratio = gap.number("hypervolume_ratio", 0, kInfinity);

@@ -15,7 +15,6 @@
 namespace strata::report {
 namespace {
 
-constexpr const char* kStock = "pagmo:";
 constexpr const char* kNever = "–";
 constexpr const char* kReferenceColour = "#57606a";
 
@@ -107,7 +106,8 @@ auto distinct(const std::vector<optimizers::ComparisonCurve>& curves, Value valu
 }
 
 bool is_stock(const std::string& algorithm) {
-  return algorithm.rfind(kStock, 0) == 0;
+  const optimizers::Algorithm* known = optimizers::find_algorithm(algorithm);
+  return known && known->uses.search && !known->uses.islands;
 }
 
 /// Strata's algorithms and pagmo's each go through the colours and marks; pagmo's lines are dashed.

@@ -158,7 +158,7 @@ void add_fronts(Page& page) {
     return;
   }
   const std::string id = "fig-front";
-  const bool exact = decisions.front().plan->algorithm == "exact";
+  const bool exact = decisions.front().plan->kind == AlgorithmKind::kExact;
   std::vector<LegendEntry> legend = {
       {exact ? "exact front" : "front found by " + decisions.front().plan->algorithm, kGrey,
        Mark::kCircle},
@@ -197,8 +197,9 @@ void add_fronts(Page& page) {
           !is_feasible(decision.problem, planned->plan.assignment)) {
         continue;
       }
-      has_top_k = has_top_k || (*same_seed)->algorithm == "topk";
-      const Mark shape = (*same_seed)->algorithm == "topk" ? Mark::kSquare : Mark::kTriangle;
+      const bool is_top_k = planned->plan.assignment == decision.top_k;
+      has_top_k = has_top_k || is_top_k;
+      const Mark shape = is_top_k ? Mark::kSquare : Mark::kTriangle;
       mark(evaluate(decision.problem, planned->plan.assignment), page.colour(name), shape, 1.5);
       legend.push_back({name, page.colour(name), shape});
     }

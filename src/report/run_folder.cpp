@@ -260,11 +260,23 @@ bool holds_run(const fs::path& folder) {
   return fs::exists(folder / "run.json") || fs::exists(folder / "metrics.csv");
 }
 
-/// Algorithms that ignore one of the two objectives, or both.
-bool is_baseline(const RunFolder& run) {
-  static const std::set<std::string> names = {"topk", "random",  "roundrobin", "full",
-                                              "none", "dropout", "rotate"};
-  return names.count(run.algorithm) > 0;
+/// Whether the plan weighs the two objectives against each other. Where it does not say what its
+/// algorithm is (an earlier Strata's), whether there was anything to weigh.
+bool weighs_objectives(const Plan& plan) {
+  if (plan.kind == AlgorithmKind::kUnknown) return plan.front.size() > 1;
+  return plan.kind != AlgorithmKind::kBaseline;
+}
+
+/// The strategies of which a run has such a plan; the others are baselines.
+std::set<std::string> planned_strategies(const std::vector<RunFolder>& runs) {
+  std::set<std::string> planned;
+  for (const RunFolder& run : runs) {
+    if (std::any_of(run.plans.begin(), run.plans.end(), [](const PlannedRound& round) {
+          return round.has_plan && weighs_objectives(round.plan);
+        }))
+      planned.insert(run.strategy);
+  }
+  return planned;
 }
 
 }  // namespace
@@ -319,8 +331,9 @@ Experiment read_run_folders(const fs::path& folder) {
     for (const fs::path& path : folders) experiment.runs.push_back(read_run(path));
   }
   auto& runs = experiment.runs;
-  const auto order = [](const RunFolder& run) {
-    return std::make_tuple(is_baseline(run), run.strategy, run.seed);
+  const auto planned = planned_strategies(runs);
+  const auto order = [&](const RunFolder& run) {
+    return std::make_tuple(planned.count(run.strategy) == 0, run.strategy, run.seed);
   };
   std::sort(runs.begin(), runs.end(),
             [&](const RunFolder& a, const RunFolder& b) { return order(a) < order(b); });

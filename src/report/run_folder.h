@@ -65,8 +65,8 @@ struct RunFolder {
 struct Experiment {
   std::string name;
   std::vector<RunFolder> runs;
-  /// Planned strategies (those whose algorithm weighs both objectives) first, then the others, each
-  /// group by name. The first is the primary one, shown in detail.
+  /// Planned strategies (those whose plans weigh both objectives, by the kind that plan.json says)
+  /// first, then the others, each group by name. The first is the primary one, shown in detail.
   std::vector<std::string> strategies;
 
   std::vector<const RunFolder*> of(const std::string& strategy) const;  ///< by seed

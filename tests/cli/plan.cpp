@@ -114,7 +114,7 @@ TEST_CASE("a problem file with budgets of bytes, rules and further objectives is
         load_problem({(dir / "in/problem.yaml").string(), "", "", {}}).problem;
     CHECK(is_feasible(problem, plan.assignment));
     CHECK(plan.choose == "ideal");
-    CHECK(plan.gap.certificate == "exact");
+    CHECK(plan.gap.certificate == CertificateKind::kExact);
     CHECK(plan.assignment(1, 5) == 1);
     CHECK(plan.objectives.uplink_bytes > 0);
   }

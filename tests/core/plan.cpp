@@ -121,6 +121,36 @@ TEST_CASE("a plan.json of version 1 is read") {
   CHECK(plan.row == 0);
   CHECK(plan.always.empty());
   CHECK(plan.provenance[1] == std::pair<std::string, Fact>{"normalise", std::string("false")});
+  CHECK(plan.kind == AlgorithmKind::kUnknown);
+  CHECK_THAT(plan_json(plan), !Contains("\"kind\""));
+}
+
+TEST_CASE("the kinds of algorithms and certificates are written and read by their names") {
+  const test::TempDir dir;
+  for (const auto& [kind, name] : {std::pair{AlgorithmKind::kExact, "exact"},
+                                   {AlgorithmKind::kPrice, "price"},
+                                   {AlgorithmKind::kSearch, "search"},
+                                   {AlgorithmKind::kBaseline, "baseline"}}) {
+    for (const auto& [certificate, bound] :
+         {std::pair{CertificateKind::kExact, "exact"}, {CertificateKind::kPrices, "prices"}}) {
+      CAPTURE(name, bound);
+      Plan plan = small_plan();
+      plan.kind = kind;
+      plan.gap.certificate = certificate;
+      const auto json = nlohmann::json::parse(plan_json(plan));
+      CHECK(json["kind"] == name);
+      CHECK(json["gap"]["certificate"] == bound);
+      write_plan(plan, dir / "plan.json");
+      CHECK(read_plan(dir / "plan.json").kind == kind);
+      CHECK(read_plan(dir / "plan.json").gap.certificate == certificate);
+    }
+  }
+  Plan plan = small_plan();
+  plan.kind = AlgorithmKind::kSearch;
+  std::string text = plan_json(plan);
+  text.replace(text.find("\"search\""), 8, "\"serach\"");
+  CHECK_THROWS_WITH(read_plan(dir.write("plan.json", text)),
+                    Contains("kind") && Contains("did you mean \"search\"?"));
 }
 
 TEST_CASE("a plan counts what its clients spend") {

@@ -23,8 +23,6 @@ using namespace strata::test;
 
 namespace {
 
-const std::vector<std::string> kOwn = {"nsga2", "mopso", "aco", "abc", "annealing"};
-
 /// From random assignments, which leave a search most to do.
 SearchOptions with(std::int64_t evaluations, std::uint64_t seed = 1) {
   return {.start = "random", .evaluations = evaluations, .population = 20, .seed = seed};
@@ -126,7 +124,7 @@ TEST_CASE("rules, coverage, budgets of a resource and further objectives: every 
 }
 
 TEST_CASE("each of Strata's metaheuristics finds the exact hull of small instances") {
-  for (const std::string& algorithm : kOwn) {
+  for (const std::string& algorithm : metaheuristics()) {
     for (std::uint64_t seed = 1; seed <= 15; ++seed) {
       CAPTURE(algorithm, seed);
       const PlanningProblem problem = tiny_instance(seed);
@@ -147,7 +145,7 @@ TEST_CASE("from random starts each of the five beats pagmo's NSGA-II, from greed
     return hypervolume_ratio(objectives_of(search(problem, algorithm, options).front), exact);
   };
   const double stock = ratio("pagmo:nsga2", "random");
-  for (const std::string& algorithm : kOwn) {
+  for (const std::string& algorithm : metaheuristics()) {
     CAPTURE(algorithm);
     const double random = ratio(algorithm, "random");
     CHECK(random > stock);
@@ -193,7 +191,7 @@ TEST_CASE("the log's hypervolume grows to that of the front") {
 
 TEST_CASE("islands: a pagmo archipelago whose result is the same every time") {
   const PlanningProblem problem = layered_instance(9, 24, 4, 1);
-  for (const std::string& algorithm : kOwn) {
+  for (const std::string& algorithm : metaheuristics()) {
     CAPTURE(algorithm);
     SearchOptions options = with(4000);
     options.islands = 3;
@@ -230,7 +228,7 @@ TEST_CASE("a time limit ends a search early") {
 TEST_CASE("a metaheuristic as a pagmo algorithm: archive and misuse") {
   const PlanningProblem problem = layered_instance(5, 8, 3, 2);
   const LayerProblem layers(problem);
-  for (const std::string& method : kOwn) {
+  for (const std::string& method : metaheuristics()) {
     CAPTURE(method);
     pagmo::population population(layers, 16, 3);
     pagmo::algorithm algorithm(Metaheuristic(method, 500, 9));
@@ -269,7 +267,7 @@ TEST_CASE("a warm search ends with nothing worse than the earlier front") {
     check_front(problem, result.front);
     check_not_below(problem, result.front, warm_start);
   }
-  for (const std::string& algorithm : kOwn) {
+  for (const std::string& algorithm : metaheuristics()) {
     CAPTURE(algorithm);
     SearchOptions options = with(1200);
     options.islands = 3;
@@ -286,7 +284,7 @@ TEST_CASE("from either start a warm search beats a cold one where scores moved a
   const PlanningProblem before = layered_instance(20, 48, 6, 3);
   const PlanningProblem problem = drifted(before, 0.03);
   const auto exact = objectives_of(exact_front(problem).points);
-  for (const std::string& algorithm : kOwn) {
+  for (const std::string& algorithm : metaheuristics()) {
     for (const std::string start : {"random", "greedy"}) {
       CAPTURE(algorithm, start);
       SearchOptions options = with(2000);

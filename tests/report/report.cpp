@@ -229,6 +229,46 @@ TEST_CASE("the tables hold the numbers of the files") {
   CHECK(named);
 }
 
+TEST_CASE("which strategies plan is what their plans say, or in earlier ones whether they chose") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 3, 1, small());
+  const auto plans_of = [&](const std::string& strategy) {
+    std::vector<std::filesystem::path> plans;
+    for (const char* round : {"001", "002"})
+      plans.push_back(folder.path() / (strategy + "-seed1") / "rounds" / round / "plan.json");
+    return plans;
+  };
+  const auto strategies = [&] { return read_run_folders(folder.path()).strategies; };
+  const std::vector<std::string> by_kind = {"f3ocus", "random", "topk"};
+  CHECK(strategies() == by_kind);
+  // An algorithm of any name may plan.
+  for (const auto& plan : plans_of("topk")) {
+    replace_in(plan, "\"algorithm\": \"topk\"", "\"algorithm\": \"annealing\"");
+    replace_in(plan, "\"baseline\"", "\"search\"");
+  }
+  CHECK(strategies() == std::vector<std::string>{"f3ocus", "topk", "random"});
+  CHECK(contains(slurp(write_report(folder.path()).page), "</svg>exact front</span>"));
+  // Plans without a kind: f3ocus chose from a front, the others had one assignment.
+  for (const auto& plan : plans_of("f3ocus")) replace_in(plan, " \"kind\": \"exact\",\n", "");
+  for (const auto& plan : plans_of("random")) replace_in(plan, " \"kind\": \"baseline\",\n", "");
+  for (const auto& plan : plans_of("topk")) replace_in(plan, " \"kind\": \"search\",\n", "");
+  CHECK(strategies() == by_kind);
+  CHECK(contains(slurp(write_report(folder.path()).page), "</svg>front found by exact</span>"));
+}
+
+TEST_CASE("the plan that is each client's best units has a square, under whatever name") {
+  const TempDir folder;
+  SyntheticRun shape = small();
+  shape.rounds = 1;  // later ones show the primary strategy alone
+  test::write_synthetic_experiment(folder.path(), 3, 1, shape);
+  const auto legend = [&] {
+    return figure_of(slurp(write_report(folder.path()).page), "fig-front");
+  };
+  CHECK_FALSE(contains(legend(), "importance alone (top-k)"));
+  std::filesystem::remove_all(folder / "topk-seed1");
+  CHECK(contains(legend(), "importance alone (top-k)"));
+}
+
 TEST_CASE("seeds are summarised by their mean and Student's interval") {
   const TempDir folder;
   test::write_synthetic_experiment(folder.path(), 1, 3, small());

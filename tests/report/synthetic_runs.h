@@ -67,6 +67,7 @@ inline Plan synthetic_plan(const SyntheticRun& run, const ScoreTable& scores, in
   const PlanningProblem problem = synthetic_problem(run, scores);
   Plan plan;
   plan.algorithm = run.algorithm;
+  plan.kind = run.algorithm == "exact" ? AlgorithmKind::kExact : AlgorithmKind::kBaseline;
   plan.choose = "knee";
   plan.seed = run.seed;
   plan.clients = run.clients;

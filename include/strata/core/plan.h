@@ -15,6 +15,29 @@
 
 namespace strata {
 
+/// What an algorithm is, and so what its front is.
+enum class AlgorithmKind : std::uint8_t {
+  kUnknown,  ///< of a plan.json that does not say it, as before there were kinds
+  kExact,    ///< the exact supported front
+  kPrice,    ///< assignments that are best under prices on usage
+  kSearch,   ///< what a metaheuristic has met
+  kBaseline  ///< one assignment, which weighs no objectives against each other
+};
+/// exact, price, search, baseline; "" for kUnknown.
+const std::string& kind_name(AlgorithmKind kind);
+
+/// What a gap is measured against.
+enum class CertificateKind : std::uint8_t {
+  /// The exact supported front, or with budgets of a resource the whole front, where that was
+  /// proved.
+  kExact,
+  /// A bound by duality, for larger problems; the distance is then at most the gap, and the
+  /// hypervolume ratio at least.
+  kPrices
+};
+/// exact, prices.
+const std::string& certificate_name(CertificateKind kind);
+
 /// How far a plan and its front are from the exact supported front. All values are certified: the
 /// upper hull of the supported points bounds what *any* assignment can reach.
 struct Gap {
@@ -23,12 +46,9 @@ struct Gap {
   /// the plan's. ≥ 0 up to rounding; 0 on the supported front.
   double importance = 0;
   double relative = 0;  ///< importance / that bound; 0 when the bound is 0
-  double hypervolume_ratio =
-      0;  ///< hypervolume of the front over that of the exact supported front
-  /// exact: against the exact supported front, or with budgets of a resource against the whole
-  /// front, where that was proved. prices: against a bound by duality, for larger problems; the
-  /// distance is then at most this, and the hypervolume ratio at least.
-  std::string certificate = "exact";
+  /// Hypervolume of the front over that of the exact supported front.
+  double hypervolume_ratio = 0;
+  CertificateKind certificate = CertificateKind::kExact;
 };
 
 /// A value of a plan's provenance, in plan.json a boolean, a number or a text.
@@ -47,7 +67,8 @@ using Fact = std::variant<bool, std::int64_t, double, std::string>;
 /// \endcode
 struct Plan {
   std::string algorithm;  ///< exact, nsga2, topk, random, …
-  std::string choose;     ///< the rule that picked the plan from the front: knee, …
+  AlgorithmKind kind = AlgorithmKind::kUnknown;
+  std::string choose;  ///< the rule that picked the plan from the front: knee, …
   std::uint64_t seed = 0;
   std::int64_t evaluations = 0;  ///< objective evaluations spent; 0 where none are counted
   std::vector<std::string> clients;

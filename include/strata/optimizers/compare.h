@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "strata/core/plan_options.h"
+#include "strata/optimizers/algorithms.h"
 #include "strata/optimizers/instances.h"
 #include "strata/optimizers/statistics.h"
 
@@ -47,7 +48,7 @@ struct FinishedRun {
 };
 
 struct ComparisonOptions {
-  std::vector<std::string> algorithms;  ///< of search_algorithms()
+  std::vector<std::string> algorithms = metaheuristics();  ///< of search_algorithms()
   std::vector<std::string> starts = {"random"};
   std::vector<std::int64_t> evaluations = {SearchOptions().evaluations};
   int seeds = 5;  ///< 1 to this

@@ -9,13 +9,11 @@
 
 #include "strata/core/plan_options.h"
 #include "strata/core/planning_problem.h"
-#include "strata/optimizers/exact_front.h"
+#include "strata/optimizers/algorithms.h"
+#include "strata/optimizers/front_points.h"
 
 namespace strata::optimizers {
 
-/// nsga2, mopso, aco, abc, annealing, and for comparison pagmo:nsga2, pagmo:nspso, pagmo:maco,
-/// pagmo:bee_colony, pagmo:simulated_annealing.
-const std::vector<std::string>& search_algorithms();
 /// random: uniformly random assignments. greedy: clients in turn answer the others' usages with
 /// their best units by score less a price on usage, until none changes; the prices are chosen where
 /// the front found so far has its widest gaps. exact: the exact supported front.
