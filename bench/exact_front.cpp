@@ -12,6 +12,7 @@
 
 #include "optimizers/flow_oracle.h"
 #include "optimizers/instances.h"
+#include "strata/optimizers/full_front.h"
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;

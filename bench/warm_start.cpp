@@ -18,6 +18,7 @@
 #include "strata/core/error.h"
 #include "strata/core/plan_archive.h"
 #include "strata/core/random.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/instances.h"
 #include "strata/optimizers/search.h"

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "optimizers/fill.h"
+#include "optimizers/feasible.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/feasible.h"

@@ -1,3 +1,5 @@
+#include "strata/optimizers/comparison_files.h"
+
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -12,7 +14,6 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
-#include "strata/optimizers/compare.h"
 
 namespace strata::optimizers {
 namespace fs = std::filesystem;

@@ -1,4 +1,4 @@
-#include "strata/optimizers/feasible.h"
+#include "optimizers/feasible.h"
 
 #include <algorithm>
 #include <limits>
@@ -7,7 +7,6 @@
 #include <string>
 #include <tuple>
 
-#include "optimizers/fill.h"
 #include "strata/core/error.h"
 
 namespace strata::optimizers {

@@ -1,3 +1,5 @@
+#include "strata/optimizers/full_front.h"
+
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -7,6 +9,7 @@
 #include <unordered_set>
 
 #include "optimizers/exchange_graph.h"
+#include "strata/optimizers/exact_front.h"
 
 namespace strata::optimizers {
 namespace {

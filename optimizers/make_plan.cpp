@@ -5,7 +5,7 @@
 #include "optimizers/algorithms.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/choose.h"
-#include "strata/optimizers/exact_front.h"
+#include "strata/optimizers/full_front.h"
 #include "strata/optimizers/search.h"
 
 namespace strata::optimizers {

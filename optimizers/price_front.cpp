@@ -9,7 +9,7 @@
 #include "optimizers/answers.h"
 #include "optimizers/client_choice.h"
 #include "optimizers/exchange_graph.h"
-#include "optimizers/fill.h"
+#include "optimizers/feasible.h"
 #include "optimizers/resource_front.h"
 #include "optimizers/subgradient.h"
 #include "strata/core/error.h"

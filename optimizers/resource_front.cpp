@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "optimizers/answers.h"
-#include "optimizers/fill.h"
+#include "optimizers/feasible.h"
 #include "optimizers/front_archive.h"
 #include "optimizers/layer_state.h"
 #include "optimizers/local_search.h"

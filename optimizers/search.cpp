@@ -7,7 +7,7 @@
 #include <set>
 
 #include "optimizers/algorithms.h"
-#include "optimizers/fill.h"
+#include "optimizers/feasible.h"
 #include "optimizers/layer_problem.h"
 #include "optimizers/metaheuristic.h"
 #include "optimizers/neighbourhood.h"

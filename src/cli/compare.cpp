@@ -12,6 +12,7 @@
 #include "core/folder_lock.h"
 #include "report/comparison.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/comparison_files.h"
 
 namespace strata::cli {
 namespace {

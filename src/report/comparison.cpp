@@ -11,6 +11,7 @@
 #include "report/gnuplot.h"
 #include "report/html.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/comparison_files.h"
 
 namespace strata::report {
 namespace {

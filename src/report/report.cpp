@@ -5,6 +5,7 @@
 #include "report/page.h"
 #include "report/run_statistics.h"
 #include "strata/core/atomic_file.h"
+#include "strata/optimizers/comparison_files.h"
 
 namespace strata::report {
 namespace {

@@ -5,7 +5,7 @@
 
 #include "catch.h"
 #include "command.h"
-#include "strata/optimizers/compare.h"
+#include "strata/optimizers/comparison_files.h"
 #include "wrong_input.h"
 
 using namespace strata;

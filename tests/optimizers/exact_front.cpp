@@ -11,6 +11,7 @@
 #include "instances.h"
 #include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/full_front.h"
 #include "strata/optimizers/make_plan.h"
 
 using namespace strata;

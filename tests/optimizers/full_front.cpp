@@ -1,4 +1,4 @@
-#include "strata/optimizers/exact_front.h"
+#include "strata/optimizers/full_front.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include "catch.h"
 #include "instances.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
 
 using namespace strata;

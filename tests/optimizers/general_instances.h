@@ -77,4 +77,29 @@ void for_each_feasible(const PlanningProblem& problem, Visit visit, int client =
   }
 }
 
+/// Costs of 20 to 200 kB and budgets of 2 to 4 mean costs.
+inline PlanningProblem bytes_instance(int clients, int units, std::uint64_t seed) {
+  PlanningProblem problem = layered_instance(clients, units, 0, seed);
+  Random random(derive_seed(seed, {7}));
+  problem.resource = "bytes";
+  problem.budgets.clear();
+  double sum = 0;
+  for (int x = 0; x < units; ++x) {
+    problem.unit_costs.push_back(random.between(20000, 200000));
+    sum += static_cast<double>(problem.unit_costs.back());
+  }
+  for (int c = 0; c < clients; ++c) {
+    problem.capacities.push_back(
+        static_cast<std::int64_t>((2 + 2 * random.uniform()) * sum / units));
+  }
+  return problem;
+}
+
+/// All uses of all units.
+inline std::int64_t total_of(const Assignment& assignment) {
+  std::int64_t total = 0;
+  for (const int n : usage(assignment)) total += n;
+  return total;
+}
+
 }  // namespace strata::test

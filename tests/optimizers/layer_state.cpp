@@ -76,25 +76,3 @@ TEST_CASE("rows of more than 64 units take several words") {
   CHECK(state.has(1, 129));
   CHECK_FALSE(state.has(0, 128));
 }
-
-TEST_CASE("a best response is the best row there is") {
-  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
-    CAPTURE(seed);
-    const PlanningProblem problem = tiny_instance(seed);
-    const LayerModel model(problem);
-    Random random(seed);
-    const Prices prices = random_prices(model, random);
-    Assignment start;
-    for_each_assignment(problem, [&](const Assignment& a) { start = a; });
-    LayerState state(model, start);
-    const int client = static_cast<int>(random.below(model.clients()));
-    respond(state, client, prices);
-    const double found = model.weighted(state.value(), prices);
-    for_each_assignment(problem, [&](const Assignment& a) {
-      Assignment other = state.assignment();
-      other.row(client) = a.row(client);
-      CHECK(model.weighted(LayerState(model, other).value(), prices) <=
-            found + 1e-9 * static_cast<double>(model.greatest_score()));
-    });
-  }
-}

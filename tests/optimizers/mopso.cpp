@@ -3,9 +3,11 @@
 #include <cstdlib>
 
 #include "catch.h"
+#include "methods.h"
 
 using namespace strata;
 using namespace strata::optimizers;
+using namespace strata::test;
 
 namespace {
 
@@ -18,6 +20,10 @@ int forgetful(const Value& now, const Value& then) {
 }
 
 }  // namespace
+
+TEST_CASE("the particle swarm spends its evaluations and leaves recorded, feasible states") {
+  check_method(search_mopso);
+}
 
 TEST_CASE("a particle keeps what dominates, and of two that do not either") {
   const Value important{5, 8, 3, 2}, even{4, 6, 3, 2}, worse{4, 9, 3, 2};

@@ -4,16 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <pagmo/algorithm.hpp>
-#include <pagmo/archipelago.hpp>
-#include <pagmo/problem.hpp>
-#include <pagmo/problems/zdt.hpp>
 
 #include "catch.h"
+#include "fronts.h"
 #include "instances.h"
-#include "optimizers/layer_problem.h"
-#include "optimizers/metaheuristic.h"
 #include "strata/core/error.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/feasible.h"
 #include "strata/optimizers/hypervolume.h"
 
@@ -30,20 +26,6 @@ SearchOptions with(std::int64_t evaluations, std::uint64_t seed = 1) {
 
 std::vector<Objectives> objectives_of(const FrontPoints& points) {
   return points.objectives();
-}
-
-void check_front(const PlanningProblem& problem, const std::vector<FrontPoint>& front) {
-  REQUIRE_FALSE(front.empty());
-  for (const FrontPoint& point : front) {
-    REQUIRE(is_feasible(problem, point.assignment));
-    const Objectives again = evaluate(problem, point.assignment);
-    REQUIRE(point.objectives.importance == again.importance);
-    REQUIRE(point.objectives.usage_variance == again.usage_variance);
-    REQUIRE(point.objectives.uplink_bytes == again.uplink_bytes);
-    REQUIRE(point.objectives.slowest_seconds == again.slowest_seconds);
-    for (const FrontPoint& other : front)
-      REQUIRE_FALSE(dominates(other.objectives, point.objectives));
-  }
 }
 
 bool same(const std::vector<FrontPoint>& a, const std::vector<FrontPoint>& b) {
@@ -223,33 +205,6 @@ TEST_CASE("a time limit ends a search early") {
   const SearchResult islands = search(problem, "annealing", options);
   CHECK(islands.evaluations < 2'000'000'000);
   check_front(problem, islands.front);
-}
-
-TEST_CASE("a metaheuristic as a pagmo algorithm: archive and misuse") {
-  const PlanningProblem problem = layered_instance(5, 8, 3, 2);
-  const LayerProblem layers(problem);
-  for (const std::string& method : metaheuristics()) {
-    CAPTURE(method);
-    pagmo::population population(layers, 16, 3);
-    pagmo::algorithm algorithm(Metaheuristic(method, 500, 9));
-    CHECK(algorithm.get_name() == "Strata " + method);
-    population = algorithm.evolve(population);
-    CHECK(population.get_problem().get_fevals() == 516);
-    for (std::size_t i = 0; i < population.size(); ++i) {
-      const auto fitness = layers.fitness(population.get_x()[i]);
-      CHECK(population.get_f()[i][0] == Approx(fitness[0]));
-      CHECK(population.get_f()[i][1] == Approx(fitness[1]).margin(1e-12));
-    }
-    const auto& archive = algorithm.extract<Metaheuristic>()->archive();
-    check_front(problem, archive.front(LayerModel(problem)));
-    CHECK_THROWS_AS(algorithm.evolve(pagmo::population(pagmo::zdt(1, 4), 16, 3)),
-                    std::invalid_argument);
-    CHECK_THROWS_AS(algorithm.evolve(pagmo::population(layers, 1, 3)), std::invalid_argument);
-    algorithm.set_seed(4);
-    const auto a = algorithm.evolve(population).get_x();
-    algorithm.set_seed(4);
-    CHECK(algorithm.evolve(population).get_x() == a);
-  }
 }
 
 TEST_CASE("a warm search ends with nothing worse than the earlier front") {

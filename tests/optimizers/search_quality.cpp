@@ -2,6 +2,7 @@
 #include <map>
 
 #include "catch.h"
+#include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/instances.h"
 #include "strata/optimizers/search.h"

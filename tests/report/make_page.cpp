@@ -4,7 +4,7 @@
 #include <iostream>
 
 #include "report/report.h"
-#include "strata/optimizers/compare.h"
+#include "strata/optimizers/comparison_files.h"
 #include "synthetic_runs.h"
 
 int main(int argc, char** argv) {

@@ -14,7 +14,7 @@
 #include "report/run_folder.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
-#include "strata/optimizers/compare.h"
+#include "strata/optimizers/comparison_files.h"
 #include "strata/optimizers/statistics.h"
 #include "synthetic_runs.h"
 #include "temp_dir.h"

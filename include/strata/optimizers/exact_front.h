@@ -77,17 +77,4 @@ struct ExactFrontOptions {
 /// \endcode
 ExactFront exact_front(const PlanningProblem& problem, const ExactFrontOptions& options = {});
 
-/// All nondominated points, supported or not, one assignment each.
-struct FullFront {
-  std::vector<FrontPoint> points;  ///< by ascending usage variance
-  /// Every nondominated point is there. Otherwise time or memory (1 GiB) ran out, and `points` are
-  /// the nondominated ones of those found, the sweep's included.
-  bool complete = false;
-};
-
-/// Enumerates usages by best-first search below the edges of the hull. Exponential in the worst
-/// case; `seconds` bounds the time spent (0: none but the exact front's, which is always found).
-/// @throws InputError as `exact_front`.
-FullFront full_front(const PlanningProblem& problem, double seconds);
-
 }  // namespace strata::optimizers

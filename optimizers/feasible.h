@@ -1,10 +1,13 @@
 #pragma once
-// What feasible.cpp lends to the other optimizers: filling one client's budget, meeting coverage.
+/// \file
+/// What the other optimizers have of feasible.cpp: filling one client's budget, meeting coverage.
+/// Internal.
 
 #include <vector>
 
 #include "strata/core/planning_problem.h"
-#include "strata/optimizers/exact_front.h"
+#include "strata/optimizers/feasible.h"
+#include "strata/optimizers/front_points.h"
 
 namespace strata::optimizers {
 
