@@ -34,10 +34,6 @@ double milliseconds(Work work) {
   return least;
 }
 
-std::vector<Objectives> objectives_of(const FrontPoints& front) {
-  return front.objectives();
-}
-
 /// @returns false if the two ways find different points.
 bool measure(int clients, int units, int budget, bool with_flow, double full_seconds) {
   const PlanningProblem problem = layered_instance(clients, units, budget, 1);
@@ -65,10 +61,10 @@ bool measure(int clients, int units, int budget, bool with_flow, double full_sec
   if (full_seconds > 0) {
     FullFront full;
     const double time = milliseconds([&] { full = full_front(problem, full_seconds); });
-    const auto exact = objectives_of(front.points);
+    const auto exact = front.points.objectives();
     const double whole = hypervolume_ratio(objectives_of(full.points), exact);
     std::printf(" %9.1f %5s %9.5f %9.5f", time, full.complete ? "yes" : "no", 1 / whole,
-                hypervolume_ratio(objectives_of(front.sweep), exact) / whole);
+                hypervolume_ratio(front.sweep.objectives(), exact) / whole);
   }
   std::printf("%s\n", equal ? "" : "  LEMON finds other points");
   std::fflush(stdout);

@@ -38,16 +38,12 @@ struct Step {
   std::vector<Objectives> exact;
 };
 
-std::vector<Objectives> objectives_of(const FrontPoints& points) {
-  return points.objectives();
-}
-
 std::vector<Step> sequence(int clients, int units, std::uint64_t seed, double noise) {
   std::vector<Step> steps;
   PlanningProblem problem = generate_instance(clients, units, seed);
   Random random(derive_seed(seed, "drift"));
   for (int k = 0; k < kPlans; ++k) {
-    steps.push_back({problem, objectives_of(exact_front(problem, {.sweep = false}).points)});
+    steps.push_back({problem, exact_front(problem, {.sweep = false}).points.objectives()});
     for (int i = 0; i < clients; ++i) {
       for (int l = 0; l < units; ++l) problem.importance(i, l) *= std::exp(noise * random.normal());
     }

@@ -497,17 +497,13 @@ class Server {
     problem.importance =
         scores ? scores->scores
                : Eigen::MatrixXd::Constant(client_count(), units, 1.0 / static_cast<double>(units));
-    if (!task_.run.budget.counts_units()) {
-      problem.resource = task_.run.budget.of;
-      for (const Unit& unit : task_.units.selectable)
-        problem.unit_costs.push_back(cost_of(unit, problem.resource));
-    }
-    set_budgets(problem, task_.budgets);
+    const std::string& of = task_.run.budget.of;
+    set_budgets(problem, of, strategy_.own ? budgets() : task_.budgets,
+                costs_of(task_.units.selectable, of));
     // JSON readers elsewhere keep 53 bits of an integer.
     const std::uint64_t seed = stream(seed_, "plan", round) >> 11;
     Plan plan;
     if (strategy_.own) {
-      set_budgets(problem, budgets());
       plan.algorithm = strategy_.algorithm;
       plan.kind = AlgorithmKind::kBaseline;
       plan.seed = seed;
@@ -545,14 +541,6 @@ class Server {
     for (const Unit& unit : task_.units.selectable)
       all += task_.run.budget.counts_units() ? 1 : cost_of(unit, task_.run.budget.of);
     return std::vector<std::int64_t>(task_.budgets.size(), all);
-  }
-
-  static void set_budgets(PlanningProblem& problem, const std::vector<std::int64_t>& budgets) {
-    if (problem.counts_units()) {
-      problem.budgets.assign(budgets.begin(), budgets.end());
-    } else {
-      problem.capacities = budgets;
-    }
   }
 
   /// That of the runner's own algorithms: within the problem's budgets, without scores.

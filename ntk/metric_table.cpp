@@ -9,6 +9,7 @@
 
 #include "core/console.h"
 #include "core/csv.h"
+#include "core/ranks.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -70,18 +71,10 @@ class NameList {
 /// Twice the rank's distance from the mean rank: whole numbers, so that sums of their products are
 /// exact and monotone relations give exactly ±1.
 std::vector<double> centred_ranks(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
+  const std::vector<int> doubled = doubled_ranks(values);
   const double twice_mean = static_cast<double>(values.size()) + 1;
-  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
-    while (end < order.size() && values[order[end]] == values[order[begin]]) ++end;
-    // The ranks begin + 1 … end, of which twice the mean is begin + 1 + end.
-    const double rank = static_cast<double>(begin + 1 + end) - twice_mean;
-    for (std::size_t i = begin; i < end; ++i) ranks[order[i]] = rank;
-  }
+  std::vector<double> ranks;
+  for (const int rank : doubled) ranks.push_back(rank - twice_mean);
   return ranks;
 }
 

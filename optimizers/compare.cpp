@@ -38,8 +38,8 @@ Reference reference_of(const Instance& instance) {
   return reference;
 }
 
-void check_names(const char* what, const std::vector<std::string>& found,
-                 const std::vector<std::string>& allowed) {
+void require_choices(const char* what, const std::vector<std::string>& found,
+                     const std::vector<std::string>& allowed) {
   if (found.empty())
     throw InputError(std::string(what) + ": none is given; at least one is needed");
   for (std::size_t i = 0; i < found.size(); ++i) {
@@ -52,8 +52,8 @@ void check_names(const char* what, const std::vector<std::string>& found,
 
 void validate(const std::vector<Instance>& instances, const ComparisonOptions& options) {
   if (instances.empty()) throw InputError("instances: none is given; at least one is needed");
-  check_names("algorithms", options.algorithms, search_algorithms());
-  check_names("starts", options.starts, search_starts());
+  require_choices("algorithms", options.algorithms, search_algorithms());
+  require_choices("starts", options.starts, search_starts());
   if (options.evaluations.empty())
     throw InputError("evaluations: none is given; at least one is needed");
   SearchOptions search{.population = options.population};
@@ -91,12 +91,6 @@ std::vector<double> sample(const std::vector<SearchLogLine>& log, double area,
     ratios.push_back(ratio);
   }
   return ratios;
-}
-
-std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
-  std::vector<Objectives> objectives;
-  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
-  return objectives;
 }
 
 void measure(const SearchResult& result, const Reference& reference, ComparisonRun& run) {

@@ -4,6 +4,12 @@
 
 namespace strata::optimizers {
 
+std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points) {
+  std::vector<Objectives> objectives;
+  for (const FrontPoint& point : points) objectives.push_back(point.objectives);
+  return objectives;
+}
+
 FrontPoints::FrontPoints(std::initializer_list<FrontPoint> points) {
   for (const FrontPoint& point : points) push_back(point);
 }

@@ -20,8 +20,12 @@ namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+/// Clients whose choices one task sums up: fixed, so that sums do not depend on the threads.
 constexpr int kClientsPerBlock = 64;
+/// Tries of the units' prices in one descent of the bound, at most.
 constexpr int kDualSteps = 100;
+/// The gap, as a share of the bound, above which a descent comes before the paths of swaps, of
+/// which it would take many.
 constexpr double kFar = 0.01;
 
 using UnitPrices = std::vector<double>;  // on the units' usages

@@ -12,6 +12,7 @@ namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+/// Clients whose choices one task sums up: fixed, so that sums do not depend on the threads.
 constexpr int kClientsPerBlock = 16;
 
 /// The most units that a client can pay for.

@@ -24,24 +24,35 @@ namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+/// Tries of the units' prices in one descent of the bound, at most: for all totals, for one.
 constexpr int kDualSteps = 100, kDualStepsOfTotal = 60;
+/// Descents at one price on usage variance, each with answers at the prices found, at most.
 constexpr int kRounds = 6;
-// Work that bounds the time: moves tried before and after the enumeration; choices tried in it, and
-// choices · clients · units; scores that the dual looks at.
+/// Moves that the local search tries before the enumeration, and in each search after it.
 constexpr std::int64_t kMoves = 16'000'000;
 constexpr std::int64_t kMovesAfterwards = 4'000'000;
+/// Choices tried in the enumeration, and choices · clients · units, at most.
 constexpr std::int64_t kEnumerationSteps = 24'000'000;
 constexpr double kEnumerationWork = 3e9;
+/// Choices tried in the search at the levels that were not enumerated to the end.
 constexpr std::int64_t kOpenSteps = 2'000'000;
+/// Scores that the dual looks at while it tightens the bounds of open levels.
 constexpr double kDualWork = 10e6;
+/// Levels of (Σ n, Σ n²) that are listed; where there are more, none is, nor enumerated.
 constexpr std::int64_t kMostCells = 200'000;
+/// A client's choice in the enumeration is one word.
 constexpr int kMostEnumeratedUnits = 64;
+/// Steps of the bound where levels are not listed.
 constexpr int kGrid = 1000;
 /// How much of a client's importance the first of two moves may lose.
 constexpr double kReach = 0.03, kFarReach = 3;
+/// In place of a total: all of them, by the smoothed gradient.
 constexpr int kSmoothly = -2;
+/// Parts that the range between two neighbouring prices is cut into for further answers.
 constexpr int kBetween = 4;
+/// Assignments kept on the way between the points of two neighbouring prices, at most.
 constexpr int kLinkPoints = 64;
+/// Totals of alike uses that clients answer towards where levels are not listed, at most.
 constexpr int kMostEvenTotals = 16;
 /// Where the bound leaves room: local searches at every level, clients that deal their units out
 /// together, and what a level that is exceeded costs, in slopes of the front.

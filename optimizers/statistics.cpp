@@ -6,6 +6,7 @@
 #include <numeric>
 #include <string>
 
+#include "core/ranks.h"
 #include "strata/core/error.h"
 
 namespace strata::optimizers {
@@ -48,23 +49,6 @@ std::vector<Objectives> by_variance(std::vector<Objectives> front) {
                                                 : a.importance < b.importance;
   });
   return front;
-}
-
-/// Twice the rank of each value, tied values sharing the mean, so that ranks are whole numbers.
-std::vector<int> doubled_ranks(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<int> ranks(values.size());
-  for (std::size_t first = 0; first < order.size();) {
-    std::size_t last = first;
-    while (last + 1 < order.size() && values[order[last + 1]] == values[order[first]]) ++last;
-    for (std::size_t i = first; i <= last; ++i)
-      ranks[order[i]] = static_cast<int>(first + last + 2);
-    first = last + 1;
-  }
-  return ranks;
 }
 
 /// Σ t³ − t over the sets of t equal ranks.

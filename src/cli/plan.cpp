@@ -165,13 +165,8 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   if (!arguments.adapters.empty())
     refuse_former_clients(arguments.adapters, loaded.problem.clients);
 
-  if (!loaded.choose.empty()) {
-    try {
-      optimizers::check_choice(loaded.choose);
-    } catch (const InputError& error) {
-      throw InputError(arguments.problem + ": " + error.what());
-    }
-  }
+  if (!loaded.choose.empty())
+    with_context(arguments.problem, [&] { optimizers::check_choice(loaded.choose); });
 
   PlanOptions options = arguments.options;
   if (!loaded.choose.empty()) options.choose = loaded.choose;

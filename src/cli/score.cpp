@@ -181,18 +181,6 @@ models::VqaTensors training_examples(const experiment::ExperimentData& data,
   return examples;
 }
 
-/// Scores of one client, by metric; errors begin with its name.
-template <typename Work>
-auto for_client(const std::string& client, const Work& work) {
-  try {
-    return work();
-  } catch (const InputError& error) {
-    throw InputError("client " + client + ": " + error.what());
-  } catch (const WorkError& error) {
-    throw WorkError("client " + client + ": " + error.what());
-  }
-}
-
 void print_table(const ScoreTable& table) {
   std::vector<std::string> header = {"client"};
   header.insert(header.end(), table.units.begin(), table.units.end());
@@ -298,7 +286,7 @@ int print_estimates(const models::Model& model, const experiment::ExperimentData
   Json list = Json::array();
   for (const data::ClientExamples& client : data.partition.clients) {
     if (!clients.count(client.name)) continue;
-    for_client(client.name, [&] {
+    with_context("client " + client.name, [&] {
       const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
       for (const std::string& metric : metrics) {
         options.metric = metric;
@@ -386,7 +374,7 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
       progress.update(kSteps * done + kSteps * stage / stages,
                       "client " + client.name + ", " + name);
     };
-    const auto scores = for_client(client.name, [&] {
+    const auto scores = with_context("client " + client.name, [&] {
       const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
       return ntk::score_metrics(model, examples, units, arguments.metrics, options);
     });

@@ -220,11 +220,29 @@ std::int64_t read_amount(ObjectReader& reader, const std::string& key, const std
   return static_cast<std::int64_t>(number);
 }
 
+void set_budgets(PlanningProblem& problem, const std::string& of,
+                 const std::vector<std::int64_t>& values,
+                 const std::vector<std::int64_t>& unit_costs) {
+  const bool counts_units = Budget{.of = of}.counts_units();
+  problem.resource = counts_units ? "" : of;
+  problem.budgets.clear();
+  if (counts_units) problem.budgets.assign(values.begin(), values.end());
+  problem.capacities = counts_units ? std::vector<std::int64_t>() : values;
+  problem.unit_costs = counts_units ? std::vector<std::int64_t>() : unit_costs;
+}
+
 std::int64_t cost_of(const Unit& unit, const std::string& resource) {
   if (resource == "flops") return std::llround(3 * unit.forward_flops);
   if (resource == "memory")
     return std::llround(3 * static_cast<double>(unit.bytes) + unit.activation_bytes);
   return unit.bytes;
+}
+
+std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of) {
+  std::vector<std::int64_t> costs;
+  if (Budget{.of = of}.counts_units()) return costs;
+  for (const Unit& unit : units) costs.push_back(cost_of(unit, of));
+  return costs;
 }
 
 }  // namespace strata

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/document.h"
+#include "strata/core/planning_problem.h"
 #include "strata/core/unit.h"
 
 namespace strata {
@@ -59,9 +60,18 @@ std::int64_t read_amount(ObjectReader& reader, const std::string& key, const std
 /// What an amount of this text counts by its unit, "" for a number alone: bytes, flops.
 std::string counted_by(const std::string& amount);
 
+/// Makes these the problem's budgets, one a client (Budget::values): of units, or of the resource
+/// `of`, of which each unit then costs what `unit_costs` has. What the problem had of the other
+/// kind goes.
+void set_budgets(PlanningProblem& problem, const std::string& of,
+                 const std::vector<std::int64_t>& values,
+                 const std::vector<std::int64_t>& unit_costs = {});
+
 /// What training a unit costs of a resource, of one sample: flops are 3 · forward FLOPs (a backward
 /// pass costs about two forward ones), memory 3 · bytes (gradient and AdamW's two moments) and the
 /// activations.
 std::int64_t cost_of(const Unit& unit, const std::string& resource);
+/// Of each unit; empty for budgets of units, which cost nothing else.
+std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of);
 
 }  // namespace strata

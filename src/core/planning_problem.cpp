@@ -186,9 +186,8 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
 
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget) {
   PlanningProblem problem{scores.clients, scores.units, scores.scores, {}};
-  const auto values =
-      parse_budget(budget, "units", "--budget").values(scores.clients, scores.unit_count());
-  problem.budgets.assign(values.begin(), values.end());
+  const Budget units = parse_budget(budget, "units", "--budget");
+  set_budgets(problem, units.of, units.values(scores.clients, scores.unit_count()));
   return problem;
 }
 

@@ -153,11 +153,7 @@ class Loader {
     loaded_.choose = reader_.text("choose", "");
     reader_.finish();
     if (options_.file.empty()) return;
-    try {
-      problem_.validate();
-    } catch (const InputError& error) {
-      throw InputError(options_.file + ": " + error.what());
-    }
+    with_context(options_.file, [&] { problem_.validate(); });
   }
 
  private:
@@ -257,16 +253,12 @@ class Loader {
                                 : strata::read_budget(reader_, "budget", options_.of,
                                                       [&] { return named_file("budget"); });
     const auto values = budget.values(problem_.clients, problem_.unit_count());
-    if (budget.counts_units()) {
-      problem_.budgets.assign(values.begin(), values.end());
-      return;
-    }
-    problem_.resource = budget.of;
-    problem_.capacities = values;
-    if (costs_.empty() && options_.file.empty())
+    if (!budget.counts_units() && costs_.empty() && options_.file.empty())
       throw InputError("--budget: budgets of " + budget.of +
                        " need the units' costs: --costs FILE");
-    problem_.unit_costs = costs_of(budget.of, "budget");
+    set_budgets(
+        problem_, budget.of, values,
+        budget.counts_units() ? std::vector<std::int64_t>() : costs_of(budget.of, "budget"));
   }
 
   void read_weights() {

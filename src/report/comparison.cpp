@@ -409,11 +409,7 @@ optimizers::Comparison read_comparison_with_peers(const std::filesystem::path& f
   if (!std::filesystem::exists(file)) return comparison;
   for (optimizers::ComparisonRun& run : optimizers::read_runs_csv(file))
     comparison.runs.push_back(std::move(run));
-  try {
-    optimizers::summarise(comparison.runs);
-  } catch (const InputError& error) {
-    throw InputError(file.string() + ": " + error.what());
-  }
+  with_context(file.string(), [&] { optimizers::summarise(comparison.runs); });
   return comparison;
 }
 

@@ -19,21 +19,24 @@ struct Decision {
   const Plan* plan = nullptr;
 };
 
-/// Those of the plan; false where they count what the run does not know of a unit.
-bool set_budgets(const RunFolder& run, const Plan& plan, PlanningProblem& problem) {
-  if (plan.counted.empty() || plan.counted == "units") {
+/// The plan's budgets; false where they count what the run does not know of a unit.
+bool take_budgets(const RunFolder& run, const Plan& plan, PlanningProblem& problem) {
+  const Budget of_units;
+  if (plan.counted.empty() || plan.counted == of_units.of) {
+    std::vector<std::int64_t> trained;
     for (int i = 0; i < problem.client_count(); ++i)
-      problem.budgets.push_back(plan.assignment.row(i).cast<int>().sum());
+      trained.push_back(plan.assignment.row(i).cast<std::int64_t>().sum());
+    set_budgets(problem, of_units.of, trained);
     return true;
   }
-  problem.resource = plan.counted;
-  problem.capacities = plan.budgets;
+  std::vector<Unit> units;
   for (const auto& name : problem.units) {
     const auto unit = std::find_if(run.unit_costs.begin(), run.unit_costs.end(),
                                    [&](const Unit& known) { return known.name == name; });
     if (unit == run.unit_costs.end()) return false;
-    problem.unit_costs.push_back(cost_of(*unit, plan.counted));
+    units.push_back(*unit);
   }
+  set_budgets(problem, plan.counted, plan.budgets, costs_of(units, plan.counted));
   return true;
 }
 
@@ -51,7 +54,7 @@ std::vector<Decision> decisions_of(const RunFolder& run) {
     decision.problem.clients = plan.clients;
     decision.problem.units = plan.units;
     decision.problem.importance = planned.scores.scores;
-    if (!set_budgets(run, plan, decision.problem)) continue;
+    if (!take_budgets(run, plan, decision.problem)) continue;
     decision.top_k = optimizers::top_k(decision.problem);
     decisions.push_back(std::move(decision));
   }

@@ -100,8 +100,8 @@ void check_metrics(const fs::path& path, RunFolder& run) {
   }
 }
 
-void check_names(const fs::path& path, const char* what, const std::vector<std::string>& found,
-                 const std::vector<std::string>& known, const char* where) {
+void require_known(const fs::path& path, const char* what, const std::vector<std::string>& found,
+                   const std::vector<std::string>& known, const char* where) {
   for (const std::string& name : found) {
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       throw InputError(path.string() + ": the " + what + " \"" + name + "\" is not among " + where +
@@ -118,14 +118,14 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
   const auto used = reader.texts("clients");
   const auto late = reader.texts("late");
   const auto add = [&](const std::vector<std::string>& clients, const std::string& reason) {
-    check_names(file, "client", clients, run.clients, "the clients");
+    require_known(file, "client", clients, run.clients, "the clients");
     for (const std::string& client : clients) {
       // With `late: partial` a straggler's update is used.
       if (std::find(used.begin(), used.end(), client) == used.end())
         run.missing.push_back({round, client, reason});
     }
   };
-  check_names(file, "client", used, run.clients, "the clients");
+  require_known(file, "client", used, run.clients, "the clients");
   add(reader.texts("dropped"), "dropped out");
   add(late, "late");
   add(reader.texts("too_few"), "too few updates in the round");
@@ -179,14 +179,14 @@ void read_rounds(RunFolder& run) {
     if (fs::exists(scores)) {
       planned.scores = read_scores(scores);
       planned.has_scores = true;
-      check_names(scores, "client", planned.scores.clients, run.clients, "the clients");
-      check_names(scores, "unit", planned.scores.units, run.selectable, "the selectable units");
+      require_known(scores, "client", planned.scores.clients, run.clients, "the clients");
+      require_known(scores, "unit", planned.scores.units, run.selectable, "the selectable units");
     }
     if (fs::exists(plan)) {
       planned.plan = read_plan(plan);
       planned.has_plan = true;
-      check_names(plan, "client", planned.plan.clients, run.clients, "the clients");
-      check_names(plan, "unit", planned.plan.units, run.selectable, "the selectable units");
+      require_known(plan, "client", planned.plan.clients, run.clients, "the clients");
+      require_known(plan, "unit", planned.plan.units, run.selectable, "the selectable units");
     }
     const fs::path aggregation = entry.path() / "aggregation.json";
     if (fs::exists(aggregation) && planned.round <= run.rounds)
@@ -212,7 +212,7 @@ void read_question_results(const fs::path& path, RunFolder& run) {
   for (const fedrunner::QuestionResult& question : questions) {
     // Written before metrics.csv: of an interrupted round it is all there is.
     if (question.round > run.rounds) return;
-    check_names(path, "client", {question.client}, run.clients, "the clients");
+    require_known(path, "client", {question.client}, run.clients, "the clients");
     auto& [right, all] = counts[question.client];
     right += question.correct;
     ++all;

@@ -144,3 +144,32 @@ TEST_CASE("wrong budgets are named with file, line and client") {
   refused("client,budget\nct,1\nct,1\n", "b.csv:3: the client \"ct\" stands twice");
   refused("client,budget\nct,1\n", "no budget for the client \"mri\"");
 }
+
+TEST_CASE("budgets become a problem's, of units or of a resource with its costs") {
+  PlanningProblem problem;
+  problem.clients = {"ct", "mri"};
+  problem.units = {"a", "b"};
+  problem.importance = Eigen::MatrixXd::Ones(2, 2);
+  const std::vector<Unit> units = {{.name = "a", .bytes = 10, .forward_flops = 7},
+                                   {.name = "b", .bytes = 30, .forward_flops = 9}};
+  CHECK(costs_of(units, "units").empty());
+  CHECK(costs_of(units, "bytes") == std::vector<std::int64_t>{10, 30});
+  CHECK(costs_of(units, "flops") == std::vector<std::int64_t>{21, 27});
+
+  set_budgets(problem, "bytes", {15, 40}, costs_of(units, "bytes"));
+  CHECK_NOTHROW(problem.validate());
+  CHECK(problem.resource == "bytes");
+  CHECK(problem.capacities == std::vector<std::int64_t>{15, 40});
+  CHECK(problem.unit_costs == std::vector<std::int64_t>{10, 30});
+  CHECK(problem.budgets.empty());
+
+  // Nothing of the resource is left where units are counted, and the other way round.
+  set_budgets(problem, "units", {1, 2}, costs_of(units, "units"));
+  CHECK_NOTHROW(problem.validate());
+  CHECK(problem.counts_units());
+  CHECK(problem.budgets == std::vector<int>{1, 2});
+  CHECK(problem.capacities.empty());
+  CHECK(problem.unit_costs.empty());
+  set_budgets(problem, "bytes", {15, 40}, costs_of(units, "bytes"));
+  CHECK_NOTHROW(problem.validate());
+}

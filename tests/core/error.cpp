@@ -34,3 +34,15 @@ TEST_CASE("a name of megabytes is near to no other, and this takes no time") {
   CHECK(nearest_name(std::string(10'000'000, 'x'), {"xxxxxxxx", std::string(10'000'000, 'x')}) ==
         "");
 }
+
+TEST_CASE("a context stands before the message of errors, whose kind stays, and of nothing else") {
+  CHECK_THROWS_AS(with_context("ct", [] { throw InputError("wrong"); }), InputError);
+  CHECK_THROWS_WITH(with_context("ct", [] { throw InputError("wrong"); }), "ct: wrong");
+  CHECK_THROWS_AS(with_context("ct", [] { throw WorkError("full"); }), WorkError);
+  CHECK_THROWS_WITH(with_context("ct", [] { throw WorkError("full"); }), "ct: full");
+  CHECK_THROWS_WITH(with_context("ct", [] { throw std::logic_error("never"); }), "never");
+  int value = 3;
+  CHECK(with_context("ct", [&] { return 2 * value; }) == 6);
+  with_context("ct", [&]() -> int& { return value; }) = 4;
+  CHECK(value == 4);
+}

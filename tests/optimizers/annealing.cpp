@@ -36,16 +36,22 @@ TEST_CASE("annealing runs along all prices: it nears both ends of the front") {
 }
 
 TEST_CASE("what annealing refuses but keeps in the archive is undone") {
-  // From the best state under a price at which nothing else is accepted, where every move is
-  // archived for its evenness or its importance: the walk stays at recorded states.
-  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+  int kept = 0;
+  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
     CAPTURE(seed);
-    const PlanningProblem problem = layered_instance(4, 8, 2, seed);
-    SmallRun small(problem, 8, 400, seed);
+    // One move, from the archive's best state at the highest price on usage.
+    const PlanningProblem problem = layered_instance(8, 16, 4, seed);
+    SmallRun small(problem, 8, 1, seed);
+    const Prices highest = price_ladder(small.model, 8).front();
+    const double before =
+        small.model.weighted(small.run.archive.best(highest, small.model).value, highest);
+    const std::size_t archived = small.run.archive.size();
     search_annealing(small.run, small.population);
-    const LayerState& state = small.population[0];
-    const LayerState fresh(small.model, state.assignment());
-    CHECK(state.value().importance == fresh.value().importance);
-    CHECK(state.value().spread == fresh.value().spread);
+    const double after = small.model.weighted(small.population[0].value(), highest);
+    // At the hottest, 0.005 of the greatest score, a loss of a quarter of it is accepted once in
+    // e^50 times.
+    CHECK(after >= before - 0.25 * static_cast<double>(small.model.greatest_score()));
+    kept += after == before && small.run.archive.size() > archived;
   }
+  CHECK(kept > 0);
 }

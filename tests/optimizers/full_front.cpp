@@ -29,10 +29,6 @@ std::vector<Point> points_of(const FrontPoints& front) {
   return points;
 }
 
-std::vector<Objectives> objectives_of(const FrontPoints& front) {
-  return front.objectives();
-}
-
 /// Of all assignments.
 std::vector<Point> enumerated_front(const PlanningProblem& problem) {
   std::map<std::int64_t, std::int64_t> best;
@@ -114,9 +110,9 @@ TEST_CASE("full front at 9 x 24 holds the sweep, which has nearly its hypervolum
     CHECK(point.objectives.importance <=
           exact.importance_bound(point.objectives.usage_variance) * (1 + 1e-14));
   }
-  const auto points = objectives_of(exact.points);
+  const auto points = exact.points.objectives();
   const double whole = hypervolume_ratio(objectives_of(front.points), points);
-  CHECK(hypervolume_ratio(objectives_of(exact.sweep), points) > 0.999 * whole);
+  CHECK(hypervolume_ratio(exact.sweep.objectives(), points) > 0.999 * whole);
   CHECK(1 < whole);
 }
 

@@ -24,10 +24,6 @@ SearchOptions with(std::int64_t evaluations, std::uint64_t seed = 1) {
   return {.start = "random", .evaluations = evaluations, .population = 20, .seed = seed};
 }
 
-std::vector<Objectives> objectives_of(const FrontPoints& points) {
-  return points.objectives();
-}
-
 bool same(const std::vector<FrontPoint>& a, const std::vector<FrontPoint>& b) {
   if (a.size() != b.size()) return false;
   for (std::size_t i = 0; i < a.size(); ++i)
@@ -111,7 +107,7 @@ TEST_CASE("each of Strata's metaheuristics finds the exact hull of small instanc
       CAPTURE(algorithm, seed);
       const PlanningProblem problem = tiny_instance(seed);
       const SearchResult result = search(problem, algorithm, with(3000, seed));
-      const auto exact = objectives_of(exact_front(problem).points);
+      const auto exact = exact_front(problem).points.objectives();
       CHECK(hypervolume_ratio(objectives_of(result.front), exact) >= 1 - 1e-12);
     }
   }
@@ -119,7 +115,7 @@ TEST_CASE("each of Strata's metaheuristics finds the exact hull of small instanc
 
 TEST_CASE("from random starts each of the five beats pagmo's NSGA-II, from greedy ones more so") {
   const PlanningProblem problem = layered_instance(20, 48, 6, 3);
-  const auto exact = objectives_of(exact_front(problem).points);
+  const auto exact = exact_front(problem).points.objectives();
   const auto ratio = [&](const std::string& algorithm, const std::string& start) {
     SearchOptions options = with(5000);
     options.population = 100;
@@ -238,7 +234,7 @@ TEST_CASE("a warm search ends with nothing worse than the earlier front") {
 TEST_CASE("from either start a warm search beats a cold one where scores moved a little") {
   const PlanningProblem before = layered_instance(20, 48, 6, 3);
   const PlanningProblem problem = drifted(before, 0.03);
-  const auto exact = objectives_of(exact_front(problem).points);
+  const auto exact = exact_front(problem).points.objectives();
   for (const std::string& algorithm : metaheuristics()) {
     for (const std::string start : {"random", "greedy"}) {
       CAPTURE(algorithm, start);

@@ -27,8 +27,7 @@ constexpr int kSeeds = 15;
 /// Of the seeds 1 to 15. Above 1 where points under the hull add to its vertices.
 double median_ratio(const Recorded& recorded) {
   const PlanningProblem problem = load_instances({recorded.family}, 1, "").at(0).problem;
-  const auto objectives_of = [](const FrontPoints& points) { return points.objectives(); };
-  const auto exact = objectives_of(exact_front(problem, {.sweep = false}).points);
+  const auto exact = exact_front(problem, {.sweep = false}).points.objectives();
   std::vector<double> ratios;
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     const SearchResult found = search(problem, recorded.algorithm,

@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace strata {
@@ -49,5 +50,25 @@ std::string quoted_list(const std::vector<std::string>& names, std::size_t limit
 /// \endcode
 void require_name(const std::string& option, const std::string& found,
                   const std::vector<std::string>& allowed);
+
+/// Calls `action` and returns what it returns. What it throws as InputError or WorkError is thrown
+/// again with `context`, such as a file or a client, and ": " before its message.
+/// \code
+/// try {
+///   with_context("problem.yaml", [] { throw InputError("coverage: found −1"); });
+/// } catch (const InputError& error) {
+///   assert(error.what() == std::string("problem.yaml: coverage: found −1"));
+/// }
+/// \endcode
+template <typename Action>
+decltype(auto) with_context(const std::string& context, Action&& action) {
+  try {
+    return std::forward<Action>(action)();
+  } catch (const InputError& error) {
+    throw InputError(context + ": " + error.what());
+  } catch (const WorkError& error) {
+    throw WorkError(context + ": " + error.what());
+  }
+}
 
 }  // namespace strata

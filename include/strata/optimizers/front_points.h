@@ -18,6 +18,9 @@ struct FrontPoint {
   Objectives objectives;
 };
 
+/// In their order.
+std::vector<Objectives> objectives_of(const std::vector<FrontPoint>& points);
+
 /// Points in an order of their own. One that is asked for is rebuilt (AssignmentList), so iterate
 /// where all are wanted, and take `objectives` where these suffice.
 /// \code

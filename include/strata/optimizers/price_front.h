@@ -61,16 +61,14 @@ struct PriceFrontOptions {
 ///
 /// Budgets of a resource:
 /// - The client solves a knapsack, by branch and bound with Dantzig's bound (Martello & Toth 1990);
-/// a
-///   search that is cut off gives Dantzig's bound to the dual. The usages' part is separable for
+///   a search that is cut off gives Dantzig's bound to the dual. The usages' part is separable for
 ///   every total Σ n, so that one π bounds each total by itself; π is improved by subgradient
 ///   steps, for all totals and for single ones. This is the Lagrangian dual whose value
 ///   Dantzig–Wolfe's master problem over the clients' knapsack patterns has, without an LP solver.
 /// - What clients choose at the best π, answers to each other, and answers towards the even usages
-/// of
-///   every total are where a Pareto local search begins (clients add, drop and exchange units, and
-///   pass them on to each other). It keeps every nondominated assignment it meets, unsupported ones
-///   included.
+///   of every total are where a Pareto local search begins (clients add, drop and exchange units,
+///   and pass them on to each other). It keeps every nondominated assignment it meets, unsupported
+///   ones included.
 /// - An assignment lies below the bound by what each client's choice and each unit's usage lose
 ///   against the best ones. For up to 64 units, all choices and usages that lose little enough to
 ///   be better than what is known are enumerated, level by level of (Σ n, Σ n²), within a fixed
