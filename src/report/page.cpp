@@ -42,7 +42,13 @@ std::string Page::primary_name() const {
 }
 
 bool Page::trains_everything(const std::string& strategy) const {
-  return experiment.of(strategy).front()->algorithm == "full";
+  bool planned = false;
+  for (const PlannedRound& round : experiment.of(strategy).front()->plans) {
+    if (!round.has_plan) continue;
+    planned = true;
+    if ((round.plan.assignment.array() == 0).any()) return false;
+  }
+  return planned;
 }
 
 Eigen::MatrixXd Page::placed(const Plan& plan) const {

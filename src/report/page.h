@@ -39,7 +39,8 @@ struct Page {
   /// "strategy f3ocus, seed 1": what the figures that show a single run add to their captions.
   std::string primary_name() const;
   bool several_seeds() const { return experiment.runs.size() > experiment.strategies.size(); }
-  /// Full fine-tuning: a map of its assignment would be one even colour.
+  /// Every plan gives every unit to every client, as full fine-tuning does: a map of its assignment
+  /// would be one even colour.
   bool trains_everything(const std::string& strategy) const;
   /// A plan's assignment in the page's order of clients and selectable units.
   Eigen::MatrixXd placed(const Plan& plan) const;

@@ -156,6 +156,19 @@ TEST_CASE("the tables hold the numbers of the files") {
   CHECK(named);
 }
 
+TEST_CASE(
+    "who trains everything in every round has no map of assignments, whatever its algorithm") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 4, 1, small());
+  replace_in(folder / "full-seed1" / "run.json", "\"algorithm\": \"full\"",
+             "\"algorithm\": \"exact\"");
+  replace_in(folder / "topk-seed1" / "run.json", "\"algorithm\": \"topk\"",
+             "\"algorithm\": \"full\"");
+  const std::string page = slurp(write_report(folder.path()).page);
+  CHECK_FALSE(contains(page, "Share of rounds, strategy full"));
+  CHECK(contains(page, "Share of rounds, strategy topk"));
+}
+
 TEST_CASE("the plan that is each client's best units has a square, under whatever name") {
   const TempDir folder;
   SyntheticRun shape = small();

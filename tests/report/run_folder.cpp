@@ -11,6 +11,9 @@ using namespace strata::test;
 TEST_CASE("which strategies plan is what their plans say, or in earlier ones whether they chose") {
   const TempDir folder;
   test::write_synthetic_experiment(folder.path(), 3, 1, small());
+  SyntheticRun last = small();
+  last.strategy = "zeta";  // which plans, so that it comes before the baselines all the same
+  write_synthetic_run(last, folder / "zeta-seed1");
   const auto plans_of = [&](const std::string& strategy) {
     std::vector<std::filesystem::path> plans;
     for (const char* round : {"001", "002"})
@@ -18,16 +21,17 @@ TEST_CASE("which strategies plan is what their plans say, or in earlier ones whe
     return plans;
   };
   const auto strategies = [&] { return read_run_folders(folder.path()).strategies; };
-  const std::vector<std::string> by_kind = {"f3ocus", "random", "topk"};
+  const std::vector<std::string> by_kind = {"f3ocus", "zeta", "random", "topk"};
   CHECK(strategies() == by_kind);
   // An algorithm of any name may plan.
   for (const auto& plan : plans_of("topk")) {
     replace_in(plan, "\"algorithm\": \"topk\"", "\"algorithm\": \"annealing\"");
     replace_in(plan, "\"baseline\"", "\"search\"");
   }
-  CHECK(strategies() == std::vector<std::string>{"f3ocus", "topk", "random"});
+  CHECK(strategies() == std::vector<std::string>{"f3ocus", "topk", "zeta", "random"});
   CHECK(contains(slurp(write_report(folder.path()).page), "</svg>exact front</span>"));
   // Plans without a kind: f3ocus chose from a front, the others had one assignment.
+  for (const auto& plan : plans_of("zeta")) replace_in(plan, " \"kind\": \"exact\",\n", "");
   for (const auto& plan : plans_of("f3ocus")) replace_in(plan, " \"kind\": \"exact\",\n", "");
   for (const auto& plan : plans_of("random")) replace_in(plan, " \"kind\": \"baseline\",\n", "");
   for (const auto& plan : plans_of("topk")) replace_in(plan, " \"kind\": \"search\",\n", "");
