@@ -53,7 +53,8 @@ struct Layer {
   std::int64_t width = 0;                  ///< numbers in a row of its output
   std::vector<Parameter> parameters = {};  ///< the weight, then the bias, where there are
   std::string method = {};   ///< that has put it beside the base's layers; empty: a base's
-  std::string renamed = {};  ///< its name in another generation of transformers
+  std::string renamed = {};  ///< another name that it may be called by
+  bool two_names = false;    ///< transformers has it under either, so that files have both
   bool vocabulary = false;   ///< of an embedding: its ids are those of the input's words
 
   const Parameter* weight() const;  ///< nullptr where it has none, as bias()

@@ -132,7 +132,7 @@ class Lora : public Method {
                                       const models::Parameter& parameter) const override {
     const std::string prefix = "base_model.model.", ending = ".weight";
     std::vector<std::string> names = {prefix + parameter.name};
-    if (!layer.renamed.empty()) names.push_back(prefix + layer.renamed + ending);
+    if (layer.two_names) names.push_back(prefix + layer.renamed + ending);
     return names;
   }
   std::vector<FactorPair> factors(const Blueprint& blueprint) const override {
@@ -153,7 +153,8 @@ class Lora : public Method {
             .role = at.role,
             .width = out,
             .parameters = {{at.name + ending + ".weight", {out, in}, init}},
-            .renamed = at.renamed.empty() ? "" : at.renamed + ending};
+            .renamed = at.renamed.empty() ? "" : at.renamed + ending,
+            .two_names = at.two_names};
   }
 
   LoraFields fields_;
@@ -287,8 +288,10 @@ std::vector<std::string> lora_targets(const Blueprint& blueprint) {
 std::string lora_config(const Method& method, const Blueprint& blueprint) {
   const auto& lora = static_cast<const Lora&>(method);
   std::vector<std::string> targets;
-  for (const auto name : {&Layer::name, &Layer::renamed})
-    add_target_modules(lora, named_layers(blueprint, name), targets);
+  add_target_modules(lora, named_layers(blueprint, &Layer::name), targets);
+  const auto& layers = blueprint.architecture().layers();
+  if (std::any_of(layers.begin(), layers.end(), [](const Layer& at) { return at.two_names; }))
+    add_target_modules(lora, named_layers(blueprint, &Layer::renamed), targets);
   Json json = Json::object();
   json["base_model_name_or_path"] = nullptr;
   json["bias"] = "none";

@@ -167,7 +167,7 @@ Layer& PatchTransformer::add_place(const std::string& name, LayerKind kind) {
   return add({.name = name, .kind = kind, .width = shared_.hidden_size});
 }
 
-void PatchTransformer::add_blocks(bool renamed) {
+void PatchTransformer::add_blocks(bool two_names) {
   const std::int64_t hidden = shared_.hidden_size, inner = shared_.intermediate_size;
   for (std::int64_t i = 0; i < shared_.num_hidden_layers; ++i) {
     begin_stage(1 + i);
@@ -176,7 +176,8 @@ void PatchTransformer::add_blocks(bool renamed) {
     const auto linear = [&](const BlockLinear& layer, std::int64_t out, std::int64_t in,
                             bool ends_branch, bool bias = true) {
       Layer& added = add_linear(block + layer.name, out, in, ends_branch, bias);
-      if (renamed) added.renamed = other + layer.renamed;
+      added.renamed = other + layer.renamed;
+      added.two_names = two_names;
     };
     for (const BlockLinear& projection : {kQuery, kKey, kValue})
       linear(projection, hidden, hidden, false, shared_.qkv_bias);

@@ -77,8 +77,8 @@ class PatchTransformer : public Architecture {
   Layer& add_tokens(const std::string& name, std::int64_t count, Init init);
   Layer& add_projection();
   Layer& add_place(const std::string& name, LayerKind kind);
-  /// With `renamed`, under both names of transformers before and after 5.9.
-  void add_blocks(bool renamed);
+  /// With `two_names`, as transformers has them before and since 5.9.
+  void add_blocks(bool two_names);
 
   Init matrix(std::int64_t out, std::int64_t in, bool ends_branch) const;
   Init embedding() const;
