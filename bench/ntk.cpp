@@ -248,7 +248,7 @@ int run(int argc, char** argv) {
   set_command_line(argc, argv);
   prepare_torch(threads);
   if (!write.empty()) {
-    make_model(shapes.front()).save(write);
+    peft::save_model(make_model(shapes.front()), write);
     write_pixels(make_pixels(shapes.front().samples),
                  std::filesystem::path(write) / "inputs.safetensors");
     return 0;

@@ -48,15 +48,6 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
   return runs;
 }
 
-/// The foundation's weights and the fresh ones that `model` has beside them.
-ModelState with_fresh_weights(const ModelState& foundation, const models::Model& model) {
-  ModelState state = foundation;
-  for (const auto& [name, tensor] : model.weights()) {
-    if (!state.count(name)) state[name] = tensor.detach().clone();
-  }
-  return state;
-}
-
 models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
@@ -274,7 +265,6 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
-  const ModelState foundation_state = foundation.model.state();
   auto clients = make_clients(data, foundation.model.blueprint(), foundation.tokenizer);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +
@@ -284,10 +274,8 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      .synthetic = data.manifest.synthetic,
                      .clients = std::move(clients),
                      .units = units,
-                     .saves_every_weight = config.units.scheme == "block",
                      .budgets = std::move(budgets),
                      .run = *config.run,
-                     .foundation = {},
                      .foundation_fingerprint = foundation.model.fingerprint(),
                      .tokenizer = std::move(foundation.tokenizer)};
   for (const auto& folder : folders)
@@ -312,11 +300,10 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     const RunLog log(run.folder / "run.log");
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
-    // A copy shares the foundation's tensors, into which run_rounds first loads task.foundation.
+    // The foundation's memory is every run's; what a run trains it copies.
     models::Model model = foundation.model;
     peft::add_methods(model, config.model.peft, run.seed);
     peft::set_units(model, config.units.scheme);
-    task.foundation = with_fresh_weights(foundation_state, model);
     const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
                                  shares.parallel, [&](int round) {
                                    if (options.after_round) options.after_round(run.folder, round);

@@ -185,12 +185,11 @@ void remove_temporaries(const std::filesystem::path& folder, bool below) {
   for (const auto& file : left) std::filesystem::remove(file);
 }
 
-void write_state(const std::filesystem::path& run_folder, const RunState& state,
-                 const std::set<std::string>& saved) {
+void write_state(const std::filesystem::path& run_folder, const RunState& state) {
   const auto folder = run_folder / "state";
   const std::string name = "round-" + round_number(state.round) + ".safetensors";
   StateTensors tensors;
-  for (const auto& weight : saved) tensors.add(weight, state.weights.at(weight));
+  for (const auto& [weight, tensor] : state.weights) tensors.add(weight, tensor);
   for (const auto& [weight, moment] : state.moments.first)
     tensors.add(kFirstMoment + weight, moment);
   for (const auto& [weight, moment] : state.moments.second)
@@ -220,8 +219,7 @@ void remove_older_states(const std::filesystem::path& run_folder, int round) {
 }
 
 std::optional<RunState> read_state(const std::filesystem::path& run_folder,
-                                   const ModelState& foundation,
-                                   const std::set<std::string>& saved) {
+                                   const ModelState& begin) {
   if (!std::filesystem::exists(state_file(run_folder))) return std::nullopt;
   const auto document = load_json(state_file(run_folder));
   ObjectReader reader(document);
@@ -234,9 +232,7 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   if (reader.has("archive"))
     state.archive = read_archive(run_folder / "state" / reader.text("archive"));
   reader.finish();
-  state.weights = foundation;
-  for (const auto& name : saved) {
-    const auto& tensor = foundation.at(name);
+  for (const auto& [name, tensor] : begin) {
     state.weights[name] = read_tensor(file, name, tensor);
     if (file.find(kFirstMoment + name))
       state.moments.first[name] = read_tensor(file, kFirstMoment + name, tensor);

@@ -49,22 +49,21 @@ Json provenance_json();
 /// in those in it. An experiment's folder holds those of runs that others may be resuming.
 void remove_temporaries(const std::filesystem::path& folder, bool below = true);
 
-/// Writes the weights `saved` and the moments to `state/round-NNN.safetensors`, the archive to
+/// Writes the weights and the moments to `state/round-NNN.safetensors`, the archive to
 /// `state/round-NNN.archive.json`, then `state/state.json`, which points to them, and then removes
 /// older ones: at every moment state.json is absent or describes a complete round. @throws
 /// WorkError
-void write_state(const std::filesystem::path& run_folder, const RunState& state,
-                 const std::set<std::string>& saved);
+void write_state(const std::filesystem::path& run_folder, const RunState& state);
 
 /// Removes the files of other rounds than `round`, as write_state does, and for a run that was
 /// killed before it came to that.
 void remove_older_states(const std::filesystem::path& run_folder, int round);
 
-/// None before the first completed round. The weights `saved` are those in the file, with the
-/// shapes and the device of the foundation's; the others are the foundation's.
+/// None before the first completed round. Its weights are those that `begin` names, in its shapes
+/// and on its device; what else is in the file, as earlier versions wrote every weight, is passed
+/// over.
 /// @throws InputError for a damaged state.
 std::optional<RunState> read_state(const std::filesystem::path& run_folder,
-                                   const ModelState& foundation,
-                                   const std::set<std::string>& saved);
+                                   const ModelState& begin);
 
 }  // namespace strata::fedrunner

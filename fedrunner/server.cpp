@@ -198,7 +198,6 @@ class Server {
         selectable_(names_of(task.units.selectable)),
         always_(names_of(task.units.always)),
         plans_lora_(plans_lora(model.blueprint(), task.units)) {
-    for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone());
     all_units_ = task.units.selectable;
     all_units_.insert(all_units_.end(), task.units.always.begin(), task.units.always.end());
     // The strategy "head" has nothing else to train.
@@ -209,9 +208,9 @@ class Server {
     }
     for (const auto& unit : all_units_)
       saved_.insert(unit.parameters.begin(), unit.parameters.end());
-    if (task.saves_every_weight) {
-      for (const auto& entry : task.foundation) saved_.insert(entry.first);
-    }
+    model.own(saved_);
+    for (int i = 1; i < parallel_; ++i) further_models_.push_back(model.clone(saved_));
+    for (const auto& name : saved_) state_.weights[name] = model.weight(name).detach().clone();
     // The log and the costs follow the model from bottom to top.
     std::stable_sort(all_units_.begin(), all_units_.end(), [&](const Unit& a, const Unit& b) {
       return position(a.name) < position(b.name);
@@ -280,7 +279,8 @@ class Server {
   /// Takes up the last completed round, or begins.
   void start(int rounds) {
     remove_temporaries(folder_);
-    if (auto state = read_state(folder_, task_.foundation, saved_)) {
+    if (plans_lora_) describe_model();
+    if (auto state = read_state(folder_, state_.weights)) {
       state_ = std::move(*state);
       model_.load_state(state_.weights);
       rows_ = read_metrics(folder_ / "metrics.csv");
@@ -295,11 +295,15 @@ class Server {
       keep_provenance();
       publish(rounds);
     } else {
-      state_.weights = task_.foundation;
-      // The clients' adapter_config.json files take their fields from the model's.
-      if (plans_lora_) publish(rounds);
       write_run_json(false);
     }
+  }
+
+  /// The clients' adapter_config.json files take their fields from the model's, whose weights are
+  /// not there yet.
+  void describe_model() const {
+    write_file(folder_ / "model" / "config.json", model_.architecture().config().dump(2) + "\n");
+    peft::save_configs(model_.blueprint(), folder_ / "model");
   }
 
   /// A run that had fewer rounds evaluated its last one, which the run with more would not have
@@ -411,7 +415,7 @@ class Server {
     all.importance = scores_needed ? plan.objectives.importance : kNaN;
     all.usage_variance = plan.objectives.usage_variance;
     write_metrics(rows_, folder_ / "metrics.csv");
-    write_state(folder_, state_, saved_);
+    write_state(folder_, state_);
     publish(rounds);
   }
 
@@ -641,14 +645,19 @@ class Server {
     rows_.push_back(mean);
   }
 
-  /// What others read of the run's progress; all of it can be derived from the state.
+  /// What others read of the run's progress; all of it can be derived from the state. The state of
+  /// a round is what was trained: the whole model comes with the last one, or with each if asked
+  /// for.
   void publish(int rounds) {
-    peft::save_model(model_, folder_ / "model");
-    // The same in every round, and each file waits for the disk.
-    if (!tokenizer_saved_)
-      models::save_tokenizer(task_.tokenizer, model_.architecture(), folder_ / "model");
-    tokenizer_saved_ = true;
-    write_run_json(state_.round == rounds);
+    const bool done = state_.round == rounds;
+    if (done || task_.run.save == SaveModel::kEvery) {
+      peft::save_model(model_, folder_ / "model");
+      // The same in every round, and each file waits for the disk.
+      if (!tokenizer_saved_)
+        models::save_tokenizer(task_.tokenizer, model_.architecture(), folder_ / "model");
+      tokenizer_saved_ = true;
+    }
+    write_run_json(done);
   }
 
   /// What made the run's first rounds stays written, as they are not made again.
@@ -722,7 +731,7 @@ class Server {
   std::vector<std::string> always_;
   const bool plans_lora_;        ///< units hold LoRA pairs
   std::vector<Unit> all_units_;  ///< selectable and always trained, bottom to top
-  std::set<std::string> saved_;  ///< weights in the state
+  std::set<std::string> saved_;  ///< weights in the state: those of the run's units
   RunState state_;
   bool tokenizer_saved_ = false;  ///< by this process
   Json provenance_ = this_process();
@@ -741,7 +750,6 @@ std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& 
                                      std::uint64_t seed, const std::filesystem::path& folder,
                                      models::Model& model, const RunTools& tools, int parallel,
                                      const AfterRound& after_round) {
-  model.load_state(task.foundation);
   return Server(task, strategy, seed, folder, model, tools, parallel).run(after_round);
 }
 

@@ -18,6 +18,7 @@ namespace strata::fedrunner {
 
 using experiment::OwnAlgorithm;
 using experiment::RunConfig;
+using experiment::SaveModel;
 using experiment::SelectedUnits;
 using experiment::Strategy;
 
@@ -31,12 +32,8 @@ struct FederatedTask {
   bool synthetic = false;  ///< the data set was made by `strata data make`
   std::vector<FederatedClient> clients;
   SelectedUnits units;
-  /// The weights that the run's state holds. Whole blocks keep every weight, so that a run folder
-  /// of an earlier version resumes; other schemes keep those of the run's units.
-  bool saves_every_weight = true;
   std::vector<std::int64_t> budgets;  ///< one a client, of what `run.budget` counts
   RunConfig run;
-  ModelState foundation;  ///< with the fresh PEFT weights of the run
   std::string foundation_fingerprint;
   data::WordPiece tokenizer;
 };
@@ -45,9 +42,10 @@ struct FederatedTask {
 using AfterRound = std::function<void(int round)>;
 
 /// Trains one strategy with one seed in `folder`, from its last completed round if it holds one.
-/// `model` is the workspace of training and evaluation; it ends with the global weights. `parallel`
-/// clients train at a time, which changes nothing in the results.
-/// Returns the rows of metrics.csv.
+/// `model` begins as the foundation with the run's fresh PEFT weights, is the workspace of training
+/// and evaluation, and ends with the global weights; it copies what the run trains and shares the
+/// rest. `parallel` clients train at a time, which changes nothing in the results. Returns the rows
+/// of metrics.csv.
 std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
                                      std::uint64_t seed, const std::filesystem::path& folder,
                                      models::Model& model, const RunTools& tools, int parallel,

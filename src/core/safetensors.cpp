@@ -97,7 +97,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
   mapping_size_ = regular ? static_cast<std::size_t>(status.st_size) : 0;
   if (regular && mapping_size_ >= 8)
-    mapping_ = ::mmap(nullptr, mapping_size_, PROT_READ, MAP_PRIVATE, descriptor, 0);
+    // Who changes a mapped tensor changes a copy of its page, never the file.
+    mapping_ = ::mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
   ::close(descriptor);
   if (!regular) throw InputError(file + ": is not a file");
   if (mapping_size_ < 8)

@@ -104,6 +104,7 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
   const auto plan_by_budget = [](RunConfig& run) {
     run.plan.algorithm = run.budget.counts_units() ? "exact" : "prices";
   };
+  const Choices<SaveModel> save_model({{SaveModel::kEnd, "end"}, {SaveModel::kEvery, "every"}});
   return Fields<RunConfig>({
       strategies_field(names),
       field("seeds", &RunConfig::seeds, seed_numbers(), "one run for every strategy and seed"),
@@ -120,6 +121,10 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
       section("local", &RunConfig::local, local_fields()).required(),
       field("evaluate_every", &RunConfig::evaluate_every, whole(1),
             "rounds; round 0 and the last are always evaluated"),
+      field("save", &RunConfig::save, choice(save_model),
+            "when the whole model is written to `model/`: with the last round, or with every one; "
+            "`state/` has what was trained after each round")
+          .written_if_changed(),
       // Nothing of them is written where nothing is in use.
       section("server", &RunConfig::server, server_fields()).written_if_changed(),
       section("failures", &RunConfig::failures, failure_fields()).written_if_changed(),

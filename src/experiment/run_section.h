@@ -29,6 +29,9 @@ struct PlanConfig {
   bool warm = false;       ///< the search starts from the last plan's front
 };
 
+/// When a run writes its whole model; the state of every round is what was trained.
+enum class SaveModel { kEnd, kEvery };
+
 struct RunConfig {
   std::vector<Strategy> strategies;
   std::vector<std::uint64_t> seeds = {1};
@@ -38,6 +41,7 @@ struct RunConfig {
   PlanConfig plan;
   LocalConfig local;
   std::int64_t evaluate_every = 1;
+  SaveModel save = SaveModel::kEnd;
   ServerConfig server;
   FailureOptions failures;
 };

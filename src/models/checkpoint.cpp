@@ -86,7 +86,7 @@ Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
 
 Checkpoint::Found Checkpoint::find(const std::string& name) const {
   for (const auto& file : files_) {
-    if (const TensorEntry* entry = file->find(name)) return {file.get(), entry};
+    if (const TensorEntry* entry = file->find(name)) return {file, entry};
   }
   return {};
 }
@@ -138,9 +138,21 @@ void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParam
                      const c10::Device& device, std::map<std::string, Tensor>& into) {
   for (const StoredParameter& parameter : parameters) {
     const Checkpoint::Found found = checkpoint.find(parameter);
-    // Copied by bytes: the format does not promise that a tensor is aligned in the file.
-    Tensor tensor = torch::empty(parameter.parameter.shape, scalar_type(found.entry->dtype));
-    std::memcpy(tensor.data_ptr(), found.bytes().data(), found.bytes().size());
+    const auto type = scalar_type(found.entry->dtype);
+    const std::string_view bytes = found.bytes();
+    // The format does not promise that a tensor is aligned in the file.
+    const bool aligned =
+        reinterpret_cast<std::uintptr_t>(bytes.data()) % dtype_size(found.entry->dtype) == 0;
+    Tensor tensor;
+    if (aligned && !bytes.empty()) {
+      // from_blob wants memory that may be written to, as a private mapping's may.
+      tensor = torch::from_blob(
+          const_cast<char*>(bytes.data()), parameter.parameter.shape, [file = found.file](void*) {},
+          type);
+    } else {
+      tensor = torch::empty(parameter.parameter.shape, type);
+      std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+    }
     into[parameter.parameter.name] = tensor.to(device, torch::kFloat);
   }
 }

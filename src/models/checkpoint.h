@@ -40,7 +40,7 @@ class Checkpoint {
   static Checkpoint of_folder(const std::filesystem::path& folder);
 
   struct Found {
-    const SafetensorsFile* file = nullptr;
+    std::shared_ptr<const SafetensorsFile> file = nullptr;
     const TensorEntry* entry = nullptr;
     explicit operator bool() const { return entry != nullptr; }
     std::string_view bytes() const { return file->bytes(*entry); }
@@ -64,7 +64,9 @@ class Checkpoint {
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
 };
 
-/// The parameters of a checked checkpoint as float32, into a map by name.
+/// The parameters of a checked checkpoint as float32, into a map by name. On the CPU those that are
+/// float32 in the file are its mapped pages, which the tensors keep: they take no memory of their
+/// own until they are changed, and processes that read one file share it.
 void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
                      const c10::Device& device, std::map<std::string, at::Tensor>& into);
 /// As float32, under all names.

@@ -1,5 +1,7 @@
 #include "models/model.h"
 
+#include <algorithm>
+
 #include "models/checkpoint.h"
 #include "models/preprocessor_config.h"
 #include "models/tensor_bytes.h"
@@ -72,6 +74,15 @@ void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
   }
 }
 
+void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
+  blueprint_ = std::make_shared<const Blueprint>(blueprint_->with(std::move(labels)));
+  units_ = stage_units(*blueprint_);
+  const auto& layers = architecture().layers();
+  const auto output = std::find_if(layers.rbegin(), layers.rend(),
+                                   [](const Layer& layer) { return !layer.parameters.empty(); });
+  for (const Parameter& parameter : output->parameters) draw(parameter, seed);
+}
+
 const Unit& Model::unit(const std::string& name) const {
   for (const Unit& unit : units_) {
     if (unit.name == name) return unit;
@@ -108,6 +119,19 @@ Weights Model::state() const {
 void Model::load_state(const Weights& state) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
+}
+
+void Model::own(const std::set<std::string>& names) {
+  for (auto& [name, tensor] : weights_) {
+    tensor = tensor.detach();
+    if (names.count(name)) tensor = tensor.clone();
+  }
+}
+
+Model Model::clone(const std::set<std::string>& names) const {
+  Model copy = *this;
+  copy.own(names);
+  return copy;
 }
 
 Model Model::clone() const {

@@ -40,6 +40,10 @@ class Model {
   /// the constructor. The units stay what they are until set_units.
   void set_attachments(Attachments attachments, std::uint64_t seed);
 
+  /// Other labels, with a fresh output layer (the last with weights) drawn from the seed. The units
+  /// become those of the constructor.
+  void relabel(std::vector<std::string> labels, std::uint64_t seed);
+
   /// At first one for each stage with all of the base's weights.
   const std::vector<Unit>& units() const { return units_; }
   void set_units(std::vector<Unit> units) { units_ = std::move(units); }
@@ -60,7 +64,11 @@ class Model {
   /// stays valid). @throws std::out_of_range for an unknown name.
   Weights state() const;
   void load_state(const Weights& state);
-  /// The same model with weights of its own; a copy by `=` shares them.
+  /// A copy by `=` shares the weights. own() makes copies of those named and keeps sharing the
+  /// memory of the others, which are then the model's own to freeze: so models side by side hold
+  /// their base once. clone() is a copy that owns these, or every one.
+  void own(const std::set<std::string>& names);
+  Model clone(const std::set<std::string>& names) const;
   Model clone() const;
 
   /// Logits (n, labels). With `dropout`, a generator of the model's device (make_generator),

@@ -1,7 +1,8 @@
 #include "peft/files.h"
 
 #include <algorithm>
-#include <optional>
+#include <map>
+#include <set>
 
 #include "models/checkpoint.h"
 #include "models/model.h"
@@ -135,33 +136,29 @@ models::Model load_model(const std::filesystem::path& folder) {
   return load_model(folder, torch::kCPU);
 }
 
+void save_configs(const Blueprint& blueprint, const std::filesystem::path& folder) {
+  const Methods methods = methods_of(blueprint);
+  std::set<std::string> unused = {kPeftConfigFile, kOwnConfigFile};
+  for (const MethodPtr& method : methods) {
+    const bool own = is_own(type_of(*method));
+    const std::string file = own ? kOwnConfigFile : kPeftConfigFile;
+    if (unused.erase(file) > 0)
+      write_file(folder / file, own ? own_config(methods) : lora_config(*method, blueprint));
+  }
+  for (const std::string& file : unused) std::filesystem::remove(folder / file);
+}
+
 void save_model(const models::Model& model, const std::filesystem::path& folder) {
   model.save_base(folder);
-  const Blueprint& blueprint = model.blueprint();
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
-  std::vector<std::string> unused_weights = {kPeftWeightsFile, kOwnWeightsFile};
-  std::vector<std::string> unused_configs = {kPeftConfigFile, kOwnConfigFile};
-  const auto use = [](std::vector<std::string>& unused, const std::string& file) {
-    unused.erase(std::remove(unused.begin(), unused.end(), file), unused.end());
-  };
-  const Methods methods = methods_of(blueprint);
-  for (const WeightsFile& file : weights_files(blueprint)) {
+  std::set<std::string> unused = {kPeftWeightsFile, kOwnWeightsFile};
+  for (const WeightsFile& file : weights_files(model.blueprint())) {
     models::write_parameters(folder / file.file, file.parameters, model.weights());
-    use(unused_weights, file.file);
+    unused.erase(file.file);
   }
-  for (const WeightsFile& file : weights_files(blueprint)) {
-    if (file.config_file == kOwnConfigFile) {
-      write_file(folder / kOwnConfigFile, own_config(methods));
-    } else {
-      for (const MethodPtr& method : methods)
-        if (!is_own(type_of(*method)))
-          write_file(folder / kPeftConfigFile, lora_config(*method, blueprint));
-    }
-    use(unused_configs, file.config_file);
-  }
-  for (const auto* unused : {&unused_configs, &unused_weights})
-    for (const std::string& file : *unused) std::filesystem::remove(folder / file);
+  save_configs(model.blueprint(), folder);
+  for (const std::string& file : unused) std::filesystem::remove(folder / file);
 }
 
 void add_methods(models::Model& model, const Methods& methods, std::uint64_t seed) {

@@ -45,6 +45,9 @@ models::Model load_model(const std::filesystem::path& folder);  ///< on the CPU
 /// model are removed.
 void save_model(const models::Model& model, const std::filesystem::path& folder);
 
+/// The methods' configuration files alone, and removes those of an earlier model.
+void save_configs(const models::Blueprint& blueprint, const std::filesystem::path& folder);
+
 /// Gives the model these methods, too, with fresh weights from the seed. @throws as with_methods
 void add_methods(models::Model& model, const Methods& methods, std::uint64_t seed);
 /// The units of a scheme (scheme_units).

@@ -149,6 +149,59 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   CHECK(global.fingerprint() != peft::load_model(dir / "foundation").fingerprint());
 }
 
+TEST_CASE_METHOD(
+    Fixture, "a round writes what was trained; the whole model comes with the last, or with each") {
+  std::map<std::string, std::vector<bool>> model_after;
+  RunOptions options;
+  options.after_round = [&](const fs::path& folder, int round) {
+    const auto file = folder / "model" / "model.safetensors";
+    model_after[folder.filename().string()].push_back(fs::exists(file));
+    if (round == 0) return;
+    const SafetensorsFile state(folder / "state" /
+                                ("round-00" + std::to_string(round) + ".safetensors"));
+    for (const auto& entry : state.tensors()) {
+      INFO(entry.name);
+      CHECK(entry.name.find("embeddings") == std::string::npos);
+    }
+    // Three blocks of 16 and the head of 10 weights.
+    CHECK(state.tensors().size() == 3 * 16 + 10);
+  };
+  run("end", {}, options);
+  run("every", {"run.save=every"}, options);
+  CHECK(model_after["end"] == std::vector<bool>{false, false, false, false, true});
+  CHECK(model_after["every"] == std::vector<bool>{false, true, true, true, true});
+  CHECK(test::slurp(dir / "end" / "model" / "model.safetensors") ==
+        test::slurp(dir / "every" / "model" / "model.safetensors"));
+  CHECK_THAT(test::slurp(dir / "every" / "config.yaml"), Contains("save: every"));
+}
+
+TEST_CASE_METHOD(Fixture, "a run whose state holds every weight, as of before, goes on the same") {
+  run("whole");
+  RunOptions stop;
+  stop.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  CHECK_THROWS_AS(run("before", {}, stop), Stop);
+  const auto file = dir / "before" / "state" / "round-002.safetensors";
+  const SafetensorsFile state(file);
+  const SafetensorsFile foundation(dir / "foundation" / "model.safetensors");
+  std::vector<TensorView> views;
+  for (const auto& entry : state.tensors())
+    views.push_back({entry.name, entry.dtype, entry.shape, state.bytes(entry)});
+  for (const auto& entry : foundation.tensors()) {
+    if (!state.find(entry.name))
+      views.push_back({entry.name, entry.dtype, entry.shape, foundation.bytes(entry)});
+  }
+  REQUIRE(views.size() == foundation.tensors().size());
+  write_safetensors(dir / "former", views);
+  fs::rename(dir / "former", file);
+  RunOptions resume;
+  resume.resume = true;
+  run("before", {}, resume);
+  for (const char* part : {"model/model.safetensors", "state/round-004.safetensors"})
+    CHECK(test::slurp(dir / "before" / part) == test::slurp(dir / "whole" / part));
+}
+
 TEST_CASE_METHOD(Fixture, "a published model gets an output layer for the data's answers") {
   auto config = test::tiny_config();
   config.labels = {"no", "yes"};

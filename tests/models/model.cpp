@@ -839,6 +839,69 @@ TEST_CASE("state and load_state copy") {
   CHECK_THROWS_AS(model.load_state({{"classifier.9.bias", torch::zeros(5)}}), std::out_of_range);
 }
 
+TEST_CASE("models side by side hold their base once, and train apart") {
+  const Model base = peft::load_model(kReference);
+  const auto before = base.fingerprint();
+  const std::set<std::string> trained = {"classifier.3.bias", "classifier.3.weight"};
+  Model one = base.clone(trained), other = base.clone(trained);
+  for (const auto& [name, tensor] : base.weights()) {
+    INFO(name);
+    const bool own = trained.count(name) > 0;
+    CHECK((one.weight(name).data_ptr() == tensor.data_ptr()) == !own);
+    CHECK((other.weight(name).data_ptr() == one.weight(name).data_ptr()) == !own);
+    CHECK(torch::equal(one.weight(name), tensor));
+  }
+  // What one trains, freezes or differentiates is not the others'.
+  one.train_only({"head"});
+  CHECK(one.weight("vilt.pooler.dense.bias").requires_grad());
+  CHECK_FALSE(other.weight("vilt.pooler.dense.bias").requires_grad());
+  CHECK_FALSE(base.weight("vilt.pooler.dense.bias").requires_grad());
+  one.train_only({});
+  one.load_state({{"classifier.3.bias", torch::ones({5})}});
+  CHECK(one.fingerprint() != before);
+  CHECK(other.fingerprint() == before);
+  CHECK(base.fingerprint() == before);
+}
+
+TEST_CASE("a loaded weight is the file's own memory, and changing it leaves the file as it is") {
+  test::TempDir dir;
+  for (const char* file : {"config.json", "model.safetensors"})
+    std::filesystem::copy_file(kReference / file, dir / file);
+  const auto bytes = test::slurp(dir / "model.safetensors");
+  Model model = peft::load_model(dir.path());
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : model.weights()) model.weight(name).fill_(7);
+  }
+  CHECK(test::slurp(dir / "model.safetensors") == bytes);
+  CHECK(peft::load_model(dir.path()).fingerprint() == peft::load_model(kReference).fingerprint());
+  // It outlives the file's name.
+  const auto fingerprint = model.fingerprint();
+  std::filesystem::remove(dir / "model.safetensors");
+  CHECK(model.fingerprint() == fingerprint);
+}
+
+TEST_CASE("other labels bring a fresh output layer from the seed, and change nothing else") {
+  const Model before = peft::load_model(kReference);
+  Model model = before, same = before, other = before;
+  // As many labels as there were: the layer is a fresh one all the same.
+  const std::vector<std::string> labels = {"a", "b", "c", "d", "e"};
+  model.relabel(labels, 4);
+  same.relabel(labels, 4);
+  other.relabel(labels, 5);
+  CHECK(model.architecture().labels() == labels);
+  CHECK(model.fingerprint() == same.fingerprint());
+  CHECK(model.fingerprint() != other.fingerprint());
+  for (const auto& [name, tensor] : before.weights()) {
+    INFO(name);
+    CHECK(torch::equal(model.weight(name), tensor) ==
+          (name.find("classifier.3.") == std::string::npos));
+  }
+  model.relabel({"yes", "no"}, 4);
+  CHECK(model.weight("classifier.3.weight").size(0) == 2);
+  CHECK(model.unit("head").parameter_count < before.unit("head").parameter_count);
+}
+
 TEST_CASE("dropout is drawn from the generator that is given, and from none without") {
   test::TempDir dir;
   test::ModelShape config = test::shape_of(peft::load_model(kReference));

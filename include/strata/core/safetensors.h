@@ -26,7 +26,8 @@ struct TensorEntry {
   std::int64_t element_count() const;
 };
 
-/// A checkpoint mapped into memory, read-only. Move-only.
+/// A checkpoint mapped into memory. Its bytes may be changed there, which leaves the file as it is.
+/// Move-only.
 /// \code
 /// const float bias[] = {1, 2, 3};
 /// write_safetensors("model.safetensors", {{"head.bias", Dtype::kF32, {3},
