@@ -65,12 +65,14 @@ TEST_CASE("a written config.json reads back the same, and writing it again gives
   Json json = load_json(kReference / "config.json").root;
   json["hidden_dropout_prob"] = 0.125;
   json["initializer_range"] = 0.03;
+  json["max_position_embeddings"] = 24;
   const auto model = read_architecture(dir.write("one.json", json.dump()));
   const Json written = model->config();
   CHECK(written.at("hidden_dropout_prob") == 0.125);
   CHECK(written.at("initializer_range") == 0.03);
   const auto back = read_architecture(dir.write("two.json", written.dump()));
   CHECK(back->labels() == model->labels());
+  CHECK(back->text_tokens() == 24);
   CHECK(back->config().dump() == written.dump());
   // The keys stand in transformers' order.
   std::vector<std::string> keys;

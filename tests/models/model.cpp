@@ -357,6 +357,11 @@ TEST_CASE("the stages in turn are the forward pass, to the bit") {
       }
       CHECK(torch::equal(state.values.at(kLogits), model.forward(batch)));
     }
+    // Also of weights that are being trained, none is in what was captured.
+    model.train_only(all_units(model));
+    std::vector<CapturedOp> ops;
+    CHECK_FALSE(test::only(model.capture_stage(0, batch, {}, {}, ops)).requires_grad());
+    CHECK(test::only(model.run_stage(0, batch, {})).requires_grad());
     CHECK(model.stage_of(architecture + ".embeddings.cls_token") == 0);
     CHECK(model.stage_of("prompt_embeddings") == 0);
     CHECK(model.stage_of(architecture + ".encoder.layer.1.output.dense.bias") == 2);
