@@ -159,10 +159,8 @@ models::Blueprint read_blueprint(const InspectArguments& arguments) {
   const std::filesystem::path folder = arguments.model;
   const models::Blueprint blueprint = peft::read_blueprint(folder);
   if (!arguments.config_only) peft::check_weights(folder, blueprint);
-  peft::Methods added;
-  for (const std::string& method : arguments.peft)
-    added.push_back(peft::parse_method(method, "--peft"));
-  return peft::with_methods(blueprint, added, arguments.model);
+  return peft::with_methods(blueprint, peft::parse_methods(arguments.peft, "--peft"),
+                            arguments.model);
 }
 
 }  // namespace

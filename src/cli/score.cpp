@@ -67,10 +67,7 @@ std::vector<std::string> chosen(const std::string& option, const std::vector<std
 
 models::Model load_model(const ScoreArguments& arguments) {
   models::Model model = peft::load_model(arguments.model, models::parse_device(arguments.device));
-  peft::Methods methods;
-  for (const std::string& method : arguments.peft)
-    methods.push_back(peft::parse_method(method, "--peft"));
-  peft::add_methods(model, methods, arguments.seed);
+  peft::add_methods(model, peft::parse_methods(arguments.peft, "--peft"), arguments.seed);
   peft::set_units(model, arguments.scheme);
   return model;
 }

@@ -29,8 +29,6 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count);
 struct State {
   std::map<std::string, torch::Tensor> values;     ///< they depend on weights, or may
   std::map<std::string, torch::Tensor> constants;  ///< of the batch alone: masks
-
-  bool empty() const { return values.empty() && constants.empty(); }
 };
 
 /// The value of the last stage that a classifier leaves: (n, labels).

@@ -32,15 +32,6 @@ double Counted::forward_products() const {
   return all;
 }
 
-Counted& Counted::operator+=(const Counted& other) {
-  for (const auto& [layer, number] : other.products) products[layer] += number;
-  free_products += other.free_products;
-  backward_products += other.backward_products;
-  kept_bytes += other.kept_bytes;
-  largest_operation = std::max(largest_operation, other.largest_operation);
-  return *this;
-}
-
 const Weights& CountingPass::nothing() {
   static const Weights none;
   return none;

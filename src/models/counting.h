@@ -21,7 +21,6 @@ struct Counted {
   double largest_operation = 0;  ///< bytes of its inputs, outputs and what it makes on the way
 
   double forward_products() const;
-  Counted& operator+=(const Counted& other);  ///< of the stage above
 };
 
 /// Whether a tensor depends on a trained parameter is what autograd says of it (requires_grad):

@@ -21,12 +21,6 @@ bool is_own(const MethodType& type) {
   return type.own_number != nullptr;
 }
 
-const MethodType& type_of(const Method& method) {
-  const auto& types = method_types();
-  return *std::find_if(types.begin(), types.end(),
-                       [&](const MethodType& type) { return type.name == method.name(); });
-}
-
 /// The field of strata_adapters.json for a method.
 Methods read_own(ObjectReader reader) {
   reader.version(1);

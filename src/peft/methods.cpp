@@ -126,6 +126,16 @@ MethodPtr parse_method(const std::string& text, const std::string& where) {
   return type->parse(fields, where + " " + text);
 }
 
+Methods parse_methods(const std::vector<std::string>& texts, const std::string& where) {
+  Methods methods;
+  for (const std::string& text : texts) methods.push_back(parse_method(text, where));
+  return methods;
+}
+
+const MethodType& type_of(const Method& method) {
+  return *find_type(method.name(), &MethodType::name);
+}
+
 std::string section_names() {
   return quoted_list(sections());
 }
@@ -146,10 +156,7 @@ std::vector<FieldRow> field_rows() {
 
 Json methods_json(const Methods& methods) {
   std::map<std::string, Json> sections;  // in the order of their names
-  for (const MethodPtr& method : methods) {
-    const MethodType* type = find_type(method->name(), &MethodType::name);
-    sections[type->section] = method->options();
-  }
+  for (const MethodPtr& method : methods) sections[type_of(*method).section] = method->options();
   Json json = Json::object();
   for (const auto& [section, options] : sections) json[section] = options;
   return json;
@@ -159,8 +166,7 @@ Blueprint with_methods(const Blueprint& blueprint, const Methods& methods,
                        const std::string& where) {
   for (const MethodPtr& method : methods) {
     if (has_method(blueprint, method->name())) {
-      throw InputError(where + ": the model has " +
-                       find_type(method->name(), &MethodType::name)->plural + " already");
+      throw InputError(where + ": the model has " + type_of(*method).plural + " already");
     }
     method->check(blueprint, where);
   }

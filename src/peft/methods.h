@@ -29,6 +29,10 @@ MethodPtr parse_method(const std::string& text, const std::string& where);
 /// The sections' names, and their fields as a table documents them: `lora.rank`.
 std::string section_names();
 std::vector<FieldRow> field_rows();
+/// The same of every text.
+Methods parse_methods(const std::vector<std::string>& texts, const std::string& where);
+/// The row of the list.
+const MethodType& type_of(const Method& method);
 /// The mapping that read_methods reads back.
 Json methods_json(const Methods& methods);
 

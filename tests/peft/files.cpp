@@ -16,23 +16,10 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-test::ModelShape small(const std::string& type = "vilt") {
-  test::ModelShape shape;
-  shape.model_type = type;
-  shape.hidden_size = 8;
-  shape.num_attention_heads = 2;
-  shape.intermediate_size = 16;
-  shape.image_size = 8;
-  shape.patch_size = 4;
-  shape.vocab_size = 10;
-  shape.labels = {"yes", "no"};
-  return shape;
-}
-
 /// The model with these methods, in a folder.
 void save(const std::filesystem::path& folder, const test::PeftShape& peft,
           const std::string& type = "vilt") {
-  test::ModelShape shape = small(type);
+  test::ModelShape shape = test::narrow_shape(type);
   shape.peft = peft;
   save_model(test::make_model(shape, 3), folder);
 }
@@ -53,7 +40,7 @@ std::string methods_in(const std::filesystem::path& folder) {
 
 std::vector<std::string> written_targets(const std::vector<std::string>& targets,
                                          const std::string& type, std::int64_t layers = 12) {
-  test::ModelShape shape = small(type);
+  test::ModelShape shape = test::narrow_shape(type);
   shape.num_hidden_layers = layers;
   const models::Blueprint blueprint = with_methods(shape, {make_lora({2, 8, targets})}, "here");
   const Document document =

@@ -13,20 +13,6 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-/// A small model with twelve blocks, so that "1" and "11" differ.
-test::ModelShape small(const std::string& type = "vilt") {
-  test::ModelShape shape;
-  shape.model_type = type;
-  shape.hidden_size = 8;
-  shape.num_attention_heads = 2;
-  shape.intermediate_size = 16;
-  shape.image_size = 8;
-  shape.patch_size = 4;
-  shape.vocab_size = 10;
-  shape.labels = {"yes", "no"};
-  return shape;
-}
-
 Methods from_yaml(const std::string& text) {
   const Document document = parse_yaml(text, "a.yaml");
   return read_methods(ObjectReader(document));
@@ -77,9 +63,10 @@ TEST_CASE("model.peft is read and written back, sections in the order of their n
 TEST_CASE("methods act and stand in the order of the list, however they were asked for") {
   const auto lora = parse_method("lora:rank=2", "here"), adapters = make_adapters(4);
   const auto prompts = make_prompts(2);
-  const models::Blueprint one = with_methods(small(), {adapters, prompts, lora}, "here");
+  const models::Blueprint one =
+      with_methods(test::narrow_shape(), {adapters, prompts, lora}, "here");
   const models::Blueprint two =
-      with_methods(with_methods(small(), {lora}, "here"), {prompts, adapters}, "here");
+      with_methods(with_methods(test::narrow_shape(), {lora}, "here"), {prompts, adapters}, "here");
   std::vector<std::string> names[2];
   for (const models::Parameter& parameter : one.parameters()) names[0].push_back(parameter.name);
   for (const models::Parameter& parameter : two.parameters()) names[1].push_back(parameter.name);
@@ -99,31 +86,32 @@ TEST_CASE("a method that a model has already, or that does not fit it, is refuse
                       Contains("here: ") && Contains(message));
     CHECK_THROWS_AS(with_methods(shape, {method}, "here"), InputError);
   };
-  test::ModelShape all = small();
+  test::ModelShape all = test::narrow_shape();
   all.peft.adapter_reduction = 2;
   all.peft.lora_rank = 2;
   all.peft.prompt_length = 1;
   refuse(all, make_adapters(2), "the model has adapters already");
   refuse(all, make_lora({}), "the model has LoRA pairs already");
   refuse(all, make_prompts(2), "the model has prompts already");
-  refuse(small(), make_adapters(9), "adapter_reduction: found 9");
-  refuse(small(), make_lora({9, 8, {"query"}}), "lora_rank: found 9");
-  refuse(small(), make_lora({2, 0, {"query"}}), "lora_alpha must be above 0");
-  refuse(small(), make_lora({2, 8, {}}), "at least one target");
-  refuse(small(), make_lora({2, 8, {"key", "key"}}), "named twice");
-  refuse(small(), make_lora({2, 8, {"querry"}}), "did you mean \"query\"?");
-  refuse(small(), make_prompts(5000), "prompt_length: found 5000");
+  refuse(test::narrow_shape(), make_adapters(9), "adapter_reduction: found 9");
+  refuse(test::narrow_shape(), make_lora({9, 8, {"query"}}), "lora_rank: found 9");
+  refuse(test::narrow_shape(), make_lora({2, 0, {"query"}}), "lora_alpha must be above 0");
+  refuse(test::narrow_shape(), make_lora({2, 8, {}}), "at least one target");
+  refuse(test::narrow_shape(), make_lora({2, 8, {"key", "key"}}), "named twice");
+  refuse(test::narrow_shape(), make_lora({2, 8, {"querry"}}), "did you mean \"query\"?");
+  refuse(test::narrow_shape(), make_prompts(5000), "prompt_length: found 5000");
   // To PEFT that is ViLT's pooler, too.
-  refuse(small(), make_lora({2, 8, {"dense"}}), "unknown LoRA target \"dense\"");
+  refuse(test::narrow_shape(), make_lora({2, 8, {"dense"}}), "unknown LoRA target \"dense\"");
   for (const std::string type : {"vilt", "vit"})
-    CHECK_NOTHROW(with_methods(small(type), {make_lora({2, 8, {"q_proj", "fc2"}})}, "here"));
+    CHECK_NOTHROW(
+        with_methods(test::narrow_shape(type), {make_lora({2, 8, {"q_proj", "fc2"}})}, "here"));
 }
 
 TEST_CASE("LoRA's targets follow PEFT's suffix rule, in blocks alone") {
   const auto has_pair = [](const std::vector<std::string>& targets, const std::string& name,
                            const std::string& type = "vilt") {
     const models::Blueprint blueprint =
-        with_methods(small(type), {make_lora({2, 8, targets})}, "here");
+        with_methods(test::narrow_shape(type), {make_lora({2, 8, targets})}, "here");
     return blueprint.has(name + ".lora_A.weight");
   };
   const std::string layer = "vilt.encoder.layer.1.";
@@ -142,7 +130,7 @@ TEST_CASE("LoRA's targets follow PEFT's suffix rule, in blocks alone") {
 
 TEST_CASE("the targets that messages offer are the layers' shortest names") {
   for (const std::string type : {"vilt", "vit"}) {
-    CHECK(lora_targets(small(type)) ==
+    CHECK(lora_targets(test::narrow_shape(type)) ==
           std::vector<std::string>{"query", "key", "value", "attention.output.dense",
                                    "intermediate.dense", "output.dense", "q_proj", "k_proj",
                                    "v_proj", "o_proj", "fc1", "fc2"});
@@ -150,7 +138,7 @@ TEST_CASE("the targets that messages offer are the layers' shortest names") {
 }
 
 TEST_CASE("LoRA's pairs are what an average of products takes together") {
-  test::ModelShape shape = small();
+  test::ModelShape shape = test::narrow_shape();
   shape.peft.lora_rank = 2;
   shape.peft.adapter_reduction = 2;
   const auto pairs = factors_of(shape);
@@ -161,5 +149,5 @@ TEST_CASE("LoRA's pairs are what an average of products takes together") {
     CHECK_THAT(pair.first, Catch::Matchers::EndsWith(".lora_A.weight"));
     CHECK_THAT(pair.second, Catch::Matchers::EndsWith(".lora_B.weight"));
   }
-  CHECK(factors_of(small()).empty());
+  CHECK(factors_of(test::narrow_shape()).empty());
 }

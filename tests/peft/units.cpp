@@ -31,6 +31,19 @@ test::ModelShape reference_shape() {
   return shape;
 }
 
+/// Small enough for sums by hand: four patches of twelve numbers, two blocks, eight wide.
+test::ModelShape by_hand() {
+  test::ModelShape shape;
+  shape.hidden_size = 8;
+  shape.intermediate_size = 32;
+  shape.num_attention_heads = 2;
+  shape.num_hidden_layers = 2;
+  shape.image_size = 4;
+  shape.patch_size = 2;
+  shape.labels = {"yes", "no"};
+  return shape;
+}
+
 std::int64_t count(const std::vector<Unit>& units) {
   std::int64_t sum = 0;
   for (const Unit& unit : units) sum += unit.parameter_count;
@@ -68,14 +81,7 @@ TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
 }
 
 TEST_CASE("costs of a block by hand") {
-  test::ModelShape config;
-  config.hidden_size = 8;
-  config.intermediate_size = 32;
-  config.num_attention_heads = 2;
-  config.num_hidden_layers = 2;
-  config.image_size = 4;
-  config.patch_size = 2;
-  config.labels = {"yes", "no"};
+  test::ModelShape config = by_hand();
   const std::vector<Unit> units = peft::scheme_units(config, "block", 5);  // 5 + 1 + 4 = 10 tokens
   CHECK(units[0].forward_flops == 2 * 4 * 12 * 8);
   // q, k, v and the output: 4 · 10 · 8²; both products of attention: 2 · 10² · 8; MLP: 2 · 10 · 8
@@ -200,14 +206,7 @@ TEST_CASE("a scheme that the model cannot have is refused in one line") {
 }
 
 TEST_CASE("costs of the schemes by hand") {
-  test::ModelShape config;
-  config.hidden_size = 8;
-  config.intermediate_size = 32;
-  config.num_attention_heads = 2;
-  config.num_hidden_layers = 2;
-  config.image_size = 4;
-  config.patch_size = 2;
-  config.labels = {"yes", "no"};
+  test::ModelShape config = by_hand();
   config.peft.adapter_reduction = 4;
   config.peft.lora_rank = 3;
   const auto unit = [&](const std::string& scheme, int block) {
@@ -237,14 +236,7 @@ TEST_CASE("costs of the schemes by hand") {
 }
 
 TEST_CASE("the work of training by hand: what the gradient reaches, and what it must pass") {
-  test::ModelShape config;
-  config.hidden_size = 8;
-  config.intermediate_size = 32;
-  config.num_attention_heads = 2;
-  config.num_hidden_layers = 2;
-  config.image_size = 4;
-  config.patch_size = 2;
-  config.labels = {"yes", "no"};
+  test::ModelShape config = by_hand();
   config.peft.lora_rank = 3;
   config.peft.lora_targets = {"query"};
   const std::string first = "vilt.encoder.layer.0.", last = "vilt.encoder.layer.1.";
@@ -283,14 +275,7 @@ TEST_CASE("the work of training by hand: what the gradient reaches, and what it 
 
 TEST_CASE(
     "the peak of training by hand: all weights, three numbers for each trained one, the batch") {
-  test::ModelShape config;
-  config.hidden_size = 8;
-  config.intermediate_size = 32;
-  config.num_attention_heads = 2;
-  config.num_hidden_layers = 2;
-  config.image_size = 4;
-  config.patch_size = 2;
-  config.labels = {"yes", "no"};
+  test::ModelShape config = by_hand();
   const TrainingCost cost = training_cost(
       config.blueprint(), 5, {"classifier.0.weight", "classifier.0.bias", "classifier.3.weight"});
   std::int64_t all = 0;

@@ -63,6 +63,20 @@ struct ModelShape : models::ViltConfig {
   operator models::Blueprint() const { return blueprint(); }
 };
 
+/// Twelve narrow blocks.
+inline ModelShape narrow_shape(const std::string& type = "vilt") {
+  ModelShape shape;
+  shape.model_type = type;
+  shape.hidden_size = 8;
+  shape.num_attention_heads = 2;
+  shape.intermediate_size = 16;
+  shape.image_size = 8;
+  shape.patch_size = 4;
+  shape.vocab_size = 10;
+  shape.labels = {"yes", "no"};
+  return shape;
+}
+
 /// Of a model from wherever.
 inline ModelShape shape_of(const models::Model& model) {
   ModelShape shape;
