@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "models/units.h"
@@ -164,8 +165,9 @@ Json methods_json(const Methods& methods) {
 
 Blueprint with_methods(const Blueprint& blueprint, const Methods& methods,
                        const std::string& where) {
+  std::set<std::string> added;
   for (const MethodPtr& method : methods) {
-    if (has_method(blueprint, method->name())) {
+    if (has_method(blueprint, method->name()) || !added.insert(method->name()).second) {
       throw InputError(where + ": the model has " + type_of(*method).plural + " already");
     }
     method->check(blueprint, where);

@@ -93,6 +93,8 @@ TEST_CASE("a method that a model has already, or that does not fit it, is refuse
   refuse(all, make_adapters(2), "the model has adapters already");
   refuse(all, make_lora({}), "the model has LoRA pairs already");
   refuse(all, make_prompts(2), "the model has prompts already");
+  CHECK_THROWS_WITH(with_methods(test::narrow_shape(), {make_lora({}), make_lora({})}, "here"),
+                    Contains("the model has LoRA pairs already"));
   refuse(test::narrow_shape(), make_adapters(9), "adapter_reduction: found 9");
   refuse(test::narrow_shape(), make_lora({9, 8, {"query"}}), "lora_rank: found 9");
   refuse(test::narrow_shape(), make_lora({2, 0, {"query"}}), "lora_alpha must be above 0");
