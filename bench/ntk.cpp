@@ -26,6 +26,7 @@
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "support/tiny_model.h"
+#include "tasks/answer_classification.h"
 
 using namespace strata;
 using namespace strata::cli;
@@ -150,12 +151,15 @@ nlohmann::ordered_json measure(Model& model, const Batch& batch, const LntkOptio
                                int threads, int repetitions) {
   const torch::Device device = model.device();
   std::vector<UnitSpectrum> spectra;
-  const auto lntk = [&] { spectra = layerwise_spectra(model, batch, model.units(), options); };
+  const auto lntk = [&] {
+    spectra =
+        layerwise_spectra(model, *tasks::answer_classification(), batch, model.units(), options);
+  };
   const auto passes = [&] { run_passes(model, batch); };
 
   // The warm-up brings what the libraries keep: threads, their buffers, loaded kernels.
   const Batch one{{}, {}, batch.pixels.narrow(0, 0, 1), batch.labels.narrow(0, 0, 1)};
-  layerwise_spectra(model, one, model.units(), options);
+  layerwise_spectra(model, *tasks::answer_classification(), one, model.units(), options);
   run_passes(model, one);
   malloc_trim(0);
   reset_peak_memory(device);

@@ -44,12 +44,10 @@
 #include "data/phantoms/phantoms.h"
 #include "experiment/experiment.h"
 #include "fedrunner/aggregation.h"
-#include "fedrunner/evaluation.h"
 #include "fedrunner/training.h"
 #include "models/cost.h"
 #include "models/device.h"
 #include "models/tokenizer_files.h"
-#include "models/vqa_tensors.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -60,6 +58,8 @@
 #include "strata/ntk/score.h"
 #include "strata/optimizers/make_plan.h"
 #include "support/tiny_model.h"
+#include "tasks/dataset.h"
+#include "tasks/task.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -157,8 +157,8 @@ void prepare(const std::filesystem::path& folder, const Shape& shape, const Opti
 }
 
 /// The batches that train() takes from `data` with this seed.
-std::vector<Batch> batches_of(const VqaTensors& data, std::int64_t steps, std::int64_t batch_size,
-                              std::uint64_t seed) {
+std::vector<Batch> batches_of(const tasks::Dataset& data, std::int64_t steps,
+                              std::int64_t batch_size, std::uint64_t seed) {
   Random random(seed);
   std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
   std::iota(order.begin(), order.end(), std::int64_t{0});
@@ -205,7 +205,7 @@ struct ToolSeconds {
 RunTools timed_tools(ToolSeconds& seconds) {
   RunTools tools;
   tools.names = {{"lntk"}, {"exact"}, {"knee"}};
-  tools.score = [&](const Model& model, const VqaTensors& data,
+  tools.score = [&](const Model& model, const tasks::Dataset& data,
                     const std::vector<std::string>& units, const ScoreRequest& request) {
     const Stopwatch watch;
     ScoreOptions options;
@@ -255,8 +255,9 @@ class RoundBench {
     const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
     const WordPiece tokenizer = load_tokenizer(folder / "foundation");
     for (const auto& part : data.partition.clients) {
-      train_.emplace_back(data.manifest, part.train, model_.blueprint(), tokenizer);
-      test_.emplace_back(data.manifest, part.test, model_.blueprint(), tokenizer);
+      const tasks::Source source{data.manifest, model_.blueprint(), tokenizer};
+      train_.push_back(data.task->encode(part.train, source));
+      test_.push_back(data.task->encode(part.test, source));
     }
   }
 
@@ -299,7 +300,7 @@ class RoundBench {
       units.push_back("head");
       const auto seed = static_cast<std::uint64_t>(1000 * round) + i;
       const Stopwatch making;
-      const auto batches = batches_of(train_[i], shape_.steps, options_.batch, seed);
+      const auto batches = batches_of(*train_[i], shape_.steps, options_.batch, seed);
       repetition.batches += making.seconds();
       double losses[2] = {};
       for (int turn = 0; turn < 2; ++turn) {
@@ -307,7 +308,7 @@ class RoundBench {
         model_.load_state(start_);
         const Stopwatch watch;
         losses[is_bare] = is_bare ? bare_steps(model_, batches, units, training_)
-                                  : train(model_, train_[i], units, shape_.steps, training_, seed);
+                                  : train(model_, *train_[i], units, shape_.steps, training_, seed);
         (is_bare ? repetition.bare : repetition.train) += watch.seconds();
         if (is_bare) repetition.bare_cpu += watch.cpu_seconds();
       }
@@ -316,7 +317,7 @@ class RoundBench {
                         std::to_string(losses[1]) + " and " + std::to_string(losses[0]));
       ClientUpdate update;
       update.client = plan.clients[i];
-      update.samples = train_[i].size();
+      update.samples = train_[i]->size();
       update.units = units;
       for (const std::string& name : units) {
         for (const std::string& weight : model_.unit(name).parameters)
@@ -333,7 +334,7 @@ class RoundBench {
 
   Row result() const {
     std::vector<double> locals;
-    for (const RoundMetrics& row : read_metrics(folder_ / "run" / "metrics.csv")) {
+    for (const RoundMetrics& row : read_metrics(folder_ / "run" / "metrics.csv").rows) {
       if (row.client == "all" && row.round >= 1) locals.push_back(row.seconds);
     }
     std::vector<Row> rounds;
@@ -358,10 +359,10 @@ class RoundBench {
       parts["rest_seconds"].push_back(now.round - locals[k] - now.plan - now.aggregation);
     }
     const Stopwatch watch;
-    for (const VqaTensors& test : test_) evaluate(model_, test);
+    for (const auto& test : test_) test->task().evaluate(model_, *test);
     const double evaluation = watch.seconds();
     std::int64_t tokens = 0;
-    for (const VqaTensors& train : train_) tokens = std::max(tokens, train.max_tokens());
+    for (const auto& train : train_) tokens = std::max(tokens, train->max_tokens());
     Row row = describe(test::shape_of(model_), tokens, shape_, options_);
     row["clients"] = shape_.clients;
     row["budget"] = options_.budget;
@@ -381,7 +382,7 @@ class RoundBench {
   const TrainingOptions training_;
   Model model_;
   ModelState start_;  ///< the weights that the next round begins with
-  std::vector<VqaTensors> train_, test_;
+  std::vector<std::shared_ptr<const tasks::Dataset>> train_, test_;
   ToolSeconds tools_;
   Stopwatch watch_;
   double score_seconds_ = 0;
@@ -401,21 +402,23 @@ std::vector<std::pair<std::string, std::vector<std::string>>> unit_sets(const Mo
   return sets;
 }
 
-VqaTensors first_client(const std::filesystem::path& folder, const Blueprint& blueprint) {
+std::unique_ptr<tasks::Dataset> first_client(const std::filesystem::path& folder,
+                                             const Blueprint& blueprint) {
   const ExperimentData data = load_experiment_data(folder / "experiment.yaml");
-  return VqaTensors(data.manifest, data.partition.clients.front().train, blueprint,
-                    load_tokenizer(folder / "foundation"));
+  const data::WordPiece tokenizer = load_tokenizer(folder / "foundation");
+  return data.task->encode(data.partition.clients.front().train,
+                           {data.manifest, blueprint, tokenizer});
 }
 
 std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape& shape,
                                const Options& options) {
   Model model = peft::load_model(folder / "foundation");
   const ModelState fresh = model.state();
-  const VqaTensors data = first_client(folder, model.blueprint());
+  const auto data = first_client(folder, model.blueprint());
   const auto sets = unit_sets(model);
   const TrainingOptions training = training_options(options);
   // The warm-up brings what the libraries keep.
-  train(model, data, sets.back().second, 1, training, 1);
+  train(model, *data, sets.back().second, 1, training, 1);
 
   std::vector<std::vector<double>> seconds(sets.size()), cpu_seconds(sets.size()),
       growth(sets.size());
@@ -427,7 +430,7 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
       reset_peak_memory(torch::kCPU);
       const std::int64_t idle = peak_memory(torch::kCPU);
       const Stopwatch watch;
-      losses[k] = train(model, data, sets[k].second, shape.steps, training, 1);
+      losses[k] = train(model, *data, sets[k].second, shape.steps, training, 1);
       seconds[k].push_back(watch.seconds() / static_cast<double>(shape.steps));
       cpu_seconds[k].push_back(watch.cpu_seconds() / static_cast<double>(shape.steps));
       growth[k].push_back(static_cast<double>(peak_memory(torch::kCPU) - idle) / kMiB);
@@ -442,7 +445,7 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
     malloc_trim(0);
     reset_peak_memory(torch::kCPU);
     const std::int64_t idle = peak_memory(torch::kCPU);
-    train(model, data, units, 2, training, 1);
+    train(model, *data, units, 2, training, 1);
     tensors.push_back(static_cast<double>(peak_memory(torch::kCPU) - idle) / kMiB);
   }
 
@@ -453,14 +456,14 @@ std::vector<Row> measure_steps(const std::filesystem::path& folder, const Shape&
       const auto& parameters = model.unit(name).parameters;
       trained.insert(parameters.begin(), parameters.end());
     }
-    costs.push_back(training_cost(model.blueprint(), data.max_tokens(), trained));
+    costs.push_back(training_cost(model.blueprint(), data->max_tokens(), trained));
   }
   const auto flops = [](const TrainingCost& cost) {
     return cost.forward_flops + cost.backward_flops;
   };
   std::vector<Row> rows;
   for (std::size_t k = 0; k < sets.size(); ++k) {
-    Row row = describe(test::shape_of(model), data.max_tokens(), shape, options);
+    Row row = describe(test::shape_of(model), data->max_tokens(), shape, options);
     row["lowest"] = sets[k].first;
     row["parameters"] = costs[k].parameters;
     row["seconds"] = least(seconds[k]);
@@ -507,7 +510,7 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
   }
   at::set_num_threads(options.threads);
   const Model model = peft::load_model(folder / "foundation");
-  const std::int64_t tokens = first_client(folder, model.blueprint()).max_tokens();
+  const std::int64_t tokens = first_client(folder, model.blueprint())->max_tokens();
   std::vector<Row> rows;
   for (const Way& way : ways) {
     Row row = describe(test::shape_of(model), tokens, shape, options);
@@ -524,7 +527,7 @@ std::vector<Row> measure_clients(const std::filesystem::path& folder, const Shap
 void write_batches(const std::filesystem::path& folder, const Shape& shape,
                    const Options& options) {
   const Blueprint blueprint = peft::read_blueprint(folder / "foundation");
-  const auto batches = batches_of(first_client(folder, blueprint), shape.steps, options.batch, 1);
+  const auto batches = batches_of(*first_client(folder, blueprint), shape.steps, options.batch, 1);
   std::vector<TensorView> tensors;
   for (std::size_t k = 0; k < batches.size(); ++k) {
     const auto add = [&](const std::string& name, Dtype dtype, const torch::Tensor& tensor) {

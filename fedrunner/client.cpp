@@ -15,20 +15,20 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const LocalConfig& local, std::uint64_t seed, double share) {
   ClientUpdate update;
   update.client = client.name;
-  update.samples = client.train.size();
+  update.samples = client.train->size();
   update.units = units;
   model.load_state(global);
   const std::int64_t all =
       local.steps > 0
           ? local.steps
-          : local.epochs * steps_per_epoch(client.train.size(), local.training.batch_size);
+          : local.epochs * steps_per_epoch(client.train->size(), local.training.batch_size);
   // 0.29 · 100 is a little less than 29 as a double.
   update.steps =
       std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(all) + 1e-6));
   models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
   try {
-    update.train_loss = train(model, client.train, units, update.steps, local.training, seed);
+    update.train_loss = train(model, *client.train, units, update.steps, local.training, seed);
   } catch (const WorkError& error) {
     update.failure = error.what();
     update.train_loss = std::numeric_limits<double>::quiet_NaN();

@@ -3,7 +3,7 @@
 /// One client: its examples and its local training.
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,7 +11,7 @@
 #include "fedrunner/aggregation.h"
 #include "fedrunner/failures.h"
 #include "models/model.h"
-#include "models/vqa_tensors.h"
+#include "tasks/dataset.h"
 
 namespace strata::fedrunner {
 
@@ -19,8 +19,8 @@ using experiment::LocalConfig;
 
 struct FederatedClient {
   std::string name;
-  models::VqaTensors train;
-  std::optional<models::VqaTensors> test;  ///< none where the client has no test example
+  std::shared_ptr<const tasks::Dataset> train;
+  std::shared_ptr<const tasks::Dataset> test;  ///< nullptr where the client has no test example
 };
 
 /// Trains `units` of a copy of `global` on the client's examples; every other weight stays as it

@@ -1,7 +1,5 @@
 #include "fedrunner/foundation.h"
 
-#include <set>
-
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
 
@@ -17,13 +15,6 @@ Foundation relabelled_foundation(const std::filesystem::path& folder,
   Foundation foundation = load_foundation(folder, device);
   foundation.model.relabel(labels, seed);
   return foundation;
-}
-
-std::vector<std::string> training_answers(const data::Manifest& manifest) {
-  std::set<std::string> answers;
-  for (const auto& example : manifest.examples)
-    if (example.split == "train") answers.insert(example.answers.front());
-  return {answers.begin(), answers.end()};
 }
 
 }  // namespace strata::fedrunner

@@ -7,7 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "data/manifest.h"
 #include "data/text/wordpiece.h"
 #include "models/model.h"
 
@@ -26,9 +25,5 @@ Foundation load_foundation(const std::filesystem::path& folder, torch::Device de
 Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
                                  torch::Device device);
-
-/// The answers that a model for this data is to give: the first accepted one of every training
-/// example, sorted.
-std::vector<std::string> training_answers(const data::Manifest& manifest);
 
 }  // namespace strata::fedrunner

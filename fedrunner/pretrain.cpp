@@ -6,7 +6,6 @@
 
 #include "core/console.h"
 #include "experiment/experiment.h"
-#include "fedrunner/evaluation.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/staged_folder.h"
@@ -17,6 +16,8 @@
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "tasks/dataset.h"
+#include "tasks/tasks.h"
 
 namespace strata::fedrunner {
 
@@ -24,32 +25,30 @@ using namespace experiment;
 
 namespace {
 
+data::Manifest load_manifest(const ExperimentConfig& config, const std::string& folder) {
+  data::LoadOptions options = config.data.load;
+  options.reading = tasks::reading_of(config.task, config.file + ": task");
+  return data::load_data(folder, options);
+}
+
 /// What a fresh model learns from.
 struct PretrainData {
   data::Manifest manifest;
   std::vector<int> train, test;
 };
 
-std::vector<int> split(const data::Manifest& manifest, const std::string& name) {
-  std::vector<int> indices;
-  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
-    if (manifest.examples[i].split == name) indices.push_back(static_cast<int>(i));
-  }
-  return indices;
-}
-
 PretrainData load_pretrain_data(const ExperimentConfig& config) {
   PretrainData data;
   if (config.pretrain->epochs == 0) return data;
   if (config.pretrain->data == kPublicData) {
-    auto experiment = load_experiment_data(config.data);
+    auto experiment = load_experiment_data(config.data, config.task);
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
   } else {
-    data.manifest = data::load_data(config.pretrain->data, config.data.load);
-    data.train = split(data.manifest, "train");
+    data.manifest = load_manifest(config, config.pretrain->data);
+    data.train = tasks::split_of(data.manifest, "train").examples;
   }
-  data.test = split(data.manifest, "test");
+  data.test = tasks::split_of(data.manifest, "test").examples;
   if (data.train.empty() || data.test.empty()) {
     throw InputError(config.file + ": pretrain.data: " + config.pretrain->data + " has no " +
                      (data.train.empty() ? "training" : "test") + " example");
@@ -57,33 +56,54 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
   return data;
 }
 
-/// Questions and first answers of a training split.
+/// The training examples whose words and labels a fresh model is to know, and what for.
 struct Language {
-  std::set<std::string> questions, answers;
+  std::vector<data::Manifest> further;
+  std::vector<tasks::Split> training;
+  tasks::TaskPtr task;
 
-  void add(const data::Manifest& manifest, const std::vector<int>& indices) {
-    for (const int i : indices) {
-      const auto& example = manifest.examples[static_cast<std::size_t>(i)];
-      questions.insert(example.question);
-      answers.insert(example.answers.front());
+  /// `data` must outlive it.
+  Language(const ExperimentConfig& config, const PretrainData& data) {
+    for (const auto& folder : config.pretrain->vocabulary)
+      further.push_back(load_manifest(config, folder));
+    if (!data.train.empty()) training.push_back({data.manifest, data.train});
+    for (const data::Manifest& manifest : further)
+      training.push_back(tasks::split_of(manifest, "train"));
+    if (training.empty())
+      throw InputError(config.file + ": pretrain.vocabulary: no data set, so no label");
+    const data::Manifest& first = training.front().manifest;
+    task = tasks::choose_task(config.task, first);
+    for (const data::Manifest& manifest : further) {
+      if (manifest.has_labels() == first.has_labels()) continue;
+      throw InputError(config.file + ": pretrain.vocabulary: " + manifest.folder.string() +
+                       (first.has_labels() ? " has questions" : " has no questions") + ", unlike " +
+                       first.folder.string() + "; `task` says which are read");
     }
+  }
+
+  std::vector<std::string> questions() const {
+    std::set<std::string> questions;
+    for (const tasks::Split& split : training) {
+      for (const int i : split.examples)
+        questions.insert(split.manifest.examples[static_cast<std::size_t>(i)].question);
+    }
+    return {questions.begin(), questions.end()};
   }
 };
 
 Foundation fresh_model(const ExperimentConfig& config, const Language& language,
                        const std::vector<std::string>& labels, torch::Device device) {
-  data::WordPiece tokenizer(
-      data::build_vocabulary({language.questions.begin(), language.questions.end()}));
+  data::WordPiece tokenizer(data::build_vocabulary(language.questions()));
   const auto words = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   const models::Blueprint blueprint(config.model.architecture->with(labels, words));
   return {models::Model(blueprint, config.pretrain->seed, device), std::move(tokenizer)};
 }
 
-Json to_json(const Evaluation& evaluation) {
-  return {{"loss", number_or_null(evaluation.loss())},
-          {"accuracy", number_or_null(evaluation.accuracy())},
-          {"open_accuracy", number_or_null(evaluation.open_accuracy())},
-          {"closed_accuracy", number_or_null(evaluation.closed_accuracy())}};
+Json to_json(const tasks::Task& task, const tasks::Tally& tally) {
+  Json json{{"loss", number_or_null(tally.of("loss").mean())}};
+  for (const std::string& metric : task.metrics())
+    json[metric] = number_or_null(task.value(metric, tally));
+  return json;
 }
 
 }  // namespace
@@ -124,14 +144,9 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
       models::choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
   models::prepare_torch(shares.threads);
   const auto data = load_pretrain_data(config);
-  Language language;
-  language.add(data.manifest, data.train);
-  for (const auto& folder : pretrain.vocabulary) {
-    const auto manifest = data::load_data(folder, config.data.load);
-    language.add(manifest, split(manifest, "train"));
-  }
-
-  const std::vector<std::string> labels(language.answers.begin(), language.answers.end());
+  const Language language(config, data);
+  const tasks::Task& task = *language.task;
+  const std::vector<std::string> labels = task.labels(language.training);
   if (labels.empty()) {
     throw InputError(config.file +
                      ": pretrain.vocabulary: no training question in it, so no label");
@@ -146,9 +161,10 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   const bool drop = config.data.drop_unseen;
   const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
                                                          config.data.cache);
-  const models::VqaTensors train_set(data.manifest, data.train, blueprint, tokenizer, drop, images);
-  const models::VqaTensors test_set(data.manifest, data.test, blueprint, tokenizer, drop, images);
-  models::log_unseen({{"", &test_set}}, "test examples are kept and counted as wrong");
+  const tasks::Source source{data.manifest, blueprint, tokenizer, drop, images};
+  const auto train_set = task.encode(data.train, source);
+  const auto test_set = task.encode(data.test, source);
+  tasks::log_unseen({{"", test_set.get()}}, "test examples are kept and counted as wrong");
   images->load();
 
   PretrainSummary summary;
@@ -157,24 +173,24 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     units.push_back(unit.name);
     summary.parameters += unit.parameter_count;
   }
-  summary.train_samples = train_set.size();
-  summary.test_samples = test_set.size();
+  summary.train_samples = train_set->size();
+  summary.test_samples = test_set->size();
   summary.labels = static_cast<std::int64_t>(blueprint.architecture().labels().size());
   if (pretrain.epochs == 0) {
     log_info(pretrain.from + " with an output layer for " + std::to_string(summary.labels) +
-             " answers, not trained");
+             " labels, not trained");
   } else {
     log_info("pretraining " + std::to_string(summary.parameters) + " weights on " +
-             std::to_string(summary.train_samples) + " questions of " + data.manifest.name + ", " +
-             std::to_string(summary.labels) + " answers");
+             std::to_string(summary.train_samples) + " examples of " + data.manifest.name + ", " +
+             std::to_string(summary.labels) + " labels");
   }
 
   const auto start = std::chrono::steady_clock::now();
   const std::int64_t steps =
-      pretrain.epochs * steps_per_epoch(train_set.size(), pretrain.training.batch_size);
+      pretrain.epochs * steps_per_epoch(train_set->size(), pretrain.training.batch_size);
   Progress progress("pretrain", steps);
   Json epochs = Json::array();
-  Evaluation evaluation;
+  tasks::Tally tally;
   TrainingHooks hooks;
   std::string note;
   hooks.after_step = [&](std::int64_t done) { progress.update(done, note); };
@@ -183,21 +199,22 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
     note = "epoch " + std::to_string(epoch) + ", loss " + fixed(loss, 4);
     Json entry{{"epoch", epoch}, {"train_loss", loss}};
     if (evaluated) {
-      evaluation = evaluate(model, test_set);
-      note += ", test accuracy " + fixed(evaluation.accuracy(), 4);
-      entry["test"] = to_json(evaluation);
+      tally = task.evaluate(model, *test_set);
+      note += ", test " + task.metrics().front() + " " +
+              fixed(task.value(task.metrics().front(), tally), 4);
+      entry["test"] = to_json(task, tally);
     }
     epochs.push_back(entry);
     log_info(note);
   };
   if (steps > 0)
-    train(model, train_set, units, steps, pretrain.training, pretrain.seed, hooks, shares.parallel);
+    train(model, *train_set, units, steps, pretrain.training, pretrain.seed, hooks,
+          shares.parallel);
   progress.finish();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  summary.loss = evaluation.loss();
-  summary.accuracy = evaluation.accuracy();
-  summary.open_accuracy = evaluation.open_accuracy();
-  summary.closed_accuracy = evaluation.closed_accuracy();
+  summary.loss = tally.of("loss").mean();
+  for (const std::string& metric : task.metrics())
+    summary.metrics.emplace_back(metric, task.value(metric, tally));
 
   // config.json is what calls a folder a model.
   StagedFolder stage(out, "config.json");
@@ -209,7 +226,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   const Json root{{"version", 1},
                   {"name", config.name},
                   {"synthetic", data.manifest.synthetic},
-                  {"test", to_json(evaluation)},
+                  {"test", to_json(task, tally)},
                   {"train_samples", summary.train_samples},
                   {"test_samples", summary.test_samples},
                   {"labels", summary.labels},

@@ -117,7 +117,7 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
   return budgets;
 }
 
-std::vector<FederatedClient> make_clients(const ExperimentData& data,
+std::vector<FederatedClient> make_clients(const tasks::Task& task, const ExperimentData& data,
                                           const models::Blueprint& blueprint,
                                           const data::WordPiece& tokenizer) {
   const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
@@ -130,24 +130,24 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
                        "\", as metrics.csv has an aggregate row of that name");
     }
     const auto tensors = [&](const std::vector<int>& examples) {
-      return models::VqaTensors(data.manifest, examples, blueprint, tokenizer,
-                                data.config.drop_unseen, images);
+      return std::shared_ptr<const tasks::Dataset>(task.encode(
+          examples, {data.manifest, blueprint, tokenizer, data.config.drop_unseen, images}));
     };
     try {
-      FederatedClient client{part.name, tensors(part.train), std::nullopt};
+      FederatedClient client{part.name, tensors(part.train), nullptr};
       if (!part.test.empty()) client.test = tensors(part.test);
       clients.push_back(std::move(client));
     } catch (const InputError& error) {
       throw InputError("client " + part.name + ": " + error.what());
     }
   }
-  std::vector<std::pair<std::string, const models::VqaTensors*>> train, test;
+  std::vector<std::pair<std::string, const tasks::Dataset*>> train, test;
   for (const auto& client : clients) {
-    train.emplace_back(client.name, &client.train);
-    if (client.test) test.emplace_back(client.name, &*client.test);
+    train.emplace_back(client.name, client.train.get());
+    if (client.test) test.emplace_back(client.name, client.test.get());
   }
-  models::log_unseen(train, "training examples are left out");
-  models::log_unseen(test, "test examples are kept and counted as wrong");
+  tasks::log_unseen(train, "training examples are left out");
+  tasks::log_unseen(test, "test examples are kept and counted as wrong");
   images->load();
   return clients;
 }
@@ -164,24 +164,24 @@ void check_foundation(const std::filesystem::path& run_folder, const std::string
   }
 }
 
-RunSummary summarise(const PlannedRun& planned, const std::vector<RoundMetrics>& rows) {
+RunSummary summarise(const PlannedRun& planned, const RoundTable& table) {
   RunSummary summary;
   summary.strategy = planned.strategy.name;
   summary.seed = planned.seed;
   summary.folder = planned.folder;
-  for (const auto& row : rows) {
-    if (row.client == "mean" && !std::isnan(row.accuracy))
-      summary.final_mean_accuracy = row.accuracy;
+  for (const auto& row : table.rows) {
+    const double value = row.values.front();
+    if (row.client == "mean" && !std::isnan(value)) summary.final_mean_accuracy = value;
     if (row.client != "all") continue;
     summary.rounds = row.round;
     summary.up_mbit_per_round += row.up_mbit;
     summary.down_mbit_per_round += row.down_mbit;
     summary.seconds += row.seconds;
-    if (std::isnan(row.accuracy)) continue;
-    if (row.round == 0) summary.foundation_accuracy = row.accuracy;
-    summary.final_accuracy = row.accuracy;
-    if (!(row.accuracy <= summary.best_accuracy)) {  // the first is the best so far
-      summary.best_accuracy = row.accuracy;
+    if (std::isnan(value)) continue;
+    if (row.round == 0) summary.foundation_accuracy = value;
+    summary.final_accuracy = value;
+    if (!(value <= summary.best_accuracy)) {  // the first is the best so far
+      summary.best_accuracy = value;
       summary.best_round = row.round;
     }
   }
@@ -233,7 +233,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     refuse_locked_folder(folders.back());
   }
   check_folders();
-  const auto data = load_experiment_data(config.data);
+  const auto data = load_experiment_data(config.data, config.task);
   const int recorded = options.resume ? recorded_threads(folders) : 0;
   models::CoreShares shares =
       models::choose_shares(blueprint, config.run->local.training.batch_size,
@@ -245,8 +245,9 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
       shares.parallel = std::max(1, models::core_count() / recorded);
   }
   models::prepare_torch(shares.threads);
-  const auto labels = config.model.answers == Answers::kData ? training_answers(data.manifest)
-                                                             : std::vector<std::string>();
+  const auto labels = config.model.answers == Answers::kData
+                          ? data.task->labels({tasks::split_of(data.manifest, "train")})
+                          : std::vector<std::string>();
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     blueprint = blueprint.with(labels);
@@ -265,13 +266,14 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
-  auto clients = make_clients(data, foundation.model.blueprint(), foundation.tokenizer);
+  auto clients = make_clients(*data.task, data, foundation.model.blueprint(), foundation.tokenizer);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +
-             std::to_string(labels.size()) + " answers");
+             std::to_string(labels.size()) + " labels");
   }
   FederatedTask task{.name = config.name,
                      .synthetic = data.manifest.synthetic,
+                     .task = data.task,
                      .clients = std::move(clients),
                      .units = units,
                      .budgets = std::move(budgets),
@@ -304,11 +306,12 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     models::Model model = foundation.model;
     peft::add_methods(model, config.model.peft, run.seed);
     peft::set_units(model, config.units.scheme);
-    const auto rows = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
-                                 shares.parallel, [&](int round) {
-                                   if (options.after_round) options.after_round(run.folder, round);
-                                 });
-    summaries.push_back(summarise(run, rows));
+    const RoundTable table = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
+                                        shares.parallel, [&](int round) {
+                                          if (options.after_round)
+                                            options.after_round(run.folder, round);
+                                        });
+    summaries.push_back(summarise(run, table));
   }
   return summaries;
 }

@@ -14,7 +14,6 @@
 #include "core/score_scales.h"
 #include "core/text.h"
 #include "fedrunner/aggregation.h"
-#include "fedrunner/evaluation.h"
 #include "fedrunner/refusal.h"
 #include "fedrunner/run_folder.h"
 #include "fedrunner/training.h"
@@ -175,11 +174,18 @@ double total(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value)
   return sum;
 }
 
-void set_evaluation(RoundMetrics& row, const Evaluation& evaluation) {
-  row.test_loss = evaluation.loss();
-  row.accuracy = evaluation.accuracy();
-  row.open_accuracy = evaluation.open_accuracy();
-  row.closed_accuracy = evaluation.closed_accuracy();
+void set_evaluation(RoundMetrics& row, const tasks::Task& task, const tasks::Tally& tally) {
+  row.test_loss = tally.of("loss").mean();
+  row.values.clear();
+  for (const std::string& metric : task.metrics()) row.values.push_back(task.value(metric, tally));
+}
+
+/// The plain mean over the rows in which the metric is defined.
+double mean_value(const std::vector<RoundMetrics>& rows, std::size_t metric) {
+  tasks::Sum sum;
+  for (const auto& row : rows)
+    if (!std::isnan(row.values[metric])) sum.add(row.values[metric]);
+  return sum.mean();
 }
 
 class Server {
@@ -217,12 +223,12 @@ class Server {
     });
   }
 
-  std::vector<RoundMetrics> run(const AfterRound& after_round) {
+  RoundTable run(const AfterRound& after_round) {
     const int rounds = static_cast<int>(task_.run.rounds);
     start(rounds);
     if (rows_.empty()) {
       evaluate_round(0, {}, true);
-      write_metrics(rows_, folder_ / "metrics.csv");
+      write_metrics(table_, folder_ / "metrics.csv");
       after_round(0);
     }
     const std::int64_t steps = static_cast<std::int64_t>(rounds) * client_count();
@@ -233,7 +239,7 @@ class Server {
       run_round(round, rounds, progress);
       after_round(round);
     }
-    return rows_;
+    return table_;
   }
 
  private:
@@ -283,7 +289,7 @@ class Server {
     if (auto state = read_state(folder_, state_.weights)) {
       state_ = std::move(*state);
       model_.load_state(state_.weights);
-      rows_ = read_metrics(folder_ / "metrics.csv");
+      table_ = read_metrics(folder_ / "metrics.csv");
       // Rows of a round that was not completed are measured again.
       rows_.erase(std::remove_if(rows_.begin(), rows_.end(),
                                  [&](const auto& row) { return row.round > state_.round; }),
@@ -311,7 +317,7 @@ class Server {
   void forget_last_evaluation(int rounds) {
     for (auto& row : rows_) {
       const bool evaluated = row.round % task_.run.evaluate_every == 0 || row.round == rounds;
-      if (!evaluated) set_evaluation(row, {});
+      if (!evaluated) set_evaluation(row, *task_.task, {});
     }
   }
 
@@ -414,7 +420,7 @@ class Server {
     auto& all = rows_[rows_.size() - 2];
     all.importance = scores_needed ? plan.objectives.importance : kNaN;
     all.usage_variance = plan.objectives.usage_variance;
-    write_metrics(rows_, folder_ / "metrics.csv");
+    write_metrics(table_, folder_ / "metrics.csv");
     write_state(folder_, state_);
     publish(rounds);
   }
@@ -481,7 +487,7 @@ class Server {
                                    int round) const {
     const std::string where = "round " + std::to_string(round) + ", client " + client.name + ": ";
     try {
-      return tools_.score(model, client.train, selectable_,
+      return tools_.score(model, *client.train, selectable_,
                           {strategy_.metric, static_cast<int>(task_.run.score.samples),
                            stream(seed_, "score", round, client.name), client.name});
     } catch (const InputError& error) {
@@ -568,7 +574,7 @@ class Server {
     for (std::size_t i = 0; i < task_.clients.size(); ++i) {
       const auto& client = task_.clients[i];
       if (!client.test) continue;
-      const auto majority = majority_right(client.train, *client.test);
+      const auto majority = task_.task->majority_right(*client.train, *client.test);
       for (std::size_t q = 0; q < majority.size(); ++q) {
         rows.push_back(
             {round, client.name, static_cast<std::int64_t>(q), right[i][q], majority[q]});
@@ -581,27 +587,27 @@ class Server {
   /// appends them and the two aggregate rows.
   void evaluate_round(int round, std::vector<RoundMetrics> rows, bool evaluated) {
     rows.resize(task_.clients.size());
-    std::vector<Evaluation> evaluations(rows.size());
+    std::vector<tasks::Tally> tallies(rows.size());
     std::vector<std::vector<bool>> right(rows.size());
     if (evaluated) {
       for_each_client([&](std::size_t i, models::Model&) {
         if (task_.clients[i].test)
-          evaluations[i] = strata::fedrunner::evaluate(model_, *task_.clients[i].test, &right[i]);
+          tallies[i] = task_.task->evaluate(model_, *task_.clients[i].test, &right[i]);
       });
       write_question_results(round, right);
     }
-    Evaluation everyone;
+    tasks::Tally everyone;
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const auto& client = task_.clients[i];
       auto& row = rows[i];
       row.round = round;
       row.client = client.name;
-      row.train_samples = client.train.size();
+      row.train_samples = client.train->size();
       row.test_samples = client.test ? client.test->size() : 0;
       row.importance = row.usage_variance = kNaN;
       if (round == 0) row.train_loss = kNaN;
-      set_evaluation(row, evaluations[i]);
-      everyone += evaluations[i];
+      set_evaluation(row, *task_.task, tallies[i]);
+      everyone += tallies[i];
     }
     RoundMetrics all, mean;
     all.peak_memory_mib = kNaN;
@@ -620,22 +626,23 @@ class Server {
     };
     const auto equally = [](const RoundMetrics&) { return 1.0; };
     all.train_loss = weighted_mean(rows, &RoundMetrics::train_loss, by_samples);
-    set_evaluation(all, everyone);
+    set_evaluation(all, *task_.task, everyone);
     for (const auto value :
          {&RoundMetrics::up_mbit, &RoundMetrics::down_mbit, &RoundMetrics::seconds}) {
       all.*value = total(rows, value);
     }
     for (const auto value :
-         {&RoundMetrics::train_loss, &RoundMetrics::test_loss, &RoundMetrics::accuracy,
-          &RoundMetrics::open_accuracy, &RoundMetrics::closed_accuracy, &RoundMetrics::up_mbit,
+         {&RoundMetrics::train_loss, &RoundMetrics::test_loss, &RoundMetrics::up_mbit,
           &RoundMetrics::down_mbit, &RoundMetrics::seconds, &RoundMetrics::peak_memory_mib}) {
       mean.*value = weighted_mean(rows, value, equally);
     }
+    for (std::size_t metric = 0; metric < table_.metrics.size(); ++metric)
+      mean.values.push_back(mean_value(rows, metric));
     all.importance = all.usage_variance = mean.importance = mean.usage_variance = kNaN;
     if (evaluated) {
-      log_info("round " + std::to_string(round) + ": accuracy " + fixed(all.accuracy, 4) +
-               " (mean over clients " + fixed(mean.accuracy, 4) + "), loss " +
-               fixed(all.test_loss, 4) +
+      log_info("round " + std::to_string(round) + ": " + table_.metrics.front() + " " +
+               fixed(all.values.front(), 4) + " (mean over clients " +
+               fixed(mean.values.front(), 4) + "), loss " + fixed(all.test_loss, 4) +
                (round > 0 ? ", " + fixed(all.up_mbit, 2) + " MBit up, " + fixed(all.seconds, 1) +
                                 " s of training"
                           : ", the foundation as it is"));
@@ -735,7 +742,8 @@ class Server {
   RunState state_;
   bool tokenizer_saved_ = false;  ///< by this process
   Json provenance_ = this_process();
-  std::vector<RoundMetrics> rows_;
+  RoundTable table_{task_.task->metrics(), {}};
+  std::vector<RoundMetrics>& rows_ = table_.rows;
 };
 
 }  // namespace
@@ -746,10 +754,9 @@ bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units) 
   });
 }
 
-std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
-                                     std::uint64_t seed, const std::filesystem::path& folder,
-                                     models::Model& model, const RunTools& tools, int parallel,
-                                     const AfterRound& after_round) {
+RoundTable run_rounds(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
+                      const std::filesystem::path& folder, models::Model& model,
+                      const RunTools& tools, int parallel, const AfterRound& after_round) {
   return Server(task, strategy, seed, folder, model, tools, parallel).run(after_round);
 }
 

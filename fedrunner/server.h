@@ -13,6 +13,7 @@
 #include "fedrunner/client.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/run.h"
+#include "tasks/task.h"
 
 namespace strata::fedrunner {
 
@@ -30,6 +31,7 @@ bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units);
 struct FederatedTask {
   std::string name;
   bool synthetic = false;  ///< the data set was made by `strata data make`
+  tasks::TaskPtr task;
   std::vector<FederatedClient> clients;
   SelectedUnits units;
   std::vector<std::int64_t> budgets;  ///< one a client, of what `run.budget` counts
@@ -44,11 +46,10 @@ using AfterRound = std::function<void(int round)>;
 /// Trains one strategy with one seed in `folder`, from its last completed round if it holds one.
 /// `model` begins as the foundation with the run's fresh PEFT weights, is the workspace of training
 /// and evaluation, and ends with the global weights; it copies what the run trains and shares the
-/// rest. `parallel` clients train at a time, which changes nothing in the results. Returns the rows
-/// of metrics.csv.
-std::vector<RoundMetrics> run_rounds(const FederatedTask& task, const Strategy& strategy,
-                                     std::uint64_t seed, const std::filesystem::path& folder,
-                                     models::Model& model, const RunTools& tools, int parallel,
-                                     const AfterRound& after_round);
+/// rest. `parallel` clients train at a time, which changes nothing in the results. Returns what
+/// metrics.csv holds.
+RoundTable run_rounds(const FederatedTask& task, const Strategy& strategy, std::uint64_t seed,
+                      const std::filesystem::path& folder, models::Model& model,
+                      const RunTools& tools, int parallel, const AfterRound& after_round);
 
 }  // namespace strata::fedrunner

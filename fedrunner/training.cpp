@@ -12,6 +12,7 @@
 #include "models/torch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "tasks/task.h"
 
 namespace strata::fedrunner {
 namespace {
@@ -47,19 +48,6 @@ void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
   for (std::size_t i = 0; i < start.size(); ++i) {
     if (weights[i].grad().defined()) weights[i].grad().add_(weights[i] - start[i], proximal);
   }
-}
-
-/// log((count + 1) / (samples + labels)) of every label, or zeros.
-torch::Tensor label_margins(const models::Model& model, const models::VqaTensors& data,
-                            const TrainingOptions& options) {
-  const std::int64_t labels = static_cast<std::int64_t>(model.architecture().labels().size());
-  auto counts = torch::zeros({labels}, torch::kFloat64);
-  if (options.calibrate_labels) {
-    counts.fill_(1);
-    for (std::int64_t row = 0; row < data.size(); ++row) counts[data.label(row)] += 1;
-    counts.div_(counts.sum()).log_();
-  }
-  return counts.to(torch::kFloat).to(model.device());
 }
 
 /// What a step's batch is made of.
@@ -144,7 +132,7 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
   return (samples + batch_size - 1) / batch_size;
 }
 
-double train(models::Model& model, const models::VqaTensors& data,
+double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
              int parts) {
@@ -172,16 +160,16 @@ double train(models::Model& model, const models::VqaTensors& data,
   std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
   std::iota(order.begin(), order.end(), std::int64_t{0});
   const std::int64_t epoch_steps = steps_per_epoch(data.size(), options.batch_size);
-  const auto margins = label_margins(model, data, options);
+  const tasks::Task& task = data.task();
+  torch::Tensor calibration;
+  if (options.calibrate_labels) calibration = task.calibration(data).to(model.device());
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
   const BatchLoss loss_of = [&](const Rows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
     const models::Autocast autocast(model.device(), options.precision);
-    auto logits = model.forward(batch, generator);
-    if (options.calibrate_labels) logits = logits + margins;
-    return torch::cross_entropy_loss(logits, batch.labels);
+    return task.loss(model.run(batch, generator), batch, calibration);
   };
   for (std::int64_t step = 0; step < steps; ++step) {
     stop_if_interrupted();

@@ -9,7 +9,7 @@
 
 #include "experiment/training_options.h"
 #include "models/model.h"
-#include "models/vqa_tensors.h"
+#include "tasks/dataset.h"
 
 namespace strata::fedrunner {
 
@@ -33,7 +33,8 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 /// Below so many rows the products of a batch's part are too narrow to gain from a thread.
 constexpr std::int64_t kRowsPerPart = 8;
 
-/// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of cross-entropy.
+/// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of the
+/// task's loss.
 /// Rows are shuffled anew for every pass over the data by Random(seed), and dropout has a generator
 /// of its own, so trainings in several threads do not touch each other. Returns the mean loss over
 /// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
@@ -42,7 +43,7 @@ constexpr std::int64_t kRowsPerPart = 8;
 /// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
 /// run.
 /// @throws WorkError when the loss is not finite.
-double train(models::Model& model, const models::VqaTensors& data,
+double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks = {},
              int parts = 1);

@@ -335,9 +335,10 @@ class Sweep {
  public:
   using Finished = std::function<void(std::size_t unit, UnitWork& work, bool lanczos)>;
 
-  Sweep(const models::Model& model, const models::Batch& batch, const std::vector<Unit>& units,
-        const LntkOptions& options)
+  Sweep(const models::Model& model, const tasks::Task& task, const models::Batch& batch,
+        const std::vector<Unit>& units, const LntkOptions& options)
       : model_(model),
+        task_(task),
         batch_(batch),
         units_(units),
         options_(options),
@@ -384,29 +385,27 @@ class Sweep {
     return state;
   }
 
-  /// The K gradients of the logits with which the backward passes begin.
+  /// The K gradients of the last stage's output with which the backward passes begin.
   Gradients output_gradients(const models::State& output) const {
-    const Tensor& logits = output.values.at(models::kLogits);
-    Gradients gradients;
-    if (options_.outputs == NtkOutputs::kLoss) {
-      const Tensor leaf = logits.detach().requires_grad_(true);
-      const torch::AutoGradMode grad(true);
-      const Tensor loss = torch::cross_entropy_loss(leaf, batch_.labels, {}, at::Reduction::Sum);
-      return {torch::autograd::grad({loss}, {leaf})};
-    }
+    const torch::AutoGradMode grad(true);
+    const models::State state = leaves_of(output);
+    const std::vector<Tensor> leaves = values_of(state);
+    if (options_.outputs == NtkOutputs::kLoss)
+      return {torch::autograd::grad({task_.losses(state, batch_).sum()}, leaves)};
+    const Tensor outputs = task_.outputs(state);
     std::vector<std::int64_t> chosen = options_.output_subset;
     if (chosen.empty()) {
-      chosen.resize(logits.size(1));
+      chosen.resize(outputs.size(1));
       std::iota(chosen.begin(), chosen.end(), 0);
     }
+    Gradients gradients;
     for (const std::int64_t k : chosen) {
-      if (k < 0 || k >= logits.size(1)) {
+      if (k < 0 || k >= outputs.size(1)) {
         throw InputError("output " + std::to_string(k) + ": the model's outputs are 0 to " +
-                         std::to_string(logits.size(1) - 1));
+                         std::to_string(outputs.size(1) - 1));
       }
-      Tensor gradient = torch::zeros_like(logits);
-      gradient.select(1, k).fill_(1);
-      gradients.push_back({gradient});
+      gradients.push_back(torch::autograd::grad({outputs.select(1, k).sum()}, leaves, {},
+                                                /*retain_graph=*/true));
     }
     return gradients;
   }
@@ -583,6 +582,7 @@ class Sweep {
   }
 
   const models::Model& model_;
+  const tasks::Task& task_;
   const models::Batch& batch_;
   const std::vector<Unit>& units_;
   const LntkOptions& options_;
@@ -679,7 +679,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
   }
 
   // A product of the kind that dominates, for the rate of this machine.
-  const Tensor left = torch::ones({512, 4096}, last.values.at(models::kLogits).options());
+  const Tensor left = torch::ones({512, 4096}, values_of(last).front().options());
   torch::mm(left, left.t());
   start = now();
   torch::mm(left, left.t()).sum().item<float>();
@@ -690,12 +690,13 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
 
 }  // namespace
 
-std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const models::Batch& batch,
+std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const tasks::Task& task,
+                                            const models::Batch& batch,
                                             const std::vector<Unit>& units,
                                             const LntkOptions& options) {
   std::vector<UnitSpectrum> spectra(units.size());
   if (units.empty()) return spectra;
-  Sweep(model, batch, units, options).run([&](std::size_t u, UnitWork& work, bool lanczos) {
+  Sweep(model, task, batch, units, options).run([&](std::size_t u, UnitWork& work, bool lanczos) {
     UnitSpectrum& found = spectra[u];
     found.unit = work.unit->name;
     const std::string what = "unit \"" + found.unit + "\"";
@@ -727,12 +728,13 @@ std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const mo
   return spectra;
 }
 
-void visit_unit_grams(const models::Model& model, const models::Batch& batch,
-                      const std::vector<Unit>& units, const LntkOptions& options,
+void visit_unit_grams(const models::Model& model, const tasks::Task& task,
+                      const models::Batch& batch, const std::vector<Unit>& units,
+                      const LntkOptions& options,
                       const std::function<void(const std::string&, const Tensor&)>& visit) {
   LntkOptions gram = options;
   gram.method = NtkMethod::kGram;
-  Sweep(model, batch, units, gram).run([&](std::size_t, UnitWork& work, bool) {
+  Sweep(model, task, batch, units, gram).run([&](std::size_t, UnitWork& work, bool) {
     visit(work.unit->name, work.theta);
   });
 }
@@ -746,10 +748,10 @@ void check_activations(const models::Model& model, const models::Batch& batch) {
   }
 }
 
-ScoreEstimate estimate_spectra(const models::Model& model, const models::Batch& small_batch,
-                               std::int64_t samples, const std::vector<Unit>& units,
-                               const LntkOptions& options) {
-  return Sweep(model, small_batch, units, options).estimate(samples);
+ScoreEstimate estimate_spectra(const models::Model& model, const tasks::Task& task,
+                               const models::Batch& small_batch, std::int64_t samples,
+                               const std::vector<Unit>& units, const LntkOptions& options) {
+  return Sweep(model, task, small_batch, units, options).estimate(samples);
 }
 
 }  // namespace strata::ntk

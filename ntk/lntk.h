@@ -12,13 +12,14 @@
 #include "models/torch.h"
 #include "ntk/eigenvalues.h"
 #include "strata/ntk/score.h"
+#include "tasks/task.h"
 
 namespace strata::ntk {
 
 /// Which outputs are differentiated.
 enum class NtkOutputs {
-  kLogits,  ///< the K logits, or those of `output_subset`: rows (i, k) = i·K + k, Θ is n·K × n·K
-  kLoss,    ///< each sample's cross-entropy: rows i, Θ is n × n (K = 1)
+  kOutputs,  ///< the task's K, or those of `output_subset`: rows (i, k) = i·K + k, Θ is n·K × n·K
+  kLoss,     ///< each sample's loss: rows i, Θ is n × n (K = 1)
 };
 
 /// How a unit's eigenvalues are found.
@@ -29,8 +30,8 @@ enum class NtkMethod {
 };
 
 struct LntkOptions {
-  NtkOutputs outputs = NtkOutputs::kLogits;
-  std::vector<std::int64_t> output_subset;  ///< logits to differentiate; empty: all
+  NtkOutputs outputs = NtkOutputs::kOutputs;
+  std::vector<std::int64_t> output_subset;  ///< outputs to differentiate; empty: all
   int top = 1;                              ///< m: how many of the largest eigenvalues
   bool trace = false;                       ///< the trace also where Θ is not formed
   /// Bytes beyond the model, the batch and one stage's activations. Operations are taken in as many
@@ -60,15 +61,16 @@ struct UnitSpectrum {
 /// @throws InputError: a unit without weights (it has no trainable parameter); WorkError:
 /// activations that are not finite (it names the stage), or a memory limit below what one column of
 /// one operation's δ needs (it names the least one).
-std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const models::Batch& batch,
+std::vector<UnitSpectrum> layerwise_spectra(const models::Model& model, const tasks::Task& task,
+                                            const models::Batch& batch,
                                             const std::vector<Unit>& units,
                                             const LntkOptions& options);
 
 /// Calls `visit(unit, Θ)` for every unit whose Θ is complete, from the top down; Θ is double on the
 /// CPU (n·K, n·K). The kernels themselves, for tests and for other uses than eigenvalues.
 void visit_unit_grams(
-    const models::Model& model, const models::Batch& batch, const std::vector<Unit>& units,
-    const LntkOptions& options,
+    const models::Model& model, const tasks::Task& task, const models::Batch& batch,
+    const std::vector<Unit>& units, const LntkOptions& options,
     const std::function<void(const std::string& unit, const torch::Tensor& gram)>& visit);
 
 /// @throws WorkError naming the lowest stage whose output for the batch is not finite.
@@ -76,8 +78,8 @@ void check_activations(const models::Model& model, const models::Batch& batch);
 
 /// What layerwise_spectra would take with `samples` samples like those of a small batch; the time
 /// from a sweep and a matrix product timed on this machine.
-ScoreEstimate estimate_spectra(const models::Model& model, const models::Batch& small_batch,
-                               std::int64_t samples, const std::vector<Unit>& units,
-                               const LntkOptions& options);
+ScoreEstimate estimate_spectra(const models::Model& model, const tasks::Task& task,
+                               const models::Batch& small_batch, std::int64_t samples,
+                               const std::vector<Unit>& units, const LntkOptions& options);
 
 }  // namespace strata::ntk

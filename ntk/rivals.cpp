@@ -58,19 +58,19 @@ void in_pieces(const std::vector<Tensor>& tensors, const Work& work) {
 
 /// A model whose named weights are leaves of their own over the same storage.
 struct Differentiable {
-  Differentiable(const models::Model& original, const std::set<std::string>& weights)
-      : model(original), names(weights.begin(), weights.end()) {
+  Differentiable(const models::Model& original, const tasks::Task& purpose,
+                 const std::set<std::string>& weights)
+      : model(original), task(purpose), names(weights.begin(), weights.end()) {
     for (const std::string& name : names) {
       leaves.push_back(original.weight(name).detach().requires_grad_(true));
       model.weight(name) = leaves.back();
     }
   }
 
-  Tensor loss(const models::Batch& batch) const {
-    return torch::cross_entropy_loss(model.forward(batch), batch.labels);
-  }
+  Tensor loss(const models::Batch& batch) const { return task.loss(model.run(batch), batch); }
 
   models::Model model;
+  const tasks::Task& task;
   std::vector<std::string> names;
   std::vector<Tensor> leaves;
 };
@@ -115,9 +115,10 @@ void add_gradient_of(const Tensor& value, const std::vector<std::string>& names,
   }
 }
 
-Gradient loss_gradient(const models::Model& model, const std::set<std::string>& names,
-                       const models::Batch& batch, std::int64_t rows, Passes& passes) {
-  const Differentiable own(model, names);
+Gradient loss_gradient(const models::Model& model, const tasks::Task& task,
+                       const std::set<std::string>& names, const models::Batch& batch,
+                       std::int64_t rows, Passes& passes) {
+  const Differentiable own(model, task, names);
   Gradient gradient;
   in_parts(batch, rows, [&](const models::Batch& part, double share) {
     passes.next("gradient");
@@ -127,12 +128,13 @@ Gradient loss_gradient(const models::Model& model, const std::set<std::string>& 
 }
 
 /// Hg for `names`, by differentiating ⟨∇L, g⟩ over the weights of `direction` with g held constant.
-Gradient curvature(const models::Model& model, const std::set<std::string>& names,
-                   const std::set<std::string>& direction, const Gradient& gradient,
-                   const models::Batch& batch, std::int64_t rows, Passes& passes) {
+Gradient curvature(const models::Model& model, const tasks::Task& task,
+                   const std::set<std::string>& names, const std::set<std::string>& direction,
+                   const Gradient& gradient, const models::Batch& batch, std::int64_t rows,
+                   Passes& passes) {
   std::set<std::string> all = names;
   all.insert(direction.begin(), direction.end());
-  const Differentiable own(model, all);
+  const Differentiable own(model, task, all);
   std::vector<std::string> leaf_names, along_names;
   std::vector<Tensor> leaves, along;
   for (std::size_t i = 0; i < own.names.size(); ++i) {
@@ -196,13 +198,14 @@ void add_curvature(const models::Model& model, const Gradient& products, WeightS
 }
 
 /// Sample by sample, mean and variance by Welford's recurrence.
-void add_samples(const models::Model& model, const models::Batch& batch, bool moments,
-                 WeightSums& sums, Passes& passes) {
+void add_samples(const models::Model& model, const tasks::Task& task, const models::Batch& batch,
+                 bool moments, WeightSums& sums, Passes& passes) {
   std::set<std::string> names;
   for (const auto& [name, of] : sums) names.insert(name);
   const std::int64_t samples = batch.size();
   for (std::int64_t i = 0; i < samples; ++i) {
-    const auto gradient = loss_gradient(model, names, models::rows_of(batch, i, 1), 1, passes);
+    const auto gradient =
+        loss_gradient(model, task, names, models::rows_of(batch, i, 1), 1, passes);
     for (const auto& [name, slope] : gradient) {
       if (!slope.defined()) continue;
       Sums& of = sums.at(name);
@@ -231,8 +234,9 @@ void add_samples(const models::Model& model, const models::Batch& batch, bool mo
 /// the sum of all, which is what a one-hot vector of ones selects.
 class SynapticFlow {
  public:
-  SynapticFlow(const models::Model& original, const models::Batch& like)
+  SynapticFlow(const models::Model& original, const tasks::Task& task, const models::Batch& like)
       : original_(original),
+        task_(task),
         ones_(original.architecture().example(original.architecture().text_tokens())) {
     const auto device = like.pixels.device();
     ones_.pixels = torch::ones_like(ones_.pixels).to(device);
@@ -249,7 +253,8 @@ class SynapticFlow {
         inputs.push_back(absolute(stage, {}).model.run_stage(stage, ones_, inputs.back()));
     }
     std::map<std::string, double> flow;
-    std::vector<Tensor> slope = {torch::ones_like(inputs.back().values.at(models::kLogits))};
+    const models::State last = leaves_of(inputs.back());
+    std::vector<Tensor> slope = torch::autograd::grad({task_.outputs(last).sum()}, values_of(last));
     for (std::int64_t stage = original_.stage_count(); stage-- > 0;) {
       const Stage own = absolute(stage, names);
       const models::State input = leaves_of(inputs[static_cast<std::size_t>(stage)]);
@@ -295,6 +300,7 @@ class SynapticFlow {
   }
 
   const models::Model& original_;
+  const tasks::Task& task_;
   models::Batch ones_;
 };
 
@@ -316,37 +322,69 @@ double signal_to_noise(const Unit& unit, const WeightSums& sums) {
   return ratios / count;
 }
 
-double value_of(const std::string& metric, const Unit& unit, const WeightSums& sums) {
-  const auto total = [&](double Sums::*part) {
-    double result = 0;
-    for (const std::string& name : unit.parameters) result += sums.at(name).*part;
-    return result;
-  };
-  if (metric == "grad_norm") return total(&Sums::gradient_square);
-  if (metric == "rgn") {
-    const double square = total(&Sums::square);
-    if (square == 0) {
-      throw WorkError("rgn of unit \"" + unit.name + "\" does not exist: its weights are all 0");
-    }
-    return std::sqrt(total(&Sums::gradient_square) / square);
-  }
-  if (metric == "snr") return signal_to_noise(unit, sums);
-  if (metric == "magnitude") return total(&Sums::magnitude) / total(&Sums::count);
-  if (metric == "snip") return total(&Sums::saliency);
-  if (metric == "grasp") return std::abs(total(&Sums::curvature));
-  if (metric == "gradflow") return total(&Sums::absolute_curvature);
-  if (metric == "synflow") return total(&Sums::flow);
-  return total(&Sums::fisher);
+template <double Sums::*Part>
+double total(const Unit& unit, const WeightSums& sums) {
+  double result = 0;
+  for (const std::string& name : unit.parameters) result += sums.at(name).*Part;
+  return result;
+}
+
+double relative_gradient_norm(const Unit& unit, const WeightSums& sums) {
+  const double square = total<&Sums::square>(unit, sums);
+  if (square == 0)
+    throw WorkError("rgn of unit \"" + unit.name + "\" does not exist: its weights are all 0");
+  return std::sqrt(total<&Sums::gradient_square>(unit, sums) / square);
+}
+
+double mean_magnitude(const Unit& unit, const WeightSums& sums) {
+  return total<&Sums::magnitude>(unit, sums) / total<&Sums::count>(unit, sums);
+}
+
+double curvature_along_gradient(const Unit& unit, const WeightSums& sums) {
+  return std::abs(total<&Sums::curvature>(unit, sums));
+}
+
+/// What a measure's value is made of.
+enum Part : unsigned {
+  kWeights = 1,    ///< sums over the weights
+  kGradient = 2,   ///< and over the mean loss's gradient
+  kCurvature = 4,  ///< Hg, for which g is of all weights
+  kSamples = 8,    ///< each sample's gradient
+  kMoments = 16,   ///< their mean and variance
+  kFlow = 32,      ///< synaptic flow
+};
+
+struct Measure {
+  const char* name;
+  unsigned needs;
+  double (*value)(const Unit& unit, const WeightSums& sums);
+};
+
+constexpr Measure kMeasures[] = {
+    {"grad_norm", kGradient, total<&Sums::gradient_square>},
+    {"rgn", kWeights | kGradient, relative_gradient_norm},
+    {"snr", kWeights | kSamples | kMoments, signal_to_noise},
+    {"magnitude", kWeights, mean_magnitude},
+    {"snip", kGradient, total<&Sums::saliency>},
+    {"grasp", kCurvature, curvature_along_gradient},
+    {"gradflow", kCurvature, total<&Sums::absolute_curvature>},
+    {"synflow", kFlow, total<&Sums::flow>},
+    {"fisher", kSamples, total<&Sums::fisher>},
+};
+
+/// @throws InputError
+const Measure& measure_of(const std::string& metric) {
+  require_name("metric", metric, rival_metrics());
+  return *std::find_if(std::begin(kMeasures), std::end(kMeasures),
+                       [&](const Measure& measure) { return measure.name == metric; });
 }
 
 void check(const models::Batch& batch, const std::vector<Unit>& units,
            const std::vector<std::string>& metrics) {
   if (batch.size() == 0) throw InputError("there are no samples to score on");
   for (const std::string& metric : metrics) {
-    require_name("metric", metric, rival_metrics());
-    if (metric == "snr" && batch.size() < 2) {
-      throw InputError("snr: found 1 sample, at least 2 are needed for a variance");
-    }
+    if ((measure_of(metric).needs & kMoments) && batch.size() < 2)
+      throw InputError(metric + ": found 1 sample, at least 2 are needed for a variance");
   }
   for (const Unit& unit : units) {
     if (unit.parameters.empty()) throw InputError("unit \"" + unit.name + "\" has no weights");
@@ -359,16 +397,14 @@ struct Needs {
         const std::vector<Unit>& units, const std::vector<std::string>& metrics,
         const std::set<std::string>& frozen)
       : model(model), all_rows(n) {
-    const auto asked = [&](std::initializer_list<const char*> any) {
-      return std::find_first_of(metrics.begin(), metrics.end(), any.begin(), any.end()) !=
-             metrics.end();
-    };
-    weights = asked({"magnitude", "rgn", "snr"});
-    gradient = asked({"grad_norm", "rgn", "snip"});
-    curvature = asked({"grasp", "gradflow"});
-    samples = asked({"snr", "fisher"});
-    moments = asked({"snr"});
-    flow = asked({"synflow"});
+    unsigned needs = 0;
+    for (const std::string& metric : metrics) needs |= measure_of(metric).needs;
+    weights = needs & kWeights;
+    gradient = needs & kGradient;
+    curvature = needs & kCurvature;
+    samples = needs & kSamples;
+    moments = needs & kMoments;
+    flow = needs & kFlow;
     for (const Unit& unit : units) own.insert(unit.parameters.begin(), unit.parameters.end());
     if (curvature) {
       for (const Unit& unit : model.units()) {
@@ -436,9 +472,16 @@ struct Needs {
 
 }  // namespace
 
+bool reads_samples(const std::string& metric) {
+  return measure_of(metric).needs & (kGradient | kCurvature | kSamples);
+}
+
 const std::vector<std::string>& rival_metrics() {
-  static const std::vector<std::string> names{
-      "grad_norm", "rgn", "snr", "magnitude", "snip", "grasp", "gradflow", "synflow", "fisher"};
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const Measure& measure : kMeasures) all.emplace_back(measure.name);
+    return all;
+  }();
   return names;
 }
 
@@ -473,6 +516,7 @@ RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, st
 }
 
 std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
+                                                        const tasks::Task& task,
                                                         const models::Batch& batch,
                                                         const std::vector<Unit>& units,
                                                         const std::vector<std::string>& metrics,
@@ -493,13 +537,13 @@ std::map<std::string, std::vector<double>> rival_scores(const models::Model& mod
   std::map<std::string, double> flow;
   if (needs.flow) {
     passes.next("synaptic flow");
-    flow = SynapticFlow(model, batch).of(needs.own);
+    flow = SynapticFlow(model, task, batch).of(needs.own);
   }
   Gradient gradient;  // of all that g in Hg needs
   if (needs.curvature) {
     std::set<std::string> leaves = needs.own;
     leaves.insert(needs.direction.begin(), needs.direction.end());
-    gradient = loss_gradient(model, leaves, batch, plan.rows, passes);
+    gradient = loss_gradient(model, task, leaves, batch, plan.rows, passes);
   }
   for (const auto& group : plan.groups) {
     WeightSums sums;
@@ -511,16 +555,16 @@ std::map<std::string, std::vector<double>> rival_scores(const models::Model& mod
     if (needs.weights) add_weights(model, sums);
     if (needs.curvature) {
       add_gradient(model, gradient, sums);
-      add_curvature(model,
-                    curvature(model, names, needs.direction, gradient, batch, plan.rows, passes),
-                    sums);
+      add_curvature(
+          model, curvature(model, task, names, needs.direction, gradient, batch, plan.rows, passes),
+          sums);
     } else if (needs.gradient) {
-      add_gradient(model, loss_gradient(model, names, batch, plan.rows, passes), sums);
+      add_gradient(model, loss_gradient(model, task, names, batch, plan.rows, passes), sums);
     }
-    if (needs.samples) add_samples(model, batch, needs.moments, sums, passes);
+    if (needs.samples) add_samples(model, task, batch, needs.moments, sums, passes);
     for (auto& [metric, values] : scores) {
       for (const std::size_t i : group) {
-        values.push_back(value_of(metric, units[i], sums));
+        values.push_back(measure_of(metric).value(units[i], sums));
         if (!std::isfinite(values.back())) {
           throw WorkError(metric + " of unit \"" + units[i].name + "\" is not finite");
         }

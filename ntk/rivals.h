@@ -11,10 +11,11 @@
 #include <vector>
 
 #include "models/model.h"
+#include "tasks/task.h"
 
 namespace strata::ntk {
 
-/// The measures of rival_scores. L is the mean cross-entropy over the batch's n samples and Lᵢ that
+/// The measures of rival_scores. L is the mean loss over the batch's n samples and Lᵢ that
 /// of sample i; g = ∇L, gᵢ = ∇Lᵢ, H = ∇²L; sums and means without an index run over the unit's
 /// weights w.
 ///
@@ -38,6 +39,8 @@ namespace strata::ntk {
 /// but for RivalOptions::frozen. For synflow a text has max_position_embeddings tokens, each of
 /// them every word at once: a word's one-hot vector becomes all ones.
 const std::vector<std::string>& rival_metrics();
+/// Whether its value depends on the samples: not that of magnitude and synflow. @throws InputError
+bool reads_samples(const std::string& metric);
 
 struct RivalOptions {
   /// Bytes beyond the model and the samples. With less, fewer samples at a time go through the
@@ -78,6 +81,7 @@ RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, st
 /// sample; WorkError naming metric and unit: a value that is not finite, and rgn of a unit whose
 /// weights are all 0; WorkError with the bytes that are needed: too small a limit.
 std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
+                                                        const tasks::Task& task,
                                                         const models::Batch& batch,
                                                         const std::vector<Unit>& units,
                                                         const std::vector<std::string>& metrics,

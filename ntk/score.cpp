@@ -6,11 +6,12 @@
 #include <map>
 
 #include "models/model.h"
-#include "models/vqa_tensors.h"
 #include "ntk/lntk.h"
 #include "ntk/rivals.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "tasks/dataset.h"
+#include "tasks/task.h"
 
 namespace strata::ntk {
 namespace {
@@ -29,7 +30,7 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
   return rows;
 }
 
-void check(const models::VqaTensors& data, const std::vector<std::string>& metrics,
+void check(const tasks::Dataset& data, const std::vector<std::string>& metrics,
            const ScoreOptions& options) {
   for (const std::string& metric : metrics) require_name("metric", metric, metric_names());
   if (options.samples < 1) {
@@ -44,7 +45,7 @@ void check(const models::VqaTensors& data, const std::vector<std::string>& metri
 
 LntkOptions lntk_options(const ScoreOptions& options, bool loss) {
   LntkOptions lntk;
-  lntk.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kLogits;
+  lntk.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kOutputs;
   if (!loss) lntk.output_subset = options.outputs;
   lntk.top = options.top;
   lntk.memory_bytes = options.memory_bytes;
@@ -70,21 +71,41 @@ UnitScore plain_score(double value) {
   return score;
 }
 
-bool needs_no_data(const std::string& metric) {
-  return metric == "magnitude" || metric == "synflow";
-}
+/// Metrics that are made of a kernel.
+struct Spectral {
+  const char* name;
+  bool loss;  ///< of the loss's gradients, not of the outputs'
+};
+constexpr Spectral kSpectral[] = {{"lntk", false}, {"trace", false}, {"gradient", true}};
 
 /// Metrics of the unit's place or of chance; 0 is the model's lowest unit.
-double placed_score(const std::string& metric, const std::string& unit, std::size_t place,
-                    std::size_t count, std::uint64_t seed) {
-  if (metric == "random") return 1 - Random(derive_seed(seed, "random " + unit)).uniform();
-  return static_cast<double>(metric == "first" ? count - place : place + 1);
+struct Placed {
+  const char* name;
+  double (*value)(const std::string& unit, std::size_t place, std::size_t count,
+                  std::uint64_t seed);
+};
+constexpr Placed kPlaced[] = {
+    {"random",
+     [](const std::string& unit, std::size_t, std::size_t, std::uint64_t seed) {
+       return 1 - Random(derive_seed(seed, "random " + unit)).uniform();
+     }},
+    {"first", [](const std::string&, std::size_t place, std::size_t count,
+                 std::uint64_t) { return static_cast<double>(count - place); }},
+    {"last", [](const std::string&, std::size_t place, std::size_t,
+                std::uint64_t) { return static_cast<double>(place + 1); }},
+};
+
+template <typename Row, std::size_t N>
+const Row* find_row(const Row (&rows)[N], const std::string& name) {
+  const auto* found = std::find_if(std::begin(rows), std::end(rows),
+                                   [&](const Row& row) { return row.name == name; });
+  return found == std::end(rows) ? nullptr : found;
 }
 
 }  // namespace
 
 std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
-                                                  const models::VqaTensors& data,
+                                                  const tasks::Dataset& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options) {
@@ -101,14 +122,14 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
   if (asked("lntk") || asked("trace")) {
     LntkOptions lntk = lntk_options(options, false);
     lntk.trace = asked("trace");
-    for (const UnitSpectrum& unit : layerwise_spectra(model, batch, units, lntk)) {
+    for (const UnitSpectrum& unit : layerwise_spectra(model, data.task(), batch, units, lntk)) {
       found["lntk"].push_back(eigenvalue_score(unit.spectrum));
       found["trace"].push_back(plain_score(unit.trace));
     }
   }
   if (asked("gradient")) {
     for (const UnitSpectrum& unit :
-         layerwise_spectra(model, batch, units, lntk_options(options, true))) {
+         layerwise_spectra(model, data.task(), batch, units, lntk_options(options, true))) {
       found["gradient"].push_back(eigenvalue_score(unit.spectrum));
     }
   }
@@ -117,9 +138,9 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
     if (asked(metric)) rivals.push_back(metric);
   }
   if (!rivals.empty()) {
-    if (!std::all_of(rivals.begin(), rivals.end(), needs_no_data)) check_activations(model, batch);
+    if (std::any_of(rivals.begin(), rivals.end(), reads_samples)) check_activations(model, batch);
     for (const auto& [metric, values] :
-         rival_scores(model, batch, units, rivals,
+         rival_scores(model, data.task(), batch, units, rivals,
                       {options.memory_bytes, options.frozen, options.progress})) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }
@@ -135,28 +156,28 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
     for (const Unit& unit : units) {
       const auto at = place.find(unit.name);
       if (at == place.end()) throw InputError("the model has no unit \"" + unit.name + "\"");
-      scores[m].push_back(
-          plain_score(placed_score(metrics[m], unit.name, at->second, place.size(), options.seed)));
+      scores[m].push_back(plain_score(
+          find_row(kPlaced, metrics[m])->value(unit.name, at->second, place.size(), options.seed)));
     }
   }
   return scores;
 }
 
-std::vector<UnitScore> score_units(const models::Model& model, const models::VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Model& model, const tasks::Dataset& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options) {
   return score_metrics(model, data, units, {options.metric}, options).front();
 }
 
-ScoreEstimate estimate_score(const models::Model& model, const models::VqaTensors& data,
+ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   check(data, {options.metric}, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
   const models::Batch trial = data.batch(sample_rows(data.size(), 2, options.seed), model.device());
   const std::string& metric = options.metric;
   const auto& rivals = rival_metrics();
-  if (metric == "lntk" || metric == "trace" || metric == "gradient") {
-    return estimate_spectra(model, trial, samples, units,
-                            lntk_options(options, metric == "gradient"));
+  if (const Spectral* spectral = find_row(kSpectral, metric)) {
+    return estimate_spectra(model, data.task(), trial, samples, units,
+                            lntk_options(options, spectral->loss));
   }
   // Metrics of the unit's place or of chance take nothing.
   if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};
@@ -166,13 +187,13 @@ ScoreEstimate estimate_score(const models::Model& model, const models::VqaTensor
   ScoreEstimate estimate{0, plan.bytes, plan.least_bytes, 0};
   if (plan.groups.empty()) return estimate;
   const auto start = std::chrono::steady_clock::now();
-  rival_scores(model, trial, units, {metric}, limits);
+  rival_scores(model, data.task(), trial, units, {metric}, limits);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double passes =
       static_cast<double>(plan.groups.size()) / static_cast<double>(short_plan.groups.size());
   // Time goes with the samples, but for magnitude and synflow, which read none.
-  const bool reads = !needs_no_data(metric);
+  const bool reads = reads_samples(metric);
   estimate.seconds = seconds * passes *
                      (reads ? static_cast<double>(samples) / static_cast<double>(trial.size()) : 1);
   return estimate;

@@ -13,8 +13,8 @@
 #include "core/amount.h"
 #include "core/build_info.h"
 #include "core/csv.h"
-#include "data/partition.h"
 #include "core/text.h"
+#include "data/partition.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
@@ -131,6 +131,28 @@ void add_device(CLI::App* app, std::string& device, int& threads) {
   app->add_option("--device", device, "cpu, cuda or cuda:N")->capture_default_str();
   ranged(app, "--threads", threads, "LibTorch threads; 0 is as many of the cores as the work feeds",
          0, 1024);
+}
+
+/// --data, and how it is read.
+CLI::Option* add_data(CLI::App* app, DataOptions& data) {
+  auto* folder =
+      app->add_option("--data", data.folder, "Data folder; its clients are the manifest's");
+  app->add_option("--task", data.task,
+                  "What the model is for: auto, answer_classification or image_classification")
+      ->capture_default_str()
+      ->needs(folder);
+  app->add_option("--language", data.language, "SLAKE's questions to read")
+      ->check(one_of({"en", "zh"}))
+      ->capture_default_str()
+      ->needs(folder);
+  app->add_option("--unseen-answers", data.unseen_answers,
+                  "What to do with examples whose answer or class the model does not have")
+      ->check(one_of({"error", "drop"}))
+      ->capture_default_str()
+      ->needs(folder);
+  app->add_option("--cache", data.cache, "Folder for decoded images, which a later run reads")
+      ->needs(folder);
+  return folder;
 }
 
 void add_partition(CLI::App* app, DataCheckArguments& arguments) {
@@ -262,25 +284,24 @@ void build(CLI::App& app, CommandLine& line) {
   add_device(pretrain, line.pretrain.device, line.pretrain.threads);
   pretrain->callback([&line] { line.command = Command::kPretrain; });
 
+  CLI::App* evaluate =
+      subcommand(&app, "evaluate", "Measure how well a model does on a data set", line.common);
+  evaluate->add_option("model", line.evaluate.model, "Model folder")->required();
+  add_data(evaluate, line.evaluate.data)->required();
+  evaluate->add_option("--split", line.evaluate.split, "The examples to evaluate on")
+      ->check(one_of({"train", "test"}))
+      ->capture_default_str();
+  auto* predictions = evaluate->add_option("--predictions", line.evaluate.predictions,
+                                           "Write a JSON line for every example");
+  evaluate->add_flag("--logits", line.evaluate.logits, "With every label's logit in the JSON lines")
+      ->needs(predictions);
+  add_device(evaluate, line.evaluate.device, line.evaluate.threads);
+  evaluate->callback([&line] { line.command = Command::kEvaluate; });
+
   CLI::App* score =
       subcommand(&app, "score", "Score every unit of a model for every client", line.common);
   score->add_option("--model", line.score.model, "Model folder")->required();
-  auto* score_data =
-      score->add_option("--data", line.score.data, "Data folder; its clients are the manifest's");
-  score->add_option("--language", line.score.language, "SLAKE's questions to read")
-      ->check(one_of({"en", "zh"}))
-      ->capture_default_str()
-      ->needs(score_data);
-  score
-      ->add_option("--unseen-answers", line.score.unseen_answers,
-                   "What to do with examples whose answer the model does not have")
-      ->check(one_of({"error", "drop"}))
-      ->capture_default_str()
-      ->needs(score_data);
-  score
-      ->add_option("--cache", line.score.cache,
-                   "Folder for decoded images, which a later run reads")
-      ->needs(score_data);
+  auto* score_data = add_data(score, line.score.data);
   score
       ->add_option("--config", line.score.config,
                    "Experiment file: its data section instead of --data and its options")
@@ -520,6 +541,7 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--islands", {"N", "Search"}},
       {"--json", {"", "General"}},
       {"--labels", {"", "Input"}},
+      {"--logits", {"", "Output"}},
       {"--language", {"NAME", "Input"}},
       {"--memory", {"BYTES", "Computing"}},
       {"--metric", {"NAME", "Scoring"}},
@@ -534,6 +556,7 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--partition", {"NAME", "Partition"}},
       {"--peft", {"NAME:KEY=VALUE,…", "Model"}},
       {"--population", {"N", "Search"}},
+      {"--predictions", {"FILE", "Output"}},
       {"--private-clip", {"NORM", "Privacy"}},
       {"--private-delta", {"NUMBER", "Privacy"}},
       {"--private-epsilon", {"NUMBER", "Privacy"}},
@@ -555,6 +578,7 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--set", {"KEY=VALUE", "Input"}},
       {"--shapes", {"N", "Data"}},
       {"--size", {"PIXELS", "Data"}},
+      {"--split", {"NAME", "Input"}},
       {"--start", {"NAME", "Search"}},
       {"--starts", {"NAME", "Search"}},
       {"--sweep", {"", "Planning"}},
@@ -562,6 +586,7 @@ const Look& look_of(const std::string& path, const std::string& option) {
       {"--text-tokens", {"N", "Cost"}},
       {"--threads", {"N", "Computing"}},
       {"--top", {"N", "Scoring"}},
+      {"--task", {"NAME", "Input"}},
       {"--unit", {"UNIT", "Input"}},
       {"--unseen-answers", {"NAME", "Input"}},
       {"--version", {"", "General"}},
@@ -610,6 +635,11 @@ std::vector<HelpExample> examples_of(const std::string& path) {
          "strata inspect models/vilt --peft adapters:reduction=16 --scheme adapter"},
         {"What the clients of a plan spend",
          "strata inspect models/vilt --cost plan.json --always head"}}},
+      {"strata evaluate",
+       {{"How often a model answers a data set's test questions correctly",
+         "strata evaluate models/demo --data phantoms"},
+        {"What it answers to each of them",
+         "strata evaluate models/demo --data phantoms --predictions answers.jsonl"}}},
       {"strata pretrain",
        {{"The foundation of the demo's run",
          "strata pretrain configs/demo.yaml --out models/demo"}}},
@@ -815,8 +845,8 @@ HelpCommand command_help() {
 }
 
 bool needs_torch(Command command) {
-  return command == Command::kInspect || command == Command::kPretrain ||
-         command == Command::kScore || command == Command::kRun;
+  return command == Command::kInspect || command == Command::kEvaluate ||
+         command == Command::kPretrain || command == Command::kScore || command == Command::kRun;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

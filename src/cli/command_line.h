@@ -61,12 +61,28 @@ struct PretrainArguments {
   std::vector<std::string> set;
 };
 
+/// A data set and how it is read.
+struct DataOptions {
+  std::string folder;
+  std::string language = "en";           ///< SLAKE's questions
+  std::string task = "auto";             ///< see tasks/tasks.h
+  std::string unseen_answers = "error";  ///< or drop, leave such examples out
+  std::string cache;                     ///< of decoded images; empty: none
+};
+
+struct EvaluateArguments {
+  std::string model;
+  DataOptions data;
+  std::string split = "test";
+  std::string predictions;  ///< JSON lines; empty: none
+  bool logits = false;      ///< in them
+  std::string device = "cpu";
+  int threads = 0;
+};
+
 struct ScoreArguments {
   std::string model;
-  std::string data;
-  std::string language = "en";           ///< with data: SLAKE's questions
-  std::string unseen_answers = "error";  ///< with data: or drop, leave such examples out
-  std::string cache;                     ///< with data: of decoded images; empty: none
+  DataOptions data;
   std::string
       config;  ///< optional experiment file: its data partition instead of the manifest's clients
   std::string out;
@@ -143,6 +159,7 @@ enum class Command {
   kDataMake,
   kDataCheck,
   kInspect,
+  kEvaluate,
   kPretrain,
   kScore,
   kPlan,
@@ -158,6 +175,7 @@ struct CommandLine {
   DataMakeArguments data_make;
   DataCheckArguments data_check;
   InspectArguments inspect;
+  EvaluateArguments evaluate;
   PretrainArguments pretrain;
   ScoreArguments score;
   PlanArguments plan;
@@ -166,7 +184,7 @@ struct CommandLine {
   ReportArguments report;
 };
 
-/// score, run, pretrain and the second half of --version.
+/// inspect, score, run, pretrain, evaluate and the second half of --version.
 bool needs_torch(Command command);
 
 /// What help says of the program and, below it, of every subcommand.
@@ -180,6 +198,7 @@ CommandLine parse_command_line(int argc, char** argv, bool& done);
 int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common);
 int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common);
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common);
+int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& common);
 int run_plan(const PlanArguments& arguments, const CommonArguments& common);
 int run_compare(const CompareArguments& arguments, const CommonArguments& common);
 int run_report(const ReportArguments& arguments, const CommonArguments& common);

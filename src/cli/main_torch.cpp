@@ -20,6 +20,8 @@ int work(const strata::cli::CommandLine& line) {
   switch (line.command) {
     case Command::kInspect:
       return run_inspect(line.inspect, line.common);
+    case Command::kEvaluate:
+      return run_evaluate(line.evaluate, line.common);
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
     case Command::kScore:
@@ -32,7 +34,7 @@ int work(const strata::cli::CommandLine& line) {
       return kExitDone;
     default:
       throw InputError(
-          "strata-torch runs inspect, score, run and pretrain only; call strata instead");
+          "strata-torch runs inspect, evaluate, score, run and pretrain only; call strata instead");
   }
 }
 

@@ -21,7 +21,7 @@ namespace {
 fedrunner::RunTools run_tools() {
   fedrunner::RunTools tools;
   tools.names = runner_names();
-  tools.score = [](const models::Model& model, const models::VqaTensors& data,
+  tools.score = [](const models::Model& model, const tasks::Dataset& data,
                    const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     ntk::ScoreOptions options;
     options.metric = request.metric;

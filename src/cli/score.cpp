@@ -10,6 +10,7 @@
 #include <set>
 
 #include "cli/command_line.h"
+#include "cli/data_options.h"
 #include "cli/output_files.h"
 #include "core/console.h"
 #include "core/csv.h"
@@ -20,7 +21,6 @@
 #include "models/device.h"
 #include "models/model.h"
 #include "models/tokenizer_files.h"
-#include "models/vqa_tensors.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -28,6 +28,8 @@
 #include "strata/core/unit_choice.h"
 #include "strata/ntk/metric_table.h"
 #include "strata/ntk/private_scores.h"
+#include "tasks/dataset.h"
+#include "tasks/task.h"
 
 namespace strata::cli {
 namespace {
@@ -38,13 +40,9 @@ experiment::ExperimentData load(const ScoreArguments& arguments) {
   if (!arguments.config.empty()) {
     return experiment::load_experiment_data(std::filesystem::path(arguments.config));
   }
-  if (arguments.data.empty()) throw InputError("score: --data or --config is needed");
-  experiment::DataConfig config;
-  config.folder = arguments.data;
-  config.load.language = arguments.language;
-  config.drop_unseen = arguments.unseen_answers == "drop";
-  config.cache = arguments.cache;
-  return experiment::load_experiment_data(config);
+  const DataOptions& data = arguments.data;
+  if (data.folder.empty()) throw InputError("score: --data or --config is needed");
+  return experiment::load_experiment_data(data_config(data), data.task);
 }
 
 /// Those of `all` that were asked for (all of them when nothing was), in the order of `all`.
@@ -164,16 +162,17 @@ void check(const ScoreArguments& arguments) {
 }
 
 /// What a client scores on.
-models::VqaTensors training_examples(const experiment::ExperimentData& data,
-                                     const data::ClientExamples& client, const models::Model& model,
-                                     const data::WordPiece& tokenizer) {
+std::unique_ptr<tasks::Dataset> training_examples(const experiment::ExperimentData& data,
+                                                  const data::ClientExamples& client,
+                                                  const models::Model& model,
+                                                  const data::WordPiece& tokenizer) {
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
   const std::string& cache = data.config.cache;
   const auto images =
       std::make_shared<data::ImageStore>(data.manifest, model.blueprint().image_processor(), cache);
-  models::VqaTensors examples(data.manifest, client.train, model.blueprint(), tokenizer,
-                              data.config.drop_unseen, images);
-  models::log_unseen({{client.name, &examples}}, "training examples are left out");
+  auto examples = data.task->encode(
+      client.train, {data.manifest, model.blueprint(), tokenizer, data.config.drop_unseen, images});
+  tasks::log_unseen({{client.name, examples.get()}}, "training examples are left out");
   if (!cache.empty()) images->load();
   return examples;
 }
@@ -284,10 +283,10 @@ int print_estimates(const models::Model& model, const experiment::ExperimentData
   for (const data::ClientExamples& client : data.partition.clients) {
     if (!clients.count(client.name)) continue;
     with_context("client " + client.name, [&] {
-      const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
+      const auto examples = training_examples(data, client, model, tokenizer);
       for (const std::string& metric : metrics) {
         options.metric = metric;
-        const ntk::ScoreEstimate found = ntk::estimate_score(model, examples, units, options);
+        const ntk::ScoreEstimate found = ntk::estimate_score(model, *examples, units, options);
         text.row({client.name, metric, fixed(found.seconds, 2),
                   fixed(static_cast<double>(found.bytes) / kMebibyte, 1),
                   fixed(static_cast<double>(found.least_bytes) / kMebibyte, 1),
@@ -372,8 +371,8 @@ int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
                       "client " + client.name + ", " + name);
     };
     const auto scores = with_context("client " + client.name, [&] {
-      const models::VqaTensors examples = training_examples(data, client, model, tokenizer);
-      return ntk::score_metrics(model, examples, units, arguments.metrics, options);
+      const auto examples = training_examples(data, client, model, tokenizer);
+      return ntk::score_metrics(model, *examples, units, arguments.metrics, options);
     });
     for (std::size_t metric = 0; metric < scores.size(); ++metric) {
       for (int unit = 0; unit < table.unit_count(); ++unit) {

@@ -1,5 +1,7 @@
 #include "experiment/data_section.h"
 
+#include "tasks/tasks.h"
+
 namespace strata::experiment {
 namespace {
 
@@ -51,11 +53,15 @@ void complete(ObjectReader& reader, DataConfig& data) {
 
 }  // namespace
 
+const Choices<bool>& unseen_answers() {
+  static const Choices<bool> choices({{false, "error"}, {true, "drop"}});
+  return choices;
+}
+
 const Fields<DataConfig>& data_fields() {
   const auto partition = [](const char* key) {
     return partition_fields().at(key).within(&DataConfig::partition);
   };
-  const Choices<bool> unseen({{false, "error"}, {true, "drop"}});
   // Keys that came later are written only where they say something, so that a run folder of an
   // earlier version resumes.
   static const Fields<DataConfig> fields(
@@ -65,7 +71,7 @@ const Fields<DataConfig>& data_fields() {
               .required(),
           partition("partition"),
           load_fields().at("language").within(&DataConfig::load),
-          field("unseen_answers", &DataConfig::drop_unseen, choice(unseen),
+          field("unseen_answers", &DataConfig::drop_unseen, choice(unseen_answers()),
                 "questions none of whose accepted answers is among the model's labels; `drop` "
                 "leaves them out of training and counts them as wrong in tests")
               .written_if_changed(),
@@ -83,10 +89,12 @@ const Fields<DataConfig>& data_fields() {
   return fields;
 }
 
-ExperimentData load_experiment_data(const DataConfig& data) {
+ExperimentData load_experiment_data(const DataConfig& data, const std::string& task) {
   ExperimentData result;
   result.config = data;
-  result.manifest = data::load_data(data.folder, data.load);
+  result.config.load.reading = tasks::reading_of(task, "task");
+  result.manifest = data::load_data(data.folder, result.config.load);
+  result.task = tasks::choose_task(task, result.manifest);
   result.partition = data::make_partition(result.manifest, data.partition);
   return result;
 }

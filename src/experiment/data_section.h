@@ -4,29 +4,34 @@
 
 #include <string>
 
+#include "core/choices.h"
 #include "core/fields.h"
 #include "data/manifest.h"
 #include "data/partition.h"
+#include "tasks/task.h"
 
 namespace strata::experiment {
 
 struct DataConfig {
   std::string folder;
   data::LoadOptions load;
-  bool drop_unseen = false;  ///< `unseen_answers: drop`; see VqaTensors
+  bool drop_unseen = false;  ///< `unseen_answers: drop`; see tasks::Source
   std::string cache;         ///< of decoded images; "" for none
   data::PartitionOptions partition;
 };
 
 const Fields<DataConfig>& data_fields();
+/// `unseen_answers`: whether such examples are dropped.
+const Choices<bool>& unseen_answers();
 
 struct ExperimentData {
   data::Manifest manifest;
   data::Partition partition;
   DataConfig config;
+  tasks::TaskPtr task;  ///< that the data are for
 };
 
-/// Loads and partitions the data set. @throws InputError
-ExperimentData load_experiment_data(const DataConfig& data);
+/// Loads and partitions the data set for the task of this name (tasks/tasks.h). @throws InputError
+ExperimentData load_experiment_data(const DataConfig& data, const std::string& task);
 
 }  // namespace strata::experiment

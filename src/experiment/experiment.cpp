@@ -1,6 +1,7 @@
 #include "experiment/experiment.h"
 
 #include "strata/core/error.h"
+#include "tasks/tasks.h"
 
 namespace strata::experiment {
 namespace {
@@ -22,6 +23,14 @@ Field<ExperimentConfig> version_field() {
   return field.required();
 }
 
+/// Written only where it says something, so that a run folder of an earlier version resumes.
+Field<ExperimentConfig> task_field() {
+  return field("task", &ExperimentConfig::task, one_of(tasks::task_names()),
+               "what the model is for; `auto`: to answer the data's questions, or to classify its "
+               "images where they have labels and no questions")
+      .written_if_changed();
+}
+
 void complete(ObjectReader& reader, ExperimentConfig& config) {
   const bool asked = config.pretrain && config.pretrain->data == kPublicData;
   if (asked && config.data.partition.public_fraction == 0)
@@ -37,6 +46,7 @@ Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
       {
           version_field(),
           field("name", &ExperimentConfig::name, text(), "shown in reports").required(),
+          task_field(),
           section("data", &ExperimentConfig::data, data_fields()).required(),
           section("model", &ExperimentConfig::model, model_fields()).required(),
           section("units", &ExperimentConfig::units, units_fields()),
@@ -61,7 +71,9 @@ ExperimentData load_experiment_data(const std::filesystem::path& experiment_file
   const Document document = load(experiment_file, {});
   ObjectReader reader(document);
   reader.version(kVersion);
-  return load_experiment_data(data_fields().read(reader.object("data", true)));
+  ExperimentConfig config;
+  task_field().read(reader, config, false);
+  return load_experiment_data(data_fields().read(reader.object("data", true)), config.task);
 }
 
 models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation) {

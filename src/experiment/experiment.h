@@ -23,6 +23,7 @@ namespace strata::experiment {
 struct ExperimentConfig {
   std::string file;
   std::string name;
+  std::string task = "auto";  ///< one of tasks::task_names()
   DataConfig data;
   ModelConfig model;
   UnitsConfig units;

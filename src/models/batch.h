@@ -15,7 +15,8 @@ struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
   torch::Tensor pixels;          ///< float (n, 3, height, width)
-  torch::Tensor labels;          ///< int64 (n)
+  /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right.
+  torch::Tensor labels;
   /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
   /// never read. Undefined where all images have the architecture's own size.
   torch::Tensor grids = {};

@@ -140,12 +140,16 @@ Model Model::clone() const {
   return copy;
 }
 
-Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dropout) const {
+State Model::run(const Batch& batch, const std::optional<at::Generator>& dropout) const {
   Pass pass(*blueprint_, weights_, dropout);
   State state;
   for (std::int64_t stage = 0; stage < stage_count(); ++stage)
     state = architecture().run(stage, batch, state, pass);
-  return state.values.at(kLogits);
+  return state;
+}
+
+Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dropout) const {
+  return run(batch, dropout).values.at(kLogits);
 }
 
 State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input) const {

@@ -71,8 +71,10 @@ class Model {
   Model clone(const std::set<std::string>& names) const;
   Model clone() const;
 
-  /// Logits (n, labels). With `dropout`, a generator of the model's device (make_generator),
-  /// dropout is drawn from it where the architecture has any. It is the composition of all stages.
+  /// What the last stage leaves: the composition of all. With `dropout`, a generator of the model's
+  /// device (make_generator), dropout is drawn from it where the architecture has any.
+  State run(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
+  /// A classifier's logits (n, labels) of it.
   torch::Tensor forward(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
 
   std::int64_t stage_count() const {

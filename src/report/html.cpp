@@ -214,7 +214,7 @@ std::string html(const HtmlTable& table) {
   constexpr std::size_t kNarrow = 4;
   const std::size_t columns =
       table.header.empty() && !table.rows.empty() ? table.rows[0].size() : table.header.size();
-  std::string text = columns > kNarrow
+  std::string text = columns > kNarrow || table.wide
                          ? std::string(kMore) + "<div class=\"scroll\" tabindex=\"0\">"
                          : "<div class=\"scroll\">";
   text += "<table id=\"" + escape_html(table.id) + "\">\n";

@@ -19,6 +19,7 @@ struct HtmlTable {
   std::vector<std::vector<std::string>> rows;
   int left_columns = 1;
   std::size_t reference_rows = 0;  ///< the last ones, which are set apart
+  bool wide = false;               ///< on a telephone, though its columns are few
 };
 std::string html(const HtmlTable& table);
 

@@ -146,6 +146,8 @@ void add_result(Page& page) {
       "training the clients' local training added up" +
           std::string(page.several_seeds() ? "; means over the seeds." : "."),
       "note");
+  if (const HtmlTable metrics = metrics_table(page.experiment); !metrics.rows.empty())
+    page.body += html_details("Every metric of the task, in percent", html(metrics));
   const std::string id = "fig-accuracy";
   LineChart curves = accuracy_chart(
       page, "all", result.equal_clients ? "over the rounds" : "over the rounds, all questions");

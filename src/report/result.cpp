@@ -12,11 +12,11 @@ namespace strata::report {
 namespace {
 
 std::int64_t right_of(const fedrunner::RoundMetrics& row) {
-  return std::llround(row.accuracy * static_cast<double>(row.test_samples));
+  return std::llround(row.values.front() * static_cast<double>(row.test_samples));
 }
 
 bool measured(const fedrunner::RoundMetrics* row) {
-  return row && row->test_samples > 0 && !std::isnan(row->accuracy);
+  return row && row->test_samples > 0 && !std::isnan(row->values.front());
 }
 
 Interval scaled(const Interval& interval, double factor) {
@@ -166,7 +166,7 @@ Interval client_accuracy(const Runs& runs, int round, const std::string& client)
     const fedrunner::RoundMetrics* row = run->find(round < 0 ? final_round(*run) : round, client);
     if (!measured(row)) continue;
     only = row;
-    values.push_back(100 * row->accuracy);
+    values.push_back(100 * row->values.front());
     grain = 100.0 / static_cast<double>(row->test_samples);
   }
   if (values.empty()) return {kNaN, kNaN, kNaN};

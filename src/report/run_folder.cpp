@@ -222,7 +222,7 @@ void read_question_results(const fs::path& path, RunFolder& run) {
       continue;
     const auto& [right, all] = counts[row.client];
     const auto expected =
-        static_cast<std::int64_t>(row.accuracy * static_cast<double>(row.test_samples) + 0.5);
+        static_cast<std::int64_t>(row.values.front() * static_cast<double>(row.test_samples) + 0.5);
     if (all != row.test_samples || right != expected) {
       throw InputError(path.string() + ": " + std::to_string(right) + " of " + std::to_string(all) +
                        " questions of \"" + row.client + "\" are right, but metrics.csv has " +
@@ -244,7 +244,11 @@ RunFolder read_run(const fs::path& folder) {
   }
   read_run_json(folder / "run.json", run);
   run.config = read_file(folder / "config.yaml");
-  run.metrics = fedrunner::read_metrics(folder / "metrics.csv");
+  fedrunner::RoundTable table = fedrunner::read_metrics(folder / "metrics.csv");
+  if (table.metrics.empty())
+    throw InputError((folder / "metrics.csv").string() + ":1: no metric of the task in the header");
+  run.metric_names = std::move(table.metrics);
+  run.metrics = std::move(table.rows);
   check_metrics(folder / "metrics.csv", run);
   std::stable_sort(run.metrics.begin(), run.metrics.end(),
                    [](const fedrunner::RoundMetrics& a, const fedrunner::RoundMetrics& b) {
@@ -342,6 +346,12 @@ Experiment read_run_folders(const fs::path& folder) {
       throw InputError(runs[i].folder.string() + ": the strategy \"" + runs[i].strategy +
                        "\" with seed " + std::to_string(runs[i].seed) + " is already in " +
                        runs[i - 1].folder.string());
+    }
+    if (runs[i].metric_names != runs.front().metric_names) {
+      throw InputError((runs[i].folder / "metrics.csv").string() + ":1: the metrics are " +
+                       quoted_list(runs[i].metric_names) + ", but those of " +
+                       runs.front().folder.string() + " are " +
+                       quoted_list(runs.front().metric_names));
     }
     auto& names = experiment.strategies;
     if (std::find(names.begin(), names.end(), runs[i].strategy) == names.end()) {

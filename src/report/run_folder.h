@@ -45,6 +45,7 @@ struct RunFolder {
   std::vector<Unit> unit_costs;                               ///< without their weight names
   std::vector<std::pair<std::string, std::string>> provenance;
   std::string config;                            ///< the text of config.yaml
+  std::vector<std::string> metric_names;         ///< the task's, the main one first
   std::vector<fedrunner::RoundMetrics> metrics;  ///< by round
   /// Of the last evaluated round; empty where the run left no questions.csv (an earlier Strata) or
   /// one of a round that did not get into metrics.csv.

@@ -51,7 +51,7 @@ std::string counted(std::size_t count, const std::string& noun) {
 
 double accuracy(const RunFolder& run, int round, const std::string& client) {
   const fedrunner::RoundMetrics* row = run.find(round, client);
-  return row ? 100 * row->accuracy : kNaN;
+  return row ? 100 * row->values.front() : kNaN;
 }
 
 int final_round(const RunFolder& run) {
@@ -143,6 +143,40 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
       mean += client / static_cast<double>(result.client_majority.size());
     reference(kMajority, {result.majority, kNaN, kNaN}, mean);
   }
+  return table;
+}
+
+HtmlTable metrics_table(const Experiment& experiment) {
+  const RunFolder& first = *experiment.of(experiment.strategies.front()).front();
+  HtmlTable table;
+  table.id = "table-metrics";
+  table.wide = true;
+  table.header = {"strategy"};
+  for (std::string name : first.metric_names) {
+    std::replace(name.begin(), name.end(), '_', ' ');  // so that a narrow page can break it
+    table.header.push_back(std::move(name));
+  }
+  if (first.metric_names.size() < 2) return table;
+  const auto value = [](const RunFolder& run, int round, std::size_t metric) {
+    const fedrunner::RoundMetrics* row = run.find(round, "all");
+    return row ? 100 * row->values.at(metric) : kNaN;
+  };
+  for (const std::string& strategy : experiment.strategies) {
+    std::vector<std::string> row = {strategy};
+    for (std::size_t metric = 0; metric < first.metric_names.size(); ++metric) {
+      row.push_back(
+          text(over(experiment.of(strategy),
+                    [&](const RunFolder& run) { return value(run, final_round(run), metric); })
+                   .mean,
+               1));
+    }
+    table.rows.push_back(std::move(row));
+  }
+  std::vector<std::string> before = {"before training"};
+  for (std::size_t metric = 0; metric < first.metric_names.size(); ++metric)
+    before.push_back(text(value(first, 0, metric), 1));
+  table.rows.push_back(std::move(before));
+  table.reference_rows = 1;
   return table;
 }
 

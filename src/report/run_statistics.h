@@ -73,4 +73,9 @@ double full_mbit(const RunFolder& run);
 /// and the most frequent answer, where that is known.
 HtmlTable result_table(const Experiment& experiment, const Result& result);
 
+/// Every metric of the task over all test examples after the last evaluated round, in percent: a
+/// row a strategy, means over its seeds, and the foundation's. No rows where there is one metric
+/// alone.
+HtmlTable metrics_table(const Experiment& experiment);
+
 }  // namespace strata::report

@@ -70,8 +70,8 @@ std::map<std::string, std::string> reproducible_files(const fs::path& run) {
     if (entry.path().filename() == "metrics.csv") {
       // The last two columns are measured.
       std::string rows;
-      for (auto row : read_metrics(entry.path())) {
-        rows += std::to_string(row.round) + row.client + std::to_string(row.accuracy) +
+      for (auto row : read_metrics(entry.path()).rows) {
+        rows += std::to_string(row.round) + row.client + std::to_string(row.values[0]) +
                 std::to_string(row.test_loss) + std::to_string(row.train_loss) +
                 std::to_string(row.up_mbit) + std::to_string(row.down_mbit) + "\n";
       }
@@ -266,7 +266,7 @@ TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read"
   INFO(costs.err);
   REQUIRE(costs.code == 0);
   // What the table promises is what the clients sent, but for the scores, 64 bits a unit.
-  const auto rows = read_metrics(folder / "adapted/metrics.csv");
+  const auto rows = read_metrics(folder / "adapted/metrics.csv").rows;
   for (const auto& cost : nlohmann::json::parse(costs.out)["costs"]) {
     if (cost["kind"] != "client") continue;
     const auto row = std::find_if(rows.begin(), rows.end(), [&](const RoundMetrics& metrics) {
@@ -367,12 +367,12 @@ run:
     if (entry.path().filename() == "metrics.csv") run = entry.path().parent_path();
   REQUIRE_FALSE(run.empty());
   int clients = 0;
-  for (const auto& row : read_metrics(run / "metrics.csv")) {
+  for (const auto& row : read_metrics(run / "metrics.csv").rows) {
     if (row.round != 0 || !record["clients"].contains(row.client)) continue;
     const auto& expected = record["clients"][row.client];
     INFO(row.client);
     CHECK(std::abs(row.test_loss - expected["loss"].get<double>()) < 2e-6);
-    CHECK(std::abs(row.accuracy - expected["accuracy"].get<double>()) < 1e-7);
+    CHECK(std::abs(row.values[0] - expected["accuracy"].get<double>()) < 1e-7);
     ++clients;
   }
   CHECK(clients == 2);

@@ -122,7 +122,7 @@ struct Workshop {
                                           "run.budget=1"};
     run_experiment(kConfigs / (name + ".yaml"), set, dir / (name + "-run"), tools(), {});
     std::vector<std::string> clients;
-    for (const auto& row : read_metrics(dir / (name + "-run") / "metrics.csv")) {
+    for (const auto& row : read_metrics(dir / (name + "-run") / "metrics.csv").rows) {
       if (row.round == 1 && row.client != "all" && row.client != "mean")
         clients.push_back(row.client);
     }

@@ -97,7 +97,7 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
              Contains("round 1: 3 updates; matched by all: block.0, head; untouched: block.1") &&
                  Contains("; partial: block.0 (mri), block.1 (oct), block.2 (ct)"));
 
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   CHECK(rows.size() == 5 * 5);
   // Weights by hand: a block has 3 · (16² + 16) for queries, keys and values, 16² + 16 behind them,
   // two LayerNorms of 2 · 16, 64 · 16 + 64 and 16 · 64 + 16; the head a LayerNorm of 2 · 16, the
@@ -125,7 +125,7 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   CHECK(all.test_samples == 12);
   CHECK(row_of(rows, 4, "mean").train_samples == 10);
   CHECK(row_of(rows, 4, "mean").test_samples == 4);
-  CHECK(all.accuracy == Approx(row_of(rows, 4, "mean").accuracy));
+  CHECK(all.values[0] == Approx(row_of(rows, 4, "mean").values[0]));
   CHECK(all.train_loss ==
         Approx((8 * row_of(rows, 4, "ct").train_loss + 10 * row_of(rows, 4, "mri").train_loss +
                 12 * row_of(rows, 4, "oct").train_loss) /
@@ -138,8 +138,8 @@ TEST_CASE_METHOD(Fixture, "a run folder holds the whole run, and counts every bi
   CHECK(plan.scores_digest == digest(read_scores(dir / "out" / "rounds" / "003" / "scores.json")));
   for (const auto& [key, value] : plan.provenance) CHECK(key == "strata");
 
-  CHECK(summaries[0].final_accuracy == all.accuracy);
-  CHECK(summaries[0].foundation_accuracy == row_of(rows, 0, "all").accuracy);
+  CHECK(summaries[0].final_accuracy == all.values[0]);
+  CHECK(summaries[0].foundation_accuracy == row_of(rows, 0, "all").values[0]);
   CHECK(summaries[0].up_mbit_per_round == Approx(3 * (block + head + scores / 2)).epsilon(1e-12));
 
   // The model in the folder is the one that was measured last.
@@ -328,7 +328,7 @@ TEST_CASE_METHOD(Fixture,
   run("out", {"run.rounds=3", "run.evaluate_every=3"});
   const auto questions = read_questions(dir / "out" / "questions.csv");
   REQUIRE(questions.size() == 12);
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   for (const std::string client : {"ct", "mri", "oct"}) {
     double correct = 0;
     std::int64_t place = 0;
@@ -339,7 +339,7 @@ TEST_CASE_METHOD(Fixture,
       correct += question.correct;
     }
     CHECK(place == 4);
-    CHECK(correct / 4 == row_of(rows, 3, client).accuracy);
+    CHECK(correct / 4 == row_of(rows, 3, client).values[0]);
   }
   // "no" is every client's most frequent training answer (of ct's as frequent as "red" and "yes",
   // and the first of these labels). Test questions go "which colour", "is it red" for each of two
@@ -363,7 +363,8 @@ TEST_CASE_METHOD(Fixture,
   };
   run("whole", rounds(7));
   run("grown", rounds(3));
-  CHECK_FALSE(std::isnan(row_of(read_metrics(dir / "grown" / "metrics.csv"), 3, "all").accuracy));
+  CHECK_FALSE(
+      std::isnan(row_of(read_metrics(dir / "grown" / "metrics.csv").rows, 3, "all").values[0]));
   run("grown", rounds(5), resuming);
   run("grown", rounds(7), resuming);
   test::check_same(dir / "whole", dir / "grown");
@@ -528,7 +529,7 @@ TEST_CASE_METHOD(Fixture, "several strategies and seeds make one folder each") {
       const auto second = read_plan(folder / "rounds" / "002" / "plan.json");
       CHECK(first.assignment.cast<int>().sum() == (strategy == "full" ? 9 : 3));
       if (strategy == "random") CHECK(first.seed != second.seed);
-      const auto rows = read_metrics(folder / "metrics.csv");
+      const auto rows = read_metrics(folder / "metrics.csv").rows;
       CHECK(std::isnan(row_of(rows, 1, "all").importance) == (strategy != "f3ocus"));
     }
   }
@@ -582,7 +583,7 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
 
   // An adapter by hand: 16 · 4 + 4 down, 4 · 16 + 16 up; two prompt vectors of 16; head as above.
   const auto plan = read_plan(dir / "whole" / "rounds" / "002" / "plan.json");
-  const auto rows = read_metrics(dir / "whole" / "metrics.csv");
+  const auto rows = read_metrics(dir / "whole" / "metrics.csv").rows;
   for (int client = 0; client < 3; ++client) {
     double weights = 1077;
     for (const auto& unit : plan.units_of(client)) weights += unit == "prompt" ? 32 : 148;
@@ -700,7 +701,7 @@ TEST_CASE_METHOD(Fixture, "with plan.every the last plan stays in force, also af
   CHECK((plan(1) == plan(2)));
   CHECK((plan(3) == plan(4)));
   CHECK((plan(1) != plan(3)));
-  const auto rows = read_metrics(dir / "whole" / "metrics.csv");
+  const auto rows = read_metrics(dir / "whole" / "metrics.csv").rows;
   // A plan that stays in force is read from plan.json, which has 15 digits.
   CHECK(row_of(rows, 1, "all").importance ==
         Approx(row_of(rows, 2, "all").importance).epsilon(1e-14));
@@ -716,10 +717,10 @@ TEST_CASE_METHOD(Fixture, "with plan.every the last plan stays in force, also af
 
 TEST_CASE_METHOD(Fixture, "rounds that are not evaluated leave their accuracies empty") {
   run("out", {"run.evaluate_every=3"});
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   for (int round = 0; round <= 4; ++round) {
     const bool evaluated = round == 0 || round == 3 || round == 4;
-    CHECK(std::isnan(row_of(rows, round, "all").accuracy) == !evaluated);
+    CHECK(std::isnan(row_of(rows, round, "all").values[0]) == !evaluated);
     CHECK(std::isnan(row_of(rows, round, "ct").test_loss) == !evaluated);
     CHECK(std::isnan(row_of(rows, round, "ct").train_loss) == (round == 0));
   }
@@ -732,15 +733,15 @@ TEST_CASE_METHOD(Fixture, "the row of all clients counts every client's open and
   model.weight("classifier.3.bias").zero_()[3] = 20;
   peft::save_model(model, dir / "foundation");
   run("out", {"run.strategies=[head]", "run.rounds=1", "run.local.learning_rate=1e-9"});
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   // One of two open questions of mri and of oct is about a red image, none of ct's.
   for (const int round : {0, 1}) {
-    CHECK(row_of(rows, round, "ct").open_accuracy == 0);
-    CHECK(row_of(rows, round, "mri").open_accuracy == 0.5);
-    CHECK(row_of(rows, round, "oct").open_accuracy == 0.5);
-    CHECK(row_of(rows, round, "all").open_accuracy == Approx(2.0 / 6));
-    CHECK(row_of(rows, round, "all").closed_accuracy == 0);
-    CHECK(row_of(rows, round, "all").accuracy == Approx(2.0 / 12));
+    CHECK(row_of(rows, round, "ct").values[1] == 0);
+    CHECK(row_of(rows, round, "mri").values[1] == 0.5);
+    CHECK(row_of(rows, round, "oct").values[1] == 0.5);
+    CHECK(row_of(rows, round, "all").values[1] == Approx(2.0 / 6));
+    CHECK(row_of(rows, round, "all").values[2] == 0);
+    CHECK(row_of(rows, round, "all").values[0] == Approx(2.0 / 12));
   }
 }
 
@@ -837,11 +838,11 @@ TEST_CASE_METHOD(Fixture,
   CHECK_FALSE(fs::exists(dir / "out"));
 
   run("out", {"data.unseen_answers=drop", "run.rounds=1"});
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   CHECK(row_of(rows, 1, "ct").train_samples == 8);
   CHECK(row_of(rows, 1, "mri").train_samples == 7);
   CHECK(row_of(rows, 1, "oct").test_samples == 4);
-  CHECK(row_of(rows, 1, "oct").accuracy <= 0.5);
+  CHECK(row_of(rows, 1, "oct").values[0] <= 0.5);
   CHECK(std::isfinite(row_of(rows, 1, "oct").test_loss));
   CHECK_THAT(test::slurp(dir / "out" / "config.yaml"), Contains("unseen_answers: drop"));
 
@@ -913,11 +914,11 @@ TEST_CASE_METHOD(Fixture,
 
 TEST_CASE_METHOD(Fixture, "a client without budget neither trains nor sends weights") {
   run("out", {"run.budget={ct: 0, mri: 2, oct: 3}", "units.always=[]", "run.rounds=1"});
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   const auto& ct = row_of(rows, 1, "ct");
   CHECK(std::isnan(ct.train_loss));
   CHECK(ct.up_mbit == Approx(64.0 * 3 / 1e6).epsilon(1e-12));
-  CHECK_FALSE(std::isnan(ct.accuracy));
+  CHECK_FALSE(std::isnan(ct.values[0]));
 }
 
 namespace {
@@ -951,8 +952,8 @@ TEST_CASE_METHOD(Fixture, "F3OCUS with one client and every unit is AdamW, bit f
 
   auto plain = peft::load_model(dir / "foundation");
   const auto data = load_data(dir / "data");
-  const VqaTensors train(data, test::examples_of(data, "ct", "train"), test::tiny_config(),
-                         test::tiny_tokenizer());
+  const test::Answers train = test::answers(data, test::examples_of(data, "ct", "train"),
+                                            test::tiny_config(), test::tiny_tokenizer());
   plain.train_only({"embeddings", "block.0", "block.1", "block.2", "head"});
   std::vector<torch::Tensor> weights;
   for (const auto& unit : plain.units()) {
@@ -966,7 +967,7 @@ TEST_CASE_METHOD(Fixture, "F3OCUS with one client and every unit is AdamW, bit f
     std::iota(order.begin(), order.end(), std::int64_t{0});
     random.shuffle(order);
     for (const auto& [begin, end] : std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}}) {
-      const auto batch = train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
+      const auto batch = train->batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
       optimizer.zero_grad();
       torch::cross_entropy_loss(plain.forward(batch), batch.labels).backward();
       optimizer.step();
@@ -1011,25 +1012,25 @@ TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after
   parallel.parallel = 3;
   run("parallel", {}, parallel);
   test::check_same(dir / "serial", dir / "parallel");
-  CHECK(row_of(read_metrics(dir / "serial" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
-  CHECK(
-      std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "ct").peak_memory_mib));
-  CHECK(
-      std::isnan(row_of(read_metrics(dir / "parallel" / "metrics.csv"), 1, "all").peak_memory_mib));
+  CHECK(row_of(read_metrics(dir / "serial" / "metrics.csv").rows, 1, "ct").peak_memory_mib > 0);
+  CHECK(std::isnan(
+      row_of(read_metrics(dir / "parallel" / "metrics.csv").rows, 1, "ct").peak_memory_mib));
+  CHECK(std::isnan(
+      row_of(read_metrics(dir / "parallel" / "metrics.csv").rows, 1, "all").peak_memory_mib));
   // Left to the machine, clients share the cores as long as they don't each fill them.
   RunOptions by_cores;
   by_cores.parallel = 0;
   run("by_cores", {}, by_cores);
   test::check_same(dir / "serial", dir / "by_cores");
-  CHECK(
-      std::isnan(row_of(read_metrics(dir / "by_cores" / "metrics.csv"), 1, "ct").peak_memory_mib) ==
-      core_count() > 1);
+  CHECK(std::isnan(
+            row_of(read_metrics(dir / "by_cores" / "metrics.csv").rows, 1, "ct").peak_memory_mib) ==
+        core_count() > 1);
   by_cores.threads = 1;
   run("given", {}, by_cores);
-  CHECK(row_of(read_metrics(dir / "given" / "metrics.csv"), 1, "ct").peak_memory_mib > 0);
+  CHECK(row_of(read_metrics(dir / "given" / "metrics.csv").rows, 1, "ct").peak_memory_mib > 0);
   // The first client's error is the one reported, whoever fails first.
   auto scorer = tools.score;
-  tools.score = [](const Model&, const VqaTensors& data, const std::vector<std::string>&,
+  tools.score = [](const Model&, const tasks::Dataset& data, const std::vector<std::string>&,
                    const ScoreRequest&) -> std::vector<double> {
     throw WorkError("client with " + std::to_string(data.size()) + " samples");
   };
@@ -1040,7 +1041,7 @@ TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do 
   const std::vector<std::string> set = {
       "run.rounds=8", "run.failures={dropout: 0.3, stragglers: 0.4, corruption: 0.3}"};
   run("out", set);
-  const auto rows = read_metrics(dir / "out" / "metrics.csv");
+  const auto rows = read_metrics(dir / "out" / "metrics.csv").rows;
   int dropped = 0, late = 0, refused = 0;
   for (int round = 1; round <= 8; ++round) {
     const auto log = aggregation(dir / "out", round);
@@ -1124,7 +1125,7 @@ TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is"
              Contains("round 2: 0 usable updates where 1 are needed (server.min_clients); the "
                       "global model stays as it is"));
   // Round 2 had nothing to download.
-  CHECK(row_of(read_metrics(dir / "out" / "metrics.csv"), 2, "all").down_mbit == 0);
+  CHECK(row_of(read_metrics(dir / "out" / "metrics.csv").rows, 2, "all").down_mbit == 0);
   run("two", {"run.server={min_clients: 3}", "run.failures={dropout: 0.3}", "run.rounds=6"});
   for (int round = 1; round <= 6; ++round) {
     const auto log = aggregation(dir / "two", round);

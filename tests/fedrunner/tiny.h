@@ -13,9 +13,9 @@
 #include "data/manifest.h"
 #include "data/text/wordpiece.h"
 #include "models/tokenizer_files.h"
-#include "models/vqa_tensors.h"
 #include "strata/core/random.h"
 #include "strata/fedrunner/run.h"
+#include "support/answers.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
 
@@ -101,7 +101,7 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 inline fedrunner::RunTools tiny_tools() {
   fedrunner::RunTools tools;
   tools.names = {{"lntk", "magnitude"}, {"exact", "topk", "random"}, {"knee", "importance"}};
-  tools.score = [](const models::Model& model, const models::VqaTensors&,
+  tools.score = [](const models::Model& model, const tasks::Dataset&,
                    const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     std::vector<double> values;
     Random random(request.seed);

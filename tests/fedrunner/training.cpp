@@ -10,7 +10,6 @@
 
 #include "catch.h"
 #include "fedrunner/client.h"
-#include "fedrunner/evaluation.h"
 #include "fedrunner/tiny.h"
 #include "models/cost.h"
 #include "strata/core/error.h"
@@ -19,9 +18,14 @@ using namespace strata;
 using namespace strata::data;
 using namespace strata::fedrunner;
 using namespace strata::models;
+using strata::tasks::Tally;
 using test::same_bits;
 
 namespace {
+
+bool same(const tasks::Sum& found, double sum, double weight) {
+  return found.sum == sum && found.weight == weight;
+}
 
 struct Fixture {
   test::TempDir dir;
@@ -32,8 +36,8 @@ struct Fixture {
 
   FederatedClient client(const std::string& name) const {
     return {name,
-            VqaTensors(manifest, test::examples_of(manifest, name, "train"), config, tokenizer),
-            VqaTensors(manifest, test::examples_of(manifest, name, "test"), config, tokenizer)};
+            test::answers(manifest, test::examples_of(manifest, name, "train"), config, tokenizer),
+            test::answers(manifest, test::examples_of(manifest, name, "test"), config, tokenizer)};
   }
 };
 
@@ -107,7 +111,7 @@ TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to
   for (const auto& [begin, end] :
        std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}, {0, 3}, {3, 6}}) {
     if (begin == 0) random.shuffle(order);
-    const auto batch = ct.train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
+    const auto batch = ct.train->batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
     optimizer.zero_grad();
     const auto loss = torch::cross_entropy_loss(plain.forward(batch), batch.labels);
     loss.backward();
@@ -160,15 +164,15 @@ TEST_CASE_METHOD(Fixture, "the same seed gives the same bits, another seed other
 
 TEST_CASE_METHOD(Fixture, "a batch in parts has the whole batch's loss and gradient") {
   const auto examples = repeated(test::examples_of(manifest, "ct", "train"), 3);
-  const VqaTensors data(manifest, examples, config, tokenizer);
-  REQUIRE(data.size() >= 23);
+  const test::Answers data = test::answers(manifest, examples, config, tokenizer);
+  REQUIRE(data->size() >= 23);
   TrainingOptions options = local_config().training;
   options.batch_size = 23;  // 12 and 11 rows
   options.clip_norm = 1;
   const std::vector<std::string> units = {"embeddings", "block.0", "block.1", "block.2", "head"};
   const auto trained = [&](int parts, torch::Tensor* moved) {
     Model mine = test::make_model(config, 3);
-    const double loss = train(mine, data, units, 1, options, 7, {}, parts);
+    const double loss = train(mine, *data, units, 1, options, 7, {}, parts);
     std::vector<torch::Tensor> steps;
     for (const auto& name : units) {
       for (const auto& weight : mine.unit(name).parameters)
@@ -197,11 +201,11 @@ TEST_CASE_METHOD(Fixture, "the parts of a batch draw dropout of their own, from 
   auto one = test::examples_of(manifest, "ct", "train");
   one.resize(1);
   const auto loss = [&](int rows, int parts) {
-    const VqaTensors data(manifest, repeated(one, rows), config, tokenizer);
+    const test::Answers data = test::answers(manifest, repeated(one, rows), config, tokenizer);
     TrainingOptions options = local_config().training;
     options.batch_size = rows;
     Model mine = test::make_model(config, 3);
-    return train(mine, data, {"block.1", "head"}, 1, options, 7, {}, parts);
+    return train(mine, *data, {"block.1", "head"}, 1, options, 7, {}, parts);
   };
   CHECK(loss(16, 2) == loss(16, 2));
   // The first part's rows and masks are those of a batch of 8; the second part's are others.
@@ -272,38 +276,38 @@ TEST_CASE_METHOD(Fixture, "evaluation counts accepted answers, open and closed a
     model.weight("classifier.3.weight").zero_();
     model.weight("classifier.3.bias").zero_()[2] = 20;
   }
-  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
-  const auto result = evaluate(model, test_set);
+  const test::Answers test_set =
+      test::answers(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
+  const tasks::Task& task = test::answering();
+  const Tally result = task.evaluate(model, *test_set);
   // Six test images, among them images 4 and 5 of ct, 5 and 6 of mri, 6 and 7 of oct; red are those
   // whose number is divisible by three: one of mri and one of oct.
-  CHECK(result.samples == 12);
-  CHECK(result.open == 6);
-  CHECK(result.closed == 6);
-  CHECK(result.open_correct == 0);
-  CHECK(result.closed_correct == 4);
-  CHECK(result.accuracy() == Approx(4.0 / 12));
-  CHECK(result.closed_accuracy() == Approx(4.0 / 6));
-  CHECK(result.open_accuracy() == 0);
+  CHECK(same(result.of("accuracy"), 4, 12));
+  CHECK(same(result.of("open_accuracy"), 0, 6));
+  CHECK(same(result.of("closed_accuracy"), 4, 6));
+  CHECK(task.value("accuracy", result) == Approx(4.0 / 12));
+  CHECK(task.value("closed_accuracy", result) == Approx(4.0 / 6));
+  CHECK(task.value("open_accuracy", result) == 0);
   // Eight rows have another answer than "no" and cost 20 nats more than the four others.
   const double right = std::log1p(4 * std::exp(-20.0));
-  CHECK(result.loss() == Approx((4 * right + 8 * (20 + right)) / 12).epsilon(1e-6));
-  CHECK(std::isnan(Evaluation{}.accuracy()));
+  CHECK(result.of("loss").mean() == Approx((4 * right + 8 * (20 + right)) / 12).epsilon(1e-6));
+  CHECK(std::isnan(task.value("accuracy", {})));
 
   // Without the label "red", the two red images' open questions have no target: they stay wrong and
   // leave the loss' mean. "yes" takes the index of "red".
   auto fewer = config;
   fewer.labels = {"blue", "green", "no", "yes"};
-  const VqaTensors kept(manifest, test::examples_of(manifest, "", "test"), fewer, tokenizer, true);
+  const test::Answers kept =
+      test::answers(manifest, test::examples_of(manifest, "", "test"), fewer, tokenizer, true);
   {
     const torch::NoGradGuard no_grad;
     model.weight("classifier.3.bias")[4] = -20;
   }
-  const auto partly = evaluate(model, kept);
-  CHECK(partly.samples == 12);
-  CHECK(partly.targets == 10);
-  CHECK(partly.open == 6);
-  CHECK(partly.correct == 4);
-  CHECK(partly.loss() ==
+  const Tally partly = task.evaluate(model, *kept);
+  CHECK(same(partly.of("accuracy"), 4, 12));
+  CHECK(same(partly.of("open_accuracy"), 0, 6));
+  CHECK(partly.of("loss").weight == 10);
+  CHECK(partly.of("loss").mean() ==
         Approx((4 * std::log1p(3 * std::exp(-20.0)) + 6 * 20.0) / 10).epsilon(1e-6));
 }
 
@@ -314,35 +318,23 @@ TEST_CASE_METHOD(Fixture, "evaluations of several clients add up in every count"
     model.weight("classifier.3.weight").zero_();
     model.weight("classifier.3.bias").zero_()[3] = 20;
   }
-  Evaluation sum;
-  std::vector<Evaluation> parts;
+  const tasks::Task& task = test::answering();
+  Tally sum;
+  std::vector<Tally> parts;
   for (const char* name : {"ct", "mri", "oct"}) {
-    parts.push_back(evaluate(model, *client(name).test));
+    parts.push_back(task.evaluate(model, *client(name).test));
     sum += parts.back();
   }
   // Of mri and of oct one of two test images is red, of ct none.
-  CHECK(parts[0].open_correct == 0);
-  CHECK(parts[1].open_correct == 1);
-  CHECK(parts[2].open_correct == 1);
-  CHECK(parts[1].open_accuracy() == 0.5);
-  CHECK(sum.open_correct == 2);
-  CHECK(sum.open_accuracy() == Approx(2.0 / 6));
-  CHECK(sum.closed_accuracy() == 0);
-  const VqaTensors test_set(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
-  const auto whole = evaluate(model, test_set);
-  CHECK(sum.loss() == Approx(whole.loss()).epsilon(1e-12));
-
-  Evaluation first{10, 4, 6, 3, 5, 2, 7.5, 9};
-  const Evaluation second{100, 50, 40, 20, 70, 30, 0.25, 80};
-  first += second;
-  CHECK(first.samples == 110);
-  CHECK(first.correct == 54);
-  CHECK(first.open == 46);
-  CHECK(first.open_correct == 23);
-  CHECK(first.closed == 75);
-  CHECK(first.closed_correct == 32);
-  CHECK(first.loss_sum == 7.75);
-  CHECK(first.targets == 89);
+  CHECK(same(parts[0].of("open_accuracy"), 0, 2));
+  CHECK(same(parts[1].of("open_accuracy"), 1, 2));
+  CHECK(same(parts[2].of("open_accuracy"), 1, 2));
+  CHECK(same(sum.of("open_accuracy"), 2, 6));
+  CHECK(task.value("closed_accuracy", sum) == 0);
+  const test::Answers test_set =
+      test::answers(manifest, test::examples_of(manifest, "", "test"), config, tokenizer);
+  const Tally whole = task.evaluate(model, *test_set);
+  CHECK(sum.of("loss").mean() == Approx(whole.of("loss").mean()).epsilon(1e-12));
 }
 
 TEST_CASE_METHOD(Fixture,
@@ -351,16 +343,17 @@ TEST_CASE_METHOD(Fixture,
   TrainingOptions options;
   options.batch_size = 64;
   options.learning_rate = 0;
-  std::vector<std::int64_t> rows(static_cast<std::size_t>(ct.train.size()));
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(ct.train->size()));
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
-  const auto batch = ct.train.batch(rows, torch::kCPU);
+  const auto batch = ct.train->batch(rows, torch::kCPU);
   const auto labels = config.label_count();
   std::vector<double> counts(static_cast<std::size_t>(labels), 1.0);
-  for (const auto row : rows) counts[static_cast<std::size_t>(ct.train.label(row))] += 1;
+  const auto& labelled = dynamic_cast<const tasks::LabelledData&>(*ct.train);
+  for (const auto row : rows) counts[static_cast<std::size_t>(labelled.label(row))] += 1;
   const auto logits = model.forward(batch).to(torch::kDouble);
   double plain = 0, calibrated = 0;
   for (const auto row : rows) {
-    const auto target = ct.train.label(row);
+    const auto target = labelled.label(row);
     double plain_sum = 0, sum = 0;
     for (std::int64_t k = 0; k < labels; ++k) {
       const double value = std::exp(logits[row][k].item<double>());
@@ -373,9 +366,9 @@ TEST_CASE_METHOD(Fixture,
   }
   const auto n = static_cast<double>(rows.size());
   REQUIRE(std::abs(plain - calibrated) / n > 0.01);
-  CHECK(train(model, ct.train, {"head"}, 1, options, 5) == Approx(plain / n).epsilon(1e-5));
+  CHECK(train(model, *ct.train, {"head"}, 1, options, 5) == Approx(plain / n).epsilon(1e-5));
   options.calibrate_labels = true;
-  CHECK(train(model, ct.train, {"head"}, 1, options, 5) == Approx(calibrated / n).epsilon(1e-5));
+  CHECK(train(model, *ct.train, {"head"}, 1, options, 5) == Approx(calibrated / n).epsilon(1e-5));
 }
 
 TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of the squared way") {
@@ -390,7 +383,7 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   auto& [plain, weights, start, optimizer, order] = reference;
   double loss_sum = 0;
   for (const auto& [begin, end] : std::vector<std::pair<int, int>>{{0, 3}, {3, 6}, {6, 8}}) {
-    const auto batch = ct.train.batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
+    const auto batch = ct.train->batch({order.begin() + begin, order.begin() + end}, torch::kCPU);
     optimizer.zero_grad();
     auto loss = torch::cross_entropy_loss(plain.forward(batch), batch.labels);
     loss_sum += loss.item<double>();
@@ -429,7 +422,7 @@ TEST_CASE_METHOD(Fixture, "batches of one row: no weight's gradient is another's
   Plain reference(config, units);
   auto& [plain, weights, start, optimizer, order] = reference;
   for (int step = 0; step < 6; ++step) {
-    const auto batch = ct.train.batch({order[static_cast<std::size_t>(step)]}, torch::kCPU);
+    const auto batch = ct.train->batch({order[static_cast<std::size_t>(step)]}, torch::kCPU);
     const auto loss = torch::cross_entropy_loss(plain.forward(batch), batch.labels);
     const auto gradients = torch::autograd::grad({loss}, weights);
     const torch::NoGradGuard no_grad;

@@ -25,12 +25,14 @@ const std::map<std::string, std::set<std::string>> kEdges = {
     {"data", {"core"}},
     {"models", {"core", "data"}},
     {"peft", {"core", "models"}},
-    {"ntk", {"core", "models"}},
-    {"experiment", {"core", "data", "models", "peft"}},
-    {"fedrunner", {"core", "data", "experiment", "models", "peft"}},
+    {"tasks", {"core", "data", "models"}},
+    {"ntk", {"core", "models", "tasks"}},
+    {"experiment", {"core", "data", "models", "peft", "tasks"}},
+    {"fedrunner", {"core", "data", "experiment", "models", "peft", "tasks"}},
     {"report", {"core", "fedrunner", "optimizers"}},
     {"cli",
-     {"core", "data", "experiment", "fedrunner", "models", "ntk", "optimizers", "peft", "report"}},
+     {"core", "data", "experiment", "fedrunner", "models", "ntk", "optimizers", "peft", "report",
+      "tasks"}},
 };
 
 struct SourceFile {

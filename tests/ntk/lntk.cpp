@@ -9,13 +9,13 @@
 #include "catch.h"
 #include "core/document.h"
 #include "data/image.h"
-#include "models/vqa_tensors.h"
 #include "ntk/eigenvalues.h"
 #include "ntk/jacobian.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "strata/ntk/score.h"
+#include "support/answers.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
 
@@ -208,9 +208,9 @@ std::map<std::string, Tensor> captured_grams(const Model& model, const Batch& ba
                                              const std::vector<Unit>& units,
                                              const LntkOptions& options = {}) {
   std::map<std::string, Tensor> grams;
-  visit_unit_grams(model, batch, units, options, [&](const std::string& unit, const Tensor& gram) {
-    grams[unit] = gram.clone();
-  });
+  visit_unit_grams(
+      model, test::answering(), batch, units, options,
+      [&](const std::string& unit, const Tensor& gram) { grams[unit] = gram.clone(); });
   return grams;
 }
 
@@ -223,7 +223,7 @@ void check_spectra(const Model& model, const Batch& batch, const std::vector<Uni
                    const std::map<std::string, Eigen::MatrixXd>& expected, LntkOptions options) {
   options.top = 3;
   options.trace = true;
-  const auto spectra = layerwise_spectra(model, batch, units, options);
+  const auto spectra = layerwise_spectra(model, test::answering(), batch, units, options);
   REQUIRE(spectra.size() == units.size());
   for (std::size_t u = 0; u < units.size(); ++u) {
     INFO(units[u].name);
@@ -248,7 +248,7 @@ void check_against_brute_force(const Model& model, const Batch& batch) {
   for (const bool loss : {false, true}) {
     const auto expected = brute_force(model, batch, units, loss);
     LntkOptions options;
-    options.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kLogits;
+    options.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kOutputs;
     const auto found = captured_grams(model, batch, units, options);
     REQUIRE(found.size() == expected.size());
     for (const auto& [unit, theta] : expected) {
@@ -340,7 +340,8 @@ TEST_CASE("torch.func's recorded kernels") {
     }
     for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
       options.method = method;
-      const auto found = layerwise_spectra(model, batch, {model.unit(name)}, options).front();
+      const auto found =
+          layerwise_spectra(model, test::answering(), batch, {model.unit(name)}, options).front();
       const std::vector<double> expected = kernel.at("eigenvalues");
       REQUIRE(found.spectrum.values.size() == expected.size());
       for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -394,7 +395,7 @@ TEST_CASE("a subset of the outputs") {
   check_spectra(model, batch, model.units(),
                 brute_force(model, batch, model.units(), false, {4, 1}), options);
   options.output_subset = {5};
-  CHECK_THROWS_WITH(layerwise_spectra(model, batch, model.units(), options),
+  CHECK_THROWS_WITH(layerwise_spectra(model, test::answering(), batch, model.units(), options),
                     Contains("outputs are 0 to 4"));
 }
 
@@ -406,14 +407,15 @@ TEST_CASE(
   const std::vector<Unit> units = all_units(model);
   const auto expected = brute_force(model, batch, units, false);
   LntkOptions options;
-  const ScoreEstimate roomy = estimate_spectra(model, batch, 6, units, options);
+  const ScoreEstimate roomy = estimate_spectra(model, test::answering(), batch, 6, units, options);
   CHECK(roomy.least_bytes < roomy.bytes);
   CHECK(roomy.seconds > 0);
   int most_passes = 0;
   for (const double share : {0.0, 0.1, 0.3, 0.6}) {
     options.memory_bytes =
         roomy.least_bytes + static_cast<std::int64_t>(share * (roomy.bytes - roomy.least_bytes));
-    const ScoreEstimate tight = estimate_spectra(model, batch, 6, units, options);
+    const ScoreEstimate tight =
+        estimate_spectra(model, test::answering(), batch, 6, units, options);
     CHECK(tight.bytes <= options.memory_bytes);
     CHECK(tight.backward_passes >= roomy.backward_passes);
     most_passes = std::max(most_passes, tight.backward_passes);
@@ -422,7 +424,7 @@ TEST_CASE(
   CHECK(most_passes > roomy.backward_passes);
   options.memory_bytes = 100;
   CHECK_THROWS_WITH(
-      layerwise_spectra(model, batch, units, options),
+      layerwise_spectra(model, test::answering(), batch, units, options),
       Contains("the memory limit of 100 bytes is too small") && Contains("bytes are needed"));
 }
 
@@ -433,15 +435,18 @@ TEST_CASE("without the memory for it, block Lanczos gives way to the kernel itse
   options.method = NtkMethod::kLanczos;
   const auto by_lanczos = [&] {
     int count = 0;
-    for (const UnitSpectrum& unit : layerwise_spectra(model, batch, model.units(), options)) {
+    for (const UnitSpectrum& unit :
+         layerwise_spectra(model, test::answering(), batch, model.units(), options)) {
       count += unit.method == NtkMethod::kLanczos;
     }
     return count;
   };
-  const ScoreEstimate roomy = estimate_spectra(model, batch, 6, model.units(), options);
+  const ScoreEstimate roomy =
+      estimate_spectra(model, test::answering(), batch, 6, model.units(), options);
   CHECK(by_lanczos() == 4);
   options.memory_bytes = roomy.least_bytes;
-  CHECK(estimate_spectra(model, batch, 6, model.units(), options).bytes <= roomy.least_bytes);
+  CHECK(estimate_spectra(model, test::answering(), batch, 6, model.units(), options).bytes <=
+        roomy.least_bytes);
   CHECK(by_lanczos() < 4);
   check_spectra(model, batch, model.units(), brute_force(model, batch, model.units(), false),
                 options);
@@ -470,7 +475,7 @@ TEST_CASE("which way is cheaper is decided on all uses of a weight") {
   const auto method = [&](std::int64_t n) {
     const Batch batch{torch::randint(1, 19, {n, 1}, torch::kInt64), torch::ones({n, 1}),
                       torch::randn({n, 3, 4, 4}), torch::zeros({n}, torch::kInt64)};
-    return layerwise_spectra(model, batch, {modalities}, {}).front().method;
+    return layerwise_spectra(model, test::answering(), batch, {modalities}, {}).front().method;
   };
   CHECK((method(190) == NtkMethod::kGram));
   CHECK((method(300) == NtkMethod::kLanczos));
@@ -505,10 +510,12 @@ TEST_CASE("block Lanczos finds an eigenvector that is orthogonal to what biases 
   last.parameters = {"classifier.weight", "classifier.bias"};
   LntkOptions options;
   options.method = NtkMethod::kGram;
-  const double expected =
-      layerwise_spectra(model, batch, {last}, options).front().spectrum.values[0];
+  const double expected = layerwise_spectra(model, test::answering(), batch, {last}, options)
+                              .front()
+                              .spectrum.values[0];
   options.method = NtkMethod::kLanczos;
-  const UnitSpectrum found = layerwise_spectra(model, batch, {last}, options).front();
+  const UnitSpectrum found =
+      layerwise_spectra(model, test::answering(), batch, {last}, options).front();
   REQUIRE((found.method == NtkMethod::kLanczos));
   CHECK(expected > 2 * 8);  // the bias alone has 8
   CHECK(found.spectrum.values[0] == Approx(expected).epsilon(1e-5));
@@ -527,7 +534,9 @@ TEST_CASE("the estimated time grows with the samples") {
   const auto seconds = [&](std::int64_t samples) {
     double least = 1e9;
     for (int i = 0; i < 3; ++i) {
-      least = std::min(least, estimate_spectra(model, batch, samples, {bias}, options).seconds);
+      least = std::min(
+          least,
+          estimate_spectra(model, test::answering(), batch, samples, {bias}, options).seconds);
     }
     return least;
   };
@@ -569,11 +578,11 @@ TEST_CASE("what cannot be scored is named") {
   const Batch batch = make_batch(model, 4);
   Unit empty;
   empty.name = "lora.0";
-  CHECK_THROWS_WITH(layerwise_spectra(model, batch, {empty}, {}),
+  CHECK_THROWS_WITH(layerwise_spectra(model, test::answering(), batch, {empty}, {}),
                     Contains("\"lora.0\" has no trainable parameter"));
   const torch::NoGradGuard no_grad;
   model.weight("vilt.encoder.layer.1.output.dense.bias").fill_(NAN);
-  CHECK_THROWS_WITH(layerwise_spectra(model, batch, model.units(), {}),
+  CHECK_THROWS_WITH(layerwise_spectra(model, test::answering(), batch, model.units(), {}),
                     Contains("activations of \"block.1\" are not finite"));
 }
 
@@ -599,7 +608,7 @@ TEST_CASE("score_units") {
   const WordPiece tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "what", "is", "here", "there"});
   std::vector<int> indices(manifest.examples.size());
   std::iota(indices.begin(), indices.end(), 0);
-  const VqaTensors data(manifest, indices, model.blueprint(), tokenizer);
+  const test::Answers data = test::answers(manifest, indices, model.blueprint(), tokenizer);
   const std::vector<Unit> units = {model.unit("head"), model.unit("embeddings"),
                                    model.unit("block.1"), model.unit("block.0")};
 
@@ -609,7 +618,7 @@ TEST_CASE("score_units") {
     options.metric = metric;
     options.seed = seed;
     std::vector<double> found;
-    for (const UnitScore& score : score_units(model, data, units, options)) {
+    for (const UnitScore& score : score_units(model, *data, units, options)) {
       found.push_back(score.value);
     }
     return found;
@@ -628,14 +637,14 @@ TEST_CASE("score_units") {
 
   options.samples = 100;  // more than there are: all of them
   const auto grams = captured_grams(
-      model, data.batch({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, torch::kCPU), model.units());
+      model, data->batch({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, torch::kCPU), model.units());
   const Tensor theta = grams.at("block.1").contiguous();
   const Eigen::Map<const Eigen::MatrixXd> matrix(theta.data_ptr<double>(), 36, 36);
   CHECK(values("lntk")[2] == Approx(descending(matrix)[0]).epsilon(1e-5));
   CHECK(values("trace")[2] == Approx(matrix.trace()).epsilon(1e-5));
 
   options.samples = 6;
-  const auto together = score_metrics(model, data, units, metric_names(), options);
+  const auto together = score_metrics(model, *data, units, metric_names(), options);
   for (std::size_t m = 0; m < metric_names().size(); ++m) {
     const std::vector<double> alone = values(metric_names()[m]);
     for (std::size_t u = 0; u < units.size(); ++u) {
@@ -647,12 +656,12 @@ TEST_CASE("score_units") {
 
   CHECK_THROWS_WITH(values("lntkk"), Contains("did you mean \"lntk\"?"));
   options.metric = "lntk";
-  CHECK_THROWS_AS(
-      score_units(model, VqaTensors(manifest, {}, model.blueprint(), tokenizer), units, options),
-      InputError);
+  CHECK_THROWS_AS(score_units(model, *test::answers(manifest, {}, model.blueprint(), tokenizer),
+                              units, options),
+                  InputError);
   {
     const torch::NoGradGuard no_grad;
     model.weight("classifier.3.weight").fill_(INFINITY);
   }
-  CHECK_THROWS_AS(score_units(model, data, units, options), WorkError);
+  CHECK_THROWS_AS(score_units(model, *data, units, options), WorkError);
 }

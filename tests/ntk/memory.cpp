@@ -14,6 +14,7 @@
 #include "ntk/lntk.h"
 #include "ntk/rivals.h"
 #include "strata/core/error.h"
+#include "support/answers.h"
 #include "support/tiny_model.h"
 
 using namespace strata;
@@ -124,12 +125,13 @@ TEST_CASE("the layerwise kernels keep to their memory limit") {
   LntkOptions options;
   const auto peak = [&] {
     return CountingAllocator::peak_of(
-        [&] { layerwise_spectra(model, batch, model.units(), options); });
+        [&] { layerwise_spectra(model, test::answering(), batch, model.units(), options); });
   };
   for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
     options.method = method;
     options.memory_bytes = LntkOptions().memory_bytes;
-    const ScoreEstimate roomy = estimate_spectra(model, batch, samples, model.units(), options);
+    const ScoreEstimate roomy =
+        estimate_spectra(model, test::answering(), batch, samples, model.units(), options);
     for (const double share : {1.0, 0.1, 0.0}) {
       options.memory_bytes =
           roomy.least_bytes +
@@ -158,7 +160,7 @@ TEST_CASE("the other metrics keep to the memory that they plan") {
     for (int step = 0; step < 3; ++step) {
       const RivalPlan plan = plan_rivals(model, batch, 24, model.units(), {metric}, options);
       const double found = CountingAllocator::peak_of(
-          [&] { rival_scores(model, batch, model.units(), {metric}, options); });
+          [&] { rival_scores(model, test::answering(), batch, model.units(), {metric}, options); });
       CAPTURE(metric, step, found, plan.bytes, plan.least_bytes);
       CHECK(found <= 1.1 * static_cast<double>(plan.bytes));
       CHECK(found >= 0.3 * static_cast<double>(plan.bytes));

@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "support/answers.h"
 #include "support/tiny_model.h"
 
 using namespace strata;
@@ -203,7 +204,7 @@ const std::vector<std::string> kWithData = {"grad_norm", "rgn",   "snr",      "m
 
 void check_against_brute_force(const Model& model, const Batch& batch, double tolerance) {
   const std::vector<Unit> units = many_units(model);
-  const auto found = rival_scores(model, batch, units, kWithData);
+  const auto found = rival_scores(model, test::answering(), batch, units, kWithData);
   const BruteForce expected(model, batch);
   for (const std::string& metric : kWithData) {
     REQUIRE(found.at(metric).size() == units.size());
@@ -274,7 +275,8 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
       peft::set_units(model, scheme);
       check_against_brute_force(in_double(model), batch, 1e-6);
     }
-    const auto flow = rival_scores(model, batch, many_units(model), {"synflow"}).at("synflow");
+    const auto flow =
+        rival_scores(model, test::answering(), batch, many_units(model), {"synflow"}).at("synflow");
     for (const double value : flow) CHECK(value > 0);
   }
 }
@@ -290,8 +292,8 @@ TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
   }
   const std::vector<Unit> units = {model.unit("block.1"), model.unit("head")};
   const std::vector<std::string> metrics = {"grasp", "gradflow"};
-  const auto found = rival_scores(model, batch, units, metrics, options);
-  const auto all = rival_scores(model, batch, units, metrics);
+  const auto found = rival_scores(model, test::answering(), batch, units, metrics, options);
+  const auto all = rival_scores(model, test::answering(), batch, units, metrics);
   const BruteForce expected(model, batch, options.frozen);
   for (const std::string& metric : metrics) {
     for (std::size_t i = 0; i < units.size(); ++i) {
@@ -316,7 +318,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
   for (const std::string& name : names) units.push_back(unit_of(name, {name}));
   units.push_back(unit_of("together", names));
   const auto score = [&](const Model& of, const Batch& batch) {
-    return rival_scores(of, batch, units, {"synflow"}).at("synflow");
+    return rival_scores(of, test::answering(), batch, units, {"synflow"}).at("synflow");
   };
   const auto found = score(model, make_batch(2));
 
@@ -355,7 +357,7 @@ TEST_CASE("relations between the metrics") {
     all.insert(all.end(), unit.parameters.begin(), unit.parameters.end());
   }
   units.push_back(unit_of("all", all));
-  const auto scores = rival_scores(model, batch, units, rival_metrics());
+  const auto scores = rival_scores(model, test::answering(), batch, units, rival_metrics());
   REQUIRE(scores.size() == rival_metrics().size());
 
   for (const char* additive : {"grad_norm", "snip", "gradflow", "synflow", "fisher"}) {
@@ -380,13 +382,14 @@ TEST_CASE("relations between the metrics") {
   }
 
   // One sample twice: nothing varies, and fisher is the squared norm.
-  const auto twice =
-      rival_scores(model, rows(batch, {1, 1}), units, {"fisher", "grad_norm", "snr"});
+  const auto twice = rival_scores(model, test::answering(), rows(batch, {1, 1}), units,
+                                  {"fisher", "grad_norm", "snr"});
   for (std::size_t i = 0; i < units.size(); ++i) {
     CHECK(twice.at("fisher")[i] == Approx(twice.at("grad_norm")[i]).epsilon(1e-4));
     CHECK(twice.at("snr")[i] > 1e6);
   }
-  const auto shuffled = rival_scores(model, rows(batch, {3, 5, 0, 1, 4, 2}), units, kWithData);
+  const auto shuffled =
+      rival_scores(model, test::answering(), rows(batch, {3, 5, 0, 1, 4, 2}), units, kWithData);
   for (const std::string& metric : kWithData) {
     for (std::size_t i = 0; i < units.size(); ++i) {
       const double scale = scores.at(metric == "grasp" ? "gradflow" : metric)[i];
@@ -402,17 +405,17 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
   const std::string before = model.fingerprint();
   const Batch batch = make_batch(3);
   const std::vector<Unit> units = many_units(model);
-  const auto together = rival_scores(model, batch, units, rival_metrics());
+  const auto together = rival_scores(model, test::answering(), batch, units, rival_metrics());
   for (const std::string& metric : rival_metrics()) {
     for (std::size_t i = 0; i < units.size(); ++i) {
       CAPTURE(metric, units[i].name);
-      CHECK(rival_scores(model, batch, {units[i]}, {metric}).at(metric)[0] ==
+      CHECK(rival_scores(model, test::answering(), batch, {units[i]}, {metric}).at(metric)[0] ==
             together.at(metric)[i]);
     }
   }
   {
     const torch::NoGradGuard no_grad;
-    CHECK(rival_scores(model, batch, units, rival_metrics()) == together);
+    CHECK(rival_scores(model, test::answering(), batch, units, rival_metrics()) == together);
   }
   CHECK(model.fingerprint() == before);
   for (const Unit& unit : model.units()) {
@@ -421,14 +424,14 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
       CHECK_FALSE(model.weight(name).grad().defined());
     }
   }
-  CHECK(rival_scores(model, batch, {}, {"snip"}).at("snip").empty());
+  CHECK(rival_scores(model, test::answering(), batch, {}, {"snip"}).at("snip").empty());
 }
 
 TEST_CASE("a memory limit divides the batch, then the units, and changes rounding alone") {
   const Model model = in_double(make_model(8, 2, 2, true));
   const Batch batch = make_batch(6);
   const std::vector<Unit> units = many_units(model);
-  const auto expected = rival_scores(model, batch, units, rival_metrics());
+  const auto expected = rival_scores(model, test::answering(), batch, units, rival_metrics());
   for (const std::string& metric : rival_metrics()) {
     CAPTURE(metric);
     RivalOptions options;
@@ -452,7 +455,8 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
       for (const auto& group : tight.groups) scored += group.size();
       CHECK(scored == units.size());
       passes.clear();
-      const auto found = rival_scores(model, batch, units, {metric}, options).at(metric);
+      const auto found =
+          rival_scores(model, test::answering(), batch, units, {metric}, options).at(metric);
       CHECK(passes == std::vector<std::string>(passes.size(), std::to_string(tight.passes)));
       CHECK(static_cast<std::int64_t>(passes.size()) == tight.passes);
       for (std::size_t i = 0; i < units.size(); ++i) {
@@ -463,8 +467,9 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
     }
     options.memory_bytes = at_ease.least_bytes - 1;
     CHECK(plan().groups.empty());
-    CHECK_THROWS_AS(rival_scores(model, batch, units, {metric}, options), WorkError);
-    CHECK_THROWS_WITH(rival_scores(model, batch, units, {metric}, options),
+    CHECK_THROWS_AS(rival_scores(model, test::answering(), batch, units, {metric}, options),
+                    WorkError);
+    CHECK_THROWS_WITH(rival_scores(model, test::answering(), batch, units, {metric}, options),
                       Contains("bytes is too small for \"" + metric + "\"") &&
                           Contains(std::to_string(at_ease.least_bytes) + " bytes are needed"));
   }
@@ -486,7 +491,7 @@ TEST_CASE("weights of zero") {
     model.weight("classifier.3.bias").zero_();
   }
   const auto scores = rival_scores(
-      model, make_batch(4), units,
+      model, test::answering(), make_batch(4), units,
       {"grad_norm", "snr", "magnitude", "snip", "grasp", "gradflow", "synflow", "fisher"});
   for (const char* weighted : {"magnitude", "snip", "grasp", "gradflow", "synflow"}) {
     CAPTURE(weighted);
@@ -494,7 +499,7 @@ TEST_CASE("weights of zero") {
     CHECK(scores.at(weighted)[1] > 0);
   }
   for (const char* gradient : {"grad_norm", "snr", "fisher"}) CHECK(scores.at(gradient)[0] > 0);
-  CHECK_THROWS_WITH(rival_scores(model, make_batch(4), units, {"rgn"}),
+  CHECK_THROWS_WITH(rival_scores(model, test::answering(), make_batch(4), units, {"rgn"}),
                     Contains("rgn of unit \"outlet\"") && Contains("weights are all 0"));
 }
 
@@ -503,7 +508,7 @@ TEST_CASE("bad input") {
   const Batch batch = make_batch(3);
   const auto score = [&](const Batch& of, const std::vector<Unit>& units,
                          const std::vector<std::string>& metrics) {
-    return rival_scores(model, of, units, metrics);
+    return rival_scores(model, test::answering(), of, units, metrics);
   };
   CHECK_THROWS_AS(score(batch, model.units(), {"gradfow"}), InputError);
   CHECK_THROWS_WITH(score(batch, model.units(), {"gradfow"}),

@@ -96,21 +96,29 @@ TEST_CASE("the tables hold the numbers of the files") {
     throw std::logic_error("no such row");
   };
   const auto& all = row(2, "all");
-  CHECK(results[0][1] == fixed(100 * all.accuracy, 1));
+  CHECK(results[0][1] == fixed(100 * all.values[0], 1));
   const Interval known =
-      wilson(std::lround(all.accuracy * static_cast<double>(all.test_samples)), all.test_samples);
+      wilson(std::lround(all.values[0] * static_cast<double>(all.test_samples)), all.test_samples);
   CHECK(results[0][2] == fixed(100 * known.low, 1) + " to " + fixed(100 * known.high, 1));
-  CHECK(results[0][3] == fixed(100 * row(2, "mean").accuracy, 1));
+  CHECK(results[0][3] == fixed(100 * row(2, "mean").values[0], 1));
   // Clients send 0.5, 0.625 and 0.75 MBit in each of two rounds and receive 1 each.
   CHECK(results[0][4] == fixed((0.5 + 0.625 + 0.75) / 3, 2));
   CHECK(results[0][5] == fixed(2 * (0.5 + 0.625 + 0.75) + 6, 1));
   CHECK(results[0][6] == "1.5");
   CHECK(results[3][0] == "before training");
-  CHECK(results[3][1] == fixed(100 * row(0, "all").accuracy, 1));
+  CHECK(results[3][1] == fixed(100 * row(0, "all").values[0], 1));
   // The most frequent answer is right for questions 0, 1, 5, 6, … of 40, 43 and 46.
   CHECK(results[4][0] == "most frequent answer");
   CHECK(results[4][1] == fixed(100 * (16 + 18 + 19) / 129.0, 1));
   CHECK(results[4][3] == fixed(100 * (16 / 40.0 + 18 / 43.0 + 19 / 46.0) / 3, 1));
+
+  const auto every = table(page, "table-metrics");
+  REQUIRE(every.size() == 4);
+  CHECK(every[0] == std::vector<std::string>{"f3ocus", fixed(100 * all.values[0], 1),
+                                             fixed(100 * all.values[1], 1),
+                                             fixed(100 * all.values[2], 1)});
+  CHECK(every[3][0] == "before training");
+  CHECK(every[3][2] == fixed(100 * row(0, "all").values[1], 1));
 
   const auto bytes = table(page, "table-bytes");
   REQUIRE(bytes.size() == 4);
@@ -190,7 +198,7 @@ TEST_CASE("seeds are summarised by their mean and Student's interval") {
   for (const std::uint64_t seed : {1, 2, 3}) {
     SyntheticRun run = small();
     run.seed = seed;
-    values.push_back(100 * test::synthetic_metrics(run)[2 * 5 + 3].accuracy);
+    values.push_back(100 * test::synthetic_metrics(run)[2 * 5 + 3].values[0]);
   }
   REQUIRE(values[0] != values[1]);
   const Interval known = mean_interval(values, 100.0 / 129);
@@ -316,8 +324,8 @@ TEST_CASE("nothing is ranked that the intervals do not support") {
   const auto several = read_run_folders(folder / "seeds").runs;
   std::vector<double> differences;
   for (std::size_t seed = 0; seed < 3; ++seed) {
-    differences.push_back(100 * several[seed].find(5, "all")->accuracy -
-                          100 * several[3 + seed].find(5, "all")->accuracy);
+    differences.push_back(100 * several[seed].find(5, "all")->values[0] -
+                          100 * several[3 + seed].find(5, "all")->values[0]);
   }
   const Interval known = paired_seeds(differences, 100.0 / 129).interval;
   CHECK(seeds[0][2] == "+" + fixed(known.value, 1));

@@ -65,6 +65,15 @@ TEST_CASE("damaged folders are refused in one line that says what is wrong where
 
   const auto fresh = [&] {
     std::filesystem::remove_all(folder / "run");
+  test::write_synthetic_run(small(), folder / "a");
+  SyntheticRun other = small();
+  other.seed = 2;
+  test::write_synthetic_run(other, folder / "b");
+  replace_in(folder / "b/metrics.csv", "open_accuracy", "macro_f1");
+  CHECK(contains(message_of(folder.path()),
+                 "b/metrics.csv:1: the metrics are \"accuracy\", \"macro_f1\", "
+                 "\"closed_accuracy\", but those of " + (folder / "a").string()));
+  std::filesystem::remove_all(folder / "b");
     test::write_synthetic_run(small(), folder / "run");
     return folder / "run";
   };

@@ -133,9 +133,8 @@ inline fedrunner::RoundMetrics synthetic_row(const SyntheticRun& run, int round,
   const double accuracy = 0.25 + 0.02 * (client % 5) + 0.4 * (1 - std::exp(-rate * round)) +
                           0.01 * ((7 * seed + 3 * client + 5 * round) % 6) * (round > 0);
   const auto asked = static_cast<double>(row.test_samples);
-  row.accuracy = std::round(accuracy * asked) / asked;
-  row.open_accuracy = row.closed_accuracy = row.accuracy;
-  row.test_loss = 2 - row.accuracy;
+  row.values.assign(3, std::round(accuracy * asked) / asked);
+  row.test_loss = 2 - row.values[0];
   row.train_loss = round ? 1.5 / round : std::numeric_limits<double>::quiet_NaN();
   row.up_mbit = round ? 0.5 + 0.125 * client : 0;
   row.down_mbit = round ? 1 : 0;
@@ -152,19 +151,19 @@ inline std::vector<fedrunner::RoundMetrics> synthetic_metrics(const SyntheticRun
     fedrunner::RoundMetrics all = synthetic_row(run, round, 0), mean = all;
     all.client = "all";
     mean.client = "mean";
-    all.accuracy = mean.accuracy = 0;
+    all.values[0] = mean.values[0] = 0;
     all.test_samples = mean.test_samples = 0;
     all.up_mbit = mean.up_mbit = all.down_mbit = mean.down_mbit = 0;
     for (int i = 0; i < clients; ++i) {
       const fedrunner::RoundMetrics row = synthetic_row(run, round, i);
-      all.accuracy += row.accuracy * static_cast<double>(row.test_samples);
+      all.values[0] += row.values[0] * static_cast<double>(row.test_samples);
       all.test_samples += row.test_samples;
-      mean.accuracy += row.accuracy / clients;
+      mean.values[0] += row.values[0] / clients;
       all.up_mbit += row.up_mbit;
       all.down_mbit += row.down_mbit;
       rows.push_back(row);
     }
-    all.accuracy /= static_cast<double>(all.test_samples);
+    all.values[0] /= static_cast<double>(all.test_samples);
     mean.up_mbit = all.up_mbit / clients;
     mean.down_mbit = all.down_mbit / clients;
     rows.push_back(all);
@@ -186,7 +185,7 @@ inline std::vector<fedrunner::QuestionResult> synthetic_questions(const Syntheti
       difficulty.emplace_back(shared.uniform() + 0.4 * own.uniform(), q);
     std::sort(difficulty.begin(), difficulty.end());
     std::vector<bool> correct(static_cast<std::size_t>(row.test_samples));
-    const auto right = std::lround(row.accuracy * static_cast<double>(row.test_samples));
+    const auto right = std::lround(row.values[0] * static_cast<double>(row.test_samples));
     for (std::size_t k = 0; k < static_cast<std::size_t>(right); ++k)
       correct[static_cast<std::size_t>(difficulty[k].second)] = true;
     for (int q = 0; q < row.test_samples; ++q)
@@ -231,7 +230,9 @@ inline void write_synthetic_run(const SyntheticRun& run, const std::filesystem::
              "name: demo\ndata:\n  folder: data/phantoms\n  partition: modality\nrun:\n  seeds: [" +
                  std::to_string(run.seed) +
                  "]\n  score: {every: 1}\n  note: \"<fixed> & 'checked'\"\n");
-  fedrunner::write_metrics(synthetic_metrics(run), folder / "metrics.csv");
+  fedrunner::write_metrics(
+      {{"accuracy", "open_accuracy", "closed_accuracy"}, synthetic_metrics(run)},
+      folder / "metrics.csv");
   if (run.question_file)
     fedrunner::write_questions(synthetic_questions(run), folder / "questions.csv");
   for (int round = 1; round <= run.rounds; ++round) {

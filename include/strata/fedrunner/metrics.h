@@ -15,19 +15,20 @@ namespace strata::fedrunner {
 /// RoundMetrics row;
 /// row.round = 1;
 /// row.client = "ct";
-/// row.accuracy = 0.5;
-/// write_metrics({row}, "metrics.csv");
-/// assert(read_metrics("metrics.csv").front().accuracy == 0.5);
+/// row.values = {0.5, 0.25};
+/// write_metrics({{"accuracy", "macro_f1"}, {row}}, "metrics.csv");
+/// const RoundTable table = read_metrics("metrics.csv");
+/// assert(table.rows.front().values[table.column("macro_f1")] == 0.25);
 /// \endcode
 struct RoundMetrics {
   int round = 0;
   std::string client;
   std::int64_t train_samples = 0, test_samples = 0;
   double train_loss = 0;  ///< mean over the client's local steps; NaN in round 0
-  double test_loss = 0;   ///< cross-entropy of the aggregated model on the client's test examples
-  double accuracy = 0;    ///< in [0, 1]
-  double open_accuracy = 0;    ///< NaN where the client has no open test question
-  double closed_accuracy = 0;  ///< likewise
+  double test_loss = 0;   ///< of the aggregated model on the client's test examples
+  /// The task's metrics, one for each of RoundTable::metrics; NaN where there is none, as of open
+  /// questions of a client that has no such test question.
+  std::vector<double> values;
   /// 10⁶ bits sent and received by the client; aggregates: the sum ("all") and the mean ("mean").
   double up_mbit = 0, down_mbit = 0;
   double importance = 0, usage_variance = 0;  ///< of the round's plan; only in "all" rows, else NaN
@@ -35,11 +36,21 @@ struct RoundMetrics {
   double peak_memory_mib = 0;  ///< likewise
 };
 
-/// Header: round,client,train_samples,test_samples,train_loss,test_loss,accuracy,open_accuracy,
-/// closed_accuracy,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib. NaN is an
-/// empty field. @throws WorkError / InputError
-void write_metrics(const std::vector<RoundMetrics>& rows, const std::filesystem::path& path);
-std::vector<RoundMetrics> read_metrics(const std::filesystem::path& path);
+/// Rows, and what their values are.
+struct RoundTable {
+  std::vector<std::string> metrics;  ///< the task's, the main one first
+  std::vector<RoundMetrics> rows;
+
+  /// The place of a metric among a row's values. @throws std::out_of_range
+  std::size_t column(const std::string& metric) const;
+};
+
+/// Header: round,client,train_samples,test_samples,train_loss,test_loss, then the task's metrics
+/// (accuracy,open_accuracy,closed_accuracy of answers), then
+/// up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib. NaN is an empty field.
+/// @throws WorkError / InputError
+void write_metrics(const RoundTable& table, const std::filesystem::path& path);
+RoundTable read_metrics(const std::filesystem::path& path);
 
 /// One row of questions.csv, which holds every test question of the last evaluated round: what a
 /// difference between two runs on the same questions is told by.

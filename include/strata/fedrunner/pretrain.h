@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "strata/fedrunner/run.h"
@@ -13,9 +14,10 @@ namespace strata::fedrunner {
 
 struct PretrainSummary {
   std::int64_t parameters = 0, train_samples = 0, test_samples = 0, labels = 0;
-  double loss = 0, accuracy = 0;  ///< on the test split, after the last epoch; NaN without one
-  double open_accuracy = 0, closed_accuracy = 0;  ///< NaN where there is no such question
-  double seconds = 0;                             ///< training and the evaluations between epochs
+  double loss = 0;  ///< on the test split, after the last epoch; NaN without one
+  /// Likewise the task's metrics by name, the main one first; NaN where there is nothing of it.
+  std::vector<std::pair<std::string, double>> metrics;
+  double seconds = 0;  ///< training and the evaluations between epochs
 };
 
 /// Trains a fresh model as the `model.architecture` and `pretrain` sections say, or the one that

@@ -16,9 +16,12 @@
 #include "strata/experiment/tool_names.h"
 
 namespace strata::models {
-class Model;       // src/models/model.h
-class VqaTensors;  // src/models/vqa_tensors.h
+class Model;  // src/models/model.h
 }  // namespace strata::models
+
+namespace strata::tasks {
+class Dataset;  // src/tasks/dataset.h
+}  // namespace strata::tasks
 
 namespace strata::fedrunner {
 
@@ -32,8 +35,8 @@ struct ScoreRequest {
   std::string client;  ///< for messages
 };
 using Scorer = std::function<std::vector<double>(
-    const models::Model& model, const models::VqaTensors& data,
-    const std::vector<std::string>& units, const ScoreRequest& request)>;
+    const models::Model& model, const tasks::Dataset& data, const std::vector<std::string>& units,
+    const ScoreRequest& request)>;
 
 /// What the runner asks of a planner. Without `gap` where the importance is a stand-in, because the
 /// strategy scores nothing; with `plan.warm`, the search's warm start is the archive of the run's
@@ -72,7 +75,8 @@ struct RunOptions {
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;
 };
 
-/// The result of one run. Accuracies are NaN where no client has test examples.
+/// The result of one run. Accuracies are values of the task's main metric, NaN where no client has
+/// test examples.
 struct RunSummary {
   static constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
 

@@ -12,9 +12,12 @@
 #include "strata/ntk/metric_names.h"
 
 namespace strata::models {
-class Model;       // src/models/model.h
-class VqaTensors;  // src/models/vqa_tensors.h
+class Model;  // src/models/model.h
 }  // namespace strata::models
+
+namespace strata::tasks {
+class Dataset;  // src/tasks/dataset.h
+}  // namespace strata::tasks
 
 namespace strata::ntk {
 
@@ -22,7 +25,7 @@ struct ScoreOptions {
   std::string metric = "lntk";
   int samples = 32;                   ///< n; a client with fewer uses all it has
   std::uint64_t seed = 1;             ///< which samples; the solvers' starts; the random metric
-  std::vector<std::int64_t> outputs;  ///< lntk and trace: logits to differentiate; empty: all K
+  std::vector<std::int64_t> outputs;  ///< lntk and trace: outputs to differentiate; empty: all K
   int top = 1;                        ///< lntk and gradient: how many eigenvalues to find
   /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
   /// activations); less memory takes longer.
@@ -57,12 +60,12 @@ struct UnitScore {
 /// memory: docs/lntk.md, docs/importance.md.
 /// @throws InputError: no samples, an unknown metric, a unit without parameters; WorkError: a value
 /// or activations that are not finite (it names unit or stage), or too small a memory limit.
-std::vector<UnitScore> score_units(const models::Model& model, const models::VqaTensors& data,
+std::vector<UnitScore> score_units(const models::Model& model, const tasks::Dataset& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options);
 
 /// The same for several metrics, which share their passes: one list for each of them.
 std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
-                                                  const models::VqaTensors& data,
+                                                  const tasks::Dataset& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options);
@@ -75,7 +78,7 @@ struct ScoreEstimate {
   std::int64_t least_bytes = 0;  ///< the smallest memory limit that works
   int backward_passes = 0;  ///< of lntk, trace and gradient, through single stages; 0 of others
 };
-ScoreEstimate estimate_score(const models::Model& model, const models::VqaTensors& data,
+ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& data,
                              const std::vector<Unit>& units, const ScoreOptions& options);
 
 }  // namespace strata::ntk

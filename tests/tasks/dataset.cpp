@@ -1,5 +1,4 @@
-#include "models/vqa_tensors.h"
-
+#include "tasks/dataset.h"
 #include <cmath>
 #include <numeric>
 
@@ -8,6 +7,7 @@
 #include "data/image.h"
 #include "models/tokenizer_files.h"
 #include "strata/core/error.h"
+#include "support/answers.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
 
@@ -15,6 +15,7 @@ using namespace strata;
 using namespace strata::data;
 using namespace strata::models;
 using Catch::Matchers::Contains;
+using strata::tasks::kNoTarget;
 
 namespace {
 
@@ -58,17 +59,19 @@ WordPiece make_tokenizer() {
 
 TEST_CASE("examples become tensors") {
   test::TempDir dir;
-  const VqaTensors data(make_manifest(dir), {0, 1, 2}, make_config(), make_tokenizer());
-  CHECK(data.size() == 3);
-  CHECK(data.max_tokens() == 6);
-  CHECK(data.closed() == std::vector<bool>{true, false, true});
-  CHECK(data.label(1) == 2);  // "purple" is no label; "blue" is the first that is
-  CHECK(data.accepts(1, 1));
-  CHECK_FALSE(data.accepts(1, 0));
+  const test::Answers data =
+      test::answers(make_manifest(dir), {0, 1, 2}, make_config(), make_tokenizer());
+  CHECK(data->size() == 3);
+  CHECK(data->max_tokens() == 6);
+  CHECK(data->row(0).closed);
+  CHECK_FALSE(data->row(1).closed);
+  CHECK(data->label(1) == 2);  // "purple" is no label; "blue" is the first that is
+  CHECK(data->accepts(1, {1}));
+  CHECK_FALSE(data->accepts(1, {0}));
 
-  const Batch one = data.batch({0}, torch::kCPU);
+  const Batch one = data->batch({0}, torch::kCPU);
   CHECK(one.input_ids.size(1) == 4);  // [CLS] red ? [SEP]: no padding beyond the batch's longest
-  const Batch batch = data.batch({0, 2}, torch::kCPU);
+  const Batch batch = data->batch({0, 2}, torch::kCPU);
   CHECK(torch::equal(batch.input_ids,
                      torch::tensor({{2, 6, 7, 3, 0, 0}, {2, 5, 6, 6, 6, 3}}, torch::kInt64)));
   CHECK(torch::equal(batch.attention_mask,
@@ -80,24 +83,25 @@ TEST_CASE("examples become tensors") {
 
 TEST_CASE("flips mirror the row's image alone") {
   test::TempDir dir;
-  const VqaTensors data(make_manifest(dir), {0, 1}, make_config(), make_tokenizer());
-  const Batch plain = data.batch({0, 1, 0, 1}, torch::kCPU);
-  const Batch flipped = data.batch({0, 1, 0, 1}, torch::kCPU, {1, 2, 2, 3});
+  const test::Answers data =
+      test::answers(make_manifest(dir), {0, 1}, make_config(), make_tokenizer());
+  const Batch plain = data->batch({0, 1, 0, 1}, torch::kCPU);
+  const Batch flipped = data->batch({0, 1, 0, 1}, torch::kCPU, {1, 2, 2, 3});
   CHECK(torch::equal(flipped.pixels[0], plain.pixels[0].flip({2})));
   CHECK(torch::equal(flipped.pixels[1], plain.pixels[1].flip({1})));
   CHECK(torch::equal(flipped.pixels[2], plain.pixels[2]));  // constant from top to bottom
   CHECK(torch::equal(flipped.pixels[3], plain.pixels[3].flip({1, 2})));
   CHECK_FALSE(torch::equal(flipped.pixels[0], plain.pixels[0]));
-  CHECK(torch::equal(data.batch({0, 1, 0, 1}, torch::kCPU).pixels, plain.pixels));
+  CHECK(torch::equal(data->batch({0, 1, 0, 1}, torch::kCPU).pixels, plain.pixels));
 }
 
 TEST_CASE("an answer outside the labels names the example and the nearest label") {
   test::TempDir dir;
   const Manifest manifest = make_manifest(dir);
-  CHECK_THROWS_WITH(VqaTensors(manifest, {3}, make_config(), make_tokenizer()),
+  CHECK_THROWS_WITH(test::answers(manifest, {3}, make_config(), make_tokenizer()),
                     Contains("down.png") && Contains("\"red ?\"") && Contains("\"bleu\"") &&
                         Contains("did you mean \"blue\"?"));
-  CHECK_THROWS_AS(VqaTensors(manifest, {3}, make_config(), make_tokenizer()), InputError);
+  CHECK_THROWS_AS(test::answers(manifest, {3}, make_config(), make_tokenizer()), InputError);
 }
 
 TEST_CASE(
@@ -105,31 +109,32 @@ TEST_CASE(
   test::TempDir dir;
   Manifest manifest = make_manifest(dir);
   const auto tensors = [&](const std::vector<int>& indices) {
-    return VqaTensors(manifest, indices, make_config(), make_tokenizer(), true);
+    return test::answers(manifest, indices, make_config(), make_tokenizer(), true);
   };
-  const VqaTensors train = tensors({3, 0, 3, 1});
-  CHECK(train.size() == 2);
-  CHECK(train.unseen() == 2);
-  CHECK(train.asked() == 4);
-  CHECK(train.closed() == std::vector<bool>{true, false});
-  CHECK(train.label(0) == 0);
-  CHECK(train.label(1) == 2);
-  CHECK(torch::equal(train.batch({0, 1}, torch::kCPU).pixels,
-                     tensors({0, 1}).batch({0, 1}, torch::kCPU).pixels));
+  const test::Answers train = tensors({3, 0, 3, 1});
+  CHECK(train->size() == 2);
+  CHECK(train->unseen() == 2);
+  CHECK(train->asked() == 4);
+  CHECK(train->row(0).closed);
+  CHECK_FALSE(train->row(1).closed);
+  CHECK(train->label(0) == 0);
+  CHECK(train->label(1) == 2);
+  CHECK(torch::equal(train->batch({0, 1}, torch::kCPU).pixels,
+                     tensors({0, 1})->batch({0, 1}, torch::kCPU).pixels));
 
   CHECK_THROWS_WITH(tensors({3, 3}),
                     Contains("no training example is left, as none of 2 has an answer among the "
                              "model's 3 labels (data.unseen_answers: drop)"));
 
   manifest.examples[3].split = "test";
-  const VqaTensors kept = tensors({3, 0});
-  CHECK(kept.size() == 2);
-  CHECK(kept.unseen() == 1);
-  CHECK(kept.label(0) == kNoTarget);
-  for (std::int64_t label = 0; label < 3; ++label) CHECK_FALSE(kept.accepts(0, label));
-  CHECK(torch::equal(kept.batch({0, 1}, torch::kCPU).labels,
+  const test::Answers kept = tensors({3, 0});
+  CHECK(kept->size() == 2);
+  CHECK(kept->unseen() == 1);
+  CHECK(kept->label(0) == kNoTarget);
+  for (std::int64_t label = 0; label < 3; ++label) CHECK_FALSE(kept->accepts(0, {label}));
+  CHECK(torch::equal(kept->batch({0, 1}, torch::kCPU).labels,
                      torch::tensor({kNoTarget, std::int64_t{0}}, torch::kInt64)));
-  CHECK(tensors({}).size() == 0);
+  CHECK(tensors({})->size() == 0);
 }
 
 TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
@@ -137,9 +142,9 @@ TEST_CASE("a ViT's batches have no text, and its folder no vocabulary") {
   test::ModelShape config = make_config();
   config.model_type = "vit";
   const WordPiece tokenizer = make_tokenizer();
-  const VqaTensors data(make_manifest(dir), {0, 1, 2}, config, tokenizer);
-  CHECK(data.max_tokens() == 0);
-  const Batch batch = data.batch({2, 0}, torch::kCPU);
+  const test::Answers data = test::answers(make_manifest(dir), {0, 1, 2}, config, tokenizer);
+  CHECK(data->max_tokens() == 0);
+  const Batch batch = data->batch({2, 0}, torch::kCPU);
   CHECK_FALSE(batch.input_ids.defined());
   CHECK_FALSE(batch.attention_mask.defined());
   CHECK(batch.size() == 2);
@@ -180,14 +185,14 @@ struct Recorded {
   Model model = peft::load_model(folder);
   WordPiece tokenizer = load_tokenizer(folder);
 
-  VqaTensors tests(const std::string& client = "") const {
+  test::Answers tests(const std::string& client = "") const {
     std::vector<int> indices;
     for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
       const Example& example = manifest.examples[i];
       if (example.split == "test" && (client.empty() || example.client == client))
         indices.push_back(static_cast<int>(i));
     }
-    return VqaTensors(manifest, indices, model.blueprint(), tokenizer);
+    return test::answers(manifest, indices, model.blueprint(), tokenizer);
   }
 };
 
@@ -202,8 +207,8 @@ double largest_difference(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().max().item<double>();
 }
 
-std::vector<std::int64_t> every_row(const VqaTensors& data) {
-  std::vector<std::int64_t> rows(static_cast<std::size_t>(data.size()));
+std::vector<std::int64_t> every_row(const test::Answers& data) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(data->size()));
   std::iota(rows.begin(), rows.end(), std::int64_t{0});
   return rows;
 }
@@ -212,8 +217,8 @@ std::vector<std::int64_t> every_row(const VqaTensors& data) {
 
 TEST_CASE("images of nine shapes in one batch give the pixels, grids and logits of transformers") {
   const Recorded recorded;
-  const VqaTensors data = recorded.tests();
-  const Batch batch = data.batch(every_row(data), torch::kCPU);
+  const test::Answers data = recorded.tests();
+  const Batch batch = data->batch(every_row(data), torch::kCPU);
   REQUIRE(batch.size() == 9);
   CHECK(batch.pixels.sizes() == torch::IntArrayRef({9, 3, 48, 48}));
   for (std::int64_t i = 0; i < 9; ++i) {
@@ -239,24 +244,24 @@ TEST_CASE("images of nine shapes in one batch give the pixels, grids and logits 
 TEST_CASE(
     "padding an image changes nothing: a batch of several sizes is each of its images alone") {
   const Recorded recorded;
-  const VqaTensors data = recorded.tests();
+  const test::Answers data = recorded.tests();
   Model model = recorded.model;
   test::PeftShape peft;
   peft.prompt_length = 2;
   peft.adapter_reduction = 4;
   const bool with_peft = GENERATE(false, true);
   if (with_peft) test::add_peft(model, peft, 3);
-  Batch batch = data.batch(every_row(data), torch::kCPU);
+  Batch batch = data->batch(every_row(data), torch::kCPU);
   const torch::Tensor together = model.forward(batch);
   const torch::Tensor alone = as_tensor(recorded.record["logits_alone"]);
-  for (std::int64_t row = 0; row < data.size(); ++row) {
+  for (std::int64_t row = 0; row < data->size(); ++row) {
     INFO(row);
-    const torch::Tensor one = model.forward(data.batch({row}, torch::kCPU))[0];
+    const torch::Tensor one = model.forward(data->batch({row}, torch::kCPU))[0];
     CHECK(largest_difference(one, together[row]) < 2e-6);
     if (!with_peft) CHECK(largest_difference(one, alone[row]) < 2e-6);
   }
   // Whatever stands beside an image is never read.
-  for (std::int64_t row = 0; row < data.size(); ++row) {
+  for (std::int64_t row = 0; row < data->size(); ++row) {
     const auto rows = 8 * batch.grids[row][0].item<std::int64_t>();
     const auto columns = 8 * batch.grids[row][1].item<std::int64_t>();
     batch.pixels[row].narrow(1, rows, 48 - rows).fill_(NAN);
@@ -267,10 +272,10 @@ TEST_CASE(
 
 TEST_CASE("square images give the same batch as ever, flips stay within an image's own part") {
   const Recorded recorded;
-  const VqaTensors data = recorded.tests();
-  CHECK_FALSE(data.batch({2, 6}, torch::kCPU).grids.defined());
-  const Batch plain = data.batch({0, 1}, torch::kCPU);
-  const Batch flipped = data.batch({0, 1}, torch::kCPU, {1, 2});
+  const test::Answers data = recorded.tests();
+  CHECK_FALSE(data->batch({2, 6}, torch::kCPU).grids.defined());
+  const Batch plain = data->batch({0, 1}, torch::kCPU);
+  const Batch flipped = data->batch({0, 1}, torch::kCPU, {1, 2});
   CHECK(torch::equal(plain.grids, torch::tensor({{4, 6}, {6, 4}}, torch::kInt64)));
   CHECK(torch::equal(flipped.grids, plain.grids));
   CHECK(
@@ -278,14 +283,14 @@ TEST_CASE("square images give the same batch as ever, flips stay within an image
   CHECK(
       torch::equal(flipped.pixels[1].narrow(2, 0, 32), plain.pixels[1].narrow(2, 0, 32).flip({1})));
   // The square ones of a mixed batch are what they are in a batch of squares.
-  const torch::Tensor mixed = recorded.model.forward(data.batch({2, 0, 6}, torch::kCPU));
-  const torch::Tensor square = recorded.model.forward(data.batch({2, 6}, torch::kCPU));
+  const torch::Tensor mixed = recorded.model.forward(data->batch({2, 0, 6}, torch::kCPU));
+  const torch::Tensor square = recorded.model.forward(data->batch({2, 6}, torch::kCPU));
   CHECK(largest_difference(mixed.index_select(0, torch::tensor({0, 2})), square) < 2e-6);
 }
 
 TEST_CASE("captured operations give the gradients of a batch of several sizes") {
   const Recorded recorded;
-  const VqaTensors data = recorded.tests();
+  const test::Answers data = recorded.tests();
   Model model = recorded.model.clone();
   for (const auto& [name, tensor] : model.weights())
     model.weight(name) = tensor.detach().to(torch::kDouble);
@@ -294,7 +299,7 @@ TEST_CASE("captured operations give the gradients of a batch of several sizes") 
   for (const Unit& unit : model.units()) units.push_back(unit.name);
   for (const auto& [name, tensor] : model.weights()) names.insert(name);
   model.train_only(units);
-  const Batch batch = data.batch(every_row(data), torch::kCPU);
+  const Batch batch = data->batch(every_row(data), torch::kCPU);
   torch::cross_entropy_loss(model.forward(batch), batch.labels).backward();
   const std::string name = "vilt.embeddings.position_embeddings";
   const torch::Tensor expected = model.weight(name).grad().squeeze(0);
@@ -337,22 +342,22 @@ TEST_CASE("an image that the model cannot read is named") {
   Manifest manifest = make_manifest(dir);
   write_png(Image{64, 3, std::vector<std::uint8_t>(64 * 3 * 3)}, dir / "across.png");
   test::ModelShape config = make_config();
-  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+  CHECK_THROWS_WITH(test::answers(manifest, {0, 1}, config, make_tokenizer()),
                     Contains("across.png: an image of 64 x 3 pixels becomes one of 6 x 0"));
   config.model_type = "vit";
-  CHECK_NOTHROW(VqaTensors(manifest, {0, 1}, config, make_tokenizer()));
+  CHECK_NOTHROW(test::answers(manifest, {0, 1}, config, make_tokenizer()));
   ImageProcessor processor = config.image_processor();
   processor.resize = ImageProcessor::Resize::kShortestEdge;
   processor.shortest_edge = 4;
   config.images = processor;
-  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+  CHECK_THROWS_WITH(test::answers(manifest, {0, 1}, config, make_tokenizer()),
                     Contains("across.png: an image of 64 x 3 pixels becomes one of 85 x 4 pixels, "
                              "but the model reads images of 4 x 4 only"));
   config.model_type = "vilt";
   config.images.reset();
   config.max_image_length = 4;
   write_png(Image{6, 4, std::vector<std::uint8_t>(6 * 4 * 3)}, dir / "across.png");
-  CHECK_THROWS_WITH(VqaTensors(manifest, {0, 1}, config, make_tokenizer()),
+  CHECK_THROWS_WITH(test::answers(manifest, {0, 1}, config, make_tokenizer()),
                     Contains("across.png: an image of 6 x 4 pixels becomes one of 6 x 4 pixels, "
                              "whose 6 patches are more than max_image_length = 4"));
 }

@@ -1,13 +1,11 @@
-#include "models/vqa_tensors.h"
+#include "tasks/dataset.h"
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 
 #include "core/console.h"
-#include "strata/core/error.h"
 
-namespace strata::models {
+namespace strata::tasks {
 namespace {
 
 /// (n, 3, height, width) bytes, the sides those of the largest image.
@@ -61,80 +59,42 @@ torch::Tensor normalised(const torch::Tensor& images, const data::ImageProcessor
 
 }  // namespace
 
-VqaTensors::VqaTensors(const data::Manifest& manifest, const std::vector<int>& indices,
-                       const Blueprint& blueprint, const data::WordPiece& tokenizer,
-                       bool drop_unseen, std::shared_ptr<data::ImageStore> images)
-    : images_(std::move(images)),
-      patch_size_(blueprint.architecture().image_model().patch_size),
-      grid_(blueprint.architecture().image_model().image_size / patch_size_),
-      asked_(static_cast<std::int64_t>(indices.size())) {
-  const bool owned = !images_;
-  if (owned) images_ = std::make_shared<data::ImageStore>(manifest, blueprint.image_processor());
-  const Architecture& architecture = blueprint.architecture();
-  const std::vector<std::string>& known = architecture.labels();
-  const bool reads_text = architecture.text_tokens() > 0;
-  std::unordered_map<std::string, std::int64_t> label_ids;
-  for (std::size_t id = 0; id < known.size(); ++id) {
-    label_ids.emplace(known[id], static_cast<std::int64_t>(id));
-  }
+Dataset::Dataset(std::shared_ptr<const Task> task, const Source& source)
+    : task_(std::move(task)),
+      images_(source.images ? source.images
+                            : std::make_shared<data::ImageStore>(
+                                  source.manifest, source.blueprint.image_processor())),
+      patch_size_(source.blueprint.architecture().image_model().patch_size),
+      grid_(source.blueprint.architecture().image_model().image_size / patch_size_) {}
 
-  std::vector<std::vector<std::int64_t>> encoded;
-  std::vector<std::int64_t> lengths, labels;
-  for (const int index : indices) {
-    const data::Example& example = manifest.examples.at(index);
-    std::vector<std::int64_t> accepted;
-    for (const std::string& answer : example.answers) {
-      const auto label = label_ids.find(answer);
-      if (label != label_ids.end()) accepted.push_back(label->second);
-    }
-    if (accepted.empty()) {
-      if (!drop_unseen) {
-        const std::string answer = example.answers.empty() ? "" : example.answers.front();
-        throw InputError((manifest.folder / example.image).string() + ", question \"" +
-                         example.question + "\": the answer \"" + answer +
-                         "\" is not one of the model's " + std::to_string(known.size()) +
-                         " labels" + did_you_mean(answer, known) +
-                         "; data.unseen_answers: drop (strata score: --unseen-answers drop) passes "
-                         "over such questions, model.answers: "
-                         "data makes a label of every training answer");
-      }
-      ++unseen_;
-      if (example.split == "train") continue;
-    }
-    labels.push_back(accepted.empty() ? kNoTarget : accepted.front());
-    accepted_.push_back(std::move(accepted));
-    closed_.push_back(example.answer_type == "closed");
-
-    image_index_.push_back(images_->add(example.image));
-    if (reads_text) {
-      encoded.push_back(
-          tokenizer.encode(example.question, static_cast<int>(architecture.text_tokens())));
-      lengths.push_back(static_cast<std::int64_t>(encoded.back().size()));
-    }
-  }
-  const std::int64_t n = static_cast<std::int64_t>(labels.size());
-  if (n == 0 && asked_ > 0) {
-    throw InputError("no training example is left, as none of " + std::to_string(asked_) +
-                     " has an answer among the model's " + std::to_string(known.size()) +
-                     " labels (data.unseen_answers: drop)");
-  }
-
-  if (reads_text) {
-    const std::int64_t longest = n ? *std::max_element(lengths.begin(), lengths.end()) : 0;
-    input_ids_ = torch::full({n, longest}, tokenizer.pad_id(), torch::kInt64);
-    for (std::int64_t i = 0; i < n; ++i) {
-      std::copy(encoded[i].begin(), encoded[i].end(),
-                input_ids_.data_ptr<std::int64_t>() + i * longest);
-    }
-    lengths_ = torch::tensor(lengths, torch::kInt64);
-  }
-  labels_ = torch::tensor(labels, torch::kInt64);
-
-  if (owned) images_->load();
+void Dataset::add(const Source& source, const data::Example& example) {
+  examples_.push_back(example);
+  image_index_.push_back(images_->add(example.image));
+  const auto longest = static_cast<int>(source.blueprint.architecture().text_tokens());
+  if (longest > 0) encoded_.push_back(source.tokenizer.encode(example.question, longest));
 }
 
-Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device device,
-                        const std::vector<int>& flips) const {
+void Dataset::finish(const Source& source) {
+  if (source.blueprint.architecture().text_tokens() > 0) {
+    std::vector<std::int64_t> lengths;
+    std::int64_t longest = 0;
+    for (const auto& ids : encoded_) {
+      lengths.push_back(static_cast<std::int64_t>(ids.size()));
+      longest = std::max(longest, lengths.back());
+    }
+    input_ids_ = torch::full({size(), longest}, source.tokenizer.pad_id(), torch::kInt64);
+    for (std::int64_t i = 0; i < size(); ++i) {
+      const auto& ids = encoded_[static_cast<std::size_t>(i)];
+      std::copy(ids.begin(), ids.end(), input_ids_.data_ptr<std::int64_t>() + i * longest);
+    }
+    lengths_ = torch::tensor(lengths, torch::kInt64);
+    encoded_.clear();
+  }
+  if (!source.images) images_->load();
+}
+
+models::Batch Dataset::batch(const std::vector<std::int64_t>& rows, torch::Device device,
+                             const std::vector<int>& flips) const {
   const torch::Tensor index = torch::tensor(rows, torch::kInt64);
   std::vector<std::size_t> indices;
   for (const std::int64_t row : rows)
@@ -142,7 +102,7 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
   const std::vector<data::StoredImage> stored = images_->get(indices);
   const torch::Tensor images = side_by_side(stored, flips);
 
-  Batch batch;
+  models::Batch batch;
   if (input_ids_.defined()) {
     const torch::Tensor lengths = lengths_.index_select(0, index);
     const std::int64_t longest = lengths.max().item<std::int64_t>();
@@ -152,11 +112,11 @@ Batch VqaTensors::batch(const std::vector<std::int64_t>& rows, torch::Device dev
   }
   batch.pixels = normalised(images.to(device), images_->processor());
   batch.grids = grids_of(stored);
-  batch.labels = labels_.index_select(0, index).to(device);
+  batch.labels = targets(index).to(device);
   return batch;
 }
 
-torch::Tensor VqaTensors::grids_of(const std::vector<data::StoredImage>& images) const {
+torch::Tensor Dataset::grids_of(const std::vector<data::StoredImage>& images) const {
   bool usual = true;
   std::vector<std::int64_t> grids;
   for (const data::StoredImage& image : images) {
@@ -169,16 +129,7 @@ torch::Tensor VqaTensors::grids_of(const std::vector<data::StoredImage>& images)
   return torch::tensor(grids, torch::kInt64).view({-1, 2});
 }
 
-std::int64_t VqaTensors::label(std::int64_t row) const {
-  return labels_.data_ptr<std::int64_t>()[row];
-}
-
-bool VqaTensors::accepts(std::int64_t row, std::int64_t label) const {
-  const std::vector<std::int64_t>& accepted = accepted_.at(row);
-  return std::find(accepted.begin(), accepted.end(), label) != accepted.end();
-}
-
-void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& sets,
+void log_unseen(const std::vector<std::pair<std::string, const Dataset*>>& sets,
                 const std::string& what_became) {
   std::int64_t unseen = 0, asked = 0;
   std::string clients;
@@ -194,4 +145,4 @@ void log_unseen(const std::vector<std::pair<std::string, const VqaTensors*>>& se
            std::to_string(asked) + " " + what_became + clients + (clients.empty() ? "" : ")"));
 }
 
-}  // namespace strata::models
+}  // namespace strata::tasks

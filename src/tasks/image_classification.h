@@ -1,0 +1,13 @@
+#pragma once
+/// \file
+/// Saying what an image shows: exactly one of the model's labels, or, where the data set has it
+/// so, any number of them.
+
+#include "tasks/task.h"
+
+namespace strata::tasks {
+
+/// An image's labels are matched with the model's by their names, whatever their order.
+TaskPtr image_classification();
+
+}  // namespace strata::tasks

@@ -1,0 +1,57 @@
+#include "tasks/metrics/metrics.h"
+
+#include <stdexcept>
+
+#include "tasks/metrics/accuracy.h"
+#include "tasks/metrics/auroc.h"
+#include "tasks/metrics/balanced_accuracy.h"
+#include "tasks/metrics/open_accuracy.h"
+
+namespace strata::tasks {
+namespace {
+
+struct Row {
+  Metric metric;
+  std::vector<std::string> tasks;
+};
+
+const std::string kAnswers = "answer_classification", kImages = "image_classification";
+
+// A further metric is a file and a row.
+// clang-format off
+const std::vector<Row>& rows() {
+  static const std::vector<Row> rows = {
+      {accuracy(), {kAnswers, kImages}},
+      {open_accuracy(), {kAnswers}},
+      {closed_accuracy(), {kAnswers}},
+      {balanced_accuracy(), {kImages}},
+      {auroc(), {kImages}},
+  };
+  // clang-format on
+  return rows;
+}
+
+}  // namespace
+
+std::vector<const Metric*> metrics_of(const std::string& task) {
+  std::vector<const Metric*> metrics;
+  for (const Row& row : rows()) {
+    for (const std::string& of : row.tasks)
+      if (of == task) metrics.push_back(&row.metric);
+  }
+  return metrics;
+}
+
+std::vector<std::string> metric_names(const std::string& task) {
+  std::vector<std::string> names;
+  for (const Metric* metric : metrics_of(task)) names.push_back(metric->name);
+  return names;
+}
+
+const Metric& metric_of(const std::string& name) {
+  for (const Row& row : rows())
+    if (row.metric.name == name) return row.metric;
+  throw std::out_of_range(name);
+}
+
+}  // namespace strata::tasks

@@ -1,0 +1,52 @@
+#include "tasks/task.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/interrupt.h"
+#include "models/model.h"
+#include "models/torch.h"
+#include "tasks/dataset.h"
+
+namespace strata::tasks {
+namespace {
+
+constexpr std::int64_t kBatchSize = 128;
+
+}  // namespace
+
+Split split_of(const data::Manifest& manifest, const std::string& split) {
+  Split found{manifest, {}};
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i)
+    if (manifest.examples[i].split == split) found.examples.push_back(static_cast<int>(i));
+  return found;
+}
+
+torch::Tensor Task::loss(const models::State& output, const models::Batch& batch) const {
+  return loss(output, batch, torch::Tensor());
+}
+
+Tally Task::evaluate(const models::Model& model, const Dataset& data, std::vector<bool>* right,
+                     std::vector<Prediction>* predictions) const {
+  const torch::NoGradGuard no_grad;
+  Tally tally;
+  Judgement judgement{data, model.architecture().labels(), tally, right, predictions};
+  std::vector<torch::Tensor> all_losses;
+  for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
+    stop_if_interrupted();
+    std::vector<std::int64_t> rows(
+        static_cast<std::size_t>(std::min(kBatchSize, data.size() - begin)));
+    std::iota(rows.begin(), rows.end(), begin);
+    const models::Batch batch = data.batch(rows, model.device());
+    const models::State output = model.run(batch);
+    all_losses.push_back(losses(output, batch));
+    judge(outputs(output).to(torch::kCPU, torch::kFloat).contiguous(), rows, judgement);
+  }
+  if (all_losses.empty()) return tally;
+  Sum& loss = tally["loss"];
+  loss.sum = torch::cat(all_losses).to(torch::kCPU, torch::kFloat64).sum().item<double>();
+  for (std::int64_t row = 0; row < data.size(); ++row) loss.weight += data.has_target(row);
+  return tally;
+}
+
+}  // namespace strata::tasks

@@ -1,0 +1,52 @@
+#include "tasks/tasks.h"
+
+#include <stdexcept>
+
+#include "strata/core/error.h"
+#include "tasks/answer_classification.h"
+#include "tasks/image_classification.h"
+
+namespace strata::tasks {
+namespace {
+
+constexpr const char* kAuto = "auto";
+
+struct Row {
+  TaskPtr (*task)();
+  data::Reading reading;  ///< what of a data set is the task's
+};
+
+// A further task is a file and a row. "auto" takes the first whose examples the data have.
+constexpr Row kTasks[] = {
+    {answer_classification, data::Reading::kQuestions},
+    {image_classification, data::Reading::kLabels},
+};
+
+const Row& row_of(const std::string& name) {
+  for (const Row& row : kTasks)
+    if (row.task()->name() == name) return row;
+  throw std::out_of_range(name);
+}
+
+}  // namespace
+
+std::vector<std::string> task_names() {
+  std::vector<std::string> names = {kAuto};
+  for (const Row& row : kTasks) names.push_back(row.task()->name());
+  return names;
+}
+
+data::Reading reading_of(const std::string& name, const std::string& where) {
+  require_name(where, name, task_names());
+  return name == kAuto ? data::Reading::kEither : row_of(name).reading;
+}
+
+TaskPtr choose_task(const std::string& name, const data::Manifest& manifest) {
+  if (name != kAuto) return row_of(name).task();
+  const auto found = manifest.has_labels() ? data::Reading::kLabels : data::Reading::kQuestions;
+  for (const Row& row : kTasks)
+    if (row.reading == found) return row.task();
+  throw std::logic_error("no task for the data");
+}
+
+}  // namespace strata::tasks

@@ -1,0 +1,22 @@
+#pragma once
+/// \file
+/// The list of tasks. A further one is a file and a line.
+
+#include <string>
+#include <vector>
+
+#include "data/manifest.h"
+#include "tasks/task.h"
+
+namespace strata::tasks {
+
+/// What `task` in an experiment file and `--task` may be: "auto", and every task's name.
+std::vector<std::string> task_names();
+/// What is to be read of a data set for it. @throws InputError beginning with `where` for an
+/// unknown name
+data::Reading reading_of(const std::string& name, const std::string& where);
+/// The task of that name; for "auto" the one that the data are for: questions are answered, and
+/// images with labels are classified. The name is one of task_names().
+TaskPtr choose_task(const std::string& name, const data::Manifest& manifest);
+
+}  // namespace strata::tasks
