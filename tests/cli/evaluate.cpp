@@ -139,8 +139,7 @@ TEST_CASE("a model's accuracy is the one that its pretraining measured, and its 
   CHECK(lines.size() == found["all"]["samples"]);
   CHECK(share_right(lines) == Approx(found["all"]["accuracy"].get<double>()));
   check_lines(lines, labels_of(workshop() / "model"));
-  for (const char* key :
-       {"image", "question", "truth", "prediction", "log_probability", "logits"})
+  for (const char* key : {"image", "question", "truth", "prediction", "log_probability", "logits"})
     CHECK(lines[0].contains(key));
   CHECK(lines[0].size() == 6);
   CHECK(lines[0]["question"].is_string());
@@ -168,7 +167,7 @@ TEST_CASE("images in folders of classes are classified, centrally and by a feder
       evaluate({"classifier", "--data", "images", "--predictions", "images.jsonl", "--logits"});
   CHECK(found["task"] == "image_classification");
   const json pretrained = json::parse(slurp(workshop() / "classifier/pretrain.json"));
-  for (const char* metric : {"accuracy", "balanced_accuracy", "auroc"}) {
+  for (const char* metric : {"accuracy", "balanced_accuracy", "macro_f1", "auroc"}) {
     INFO(metric);
     CHECK(found["all"][metric].get<double>() ==
           Approx(pretrained["test"][metric].get<double>()).epsilon(1e-9));
@@ -188,7 +187,7 @@ TEST_CASE("images in folders of classes are classified, centrally and by a feder
   const std::string metrics = slurp(workshop() / "run/metrics.csv");
   CHECK(metrics.substr(0, metrics.find('\n')) ==
         "round,client,train_samples,test_samples,train_loss,test_loss,accuracy,balanced_accuracy,"
-        "auroc,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib");
+        "macro_f1,auroc,up_mbit,down_mbit,importance,usage_variance,seconds,peak_memory_mib");
   const json after = evaluate({"run/model", "--data", "images"});
   const auto last = metrics.find("\n1,all,");
   CHECK_THAT(metrics.substr(last),

@@ -188,9 +188,10 @@ TEST_CASE("predictions carry the truth, what was chosen and how likely that is")
   CHECK(found[1].log_probability == Approx(1 - log_sum));
   CHECK(tally.of("loss").mean() == Approx((2 * log_sum - 1 + 1) / 2).epsilon(1e-6));
   CHECK(task->metrics() ==
-        std::vector<std::string>{"accuracy", "balanced_accuracy", "auroc"});
+        std::vector<std::string>{"accuracy", "balanced_accuracy", "macro_f1", "auroc"});
   CHECK(task->value("accuracy", tally) == 0.5);
   CHECK(task->value("balanced_accuracy", tally) == 0.5);
+  CHECK(task->value("macro_f1", tally) == Approx(1.0 / 3));
   CHECK(task->value("auroc", tally) == 0.5);
 
   found.clear();

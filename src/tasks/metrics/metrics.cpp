@@ -5,6 +5,7 @@
 #include "tasks/metrics/accuracy.h"
 #include "tasks/metrics/auroc.h"
 #include "tasks/metrics/balanced_accuracy.h"
+#include "tasks/metrics/macro_f1.h"
 #include "tasks/metrics/open_accuracy.h"
 
 namespace strata::tasks {
@@ -25,6 +26,7 @@ const std::vector<Row>& rows() {
       {open_accuracy(), {kAnswers}},
       {closed_accuracy(), {kAnswers}},
       {balanced_accuracy(), {kImages}},
+      {macro_f1(), {kImages}},
       {auroc(), {kImages}},
   };
   // clang-format on
