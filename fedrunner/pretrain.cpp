@@ -106,13 +106,7 @@ Json to_json(const tasks::Task& task, const tasks::Tally& tally) {
   return json;
 }
 
-}  // namespace
-
-PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
-                               const std::vector<std::string>& set,
-                               const std::filesystem::path& out, const std::string& device,
-                               const ToolNames& names, int threads, int parallel) {
-  const auto config = read_experiment_file(experiment_file, set, names);
+void check_model_keys(const ExperimentConfig& config) {
   if (!config.pretrain) throw InputError(config.file + ": pretrain: the key is missing");
   if (!config.model.architecture && config.pretrain->from.empty()) {
     throw InputError(config.file +
@@ -124,121 +118,169 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
         config.file +
         ": pretrain.from: the model has an architecture; leave out model.architecture");
   }
-  remove_stale_stages(out, "config.json");
+}
+
+void refuse_model_folder(const std::filesystem::path& out) {
   for (const char* file : {"config.json", "model.safetensors", "pretrain.json"}) {
     if (std::filesystem::exists(out / file)) {
       throw InputError(out.string() + ": the folder already holds a model (" + file +
                        "); choose another --out");
     }
   }
+}
+
+/// One pretraining, from its data to its folder.
+class Pretraining {
+ public:
+  Pretraining(const ExperimentConfig& config, torch::Device device, models::CoreShares shares)
+      : config_(config),
+        pretrain_(*config.pretrain),
+        shares_(shares),
+        data_(load_pretrain_data(config)),
+        language_(config, data_),
+        task_(*language_.task),
+        foundation_(make_foundation(device)) {
+    const models::Blueprint& blueprint = foundation_.model.blueprint();
+    const auto images = std::make_shared<data::ImageStore>(
+        data_.manifest, blueprint.image_processor(), config.data.cache);
+    // Every training answer is a label, as the labels are made of them; test answers need not be.
+    const tasks::Source source{data_.manifest, blueprint, foundation_.tokenizer,
+                               config.data.drop_unseen, images};
+    train_ = task_.encode(data_.train, source);
+    test_ = task_.encode(data_.test, source);
+    tasks::log_unseen({{"", test_.get()}}, "test examples are kept and counted as wrong");
+    images->load();
+    summary_.train_samples = train_->size();
+    summary_.test_samples = test_->size();
+    summary_.labels = static_cast<std::int64_t>(blueprint.architecture().labels().size());
+    for (const auto& unit : foundation_.model.units()) summary_.parameters += unit.parameter_count;
+  }
+
+  void train_model() {
+    announce();
+    const auto start = std::chrono::steady_clock::now();
+    const std::int64_t steps =
+        pretrain_.epochs * steps_per_epoch(train_->size(), pretrain_.training.batch_size);
+    Progress progress("pretrain", steps);
+    std::string note;
+    TrainingHooks hooks;
+    hooks.after_step = [&](std::int64_t done) { progress.update(done, note); };
+    hooks.after_epoch = [&](int epoch, double loss) { note = end_epoch(epoch, loss); };
+    if (steps > 0)
+      train(foundation_.model, *train_, names_of(foundation_.model.units()), steps,
+            pretrain_.training, pretrain_.seed, hooks, shares_.parallel);
+    progress.finish();
+    summary_.seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    summary_.loss = tally_.of("loss").mean();
+    for (const std::string& metric : task_.metrics())
+      summary_.metrics.emplace_back(metric, task_.value(metric, tally_));
+  }
+
+  void write(const std::filesystem::path& out) const {
+    // config.json is what calls a folder a model.
+    StagedFolder stage(out, "config.json");
+    peft::save_model(foundation_.model, stage.path());
+    models::save_tokenizer(foundation_.tokenizer, foundation_.model.architecture(), stage.path());
+    write_file(stage.path() / "pretrain.json", report().dump(1) + "\n");
+    stage.commit();
+  }
+
+  const PretrainSummary& summary() const { return summary_; }
+
+ private:
+  Foundation make_foundation(torch::Device device) const {
+    const std::vector<std::string> labels = task_.labels(language_.training);
+    if (labels.empty()) {
+      throw InputError(config_.file +
+                       ": pretrain.vocabulary: no training example in it, so no label");
+    }
+    if (pretrain_.from.empty()) return fresh_model(config_, language_, labels, device);
+    return relabelled_foundation(pretrain_.from, labels, pretrain_.seed, device);
+  }
+
+  void announce() const {
+    if (pretrain_.epochs == 0) {
+      log_info(pretrain_.from + " with an output layer for " + std::to_string(summary_.labels) +
+               " labels, not trained");
+      return;
+    }
+    log_info("pretraining " + std::to_string(summary_.parameters) + " weights on " +
+             std::to_string(summary_.train_samples) + " examples of " + data_.manifest.name + ", " +
+             std::to_string(summary_.labels) + " labels");
+  }
+
+  std::string end_epoch(int epoch, double loss) {
+    std::string note = "epoch " + std::to_string(epoch) + ", loss " + fixed(loss, 4);
+    Json entry{{"epoch", epoch}, {"train_loss", loss}};
+    if (epoch % pretrain_.evaluate_every == 0 || epoch == pretrain_.epochs) {
+      tally_ = task_.evaluate(foundation_.model, *test_);
+      const std::string main = task_.metrics().front();
+      note += ", test " + main + " " + fixed(task_.value(main, tally_), 4);
+      entry["test"] = to_json(task_, tally_);
+    }
+    epochs_.push_back(entry);
+    log_info(note);
+    return note;
+  }
+
+  Json report() const {
+    auto provenance = provenance_json();
+    provenance["threads"] = shares_.threads;
+    provenance["parallel"] = shares_.parallel;
+    return {{"version", 1},
+            {"name", config_.name},
+            {"synthetic", data_.manifest.synthetic},
+            {"test", to_json(task_, tally_)},
+            {"train_samples", summary_.train_samples},
+            {"test_samples", summary_.test_samples},
+            {"labels", summary_.labels},
+            {"parameters", summary_.parameters},
+            {"seconds", summary_.seconds},
+            {"fingerprint", foundation_.model.fingerprint()},
+            {"pretrain", pretrain_fields().write(pretrain_)},
+            {"epochs", epochs_},
+            {"provenance", provenance}};
+  }
+
+  const ExperimentConfig& config_;
+  const PretrainConfig& pretrain_;
+  const models::CoreShares shares_;
+  const PretrainData data_;
+  const Language language_;
+  const tasks::Task& task_;
+  Foundation foundation_;
+  std::unique_ptr<tasks::Dataset> train_, test_;
+  PretrainSummary summary_;
+  tasks::Tally tally_;  ///< of the last epoch that was evaluated
+  Json epochs_ = Json::array();
+};
+
+}  // namespace
+
+PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
+                               const std::vector<std::string>& set,
+                               const std::filesystem::path& out, const std::string& device,
+                               const ToolNames& names, int threads, int parallel) {
+  const auto config = read_experiment_file(experiment_file, set, names);
+  check_model_keys(config);
+  remove_stale_stages(out, "config.json");
+  refuse_model_folder(out);
   const auto torch_device = models::parse_device(device);
-  const auto& pretrain = *config.pretrain;
   if (parallel > 1 && torch_device.is_cuda()) {
     throw InputError("--parallel " + std::to_string(parallel) +
                      ": a batch is split on the CPU alone");
   }
   const auto wanted = config.model.architecture ? models::Blueprint(config.model.architecture)
-                                                : peft::read_blueprint(pretrain.from);
-  const std::int64_t batch = pretrain.training.batch_size;
+                                                : peft::read_blueprint(config.pretrain->from);
+  const std::int64_t batch = config.pretrain->training.batch_size;
   const models::CoreShares shares =
       models::choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
   models::prepare_torch(shares.threads);
-  const auto data = load_pretrain_data(config);
-  const Language language(config, data);
-  const tasks::Task& task = *language.task;
-  const std::vector<std::string> labels = task.labels(language.training);
-  if (labels.empty()) {
-    throw InputError(config.file +
-                     ": pretrain.vocabulary: no training question in it, so no label");
-  }
-  auto foundation = pretrain.from.empty()
-                        ? fresh_model(config, language, labels, torch_device)
-                        : relabelled_foundation(pretrain.from, labels, pretrain.seed, torch_device);
-  models::Model& model = foundation.model;
-  const data::WordPiece& tokenizer = foundation.tokenizer;
-  const models::Blueprint& blueprint = model.blueprint();
-  // Every training answer is a label, as the labels are made of them; test answers need not be.
-  const bool drop = config.data.drop_unseen;
-  const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
-                                                         config.data.cache);
-  const tasks::Source source{data.manifest, blueprint, tokenizer, drop, images};
-  const auto train_set = task.encode(data.train, source);
-  const auto test_set = task.encode(data.test, source);
-  tasks::log_unseen({{"", test_set.get()}}, "test examples are kept and counted as wrong");
-  images->load();
-
-  PretrainSummary summary;
-  std::vector<std::string> units;
-  for (const auto& unit : model.units()) {
-    units.push_back(unit.name);
-    summary.parameters += unit.parameter_count;
-  }
-  summary.train_samples = train_set->size();
-  summary.test_samples = test_set->size();
-  summary.labels = static_cast<std::int64_t>(blueprint.architecture().labels().size());
-  if (pretrain.epochs == 0) {
-    log_info(pretrain.from + " with an output layer for " + std::to_string(summary.labels) +
-             " labels, not trained");
-  } else {
-    log_info("pretraining " + std::to_string(summary.parameters) + " weights on " +
-             std::to_string(summary.train_samples) + " examples of " + data.manifest.name + ", " +
-             std::to_string(summary.labels) + " labels");
-  }
-
-  const auto start = std::chrono::steady_clock::now();
-  const std::int64_t steps =
-      pretrain.epochs * steps_per_epoch(train_set->size(), pretrain.training.batch_size);
-  Progress progress("pretrain", steps);
-  Json epochs = Json::array();
-  tasks::Tally tally;
-  TrainingHooks hooks;
-  std::string note;
-  hooks.after_step = [&](std::int64_t done) { progress.update(done, note); };
-  hooks.after_epoch = [&](int epoch, double loss) {
-    const bool evaluated = epoch % pretrain.evaluate_every == 0 || epoch == pretrain.epochs;
-    note = "epoch " + std::to_string(epoch) + ", loss " + fixed(loss, 4);
-    Json entry{{"epoch", epoch}, {"train_loss", loss}};
-    if (evaluated) {
-      tally = task.evaluate(model, *test_set);
-      note += ", test " + task.metrics().front() + " " +
-              fixed(task.value(task.metrics().front(), tally), 4);
-      entry["test"] = to_json(task, tally);
-    }
-    epochs.push_back(entry);
-    log_info(note);
-  };
-  if (steps > 0)
-    train(model, *train_set, units, steps, pretrain.training, pretrain.seed, hooks,
-          shares.parallel);
-  progress.finish();
-  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  summary.loss = tally.of("loss").mean();
-  for (const std::string& metric : task.metrics())
-    summary.metrics.emplace_back(metric, task.value(metric, tally));
-
-  // config.json is what calls a folder a model.
-  StagedFolder stage(out, "config.json");
-  peft::save_model(model, stage.path());
-  models::save_tokenizer(tokenizer, blueprint.architecture(), stage.path());
-  auto provenance = provenance_json();
-  provenance["threads"] = shares.threads;
-  provenance["parallel"] = shares.parallel;
-  const Json root{{"version", 1},
-                  {"name", config.name},
-                  {"synthetic", data.manifest.synthetic},
-                  {"test", to_json(task, tally)},
-                  {"train_samples", summary.train_samples},
-                  {"test_samples", summary.test_samples},
-                  {"labels", summary.labels},
-                  {"parameters", summary.parameters},
-                  {"seconds", summary.seconds},
-                  {"fingerprint", model.fingerprint()},
-                  {"pretrain", pretrain_fields().write(pretrain)},
-                  {"epochs", epochs},
-                  {"provenance", provenance}};
-  write_file(stage.path() / "pretrain.json", root.dump(1) + "\n");
-  stage.commit();
-  return summary;
+  Pretraining pretraining(config, torch_device, shares);
+  pretraining.train_model();
+  pretraining.write(out);
+  return pretraining.summary();
 }
 
 }  // namespace strata::fedrunner
