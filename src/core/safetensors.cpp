@@ -28,6 +28,12 @@ constexpr DtypeInfo kDtypes[] = {{Dtype::kBool, "BOOL", 1}, {Dtype::kU8, "U8", 1
                                  {Dtype::kF32, "F32", 4},   {Dtype::kF64, "F64", 8}};
 
 constexpr std::uint64_t kMaxHeader = 100'000'000;  // the reference implementation's limit
+constexpr std::size_t kLengthBytes = 8;
+
+[[noreturn]] void too_short(const std::string& file, std::size_t size) {
+  throw InputError(file + ": has " + std::to_string(size) +
+                   " bytes; a safetensors file begins with 8 bytes of header length");
+}
 
 TensorEntry read_entry(ObjectReader reader, const std::string& name, const std::string& file,
                        std::uint64_t data_size) {
@@ -96,62 +102,70 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path
   struct stat status {};
   const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
   mapping_size_ = regular ? static_cast<std::size_t>(status.st_size) : 0;
-  if (regular && mapping_size_ >= 8)
+  if (regular && mapping_size_ >= kLengthBytes)
     // Who changes a mapped tensor changes a copy of its page, never the file.
     mapping_ = ::mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
   ::close(descriptor);
   if (!regular) throw InputError(file + ": is not a file");
-  if (mapping_size_ < 8)
-    throw InputError(file + ": has " + std::to_string(mapping_size_) +
-                     " bytes; a safetensors file begins with 8 bytes of header length");
+  if (mapping_size_ < kLengthBytes) too_short(file, mapping_size_);
   if (mapping_ == MAP_FAILED) {
     mapping_ = nullptr;
     throw InputError(file + ": cannot be mapped: " + std::strerror(errno));
   }
   // The destructor does not run when the constructor throws.
   try {
-    const auto* bytes = static_cast<const unsigned char*>(mapping_);
-    std::uint64_t header_size = 0;
-    for (int i = 7; i >= 0; --i) header_size = header_size << 8 | bytes[i];
-    if (header_size > kMaxHeader || header_size > mapping_size_ - 8)
-      throw InputError(file + ": the header length is " + std::to_string(header_size) +
-                       " bytes, but the file has " + std::to_string(mapping_size_ - 8) +
-                       " after it (at most " + std::to_string(kMaxHeader) +
-                       " are allowed): truncated, or no safetensors file");
-    data_ = static_cast<const char*>(mapping_) + 8 + header_size;
-    const std::uint64_t data_size = mapping_size_ - 8 - header_size;
-    const Document document =
-        parse_json(std::string(static_cast<const char*>(mapping_) + 8, header_size), file);
-    ObjectReader reader(document);
-    for (const auto& key : reader.keys()) {
-      if (key == "__metadata__") {
-        ObjectReader metadata = reader.object(key);
-        for (const auto& name : metadata.keys()) metadata_[name] = metadata.text(name);
-        continue;
-      }
-      tensors_.push_back(read_entry(reader.object(key), key, file, data_size));
-    }
-    std::stable_sort(tensors_.begin(), tensors_.end(),
-                     [](const TensorEntry& a, const TensorEntry& b) {
-                       return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-                     });
-    std::uint64_t covered = 0;
-    for (std::size_t i = 0; i < tensors_.size(); ++i) {
-      const TensorEntry& entry = tensors_[i];
-      if (entry.begin != covered)
-        throw InputError(file + ": tensor \"" + entry.name + "\" begins at byte " +
-                         std::to_string(entry.begin) + ", but the one before it ends at " +
-                         std::to_string(covered) + ": tensors must not overlap or leave gaps");
-      covered = entry.end;
-      index_[entry.name] = i;
-    }
-    if (covered != data_size)
-      throw InputError(file + ": the tensors cover " + std::to_string(covered) + " of " +
-                       std::to_string(data_size) + " bytes of data");
+    read(static_cast<const char*>(mapping_), mapping_size_);
   } catch (...) {
     ::munmap(mapping_, mapping_size_);
     throw;
   }
+}
+
+SafetensorsFile::SafetensorsFile(std::string bytes, const std::string& name)
+    : path_(name), given_(std::make_unique<const std::string>(std::move(bytes))) {
+  if (given_->size() < kLengthBytes) too_short(name, given_->size());
+  read(given_->data(), given_->size());
+}
+
+void SafetensorsFile::read(const char* bytes, std::size_t size) {
+  const std::string file = path_.string();
+  std::uint64_t header_size = 0;
+  for (int i = 7; i >= 0; --i)
+    header_size = header_size << 8 | static_cast<unsigned char>(bytes[i]);
+  if (header_size > kMaxHeader || header_size > size - kLengthBytes)
+    throw InputError(file + ": the header length is " + std::to_string(header_size) +
+                     " bytes, but the file has " + std::to_string(size - kLengthBytes) +
+                     " after it (at most " + std::to_string(kMaxHeader) +
+                     " are allowed): truncated, or no safetensors file");
+  data_ = bytes + kLengthBytes + header_size;
+  const std::uint64_t data_size = size - kLengthBytes - header_size;
+  const Document document = parse_json(std::string(bytes + kLengthBytes, header_size), file);
+  ObjectReader reader(document);
+  for (const auto& key : reader.keys()) {
+    if (key == "__metadata__") {
+      ObjectReader metadata = reader.object(key);
+      for (const auto& name : metadata.keys()) metadata_[name] = metadata.text(name);
+      continue;
+    }
+    tensors_.push_back(read_entry(reader.object(key), key, file, data_size));
+  }
+  std::stable_sort(tensors_.begin(), tensors_.end(),
+                   [](const TensorEntry& a, const TensorEntry& b) {
+                     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+                   });
+  std::uint64_t covered = 0;
+  for (std::size_t i = 0; i < tensors_.size(); ++i) {
+    const TensorEntry& entry = tensors_[i];
+    if (entry.begin != covered)
+      throw InputError(file + ": tensor \"" + entry.name + "\" begins at byte " +
+                       std::to_string(entry.begin) + ", but the one before it ends at " +
+                       std::to_string(covered) + ": tensors must not overlap or leave gaps");
+    covered = entry.end;
+    index_[entry.name] = i;
+  }
+  if (covered != data_size)
+    throw InputError(file + ": the tensors cover " + std::to_string(covered) + " of " +
+                     std::to_string(data_size) + " bytes of data");
 }
 
 SafetensorsFile::~SafetensorsFile() {
@@ -172,6 +186,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   data_ = std::exchange(other.data_, nullptr);
   mapping_ = std::exchange(other.mapping_, nullptr);
   mapping_size_ = std::exchange(other.mapping_size_, 0);
+  given_ = std::move(other.given_);
   return *this;
 }
 
@@ -184,8 +199,11 @@ std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const {
   return {data_ + entry.begin, static_cast<std::size_t>(entry.end - entry.begin)};
 }
 
-void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
+namespace {
+
+/// The header and its length.
+std::string head_of(const std::vector<TensorView>& tensors,
+                    const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
@@ -197,14 +215,28 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
-  char length[8];
-  for (int i = 0; i < 8; ++i) length[i] = static_cast<char>(text.size() >> (8 * i));
+  std::string length;
+  for (int i = 0; i < 8; ++i) length += static_cast<char>(text.size() >> (8 * i));
+  return length + text;
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  const std::string head = head_of(tensors, metadata);
   AtomicFile file(path);
-  file.stream().write(length, 8);
-  file.stream().write(text.data(), static_cast<std::streamsize>(text.size()));
+  file.stream().write(head.data(), static_cast<std::streamsize>(head.size()));
   for (const auto& tensor : tensors)
     file.stream().write(tensor.bytes.data(), static_cast<std::streamsize>(tensor.bytes.size()));
   file.commit();
+}
+
+std::string safetensors_bytes(const std::vector<TensorView>& tensors,
+                              const std::map<std::string, std::string>& metadata) {
+  std::string bytes = head_of(tensors, metadata);
+  for (const auto& tensor : tensors) bytes += tensor.bytes;
+  return bytes;
 }
 
 }  // namespace strata

@@ -53,6 +53,28 @@ TEST_CASE("tensors, shapes, dtypes and metadata round-trip") {
   CHECK(header % 8 == 0);
 }
 
+TEST_CASE("bytes are read as the file of them is, and refused under the name that was given") {
+  const test::TempDir dir;
+  const std::vector<TensorView> tensors = {{"x", Dtype::kU8, {3}, "abc"},
+                                           {"y", Dtype::kU8, {1}, "d"}};
+  const std::map<std::string, std::string> metadata = {{"strata", "{}"}};
+  write_safetensors(dir / "m", tensors, metadata);
+  const std::string bytes = safetensors_bytes(tensors, metadata);
+  CHECK(bytes == test::slurp(dir / "m"));
+  SafetensorsFile received(bytes, "reply");
+  CHECK(received.metadata() == metadata);
+  CHECK(received.bytes(*received.find("y")) == "d");
+  // So short that a moved text would have other bytes.
+  SafetensorsFile small(safetensors_bytes({}), "reply");
+  const SafetensorsFile moved(std::move(small));
+  CHECK(moved.tensors().empty());
+  const SafetensorsFile kept(std::move(received));
+  CHECK(kept.bytes(*kept.find("x")) == "abc");
+  CHECK_THROWS_WITH(SafetensorsFile(bytes.substr(0, 4), "reply"), Contains("reply: has 4 bytes;"));
+  CHECK_THROWS_WITH(SafetensorsFile(bytes.substr(0, bytes.size() - 1), "reply"),
+                    Contains("reply: tensor \"y\": data_offsets"));
+}
+
 TEST_CASE("a moved file keeps its bytes") {
   const test::TempDir dir;
   write_safetensors(dir / "m", {{"x", Dtype::kU8, {3}, "abc"}});

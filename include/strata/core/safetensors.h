@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,15 @@ class SafetensorsFile {
   /// shape says, and cover the data without gap or overlap.
   /// @throws InputError naming the file, the tensor, what was found and what is allowed.
   explicit SafetensorsFile(const std::filesystem::path& path);
+  /// The same of a file's bytes, as messages bring them; `name` is what errors begin with.
+  /// \code
+  /// const float bias[] = {1, 2};
+  /// const std::string sent = safetensors_bytes(
+  ///     {{"bias", Dtype::kF32, {2}, {reinterpret_cast<const char*>(bias), sizeof bias}}});
+  /// const SafetensorsFile received(sent, "the reply of client ct");
+  /// assert(received.find("bias")->element_count() == 2);
+  /// \endcode
+  SafetensorsFile(std::string bytes, const std::string& name);
   ~SafetensorsFile();
   SafetensorsFile(SafetensorsFile&&) noexcept;
   SafetensorsFile& operator=(SafetensorsFile&&) noexcept;
@@ -55,9 +65,12 @@ class SafetensorsFile {
   const TensorEntry* find(const std::string& name) const;
   /// The bytes of a tensor of this file.
   std::string_view bytes(const TensorEntry& entry) const;
+  /// Or the name that was given with the bytes.
   const std::filesystem::path& path() const { return path_; }
 
  private:
+  void read(const char* bytes, std::size_t size);
+
   std::filesystem::path path_;
   std::vector<TensorEntry> tensors_;
   std::map<std::string, std::size_t> index_;
@@ -65,6 +78,7 @@ class SafetensorsFile {
   const char* data_ = nullptr;  ///< start of the data section
   void* mapping_ = nullptr;
   std::size_t mapping_size_ = 0;
+  std::unique_ptr<const std::string> given_;  ///< the bytes, where no file is mapped
 };
 
 /// A tensor to be written; `bytes` must hold dtype × shape bytes, little-endian, row-major.
@@ -80,5 +94,8 @@ struct TensorView {
 /// @throws WorkError
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata = {});
+/// What write_safetensors writes.
+std::string safetensors_bytes(const std::vector<TensorView>& tensors,
+                              const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace strata
