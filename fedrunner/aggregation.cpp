@@ -86,6 +86,14 @@ const Choices<UnitStatus>& unit_statuses() {
   return statuses;
 }
 
+std::vector<std::string> trained_units(const std::vector<UnitUse>& uses) {
+  std::vector<std::string> units;
+  for (const auto& use : uses) {
+    if (!use.clients.empty()) units.push_back(use.unit);
+  }
+  return units;
+}
+
 std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
                                const std::vector<ClientUpdate>& updates,
                                const AggregationOptions& options,

@@ -11,26 +11,11 @@
 
 #include "core/choices.h"
 #include "experiment/server_section.h"
+#include "fedrunner/messages.h"
 #include "peft/method.h"
 #include "strata/core/unit.h"
 
 namespace strata::fedrunner {
-
-/// Weights by name.
-using ModelState = std::map<std::string, torch::Tensor>;
-
-/// What a client sends after local training.
-struct ClientUpdate {
-  std::string client;
-  std::int64_t samples = 0;        ///< training samples; ≥ 1
-  std::int64_t steps = 1;          ///< local steps done
-  std::vector<std::string> units;  ///< the units it trained
-  ModelState weights;              ///< of exactly these units
-  std::string failure;             ///< why there are no weights to use; empty: there are
-  double train_loss = 0;
-  double seconds = 0;
-  std::int64_t peak_memory = 0;  ///< bytes
-};
 
 using experiment::AggregationOptions;
 using experiment::ClientWeights;
@@ -52,6 +37,9 @@ struct UnitUse {
   std::vector<std::string> clients;  ///< by name; empty: the unit stayed as it was
   UnitStatus status = UnitStatus::kUntouched;
 };
+
+/// The units that somebody trained: those that clients download next.
+std::vector<std::string> trained_units(const std::vector<UnitUse>& uses);
 
 /// Moves, for every unit that somebody trained, each weight w towards the clients' average
 /// ā = Σᵢ pᵢ aᵢ / Σᵢ pᵢ over the clients i that trained it, pᵢ their training samples or 1; other

@@ -1,14 +1,32 @@
 #include "fedrunner/client.h"
 
-#include <algorithm>
 #include <chrono>
 #include <limits>
 
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/error.h"
+#include "tasks/task.h"
 
 namespace strata::fedrunner {
+namespace {
+
+/// A weight of another shape would be stretched to the model's.
+void check(const models::Model& model, const Order& order) {
+  for (const auto& [name, weight] : *order.state) {
+    const auto found = model.weights().find(name);
+    if (found == model.weights().end() || found->second.sizes() != weight.sizes())
+      throw InputError("client " + order.client + " has no weight " + name +
+                       " of the shape that the order has");
+  }
+}
+
+void load(models::Model& model, const Order& order) {
+  check(model, order);
+  model.load_state(*order.state);
+}
+
+}  // namespace
 
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
@@ -18,13 +36,7 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
   update.samples = client.train->size();
   update.units = units;
   model.load_state(global);
-  const std::int64_t all =
-      local.steps > 0
-          ? local.steps
-          : local.epochs * steps_per_epoch(client.train->size(), local.training.batch_size);
-  // 0.29 · 100 is a little less than 29 as a double.
-  update.steps =
-      std::max<std::int64_t>(1, static_cast<std::int64_t>(share * static_cast<double>(all) + 1e-6));
+  update.steps = TrainWork{local, seed, share}.steps(update.samples);
   models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
   try {
@@ -43,16 +55,57 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
   return update;
 }
 
-void corrupt(ClientUpdate& update, const ModelState& global, Failure::Corruption corruption) {
-  const torch::NoGradGuard no_grad;
-  if (corruption == Failure::Corruption::nan && !update.weights.empty())
-    update.weights.begin()->second.view(-1)[0] = std::numeric_limits<float>::quiet_NaN();
-  if (corruption == Failure::Corruption::scaled) {
-    for (auto& [name, weight] : update.weights) {
-      const auto& before = global.at(name);
-      weight = before + (weight - before) * 1000;
-    }
+Reply Client::serve(const Order& order) const {
+  if (order.client != data_.name)
+    throw InputError("an order for client " + order.client + " has come to client " + data_.name);
+  if (order.base != base_)
+    throw InputError("client " + data_.name + " has another foundation than the order is for");
+  Reply reply{order.id(), data_.name};
+  if (std::holds_alternative<HelloWork>(order.work)) reply.result = introduce(order);
+  if (const auto* work = std::get_if<ScoreWork>(&order.work)) reply.result = score(order, *work);
+  if (std::holds_alternative<EvaluateWork>(order.work)) reply.result = evaluate(order);
+  if (const auto* work = std::get_if<TrainWork>(&order.work); work && !order.units.empty())
+    reply.result = train(order, *work);
+  return reply;
+}
+
+HelloResult Client::introduce(const Order& order) const {
+  const Workspaces::Loan loan(workspaces_);
+  for (const auto& unit : order.units) loan.model().unit(unit);
+  return {data_.train->size(), data_.test ? data_.test->size() : 0};
+}
+
+ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
+  const std::string where =
+      "round " + std::to_string(order.round) + ", client " + data_.name + ": ";
+  const Workspaces::Loan loan(workspaces_);
+  load(loan.model(), order);
+  try {
+    return {scorer_(loan.model(), *data_.train, order.units,
+                    {work.metric, static_cast<int>(work.samples), work.seed, data_.name})};
+  } catch (const InputError& error) {
+    throw InputError(where + error.what());
+  } catch (const WorkError& error) {
+    throw WorkError(where + error.what());
   }
+}
+
+ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
+  const Workspaces::Loan loan(workspaces_);
+  check(loan.model(), order);
+  return train_client(loan.model(), *order.state, data_, order.units, work.local, work.seed,
+                      work.share);
+}
+
+EvaluateResult Client::evaluate(const Order& order) const {
+  EvaluateResult result;
+  if (!data_.test) return result;
+  const Workspaces::Loan loan(workspaces_);
+  load(loan.model(), order);
+  const tasks::Task& task = data_.test->task();
+  result.tally = task.evaluate(loan.model(), *data_.test, &result.right);
+  result.majority = task.majority_right(*data_.train, *data_.test);
+  return result;
 }
 
 }  // namespace strata::fedrunner

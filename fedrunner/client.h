@@ -1,26 +1,55 @@
 #pragma once
 /// \file
-/// One client: its examples and its local training.
+/// One client: its examples, and what it does when it is asked.
 
 #include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "experiment/local_section.h"
-#include "fedrunner/aggregation.h"
-#include "fedrunner/failures.h"
+#include "fedrunner/messages.h"
+#include "fedrunner/workspaces.h"
 #include "models/model.h"
+#include "strata/fedrunner/run.h"
 #include "tasks/dataset.h"
 
 namespace strata::fedrunner {
-
-using experiment::LocalConfig;
 
 struct FederatedClient {
   std::string name;
   std::shared_ptr<const tasks::Dataset> train;
   std::shared_ptr<const tasks::Dataset> test;  ///< nullptr where the client has no test example
+};
+
+/// Answers orders from its own data. It knows no server and remembers nothing: the same order gives
+/// the same reply, but for what is measured.
+class Client {
+ public:
+  /// All of these are to outlive it; `base` is the fingerprint of the foundation that the
+  /// workspaces hold.
+  Client(const FederatedClient& data, Workspaces& workspaces, const Scorer& scorer,
+         const std::string& base)
+      : data_(data), workspaces_(workspaces), scorer_(scorer), base_(base) {}
+
+  const std::string& name() const { return data_.name; }
+
+  /// May be called by several threads at once. A training whose loss does not stay finite is an
+  /// answer (ClientUpdate::failure).
+  /// @throws InputError: an order of another client or another foundation, or whose units or state
+  /// the model does not have; data that cannot be read. @throws WorkError: a score that cannot be
+  /// computed. Both name the round and the client where a score fails.
+  Reply serve(const Order& order) const;
+
+ private:
+  HelloResult introduce(const Order& order) const;
+  ScoreResult score(const Order& order, const ScoreWork& work) const;
+  ClientUpdate train(const Order& order, const TrainWork& work) const;
+  EvaluateResult evaluate(const Order& order) const;
+
+  const FederatedClient& data_;
+  Workspaces& workspaces_;
+  const Scorer& scorer_;
+  const std::string& base_;
 };
 
 /// Trains `units` of a copy of `global` on the client's examples; every other weight stays as it
@@ -30,8 +59,5 @@ struct FederatedClient {
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share = 1);
-
-/// Makes of the update what a failure does to it.
-void corrupt(ClientUpdate& update, const ModelState& global, Failure::Corruption corruption);
 
 }  // namespace strata::fedrunner

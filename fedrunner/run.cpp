@@ -9,14 +9,18 @@
 #include "core/folder_lock.h"
 #include "core/yaml_text.h"
 #include "experiment/experiment.h"
+#include "fedrunner/failing_courier.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_folder.h"
+#include "fedrunner/run_table.h"
 #include "fedrunner/server.h"
+#include "fedrunner/threads.h"
 #include "models/device.h"
 #include "models/thread_count.h"
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/core/sha256.h"
 
 namespace strata::fedrunner {
 
@@ -30,12 +34,6 @@ struct RunLog {
   ~RunLog() { set_log_file(""); }
   RunLog(const RunLog&) = delete;
   RunLog& operator=(const RunLog&) = delete;
-};
-
-struct PlannedRun {
-  Strategy strategy;
-  std::uint64_t seed = 0;
-  std::filesystem::path folder;
 };
 
 std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem::path& out) {
@@ -106,7 +104,7 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
     least = std::numeric_limits<std::int64_t>::max();
     for (const auto& unit : units.selectable) least = std::min(least, cost_of(unit, budget.of));
     for (const auto& strategy : config.run->strategies) {
-      if (strategy.algorithm == "exact")
+      if (strategy.counts_units_only)
         throw InputError(budget.where + ": the strategy " + strategy.name +
                          " plans with exact, whose budgets count units; auto or prices plan with " +
                          "budgets of " + budget.of);
@@ -125,7 +123,7 @@ std::vector<FederatedClient> make_clients(const tasks::Task& task, const Experim
   std::vector<FederatedClient> clients;
   for (const auto& part : data.partition.clients) {
     if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
-    if (part.name == "all" || part.name == "mean") {
+    if (part.name == kAllRow || part.name == kMeanRow) {
       throw InputError("a client cannot be called \"" + part.name +
                        "\", as metrics.csv has an aggregate row of that name");
     }
@@ -164,6 +162,17 @@ void check_foundation(const std::filesystem::path& run_folder, const std::string
   }
 }
 
+/// With the clients in this process, and the failures that the experiment wants.
+RoundTable run_here(const FederatedTask& task, const PlannedRun& run, models::Model& model,
+                    const RunTools& tools, const ThreadOptions& options,
+                    const AfterRound& after_round) {
+  const auto trained = units_of_run(task.units, run.strategy, model).weights;
+  ThreadsCourier threads(task.clients, {model, trained, tools.score, task.foundation_fingerprint},
+                         options);
+  FailingCourier failing(threads, task.run.failures, run.seed);
+  return run_rounds(task, run, model, tools, failing, after_round);
+}
+
 RunSummary summarise(const PlannedRun& planned, const RoundTable& table) {
   RunSummary summary;
   summary.strategy = planned.strategy.name;
@@ -171,8 +180,8 @@ RunSummary summarise(const PlannedRun& planned, const RoundTable& table) {
   summary.folder = planned.folder;
   for (const auto& row : table.rows) {
     const double value = row.values.front();
-    if (row.client == "mean" && !std::isnan(value)) summary.final_mean_accuracy = value;
-    if (row.client != "all") continue;
+    if (row.client == kMeanRow && !std::isnan(value)) summary.final_mean_accuracy = value;
+    if (row.client != kAllRow) continue;
     summary.rounds = row.round;
     summary.up_mbit_per_round += row.up_mbit;
     summary.down_mbit_per_round += row.down_mbit;
@@ -210,7 +219,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
-  const auto runs = planned_runs(*config.run, out);
+  auto runs = planned_runs(*config.run, out);
   // A run by itself grows into an experiment when it is resumed.
   const PlannedRun* const single = options.resume ? single_run(runs, out) : nullptr;
   const auto check_folders = [&] {
@@ -293,12 +302,14 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     if (single) move_run(out, single->folder);
   }
   std::vector<RunSummary> summaries;
-  for (const auto& run : runs) {
+  for (auto& run : runs) {
     // A run of an experiment can be resumed by itself, too.
     std::optional<FolderLock> run_lock;
     if (run.folder != out) run_lock.emplace(run.folder);
-    write_file(run.folder / "config.yaml",
-               to_yaml(resolved_config(config, task.units, run.strategy, run.seed)));
+    const std::string resolved =
+        to_yaml(resolved_config(config, task.units, run.strategy, run.seed));
+    write_file(run.folder / "config.yaml", resolved);
+    run.fingerprint = sha256_hex(resolved);
     const RunLog log(run.folder / "run.log");
     log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
              run.folder.string());
@@ -306,11 +317,11 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     models::Model model = foundation.model;
     peft::add_methods(model, config.model.peft, run.seed);
     peft::set_units(model, config.units.scheme);
-    const RoundTable table = run_rounds(task, run.strategy, run.seed, run.folder, model, tools,
-                                        shares.parallel, [&](int round) {
-                                          if (options.after_round)
-                                            options.after_round(run.folder, round);
-                                        });
+    const auto after_round = [&](int round) {
+      if (options.after_round) options.after_round(run.folder, round);
+    };
+    const RoundTable table =
+        run_here(task, run, model, tools, {shares.parallel, options.encode_messages}, after_round);
     summaries.push_back(summarise(run, table));
   }
   return summaries;

@@ -12,6 +12,7 @@
 #include "models/model.h"
 #include "strata/core/error.h"
 #include "strata/ntk/score.h"
+#include "strata/optimizers/algorithms.h"
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 
@@ -91,8 +92,13 @@ Json to_json(const std::vector<fedrunner::RunSummary>& summaries) {
 }  // namespace
 
 fedrunner::ToolNames runner_names() {
-  return {ntk::metric_names(), optimizers::algorithm_names(), optimizers::choice_rules(),
-          optimizers::check_choice};
+  fedrunner::ToolNames names{ntk::metric_names(), optimizers::algorithm_names(),
+                             optimizers::choice_rules(), optimizers::check_choice};
+  for (const auto& name : names.algorithms) {
+    const auto* algorithm = optimizers::find_algorithm(name);
+    if (algorithm && algorithm->kind == AlgorithmKind::kExact) names.count_units.push_back(name);
+  }
+  return names;
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {

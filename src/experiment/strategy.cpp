@@ -68,6 +68,10 @@ Kind<std::string> folder_name() {
 
 }  // namespace
 
+bool Strategy::scores() const {
+  return metric != kNoMetric;
+}
+
 std::vector<std::string> strategy_names(const ToolNames& names) {
   std::vector<std::string> strategies;
   for (const auto& [strategy, algorithm] : named_strategies()) strategies.push_back(strategy);
@@ -120,6 +124,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
     }
     if (contains(own_algorithms().names(), strategy.algorithm))
       strategy.own = own_algorithms().value(strategy.algorithm);
+    strategy.counts_units_only = contains(names.count_units, strategy.algorithm);
   };
   const auto complete = [](ObjectReader& reader, Strategy& strategy) {
     if (strategy.metric == kNoMetric && needs_scores(strategy.algorithm))

@@ -21,6 +21,9 @@ struct Strategy {
   std::string algorithm;  ///< by its name; one of the planner's, or of the runner's own
   std::string choose;
   std::optional<OwnAlgorithm> own = {};  ///< that one
+  bool counts_units_only = false;        ///< the planner's algorithm knows no other budgets
+
+  bool scores() const;  ///< whether rounds score
 };
 
 /// What strategies have that do not say otherwise: `run.score.metric`, `run.plan.algorithm` and

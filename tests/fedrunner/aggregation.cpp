@@ -5,7 +5,6 @@
 #include <limits>
 
 #include "catch.h"
-#include "fedrunner/failures.h"
 #include "fedrunner/refusal.h"
 #include "fedrunner/tiny.h"
 
@@ -334,27 +333,4 @@ TEST_CASE("updates that are no numbers, or far from the others, are refused by n
   // Alone, the distant one is nobody's outlier.
   REQUIRE(round.size() == 1);
   CHECK(round[0].client == "d");
-}
-
-TEST_CASE("failures follow their probabilities and their seed, one kind apart from another") {
-  FailureOptions options;
-  options.dropout = 0.2;
-  options.stragglers = 0.3;
-  int dropped = 0, late = 0;
-  for (std::uint64_t seed = 0; seed < 4000; ++seed) {
-    const auto drawn = draw_failure(options, seed);
-    dropped += drawn.dropped;
-    late += drawn.late;
-    CHECK_FALSE((drawn.dropped && drawn.late));
-    CHECK(drawn.corruption == Failure::Corruption::none);
-    auto more = options;
-    more.stragglers = 0;
-    more.corruption = 1;
-    const auto other = draw_failure(more, seed);
-    CHECK(other.dropped == drawn.dropped);
-    CHECK((other.corruption == Failure::Corruption::none) == other.dropped);
-  }
-  // Within four standard deviations.
-  CHECK(dropped == Approx(800).margin(101));
-  CHECK(late == Approx(960).margin(108));
 }

@@ -1037,6 +1037,25 @@ TEST_CASE_METHOD(Fixture, "clients side by side give the same bytes as one after
   CHECK_THROWS_WITH(run("failed", {}, parallel), "round 1, client ct: client with 8 samples");
 }
 
+TEST_CASE_METHOD(Fixture, "a run whose messages go through their bytes leaves the same folder") {
+  // Everything that a message can carry: late, spoiled and missing updates, adapters, schedules.
+  const std::vector<std::string> set = {
+      "run.strategies=[f3ocus, dropout]",
+      "run.failures={dropout: 0.2, stragglers: 0.3, late: partial, corruption: 0.2}",
+      "run.local={steps: 3, batch_size: 3, learning_rate: 0.01, schedule: cosine, proximal: 0.1}",
+      "model.peft={adapters: {reduction: 4}, lora: {rank: 2}}",
+      "units.scheme=adapter+lora",
+      "run.score={samples: 4}"};
+  run("shared", set);
+  RunOptions encoded;
+  encoded.encode_messages = true;
+  run("encoded", set, encoded);
+  test::check_same(dir / "shared", dir / "encoded");
+  encoded.parallel = 2;
+  run("parallel", set, encoded);
+  test::check_same(dir / "shared", dir / "parallel");
+}
+
 TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do no harm") {
   const std::vector<std::string> set = {
       "run.rounds=8", "run.failures={dropout: 0.3, stragglers: 0.4, corruption: 0.3}"};

@@ -101,6 +101,7 @@ inline bool same_bits(const torch::Tensor& a, const torch::Tensor& b) {
 inline fedrunner::RunTools tiny_tools() {
   fedrunner::RunTools tools;
   tools.names = {{"lntk", "magnitude"}, {"exact", "topk", "random"}, {"knee", "importance"}};
+  tools.names.count_units = {"exact"};
   tools.score = [](const models::Model& model, const tasks::Dataset&,
                    const std::vector<std::string>& units, const fedrunner::ScoreRequest& request) {
     std::vector<double> values;

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "catch.h"
+#include "fedrunner/aggregation.h"
 #include "fedrunner/client.h"
 #include "fedrunner/tiny.h"
 #include "models/cost.h"

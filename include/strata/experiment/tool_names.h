@@ -21,6 +21,8 @@ struct ToolNames {
   /// Throws InputError for a rule that is none, such as "weights:2"; without it, rules are
   /// `choices` as they stand.
   std::function<void(const std::string& rule)> check_choice = {};
+  /// Those of `algorithms` that know budgets of units alone.
+  std::vector<std::string> count_units = {};
 };
 
 }  // namespace strata::experiment

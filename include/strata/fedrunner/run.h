@@ -70,6 +70,8 @@ struct RunOptions {
   /// Changes no result for given threads, but with 2 or more peak memory is not measured. 0: 1
   /// where threads are given, and otherwise as many as the threads leave cores.
   int parallel = 1;
+  /// Orders and replies go through their bytes, as between machines, which changes no result.
+  bool encode_messages = false;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;

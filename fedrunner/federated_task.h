@@ -1,0 +1,63 @@
+#pragma once
+/// \file
+/// What the runs of an experiment share, and what each of them trains.
+
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "data/text/wordpiece.h"
+#include "experiment/experiment.h"
+#include "fedrunner/client.h"
+#include "models/model.h"
+#include "tasks/task.h"
+
+namespace strata::fedrunner {
+
+using experiment::OwnAlgorithm;
+using experiment::RunConfig;
+using experiment::SaveModel;
+using experiment::SelectedUnits;
+using experiment::Strategy;
+
+/// What all runs of an experiment share.
+struct FederatedTask {
+  std::string name;
+  bool synthetic = false;  ///< the data set was made by `strata data make`
+  tasks::TaskPtr task;
+  std::vector<FederatedClient> clients;
+  SelectedUnits units;
+  std::vector<std::int64_t> budgets;  ///< one a client, of what `run.budget` counts
+  RunConfig run;
+  std::string foundation_fingerprint;
+  data::WordPiece tokenizer;
+};
+
+/// One of these runs.
+struct PlannedRun {
+  Strategy strategy;
+  std::uint64_t seed = 0;
+  std::filesystem::path folder;
+  std::string fingerprint = {};  ///< of its configuration, which its orders name
+};
+
+std::vector<std::string> names_of(const std::vector<FederatedClient>& clients);
+
+/// The units that a run trains.
+struct RunUnits {
+  std::vector<std::string> selectable, always;
+  std::vector<Unit> all;          ///< of both, from bottom to top of the model
+  std::set<std::string> weights;  ///< of all of these: what a round changes, saves and sends
+};
+
+/// The strategy that plans nothing trains the head where nothing else is always trained.
+RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
+                      const models::Model& model);
+
+/// Whether plans choose among units with LoRA pairs, so that every client gets an
+/// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)
+bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units);
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,135 @@
+#pragma once
+/// \file
+/// What a server asks of its clients and what they answer. A message is one safetensors file: its
+/// metadata has the key `strata` with one JSON text, tensors are what is large or must keep its
+/// bits. Nothing in it can be executed, and Python reads it with two libraries.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/choices.h"
+#include "experiment/local_section.h"
+#include "models/torch.h"
+#include "strata/core/unit.h"
+#include "tasks/tally.h"
+
+namespace strata::fedrunner {
+
+using experiment::LocalConfig;
+
+/// Weights by name.
+using ModelState = std::map<std::string, torch::Tensor>;
+
+using tasks::Sum;
+using tasks::Tally;
+
+enum class Phase { kHello, kScore, kTrain, kEvaluate };
+/// hello, score, train, evaluate.
+const Choices<Phase>& phases();
+
+/// Who are you? Asked of all units of the run: a client whose model lacks one says so at once.
+struct HelloWork {};
+/// The importance of each of the order's units.
+struct ScoreWork {
+  std::string metric;
+  std::int64_t samples = 1;  ///< examples to score on, ≥ 1
+  std::uint64_t seed = 0;
+};
+/// Train the order's units and send their weights. An order without units asks for nothing: the
+/// client takes part in the round by scoring and being evaluated.
+struct TrainWork {
+  LocalConfig local;  ///< with this round's learning rate
+  std::uint64_t seed = 0;
+  double share = 1;  ///< of the local steps that are done before the round ends, in [0, 1]
+
+  /// Local steps of a client with so many training samples: that share, rounded down, but one at
+  /// least.
+  std::int64_t steps(std::int64_t samples) const;
+};
+/// Measure the state on the client's test examples.
+struct EvaluateWork {};
+
+using Work = std::variant<HelloWork, ScoreWork, TrainWork, EvaluateWork>;
+
+/// One task of one client. It says all that the answer depends on beside the client's own data, so
+/// whoever answers it needs no memory of others, and a task that is done again gives the same bytes
+/// (but for what is measured).
+struct Order {
+  std::string run;  ///< fingerprint of the run's configuration
+  int round = 0;
+  std::string client;
+  std::vector<std::string> units;
+  std::string base;  ///< fingerprint of the foundation, whose weights do not travel
+  std::shared_ptr<const ModelState> state =
+      nullptr;  ///< what is trained in the run; of hello: none
+  Work work;
+
+  Phase phase() const { return static_cast<Phase>(work.index()); }
+  /// SHA-256 (hexadecimal) of run, round, phase, client, units and base. A reply names it; of
+  /// several replies to one task the first counts.
+  std::string id() const;
+};
+
+struct HelloResult {
+  std::int64_t train_samples = 0, test_samples = 0;
+};
+struct ScoreResult {
+  std::vector<double> values;  ///< of the units, in their order, before normalisation
+};
+/// What a client sends after local training.
+struct ClientUpdate {
+  std::string client;
+  std::int64_t samples = 0;        ///< training samples; ≥ 1
+  std::int64_t steps = 1;          ///< local steps done
+  std::vector<std::string> units;  ///< the units it trained
+  ModelState weights;              ///< of exactly these units
+  std::string failure;             ///< why there are no weights to use; empty: there are
+  double train_loss = 0;
+  double seconds = 0;
+  std::optional<std::int64_t> peak_memory;  ///< bytes, where they could be measured
+};
+struct EvaluateResult {
+  Tally tally;                        ///< empty where the client has no test example
+  std::vector<bool> right, majority;  ///< a test question each: of the model, and of the most
+                                      ///< frequent training answer
+};
+
+/// Empty: nothing was asked for, or nothing came.
+using Result = std::variant<std::monostate, HelloResult, ScoreResult, ClientUpdate, EvaluateResult>;
+
+struct Reply {
+  std::string order;  ///< its id
+  std::string client;
+  Result result = {};
+  bool late = false;  ///< the courier's word, not the client's: the round did not wait for the rest
+};
+
+/// A message's bytes, and the message again, bit for bit: 64-bit numbers, NaN and tensors included.
+/// `late` does not travel. @throws InputError, one line: no safetensors, another version, a missing
+/// or unknown key, a value of another type or out of range, a tensor that has no place in the
+/// message, or of another type or shape than its place has.
+std::string encode(const Order& order);
+Order decode_order(std::string bytes);
+std::string encode(const Reply& reply);
+/// A reply comes from outside and is read as such; whether it answers an order, `check_reply` says.
+Reply decode_reply(std::string bytes);
+
+/// What a server knows of its client and of the run.
+struct Expected {
+  const std::vector<Unit>& units;  ///< the run's
+  std::int64_t train_samples = 0;  ///< as the client said at hello
+};
+
+/// Whether the server can use the reply: it names the order and its client, has what the phase asks
+/// for, a finite number ≥ 0 for every unit that was to be scored, exactly the weights of the units
+/// that were to be trained in the shapes and types of the order's state, or none and the reason. It
+/// claims neither other samples than before nor more steps than were ordered, as both weigh in the
+/// round. @throws InputError, one line without the names of round and client.
+void check_reply(const Reply& reply, const Order& order, const Expected& expected);
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,144 @@
+#include "fedrunner/planning.h"
+
+#include <algorithm>
+#include <set>
+
+#include "fedrunner/streams.h"
+#include "strata/core/random.h"
+
+namespace strata::fedrunner {
+namespace {
+
+/// What a client may spend, and what its units cost of it: 1 each where budgets count units.
+struct Purse {
+  std::int64_t left;
+  const std::vector<std::int64_t>& costs;
+
+  bool pay(int unit) {
+    const std::int64_t cost = costs.empty() ? 1 : costs[static_cast<std::size_t>(unit)];
+    if (cost > left) return false;
+    left -= cost;
+    return true;
+  }
+};
+
+Purse purse_of(const PlanningProblem& problem, int client) {
+  const auto i = static_cast<std::size_t>(client);
+  return {problem.counts_units() ? problem.budgets[i] : problem.capacities[i], problem.unit_costs};
+}
+
+/// run.json says once who made the run and when; in a plan it would make resumed ones differ.
+void forget_the_process(Plan& plan) {
+  const std::set<std::string> of_the_run = {"command", "machine", "date"};
+  plan.provenance.erase(
+      std::remove_if(plan.provenance.begin(), plan.provenance.end(),
+                     [&](const auto& entry) { return of_the_run.count(entry.first) > 0; }),
+      plan.provenance.end());
+}
+
+}  // namespace
+
+bool is_due(int round, std::int64_t every) {
+  return (round - 1) % every == 0;
+}
+
+int last_due(int round, std::int64_t every) {
+  return round - static_cast<int>((round - 1) % every);
+}
+
+Assignment Rotation::deal(const PlanningProblem& problem, std::int64_t number) {
+  const int clients = problem.client_count(), units = problem.unit_count();
+  if (number < dealt_) dealt_ = 0, next_ = 0;
+  Assignment assignment;
+  for (; dealt_ <= number; ++dealt_) {
+    assignment = Assignment::Zero(clients, units);
+    for (std::int64_t turn = 0; turn < clients; ++turn) {
+      const int client = static_cast<int>((dealt_ + turn) % clients);
+      Purse purse = purse_of(problem, client);
+      const int first = next_;
+      for (int k = 0; k < units; ++k) {
+        const int unit = (first + k) % units;
+        if (!purse.pay(unit)) continue;
+        assignment(client, unit) = 1;
+        next_ = (unit + 1) % units;
+      }
+    }
+  }
+  return assignment;
+}
+
+std::int64_t Planning::every() const {
+  return run_.strategy.own == OwnAlgorithm::kDropout ? 1 : task_.run.plan.every;
+}
+
+std::vector<std::int64_t> Planning::budgets() const {
+  const auto& own = run_.strategy.own;
+  if (own == OwnAlgorithm::kNone) return std::vector<std::int64_t>(task_.budgets.size(), 0);
+  if (own != OwnAlgorithm::kFull) return task_.budgets;
+  std::int64_t all = 0;
+  for (const Unit& unit : task_.units.selectable)
+    all += task_.run.budget.counts_units() ? 1 : cost_of(unit, task_.run.budget.of);
+  return std::vector<std::int64_t>(task_.budgets.size(), all);
+}
+
+PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const {
+  PlanningProblem problem;
+  problem.clients = names_of(task_.clients);
+  problem.units = units_.selectable;
+  problem.importance = scores
+                           ? scores->scores
+                           : Eigen::MatrixXd::Constant(problem.client_count(), problem.unit_count(),
+                                                       1.0 / problem.unit_count());
+  const std::string& of = task_.run.budget.of;
+  set_budgets(problem, of, budgets(), costs_of(task_.units.selectable, of));
+  return problem;
+}
+
+Plan Planning::plan(int round, const std::optional<ScoreTable>& scores,
+                    const std::vector<Assignment>& warm_start) {
+  const PlanningProblem problem = this->problem(scores);
+  // JSON readers elsewhere keep 53 bits of an integer.
+  const std::uint64_t seed = stream(run_.seed, Purpose::kPlan, round) >> 11;
+  Plan plan = run_.strategy.own
+                  ? own_plan(problem, round, seed)
+                  : planner_(problem, {.algorithm = run_.strategy.algorithm,
+                                       .choose = run_.strategy.choose,
+                                       .search = {.evaluations = task_.run.plan.evaluations,
+                                                  .seed = seed,
+                                                  .warm_start = warm_start},
+                                       .gap = scores.has_value()});
+  plan.always = units_.always;
+  plan.count_budgets(problem);
+  plan.scores_digest = scores ? digest(*scores) : "";
+  forget_the_process(plan);
+  return plan;
+}
+
+Plan Planning::own_plan(const PlanningProblem& problem, int round, std::uint64_t seed) {
+  Plan plan;
+  plan.algorithm = run_.strategy.algorithm;
+  plan.kind = AlgorithmKind::kBaseline;
+  plan.seed = seed;
+  plan.clients = problem.clients;
+  plan.units = problem.units;
+  plan.assignment = run_.strategy.own == OwnAlgorithm::kDropout
+                        ? dropout(problem, round)
+                        : rotation_.deal(problem, (round - 1) / every());
+  plan.objectives = evaluate(problem, plan.assignment);
+  plan.front = {plan.objectives};
+  return plan;
+}
+
+Assignment Planning::dropout(const PlanningProblem& problem, int round) const {
+  Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
+  for (int i = 0; i < problem.client_count(); ++i) {
+    const auto& name = problem.clients[static_cast<std::size_t>(i)];
+    Random random(stream(run_.seed, Purpose::kDropout, round, name));
+    Purse purse = purse_of(problem, i);
+    for (const int unit : random.sample(problem.unit_count(), problem.unit_count()))
+      assignment(i, unit) = purse.pay(unit);
+  }
+  return assignment;
+}
+
+}  // namespace strata::fedrunner

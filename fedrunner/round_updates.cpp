@@ -1,0 +1,117 @@
+#include "fedrunner/round_updates.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "core/console.h"
+#include "core/document.h"
+#include "core/text.h"
+#include "strata/core/error.h"
+
+namespace strata::fedrunner {
+namespace {
+
+std::string prefix(int round) {
+  return "round " + std::to_string(round) + ": ";
+}
+
+}  // namespace
+
+RoundUpdates sort_replies(const std::vector<Order>& orders,
+                          std::vector<std::optional<Reply>> replies, const std::vector<Unit>& units,
+                          const std::vector<ClientSize>& clients) {
+  RoundUpdates round;
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    const auto& order = orders[i];
+    auto& reply = replies[i];
+    if (!reply) {
+      round.failures.dropped.push_back(order.client);
+      round.complete = false;
+      continue;
+    }
+    if (reply->late) round.failures.late.push_back(order.client);
+    try {
+      check_reply(*reply, order, {units, clients[i].train_samples});
+    } catch (const InputError& error) {
+      round.failures.refused.push_back({order.client, error.what()});
+      round.complete = false;
+      continue;
+    }
+    auto* update = std::get_if<ClientUpdate>(&reply->result);
+    if (!update) {
+      round.complete = round.complete && !reply->late;
+      continue;
+    }
+    // Other machines send what they have on the CPU.
+    for (auto& [name, weight] : update->weights) weight = weight.to(order.state->at(name).device());
+    round.sent.push_back(std::move(*update));
+  }
+  return round;
+}
+
+void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
+                 const experiment::ServerConfig& server) {
+  auto& [sent, failures, complete] = updates;
+  const bool diverged = complete && !sent.empty() &&
+                        std::all_of(sent.begin(), sent.end(),
+                                    [](const auto& update) { return !update.failure.empty(); });
+  if (diverged) {
+    throw WorkError(prefix(round) + "no client's training stayed finite; client " +
+                    sent.front().client + ": " + sent.front().failure);
+  }
+  const auto spoiling = refuse_updates(global, sent, server.outlier_ratio);
+  failures.refused.insert(failures.refused.end(), spoiling.begin(), spoiling.end());
+  for (const auto& refusal : failures.refused)
+    log_warning(prefix(round) + "the update of client " + refusal.client +
+                " is refused: " + refusal.reason);
+  if (static_cast<std::int64_t>(sent.size()) < server.min_clients) {
+    log_warning(prefix(round) + std::to_string(sent.size()) + " usable updates where " +
+                std::to_string(server.min_clients) +
+                " are needed (server.min_clients); the global model stays as it is");
+    for (const auto& update : sent) failures.too_few.push_back(update.client);
+    sent.clear();
+  }
+}
+
+void log_aggregation(int round, const RoundUpdates& updates, const std::vector<UnitUse>& uses) {
+  const auto& failures = updates.failures;
+  std::map<UnitStatus, std::string> units;
+  for (const auto& use : uses) {
+    auto& list = units[use.status];
+    list += (list.empty() ? "" : ", ") + use.unit;
+    if (use.status == UnitStatus::kPartial) list += " (" + joined(use.clients, ", ", 4) + ")";
+  }
+  const auto say = [&](UnitStatus status, const std::string& what) {
+    return units.count(status) ? "; " + what + ": " + units[status] : "";
+  };
+  log_info(
+      prefix(round) + std::to_string(updates.sent.size()) +
+      (updates.sent.size() == 1 ? " update" : " updates") +
+      say(UnitStatus::kMatched, "matched by all") + say(UnitStatus::kPartial, "partial") +
+      say(UnitStatus::kUntouched, "untouched") +
+      (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, ", ", 20)) +
+      (failures.late.empty() ? "" : "; late: " + joined(failures.late, ", ", 20)));
+}
+
+std::string aggregation_json(int round, const RoundUpdates& updates,
+                             const std::vector<UnitUse>& uses) {
+  const auto& failures = updates.failures;
+  Json root{{"version", 1}, {"round", round}};
+  root["clients"] = Json::array();
+  for (const auto& update : updates.sent) root["clients"].push_back(update.client);
+  root["units"] = Json::array();
+  for (const auto& use : uses)
+    root["units"].push_back({{"unit", use.unit},
+                             {"status", unit_statuses().name(use.status)},
+                             {"clients", use.clients}});
+  root["dropped"] = failures.dropped;
+  root["late"] = failures.late;
+  root["refused"] = Json::array();
+  for (const auto& refusal : failures.refused)
+    root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
+  root["too_few"] = failures.too_few;
+  return root.dump(1) + "\n";
+}
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,50 @@
+#pragma once
+/// \file
+/// What became of a round's trainings: which updates the server takes, and who hears of the rest.
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "experiment/run_section.h"
+#include "fedrunner/aggregation.h"
+#include "fedrunner/messages.h"
+#include "fedrunner/refusal.h"
+#include "fedrunner/run_table.h"
+
+namespace strata::fedrunner {
+
+/// Clients whose updates were not used, but for `late` ones, whose may have been.
+struct RoundFailures {
+  std::vector<std::string> dropped, late;
+  std::vector<Refusal> refused;
+  std::vector<std::string> too_few;  ///< theirs were usable, but not as many as are needed
+};
+
+/// A round's replies to orders to train, sorted out.
+struct RoundUpdates {
+  std::vector<ClientUpdate> sent;  ///< by clients, in the order of the orders
+  RoundFailures failures;
+  bool complete = true;  ///< nobody's training is missing: another round brings no better news
+};
+
+/// Sorts the replies: `replies[i]` is to `orders[i]`, none where the client dropped out, of client
+/// `clients[i]`. Replies that do not answer their order are refused. O(uploaded weights).
+RoundUpdates sort_replies(const std::vector<Order>& orders,
+                          std::vector<std::optional<Reply>> replies, const std::vector<Unit>& units,
+                          const std::vector<ClientSize>& clients);
+
+/// Leaves in `updates.sent` those that the server takes; warnings name all others. With fewer than
+/// `server.min_clients` none is left. @throws WorkError where no training of the round stayed
+/// finite, which no further round would mend.
+void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
+                 const experiment::ServerConfig& server);
+
+/// Logs which units all, some and none of the updates have, and who is missing.
+void log_aggregation(int round, const RoundUpdates& updates, const std::vector<UnitUse>& uses);
+
+/// aggregation.json of a round.
+std::string aggregation_json(int round, const RoundUpdates& updates,
+                             const std::vector<UnitUse>& uses);
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,202 @@
+#include "fedrunner/run_table.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "core/console.h"
+
+namespace strata::fedrunner {
+namespace {
+
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+constexpr double kMebibyte = 1024.0 * 1024.0;
+/// A score travels as one float64.
+constexpr double kScoreBits = 64;
+
+void set_evaluation(RoundMetrics& row, const tasks::Task& task, const Tally& tally) {
+  row.test_loss = tally.of("loss").mean();
+  row.values.clear();
+  for (const std::string& metric : task.metrics()) row.values.push_back(task.value(metric, tally));
+}
+
+Tally sum_of(const std::vector<EvaluateResult>& evaluations) {
+  Tally sum;
+  for (const auto& evaluation : evaluations) sum += evaluation.tally;
+  return sum;
+}
+
+/// The plain mean over the rows in which the task's metric is defined.
+double mean_value(const std::vector<RoundMetrics>& rows, std::size_t metric) {
+  Sum sum;
+  for (const auto& row : rows)
+    if (!std::isnan(row.values[metric])) sum.add(row.values[metric]);
+  return sum.mean();
+}
+
+/// The mean over the rows in which the value is defined, weighted; NaN where there is none.
+template <typename Weight>
+double weighted_mean(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value,
+                     Weight weight) {
+  double sum = 0, weights = 0;
+  for (const auto& row : rows) {
+    if (std::isnan(row.*value)) continue;
+    sum += weight(row) * (row.*value);
+    weights += weight(row);
+  }
+  return weights > 0 ? sum / weights : kNaN;
+}
+
+double total(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value) {
+  double sum = 0;
+  for (const auto& row : rows) sum += row.*value;
+  return sum;
+}
+
+/// Of the units those with these names, in megabits (10⁶ bits) of float32 weights.
+double megabits(const std::vector<Unit>& units, const std::vector<std::string>& names) {
+  const std::set<std::string> wanted(names.begin(), names.end());
+  double bits = 0;
+  for (const auto& unit : units) {
+    if (wanted.count(unit.name)) bits += 8.0 * static_cast<double>(unit.bytes);
+  }
+  return bits / 1e6;
+}
+
+}  // namespace
+
+std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies) {
+  std::vector<ClientSize> sizes;
+  for (const auto& reply : replies) {
+    const auto& hello = std::get<HelloResult>(reply.result);
+    sizes.push_back({reply.client, hello.train_samples, hello.test_samples});
+  }
+  return sizes;
+}
+
+TrainingRows training_rows(const std::vector<ClientSize>& clients, const std::vector<Unit>& units,
+                           const std::vector<ClientUpdate>& updates,
+                           const std::vector<std::string>& changed, std::size_t scored) {
+  std::map<std::string, const ClientUpdate*> by_client;
+  for (const auto& update : updates) by_client[update.client] = &update;
+  TrainingRows rows;
+  for (const auto& client : clients) {
+    auto& row = rows.emplace_back();
+    row.train_loss = kNaN;
+    row.down_mbit = megabits(units, changed);
+    row.up_mbit = kScoreBits * static_cast<double>(scored) / 1e6;
+    const auto found = by_client.find(client.name);
+    if (found == by_client.end()) continue;
+    const ClientUpdate& update = *found->second;
+    row.train_loss = update.train_loss;
+    row.seconds = update.seconds;
+    row.peak_memory_mib =
+        update.peak_memory ? static_cast<double>(*update.peak_memory) / kMebibyte : kNaN;
+    row.up_mbit += megabits(units, update.units);
+  }
+  return rows;
+}
+
+void RunTable::resume(RoundTable table, int round,
+                      const std::function<bool(int round)>& evaluated) {
+  table_ = std::move(table);
+  auto& rows = table_.rows;
+  rows.erase(
+      std::remove_if(rows.begin(), rows.end(), [&](const auto& row) { return row.round > round; }),
+      rows.end());
+  for (auto& row : rows) {
+    if (!evaluated(row.round)) set_evaluation(row, *task_, {});
+  }
+}
+
+void RunTable::add(int round, TrainingRows training, const std::vector<EvaluateResult>& evaluations,
+                   const Objectives& plan) {
+  auto rows = std::move(training);
+  rows.resize(clients_.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    auto& row = rows[i];
+    row.round = round;
+    row.client = clients_[i].name;
+    row.train_samples = clients_[i].train_samples;
+    row.test_samples = clients_[i].test_samples;
+    row.importance = row.usage_variance = kNaN;
+    if (round == 0) row.train_loss = kNaN;
+    set_evaluation(row, *task_, evaluations[i].tally);
+  }
+  RoundMetrics all = all_row(round, rows, evaluations);
+  all.importance = plan.importance;
+  all.usage_variance = plan.usage_variance;
+  const RoundMetrics mean = mean_row(all, rows);
+  table_.rows.insert(table_.rows.end(), rows.begin(), rows.end());
+  table_.rows.push_back(all);
+  table_.rows.push_back(mean);
+}
+
+RoundMetrics RunTable::all_row(int round, const std::vector<RoundMetrics>& rows,
+                               const std::vector<EvaluateResult>& evaluations) const {
+  RoundMetrics all;
+  all.round = round;
+  all.client = kAllRow;
+  all.peak_memory_mib = kNaN;
+  for (const auto& row : rows) {
+    all.train_samples += row.train_samples;
+    all.test_samples += row.test_samples;
+    all.peak_memory_mib = std::fmax(all.peak_memory_mib, row.peak_memory_mib);
+  }
+  const auto by_samples = [](const RoundMetrics& row) {
+    return static_cast<double>(row.train_samples);
+  };
+  all.train_loss = weighted_mean(rows, &RoundMetrics::train_loss, by_samples);
+  set_evaluation(all, *task_, sum_of(evaluations));
+  for (const auto value :
+       {&RoundMetrics::up_mbit, &RoundMetrics::down_mbit, &RoundMetrics::seconds}) {
+    all.*value = total(rows, value);
+  }
+  return all;
+}
+
+RoundMetrics RunTable::mean_row(const RoundMetrics& all,
+                                const std::vector<RoundMetrics>& rows) const {
+  const auto count = static_cast<std::int64_t>(rows.size());
+  const auto equally = [](const RoundMetrics&) { return 1.0; };
+  RoundMetrics mean;
+  mean.round = all.round;
+  mean.client = kMeanRow;
+  mean.train_samples = all.train_samples / count;
+  mean.test_samples = all.test_samples / count;
+  for (std::size_t metric = 0; metric < table_.metrics.size(); ++metric)
+    mean.values.push_back(mean_value(rows, metric));
+  for (const auto value :
+       {&RoundMetrics::train_loss, &RoundMetrics::test_loss, &RoundMetrics::up_mbit,
+        &RoundMetrics::down_mbit, &RoundMetrics::seconds, &RoundMetrics::peak_memory_mib}) {
+    mean.*value = weighted_mean(rows, value, equally);
+  }
+  mean.importance = mean.usage_variance = kNaN;
+  return mean;
+}
+
+std::string RunTable::summary() const {
+  const auto &all = table_.rows[table_.rows.size() - 2], &mean = table_.rows.back();
+  return "round " + std::to_string(all.round) + ": " + table_.metrics.front() + " " +
+         fixed(all.values.front(), 4) + " (mean over clients " + fixed(mean.values.front(), 4) +
+         "), loss " + fixed(all.test_loss, 4) +
+         (all.round > 0 ? ", " + fixed(all.up_mbit, 2) + " MBit up, " + fixed(all.seconds, 1) +
+                              " s of training"
+                        : ", the foundation as it is");
+}
+
+std::vector<QuestionResult> question_results(int round, const std::vector<ClientSize>& clients,
+                                             const std::vector<EvaluateResult>& evaluations) {
+  std::vector<QuestionResult> rows;
+  for (std::size_t i = 0; i < clients.size(); ++i) {
+    const auto& [tally, right, majority] = evaluations[i];
+    for (std::size_t q = 0; q < majority.size(); ++q) {
+      rows.push_back({round, clients[i].name, static_cast<std::int64_t>(q), right[q], majority[q]});
+    }
+  }
+  return rows;
+}
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,79 @@
+#pragma once
+/// \file
+/// The rows of metrics.csv as a run goes on.
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "fedrunner/messages.h"
+#include "strata/core/planning_problem.h"
+#include "strata/fedrunner/metrics.h"
+#include "tasks/task.h"
+
+namespace strata::fedrunner {
+
+/// What the aggregate rows are called in place of a client, so no client can be.
+inline const std::string kAllRow = "all", kMeanRow = "mean";
+
+/// A client as it introduced itself.
+struct ClientSize {
+  std::string name;
+  std::int64_t train_samples = 0, test_samples = 0;
+};
+
+/// From the replies to an exchange of greetings.
+std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies);
+
+/// What a round's training cost a client, before it is evaluated: a row with the columns
+/// train_loss, up_mbit, down_mbit, seconds and peak_memory_mib.
+using TrainingRows = std::vector<RoundMetrics>;
+
+/// One row a client, in their order; a client without an update has no training loss and sent no
+/// weights. Every client downloads the units that `changed` in the round before; who scored sent a
+/// float64 for each of the units `selectable`, 0 where nobody did. `units` are the run's.
+TrainingRows training_rows(const std::vector<ClientSize>& clients, const std::vector<Unit>& units,
+                           const std::vector<ClientUpdate>& updates,
+                           const std::vector<std::string>& changed, std::size_t scored);
+
+class RunTable {
+ public:
+  /// The task is to outlive it.
+  RunTable(std::vector<ClientSize> clients, const tasks::Task& task)
+      : clients_(std::move(clients)), task_(&task), table_{task.metrics(), {}} {}
+
+  const RoundTable& get() const { return table_; }
+
+  /// Takes up the table of an earlier process: the rows up to `round`, as later ones were not
+  /// completed. Rounds that are not `evaluated` lose what they reached: a run that had fewer rounds
+  /// evaluated its last one, which the run with more would not have done.
+  void resume(RoundTable table, int round, const std::function<bool(int round)>& evaluated);
+
+  /// Appends a round: the clients' rows, completed with what the model reaches on their test
+  /// examples, then "all" and "mean". One evaluation a client; empty ones have no value in any
+  /// column. `training` may be empty, before any. `plan` is that of the round, with NaN for what it
+  /// has not.
+  void add(int round, TrainingRows training, const std::vector<EvaluateResult>& evaluations,
+           const Objectives& plan);
+
+  /// What the log says of the last round: "round 3: accuracy 0.5000 (mean over …".
+  std::string summary() const;
+
+ private:
+  RoundMetrics all_row(int round, const std::vector<RoundMetrics>& rows,
+                       const std::vector<EvaluateResult>& evaluations) const;
+  RoundMetrics mean_row(const RoundMetrics& all, const std::vector<RoundMetrics>& rows) const;
+
+  std::vector<ClientSize> clients_;
+  const tasks::Task* task_;
+  RoundTable table_;
+};
+
+/// questions.csv of a round: of each client's test questions, which were answered correctly, and
+/// which its most frequent training answer would have.
+std::vector<QuestionResult> question_results(int round, const std::vector<ClientSize>& clients,
+                                             const std::vector<EvaluateResult>& evaluations);
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,96 @@
+#include "fedrunner/orders.h"
+
+#include <cmath>
+
+#include "catch.h"
+#include "fedrunner/streams.h"
+#include "fedrunner/tiny.h"
+
+using namespace strata;
+using namespace strata::fedrunner;
+
+namespace {
+
+using Names = std::vector<std::string>;
+
+struct Fixture {
+  test::TempDir dir;
+  data::Manifest manifest = test::write_tiny_data(dir / "data");
+  FederatedTask task{.name = "tiny",
+                     .task = tasks::answer_classification(),
+                     .clients = {},
+                     .units = {},
+                     .budgets = {},
+                     .run = {},
+                     .foundation_fingerprint = "base",
+                     .tokenizer = test::tiny_tokenizer()};
+  PlannedRun run{{.name = "topk", .metric = "lntk"}, 11, "", "run"};
+  RunUnits units{{"block.0", "block.1"}, {"head"}, {}, {}};
+  Orders::State state = std::make_shared<const ModelState>();
+
+  Fixture() {
+    for (const char* name : {"ct", "mri"})
+      task.clients.push_back({name,
+                              test::answers(manifest, test::examples_of(manifest, name, "train"),
+                                            test::tiny_config(), task.tokenizer),
+                              nullptr});
+    for (const char* name : {"block.0", "block.1", "head"}) units.all.push_back({.name = name});
+    task.run.score.samples = 4;
+    task.run.local.training.learning_rate = 0.5;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "every exchange asks every client, and shares one state") {
+  const Orders orders(task, run, units);
+  for (const auto& asked : {orders.score(3, state), orders.evaluate(3, state)}) {
+    REQUIRE(asked.size() == 2);
+    CHECK(asked[0].client == "ct");
+    CHECK(asked[1].client == "mri");
+    for (const auto& order : asked) {
+      CHECK(order.run == "run");
+      CHECK(order.base == "base");
+      CHECK(order.round == 3);
+      CHECK(order.state == state);
+    }
+  }
+  const auto hello = orders.hello();
+  CHECK(hello[1].units == Names{"block.0", "block.1", "head"});
+  CHECK(hello[1].state == nullptr);
+  CHECK(hello[1].phase() == Phase::kHello);
+  CHECK(orders.evaluate(3, state)[0].units.empty());
+  const auto score = orders.score(3, state);
+  CHECK(score[1].units == Names{"block.0", "block.1"});
+  const auto& work = std::get<ScoreWork>(score[1].work);
+  CHECK(work.metric == "lntk");
+  CHECK(work.samples == 4);
+  CHECK(work.seed == stream(11, Purpose::kScore, 3, "mri"));
+}
+
+TEST_CASE_METHOD(Fixture, "a client trains what the plan gives it and what is always trained") {
+  Plan plan;
+  plan.clients = {"ct", "mri"};
+  plan.units = {"block.0", "block.1"};
+  plan.assignment = Assignment::Zero(2, 2);
+  plan.assignment(1, 1) = 1;
+  const Orders orders(task, run, units);
+  const auto train = orders.train(2, 4, plan, state);
+  CHECK(train[0].units == Names{"head"});
+  CHECK(train[1].units == Names{"block.1", "head"});
+  for (const auto& order : train) {
+    const auto& work = std::get<TrainWork>(order.work);
+    CHECK(work.seed == stream(11, Purpose::kTrain, 2, order.client));
+    CHECK(work.share == 1);
+    CHECK(work.local.training.learning_rate == 0.5);
+  }
+  // The schedule is over the rounds.
+  task.run.local.schedule = experiment::Schedule::kCosine;
+  const auto rate = [&](int round) {
+    return std::get<TrainWork>(orders.train(round, 4, plan, state)[0].work)
+        .local.training.learning_rate;
+  };
+  CHECK(rate(1) == 0.5);
+  CHECK(rate(3) == Approx(0.25));
+  CHECK(rate(4) == Approx(0.25 * (1 + std::cos(M_PI * 3 / 4))));
+}
