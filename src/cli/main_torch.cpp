@@ -11,6 +11,7 @@
 #include "core/console.h"
 #include "core/provenance.h"
 #include "models/device.h"
+#include "models/large_blocks.h"
 
 namespace {
 
@@ -40,13 +41,14 @@ int work(const strata::cli::CommandLine& line) {
 
 /// A training step frees and takes the same few megabytes again and again. By default each time
 /// they go back to the system, which hands them out again a page at a time, zeroed: a seventh of a
-/// small model's pretraining. Up to 64 MiB are kept instead, unless the environment says already
-/// how memory is handled.
+/// small model's pretraining. Up to 64 MiB are kept instead, of large tensors and of the rest,
+/// unless the environment says already how memory is handled.
 void keep_freed_memory() {
 #ifdef __GLIBC__
   for (const char* name : {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"})
     if (std::getenv(name)) return;
-  // 32 MiB is the most that it takes.
+  models::map_large_tensors();
+  // Of what is smaller, and of other memory; 32 MiB is the most that it takes.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 #endif
