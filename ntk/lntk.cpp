@@ -429,7 +429,7 @@ class Sweep {
     for (const std::size_t u : here) {
       if (works_[u].stages.size() == 1) whole.insert(u);
     }
-    const double element = static_cast<double>(model_.weights().begin()->second.element_size());
+    const double element = static_cast<double>(model_.number_bytes());
     StagePlan plan =
         plan_stage(shapes, units_, whole, here, samples, outputs, element, fixed_bytes, options_);
     return plan;

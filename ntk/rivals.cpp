@@ -6,6 +6,7 @@
 
 #include "core/interrupt.h"
 #include "models/cost.h"
+#include "models/short_weights.h"
 #include "ntk/state_gradients.h"
 #include "strata/core/error.h"
 
@@ -56,13 +57,14 @@ void in_pieces(const std::vector<Tensor>& tensors, const Work& work) {
   }
 }
 
-/// A model whose named weights are leaves of their own over the same storage.
+/// A model whose named weights are leaves of their own: over the same storage, or float32 copies of
+/// short ones.
 struct Differentiable {
   Differentiable(const models::Model& original, const tasks::Task& purpose,
                  const std::set<std::string>& weights)
       : model(original), task(purpose), names(weights.begin(), weights.end()) {
     for (const std::string& name : names) {
-      leaves.push_back(original.weight(name).detach().requires_grad_(true));
+      leaves.push_back(models::computable(original.weight(name)).detach().requires_grad_(true));
       model.weight(name) = leaves.back();
     }
   }
@@ -415,7 +417,7 @@ struct Needs {
     }
     std::set<std::string> leaves = own;
     leaves.insert(direction.begin(), direction.end());
-    size = static_cast<double>(model.weights().begin()->second.element_size());
+    size = static_cast<double>(model.number_bytes());
     leaf_count = count(leaves);
     const models::TrainingCost cost = models::training_cost(model.blueprint(), batch, leaves);
     sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
@@ -434,6 +436,17 @@ struct Needs {
     return number;
   }
 
+  /// Of the leaves that are copies.
+  double copied_bytes(std::set<std::string> names) const {
+    if (curvature) names.insert(direction.begin(), direction.end());
+    double number = 0;
+    for (const std::string& name : names) {
+      const Tensor& weight = model.weight(name);
+      if (models::is_short(weight)) number += static_cast<double>(weight.numel());
+    }
+    return size * number;
+  }
+
   /// While the weights of `group` are scored with `rows` samples at a time.
   std::int64_t bytes(const std::set<std::string>& group, std::int64_t rows) const {
     const double own_bytes = size * count(group), part = static_cast<double>(rows);
@@ -445,6 +458,7 @@ struct Needs {
       most = std::max(most, own_bytes + (moments ? 16 * count(group) : 0) + sample_bytes +
                                 (curvature ? size * leaf_count : 0));
     }
+    if (gradient || curvature || samples) most += copied_bytes(group);
     // One input in double, and its stages' inputs.
     if (flow) most = std::max(most, 24 * largest_stage + 8 / size * sample_bytes);
     return static_cast<std::int64_t>(most + 24 * largest_piece);

@@ -202,16 +202,17 @@ std::string_view SafetensorsFile::bytes(const TensorEntry& entry) const {
 namespace {
 
 /// The header and its length.
-std::string head_of(const std::vector<TensorView>& tensors,
+std::string head_of(const std::vector<TensorEntry>& tensors,
                     const std::map<std::string, std::string>& metadata) {
   Json header = Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t offset = 0;
   for (const auto& tensor : tensors) {
+    const std::uint64_t end = offset + tensor.byte_count();
     header[tensor.name] = {{"dtype", dtype_name(tensor.dtype)},
                            {"shape", tensor.shape},
-                           {"data_offsets", {offset, offset + tensor.bytes.size()}}};
-    offset += tensor.bytes.size();
+                           {"data_offsets", {offset, end}}};
+    offset = end;
   }
   std::string text = header.dump();
   text.resize((text.size() + 7) / 8 * 8, ' ');
@@ -220,21 +221,37 @@ std::string head_of(const std::vector<TensorView>& tensors,
   return length + text;
 }
 
+std::vector<TensorEntry> entries_of(const std::vector<TensorView>& tensors) {
+  std::vector<TensorEntry> entries;
+  for (const TensorView& tensor : tensors)
+    entries.push_back({.name = tensor.name, .dtype = tensor.dtype, .shape = tensor.shape});
+  return entries;
+}
+
 }  // namespace
 
 void write_safetensors(const std::filesystem::path& path, const std::vector<TensorView>& tensors,
                        const std::map<std::string, std::string>& metadata) {
+  write_safetensors(
+      path, entries_of(tensors), [&](std::size_t i) { return tensors[i].bytes; }, metadata);
+}
+
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorEntry>& tensors,
+                       const std::function<std::string_view(std::size_t)>& bytes,
+                       const std::map<std::string, std::string>& metadata) {
   const std::string head = head_of(tensors, metadata);
   AtomicFile file(path);
   file.stream().write(head.data(), static_cast<std::streamsize>(head.size()));
-  for (const auto& tensor : tensors)
-    file.stream().write(tensor.bytes.data(), static_cast<std::streamsize>(tensor.bytes.size()));
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::string_view data = bytes(i);
+    file.stream().write(data.data(), static_cast<std::streamsize>(data.size()));
+  }
   file.commit();
 }
 
 std::string safetensors_bytes(const std::vector<TensorView>& tensors,
                               const std::map<std::string, std::string>& metadata) {
-  std::string bytes = head_of(tensors, metadata);
+  std::string bytes = head_of(entries_of(tensors), metadata);
   for (const auto& tensor : tensors) bytes += tensor.bytes;
   return bytes;
 }

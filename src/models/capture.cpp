@@ -4,8 +4,8 @@ namespace strata::models {
 
 using torch::Tensor;
 
-Tensor CapturingPass::weight(const std::string& parameter) {
-  return Pass::weight(parameter).detach();
+Tensor CapturingPass::stored(const std::string& parameter) {
+  return Pass::stored(parameter).detach();
 }
 
 Tensor CapturingPass::record(CapturedOp::Kind kind, const std::string& weight,

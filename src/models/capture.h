@@ -37,12 +37,12 @@ class CapturingPass : public Pass {
                 const std::set<std::string>& wanted, std::vector<CapturedOp>& ops)
       : Pass(blueprint, weights), wanted_(wanted), ops_(ops) {}
 
-  torch::Tensor weight(const std::string& parameter) override;
   torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                      torch::Tensor output) override;
   bool wants(const std::string& parameter) const override { return wanted_.count(parameter) > 0; }
 
  protected:
+  torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
 

@@ -6,8 +6,10 @@
 
 #include "core/document.h"
 #include "core/text.h"
+#include "models/short_weights.h"
 #include "models/tensor_bytes.h"
 #include "models/torch.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata::models {
@@ -31,6 +33,117 @@ torch::ScalarType scalar_type(Dtype dtype) {
     default:
       return torch::kFloat;
   }
+}
+
+/// As config.json calls a float type.
+std::string config_name(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kF16:
+      return "float16";
+    case Dtype::kBF16:
+      return "bfloat16";
+    case Dtype::kF64:
+      return "float64";
+    default:
+      return "float32";
+  }
+}
+
+/// A checked tensor of a file in its type: its mapped pages, which the tensor keeps, where they are
+/// aligned, which the format does not promise.
+Tensor tensor_of(const Checkpoint::Found& found) {
+  const auto type = scalar_type(found.entry->dtype);
+  const std::string_view bytes = found.bytes();
+  const bool aligned =
+      reinterpret_cast<std::uintptr_t>(bytes.data()) % dtype_size(found.entry->dtype) == 0;
+  if (aligned && !bytes.empty()) {
+    // from_blob wants memory that may be written to, as a private mapping's may.
+    return torch::from_blob(
+        const_cast<char*>(bytes.data()), found.entry->shape, [file = found.file](void*) {}, type);
+  }
+  Tensor tensor = torch::empty(found.entry->shape, type);
+  std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+/// Whether a tensor still has the numbers of a file's, a piece at a time.
+bool has_numbers_of(const Tensor& tensor, const Tensor& in_file) {
+  if (tensor.sizes() != in_file.sizes()) return false;
+  if (tensor.is_cpu() && tensor.data_ptr() == in_file.data_ptr()) return true;
+  constexpr std::int64_t kPiece = 1 << 20;
+  const Tensor now = tensor.detach().flatten(), before = in_file.flatten();
+  for (std::int64_t begin = 0; begin < now.numel(); begin += kPiece) {
+    const std::int64_t size = std::min(kPiece, now.numel() - begin);
+    const Tensor piece = plain(now.narrow(0, begin, size));
+    if (bytes_of(piece) != bytes_of(plain(before.narrow(0, begin, size)))) return false;
+  }
+  return true;
+}
+
+/// A tensor of a file as it is written again.
+struct Rewritten {
+  const TensorEntry* old;
+  TensorEntry entry;
+  const Tensor* changed;  ///< nullptr: the old bytes
+};
+
+bool all_aligned(const std::vector<Rewritten>& tensors) {
+  std::uint64_t begin = 0;
+  return std::all_of(tensors.begin(), tensors.end(), [&](const Rewritten& tensor) {
+    const bool aligned = begin % dtype_size(tensor.entry.dtype) == 0;
+    begin += tensor.entry.byte_count();
+    return aligned;
+  });
+}
+
+/// What becomes of a file's tensors when those in `tensors` may have changed.
+std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& file,
+                               const std::map<std::string, const Tensor*>& tensors) {
+  std::vector<Rewritten> all;
+  bool any = false;
+  for (const TensorEntry& entry : file->tensors()) {
+    all.push_back({&entry, entry, nullptr});
+    const auto found = tensors.find(entry.name);
+    if (found == tensors.end() || has_numbers_of(*found->second, tensor_of({file, &entry})))
+      continue;
+    any = true;
+    all.back().changed = found->second;
+    all.back().entry.dtype = found->second->is_floating_point() ? Dtype::kF32 : Dtype::kI64;
+    all.back().entry.shape = found->second->sizes().vec();
+  }
+  if (any && !all_aligned(all)) {
+    std::stable_sort(all.begin(), all.end(), [](const Rewritten& a, const Rewritten& b) {
+      return dtype_size(a.entry.dtype) > dtype_size(b.entry.dtype);
+    });
+  }
+  return all;
+}
+
+void write_rewritten(const SafetensorsFile& file, const std::vector<Rewritten>& tensors,
+                     const std::filesystem::path& path) {
+  std::vector<TensorEntry> entries;
+  for (const Rewritten& tensor : tensors) entries.push_back(tensor.entry);
+  // transformers 4 refuses files that do not say this.
+  auto metadata = file.metadata();
+  metadata.emplace("format", "pt");
+  Tensor now;  // what is being written
+  const auto bytes = [&](std::size_t i) {
+    if (!tensors[i].changed) return file.bytes(*tensors[i].old);
+    now = plain(*tensors[i].changed);
+    return bytes_of(now);
+  };
+  write_safetensors(path, entries, bytes, metadata);
+}
+
+/// An index whose shards have so many bytes more, which it says where it said how many they had.
+std::string grown_index(const std::string& index, std::int64_t more) {
+  if (more == 0) return index;
+  Json json = Json::parse(index);
+  const auto metadata = json.find("metadata");
+  if (metadata != json.end() && metadata->is_object() && metadata->contains("total_size") &&
+      (*metadata)["total_size"].is_number_integer())
+    (*metadata)["total_size"] = (*metadata)["total_size"].get<std::int64_t>() + more;
+  return json.dump(2) + "\n";
 }
 
 void check_entry(const std::string& path, const TensorEntry& entry, const Parameter& parameter,
@@ -59,11 +172,12 @@ Checkpoint::Checkpoint(const std::filesystem::path& file) : name_(file.string())
 }
 
 Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
-  const auto whole = folder / "model.safetensors", index = folder / "model.safetensors.index.json";
+  const auto whole = folder / kWeightsFile, index = folder / kIndexFile;
   if (std::filesystem::exists(whole) || !std::filesystem::exists(index)) return Checkpoint(whole);
   Checkpoint checkpoint;
   checkpoint.name_ = index.string();
-  const Document document = load_json(index);
+  const std::string text = read_file(index);
+  const Document document = parse_json(text, index.string());
   ObjectReader reader(document);
   ObjectReader map = reader.object("weight_map", true);
   std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
@@ -80,6 +194,7 @@ Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
     }
     if (!file->find(weight)) map.fail(weight, "the shard \"" + shard + "\" does not hold it");
   }
+  checkpoint.index_ = text;
   if (checkpoint.files_.empty()) reader.fail("weight_map", "it names no weight");
   return checkpoint;
 }
@@ -135,39 +250,59 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
 }
 
 void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
-                     const c10::Device& device, std::map<std::string, Tensor>& into) {
+                     Numbers numbers, const c10::Device& device,
+                     std::map<std::string, Tensor>& into) {
   for (const StoredParameter& parameter : parameters) {
     const Checkpoint::Found found = checkpoint.find(parameter);
-    const auto type = scalar_type(found.entry->dtype);
-    const std::string_view bytes = found.bytes();
-    // The format does not promise that a tensor is aligned in the file.
-    const bool aligned =
-        reinterpret_cast<std::uintptr_t>(bytes.data()) % dtype_size(found.entry->dtype) == 0;
-    Tensor tensor;
-    if (aligned && !bytes.empty()) {
-      // from_blob wants memory that may be written to, as a private mapping's may.
-      tensor = torch::from_blob(
-          const_cast<char*>(bytes.data()), parameter.parameter.shape, [file = found.file](void*) {},
-          type);
-    } else {
-      tensor = torch::empty(parameter.parameter.shape, type);
-      std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
-    }
-    into[parameter.parameter.name] = tensor.to(device, torch::kFloat);
+    const Tensor tensor = tensor_of(found);
+    const bool stays = numbers == Numbers::kAsStored && is_short(tensor);
+    into[parameter.parameter.name] =
+        tensor.to(device, stays ? tensor.scalar_type() : torch::kFloat);
   }
 }
 
 void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, Tensor>& from) {
-  std::vector<Tensor> tensors;
-  std::vector<TensorView> views;
+  std::vector<TensorEntry> entries;
+  std::vector<const Tensor*> tensors;
   for (const StoredParameter& parameter : parameters) {
-    tensors.push_back(plain(from.at(parameter.parameter.name)));
-    for (const std::string& name : parameter.names)
-      views.push_back({name, Dtype::kF32, parameter.parameter.shape, bytes_of(tensors.back())});
+    for (const std::string& name : parameter.names) {
+      entries.push_back({.name = name, .dtype = Dtype::kF32, .shape = parameter.parameter.shape});
+      tensors.push_back(&from.at(parameter.parameter.name));
+    }
   }
-  write_safetensors(file, views, {{"format", "pt"}});
+  Tensor now;  // what is being written
+  const auto bytes = [&](std::size_t i) {
+    now = plain(*tensors[i]);
+    return bytes_of(now);
+  };
+  write_safetensors(file, entries, bytes, {{"format", "pt"}});
+}
+
+std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
+                       const std::vector<StoredParameter>& parameters,
+                       const std::map<std::string, Tensor>& from) {
+  std::map<std::string, const Tensor*> tensors;  // by their names in the files
+  for (const StoredParameter& parameter : parameters) {
+    for (const std::string& name : parameter.names)
+      tensors[name] = &from.at(parameter.parameter.name);
+  }
+  std::set<Dtype> types;
+  std::int64_t grown = 0;
+  for (const auto& file : source.files()) {
+    const std::vector<Rewritten> rewritten = rewrite(file, tensors);
+    for (const Rewritten& tensor : rewritten) {
+      if (tensors.count(tensor.entry.name) && is_float(tensor.entry.dtype))
+        types.insert(tensor.entry.dtype);
+      grown += static_cast<std::int64_t>(tensor.entry.byte_count()) -
+               static_cast<std::int64_t>(file->bytes(*tensor.old).size());
+    }
+    write_rewritten(*file, rewritten, folder / file->path().filename());
+  }
+  if (!source.index().empty()) write_file(folder / kIndexFile, grown_index(source.index(), grown));
+  std::filesystem::remove(folder / (source.index().empty() ? kIndexFile : kWeightsFile));
+  return types.size() == 1 ? config_name(*types.begin()) : config_name(Dtype::kF32);
 }
 
 }  // namespace strata::models

@@ -2,6 +2,7 @@
 /// \file
 /// Weights in files: one model.safetensors, or the shards that model.safetensors.index.json names.
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -20,6 +21,10 @@ struct Device;
 }
 
 namespace strata::models {
+
+/// What a folder's weights are in, unless they are in shards, and what then names these.
+inline constexpr const char* kWeightsFile = "model.safetensors";
+inline constexpr const char* kIndexFile = "model.safetensors.index.json";
 
 /// A parameter under one or several names, of which a file holds one or all.
 struct StoredParameter {
@@ -51,6 +56,8 @@ class Checkpoint {
   /// What messages call it: the file, or the index.
   const std::string& name() const { return name_; }
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+  /// The index as it stands in its file; empty of one file.
+  const std::string& index() const { return index_; }
 
   /// Exactly `parameters`, each in its shape and in a float type; under several names it must be
   /// one. `…position_ids` buffers, which older transformers wrote, are let pass. `config_file` is
@@ -60,18 +67,37 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
-  std::string name_;
+  std::string name_, index_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
 };
 
-/// The parameters of a checked checkpoint as float32, into a map by name. On the CPU those that are
-/// float32 in the file are its mapped pages, which the tensors keep: they take no memory of their
-/// own until they are changed, and processes that read one file share it.
+/// In which type parameters are held.
+enum class Numbers : std::uint8_t {
+  kFloat32,
+  kAsStored  ///< short types (short_weights.h) as the file has them, others as float32
+};
+
+/// The parameters of a checked checkpoint, into a map by name. On the CPU those whose type stays
+/// are the file's mapped pages, which the tensors keep: they take no memory of their own until they
+/// are changed, and processes that read one file share it.
 void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
-                     const c10::Device& device, std::map<std::string, at::Tensor>& into);
+                     Numbers numbers, const c10::Device& device,
+                     std::map<std::string, at::Tensor>& into);
 /// As float32, under all names.
 void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, at::Tensor>& from);
+
+/// Writes into a folder what `source` holds, into files of its files' names, each with its tensors
+/// in their order and its metadata, and the index. Bytes are copied, also of tensors that are no
+/// parameters, but for parameters whose numbers or shape are no longer those of `source`: they are
+/// float32. Only where a type of more bytes would then begin at an address that it must not (that
+/// is no multiple of them), the wider types stand first, as in the files of the reference
+/// implementation. A file that the folder had in place of these (one for shards, or the other way
+/// round) is removed. Returns the type that the parameters have, as config.json calls it; "float32"
+/// where they have several.
+std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
+                       const std::vector<StoredParameter>& parameters,
+                       const std::map<std::string, at::Tensor>& from);
 
 }  // namespace strata::models

@@ -37,7 +37,7 @@ const Weights& CountingPass::nothing() {
   return none;
 }
 
-Tensor CountingPass::weight(const std::string& name) {
+Tensor CountingPass::stored(const std::string& name) {
   return weightless(blueprint().parameter(name).shape, trained_.count(name) > 0);
 }
 

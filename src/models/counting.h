@@ -42,7 +42,6 @@ class CountingPass : public Pass {
   CountingPass(const Blueprint& blueprint, const std::set<std::string>& trained)
       : Pass(blueprint, nothing()), trained_(trained) {}
 
-  torch::Tensor weight(const std::string& parameter) override;
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                           const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
                           double dropout) override;
@@ -55,6 +54,7 @@ class CountingPass : public Pass {
   Counted take();
 
  protected:
+  torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
 

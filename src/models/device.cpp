@@ -76,6 +76,14 @@ void switch_autocast(c10::DeviceType device, bool on) {
 
 }  // namespace
 
+bool autocasts(torch::Device device) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  return at::autocast::is_autocast_enabled(device.type());
+#else
+  return device.is_cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+#endif
+}
+
 torch::Device parse_device(const std::string& text) {
   if (text == "cpu") return torch::kCPU;
   const std::string cuda = "cuda";

@@ -47,6 +47,8 @@ class Autocast {
   c10::DeviceType device_;
   bool active_;
 };
+/// Whether an Autocast to another type than float32 lives on this thread for the device.
+bool autocasts(torch::Device device);
 
 /// "LibTorch 1.13.1; BLAS: OpenBLAS 0.3.21 (OpenMP); devices: cpu": for --version.
 std::string describe_torch();

@@ -2,9 +2,10 @@
 
 #include <algorithm>
 
+#include "core/text.h"
 #include "models/checkpoint.h"
 #include "models/preprocessor_config.h"
-#include "models/tensor_bytes.h"
+#include "models/short_weights.h"
 #include "models/units.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -51,18 +52,25 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
                        torch::Device device) {
-  const auto checkpoint = Checkpoint::of_folder(folder);
+  const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
   const auto parameters = stored(blueprint.base_parameters());
-  checkpoint.check(parameters, "config.json");
+  checkpoint->check(parameters, "config.json");
   Model model(std::move(blueprint), device);
-  read_parameters(checkpoint, parameters, device, model.weights_);
+  read_parameters(*checkpoint, parameters, Numbers::kAsStored, device, model.weights_);
+  model.source_ = checkpoint;
   return model;
 }
 
 void Model::save_base(const std::filesystem::path& folder) const {
-  write_file(folder / "config.json", architecture().config().dump(2) + "\n");
+  const auto parameters = stored(blueprint_->base_parameters());
+  Json config = architecture().config();
+  if (source_) {
+    config["torch_dtype"] = write_like(*source_, folder, parameters, weights_);
+  } else {
+    write_parameters(folder / kWeightsFile, parameters, weights_);
+  }
+  write_file(folder / "config.json", config.dump(2) + "\n");
   write_image_processor(blueprint_->image_processor(), architecture().image_model(), folder);
-  write_parameters(folder / "model.safetensors", stored(blueprint_->base_parameters()), weights_);
 }
 
 void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
@@ -98,6 +106,11 @@ std::vector<Tensor> Model::weights_of(const Unit& unit) const {
   return tensors;
 }
 
+std::int64_t Model::number_bytes() const {
+  const Tensor& any = weights_.begin()->second;
+  return is_short(any) ? sizeof(float) : static_cast<std::int64_t>(any.element_size());
+}
+
 void Model::train_only(const std::vector<std::string>& unit_names) {
   std::set<std::string> trained;
   for (const std::string& name : unit_names) {
@@ -105,7 +118,9 @@ void Model::train_only(const std::vector<std::string>& unit_names) {
     trained.insert(chosen.parameters.begin(), chosen.parameters.end());
   }
   for (auto& [name, tensor] : weights_) {
-    tensor.set_requires_grad(trained.count(name) > 0);
+    const bool trains = trained.count(name) > 0;
+    if (trains) tensor = computable(tensor);
+    tensor.set_requires_grad(trains);
     if (!tensor.requires_grad()) tensor.mutable_grad().reset();
   }
 }
@@ -118,13 +133,18 @@ Weights Model::state() const {
 
 void Model::load_state(const Weights& state) {
   const torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : state) weights_.at(name).copy_(tensor);
+  for (const auto& [name, tensor] : state) {
+    Tensor& weight = weights_.at(name);
+    if (is_short(weight) && tensor.scalar_type() != weight.scalar_type())
+      weight = computable(weight);
+    weight.copy_(tensor);
+  }
 }
 
 void Model::own(const std::set<std::string>& names) {
   for (auto& [name, tensor] : weights_) {
     tensor = tensor.detach();
-    if (names.count(name)) tensor = tensor.clone();
+    if (names.count(name)) tensor = is_short(tensor) ? computable(tensor) : tensor.clone();
   }
 }
 
@@ -167,11 +187,9 @@ State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& 
 
 std::string Model::fingerprint() const {
   Sha256 hash;
-  for (const auto& [name, tensor] : weights_) {
-    const Tensor values = plain(tensor);
-    hash.update(name);
-    hash.update(bytes_of(values));
-  }
+  for (const auto& [name, tensor] : weights_)
+    hash.update(name + "\n" + shape_text(tensor.sizes().vec()) + "\n" + digests_->of(tensor) +
+                "\n");
   return hash.hex();
 }
 

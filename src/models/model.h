@@ -14,8 +14,11 @@
 #include "models/blueprint.h"
 #include "models/capture.h"
 #include "models/torch.h"
+#include "models/weight_digests.h"
 
 namespace strata::models {
+
+class Checkpoint;
 
 /// Selecting, freezing, averaging and saving are all by weight name, so it is no torch::nn::Module.
 class Model {
@@ -24,12 +27,17 @@ class Model {
   /// from the seed and its name alone, whatever the thread count and device.
   Model(Blueprint blueprint, std::uint64_t seed, torch::Device device = torch::kCPU);
   /// Those of the base from a model folder (see Checkpoint::of_folder); weights of attachments are
-  /// for their owner to load. Float types are converted to float32.
+  /// for their owner to load. On the CPU those of float32, float16 and bfloat16 are the file's
+  /// mapped pages, in its type: they take no memory of their own until they are changed. float64 is
+  /// converted to float32. What is trained, owned or drawn is float32.
   /// @throws InputError naming a missing, misshapen or unknown weight
   static Model load_base(Blueprint blueprint, const std::filesystem::path& folder,
                          torch::Device device = torch::kCPU);
-  /// Writes config.json, preprocessor_config.json and model.safetensors, which hold the base as
-  /// transformers loads it, its weights in the architecture's order.
+  /// Writes config.json, preprocessor_config.json and the base's weights, as transformers loads
+  /// them. A model that was loaded is written into files of the names that it came from, shards
+  /// among them, which hold what those held in the same order: byte for byte but for weights that
+  /// have changed, which become float32. A fresh model becomes model.safetensors, its weights in
+  /// the architecture's order. One weight at a time is in memory besides.
   void save_base(const std::filesystem::path& folder) const;
 
   const Blueprint& blueprint() const { return *blueprint_; }
@@ -55,18 +63,21 @@ class Model {
   torch::Tensor& weight(const std::string& name) { return weights_.at(name); }
   const torch::Tensor& weight(const std::string& name) const { return weights_.at(name); }
   std::vector<torch::Tensor> weights_of(const Unit& unit) const;
+  /// Bytes of a number that is computed with, in whatever type a weight is stored.
+  std::int64_t number_bytes() const;
 
   /// requires_grad exactly for the weights of the named units. Autograd then records nothing below
-  /// the lowest of them, and back-propagation stops there.
+  /// the lowest of them, and back-propagation stops there. Those that are short become float32.
   void train_only(const std::vector<std::string>& unit_names);
 
   /// Copies of all weights (detached), and back into the same tensors (an optimizer that holds them
-  /// stays valid). @throws std::out_of_range for an unknown name.
+  /// stays valid); where the tensor is short and what comes is not, it becomes float32 instead.
+  /// @throws std::out_of_range for an unknown name.
   Weights state() const;
   void load_state(const Weights& state);
-  /// A copy by `=` shares the weights. own() makes copies of those named and keeps sharing the
-  /// memory of the others, which are then the model's own to freeze: so models side by side hold
-  /// their base once. clone() is a copy that owns these, or every one.
+  /// A copy by `=` shares the weights. own() makes copies of those named, of short ones in float32,
+  /// and keeps sharing the memory of the others, which are then the model's own to freeze: so
+  /// models side by side hold their base once. clone() is a copy that owns these, or every one.
   void own(const std::set<std::string>& names);
   Model clone(const std::set<std::string>& names) const;
   Model clone() const;
@@ -99,8 +110,10 @@ class Model {
     return blueprint_->layer_of(weight).stage;
   }
 
-  /// SHA-256 over names and bytes of all weights.
+  /// SHA-256 over names, shapes and WeightDigests of all weights: of their numbers, whatever the
+  /// type. What has not changed since a copy of the model was asked is not read again.
   std::string fingerprint() const;
+  const WeightDigests& digests() const { return *digests_; }
 
  private:
   Model(Blueprint blueprint, torch::Device device);
@@ -110,6 +123,8 @@ class Model {
   torch::Device device_ = torch::kCPU;
   std::vector<Unit> units_;
   Weights weights_;
+  std::shared_ptr<const Checkpoint> source_;  ///< of the base, where it was loaded
+  std::shared_ptr<WeightDigests> digests_ = std::make_shared<WeightDigests>();
 };
 
 }  // namespace strata::models

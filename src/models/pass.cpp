@@ -2,13 +2,22 @@
 
 #include "models/attention.h"
 #include "models/dropout.h"
+#include "models/short_weights.h"
 
 namespace strata::models {
 
 using torch::Tensor;
 
-Tensor Pass::weight(const std::string& parameter) {
+Tensor Pass::stored(const std::string& parameter) {
   return weights_.at(parameter);
+}
+
+Tensor Pass::weight(const std::string& parameter) {
+  return computable(stored(parameter));
+}
+
+Tensor Pass::lookup(const std::string& parameter, const Tensor& ids) {
+  return computable(torch::embedding(stored(parameter), ids));
 }
 
 Tensor Pass::with_attachments(const Layer& layer, const Tensor& input, Tensor output) {
@@ -25,9 +34,9 @@ Tensor Pass::linear(const std::string& name, const Tensor& input) {
 }
 
 Tensor Pass::run_linear(const Layer& layer, const Tensor& input) {
-  const Parameter* bias = layer.bias();
-  return torch::linear(input, weight(layer.weight()->name).flatten(1),
-                       bias ? weight(bias->name) : Tensor());
+  const Tensor matrix = stored(layer.weight()->name).flatten(1);
+  const Tensor bias = layer.bias() ? weight(layer.bias()->name) : Tensor();
+  return is_short(matrix) ? short_linear(input, matrix, bias) : torch::linear(input, matrix, bias);
 }
 
 Tensor Pass::layer_norm(const std::string& name, const Tensor& input, double eps) {

@@ -40,8 +40,11 @@ class Pass {
 
   const Blueprint& blueprint() const { return blueprint_; }
 
-  /// A parameter. Who computes with it by itself says so by used().
-  virtual torch::Tensor weight(const std::string& parameter);
+  /// A parameter, in the type that is computed in. Who computes with it by itself says so by
+  /// used().
+  torch::Tensor weight(const std::string& parameter);
+  /// Those rows of a table: weight() would convert all of them.
+  torch::Tensor lookup(const std::string& parameter, const torch::Tensor& ids);
   /// input · Wᵀ + b over the last dimension; a weight of more dimensions has its last ones
   /// flattened, as of a convolution over patches.
   torch::Tensor linear(const std::string& layer, const torch::Tensor& input);
@@ -67,6 +70,8 @@ class Pass {
   virtual bool wants(const std::string& parameter) const;
 
  protected:
+  /// A parameter as the model holds it, perhaps in a short type (short_weights.h).
+  virtual torch::Tensor stored(const std::string& parameter);
   virtual torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input);
   virtual torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps);
 

@@ -121,7 +121,8 @@ models::Model load_model(const std::filesystem::path& folder, const c10::Device&
   for (const WeightsFile& file : weights_files(blueprint, folder)) {
     const models::Checkpoint checkpoint(folder / file.file);
     checkpoint.check(file.parameters, file.config_file);
-    models::read_parameters(checkpoint, file.parameters, device, model.weights());
+    models::read_parameters(checkpoint, file.parameters, models::Numbers::kFloat32, device,
+                            model.weights());
   }
   return model;
 }

@@ -1,8 +1,10 @@
 #include "models/checkpoint.h"
 
 #include "catch.h"
+#include "core/text.h"
 #include "models/blueprint.h"
 #include "strata/core/error.h"
+#include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
 
@@ -35,9 +37,9 @@ std::filesystem::path written(const test::TempDir& dir, const std::string& drop,
   return dir / "model.safetensors";
 }
 
-/// The reference's tensors in two shards, in turns, and their index.
-void write_shards(const test::TempDir& dir) {
-  const SafetensorsFile file(kReference / "model.safetensors");
+/// The tensors of a model's one file in two shards, in turns, and their index.
+void write_shards(const test::TempDir& dir, const std::filesystem::path& model = kReference) {
+  const SafetensorsFile file(model / "model.safetensors");
   std::vector<TensorView> shards[2];
   Json map = Json::object();
   std::size_t next = 0;
@@ -52,7 +54,25 @@ void write_shards(const test::TempDir& dir) {
   }
   dir.write("model.safetensors.index.json",
             Json{{"metadata", {{"total_size", 1}}}, {"weight_map", map}}.dump());
-  std::filesystem::copy_file(kReference / "config.json", dir / "config.json");
+  std::filesystem::copy_file(model / "config.json", dir / "config.json");
+}
+
+const std::string kFirst = "model-00001-of-00002.safetensors";
+const std::string kSecond = "model-00002-of-00002.safetensors";
+
+Json config_of(const std::filesystem::path& folder) {
+  return Json::parse(test::slurp(folder / "config.json"));
+}
+
+/// What a file holds, by name: type, shape and bytes.
+std::map<std::string, std::string> contents(const std::filesystem::path& path) {
+  const SafetensorsFile file(path);
+  std::map<std::string, std::string> all;
+  for (const TensorEntry& entry : file.tensors()) {
+    all[entry.name] =
+        dtype_name(entry.dtype) + shape_text(entry.shape) + std::string(file.bytes(entry));
+  }
+  return all;
 }
 
 }  // namespace
@@ -127,4 +147,128 @@ TEST_CASE("an index and its shards must agree") {
     dir.write("model.safetensors.index.json", index.dump());
     refused(dir, "is not a file's name");
   }
+}
+
+TEST_CASE("what was not trained is written byte for byte, into the files that it came from") {
+  const test::TempDir dir;
+  const Dtype dtype = GENERATE(Dtype::kF32, Dtype::kF16, Dtype::kBF16);
+  CAPTURE(dtype_name(dtype));
+  // A file of another order and other metadata than ours, with a buffer that no model has.
+  test::copy_rounded(kReference, dir / "one", dtype, false);
+  const SafetensorsFile ours(dir / "one/model.safetensors");
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : ours.tensors())
+    views.insert(views.begin(), {entry.name, entry.dtype, entry.shape, ours.bytes(entry)});
+  static const std::string ids(80, '\7');
+  views.insert(views.begin() + 3,
+               {"vilt.embeddings.text_embeddings.position_ids", Dtype::kI64, {1, 10}, ids});
+  std::filesystem::remove(dir / "one/model.safetensors");
+  write_safetensors(dir / "one/model.safetensors", views, {{"format", "pt"}, {"by", "someone"}});
+  const test::TempDir shards;
+  write_shards(shards, dir / "one");
+
+  const Model one = peft::load_model(dir / "one");
+  peft::save_model(one, dir / "out");
+  CHECK(test::slurp(dir / "out/model.safetensors") == test::slurp(dir / "one/model.safetensors"));
+  const std::string type = dtype == Dtype::kF32   ? "float32"
+                           : dtype == Dtype::kF16 ? "float16"
+                                                  : "bfloat16";
+  CHECK(config_of(dir / "out").at("torch_dtype") == type);
+
+  // Over a model in one file, whose file would otherwise be read in place of the shards.
+  Model sharded = peft::load_model(shards.path());
+  sharded.own({"vilt.pooler.dense.bias"});
+  peft::save_model(sharded, dir / "out");
+  CHECK(!std::filesystem::exists(dir / "out/model.safetensors"));
+  for (const std::string& file : {kFirst, kSecond, std::string("model.safetensors.index.json")}) {
+    CAPTURE(file);
+    std::string expected = test::slurp(shards / file);
+    if (file.ends_with(".safetensors")) {
+      // Files without metadata, which transformers 4 refuses, get it.
+      CHECK(SafetensorsFile(dir / "out" / file).metadata().at("format") == "pt");
+      CHECK(contents(dir / "out" / file) == contents(shards / file));
+    } else {
+      CHECK(test::slurp(dir / "out" / file) == expected);
+    }
+  }
+  CHECK(peft::load_model(dir / "out").fingerprint() == one.fingerprint());
+  peft::save_model(one, dir / "out");
+  CHECK(!std::filesystem::exists(dir / "out/model.safetensors.index.json"));
+}
+
+TEST_CASE("what was trained is written as float32 under its name, and all else byte for byte") {
+  const test::TempDir dir, shards;
+  test::copy_rounded(kReference, dir / "one", Dtype::kBF16, false);
+  write_shards(shards, dir / "one");
+  Model model = peft::load_model(shards.path());
+  const std::string trained = "vilt.pooler.dense.bias";
+  model.own({trained, "vilt.pooler.dense.weight"});
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight(trained).add_(1e-4);
+  }
+  peft::save_model(model, dir / "out");
+  int changed = 0;
+  for (const std::string& file : {kFirst, kSecond}) {
+    const auto before = contents(shards / file), after = contents(dir / "out" / file);
+    REQUIRE(before.size() == after.size());
+    for (const auto& [name, content] : before) {
+      CAPTURE(file, name);
+      if (name == trained) {
+        ++changed;
+        const torch::Tensor now = model.weight(name);
+        CHECK(after.at(name) ==
+              "F32" + shape_text(now.sizes().vec()) +
+                  std::string(static_cast<const char*>(now.data_ptr()), now.nbytes()));
+      } else {
+        CHECK(after.at(name) == content);
+      }
+    }
+  }
+  CHECK(changed == 1);
+  const Json index = Json::parse(test::slurp(dir / "out/model.safetensors.index.json"));
+  CHECK(index.at("metadata").at("total_size") == 1 + 2 * model.weight(trained).numel());
+  CHECK(index.at("weight_map") ==
+        Json::parse(test::slurp(shards / "model.safetensors.index.json")).at("weight_map"));
+  // In several types, so that transformers must not round the trained one.
+  CHECK(config_of(dir / "out").at("torch_dtype") == "float32");
+  const Model again = peft::load_model(dir / "out");
+  CHECK(again.fingerprint() == model.fingerprint());
+  CHECK(again.weight(trained).scalar_type() == torch::kFloat);
+  CHECK(again.weight("vilt.pooler.dense.weight").scalar_type() == torch::kBFloat16);
+}
+
+TEST_CASE("a changed tensor begins where its type may begin") {
+  // Five labels: the bias of the output layer has ten bytes in bfloat16.
+  const test::TempDir dir;
+  test::copy_rounded(kReference, dir / "one", Dtype::kBF16, false);
+  Model model = peft::load_model(dir / "one");
+  model.own({"vilt.pooler.dense.bias"});
+  {
+    const torch::NoGradGuard no_grad;
+    model.weight("vilt.pooler.dense.bias").add_(1e-4);
+  }
+  const SafetensorsFile before(dir / "one/model.safetensors");
+  REQUIRE(before.find("classifier.3.bias")->begin < before.find("vilt.pooler.dense.bias")->begin);
+  peft::save_model(model, dir / "out");
+  const SafetensorsFile after(dir / "out/model.safetensors");
+  for (const TensorEntry& entry : after.tensors())
+    CHECK(entry.begin % dtype_size(entry.dtype) == 0);
+  CHECK(after.tensors().front().name == "vilt.pooler.dense.bias");
+  CHECK(after.tensors()[1].name == before.tensors()[0].name);
+  CHECK(peft::load_model(dir / "out").fingerprint() == model.fingerprint());
+}
+
+TEST_CASE("a fresh output layer takes the place of the file's") {
+  const test::TempDir dir;
+  test::copy_rounded(kReference, dir / "one", Dtype::kF16, false);
+  Model model = peft::load_model(dir / "one");
+  model.relabel({"a", "b", "c"}, 1);
+  peft::save_model(model, dir / "out");
+  const SafetensorsFile file(dir / "out/model.safetensors");
+  const TensorEntry* bias = file.find("classifier.3.bias");
+  REQUIRE(bias);
+  CHECK(bias->dtype == Dtype::kF32);
+  CHECK(bias->shape == std::vector<std::int64_t>{3});
+  CHECK(peft::load_model(dir / "out").fingerprint() == model.fingerprint());
 }

@@ -16,6 +16,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/ntk/score.h"
 #include "support/answers.h"
+#include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
 
@@ -384,6 +385,33 @@ TEST_CASE("the order of the samples permutes the kernel and leaves its eigenvalu
   for (const auto& [unit, gram] : one) {
     const Tensor permuted = gram.view({5, 3, 5, 3}).index_select(0, order).index_select(2, order);
     CHECK(torch::allclose(two.at(unit), permuted.reshape({15, 15}), 1e-4, 1e-8));
+  }
+}
+
+TEST_CASE("spectra of a model with short weights are those of the converted model, to the bit") {
+  const test::TempDir dir;
+  for (const std::string architecture : {"vilt", "vit"}) {
+    for (const Dtype dtype : {Dtype::kF16, Dtype::kBF16}) {
+      CAPTURE(architecture, dtype_name(dtype));
+      Sizes sizes{8, 2, 2, 3, 4, true};
+      sizes.architecture = architecture;
+      const auto folder = dir / (architecture + dtype_name(dtype));
+      peft::save_model(make_model(sizes), folder / "fresh");
+      test::copy_rounded(folder / "fresh", folder / "short", dtype, false);
+      test::copy_rounded(folder / "fresh", folder / "wide", dtype, true);
+      const Model small = peft::load_model(folder / "short"),
+                  wide = peft::load_model(folder / "wide");
+      REQUIRE(small.weights().begin()->second.scalar_type() == test::torch_type(dtype));
+      const Batch batch = make_batch(wide, 4);
+      const auto found = layerwise_spectra(small, test::answering(), batch, small.units(), {});
+      const auto expected = layerwise_spectra(wide, test::answering(), batch, wide.units(), {});
+      REQUIRE(found.size() == expected.size());
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        CAPTURE(found[i].unit);
+        CHECK(found[i].spectrum.values == expected[i].spectrum.values);
+        CHECK(expected[i].spectrum.values.front() > 0);
+      }
+    }
   }
 }
 

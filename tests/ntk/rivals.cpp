@@ -7,7 +7,9 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "support/answers.h"
+#include "support/short_files.h"
 #include "support/tiny_model.h"
+#include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::models;
@@ -425,6 +427,26 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
     }
   }
   CHECK(rival_scores(model, test::answering(), batch, {}, {"snip"}).at("snip").empty());
+}
+
+TEST_CASE("every metric of a model with short weights is that of the converted model, to the bit") {
+  const test::TempDir dir;
+  for (const Dtype dtype : {Dtype::kF16, Dtype::kBF16}) {
+    CAPTURE(dtype_name(dtype));
+    const auto folder = dir / dtype_name(dtype);
+    peft::save_model(make_model(8, 2, 2, true), folder / "fresh");
+    test::copy_rounded(folder / "fresh", folder / "short", dtype, false);
+    test::copy_rounded(folder / "fresh", folder / "wide", dtype, true);
+    const Model small = peft::load_model(folder / "short"),
+                wide = peft::load_model(folder / "wide");
+    const Batch batch = make_batch(3);
+    CHECK(rival_scores(small, test::answering(), batch, small.units(), rival_metrics()) ==
+          rival_scores(wide, test::answering(), batch, wide.units(), rival_metrics()));
+    CHECK(small.weights().begin()->second.scalar_type() == test::torch_type(dtype));
+    // The leaves of short weights are copies, which the plan counts.
+    CHECK(plan_rivals(small, test::answering(), batch, 3, small.units(), {"snip"}, {}).bytes >
+          plan_rivals(wide, test::answering(), batch, 3, wide.units(), {"snip"}, {}).bytes);
+  }
 }
 
 TEST_CASE("a memory limit divides the batch, then the units, and changes rounding alone") {

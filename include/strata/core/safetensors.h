@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -25,6 +26,10 @@ struct TensorEntry {
   std::vector<std::int64_t> shape;
   std::uint64_t begin = 0, end = 0;  ///< bytes, relative to the data section
   std::int64_t element_count() const;
+  /// dtype × shape.
+  std::uint64_t byte_count() const {
+    return static_cast<std::uint64_t>(element_count()) * dtype_size(dtype);
+  }
 };
 
 /// A checkpoint mapped into memory. Its bytes may be changed there, which leaves the file as it is.
@@ -97,5 +102,11 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
 /// What write_safetensors writes.
 std::string safetensors_bytes(const std::vector<TensorView>& tensors,
                               const std::map<std::string, std::string>& metadata = {});
+/// The same for tensors that are not all in memory at once: `bytes(i)` is asked for those of tensor
+/// i, in turn, and what it returns is used before it is asked again. Of an entry its name, type and
+/// shape count.
+void write_safetensors(const std::filesystem::path& path, const std::vector<TensorEntry>& tensors,
+                       const std::function<std::string_view(std::size_t)>& bytes,
+                       const std::map<std::string, std::string>& metadata = {});
 
 }  // namespace strata

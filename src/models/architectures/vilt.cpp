@@ -94,7 +94,7 @@ Tensor Vilt::run_text(const Batch& batch, const Tensor& modality, Pass& pass) co
   const std::string type = kText + "token_type_embeddings.weight";
   const Tensor none = torch::zeros({n, tokens}, ids);
 
-  Tensor text = torch::embedding(pass.weight(word), batch.input_ids) +
+  Tensor text = pass.lookup(word, batch.input_ids) +
                 (pass.weight(position).narrow(0, 0, tokens) + pass.weight(type).select(0, 0));
   text = pass.used(Use::kEmbedding, word, batch.input_ids, text);
   text = pass.used(Use::kEmbedding, position, torch::arange(tokens, ids).expand({n, tokens}), text);

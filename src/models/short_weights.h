@@ -1,0 +1,22 @@
+#pragma once
+/// \file
+/// Weights in a type shorter than the one that is computed in. A base stays in memory as its file
+/// has it; who computes with a weight converts it for the operation alone.
+
+#include "models/torch.h"
+
+namespace strata::models {
+
+/// Whether it is float16 or bfloat16.
+bool is_short(const torch::Tensor& tensor);
+/// Float32 of a short tensor; any other as it is.
+torch::Tensor computable(const torch::Tensor& tensor);
+
+/// torch::linear(input, computable(weight), bias), to the bit, with its gradients for the input and
+/// the bias, which can be differentiated again. `weight` is short, (out, in), and has no gradient.
+/// Autograd keeps the weight as it is and converts it anew for each product. A `bias` may be
+/// undefined.
+torch::Tensor short_linear(const torch::Tensor& input, const torch::Tensor& weight,
+                           const torch::Tensor& bias);
+
+}  // namespace strata::models

@@ -1,0 +1,43 @@
+#pragma once
+/// \file
+/// Model folders whose weights are in a short type, and the same numbers in float32.
+
+#include <cstring>
+#include <filesystem>
+#include <vector>
+
+#include "models/torch.h"
+#include "strata/core/safetensors.h"
+
+namespace strata::test {
+
+inline torch::ScalarType torch_type(Dtype dtype) {
+  return dtype == Dtype::kF32   ? torch::kFloat
+         : dtype == Dtype::kF16 ? torch::kHalf
+                                : torch::kBFloat16;
+}
+
+/// Copies a model folder with its float32 weights rounded to `dtype`: in that type or, `widened`,
+/// in float32 again.
+inline void copy_rounded(const std::filesystem::path& from, const std::filesystem::path& to,
+                         Dtype dtype, bool widened) {
+  std::filesystem::create_directories(to);
+  std::filesystem::copy_file(from / "config.json", to / "config.json");
+  const SafetensorsFile file(from / "model.safetensors");
+  std::vector<torch::Tensor> tensors;
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : file.tensors()) {
+    torch::Tensor tensor = torch::empty(entry.shape);
+    std::memcpy(tensor.data_ptr(), file.bytes(entry).data(), file.bytes(entry).size());
+    tensor = tensor.to(torch_type(dtype));
+    if (widened) tensor = tensor.to(torch::kFloat);
+    tensors.push_back(tensor);
+    views.push_back({entry.name,
+                     widened ? Dtype::kF32 : dtype,
+                     entry.shape,
+                     {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()}});
+  }
+  write_safetensors(to / "model.safetensors", views, {{"format", "pt"}});
+}
+
+}  // namespace strata::test
