@@ -1,6 +1,5 @@
 #include "fedrunner/server.h"
 
-#include <memory>
 #include <optional>
 
 #include "core/console.h"
@@ -38,7 +37,8 @@ class Server {
         planning_(task, run, units_, tools.plan),
         publisher_(task, run, units_, planning_.budgets()),
         table_({}, *task.task) {
-    for (const auto& name : units_.weights) state_.weights[name] = model.weight(name).detach();
+    model.own(units_.weights);
+    for (const auto& name : units_.weights) state_.weights[name] = model.weight(name);
   }
 
   RoundTable run(const AfterRound& after_round);

@@ -21,6 +21,7 @@
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/pretrain.h"
+#include "support/short_files.h"
 
 using namespace strata;
 using namespace strata::data;
@@ -1054,6 +1055,25 @@ TEST_CASE_METHOD(Fixture, "a run whose messages go through their bytes leaves th
   encoded.parallel = 2;
   run("parallel", set, encoded);
   test::check_same(dir / "shared", dir / "parallel");
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "of a foundation in bfloat16 the state is float32, as of the same numbers") {
+  for (const bool widened : {false, true}) {
+    const fs::path folder = dir / (widened ? "wide" : "short");
+    test::copy_rounded(dir / "foundation", folder, Dtype::kBF16, widened);
+    for (const char* file : {"vocab.txt", "tokenizer_config.json", "preprocessor_config.json"})
+      fs::copy_file(dir / "foundation" / file, folder / file);
+    run(widened ? "of_wide" : "of_short", {"model.folder=" + folder.string()});
+  }
+  auto found = test::contents(dir / "of_short"), expected = test::contents(dir / "of_wide");
+  CHECK(found.size() == expected.size());
+  for (const auto& [name, content] : expected) {
+    // The folder's name, and the base's bytes in their own type.
+    if (name == "config.yaml" || name.rfind("model/", 0) == 0) continue;
+    INFO(name);
+    CHECK((found[name] == content));
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do no harm") {
