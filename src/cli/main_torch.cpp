@@ -47,7 +47,7 @@ void keep_freed_memory() {
 #ifdef __GLIBC__
   for (const char* name : {"MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES"})
     if (std::getenv(name)) return;
-  models::map_large_tensors();
+  strata::models::map_large_tensors();
   // Of what is smaller, and of other memory; 32 MiB is the most that it takes.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
