@@ -86,6 +86,11 @@ TrainingCost training_cost(const Blueprint& blueprint, std::int64_t text_tokens,
   return training_cost(blueprint, blueprint.architecture().example(text_tokens), trained);
 }
 
+std::int64_t forward_rows(const Blueprint& blueprint, std::int64_t text_tokens, double bytes) {
+  const double of_one = training_cost(blueprint, text_tokens, {}).working_bytes;
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(bytes / of_one));
+}
+
 double block_flops(const Blueprint& blueprint) {
   const Architecture& architecture = blueprint.architecture();
   const Trace found = trace(blueprint, architecture.example(architecture.text_tokens()));

@@ -41,6 +41,10 @@ TrainingCost training_cost(const Blueprint& blueprint, std::int64_t text_tokens,
 TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
                            const std::set<std::string>& trained);
 
+/// How many samples a forward pass without gradients can take at a time within so many bytes beside
+/// the weights; at least one.
+std::int64_t forward_rows(const Blueprint& blueprint, std::int64_t text_tokens, double bytes);
+
 /// FLOPs of the first block's forward pass on one sample with the longest text.
 double block_flops(const Blueprint& blueprint);
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/interrupt.h"
+#include "models/cost.h"
 #include "models/model.h"
 #include "models/torch.h"
 #include "tasks/dataset.h"
@@ -11,7 +12,10 @@
 namespace strata::tasks {
 namespace {
 
-constexpr std::int64_t kBatchSize = 128;
+/// Of an evaluation, whose batches of a large model would else take more than those of its
+/// training.
+constexpr std::int64_t kLargestBatch = 128;
+constexpr double kBatchBytes = 256.0 * 1024 * 1024;
 
 }  // namespace
 
@@ -32,10 +36,12 @@ Tally Task::evaluate(const models::Model& model, const Dataset& data, std::vecto
   Tally tally;
   Judgement judgement{data, model.architecture().labels(), tally, right, predictions};
   std::vector<torch::Tensor> all_losses;
-  for (std::int64_t begin = 0; begin < data.size(); begin += kBatchSize) {
+  const std::int64_t batch_size = std::min(
+      kLargestBatch, models::forward_rows(model.blueprint(), data.max_tokens(), kBatchBytes));
+  for (std::int64_t begin = 0; begin < data.size(); begin += batch_size) {
     stop_if_interrupted();
     std::vector<std::int64_t> rows(
-        static_cast<std::size_t>(std::min(kBatchSize, data.size() - begin)));
+        static_cast<std::size_t>(std::min(batch_size, data.size() - begin)));
     std::iota(rows.begin(), rows.end(), begin);
     const models::Batch batch = data.batch(rows, model.device());
     const models::State output = model.run(batch);

@@ -291,6 +291,10 @@ TEST_CASE(
   CHECK(cost.activation_bytes == 4 * (8 + (16 + 2) + 16 + 16));
   // Ten tokens: the residual stream twice, and the MLP's numbers twice, more than attention's.
   CHECK(cost.working_bytes == 4 * (2 * 80 + 2 * 320));
+  // The samples of a forward pass alone, for which no stage's input need be kept.
+  CHECK(forward_rows(config.blueprint(), 5, 10 * 3200 + 3199) == 10);
+  CHECK(forward_rows(config.blueprint(), 5, 10 * 3200) == 10);
+  CHECK(forward_rows(config.blueprint(), 5, 1) == 1);
   CHECK(cost.peak_bytes(3) == 4.0 * static_cast<double>(all) + 12 * 176 + 3 * (4 * 58 + 3200));
 }
 
