@@ -34,15 +34,20 @@ class ShortLinear : public torch::autograd::Function<ShortLinear> {
                         const Tensor& bias) {
     context->save_for_backward({weight});
     context->saved_data["sizes"] = input.sizes().vec();
+    context->saved_data["passes_on"] = input.requires_grad();
     return torch::linear(input, computable(weight), bias);
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list gradients) {
     const Tensor weight = context->get_saved_variables()[0];
     const Tensor rows = gradients[0].reshape({-1, weight.size(0)});
-    const Tensor input = ShortProduct::apply(rows, weight, true);
+    Tensor input;  // undefined where the gradient of the bias alone is wanted
+    if (context->saved_data["passes_on"].toBool()) {
+      input =
+          ShortProduct::apply(rows, weight, true).view(context->saved_data["sizes"].toIntVector());
+    }
     // Autograd sums the bias's over the rows, as it does for a product of its own.
-    return {input.view(context->saved_data["sizes"].toIntVector()), Tensor(), rows};
+    return {input, Tensor(), rows};
   }
 };
 
