@@ -96,6 +96,13 @@ TEST_CASE("replies are sorted into updates, clients that are gone or late, and r
         "the reply has the weight a, which it was not asked for");
   CHECK_FALSE(sorted.complete);
 
+  // Each by itself leaves something to hope for from another round.
+  auto gone = replies(asked);
+  gone[0].reset();
+  CHECK_FALSE(sort_replies(asked, std::move(gone), kUnits, kClients).complete);
+  auto wrong = replies(asked);
+  std::get<ClientUpdate>(wrong[1]->result).weights.clear();
+  CHECK_FALSE(sort_replies(asked, std::move(wrong), kUnits, kClients).complete);
   // A straggler that is not waited for; a client without a unit to train.
   auto late = replies(asked);
   late[1]->result = {};
