@@ -175,7 +175,7 @@ JacobianFactor factor_of(const std::vector<WeightUse>& uses) {
   if (factored && !first.bias) {
     std::vector<Tensor> inputs, deltas;
     for (const WeightUse& use : uses) {
-      inputs.push_back(use.op.input.reshape({use.delta.size(0), use.delta.size(2), -1}));
+      inputs.push_back(use.op.rows().reshape({use.delta.size(0), use.delta.size(2), -1}));
       deltas.push_back(use.delta);
     }
     if (uses.size() == 1) return {inputs.front(), deltas.front()};

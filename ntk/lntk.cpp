@@ -95,8 +95,9 @@ struct OpShape {
   std::string weight, bias;
   std::size_t output;
   double tokens, in, out;
-  bool factored;      ///< the weight's Jacobian is kept as input and δ
-  double row_tokens;  ///< otherwise: its width over `out`
+  bool factored;         ///< the weight's Jacobian is kept as input and δ
+  double row_tokens;     ///< otherwise: its width over `out`
+  bool patches = false;  ///< the rows are made from images when they are used
 };
 
 /// `samples` are those of the captured batch, `planned` those of the one to plan for.
@@ -111,8 +112,9 @@ std::vector<OpShape> shapes_of(const models::Model& model, const Captured& captu
     shape.tokens =
         static_cast<double>(op.output.numel()) / shape.out / static_cast<double>(samples);
     if ((op.kind == Kind::kLinear || op.kind == Kind::kMixture) && !op.weight.empty()) {
-      shape.in = static_cast<double>(op.input.size(-1));
+      shape.in = static_cast<double>(op.row_width());
       shape.factored = true;
+      shape.patches = op.window.has_value();
     } else if (op.kind == Kind::kEmbedding) {
       // The rows of the table that the samples use, at most one a token.
       shape.in = std::min(shape.tokens * static_cast<double>(planned),
@@ -224,6 +226,14 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
   const auto weights = weight_shapes(shapes, samples, outputs);
   const double rows = samples * outputs;
 
+  const auto patch_bytes = [&](const OpShape& shape) {
+    return shape.patches ? samples * shape.tokens * shape.in * element : 0;
+  };
+  double largest_patches = 0;
+  for (const OpShape& shape : shapes)
+    largest_patches = std::max(largest_patches, patch_bytes(shape));
+  fixed_bytes += largest_patches;
+
   double least_column = 0, widest = 1;
   for (const Cluster& cluster : plan.clusters) {
     least_column = std::max(least_column, cluster.column_bytes);
@@ -269,6 +279,7 @@ StagePlan plan_stage(const std::vector<OpShape>& shapes, const std::vector<Unit>
       double bytes = product_bytes;
       for (const std::size_t c : needed) {
         bytes += plan.clusters[c].column_bytes * static_cast<double>(plan.clusters[c].columns);
+        for (const std::size_t op : plan.clusters[c].ops) bytes += patch_bytes(shapes[op]);
       }
       chosen = bytes <= budget;
       if (chosen) {

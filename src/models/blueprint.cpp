@@ -1,5 +1,7 @@
 #include "models/blueprint.h"
 
+#include <algorithm>
+
 #include "models/architectures/architectures.h"
 #include "strata/core/error.h"
 
@@ -48,7 +50,8 @@ void Blueprint::index() {
   owner_.clear();
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layer_.emplace(layers_[i].name, i);
-    for (const Parameter& parameter : layers_[i].parameters) owner_.emplace(parameter.name, i);
+    for (const auto* own : {&layers_[i].parameters, &layers_[i].buffers})
+      for (const Parameter& parameter : *own) owner_.emplace(parameter.name, i);
   }
 }
 
@@ -62,9 +65,11 @@ const Layer& Blueprint::layer_of(const std::string& parameter) const {
 
 const Parameter& Blueprint::parameter(const std::string& name) const {
   const Layer& layer = layer_of(name);
-  std::size_t i = 0;
-  while (layer.parameters[i].name != name) ++i;
-  return layer.parameters[i];
+  const auto named = [&](const Parameter& parameter) { return parameter.name == name; };
+  const auto& own = layer.parameters;
+  const auto found = std::find_if(own.begin(), own.end(), named);
+  return found != own.end() ? *found
+                            : *std::find_if(layer.buffers.begin(), layer.buffers.end(), named);
 }
 
 std::vector<Parameter> Blueprint::parameters() const {
@@ -78,6 +83,13 @@ std::vector<Parameter> Blueprint::base_parameters() const {
   std::vector<Parameter> all;
   for (const Layer& layer : architecture_->layers())
     all.insert(all.end(), layer.parameters.begin(), layer.parameters.end());
+  return all;
+}
+
+std::vector<Parameter> Blueprint::buffers() const {
+  std::vector<Parameter> all;
+  for (const Layer& layer : layers_)
+    all.insert(all.end(), layer.buffers.begin(), layer.buffers.end());
   return all;
 }
 

@@ -40,14 +40,15 @@ class Blueprint {
   const std::vector<Layer>& layers() const { return layers_; }
   /// O(1). @throws std::out_of_range
   const Layer& layer(const std::string& name) const { return layers_[layer_.at(name)]; }
-  /// The layer that has the parameter. O(1). @throws InputError with the nearest name
+  /// The layer that has the parameter or buffer. O(1). @throws InputError with the nearest name
   const Layer& layer_of(const std::string& parameter) const;
   bool has(const std::string& parameter) const { return owner_.count(parameter) > 0; }
-  const Parameter& parameter(const std::string& name) const;
+  const Parameter& parameter(const std::string& name) const;  ///< or buffer
   /// In the order of the layers: the base's, then those beside it.
   std::vector<Parameter> parameters() const;
   std::vector<Parameter> base_parameters() const;
-  std::int64_t parameter_count() const;
+  std::vector<Parameter> buffers() const;
+  std::int64_t parameter_count() const;  ///< without buffers
   std::int64_t prefix_tokens() const;
 
  private:

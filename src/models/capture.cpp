@@ -4,6 +4,33 @@ namespace strata::models {
 
 using torch::Tensor;
 
+namespace {
+
+/// Images have their channels in the second dimension, rows in the last.
+Tensor channels_last(const Tensor& images) {
+  return images.permute({0, 2, 3, 1});
+}
+Tensor channels_second(const Tensor& rows) {
+  return rows.permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+Tensor CapturedOp::rows() const {
+  if (!window) return input;
+  const auto [size, stride, padding] = *window;
+  const Tensor padded =
+      padding > 0 ? torch::constant_pad_nd(input, {padding, padding, padding, padding}) : input;
+  return padded.unfold(2, size, stride)
+      .unfold(3, size, stride)
+      .permute({0, 2, 3, 1, 4, 5})
+      .reshape({input.size(0), -1, row_width()});
+}
+
+std::int64_t CapturedOp::row_width() const {
+  return window ? input.size(1) * window->size * window->size : input.size(-1);
+}
+
 Tensor CapturingPass::stored(const std::string& parameter) {
   return Pass::stored(parameter).detach();
 }
@@ -35,6 +62,33 @@ Tensor CapturingPass::run_layer_norm(const Layer& layer, const Tensor& input, do
     output = Pass::run_layer_norm(layer, input, eps);
   }
   return record(CapturedOp::Kind::kNorm, gamma, beta, normalised, output);
+}
+
+Tensor CapturingPass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
+                                      std::int64_t padding) {
+  const Parameter* bias = layer.bias();
+  const std::string &name = layer.weight()->name, bias_name = bias ? bias->name : "";
+  const Tensor output = Pass::run_convolution(layer, input, stride, padding);
+  if (!wants(name) && !wants(bias_name)) return output;
+  const Tensor rows =
+      record(CapturedOp::Kind::kLinear, name, bias_name, input, channels_last(output));
+  ops_.back().window = Window{layer.weight()->shape.back(), stride, padding};
+  return channels_second(rows);
+}
+
+Tensor CapturingPass::run_batch_norm(const Layer& layer, const Tensor& input, double eps) {
+  const std::string &gamma = layer.weight()->name, &beta = layer.bias()->name;
+  if (!wants(gamma) && !wants(beta)) return Pass::run_batch_norm(layer, input, eps);
+  if (!wants(gamma)) {
+    const Tensor output = Pass::run_batch_norm(layer, input, eps);
+    return channels_second(
+        record(CapturedOp::Kind::kNorm, gamma, beta, Tensor(), channels_last(output)));
+  }
+  const Tensor scale = running_scale(layer, eps);
+  const Tensor normalised =
+      channels_last((input.to(scale.scalar_type()) - running_mean(layer)) * scale);
+  return channels_second(record(CapturedOp::Kind::kNorm, gamma, beta, normalised,
+                                normalised * weight(gamma) + weight(beta)));
 }
 
 Tensor CapturingPass::used(Use use, const std::string& parameter, const Tensor& input,

@@ -2,6 +2,7 @@
 /// \file
 /// The pass that records operations with parameters, for per-sample gradients (see ntk/).
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -12,7 +13,9 @@ namespace strata::models {
 
 /// A captured elementary operation with parameters. `input` is what the parameters act on and
 /// `output` the result, in whose gradient δ the per-sample parameter gradient is a contraction:
-/// - kLinear: output = input · Wᵀ + b; ∂/∂W = Σₜ δₜ inputₜᵀ, ∂/∂b = Σₜ δₜ.
+/// - kLinear: output = input · Wᵀ + b; ∂/∂W = Σₜ δₜ inputₜᵀ, ∂/∂b = Σₜ δₜ. A convolution is one
+/// over
+///   patches: `input` is then its images, of which rows() makes the patches.
 /// - kNorm: output = input ⊙ γ + β, the input being the normalised x̂; ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
 ///   ∂/∂β = Σₜ δₜ.
 /// - kEmbedding: output = … + W[input]; ∂/∂W[r] = Σ over the t with inputₜ = r of δₜ.
@@ -26,6 +29,12 @@ struct CapturedOp {
   std::string weight, bias;  ///< names of those that were asked for; the other is empty
   torch::Tensor input;       ///< undefined where `weight` is empty: the bias needs δ alone
   torch::Tensor output;
+  std::optional<Window> window = {};  ///< of a convolution
+
+  /// The rows that the weight acts on: `input`, or its patches (n, places, in · size²), which are
+  /// made anew by every call, being as many times larger as windows overlap.
+  torch::Tensor rows() const;
+  std::int64_t row_width() const;
 };
 
 /// Appends to `ops` every operation with a weight or bias out of `wanted`, in the order of
@@ -45,6 +54,9 @@ class CapturingPass : public Pass {
   torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
+                                std::int64_t padding) override;
+  torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
 
  private:
   torch::Tensor record(CapturedOp::Kind kind, const std::string& weight, const std::string& bias,

@@ -30,6 +30,8 @@ torch::ScalarType scalar_type(Dtype dtype) {
       return torch::kBFloat16;
     case Dtype::kF64:
       return torch::kDouble;
+    case Dtype::kI64:
+      return torch::kLong;
     default:
       return torch::kFloat;
   }
@@ -153,9 +155,10 @@ void check_entry(const std::string& path, const TensorEntry& entry, const Parame
     throw InputError(what + "shape " + shape_text(entry.shape) + ", but " + config_file +
                      " asks for " + shape_text(parameter.shape));
   }
-  if (!is_float(entry.dtype)) {
-    throw InputError(what + "type " + dtype_name(entry.dtype) +
-                     ", but F32, F16, BF16 or F64 is needed");
+  const bool fits = parameter.counter ? entry.dtype == Dtype::kI64 : is_float(entry.dtype);
+  if (!fits) {
+    throw InputError(what + "type " + dtype_name(entry.dtype) + ", but " +
+                     (parameter.counter ? "I64" : "F32, F16, BF16 or F64") + " is needed");
   }
 }
 
@@ -164,6 +167,27 @@ void check_entry(const std::string& path, const TensorEntry& entry, const Parame
 std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters) {
   std::vector<StoredParameter> all;
   for (const Parameter& parameter : parameters) all.push_back({parameter, {parameter.name}});
+  return all;
+}
+
+std::vector<StoredParameter> stored(const std::vector<Layer>& layers) {
+  std::vector<StoredParameter> all;
+  for (const Layer& layer : layers) {
+    for (const auto* own : {&layer.parameters, &layer.buffers})
+      for (const Parameter& parameter : *own) all.push_back({parameter, {parameter.name}});
+  }
+  return all;
+}
+
+std::vector<StoredParameter> readable(const std::vector<Layer>& layers) {
+  std::vector<StoredParameter> all;
+  for (const Layer& layer : layers) {
+    for (StoredParameter& own : stored(std::vector<Layer>{layer})) {
+      if (!layer.renamed.empty())
+        own.names.push_back(layer.renamed + own.parameter.name.substr(layer.name.size()));
+      all.push_back(std::move(own));
+    }
+  }
   return all;
 }
 
@@ -243,7 +267,7 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
       }
       first = found;
     }
-    if (!first) {
+    if (!first && !parameter.parameter.counter) {
       throw InputError(name_ + ": the weight \"" + parameter.names.front() + "\" is missing");
     }
   }
@@ -254,10 +278,16 @@ void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParam
                      std::map<std::string, Tensor>& into) {
   for (const StoredParameter& parameter : parameters) {
     const Checkpoint::Found found = checkpoint.find(parameter);
+    if (!found) {  // a counter
+      into[parameter.parameter.name] =
+          torch::zeros(parameter.parameter.shape, torch::kLong).to(device);
+      continue;
+    }
     const Tensor tensor = tensor_of(found);
     const bool stays = numbers == Numbers::kAsStored && is_short(tensor);
-    into[parameter.parameter.name] =
-        tensor.to(device, stays ? tensor.scalar_type() : torch::kFloat);
+    into[parameter.parameter.name] = tensor.to(device, parameter.parameter.counter ? torch::kLong
+                                                       : stays ? tensor.scalar_type()
+                                                               : torch::kFloat);
   }
 }
 
@@ -267,8 +297,9 @@ void write_parameters(const std::filesystem::path& file,
   std::vector<TensorEntry> entries;
   std::vector<const Tensor*> tensors;
   for (const StoredParameter& parameter : parameters) {
+    const Dtype type = parameter.parameter.counter ? Dtype::kI64 : Dtype::kF32;
     for (const std::string& name : parameter.names) {
-      entries.push_back({.name = name, .dtype = Dtype::kF32, .shape = parameter.parameter.shape});
+      entries.push_back({.name = name, .dtype = type, .shape = parameter.parameter.shape});
       tensors.push_back(&from.at(parameter.parameter.name));
     }
   }

@@ -26,13 +26,18 @@ namespace strata::models {
 inline constexpr const char* kWeightsFile = "model.safetensors";
 inline constexpr const char* kIndexFile = "model.safetensors.index.json";
 
-/// A parameter under one or several names, of which a file holds one or all.
+/// A parameter, or buffer, under one or several names, of which a file holds one or all.
 struct StoredParameter {
   Parameter parameter;
   std::vector<std::string> names;
 };
 /// Each under its own name.
 std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters);
+/// The parameters of layers, and after those of each its buffers: under their own names, as files
+/// are written.
+std::vector<StoredParameter> stored(const std::vector<Layer>& layers);
+/// The same, to be read under their own names or those of Layer::renamed.
+std::vector<StoredParameter> readable(const std::vector<Layer>& layers);
 
 /// The tensors of a checkpoint, mapped.
 class Checkpoint {
@@ -59,10 +64,10 @@ class Checkpoint {
   /// The index as it stands in its file; empty of one file.
   const std::string& index() const { return index_; }
 
-  /// Exactly `parameters`, each in its shape and in a float type; under several names it must be
-  /// one. `…position_ids` buffers, which older transformers wrote, are let pass. `config_file` is
-  /// what asks for the shapes. @throws InputError naming the file and the missing, misshapen or
-  /// unknown weight
+  /// Exactly `parameters`, each in its shape and in a float type, counters in int64, which may be
+  /// absent; under several names it must be one. `…position_ids` buffers, which older transformers
+  /// wrote, are let pass. `config_file` is what asks for the shapes. @throws InputError naming the
+  /// file and the missing, misshapen or unknown weight
   void check(const std::vector<StoredParameter>& parameters, const std::string& config_file) const;
 
  private:
@@ -83,7 +88,7 @@ enum class Numbers : std::uint8_t {
 void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
                      Numbers numbers, const c10::Device& device,
                      std::map<std::string, at::Tensor>& into);
-/// As float32, under all names.
+/// As float32 (counters: int64), under all names.
 void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, at::Tensor>& from);

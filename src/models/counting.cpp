@@ -88,6 +88,50 @@ Tensor CountingPass::run_layer_norm(const Layer& layer, const Tensor& input, dou
   return made(input.sizes().vec(), depends);
 }
 
+Tensor CountingPass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
+                                     std::int64_t padding) {
+  const Parameter &weight = *layer.weight(), *bias = layer.bias();
+  const Window window{weight.shape.back(), stride, padding};
+  const Shape shape = {input.size(0), layer.width, window.places(input.size(2)),
+                       window.places(input.size(3))};
+  const double places = static_cast<double>(shape[0] * shape[2] * shape[3]);
+  const double products = places * static_cast<double>(weight.numel());
+  counted_.products[layer.name] += products;
+  if (input.requires_grad()) counted_.backward_products += products;
+  if (trains(&weight)) counted_.backward_products += products;
+  // LibTorch keeps both factors whichever gradient is asked for.
+  const bool depends = input.requires_grad() || trains(&weight) || trains(bias);
+  if (depends) keep(input);
+  Tensor output = made(shape, depends);
+  held(bytes(input) + bytes(output));
+  return output;
+}
+
+Tensor CountingPass::run_batch_norm(const Layer& layer, const Tensor& input, double) {
+  if (trains(layer.weight())) keep(input);
+  held(2 * bytes(input));
+  return made(input.sizes().vec(),
+              input.requires_grad() || trains(layer.weight()) || trains(layer.bias()));
+}
+
+Tensor CountingPass::max_pool(const Tensor& input, Window window) {
+  Tensor output = made(
+      {input.size(0), input.size(1), window.places(input.size(2)), window.places(input.size(3))},
+      input.requires_grad());
+  const double indices = 8 * static_cast<double>(output.numel());
+  if (input.requires_grad()) {
+    keep(input);
+    counted_.kept_bytes += indices;
+  }
+  held(bytes(input) + bytes(output) + indices);
+  return output;
+}
+
+Tensor CountingPass::average_pool(const Tensor& input) {
+  held(bytes(input));
+  return made({input.size(0), input.size(1)}, input.requires_grad());
+}
+
 Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                const Tensor& mask, std::int64_t heads, double) {
   const double tokens = static_cast<double>(mask.size(1));  // that each query looks at

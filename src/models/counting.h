@@ -32,6 +32,11 @@ struct Counted {
 ///   input if its weight is trained.
 /// - A LayerNorm keeps its input and two numbers a row if its output depends on a trained
 /// parameter.
+/// - A convolution of t places, from `in` channels to `out` through windows of k²: t·in·k²·out
+///   products, backwards as a linear layer; it keeps its input if its output depends on a trained
+///   parameter.
+/// - A BatchNorm keeps its input if its γ is trained.
+/// - Max-pooling keeps its input and an index a number that comes out; averages keep nothing.
 /// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
 ///   backwards; it keeps queries, keys, values and its A·Q·S weights.
 /// - GELU keeps its input, ReLU and tanh their output; a lookup of trained words keeps the ids.
@@ -46,6 +51,8 @@ class CountingPass : public Pass {
                           const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
                           double dropout) override;
   torch::Tensor activation(Activation kind, const torch::Tensor& input) override;
+  torch::Tensor max_pool(const torch::Tensor& input, Window window) override;
+  torch::Tensor average_pool(const torch::Tensor& input) override;
   torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                      torch::Tensor output) override;
 
@@ -57,6 +64,9 @@ class CountingPass : public Pass {
   torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
+                                std::int64_t padding) override;
+  torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
 
  private:
   static const Weights& nothing();

@@ -30,7 +30,8 @@ struct Parameter {
   std::string name;  ///< as in the checkpoint; unique in a model
   Shape shape;
   Init init = {};
-  bool bias = false;  ///< added to a layer's output, as BitFit counts them: β of a norm is one
+  bool bias = false;     ///< added to a layer's output, as BitFit counts them: β of a norm is one
+  bool counter = false;  ///< int64, of a buffer: what an older file lacks is 0
 
   std::int64_t numel() const;
 };
@@ -38,7 +39,8 @@ struct Parameter {
 enum class LayerKind : std::uint8_t {
   kLinear,       ///< y = x Wᵀ + b
   kConvolution,  ///< the same over patches
-  kNorm,         ///< y = x̂ ⊙ γ + β
+  kNorm,         ///< y = x̂ ⊙ γ + β, a row normalised by its own mean and variance (LayerNorm)
+  kBatchNorm,    ///< the same with a channel's mean and variance, which are buffers
   kEmbedding,    ///< y = … + W[ids]
   kTokens,       ///< vectors that are there for every sample: a class token, positions, prompts
   kSequence,     ///< no parameters: the tokens that enter the first block
@@ -52,6 +54,9 @@ struct Layer {
   Role role = Role::kBody;
   std::int64_t width = 0;                  ///< numbers in a row of its output
   std::vector<Parameter> parameters = {};  ///< the weight, then the bias, where there are
+  /// What is stored with the weights but is no parameter: it has no gradient and is in no unit. Of
+  /// a kBatchNorm: running mean, running variance, number of batches.
+  std::vector<Parameter> buffers = {};
   std::string method = {};   ///< that has put it beside the base's layers; empty: a base's
   std::string renamed = {};  ///< another name that it may be called by
   bool two_names = false;    ///< transformers has it under either, so that files have both

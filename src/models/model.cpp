@@ -24,9 +24,14 @@ Model::Model(Blueprint blueprint, torch::Device device)
 Model::Model(Blueprint blueprint, std::uint64_t seed, torch::Device device)
     : Model(std::move(blueprint), device) {
   for (const Parameter& parameter : blueprint_->parameters()) draw(parameter, seed);
+  for (const Parameter& buffer : blueprint_->buffers()) draw(buffer, seed);
 }
 
 void Model::draw(const Parameter& parameter, std::uint64_t seed) {
+  if (parameter.counter) {
+    weights_[parameter.name] = torch::zeros(parameter.shape, torch::kLong).to(device_);
+    return;
+  }
   Tensor tensor = torch::zeros(parameter.shape);
   Random random(derive_seed(seed, parameter.name));
   auto* values = tensor.data_ptr<float>();
@@ -53,16 +58,21 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
                        torch::Device device) {
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
-  const auto parameters = stored(blueprint.base_parameters());
+  const auto parameters = readable(blueprint.architecture().layers());
   checkpoint->check(parameters, "config.json");
   Model model(std::move(blueprint), device);
   read_parameters(*checkpoint, parameters, Numbers::kAsStored, device, model.weights_);
-  model.source_ = checkpoint;
+  // Files of another library's names cannot lie beside a configuration of transformers.
+  const bool usual = std::all_of(parameters.begin(), parameters.end(), [&](const auto& parameter) {
+    const Checkpoint::Found found = checkpoint->find(parameter);
+    return !found || found.entry->name == parameter.parameter.name;
+  });
+  if (usual) model.source_ = checkpoint;
   return model;
 }
 
 void Model::save_base(const std::filesystem::path& folder) const {
-  const auto parameters = stored(blueprint_->base_parameters());
+  const auto parameters = stored(architecture().layers());
   Json config = architecture().config();
   if (source_) {
     config["torch_dtype"] = write_like(*source_, folder, parameters, weights_);
@@ -160,16 +170,18 @@ Model Model::clone() const {
   return copy;
 }
 
-State Model::run(const Batch& batch, const std::optional<at::Generator>& dropout) const {
-  Pass pass(*blueprint_, weights_, dropout);
+State Model::run(const Batch& batch, const std::optional<at::Generator>& dropout,
+                 const std::set<std::string>& by_batch) const {
+  Pass pass(*blueprint_, weights_, dropout, by_batch);
   State state;
   for (std::int64_t stage = 0; stage < stage_count(); ++stage)
     state = architecture().run(stage, batch, state, pass);
   return state;
 }
 
-Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dropout) const {
-  return run(batch, dropout).values.at(kLogits);
+Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dropout,
+                      const std::set<std::string>& by_batch) const {
+  return run(batch, dropout, by_batch).values.at(kLogits);
 }
 
 State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input) const {

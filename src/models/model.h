@@ -57,7 +57,8 @@ class Model {
   void set_units(std::vector<Unit> units) { units_ = std::move(units); }
   const Unit& unit(const std::string& name) const;  ///< @throws InputError with the nearest name
 
-  /// All weights by name. Like `weight`, which throws std::out_of_range for an unknown name.
+  /// All weights by name, and all buffers. Like `weight`, which throws std::out_of_range for an
+  /// unknown name.
   const Weights& weights() const { return weights_; }
   Weights& weights() { return weights_; }
   torch::Tensor& weight(const std::string& name) { return weights_.at(name); }
@@ -83,10 +84,14 @@ class Model {
   Model clone() const;
 
   /// What the last stage leaves: the composition of all. With `dropout`, a generator of the model's
-  /// device (make_generator), dropout is drawn from it where the architecture has any.
-  State run(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
+  /// device (make_generator), dropout is drawn from it where the architecture has any. The
+  /// BatchNorms `by_batch` take the batch's own statistics, and their buffers move: they must be
+  /// the model's own, as own() makes them.
+  State run(const Batch& batch, const std::optional<at::Generator>& dropout = {},
+            const std::set<std::string>& by_batch = {}) const;
   /// A classifier's logits (n, labels) of it.
-  torch::Tensor forward(const Batch& batch, const std::optional<at::Generator>& dropout = {}) const;
+  torch::Tensor forward(const Batch& batch, const std::optional<at::Generator>& dropout = {},
+                        const std::set<std::string>& by_batch = {}) const;
 
   std::int64_t stage_count() const {
     return static_cast<std::int64_t>(architecture().stages().size());

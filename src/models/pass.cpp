@@ -3,6 +3,7 @@
 #include "models/attention.h"
 #include "models/dropout.h"
 #include "models/short_weights.h"
+#include "strata/core/error.h"
 
 namespace strata::models {
 
@@ -48,6 +49,67 @@ Tensor Pass::run_layer_norm(const Layer& layer, const Tensor& input, double eps)
   const Tensor gamma = weight(layer.weight()->name), beta = weight(layer.bias()->name);
   // Autocast leaves the type to us on the CPU.
   return torch::layer_norm(input.to(gamma.scalar_type()), {input.size(-1)}, gamma, beta, eps);
+}
+
+Tensor Pass::convolution(const std::string& name, const Tensor& input, std::int64_t stride,
+                         std::int64_t padding) {
+  const Layer& layer = blueprint_.layer(name);
+  return with_attachments(layer, input, run_convolution(layer, input, stride, padding));
+}
+
+Tensor Pass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
+                             std::int64_t padding) {
+  const Parameter* bias = layer.bias();
+  return torch::conv2d(input, weight(layer.weight()->name), bias ? weight(bias->name) : Tensor(),
+                       stride, padding);
+}
+
+Tensor Pass::batch_norm(const std::string& name, const Tensor& input, double eps) {
+  const Layer& layer = blueprint_.layer(name);
+  return with_attachments(layer, input,
+                          by_batch_.count(name) ? normalised_by_batch(layer, input, eps)
+                                                : run_batch_norm(layer, input, eps));
+}
+
+Tensor Pass::running_mean(const Layer& layer) {
+  return weight(layer.buffers[0].name).view({1, -1, 1, 1});
+}
+
+Tensor Pass::running_scale(const Layer& layer, double eps) {
+  return (weight(layer.buffers[1].name) + eps).rsqrt().view({1, -1, 1, 1});
+}
+
+Tensor Pass::run_batch_norm(const Layer& layer, const Tensor& input, double eps) {
+  const Tensor gamma = weight(layer.weight()->name).view({1, -1, 1, 1});
+  const Tensor beta = weight(layer.bias()->name).view({1, -1, 1, 1});
+  // A product and a sum: where γ is frozen, autograd need not keep the input.
+  const Tensor scale = gamma * running_scale(layer, eps);
+  const Tensor shift = beta - running_mean(layer) * scale;
+  return torch::addcmul(shift, input.to(scale.scalar_type()), scale);
+}
+
+Tensor Pass::normalised_by_batch(const Layer& layer, const Tensor& input, double eps) {
+  constexpr double kMomentum = 0.1;  // torch.nn.BatchNorm2d's
+  if (input.numel() == input.size(1)) {
+    throw WorkError("\"" + layer.name +
+                    "\": a batch of one number a channel has no variance; batches of more samples, "
+                    "or larger images, have");
+  }
+  const Tensor gamma = weight(layer.weight()->name), beta = weight(layer.bias()->name);
+  const Tensor output = torch::batch_norm(
+      input.to(gamma.scalar_type()), gamma, beta, weights_.at(layer.buffers[0].name),
+      weights_.at(layer.buffers[1].name), /*training=*/true, kMomentum, eps, /*cudnn=*/true);
+  const torch::NoGradGuard no_grad;
+  Tensor(weights_.at(layer.buffers[2].name)).add_(1);
+  return output;
+}
+
+Tensor Pass::max_pool(const Tensor& input, Window window) {
+  return torch::max_pool2d(input, window.size, window.stride, window.padding);
+}
+
+Tensor Pass::average_pool(const Tensor& input) {
+  return input.mean({2, 3});
 }
 
 Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& value,

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "models/blueprint.h"
@@ -19,6 +20,13 @@ using Weights = std::map<std::string, torch::Tensor>;
 /// Without a threshold or parameters of their own.
 enum class Activation : std::uint8_t { kGelu, kRelu, kTanh };
 
+/// A square window that slides over images with the same stride and padding both ways.
+struct Window {
+  std::int64_t size = 1, stride = 1, padding = 0;
+  /// Places along a side.
+  std::int64_t places(std::int64_t side) const { return (side + 2 * padding - size) / stride + 1; }
+};
+
 /// How an output depends on a parameter besides those of linear layers and norms.
 enum class Use : std::uint8_t {
   kEmbedding,  ///< output = … + W[ids], ids int64 (n, T)
@@ -30,10 +38,16 @@ enum class Use : std::uint8_t {
 class Pass {
  public:
   /// `weights` must hold what the blueprint names, and outlive the pass. With `dropout`, a
-  /// generator of the model's device, dropout is drawn from it.
+  /// generator of the model's device, dropout is drawn from it. The BatchNorms named in `by_batch`
+  /// normalise by the batch's own statistics, as torch.nn.BatchNorm2d does in training: the running
+  /// ones move a tenth of the way to them (the variance with n - 1), and the batch is counted. All
+  /// others normalise by the running ones, which stay as they are.
   Pass(const Blueprint& blueprint, const Weights& weights,
-       std::optional<at::Generator> dropout = {})
-      : blueprint_(blueprint), weights_(weights), generator_(std::move(dropout)) {}
+       std::optional<at::Generator> dropout = {}, std::set<std::string> by_batch = {})
+      : blueprint_(blueprint),
+        weights_(weights),
+        generator_(std::move(dropout)),
+        by_batch_(std::move(by_batch)) {}
   virtual ~Pass() = default;
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -50,6 +64,15 @@ class Pass {
   torch::Tensor linear(const std::string& layer, const torch::Tensor& input);
   /// Over the last dimension.
   torch::Tensor layer_norm(const std::string& layer, const torch::Tensor& input, double eps);
+  /// (n, in, h, w) to (n, out, h', w'); the window's size is the weight's.
+  torch::Tensor convolution(const std::string& layer, const torch::Tensor& input,
+                            std::int64_t stride, std::int64_t padding);
+  /// Each channel of (n, channels, h, w). @throws WorkError where the batch's own statistics are
+  /// asked for and a channel has a single number
+  torch::Tensor batch_norm(const std::string& layer, const torch::Tensor& input, double eps);
+  virtual torch::Tensor max_pool(const torch::Tensor& input, Window window);
+  /// (n, channels, h, w) to the mean of each channel, (n, channels).
+  virtual torch::Tensor average_pool(const torch::Tensor& input);
   /// See attention.h; dropped with the probability `dropout`.
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,
@@ -74,14 +97,22 @@ class Pass {
   virtual torch::Tensor stored(const std::string& parameter);
   virtual torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input);
   virtual torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps);
+  virtual torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input,
+                                        std::int64_t stride, std::int64_t padding);
+  virtual torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps);
+  /// A buffer of a BatchNorm as (1, channels, 1, 1): its running mean, or 1 / √(variance + eps).
+  torch::Tensor running_mean(const Layer& layer);
+  torch::Tensor running_scale(const Layer& layer, double eps);
 
  private:
+  torch::Tensor normalised_by_batch(const Layer& layer, const torch::Tensor& input, double eps);
   torch::Tensor with_attachments(const Layer& layer, const torch::Tensor& input,
                                  torch::Tensor output);
 
   const Blueprint& blueprint_;
   const Weights& weights_;
   std::optional<at::Generator> generator_;
+  std::set<std::string> by_batch_;
 };
 
 }  // namespace strata::models

@@ -8,9 +8,10 @@
 
 namespace strata::models {
 
-/// Float32 on the CPU, row-major.
+/// Float32, or the integers that they are, on the CPU, row-major.
 inline torch::Tensor plain(const torch::Tensor& tensor) {
-  return tensor.detach().to(torch::kCPU, torch::kFloat).contiguous();
+  const auto type = tensor.is_floating_point() ? torch::kFloat : tensor.scalar_type();
+  return tensor.detach().to(torch::kCPU, type).contiguous();
 }
 
 /// Of a contiguous tensor on the CPU, for as long as it lives.

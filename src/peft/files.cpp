@@ -109,7 +109,7 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
 }
 
 void check_weights(const std::filesystem::path& folder, const Blueprint& blueprint) {
-  models::Checkpoint::of_folder(folder).check(models::stored(blueprint.base_parameters()),
+  models::Checkpoint::of_folder(folder).check(models::readable(blueprint.architecture().layers()),
                                               "config.json");
   for (const WeightsFile& file : weights_files(blueprint, folder))
     models::Checkpoint(folder / file.file).check(file.parameters, file.config_file);

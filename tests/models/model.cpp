@@ -184,7 +184,7 @@ void contract(const CapturedOp& op, const Tensor& delta, const Model& model,
   const Tensor rows = delta.reshape({-1, delta.size(-1)});
   if (!op.bias.empty()) add(op.bias, rows.sum(0));
   if (op.weight.empty()) return;
-  const auto inputs = [&] { return op.input.reshape({-1, op.input.size(-1)}); };
+  const auto inputs = [&] { return op.rows().reshape({-1, op.row_width()}); };
   switch (op.kind) {
     case CapturedOp::Kind::kLinear:
       return add(op.weight, rows.t().mm(inputs()));
