@@ -239,7 +239,7 @@ class SynapticFlow {
   SynapticFlow(const models::Model& original, const tasks::Task& task, const models::Batch& like)
       : original_(original),
         task_(task),
-        ones_(original.architecture().example(original.architecture().text_tokens())) {
+        ones_(original.blueprint().example(original.architecture().text_tokens())) {
     const auto device = like.pixels.device();
     ones_.pixels = torch::ones_like(ones_.pixels).to(device);
     for (Tensor* text : {&ones_.input_ids, &ones_.attention_mask})

@@ -45,9 +45,11 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::s
 
 /// "of 40 text tokens and an image of 384 x 384 pixels": what the costs are counted for.
 std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_tokens) {
-  const std::string side = std::to_string(blueprint.architecture().image_model().image_size);
+  const models::ImageModel model = blueprint.architecture().image_model();
+  data::ImageSize size = {model.image_size, model.image_size};
+  if (model.any_size) size = blueprint.image_processor().constant_size().value_or(size);
   return (text_tokens > 0 ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
-         "an image of " + side + " x " + side + " pixels";
+         "an image of " + data::size_text(size) + " pixels";
 }
 
 void print_table(const std::vector<Unit>& units, const models::Blueprint& blueprint,

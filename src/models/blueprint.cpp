@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/architectures.h"
+#include "models/batch.h"
 #include "strata/core/error.h"
 
 namespace strata::models {
@@ -103,6 +104,14 @@ std::int64_t Blueprint::prefix_tokens() const {
   std::int64_t tokens = 0;
   for (const auto& attachment : attachments_) tokens += attachment->prefix_tokens();
   return tokens;
+}
+
+Batch Blueprint::example(std::int64_t text_tokens) const {
+  Batch sample = architecture_->example(text_tokens);
+  const auto size = images_.constant_size();
+  if (architecture_->image_model().any_size && size)
+    sample.pixels = torch::zeros({1, sample.pixels.size(1), size->height, size->width});
+  return sample;
 }
 
 Blueprint read_base_blueprint(const std::filesystem::path& folder) {

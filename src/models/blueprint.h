@@ -50,6 +50,8 @@ class Blueprint {
   std::vector<Parameter> buffers() const;
   std::int64_t parameter_count() const;  ///< without buffers
   std::int64_t prefix_tokens() const;
+  /// Architecture::example, with the images that the processing makes where any size is read.
+  Batch example(std::int64_t text_tokens) const;
 
  private:
   void index();

@@ -83,7 +83,7 @@ TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
 
 TrainingCost training_cost(const Blueprint& blueprint, std::int64_t text_tokens,
                            const std::set<std::string>& trained) {
-  return training_cost(blueprint, blueprint.architecture().example(text_tokens), trained);
+  return training_cost(blueprint, blueprint.example(text_tokens), trained);
 }
 
 std::int64_t forward_rows(const Blueprint& blueprint, std::int64_t text_tokens, double bytes) {
@@ -92,15 +92,14 @@ std::int64_t forward_rows(const Blueprint& blueprint, std::int64_t text_tokens, 
 }
 
 double block_flops(const Blueprint& blueprint) {
-  const Architecture& architecture = blueprint.architecture();
-  const Trace found = trace(blueprint, architecture.example(architecture.text_tokens()));
+  const Trace found = trace(blueprint, blueprint.example(blueprint.architecture().text_tokens()));
   return 2 * found.counted.at(1).forward_products();
 }
 
 void count_costs(const Blueprint& blueprint, std::int64_t text_tokens, bool whole,
                  std::vector<Unit>& units) {
   const torch::AutoGradMode recording(true);
-  const Batch sample = largest_sample(blueprint.architecture().example(text_tokens));
+  const Batch sample = largest_sample(blueprint.example(text_tokens));
   const Trace found = trace(blueprint, sample);
   for (Unit& unit : units) {
     const std::set<std::string> trained(unit.parameters.begin(), unit.parameters.end());

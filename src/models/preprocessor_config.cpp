@@ -1,7 +1,9 @@
 #include "models/preprocessor_config.h"
 
+#include <algorithm>
 #include <cmath>
 
+#include "models/architectures/config_limits.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -55,21 +57,57 @@ class Fields {
   ObjectReader reader_;
 };
 
-/// @returns whether the processor is DeiT's, which models of the type "vit" may have.
-bool check_name(Fields& fields, const ImageModel& model) {
-  std::vector<std::string> names;
-  for (const std::string base : {"ViT", "DeiT"}) {
-    for (const char* end : {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil"}) {
-      names.push_back((is_vilt(model) ? "Vilt" : base) + end);
+/// What the names of transformers' processors begin with; the first of a model's is its default.
+const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
+                  kConvNextName = "ConvNext";
+
+/// @returns the beginning of the processor's name.
+std::string read_name(Fields& fields, const ImageModel& model) {
+  std::vector<std::string> bases = {kVitName, kDeitName}, names, base_of;
+  if (is_vilt(model)) bases = {kViltName};
+  if (model.any_size) bases.insert(bases.begin(), kConvNextName);
+  for (const std::string& base : bases) {
+    for (const char* end :
+         {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
+      names.push_back(base + end);
+      base_of.push_back(base);
     }
-    names.push_back((is_vilt(model) ? "Vilt" : base) + "FeatureExtractor");
-    if (is_vilt(model)) break;
   }
-  bool deit = false;
+  std::string found = bases.front();
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
-    if (fields.has(key)) deit = fields.reader().choice(key, names).rfind("DeiT", 0) == 0;
+    if (!fields.has(key)) continue;
+    const auto at = std::find(names.begin(), names.end(), fields.reader().choice(key, names));
+    found = base_of[static_cast<std::size_t>(at - names.begin())];
   }
-  return deit;
+  return found;
+}
+
+/// Below this side ConvNext's and timm's processing crops; from it on the first squashes.
+constexpr int kConvNextSquashes = 384;
+
+/// To a square of `side`: the shorter edge to side / share, the middle cut out.
+void crop_share(int side, double share, data::ImageProcessor& processor) {
+  processor.resize = Resize::kShortestEdge;
+  processor.shortest_edge = static_cast<int>(side / share);
+  processor.crop = data::ImageSize{side, side};
+}
+
+/// `size` and `crop_pct` as ConvNextImageProcessor has them.
+void read_convnext(Fields& fields, data::ImageProcessor& processor) {
+  int side = kConvNextSquashes;
+  if (fields.reader().raw("size").is_number()) {
+    side = fields.side("size", side);
+  } else if (fields.has("size")) {
+    ObjectReader size = fields.reader().object("size", true);
+    side = static_cast<int>(size.integer("shortest_edge", 1, kLargestSide));
+  }
+  double share = 224.0 / 256;
+  if (fields.has("crop_pct")) share = fields.reader().number("crop_pct", 0.05, 1);
+  if (side >= kConvNextSquashes) {
+    processor.size = {side, side};
+  } else {
+    crop_share(side, share, processor);
+  }
 }
 
 /// {"height": H, "width": W}, {"shortest_edge": S} or S alone, which is the latter for ViLT and a
@@ -134,6 +172,12 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
     return;
   }
   const auto size = processor.constant_size();
+  if (model.any_size) {
+    if (size) return;
+    fields.reader().fail(processor.resize == Resize::kNone ? "do_resize" : "size",
+                         "images would have different sizes, but the model needs one for all: "
+                         "resized to height and width, or cropped (crop_size)");
+  }
   if (size && *size != *processor.only_size) {
     fields.reader().fail(
         processor.crop ? "crop_size" : "size",
@@ -143,7 +187,8 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
 }
 
 data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
-  const bool deit = check_name(fields, model);
+  const std::string name = read_name(fields, model);
+  const bool deit = name == kDeitName, convnext = name == kConvNextName;
   data::ImageProcessor processor = default_image_processor(model);
   if (is_vilt(model)) {
     // ViltImageProcessor's own, where the file does not say.
@@ -153,14 +198,18 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
     processor.pad = fields.flag("do_pad", fields.flag("pad_and_return_pixel_mask", true));
   } else {
     processor.size = deit ? data::ImageSize{256, 256} : data::ImageSize{224, 224};
-    if (deit) processor.filter = data::Filter::kBicubic;
+    if (deit || convnext) processor.filter = data::Filter::kBicubic;
   }
-  read_size(fields, model, processor);
+  if (convnext) {
+    read_convnext(fields, processor);
+  } else {
+    read_size(fields, model, processor);
+  }
   if (!fields.flag("do_resize", true)) processor.resize = Resize::kNone;
   if (fields.has("resample")) {
     processor.filter = static_cast<data::Filter>(fields.reader().integer("resample", 0, 5));
   }
-  if (!is_vilt(model)) read_crop(fields, deit, processor);
+  if (!is_vilt(model) && !convnext) read_crop(fields, deit, processor);
   processor.rescale = fields.flag("do_rescale", true);
   processor.normalize = fields.flag("do_normalize", true);
   if (fields.has("rescale_factor")) {
@@ -172,6 +221,50 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   return processor;
 }
 
+/// `pretrained_cfg` of timm's config.json, as its transforms for evaluation have it.
+data::ImageProcessor read_timm(Fields fields, const ImageModel& model) {
+  ObjectReader& reader = fields.reader();
+  const std::vector<std::string> filters = {"nearest", "lanczos", "bilinear",
+                                            "bicubic", "box",     "hamming"};  // Pillow's numbers
+  data::ImageProcessor processor = default_image_processor(model);
+  const std::vector<std::int64_t> size =
+      read_sizes(reader, "input_size", 1, kLargestSide, {3, 224, 224});
+  if (size.size() != 3 || size[0] != 3 || size[1] != size[2])
+    reader.fail("input_size", "found " + excerpt(reader.raw("input_size")) +
+                                  ", but squares of three channels are read: [3, 224, 224]");
+  const int side = static_cast<int>(size[1]);
+  const double share = fields.has("crop_pct") ? reader.number("crop_pct", 0.05, 1) : 0.875;
+  const bool squash = reader.choice("crop_mode", {"center", "squash"}, "center") == "squash";
+  crop_share(side, share, processor);
+  if (squash) {
+    processor.resize = Resize::kExact;
+    processor.size = {processor.shortest_edge, processor.shortest_edge};
+  }
+  const std::string filter = reader.choice("interpolation", filters, "bicubic");
+  processor.filter = static_cast<data::Filter>(std::find(filters.begin(), filters.end(), filter) -
+                                               filters.begin());
+  processor.mean = fields.channels("mean", -1e12, {0.485, 0.456, 0.406});
+  processor.std = fields.channels("std", 1e-12, {0.229, 0.224, 0.225});
+  check_fit(fields, model, processor);
+  return processor;
+}
+
+/// ConvNextImageProcessor's only form that others do not have.
+bool is_convnext(const data::ImageProcessor& processor, const ImageModel& model) {
+  return model.any_size && processor.resize == Resize::kShortestEdge && processor.crop &&
+         processor.crop->width == processor.crop->height &&
+         processor.crop->width < kConvNextSquashes;
+}
+
+/// A share that gives the shorter edge again, rounded down as it is.
+double crop_pct(const data::ImageProcessor& processor) {
+  const double side = processor.crop->width;
+  double share = side / processor.shortest_edge;
+  while (static_cast<int>(side / share) < processor.shortest_edge)
+    share = std::nextafter(share, 0.0);
+  return share;
+}
+
 }  // namespace
 
 data::ImageProcessor default_image_processor(const ImageModel& model) {
@@ -181,7 +274,7 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
     processor.shortest_edge = model.image_size;
     processor.size_divisor = model.patch_size;
     processor.multiple_of = model.patch_size;
-  } else {
+  } else if (!model.any_size) {
     processor.only_size = processor.size;
   }
   return processor;
@@ -201,6 +294,12 @@ data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
       return read_fields(Fields(reader.object("image_processor")), model);
     }
   }
+  if (model.any_size && std::filesystem::exists(folder / "config.json")) {
+    const Document document = load_json(folder / "config.json");
+    ObjectReader reader(document);
+    if (reader.has("pretrained_cfg"))
+      return read_timm(Fields(reader.object("pretrained_cfg")), model);
+  }
   return default_image_processor(model);
 }
 
@@ -210,7 +309,10 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   const auto size = [](data::ImageSize of) {
     return Json{{"height", of.height}, {"width", of.width}};
   };
-  if (processor.crop) {
+  const bool convnext = is_convnext(processor, model);
+  if (convnext) {
+    json["crop_pct"] = crop_pct(processor);
+  } else if (processor.crop) {
     json["crop_size"] = size(*processor.crop);
     json["do_center_crop"] = true;
   }
@@ -221,12 +323,15 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   json["image_mean"] = processor.mean;
   // ViT's does not crop in transformers 4, which DeiT's does.
   json["image_processor_type"] = is_vilt(model)   ? "ViltImageProcessor"
+                                 : convnext       ? "ConvNextImageProcessor"
                                  : processor.crop ? "DeiTImageProcessor"
                                                   : "ViTImageProcessor";
   json["image_std"] = processor.std;
   json["resample"] = static_cast<int>(processor.filter);
   json["rescale_factor"] = processor.rescale_factor;
-  if (processor.resize == Resize::kShortestEdge || is_vilt(model)) {
+  if (convnext) {
+    json["size"] = {{"shortest_edge", processor.crop->width}};
+  } else if (processor.resize == Resize::kShortestEdge || is_vilt(model)) {
     json["size"] = {{"shortest_edge", processor.shortest_edge}};
   } else {
     json["size"] = size(processor.size);

@@ -34,6 +34,7 @@ class Adapters : public Method {
   }
   Json options() const override { return {{"reduction", reduction_}}; }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
+    require_place(where, blueprint, models::LayerKind::kBlock, "adapters");
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (layer.kind == models::LayerKind::kBlock)
         require_range(where, "adapter_reduction", reduction_, 1, layer.width);

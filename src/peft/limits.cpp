@@ -1,5 +1,7 @@
 #include "peft/limits.h"
 
+#include <algorithm>
+
 #include "strata/core/error.h"
 
 namespace strata::peft {
@@ -10,6 +12,20 @@ void require_range(const std::string& where, const char* field, std::int64_t val
   throw InputError(where + ": " + field + ": found " + std::to_string(value) +
                    ", but a whole number from " + std::to_string(low) + " to " +
                    std::to_string(high) + " is allowed");
+}
+
+void require_place(const std::string& where, const models::Blueprint& blueprint,
+                   models::LayerKind kind, const std::string& plural) {
+  const auto& layers = blueprint.architecture().layers();
+  if (std::none_of(layers.begin(), layers.end(),
+                   [&](const models::Layer& layer) { return layer.kind == kind; }))
+    no_place(where, blueprint, plural);
+}
+
+void no_place(const std::string& where, const models::Blueprint& blueprint,
+              const std::string& plural) {
+  throw InputError(where + ": a model of the type \"" + blueprint.architecture().type() +
+                   "\" has no place for " + plural);
 }
 
 }  // namespace strata::peft

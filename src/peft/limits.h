@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "models/blueprint.h"
 #include "models/layer.h"
 
 namespace strata::peft {
@@ -21,5 +22,13 @@ inline models::Init library_normal() {
 /// @throws InputError beginning with `where`
 void require_range(const std::string& where, const char* field, std::int64_t value,
                    std::int64_t low, std::int64_t high);
+
+/// That the architecture has a layer, or a place, of this kind in its blocks or before them.
+/// @throws InputError beginning with `where`
+void require_place(const std::string& where, const models::Blueprint& blueprint,
+                   models::LayerKind kind, const std::string& plural);
+/// @throws InputError saying that the architecture has no place for the method's weights
+[[noreturn]] void no_place(const std::string& where, const models::Blueprint& blueprint,
+                           const std::string& plural);
 
 }  // namespace strata::peft

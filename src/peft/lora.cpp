@@ -165,6 +165,7 @@ void Lora::check(const Blueprint& blueprint, const std::string& where) const {
   if (!(fields_.alpha > 0 && fields_.alpha <= kLargestAlpha))
     throw InputError(where + ": lora_alpha must be above 0 and at most 1e6");
   const std::vector<std::string> known = lora_targets(blueprint);
+  if (known.empty()) no_place(where, blueprint, "LoRA pairs");
   if (fields_.targets.empty()) {
     throw InputError(where + ": LoRA needs at least one target; the targets are " +
                      quoted_list(known));

@@ -72,7 +72,18 @@ class Scheme {
       throw InputError(where_ + "the model has no " + type->plural + " (its " + type->needs +
                        " is 0)");
     }
+    if (!type->read && !in_a_block(blueprint, *type))
+      throw InputError(where_ + "the model has no " + type->plural + " in its blocks");
     kinds_.push_back({name, type->trains, false});
+  }
+
+  static bool in_a_block(const Blueprint& blueprint, const MethodType& type) {
+    for (const models::Layer& layer : blueprint.layers()) {
+      if (layer.role != Role::kBody) continue;
+      for (const models::Parameter& parameter : layer.parameters)
+        if (type.trains(layer, parameter)) return true;
+    }
+    return false;
   }
 
   void refuse_overlap() const {
@@ -93,7 +104,7 @@ class Scheme {
 // A further method is a file and a line.
 const std::vector<MethodType>& method_types() {
   static const std::vector<MethodType> types = {
-      prompt_type(), lora_type(), adapter_type(), layernorm_type(), bias_type(),
+      prompt_type(), lora_type(), adapter_type(), layerbias_type(),
   };
   return types;
 }

@@ -34,7 +34,8 @@ class Prompts : public Method {
     return torch::cat({pass.used(models::Use::kAdded, kWeight, Tensor(), prompts), rows}, 1);
   }
   Json options() const override { return {{"length", length_}}; }
-  void check(const models::Blueprint&, const std::string& where) const override {
+  void check(const models::Blueprint& blueprint, const std::string& where) const override {
+    require_place(where, blueprint, models::LayerKind::kSequence, "prompts");
     require_range(where, "prompt_length", length_, 1, kLongestPrompt);
   }
 

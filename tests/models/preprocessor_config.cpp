@@ -15,7 +15,7 @@ namespace {
 
 const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
-const ImageModel kVilt = {"vilt", 8, 4}, kVit = {"vit", 8, 4};
+const ImageModel kVilt = {"vilt", 8, 4}, kVit = {"vit", 8, 4}, kResnet = {"resnet", 224, 1, true};
 
 ImageProcessor read(const std::string& json, const ImageModel& model) {
   test::TempDir dir;
@@ -130,7 +130,110 @@ TEST_CASE("published files are read with their classes' defaults") {
   CHECK(same(read_image_processor(dir.path(), kVit), shortest));
 }
 
+TEST_CASE("ConvNextImageProcessor is that of transformers 4 and 5") {
+  const std::filesystem::path file =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/resnet/processors.json";
+  const Json record = load_json(file).root;
+  REQUIRE(record["processors"].size() == 4);
+  REQUIRE(record["made"].contains("agrees"));
+  for (const Json& recorded : record["processors"]) {
+    INFO(recorded["settings"]);
+    const ImageProcessor processor = read(recorded["settings"].dump(), kResnet);
+    const Image original{recorded["width"], recorded["height"],
+                         recorded["image"].get<std::vector<std::uint8_t>>()};
+    const Image image = processor.apply(original);
+    REQUIRE(recorded["shape"] == Json::array({3, image.height, image.width}));
+    double largest = 0;
+    std::size_t at = 0;
+    for (const Json& expected : recorded["pixels"]) {
+      const std::size_t places = image.pixels.size() / 3, channel = at / places;
+      double value = image.pixels[at % places * 3 + channel] * processor.rescale_factor;
+      if (processor.normalize) value = (value - processor.mean[channel]) / processor.std[channel];
+      largest = std::max(largest, std::abs(value - expected.get<double>()));
+      at += recorded["step"].get<std::size_t>();
+    }
+    CHECK(largest < 2e-6);
+    test::TempDir dir;
+    write_image_processor(processor, kResnet, dir.path());
+    CHECK(same(read_image_processor(dir.path(), kResnet), processor));
+  }
+  // microsoft/resnet-50's, as it is on the hub, and what is absent.
+  const ImageProcessor published = read(
+      R"({"crop_pct": 0.875, "do_normalize": true, "do_resize": true, "feature_extractor_type":
+          "ConvNextFeatureExtractor", "image_mean": [0.485, 0.456, 0.406],
+          "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 224})",
+      kResnet);
+  CHECK(published.shortest_edge == 256);
+  CHECK(published.crop == ImageSize{224, 224});
+  CHECK(published.filter == Filter::kBicubic);
+  CHECK(read("{}", kResnet).size == ImageSize{384, 384});
+  CHECK(read(R"({"image_processor_type": "ViTImageProcessor", "size": 28})", kResnet)
+            .constant_size() == ImageSize{28, 28});
+  for (const int side : {7, 97, 224, 288, 383}) {
+    for (const double share : {0.7, 0.875, 0.9, 0.95, 0.965, 1.0}) {
+      const Json json = {{"size", side}, {"crop_pct", share}};
+      CAPTURE(side, share);
+      const ImageProcessor processor = read(json.dump(), kResnet);
+      test::TempDir dir;
+      write_image_processor(processor, kResnet, dir.path());
+      CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("ConvNextImageProcessor"));
+      CHECK(same(read_image_processor(dir.path(), kResnet), processor));
+    }
+  }
+}
+
+TEST_CASE("timm's config.json says how images are processed") {
+  const auto read_timm = [](const Json& settings) {
+    test::TempDir dir;
+    dir.write("config.json",
+              Json{{"architecture", "resnet50"}, {"pretrained_cfg", settings}}.dump());
+    return read_image_processor(dir.path(), kResnet);
+  };
+  // timm/resnet50.a1_in1k's, as it is on the hub.
+  const ImageProcessor published = read_timm({{"tag", "a1_in1k"},
+                                              {"input_size", {3, 224, 224}},
+                                              {"test_input_size", {3, 288, 288}},
+                                              {"interpolation", "bicubic"},
+                                              {"crop_pct", 0.95},
+                                              {"crop_mode", "center"},
+                                              {"mean", {0.485, 0.456, 0.406}},
+                                              {"std", {0.229, 0.224, 0.225}}});
+  CHECK(published.shortest_edge == 235);
+  CHECK(published.crop == ImageSize{224, 224});
+  CHECK(published.filter == Filter::kBicubic);
+  CHECK(published.std[1] == 0.224);
+  const ImageProcessor squashed = read_timm({{"input_size", {3, 16, 16}},
+                                             {"crop_pct", 0.8},
+                                             {"crop_mode", "squash"},
+                                             {"interpolation", "bilinear"},
+                                             {"mean", 0.5}});
+  CHECK(squashed.resize == Resize::kExact);
+  CHECK(squashed.size == ImageSize{20, 20});
+  CHECK(squashed.crop == ImageSize{16, 16});
+  CHECK(squashed.filter == Filter::kBilinear);
+  CHECK(squashed.mean[2] == 0.5);
+  CHECK(squashed.std[0] == 0.229);
+  test::TempDir dir;
+  for (const ImageProcessor& processor : {published, squashed}) {
+    write_image_processor(processor, kResnet, dir.path());
+    CHECK(same(read_image_processor(dir.path(), kResnet), processor));
+  }
+  CHECK_THROWS_WITH(read_timm({{"crop_mode", "border"}}), Contains("pretrained_cfg.crop_mode"));
+  CHECK_THROWS_WITH(read_timm({{"input_size", {1, 28, 28}}}),
+                    Contains("pretrained_cfg.input_size"));
+  CHECK_THROWS_WITH(read_timm({{"interpolation", "bicubc"}}),
+                    Contains("did you mean \"bicubic\"?"));
+}
+
 TEST_CASE("what is not computed, or does not fit the model, is refused by key") {
+  refused(R"({"image_processor_type": "ConvNextImageProcessor"})", kVit, "image_processor_type");
+  refused(R"({"image_processor_type": "ViltImageProcessor"})", kResnet, "image_processor_type");
+  refused(R"({"size": {"height": 8, "width": 8}})", kResnet, "size.shortest_edge");
+  refused(R"({"do_resize": false, "image_processor_type": "ViTImageProcessor"})", kResnet,
+          "do_resize: images would have different sizes");
+  refused(R"({"size": {"shortest_edge": 8}, "image_processor_type": "ViTImageProcessor"})", kResnet,
+          "size: images would have different sizes");
+  refused(R"({"size": 8, "crop_pct": 0})", kResnet, "crop_pct");
   refused(R"({"image_processor_type": "CLIPImageProcessor"})", kVilt, "image_processor_type");
   refused(R"({"image_processor_type": "ViltImageProcessor", "size": 8})", kVit,
           "image_processor_type");

@@ -1,5 +1,6 @@
 #include "models/architectures/architectures.h"
 
+#include <algorithm>
 #include <functional>
 
 #include "models/architectures/vilt.h"
@@ -14,6 +15,8 @@ struct Row {
   const char* type;
   Made (*read)(ObjectReader& config);
   Made (*from_yaml)(ObjectReader& section);  ///< nullptr: not from scratch
+  /// What timm calls its networks, whose config.json `read` takes, too; nullptr: none is read.
+  std::vector<std::string> (*timm_names)() = nullptr;
 };
 
 // A further architecture is a file and a row.
@@ -28,6 +31,21 @@ const Row& row_of(const std::string& type) {
   throw std::out_of_range(type);
 }
 
+/// timm's config.json says which network it is under `architecture`.
+const Row& row_of_timm(ObjectReader& config) {
+  std::vector<std::string> all;
+  std::vector<const Row*> rows;
+  for (const Row& row : kArchitectures) {
+    if (!row.timm_names) continue;
+    for (std::string& name : row.timm_names()) {
+      all.push_back(std::move(name));
+      rows.push_back(&row);
+    }
+  }
+  const std::string name = config.choice("architecture", all);
+  return *rows[static_cast<std::size_t>(std::find(all.begin(), all.end(), name) - all.begin())];
+}
+
 }  // namespace
 
 std::vector<std::string> architecture_names() {
@@ -39,6 +57,8 @@ std::vector<std::string> architecture_names() {
 std::shared_ptr<const Architecture> read_architecture(const std::filesystem::path& config) {
   const Document document = load_json(config);
   ObjectReader reader(document);
+  if (!reader.has("model_type") && reader.has("architecture"))
+    return row_of_timm(reader).read(reader);
   return row_of(reader.choice("model_type", architecture_names())).read(reader);
 }
 

@@ -12,7 +12,8 @@
 
 namespace strata::models {
 
-/// Reads `config.json`. Keys of transformers' that do not concern us (torch_dtype, …) are ignored,
+/// Reads `config.json` of transformers, or of timm where an architecture of the list has networks
+/// there. Keys of transformers' that do not concern us (torch_dtype, …) are ignored,
 /// as a checkpoint from elsewhere may hold any.
 /// @throws InputError naming the file and the key: a `model_type` that is not in the list, with
 /// those that are, or a field of ours with a wrong type or range

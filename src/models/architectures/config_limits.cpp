@@ -27,6 +27,53 @@ std::vector<std::string> read_labels(ObjectReader& reader) {
   return labels;
 }
 
+std::vector<std::string> read_timm_labels(ObjectReader& reader) {
+  constexpr std::int64_t kMostLabels = kLargestVocabulary;
+  if (reader.has("label_names")) {
+    std::vector<std::string> names = reader.filled_texts("label_names");
+    const auto count = static_cast<std::int64_t>(names.size());
+    if (reader.integer("num_classes", 1, kMostLabels, count) != count) {
+      reader.fail("label_names", "there are " + std::to_string(count) + ", but num_classes is " +
+                                     std::to_string(reader.integer("num_classes", 1, kMostLabels)));
+    }
+    return names;
+  }
+  std::vector<std::string> labels;
+  const std::int64_t count = reader.integer("num_classes", 1, kMostLabels);
+  for (std::int64_t i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
+  return labels;
+}
+
+Json id2label(const std::vector<std::string>& labels) {
+  Json map = Json::object();
+  for (std::size_t id = 0; id < labels.size(); ++id) map[std::to_string(id)] = labels[id];
+  return map;
+}
+
+Json label2id(const std::vector<std::string>& labels) {
+  Json map = Json::object();
+  for (std::size_t id = 0; id < labels.size(); ++id) map[labels[id]] = id;
+  return map;
+}
+
+std::vector<std::int64_t> read_sizes(ObjectReader& reader, const std::string& key, std::int64_t low,
+                                     std::int64_t high, const std::vector<std::int64_t>& fallback) {
+  const Json& list = reader.raw(key);
+  if (list.is_null()) return fallback;
+  std::vector<std::int64_t> sizes;
+  bool sound = list.is_array() && !list.empty();
+  for (std::size_t i = 0; sound && i < list.size(); ++i) {
+    sound = list[i].is_number_integer();
+    if (sound) sizes.push_back(list[i].get<std::int64_t>());
+    sound = sound && low <= sizes.back() && sizes.back() <= high;
+  }
+  if (!sound) {
+    reader.fail(key, "a list of whole numbers from " + std::to_string(low) + " to " +
+                         std::to_string(high) + " was expected, found " + excerpt(list));
+  }
+  return sizes;
+}
+
 void check_divisible(const ObjectReader& reader, const std::string& key, std::int64_t value,
                      const std::string& divisor_key, std::int64_t divisor) {
   if (value % divisor != 0) {

@@ -19,6 +19,18 @@ constexpr std::int64_t kMostLayers = 1000, kLargestWidth = 1 << 16, kLargestInte
 /// id2label as a list. @throws InputError where ids are not 0 … n-1, each once
 std::vector<std::string> read_labels(ObjectReader& reader);
 
+/// Of timm's config.json: label_names or, where there are none, LABEL_0, …, for num_classes of
+/// them.
+/// @throws InputError
+std::vector<std::string> read_timm_labels(ObjectReader& reader);
+/// The two mappings of config.json.
+Json id2label(const std::vector<std::string>& labels);
+Json label2id(const std::vector<std::string>& labels);
+
+/// A list of at least one whole number, each in the range. @throws InputError
+std::vector<std::int64_t> read_sizes(ObjectReader& reader, const std::string& key, std::int64_t low,
+                                     std::int64_t high, const std::vector<std::int64_t>& fallback);
+
 /// @throws InputError where `value` is not a multiple
 void check_divisible(const ObjectReader& reader, const std::string& key, std::int64_t value,
                      const std::string& divisor_key, std::int64_t divisor);

@@ -267,22 +267,17 @@ State PatchTransformer::run_block(std::int64_t block, const Batch& batch, const 
 }
 
 Json PatchTransformer::shared_config(const char* class_name) const {
-  Json id2label = Json::object(), label2id = Json::object();
-  for (std::size_t id = 0; id < labels_.size(); ++id) {
-    id2label[std::to_string(id)] = labels_[id];
-    label2id[labels_[id]] = id;
-  }
   Json json;
   json["architectures"] = {class_name};
   json["attention_probs_dropout_prob"] = shared_.attention_probs_dropout_prob;
   json["hidden_act"] = "gelu";
   json["hidden_dropout_prob"] = shared_.hidden_dropout_prob;
   json["hidden_size"] = shared_.hidden_size;
-  json["id2label"] = std::move(id2label);
+  json["id2label"] = id2label(labels_);
   json["image_size"] = shared_.image_size;
   json["initializer_range"] = shared_.initializer_range;
   json["intermediate_size"] = shared_.intermediate_size;
-  json["label2id"] = std::move(label2id);
+  json["label2id"] = label2id(labels_);
   json["layer_norm_eps"] = shared_.layer_norm_eps;
   json["model_type"] = shared_.model_type;
   json["num_attention_heads"] = shared_.num_attention_heads;
