@@ -22,11 +22,13 @@ Field<ModelConfig> peft_field() {
 Field<ModelConfig> architecture_field() {
   Field<ModelConfig> field{
       "architecture",
-      "`type` (`vilt`; or `vit`), `hidden_size`, `layers`, `heads`, `image_size`, "
+      "`type` (`vilt`; or `vit`, `resnet`), `hidden_size`, `layers`, `heads`, `image_size`, "
       "`patch_size`; optional "
       "`intermediate_size` (4 × hidden), `max_text` (40 tokens), `dropout` "
       "(0), `initialization` (`huggingface`, or `scaled` for small models "
-      "trained from scratch), `initializer_range` (0.02)",
+      "trained from scratch), `initializer_range` (0.02); of a `resnet`: `hidden_sizes` and "
+      "`depths` (lists), `image_size`; optional `embedding_size` (64), `layer_type` (`bottleneck`, "
+      "or `basic`), `downsample_in_first_stage`, `downsample_in_bottleneck` (false)",
       "a mapping", "required by `pretrain` without `from`", Form::kMapping};
   field.read = [](ObjectReader& reader, ModelConfig& model, bool) {
     if (reader.has("architecture"))

@@ -290,6 +290,76 @@ TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
   }
 }
 
+namespace {
+
+/// Blocks, schemes, every layer alone, and a list of weights across stages.
+std::vector<Unit> resnet_units(const Model& original) {
+  Model model = original;
+  std::vector<Unit> units = model.units();
+  peft::set_units(model, "bias");
+  for (const Unit& unit : model.units())
+    if (unit.role == Role::kBody) units.push_back(unit);
+  Unit half;
+  half.name = "every other weight";
+  bool even = false;
+  for (const Layer& layer : model.blueprint().layers()) {
+    Unit own;
+    own.name = layer.name;
+    for (const Parameter& parameter : layer.parameters) {
+      own.parameters.push_back(parameter.name);
+      even = !even;
+      if (even) half.parameters.push_back(parameter.name);
+    }
+    units.push_back(own);
+  }
+  units.push_back(half);
+  return units;
+}
+
+}  // namespace
+
+TEST_CASE("kernels of convolutions and BatchNorms are those of a float64 Jacobian by brute force") {
+  for (const bool bottleneck : {false, true}) {
+    CAPTURE(bottleneck);
+    const Model model = test::tiny_resnet(bottleneck, 5);
+    // More rows than block Lanczos asks for.
+    const Batch batch = test::resnet_batch(8, 7);
+    const std::vector<Unit> units = resnet_units(model);
+    for (const bool loss : {false, true}) {
+      const auto expected = brute_force(model, batch, units, loss);
+      LntkOptions options;
+      options.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kLogits;
+      check_spectra(model, batch, units, expected, options);
+      if (loss) continue;
+      for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
+        options.method = method;
+        check_spectra(model, batch, units, expected, options);
+      }
+    }
+    // With a memory for a few columns at a time.
+    LntkOptions tight;
+    tight.memory_bytes = estimate_spectra(model, batch, 8, units, tight).least_bytes * 5 / 4;
+    check_spectra(model, batch, units, brute_force(model, batch, units, false), tight);
+  }
+}
+
+TEST_CASE("patches count in the memory that a convolution's kernel needs") {
+  const Model model = test::tiny_resnet(false, 5);
+  const Batch batch = test::resnet_batch(2, 7);
+  const auto least = [&](const std::string& parameter, std::int64_t samples) {
+    Unit unit;
+    unit.name = unit.parameters.emplace_back(parameter);
+    return static_cast<double>(estimate_spectra(model, batch, samples, {unit}, {}).least_bytes);
+  };
+  // 16 x 16 pixels are 4 x 4 places in the first residual layer, of 3 x 3 windows of 4 channels.
+  const std::string layer = "resnet.encoder.stages.0.layers.0.layer.0.";
+  const double weight = least(layer + "convolution.weight", 64);
+  const double patches = 4.0 * 64 * 16 * 36;
+  CHECK(weight > patches);
+  CHECK(least(layer + "convolution.weight", 128) > 2 * patches);
+  CHECK(weight - least(layer + "normalization.weight", 64) > patches);
+}
+
 TEST_CASE("torch.func's recorded kernels") {
   const std::filesystem::path folder =
       std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference";

@@ -95,10 +95,17 @@ Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
-/// Of all weights, in the order of weights().
+/// weights() without buffers.
+Weights parameters_of(const Model& model) {
+  Weights found = model.weights();
+  for (const Parameter& buffer : model.blueprint().buffers()) found.erase(buffer.name);
+  return found;
+}
+
+/// Of all parameters, in the order of parameters_of().
 std::vector<Tensor> all_gradients(const Model& model, const Batch& batch) {
   std::vector<Tensor> leaves;
-  for (const auto& [name, weight] : model.weights()) leaves.push_back(weight);
+  for (const auto& [name, weight] : parameters_of(model)) leaves.push_back(weight);
   return torch::autograd::grad({loss_of(model, batch)}, leaves);
 }
 
@@ -122,7 +129,7 @@ struct BruteForce {
     for (const std::string& name : frozen) free.erase(name);
     double norm = 0;
     std::size_t place = 0;
-    for (const auto& [name, tensor] : model.weights()) {
+    for (const auto& [name, tensor] : parameters_of(model)) {
       const Tensor& slope = slopes[place++];
       if (free.count(name)) norm += slope.square().sum().item<double>();
     }
@@ -130,7 +137,7 @@ struct BruteForce {
     const auto moved = [&](double by) {
       const Model other = in_double(original);
       std::size_t i = 0;
-      for (const auto& [name, tensor] : other.weights()) {
+      for (const auto& [name, tensor] : parameters_of(other)) {
         const Tensor& slope = slopes[i++];
         if (free.count(name)) tensor.data().add_(slope, by);
       }
@@ -138,7 +145,7 @@ struct BruteForce {
     };
     const auto ahead = moved(step), behind = moved(-step);
     std::size_t i = 0;
-    for (const auto& [name, tensor] : model.weights()) {
+    for (const auto& [name, tensor] : parameters_of(model)) {
       weight[name] = tensor.detach().flatten();
       gradient[name] = slopes[i].flatten();
       curvature[name] = ((ahead[i] - behind[i]) / (2 * step)).flatten();
@@ -161,6 +168,8 @@ struct BruteForce {
     if (metric == "grad_norm") return number(g.dot(g));
     if (metric == "rgn") return number(g.norm() / w.norm());
     if (metric == "snr") {
+      // Behind a ReLU that lets nothing through there is no signal.
+      if (number(each.abs().max()) == 0) return 0;
       const Tensor floor = 1e-10 * each.square().mean();
       return number((each.mean(0).square() / (each.var(0, /*unbiased=*/true) + floor)).mean());
     }
@@ -204,8 +213,8 @@ std::vector<Unit> many_units(const Model& model) {
 const std::vector<std::string> kWithData = {"grad_norm", "rgn",   "snr",      "magnitude",
                                             "snip",      "grasp", "gradflow", "fisher"};
 
-void check_against_brute_force(const Model& model, const Batch& batch, double tolerance) {
-  const std::vector<Unit> units = many_units(model);
+void check_against_brute_force(const Model& model, const Batch& batch,
+                               const std::vector<Unit>& units, double tolerance) {
   const auto found = rival_scores(model, test::answering(), batch, units, kWithData);
   const BruteForce expected(model, batch);
   for (const std::string& metric : kWithData) {
@@ -218,6 +227,10 @@ void check_against_brute_force(const Model& model, const Batch& batch, double to
       CHECK(found.at(metric)[i] >= 0);
     }
   }
+}
+
+void check_against_brute_force(const Model& model, const Batch& batch, double tolerance) {
+  check_against_brute_force(model, batch, many_units(model), tolerance);
 }
 
 /// R: the sum of the logits with weights |w|, every word's vector the sum of all, and inputs of 1.
@@ -280,6 +293,53 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
     const auto flow =
         rival_scores(model, test::answering(), batch, many_units(model), {"synflow"}).at("synflow");
     for (const double value : flow) CHECK(value > 0);
+  }
+}
+
+TEST_CASE("every metric of convolutions and BatchNorms is that of a float64 computation") {
+  for (const bool bottleneck : {false, true}) {
+    const Model model = in_double(test::tiny_resnet(bottleneck, 5));
+    std::vector<Unit> units = model.units();
+    for (const Layer& layer : model.blueprint().layers()) {
+      Unit& own = units.emplace_back();
+      own.name = layer.name;
+      for (const Parameter& parameter : layer.parameters) own.parameters.push_back(parameter.name);
+    }
+    check_against_brute_force(model, test::resnet_batch(4, 7), units, 1e-6);
+  }
+}
+
+TEST_CASE("synaptic flow of a ResNet takes the size of all that its state holds, statistics, too") {
+  const Model model = test::tiny_resnet(false, 5);
+  const std::vector<std::string> names = {
+      "resnet.embedder.embedder.convolution.weight", "resnet.embedder.embedder.normalization.bias",
+      "resnet.encoder.stages.1.layers.0.shortcut.normalization.weight", "classifier.1.weight"};
+  std::vector<Unit> units;
+  for (const std::string& name : names) units.push_back(unit_of(name, {name}));
+  const auto found =
+      rival_scores(model, test::resnet_batch(2, 7), units, {"synflow"}).at("synflow");
+  const auto flow = [&](const std::string& changed, std::int64_t element, double by) {
+    const torch::NoGradGuard no_grad;
+    Model absolute = model;
+    for (const auto& [name, tensor] : model.weights()) {
+      Tensor size = tensor.detach().to(torch::kDouble).abs();
+      if (name == changed) size.view(-1)[element] += by;
+      absolute.weight(name) = size;
+    }
+    Batch ones;
+    ones.pixels = torch::ones({1, 3, 16, 16});
+    return absolute.forward(ones).sum().item<double>();
+  };
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Tensor weight = model.weight(names[i]).detach().to(torch::kDouble).abs().flatten();
+    double expected = 0;
+    for (std::int64_t e = 0; e < weight.numel(); ++e) {
+      const double slope = (flow(names[i], e, 1e-6) - flow(names[i], e, -1e-6)) / 2e-6;
+      expected += std::abs(slope * weight[e].item<double>());
+    }
+    CAPTURE(names[i]);
+    CHECK(found[i] > 0);
+    CHECK(found[i] == Approx(expected).epsilon(1e-5));
   }
 }
 

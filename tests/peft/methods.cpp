@@ -5,6 +5,7 @@
 #include "catch.h"
 #include "core/document.h"
 #include "strata/core/error.h"
+#include "support/error_text.h"
 #include "support/tiny_model.h"
 
 using namespace strata;
@@ -107,6 +108,22 @@ TEST_CASE("a method that a model has already, or that does not fit it, is refuse
   for (const std::string type : {"vilt", "vit"})
     CHECK_NOTHROW(
         with_methods(test::narrow_shape(type), {make_lora({2, 8, {"q_proj", "fc2"}})}, "here"));
+}
+
+TEST_CASE("methods refuse an architecture that has no place for them") {
+  const models::Blueprint resnet = test::tiny_resnet(false, 1).blueprint();
+  const auto refuse = [&](const MethodPtr& method, const std::string& plural) {
+    CHECK(test::input_error([&] { with_methods(resnet, {method}, "here"); }) ==
+          "here: a model of the type \"resnet\" has no place for " + plural);
+  };
+  refuse(make_adapters(2), "adapters");
+  refuse(make_prompts(1), "prompts");
+  refuse(make_lora({2, 8, {"query"}}), "LoRA pairs");
+  refuse(make_lora({2, 8, {"fc"}}), "LoRA pairs");
+  CHECK_THROWS_WITH(
+      scheme_units(resnet, "layernorm"),
+      Contains("unit scheme \"layernorm\": the model has no LayerNorms in its blocks"));
+  CHECK_NOTHROW(scheme_units(resnet, "bias"));
 }
 
 TEST_CASE("LoRA's targets follow PEFT's suffix rule, in blocks alone") {

@@ -88,12 +88,27 @@ def make_foundations(folder):
     vilt = transformers.ViltForQuestionAnswering(
         transformers.ViltConfig(vocab_size=len(WORDS), max_position_embeddings=12, **sizes)
     )
-    for name, model in [("vit", vit), ("vilt", vilt)]:
+    resnet = transformers.ResNetForImageClassification(
+        transformers.ResNetConfig(
+            embedding_size=8,
+            hidden_sizes=[8, 12],
+            depths=[2, 1],
+            layer_type="basic",
+            id2label=sizes["id2label"],
+            label2id=sizes["label2id"],
+        )
+    )
+    for name, model in [("vit", vit), ("vilt", vilt), ("resnet", resnet)]:
         with torch.no_grad():
             for weight in model.parameters():
                 weight.add_(0.1 * torch.randn(weight.shape))
+            for buffer in model.buffers():
+                if buffer.is_floating_point() and name == "resnet":
+                    buffer.add_(0.3 * torch.rand(buffer.shape))
         model.save_pretrained(folder / name)
         (folder / name / "vocab.txt").write_text("\n".join(WORDS) + "\n")
+    processor = {"image_processor_type": "ViTImageProcessor", "size": {"height": SIZE, "width": SIZE}}
+    (folder / "resnet" / "preprocessor_config.json").write_text(json.dumps(processor))
 
 
 def run(strata, folder, architecture, scheme, methods):
@@ -101,7 +116,7 @@ def run(strata, folder, architecture, scheme, methods):
     config = f"""version: 1
 name: opened
 data: {{folder: data, partition: modality}}
-model: {{folder: {architecture}, peft: {methods}}}
+model: {{folder: {architecture}{f", peft: {methods}" if methods else ""}}}
 units: {{scheme: {scheme}, selectable: blocks, always: [head]}}
 run:
   strategies: [f3ocus]
@@ -123,6 +138,7 @@ def class_of(architecture):
     return {
         "vit": transformers.ViTForImageClassification,
         "vilt": transformers.ViltForQuestionAnswering,
+        "resnet": transformers.ResNetForImageClassification,
     }[architecture]
 
 
@@ -170,6 +186,15 @@ def check_base(out, architecture):
     assert not getattr(model, "_hf_peft_config_loaded", False)
     theirs = bare(out, architecture).state_dict()
     assert all(torch.equal(weight, theirs[name]) for name, weight in model.state_dict().items())
+
+
+def check_losses(out, architecture, data, examples):
+    """The opened base model has the test losses that Strata measured."""
+    with torch.no_grad():
+        logits = bare(out, architecture)(**inputs_of(architecture, data, examples)).logits
+    theirs = measured(out)
+    for client, loss in losses(logits, examples).items():
+        assert abs(loss - theirs[client]) < 1e-5, (out.name, loss, theirs[client])
 
 
 def merged(out, architecture):
@@ -292,6 +317,16 @@ def check_runs(strata, folder):
             print(f"{architecture}, {scheme}: three ways to load, and the clients' files train")
 
 
+def check_resnet(strata, folder):
+    examples = [json.loads(line) for line in (folder / "data" / "manifest.jsonl").read_text().splitlines()]
+    examples = [line for line in examples if line["split"] == "test"]
+    for scheme in ["block", "bias"]:
+        out = run(strata, folder, "resnet", scheme, "")
+        check_base(out, "resnet")
+        check_losses(out, "resnet", folder / "data", examples)
+        print(f"resnet, {scheme}: from_pretrained opens the model, with Strata's losses")
+
+
 def tiny(model_type):
     """A tiny random model of a family."""
     t = transformers
@@ -393,4 +428,5 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as work:
         check_plans(program, pathlib.Path(work))
         check_runs(program, pathlib.Path(work))
+        check_resnet(program, pathlib.Path(work))
     print("all opened")

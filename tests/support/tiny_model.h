@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/document.h"
+#include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
 #include "models/architectures/vit.h"
 #include "models/blueprint.h"
@@ -16,6 +17,7 @@
 #include "peft/files.h"
 #include "peft/lora.h"
 #include "peft/prompt.h"
+#include "strata/core/random.h"
 
 namespace strata::test {
 
@@ -110,6 +112,44 @@ inline ModelShape shape_of(const models::Model& model) {
     shape.peft.lora_targets = methods.at("lora").at("targets").get<std::vector<std::string>>();
   }
   return shape;
+}
+
+/// A ResNet of a few channels, its norms' γ, β and statistics moved away from 1 and 0, which would
+/// hide a good deal.
+inline models::Model tiny_resnet(bool bottleneck, std::uint64_t seed,
+                                 std::vector<std::string> labels = {"a", "b", "c"}) {
+  models::ResnetConfig config;
+  config.bottleneck = bottleneck;
+  config.embedding_size = 4;
+  config.hidden_sizes = {8, 12};
+  config.depths = {1, 2};
+  config.image_size = 16;
+  config.labels = std::move(labels);
+  models::Model model(models::Blueprint(models::make_resnet(config)), seed);
+  const torch::NoGradGuard no_grad;
+  Random random(derive_seed(seed, "norms"));
+  for (const models::Layer& layer : model.blueprint().layers()) {
+    if (layer.kind != models::LayerKind::kBatchNorm) continue;
+    for (const auto* own : {&layer.parameters, &layer.buffers}) {
+      for (const models::Parameter& parameter : *own) {
+        torch::Tensor& tensor = model.weight(parameter.name);
+        for (std::int64_t i = 0; !parameter.counter && i < tensor.numel(); ++i)
+          tensor.data_ptr<float>()[i] += static_cast<float>(random.uniform(-0.4, 0.4));
+      }
+    }
+  }
+  return model;
+}
+
+/// Of images for it.
+inline models::Batch resnet_batch(std::int64_t n, std::uint64_t seed, std::int64_t labels = 3) {
+  Random random(seed);
+  models::Batch batch;
+  batch.pixels = torch::empty({n, 3, 16, 16});
+  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i)
+    batch.pixels.data_ptr<float>()[i] = static_cast<float>(random.normal());
+  batch.labels = torch::arange(n) % labels;
+  return batch;
 }
 
 inline models::Model make_model(const ModelShape& shape, std::uint64_t seed) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
 #include "models/architectures/vit.h"
 
@@ -23,6 +24,7 @@ struct Row {
 constexpr Row kArchitectures[] = {
     {"vilt", read_vilt, vilt_from_yaml},
     {"vit", read_vit, vit_from_yaml},
+    {"resnet", read_resnet, resnet_from_yaml, resnet_timm_names},
 };
 
 const Row& row_of(const std::string& type) {
