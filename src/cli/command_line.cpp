@@ -175,9 +175,10 @@ void add_seed(CLI::App* app, std::uint64_t& seed) {
 }
 
 void add_scheme(CLI::App* app, std::string& scheme) {
-  app->add_option("--scheme", scheme,
-                  "What a block's unit holds: block, adapter, lora, layernorm, bias or prompt, or "
-                  "several joined by '+'")
+  app->add_option(
+         "--scheme", scheme,
+         "What a block's unit holds: block, adapter, lora, layernorm, norm, bias or prompt, or "
+         "several joined by '+'")
       ->capture_default_str();
 }
 

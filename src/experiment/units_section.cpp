@@ -57,7 +57,7 @@ Field<UnitsConfig> always_field() {
 const Fields<UnitsConfig>& units_fields() {
   static const Fields<UnitsConfig> fields({
       field("scheme", &UnitsConfig::scheme, text(),
-            "what a block's unit holds: `block`, `adapter`, `lora`, `layernorm`, `bias`, "
+            "what a block's unit holds: `block`, `adapter`, `lora`, `layernorm`, `norm`, `bias`, "
             "`prompt`, or several joined by `+` ([models.md](models.md))")
           .written_if_changed(),
       selectable_field(),

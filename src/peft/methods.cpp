@@ -10,6 +10,7 @@
 #include "peft/bias.h"
 #include "peft/layernorm.h"
 #include "peft/lora.h"
+#include "peft/norm.h"
 #include "peft/prompt.h"
 #include "strata/core/error.h"
 
@@ -104,7 +105,7 @@ class Scheme {
 // A further method is a file and a line.
 const std::vector<MethodType>& method_types() {
   static const std::vector<MethodType> types = {
-      prompt_type(), lora_type(), adapter_type(), layerbias_type(),
+      prompt_type(), lora_type(), adapter_type(), layernorm_type(), norm_type(), bias_type(),
   };
   return types;
 }

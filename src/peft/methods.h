@@ -45,7 +45,8 @@ Methods methods_of(const models::Blueprint& blueprint);
 std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
 
 /// The units of a scheme: one kind, or several joined by '+', each once.
-/// - block: all weights of the block itself; not together with layernorm and bias, which it holds;
+/// - block: all weights of the block itself; not together with layernorm, norm and bias, which it
+/// holds;
 /// - the name of a method: what it trains. Methods that add weights must be the model's.
 ///
 /// "adapter+layernorm" gives "adapter+layernorm.0", …; "lora+prompt" gives "prompt", "lora.0", ….

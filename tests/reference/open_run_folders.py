@@ -320,7 +320,7 @@ def check_runs(strata, folder):
 def check_resnet(strata, folder):
     examples = [json.loads(line) for line in (folder / "data" / "manifest.jsonl").read_text().splitlines()]
     examples = [line for line in examples if line["split"] == "test"]
-    for scheme in ["block", "bias"]:
+    for scheme in ["block", "norm", "bias"]:
         out = run(strata, folder, "resnet", scheme, "")
         check_base(out, "resnet")
         check_losses(out, "resnet", folder / "data", examples)
