@@ -127,7 +127,13 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
     if (!shares.empty()) {
       use.status = shares.size() == updates.size() ? UnitStatus::kMatched : UnitStatus::kPartial;
       const bool products = options.lora == LoraAverage::kProduct && shares.size() > 1;
+      // Statistics are no direction to go on in.
+      for (const auto& name : unit.buffers) {
+        if (is_local(unit, name)) continue;
+        global.at(name) = average(name, shares).to(global.at(name).scalar_type());
+      }
       for (const auto& name : unit.parameters) {
+        if (is_local(unit, name)) continue;
         auto& weight = global.at(name);
         if (products && first.count(name)) continue;
         const auto pair = beside.find(name);

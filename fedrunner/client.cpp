@@ -46,7 +46,7 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
     update.train_loss = std::numeric_limits<double>::quiet_NaN();
   }
   for (const auto& name : update.failure.empty() ? units : std::vector<std::string>()) {
-    for (const auto& weight : model.unit(name).parameters) {
+    for (const auto& weight : state_of(model.unit(name))) {
       update.weights[weight] = model.weight(weight).detach().clone();
     }
   }

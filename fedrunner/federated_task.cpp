@@ -28,8 +28,10 @@ RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
         run.all.push_back(unit);
     }
   }
-  for (const auto& unit : run.all)
-    run.weights.insert(unit.parameters.begin(), unit.parameters.end());
+  for (const auto& unit : run.all) {
+    const auto names = state_of(unit);
+    run.weights.insert(names.begin(), names.end());
+  }
   const auto position = [&](const Unit& unit) {
     const auto& all = model.units();
     return std::find_if(all.begin(), all.end(),

@@ -312,8 +312,9 @@ void check(const ScoreResult& score, const Order& order) {
 void check_weights(const ModelState& weights, const Order& order, const std::vector<Unit>& units) {
   std::set<std::string> asked;
   for (const auto& unit : units) {
-    if (std::find(order.units.begin(), order.units.end(), unit.name) != order.units.end())
-      asked.insert(unit.parameters.begin(), unit.parameters.end());
+    if (std::find(order.units.begin(), order.units.end(), unit.name) == order.units.end()) continue;
+    const auto names = state_of(unit);
+    asked.insert(names.begin(), names.end());
   }
   for (const auto& [name, weight] : weights) {
     if (!asked.count(name)) refuse("has the weight " + name + ", which it was not asked for");

@@ -5,21 +5,36 @@
 
 namespace strata::fedrunner {
 
-std::vector<Order> Orders::all(int round, const State& state, const std::vector<std::string>& units,
-                               const Work& work) const {
+const State& States::of(const std::string& client) const {
+  const auto found = own.find(client);
+  return found == own.end() ? shared : found->second;
+}
+
+States states_of(const ModelState& global, const std::map<std::string, ModelState>& local) {
+  States states{std::make_shared<const ModelState>(global)};
+  for (const auto& [client, weights] : local) {
+    ModelState mixed = global;
+    for (const auto& [name, weight] : weights) mixed[name] = weight;
+    states.own[client] = std::make_shared<const ModelState>(std::move(mixed));
+  }
+  return states;
+}
+
+std::vector<Order> Orders::all(int round, const States& states,
+                               const std::vector<std::string>& units, const Work& work) const {
   std::vector<Order> orders;
   for (const auto& client : clients_)
-    orders.push_back(
-        {run_.fingerprint, round, client, units, task_.foundation_fingerprint, state, work});
+    orders.push_back({run_.fingerprint, round, client, units, task_.foundation_fingerprint,
+                      states.of(client), work});
   return orders;
 }
 
 std::vector<Order> Orders::hello() const {
-  return all(0, nullptr, strata::names_of(units_.all), HelloWork());
+  return all(0, {}, strata::names_of(units_.all), HelloWork());
 }
 
-std::vector<Order> Orders::score(int round, const State& state) const {
-  auto orders = all(round, state, units_.selectable,
+std::vector<Order> Orders::score(int round, const States& states) const {
+  auto orders = all(round, states, units_.selectable,
                     ScoreWork{run_.strategy.metric, task_.run.score.samples});
   for (auto& order : orders)
     std::get<ScoreWork>(order.work).seed = stream(run_.seed, Purpose::kScore, round, order.client);
@@ -27,12 +42,12 @@ std::vector<Order> Orders::score(int round, const State& state) const {
 }
 
 std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
-                                 const State& state) const {
+                                 const States& states) const {
   LocalConfig local = task_.run.local;
   auto over_rounds = local.training;
   over_rounds.schedule = local.schedule;
   local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
-  auto orders = all(round, state, {}, TrainWork{local});
+  auto orders = all(round, states, {}, TrainWork{local});
   for (std::size_t i = 0; i < orders.size(); ++i) {
     auto& order = orders[i];
     order.units = plan.units_of(static_cast<int>(i));
@@ -42,8 +57,8 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
   return orders;
 }
 
-std::vector<Order> Orders::evaluate(int round, const State& state) const {
-  return all(round, state, {}, EvaluateWork());
+std::vector<Order> Orders::evaluate(int round, const States& states) const {
+  return all(round, states, {}, EvaluateWork());
 }
 
 }  // namespace strata::fedrunner

@@ -2,6 +2,7 @@
 /// \file
 /// The orders of a run: what a server asks of all clients in one exchange.
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,25 +13,35 @@
 
 namespace strata::fedrunner {
 
-/// One order a client, in the order of the task's clients. Each function takes the global weights
-/// as they are; all orders of an exchange share them.
+using State = std::shared_ptr<const ModelState>;
+
+/// What clients work on: the global weights, shared by all orders of an exchange, but for those of
+/// a client that keeps some to itself.
+struct States {
+  State shared;
+  std::map<std::string, State> own = {};
+
+  const State& of(const std::string& client) const;
+};
+/// Each client's: the global weights with its own in place of them.
+States states_of(const ModelState& global, const std::map<std::string, ModelState>& local);
+
+/// One order a client, in the order of the task's clients.
 class Orders {
  public:
-  using State = std::shared_ptr<const ModelState>;
-
   /// All of these are to outlive it.
   Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units)
       : task_(task), run_(run), units_(units), clients_(names_of(task.clients)) {}
 
   std::vector<Order> hello() const;
-  std::vector<Order> score(int round, const State& state) const;
+  std::vector<Order> score(int round, const States& states) const;
   /// Of `rounds`, on which the learning rate of a schedule depends. A client trains what the plan
   /// says and what is always trained.
-  std::vector<Order> train(int round, int rounds, const Plan& plan, const State& state) const;
-  std::vector<Order> evaluate(int round, const State& state) const;
+  std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states) const;
+  std::vector<Order> evaluate(int round, const States& states) const;
 
  private:
-  std::vector<Order> all(int round, const State& state, const std::vector<std::string>& units,
+  std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,
                          const Work& work) const;
 
   const FederatedTask& task_;

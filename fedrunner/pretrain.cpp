@@ -13,6 +13,7 @@
 #include "models/device.h"
 #include "models/thread_count.h"
 #include "models/tokenizer_files.h"
+#include "models/units.h"
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -140,6 +141,11 @@ class Pretraining {
         language_(config, data_),
         task_(*language_.task),
         foundation_(make_foundation(device)) {
+    models::Model& model = foundation_.model;
+    models::set_buffers(model, models::Buffers::kAverage);
+    std::set<std::string> moving;  // which may not change a file's pages
+    for (const Unit& unit : model.units()) moving.insert(unit.buffers.begin(), unit.buffers.end());
+    model.own(moving);
     const models::Blueprint& blueprint = foundation_.model.blueprint();
     const auto images = std::make_shared<data::ImageStore>(
         data_.manifest, blueprint.image_processor(), config.data.cache);

@@ -50,6 +50,25 @@ RoundUpdates sort_replies(const std::vector<Order>& orders,
   return round;
 }
 
+std::map<std::string, ModelState> take_local(std::vector<ClientUpdate>& updates,
+                                             const std::vector<Unit>& units) {
+  std::map<std::string, ModelState> kept;
+  for (auto& update : updates) {
+    for (const auto& unit : units) {
+      for (const auto& name : unit.local) {
+        const auto found = update.weights.find(name);
+        if (found == update.weights.end()) continue;
+        if (!torch::isfinite(found->second).all().item<bool>())
+          update.failure = "the weight " + name + " is not finite";
+        kept[update.client][name] = found->second;
+        update.weights.erase(found);
+      }
+    }
+    if (!update.failure.empty()) update.weights.clear();
+  }
+  return kept;
+}
+
 void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
                  const experiment::ServerConfig& server) {
   auto& [sent, failures, complete] = updates;

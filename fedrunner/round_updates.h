@@ -2,6 +2,7 @@
 /// \file
 /// What became of a round's trainings: which updates the server takes, and who hears of the rest.
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -33,6 +34,11 @@ struct RoundUpdates {
 RoundUpdates sort_replies(const std::vector<Order>& orders,
                           std::vector<std::optional<Reply>> replies, const std::vector<Unit>& units,
                           const std::vector<ClientSize>& clients);
+
+/// Takes what clients keep to themselves (Unit::local) out of their updates: by client. An update
+/// in which some of it is not finite becomes one that failed.
+std::map<std::string, ModelState> take_local(std::vector<ClientUpdate>& updates,
+                                             const std::vector<Unit>& units);
 
 /// Leaves in `updates.sent` those that the server takes; warnings name all others. With fewer than
 /// `server.min_clients` none is left. @throws WorkError where no training of the round stayed

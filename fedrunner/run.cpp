@@ -151,12 +151,13 @@ std::vector<FederatedClient> make_clients(const tasks::Task& task, const Experim
 }
 
 /// Resuming on another foundation would silently mix two runs.
-void check_foundation(const std::filesystem::path& run_folder, const std::string& fingerprint,
-                      const std::string& model_folder) {
+void check_foundation(const std::filesystem::path& run_folder, const models::Model& foundation,
+                      const std::string& fingerprint, const std::string& model_folder) {
   const auto file = run_folder / "run.json";
   if (!std::filesystem::exists(file)) return;
   const auto document = load_json(file);
-  if (ObjectReader(document).text("foundation") != fingerprint) {
+  const std::string began = ObjectReader(document).text("foundation");
+  if (began != fingerprint && began != foundation.earlier_fingerprint()) {
     throw InputError(file.string() + ": the run started from another foundation than the one in " +
                      model_folder + "; choose another --out");
   }
@@ -290,7 +291,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                      .foundation_fingerprint = foundation.model.fingerprint(),
                      .tokenizer = std::move(foundation.tokenizer)};
   for (const auto& folder : folders)
-    check_foundation(folder, task.foundation_fingerprint, config.model.folder);
+    check_foundation(folder, foundation.model, task.foundation_fingerprint, config.model.folder);
   log_info("clients", data::partition_table(data.manifest, data.partition));
 
   const FolderLock lock(out);
@@ -317,6 +318,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
     models::Model model = foundation.model;
     peft::add_methods(model, config.model.peft, run.seed);
     peft::set_units(model, config.units.scheme);
+    models::set_buffers(model, config.units.buffers);
     const auto after_round = [&](int round) {
       if (options.after_round) options.after_round(run.folder, round);
     };

@@ -107,7 +107,22 @@ torch::Tensor read_tensor(const SafetensorsFile& file, const std::string& name,
 }
 
 // What a weight's moments are called in the state file.
+const std::string kLocal = "local/";  // then the client, '/' and the weight
 const std::string kFirstMoment = "first_moment/", kSecondMoment = "second_moment/";
+
+/// No weight's name has a '/', but a client's may.
+void read_local(const SafetensorsFile& file, const ModelState& begin, RunState& state) {
+  for (const auto& entry : file.tensors()) {
+    if (!entry.name.starts_with(kLocal)) continue;
+    const auto slash = entry.name.rfind('/');
+    const std::string weight = entry.name.substr(slash + 1);
+    const auto like = begin.find(weight);
+    if (like == begin.end() || slash < kLocal.size())
+      throw InputError(file.path().string() + ": " + entry.name + " is of no weight of the run");
+    const std::string client = entry.name.substr(kLocal.size(), slash - kLocal.size());
+    state.local[client][weight] = read_tensor(file, entry.name, like->second);
+  }
+}
 
 }  // namespace
 
@@ -194,6 +209,13 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state)
     tensors.add(kFirstMoment + weight, moment);
   for (const auto& [weight, moment] : state.moments.second)
     tensors.add(kSecondMoment + weight, moment);
+  for (const auto& [client, own] : state.local) {
+    for (const auto& [weight, tensor] : own) {
+      std::string place = kLocal;
+      place.append(client).append("/").append(weight);
+      tensors.add(place, tensor);
+    }
+  }
   write_safetensors(folder / name, tensors.views);
   Json root{{"version", 1},
             {"round", state.round},
@@ -239,6 +261,7 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
     if (file.find(kSecondMoment + name))
       state.moments.second[name] = read_tensor(file, kSecondMoment + name, tensor);
   }
+  read_local(file, begin, state);
   return state;
 }
 

@@ -3,6 +3,7 @@
 /// A run folder on disk: whose it is, and the state from which a run resumes.
 
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -36,8 +37,10 @@ struct RunState {
   int round = 0;
   int scored_round = 0;  ///< whose scores.json is in force; 0: none
   std::vector<std::string>
-      changed_units;      ///< by that round's aggregation: what clients download next
-  ModelState weights;     ///< all of the model's
+      changed_units;   ///< by that round's aggregation: what clients download next
+  ModelState weights;  ///< all that the run's units hold
+  /// What each client keeps to itself (Unit::local), once it has trained it.
+  std::map<std::string, ModelState> local;
   ServerMoments moments;  ///< of the server's optimizer
   PlanArchive archive;    ///< of the last plan, where the next one begins with it
 };

@@ -57,7 +57,7 @@ class Server {
     return round % task_.run.evaluate_every == 0 || round == rounds_;
   }
   std::filesystem::path folder_of(int round) const { return round_folder(run_.folder, round); }
-  Orders::State state() const { return std::make_shared<const ModelState>(state_.weights); }
+  States states() const { return states_of(state_.weights, state_.local); }
   /// The model shares the state's tensors, which are replaced and never changed.
   void show_state() {
     for (const auto& [name, weight] : state_.weights) model_.weight(name) = weight;
@@ -132,7 +132,12 @@ void Server::run_round(int round, Progress& progress) {
   auto updates = train(round, plan, progress);
   auto rows = training_rows(clients_, units_.all, updates.sent, state_.changed_units,
                             score_due ? units_.selectable.size() : 0);
+  auto kept = take_local(updates.sent, units_.all);
   keep_usable(round, updates, state_.weights, task_.run.server);
+  for (const auto& update : updates.sent) {
+    for (auto& [name, weight] : kept[update.client])
+      state_.local[update.client][name] = std::move(weight);
+  }
   const auto uses =
       aggregate(state_.weights, units_.all, updates.sent, task_.run.server.aggregation,
                 peft::factors_of(model_.blueprint()), state_.moments);
@@ -151,7 +156,7 @@ void Server::run_round(int round, Progress& progress) {
 }
 
 ScoreTable Server::score(int round) {
-  const auto orders = orders_.score(round, state());
+  const auto orders = orders_.score(round, states());
   const auto table = score_table(orders, all_replies(courier_, orders, units_.all),
                                  task_.units.selectable, model_.fingerprint());
   const std::string scales = round == 1 ? role_scale_warning(table) : "";
@@ -170,7 +175,7 @@ Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArc
 }
 
 RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
-  const auto orders = orders_.train(round, rounds_, plan, state());
+  const auto orders = orders_.train(round, rounds_, plan, states());
   auto done = static_cast<std::int64_t>(round - 1) * static_cast<std::int64_t>(orders.size());
   auto replies = courier_.exchange(orders, {}, [&](const Order& order) {
     progress.update(++done, "round " + std::to_string(round) + ", client " + order.client);
@@ -181,7 +186,7 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
-    const auto replies = all_replies(courier_, orders_.evaluate(round, state()), units_.all);
+    const auto replies = all_replies(courier_, orders_.evaluate(round, states()), units_.all);
     for (std::size_t i = 0; i < replies.size(); ++i)
       results[i] = std::get<EvaluateResult>(replies[i].result);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "core/interrupt.h"
 #include "core/parallel.h"
 #include "models/device.h"
 #include "models/torch.h"
+#include "models/units.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "tasks/task.h"
@@ -109,6 +111,19 @@ torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const Row
   return loss;
 }
 
+/// The BatchNorms that move with the batches of these units. They count batches in memory of the
+/// model's own, which is nobody's state.
+std::set<std::string> moving_norms(models::Model& model, const std::vector<std::string>& names) {
+  std::vector<Unit> units;
+  for (const auto& name : names) units.push_back(model.unit(name));
+  const auto norms = models::moving_norms(model.blueprint(), units);
+  for (const auto& norm : norms) {
+    for (const models::Parameter& buffer : model.blueprint().layer(norm).buffers)
+      if (buffer.counter) model.weight(buffer.name) = model.weight(buffer.name).clone();
+  }
+  return norms;
+}
+
 int random_flip(Flips flips, Random& random) {
   if (flips == Flips::kNone) return 0;
   const int bits = static_cast<int>(random.below(4));
@@ -142,6 +157,9 @@ double train(models::Model& model, const tasks::Dataset& data,
   for (const auto& name : units) {
     for (auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
   }
+  const std::set<std::string> by_batch = moving_norms(model, units);
+  // Parts of a batch have statistics of their own, and no order in which they would move them.
+  if (!by_batch.empty()) parts = 1;
   torch::optim::AdamW optimizer(
       weights,
       torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
@@ -169,7 +187,7 @@ double train(models::Model& model, const tasks::Dataset& data,
   const BatchLoss loss_of = [&](const Rows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
     const models::Autocast autocast(model.device(), options.precision);
-    return task.loss(model.run(batch, generator), batch, calibration);
+    return task.loss(model.run(batch, generator, by_batch), batch, calibration);
   };
   for (std::int64_t step = 0; step < steps; ++step) {
     stop_if_interrupted();

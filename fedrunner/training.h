@@ -41,7 +41,8 @@ constexpr std::int64_t kRowsPerPart = 8;
 /// A batch is differentiated in up to `parts` pieces of at least kRowsPerPart rows, each by a
 /// thread of its own with at::get_num_threads() threads below it: the gradient is the same but for
 /// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
-/// run.
+/// run. BatchNorms whose statistics are buffers of the units (Unit::buffers) take the batch's own,
+/// with `parts` = 1; the buffers must be the model's own.
 /// @throws WorkError when the loss is not finite.
 double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,

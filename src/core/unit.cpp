@@ -1,5 +1,7 @@
 #include "strata/core/unit.h"
 
+#include <algorithm>
+
 namespace strata {
 
 const std::string& role_name(Role role) {
@@ -17,6 +19,16 @@ std::vector<std::string> names_of(const std::vector<Unit>& units) {
   std::vector<std::string> names;
   for (const auto& unit : units) names.push_back(unit.name);
   return names;
+}
+
+std::vector<std::string> state_of(const Unit& unit) {
+  std::vector<std::string> names = unit.parameters;
+  names.insert(names.end(), unit.buffers.begin(), unit.buffers.end());
+  return names;
+}
+
+bool is_local(const Unit& unit, const std::string& name) {
+  return std::find(unit.local.begin(), unit.local.end(), name) != unit.local.end();
 }
 
 }  // namespace strata

@@ -87,6 +87,7 @@ SelectedUnits select_units(const ExperimentConfig& config, const models::Bluepri
   } catch (const InputError& error) {
     throw InputError(config.file + ": units.scheme: " + error.what());
   }
+  models::set_buffers(model, config.units.buffers, units);
   std::vector<Role> roles;
   for (const Unit& unit : units) roles.push_back(unit.role);
   const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);

@@ -55,6 +55,9 @@ Field<UnitsConfig> always_field() {
 }  // namespace
 
 const Fields<UnitsConfig>& units_fields() {
+  static const Choices<models::Buffers> buffers({{models::Buffers::kAverage, "average"},
+                                                 {models::Buffers::kFrozen, "frozen"},
+                                                 {models::Buffers::kLocal, "local"}});
   static const Fields<UnitsConfig> fields({
       field("scheme", &UnitsConfig::scheme, text(),
             "what a block's unit holds: `block`, `adapter`, `lora`, `layernorm`, `norm`, `bias`, "
@@ -62,6 +65,12 @@ const Fields<UnitsConfig>& units_fields() {
           .written_if_changed(),
       selectable_field(),
       always_field(),
+      field("buffers", &UnitsConfig::buffers, choice(buffers),
+            "running statistics of the BatchNorms that a client trains: `average`, they move with "
+            "its batches and are averaged as weights are; `frozen`, only γ and β are trained; "
+            "`local`, every client keeps its own, with γ and β (FedBN). Those of BatchNorms that "
+            "nobody trains are always frozen")
+          .written_if_changed(),
   });
   return fields;
 }

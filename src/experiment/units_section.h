@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/fields.h"
+#include "models/units.h"
 #include "strata/core/unit_choice.h"
 
 namespace strata::experiment {
@@ -12,6 +13,7 @@ namespace strata::experiment {
 struct UnitsConfig {
   std::string scheme = "block";  ///< see peft::scheme_units
   UnitWishes wishes;             ///< patterns of the selectable and the always trained units
+  models::Buffers buffers = models::Buffers::kAverage;
 };
 
 const Fields<UnitsConfig>& units_fields();

@@ -140,7 +140,7 @@ void write_rewritten(const SafetensorsFile& file, const std::vector<Rewritten>& 
 /// An index whose shards have so many bytes more, which it says where it said how many they had.
 std::string grown_index(const std::string& index, std::int64_t more) {
   if (more == 0) return index;
-  Json json = Json::parse(index);
+  Json json = parse_json(index, kIndexFile).root;
   const auto metadata = json.find("metadata");
   if (metadata != json.end() && metadata->is_object() && metadata->contains("total_size") &&
       (*metadata)["total_size"].is_number_integer())

@@ -6,6 +6,7 @@
 #include "models/checkpoint.h"
 #include "models/preprocessor_config.h"
 #include "models/short_weights.h"
+#include "models/tensor_bytes.h"
 #include "models/units.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -195,6 +196,16 @@ State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& 
   const torch::AutoGradMode recording(true);
   CapturingPass pass(*blueprint_, weights_, weights, ops);
   return architecture().run(stage, batch, input, pass);
+}
+
+std::string Model::earlier_fingerprint() const {
+  Sha256 hash;
+  for (const auto& [name, tensor] : weights_) {
+    const Tensor values = plain(tensor);
+    hash.update(name);
+    hash.update(bytes_of(values));
+  }
+  return hash.hex();
 }
 
 std::string Model::fingerprint() const {

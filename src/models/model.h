@@ -118,6 +118,9 @@ class Model {
   /// SHA-256 over names, shapes and WeightDigests of all weights: of their numbers, whatever the
   /// type. What has not changed since a copy of the model was asked is not read again.
   std::string fingerprint() const;
+  /// What an earlier Strata called the fingerprint: SHA-256 over names and float32 numbers. Reads
+  /// everything.
+  std::string earlier_fingerprint() const;
   const WeightDigests& digests() const { return *digests_; }
 
  private:

@@ -2,11 +2,15 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "models/cost.h"
+#include "models/model.h"
 
 namespace strata::models {
 namespace {
+
+constexpr std::int64_t kFloatBytes = 4;  // of a weight on its way
 
 bool holds_prompts(const Blueprint& blueprint, const UnitKind& kind) {
   for (const Layer& layer : blueprint.layers()) {
@@ -49,7 +53,7 @@ class Division {
         if (!unit) continue;
         unit->parameters.push_back(parameter.name);
         unit->parameter_count += parameter.numel();
-        unit->bytes = 4 * unit->parameter_count;
+        unit->bytes = kFloatBytes * unit->parameter_count;
       }
     }
     return std::move(units_);
@@ -108,6 +112,44 @@ std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitK
 
 std::vector<Unit> stage_units(const Blueprint& blueprint) {
   return make_units(blueprint, {block_kind()}, blueprint.architecture().text_tokens());
+}
+
+void set_buffers(const Blueprint& blueprint, Buffers policy, std::vector<Unit>& units) {
+  if (policy == Buffers::kFrozen) return;
+  std::set<std::string> taken;
+  for (Unit& unit : units) {
+    for (const std::string& parameter : unit.parameters) {
+      const Layer& layer = blueprint.layer_of(parameter);
+      if (layer.kind != LayerKind::kBatchNorm) continue;
+      const bool local = policy == Buffers::kLocal;
+      if (local) {
+        unit.local.push_back(parameter);
+        unit.bytes -= kFloatBytes * blueprint.parameter(parameter).numel();
+      }
+      if (!taken.insert(layer.name).second) continue;
+      for (const Parameter& buffer : layer.buffers) {
+        if (buffer.counter) continue;  // momentum does not ask how many batches there were
+        unit.buffers.push_back(buffer.name);
+        if (local)
+          unit.local.push_back(buffer.name);
+        else
+          unit.bytes += kFloatBytes * buffer.numel();
+      }
+    }
+  }
+}
+
+void set_buffers(Model& model, Buffers policy) {
+  std::vector<Unit> units = model.units();
+  set_buffers(model.blueprint(), policy, units);
+  model.set_units(std::move(units));
+}
+
+std::set<std::string> moving_norms(const Blueprint& blueprint, const std::vector<Unit>& units) {
+  std::set<std::string> norms;
+  for (const Unit& unit : units)
+    for (const std::string& buffer : unit.buffers) norms.insert(blueprint.layer_of(buffer).name);
+  return norms;
 }
 
 }  // namespace strata::models

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,5 +33,24 @@ std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitK
 
 /// Those of block_kind() for the longest text: every weight of the architecture is in one.
 std::vector<Unit> stage_units(const Blueprint& blueprint);
+
+/// What becomes of the running statistics of the BatchNorms that clients train. Those of all other
+/// BatchNorms stay as they are, and normalise.
+enum class Buffers : std::uint8_t {
+  kAverage,  ///< they move with the batches of a client, and are averaged as weights are
+  kFrozen,   ///< none moves: γ and β alone are trained
+  kLocal  ///< every client keeps its own, with γ and β (FedBN: Li, Jiang, Zhang, Kamp & Dou, ICLR
+          ///< 2021)
+};
+
+/// Gives each unit what goes with the BatchNorms of which it holds a parameter: Unit::buffers and
+/// Unit::local, and `bytes` of all that is sent. Where two units hold parameters of one, the first
+/// takes the statistics.
+void set_buffers(const Blueprint& blueprint, Buffers policy, std::vector<Unit>& units);
+class Model;
+/// The same for a model's units.
+void set_buffers(Model& model, Buffers policy);
+/// The BatchNorms whose statistics are among the units' buffers.
+std::set<std::string> moving_norms(const Blueprint& blueprint, const std::vector<Unit>& units);
 
 }  // namespace strata::models

@@ -334,3 +334,44 @@ TEST_CASE("updates that are no numbers, or far from the others, are refused by n
   REQUIRE(round.size() == 1);
   CHECK(round[0].client == "d");
 }
+
+TEST_CASE("running statistics are averaged, whatever the server's optimizer; what is local stays") {
+  Unit norm = unit("block.0", {"gamma", "weight"});
+  norm.buffers = {"mean", "variance"};
+  const auto updates = [] {
+    return std::vector<ClientUpdate>{update("ct", 10, {"block.0"},
+                                            {{"gamma", torch::tensor({2.0f})},
+                                             {"weight", torch::tensor({1.0f})},
+                                             {"mean", torch::tensor({1.0f})},
+                                             {"variance", torch::tensor({3.0f})}}),
+                                     update("mri", 30, {"block.0"},
+                                            {{"gamma", torch::tensor({4.0f})},
+                                             {"weight", torch::tensor({5.0f})},
+                                             {"mean", torch::tensor({5.0f})},
+                                             {"variance", torch::tensor({7.0f})}})};
+  };
+  const ModelState begin = {{"gamma", torch::tensor({1.0f})},
+                            {"weight", torch::tensor({0.0f})},
+                            {"mean", torch::tensor({0.0f})},
+                            {"variance", torch::tensor({1.0f})}};
+  AggregationOptions options;
+  options.optimizer = ServerOptimizer::kMomentum;
+  options.learning_rate = 0.5;
+  ModelState state = begin;
+  ServerMoments moments;
+  strata::fedrunner::aggregate(state, {norm}, updates(), options, {}, moments);
+  CHECK(state.at("mean").item<float>() == 4);
+  CHECK(state.at("variance").item<float>() == 6);
+  CHECK(state.at("weight").item<float>() == 2);  // half of the way from 0 to 4
+  CHECK(moments.first.count("mean") == 0);
+
+  norm.local = {"gamma", "mean", "variance"};
+  state = begin;
+  moments = {};
+  auto sent = updates();
+  for (auto& of : sent)
+    for (const auto& name : norm.local) of.weights.erase(name);
+  strata::fedrunner::aggregate(state, {norm}, sent, {}, {}, moments);
+  CHECK(state.at("weight").item<float>() == 4);
+  for (const auto& name : norm.local) CHECK(same_bits(state.at(name), begin.at(name)));
+}

@@ -26,7 +26,7 @@ struct Fixture {
                      .tokenizer = test::tiny_tokenizer()};
   PlannedRun run{{.name = "topk", .metric = "lntk"}, 11, "", "run"};
   RunUnits units{{"block.0", "block.1"}, {"head"}, {}, {}};
-  Orders::State state = std::make_shared<const ModelState>();
+  States state{std::make_shared<const ModelState>()};
 
   Fixture() {
     for (const char* name : {"ct", "mri"})
@@ -52,7 +52,7 @@ TEST_CASE_METHOD(Fixture, "every exchange asks every client, and shares one stat
       CHECK(order.run == "run");
       CHECK(order.base == "base");
       CHECK(order.round == 3);
-      CHECK(order.state == state);
+      CHECK(order.state == state.shared);
     }
   }
   const auto hello = orders.hello();
@@ -93,4 +93,13 @@ TEST_CASE_METHOD(Fixture, "a client trains what the plan gives it and what is al
   CHECK(rate(1) == 0.5);
   CHECK(rate(3) == Approx(0.25));
   CHECK(rate(4) == Approx(0.25 * (1 + std::cos(M_PI * 3 / 4))));
+}
+
+TEST_CASE("a client that keeps weights to itself works on these, and on everybody's others") {
+  const ModelState global = {{"a", torch::tensor({1.0f})}, {"b", torch::tensor({2.0f})}};
+  const States states = states_of(global, {{"mri", {{"b", torch::tensor({5.0f})}}}});
+  CHECK(states.of("ct") == states.shared);
+  CHECK(states.of("ct")->at("b").item<float>() == 2);
+  CHECK(states.of("mri")->at("b").item<float>() == 5);
+  CHECK(states.of("mri")->at("a").item<float>() == 1);
 }

@@ -172,3 +172,22 @@ TEST_CASE("aggregation.json says who trained what, and who is missing") {
     "dropped": ["mri"], "late": ["oct"], "refused": [{"client": "pet", "reason": "why"}],
     "too_few": ["us"]})"));
 }
+
+TEST_CASE("what clients keep to themselves is taken out of their updates, and by nobody else's") {
+  const std::vector<Unit> units = {
+      {.name = "head", .parameters = {"b", "c"}, .buffers = {"mean"}, .local = {"c", "mean"}}};
+  std::vector<ClientUpdate> sent = {update("ct"), update("mri"), update("oct")};
+  for (std::size_t i = 0; i < sent.size(); ++i) {
+    const float number = i == 1 ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(i);
+    sent[i].weights["c"] = torch::full({1}, static_cast<float>(i));
+    sent[i].weights["mean"] = torch::full({1}, number);
+  }
+  const auto kept = take_local(sent, units);
+  CHECK(kept.at("oct").at("c").item<float>() == 2);
+  CHECK(kept.at("oct").at("mean").item<float>() == 2);
+  CHECK(sent[0].weights.size() == 1);
+  CHECK(sent[0].weights.count("b") == 1);
+  CHECK(sent[0].failure.empty());
+  CHECK(sent[1].failure == "the weight mean is not finite");
+  CHECK(sent[1].weights.empty());
+}

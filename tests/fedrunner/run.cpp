@@ -783,6 +783,23 @@ TEST_CASE_METHOD(Fixture, "a folder that holds a run is refused, and nothing is 
                     Contains("the run started from another foundation than"));
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "a run of an earlier Strata, which named its foundation otherwise, goes on") {
+  run("out", {"run.rounds=1"});
+  const Model foundation = peft::load_model(dir / "foundation");
+  REQUIRE(foundation.fingerprint() != foundation.earlier_fingerprint());
+  std::string text = test::slurp(dir / "out" / "run.json");
+  const auto at = text.find(foundation.fingerprint());
+  REQUIRE(at != std::string::npos);
+  dir.write("out/run.json", text.replace(at, 64, foundation.earlier_fingerprint()));
+  RunOptions resuming;
+  resuming.resume = true;
+  run("out", {"run.rounds=2"}, resuming);
+  run("whole", {"run.rounds=2"});
+  CHECK(test::slurp(dir / "out" / "model" / "model.safetensors") ==
+        test::slurp(dir / "whole" / "model" / "model.safetensors"));
+}
+
 TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"run.budget=4", "run.budget: client \"ct\": a budget of 4 units, but there are 3"},
@@ -1280,4 +1297,77 @@ TEST_CASE_METHOD(Fixture, "with plan.warm a plan begins with the front of the la
   starts.clear();
   run("cold", {"run.plan={every: 2}", "run.rounds=3"});
   CHECK(starts.back().empty());
+}
+
+namespace {
+
+/// The Fixture's data for a small ResNet.
+struct ResnetFixture : Fixture {
+  ResnetFixture() {
+    Model made = test::tiny_resnet(false, 5);
+    made.relabel(test::tiny_config().labels, 5);
+    peft::save_model(made, dir / "resnet");
+  }
+  void run(const std::string& out, const std::string& buffers, std::vector<std::string> set = {},
+           RunOptions options = {}) const {
+    set.insert(set.begin(), {"model.folder=" + (dir / "resnet").string(), "run.rounds=3",
+                             "units={always: [head], buffers: " + buffers + "}",
+                             "run.strategies=[full]", "run.local.batch_size=4"});
+    Fixture::run(out, set, options);
+  }
+  /// Of the statistics of a run's model, how many are not the foundation's.
+  int moved(const std::string& out) const {
+    const Model before = peft::load_model(dir / "resnet"),
+                after = peft::load_model(dir / out / "model");
+    int moved = 0;
+    for (const Parameter& buffer : before.blueprint().buffers())
+      moved += !buffer.counter &&
+               !test::same_bits(before.weight(buffer.name), after.weight(buffer.name));
+    return moved;
+  }
+  double up(const std::string& out) const {
+    return row_of(read_metrics(dir / out / "metrics.csv").rows, 1, "all").up_mbit;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(
+    ResnetFixture,
+    "statistics are averaged, frozen, or kept by each client, and resume to the byte") {
+  run("average", "average");
+  run("frozen", "frozen");
+  run("local", "local");
+  CHECK(moved("average") > 0);
+  CHECK(moved("frozen") == 0);
+  CHECK(moved("local") == 0);
+  // γ and β are as many numbers as the statistics: what is sent beside the rest.
+  CHECK(up("average") > up("frozen"));
+  CHECK(up("frozen") - up("local") == Approx(up("average") - up("frozen")));
+  // Their models differ from the first evaluation after a round.
+  const auto loss = [&](const std::string& out) {
+    return row_of(read_metrics(dir / out / "metrics.csv").rows, 3, "all").test_loss;
+  };
+  CHECK(loss("average") != loss("local"));
+  CHECK(loss("average") != loss("frozen"));
+
+  for (const std::string buffers : {"average", "local"}) {
+    RunOptions stopping;
+    stopping.after_round = [](const fs::path&, int round) {
+      if (round == 2) throw Stop();
+    };
+    CHECK_THROWS_AS(run("again", buffers, {}, stopping), Stop);
+    RunOptions resuming;
+    resuming.resume = true;
+    resuming.parallel = 2;
+    run("again", buffers, {}, resuming);
+    test::check_same(dir / buffers, dir / "again");
+    fs::remove_all(dir / "again");
+  }
+  const SafetensorsFile state(dir / "local" / "state" / "round-003.safetensors");
+  std::set<std::string> owners;
+  for (const auto& entry : state.tensors())
+    if (entry.name.rfind("local/", 0) == 0)
+      owners.insert(entry.name.substr(6, entry.name.rfind('/') - 6));
+  CHECK(owners == std::set<std::string>{"ct", "mri", "oct"});
 }

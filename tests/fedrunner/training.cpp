@@ -13,6 +13,7 @@
 #include "fedrunner/client.h"
 #include "fedrunner/tiny.h"
 #include "models/cost.h"
+#include "models/units.h"
 #include "strata/core/error.h"
 
 using namespace strata;
@@ -526,4 +527,62 @@ TEST_CASE_METHOD(Fixture, "memory and work fall as the lowest trained unit rises
     last_predicted = predicted;
     last_nodes = nodes.size();
   }
+}
+
+namespace {
+
+/// The tiny data for a small ResNet that answers them.
+struct ResnetFixture {
+  test::TempDir dir;
+  Manifest manifest = test::write_tiny_data(dir / "data");
+  Model model = [] {
+    Model made = test::tiny_resnet(false, 5);
+    made.relabel(test::tiny_config().labels, 5);
+    return made;
+  }();
+  test::Answers data = test::answers(manifest, test::examples_of(manifest, "ct", "train"),
+                                     model.blueprint(), test::tiny_tokenizer());
+
+  /// The names of the buffers that two models have different.
+  static std::set<std::string> moved(const Model& a, const Model& b) {
+    std::set<std::string> names;
+    for (const models::Parameter& buffer : a.blueprint().buffers())
+      if (!same_bits(a.weight(buffer.name), b.weight(buffer.name))) names.insert(buffer.name);
+    return names;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(ResnetFixture,
+                 "the statistics of the BatchNorms that are trained move, and no others") {
+  TrainingOptions options = local_config().training;
+  options.batch_size = 4;
+  const auto trained = [&](models::Buffers policy, const std::vector<std::string>& units) {
+    Model mine = model.clone();
+    models::set_buffers(mine, policy);
+    train(mine, *data, units, 3, options, 7, {}, 2);
+    return mine;
+  };
+  CHECK(moved(model, trained(models::Buffers::kFrozen, {"block.0", "head"})).empty());
+  CHECK(moved(model, trained(models::Buffers::kAverage, {"head"})).empty());
+  const Model one = trained(models::Buffers::kAverage, {"block.1", "head"});
+  std::set<std::string> expected;
+  for (const std::string& name : one.unit("block.1").buffers) {
+    expected.insert(name);
+    const std::string& layer = one.blueprint().layer_of(name).name;
+    expected.insert(layer + ".num_batches_tracked");
+  }
+  REQUIRE(expected.size() > 3);
+  CHECK(moved(model, one) == expected);
+  // A count in memory of its own: nobody else's model has it.
+  const std::string count = *std::find_if(expected.begin(), expected.end(), [](const auto& name) {
+    return name.find("num_batches") != std::string::npos;
+  });
+  CHECK(one.weight(count).item<std::int64_t>() == 3);
+  CHECK(model.weight(count).item<std::int64_t>() == 0);
+  // The same steps by hand: three batches through the model with these norms in training mode.
+  CHECK(
+      same_bits(one.weight(*expected.begin()),
+                trained(models::Buffers::kAverage, {"block.1", "head"}).weight(*expected.begin())));
 }

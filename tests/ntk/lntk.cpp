@@ -328,7 +328,7 @@ TEST_CASE("kernels of convolutions and BatchNorms are those of a float64 Jacobia
     for (const bool loss : {false, true}) {
       const auto expected = brute_force(model, batch, units, loss);
       LntkOptions options;
-      options.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kLogits;
+      options.outputs = loss ? NtkOutputs::kLoss : NtkOutputs::kOutputs;
       check_spectra(model, batch, units, expected, options);
       if (loss) continue;
       for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
@@ -338,7 +338,8 @@ TEST_CASE("kernels of convolutions and BatchNorms are those of a float64 Jacobia
     }
     // With a memory for a few columns at a time.
     LntkOptions tight;
-    tight.memory_bytes = estimate_spectra(model, batch, 8, units, tight).least_bytes * 5 / 4;
+    tight.memory_bytes =
+        estimate_spectra(model, test::answering(), batch, 8, units, tight).least_bytes * 5 / 4;
     check_spectra(model, batch, units, brute_force(model, batch, units, false), tight);
   }
 }
@@ -349,7 +350,8 @@ TEST_CASE("patches count in the memory that a convolution's kernel needs") {
   const auto least = [&](const std::string& parameter, std::int64_t samples) {
     Unit unit;
     unit.name = unit.parameters.emplace_back(parameter);
-    return static_cast<double>(estimate_spectra(model, batch, samples, {unit}, {}).least_bytes);
+    return static_cast<double>(
+        estimate_spectra(model, test::answering(), batch, samples, {unit}, {}).least_bytes);
   };
   // 16 x 16 pixels are 4 x 4 places in the first residual layer, of 3 x 3 windows of 4 channels.
   const std::string layer = "resnet.encoder.stages.0.layers.0.layer.0.";

@@ -317,7 +317,8 @@ TEST_CASE("synaptic flow of a ResNet takes the size of all that its state holds,
   std::vector<Unit> units;
   for (const std::string& name : names) units.push_back(unit_of(name, {name}));
   const auto found =
-      rival_scores(model, test::resnet_batch(2, 7), units, {"synflow"}).at("synflow");
+      rival_scores(model, test::answering(), test::resnet_batch(2, 7), units, {"synflow"})
+          .at("synflow");
   const auto flow = [&](const std::string& changed, std::int64_t element, double by) {
     const torch::NoGradGuard no_grad;
     Model absolute = model;

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "models/cost.h"
+#include "models/units.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "support/tiny_model.h"
@@ -312,4 +313,56 @@ TEST_CASE("ViT has no text in its weights and costs") {
         std::vector<std::string>{"vit.layernorm.weight", "vit.layernorm.bias", "classifier.weight",
                                  "classifier.bias"});
   CHECK(units[1].activation_bytes == peft::scheme_units(config, "block", 7)[1].activation_bytes);
+}
+
+TEST_CASE("what goes with BatchNorms that are trained: averaged, frozen, or each client's own") {
+  const Blueprint blueprint = test::tiny_resnet(false, 1).blueprint();
+  const auto with = [&](Buffers policy, const std::string& scheme) {
+    std::vector<Unit> units = peft::scheme_units(blueprint, scheme);
+    set_buffers(blueprint, policy, units);
+    return units;
+  };
+  const std::vector<Unit> plain = peft::scheme_units(blueprint, "block");
+  const auto unit = [](const std::vector<Unit>& units, const std::string& name) {
+    return *std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
+  };
+  const Unit before = unit(plain, "block.0");
+  std::int64_t norms = 0, numbers = 0;
+  for (const std::string& name : before.parameters) {
+    const Layer& layer = blueprint.layer_of(name);
+    if (layer.kind != LayerKind::kBatchNorm) continue;
+    norms += name == layer.weight()->name;
+    numbers += blueprint.parameter(name).numel();
+  }
+  REQUIRE(norms > 1);
+
+  const Unit averaged = unit(with(Buffers::kAverage, "block"), "block.0");
+  CHECK(averaged.parameters == before.parameters);
+  CHECK(averaged.local.empty());
+  CHECK(static_cast<std::int64_t>(averaged.buffers.size()) == 2 * norms);
+  CHECK(averaged.bytes == before.bytes + 4 * numbers);  // as many statistics as γ and β
+  for (const std::string& name : averaged.buffers) {
+    CHECK(name.find("running_") != std::string::npos);
+    CHECK(before.parameters.end() ==
+          std::find(before.parameters.begin(), before.parameters.end(), name));
+  }
+  CHECK(moving_norms(blueprint, {averaged}).size() == static_cast<std::size_t>(norms));
+  CHECK(state_of(averaged).size() == before.parameters.size() + averaged.buffers.size());
+
+  const Unit frozen = unit(with(Buffers::kFrozen, "block"), "block.0");
+  CHECK(frozen.buffers.empty());
+  CHECK(frozen.bytes == before.bytes);
+
+  const Unit local = unit(with(Buffers::kLocal, "block"), "block.0");
+  CHECK(local.buffers == averaged.buffers);
+  CHECK(static_cast<std::int64_t>(local.local.size()) == 4 * norms);
+  CHECK(local.bytes == before.bytes - 4 * numbers);
+  for (const std::string& name : local.local) {
+    CHECK(is_local(local, name));
+    CHECK(blueprint.layer_of(name).kind == LayerKind::kBatchNorm);
+  }
+
+  // The head has none, and a scheme that trains no γ and β moves nothing.
+  CHECK(unit(with(Buffers::kAverage, "block"), "head").buffers.empty());
+  CHECK_FALSE(unit(with(Buffers::kAverage, "bias"), "bias.0").buffers.empty());
 }

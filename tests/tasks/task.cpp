@@ -99,6 +99,7 @@ TEST_CASE("an evaluation takes as many samples at a time as 256 MiB hold, and no
   const auto sizes = [&](std::int64_t image, std::int64_t inner, int count) {
     test::ModelShape shape = test::narrow_shape("vit");
     shape.num_hidden_layers = 2;
+    shape.labels = manifest.classes;
     shape.image_size = image;
     shape.intermediate_size = inner;
     const models::Model model = test::make_model(shape, 1);

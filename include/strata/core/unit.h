@@ -35,7 +35,15 @@ struct Unit {
   double forward_flops = 0;  ///< for one sample; a multiply-add counts as 2
   double activation_bytes =
       0;  ///< kept for the backward pass of one sample when the unit is trained
+  /// Running statistics that move while the unit is trained: no parameters, but sent and averaged.
+  std::vector<std::string> buffers = {};
+  /// Parameters and buffers that every client keeps to itself: trained, neither sent nor averaged.
+  std::vector<std::string> local = {};
 };
+
+/// The names of the parameters, then of the buffers.
+std::vector<std::string> state_of(const Unit& unit);
+bool is_local(const Unit& unit, const std::string& name);
 
 /// In their order.
 std::vector<std::string> names_of(const std::vector<Unit>& units);
