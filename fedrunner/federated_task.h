@@ -25,7 +25,8 @@ using experiment::Strategy;
 /// What all runs of an experiment share.
 struct FederatedTask {
   std::string name;
-  bool synthetic = false;  ///< the data set was made by `strata data make`
+  bool synthetic = false;       ///< the data set was made by `strata data make`
+  bool several_labels = false;  ///< an image may have any number of them
   tasks::TaskPtr task;
   std::vector<FederatedClient> clients;
   SelectedUnits units;

@@ -1,7 +1,9 @@
 #include "fedrunner/foundation.h"
 
+#include "core/document.h"
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
+#include "strata/core/atomic_file.h"
 
 namespace strata::fedrunner {
 
@@ -15,6 +17,15 @@ Foundation relabelled_foundation(const std::filesystem::path& folder,
   Foundation foundation = load_foundation(folder, device);
   foundation.model.relabel(labels, seed);
   return foundation;
+}
+
+void save_foundation(const models::Model& model, bool several_labels,
+                     const std::filesystem::path& folder) {
+  peft::save_model(model, folder);
+  if (!several_labels) return;
+  Json config = load_json(folder / "config.json").root;
+  config["problem_type"] = "multi_label_classification";
+  write_file(folder / "config.json", config.dump(2) + "\n");
 }
 
 }  // namespace strata::fedrunner

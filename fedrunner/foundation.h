@@ -26,4 +26,10 @@ Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
                                  torch::Device device);
 
+/// Writes a model's folder (see peft::save_model). Where an image may have several labels,
+/// config.json says so as transformers does (`problem_type`), which goes by it in losses and
+/// pipelines. @throws WorkError
+void save_foundation(const models::Model& model, bool several_labels,
+                     const std::filesystem::path& folder);
+
 }  // namespace strata::fedrunner

@@ -186,7 +186,7 @@ class Pretraining {
   void write(const std::filesystem::path& out) const {
     // config.json is what calls a folder a model.
     StagedFolder stage(out, "config.json");
-    peft::save_model(foundation_.model, stage.path());
+    save_foundation(foundation_.model, data_.manifest.multi_label, stage.path());
     models::save_tokenizer(foundation_.tokenizer, foundation_.model.architecture(), stage.path());
     write_file(stage.path() / "pretrain.json", report().dump(1) + "\n");
     stage.commit();

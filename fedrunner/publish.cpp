@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "core/console.h"
+#include "fedrunner/foundation.h"
 #include "fedrunner/run_folder.h"
 #include "models/tokenizer_files.h"
 #include "models/torch.h"
@@ -77,7 +78,7 @@ void Publisher::keep_provenance() {
 
 void Publisher::publish(const models::Model& model, int rounds_done, bool done) {
   if (done || task_.run.save == SaveModel::kEvery) {
-    peft::save_model(model, run_.folder / "model");
+    save_foundation(model, task_.several_labels, run_.folder / "model");
     // The same in every round, and each file waits for the disk.
     if (!tokenizer_saved_)
       models::save_tokenizer(task_.tokenizer, model.architecture(), run_.folder / "model");

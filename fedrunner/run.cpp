@@ -283,6 +283,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   FederatedTask task{.name = config.name,
                      .synthetic = data.manifest.synthetic,
+                     .several_labels = data.manifest.multi_label,
                      .task = data.task,
                      .clients = std::move(clients),
                      .units = units,

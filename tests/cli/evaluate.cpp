@@ -233,6 +233,20 @@ TEST_CASE("several labels an image are lists") {
   CHECK(found["all"]["samples"] == 8);
   const auto labels = labels_of(workshop() / "both");
   CHECK(labels == std::vector<std::string>{"bright", "large"});
+  // What transformers goes by; of one label an image there is nothing to say.
+  const auto problem = [](const fs::path& model) {
+    return json::parse(slurp(model / "config.json")).value("problem_type", "");
+  };
+  CHECK(problem(workshop() / "both") == "multi_label_classification");
+  CHECK(problem(workshop() / "classifier").empty());
+  std::ofstream(workshop() / "several-run.yaml")
+      << "version: 1\nname: several\ndata: {folder: several}\nmodel: {folder: both}\nrun: "
+         "{strategies: [full], rounds: 1, budget: 1, local: {steps: 1, batch_size: 4, "
+         "learning_rate: 1.0e-3}}\n";
+  const auto run = run_strata({"run", "several-run.yaml", "--out", "several-run"}, workshop());
+  INFO(run.err);
+  CHECK(run.code == 0);
+  CHECK(problem(workshop() / "several-run/model") == "multi_label_classification");
   for (const json& line : lines_of(workshop() / "several.jsonl")) {
     CHECK(line["truth"].is_array());
     json chosen = json::array();
