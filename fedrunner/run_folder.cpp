@@ -5,6 +5,7 @@
 
 #include "core/folder_lock.h"
 #include "core/provenance.h"
+#include "models/tensor_bytes.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
@@ -84,11 +85,9 @@ struct StateTensors {
   std::vector<TensorView> views;
 
   void add(const std::string& name, const torch::Tensor& tensor) {
-    on_cpu.push_back(tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous());
+    on_cpu.push_back(models::plain(tensor));
     const auto& values = on_cpu.back();
-    views.push_back({name, Dtype::kF32, values.sizes().vec(),
-                     std::string_view(static_cast<const char*>(values.data_ptr()),
-                                      static_cast<std::size_t>(values.nbytes()))});
+    views.push_back({name, Dtype::kF32, values.sizes().vec(), models::bytes_of(values)});
   }
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -28,25 +29,15 @@ Tally sum_of(const std::vector<EvaluateResult>& evaluations) {
   return sum;
 }
 
-/// The plain mean over the rows in which the task's metric is defined.
-double mean_value(const std::vector<RoundMetrics>& rows, std::size_t metric) {
-  Sum sum;
-  for (const auto& row : rows)
-    if (!std::isnan(row.values[metric])) sum.add(row.values[metric]);
-  return sum.mean();
-}
-
 /// The mean over the rows in which the value is defined, weighted; NaN where there is none.
-template <typename Weight>
-double weighted_mean(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value,
-                     Weight weight) {
-  double sum = 0, weights = 0;
+template <typename Value, typename Weight>
+double weighted_mean(const std::vector<RoundMetrics>& rows, Value value, Weight weight) {
+  Sum sum;
   for (const auto& row : rows) {
-    if (std::isnan(row.*value)) continue;
-    sum += weight(row) * (row.*value);
-    weights += weight(row);
+    const double found = value(row), of = weight(row);
+    if (!std::isnan(found)) sum.add(of * found, of);
   }
-  return weights > 0 ? sum / weights : kNaN;
+  return sum.mean();
 }
 
 double total(const std::vector<RoundMetrics>& rows, double RoundMetrics::*value) {
@@ -148,7 +139,7 @@ RoundMetrics RunTable::all_row(int round, const std::vector<RoundMetrics>& rows,
   const auto by_samples = [](const RoundMetrics& row) {
     return static_cast<double>(row.train_samples);
   };
-  all.train_loss = weighted_mean(rows, &RoundMetrics::train_loss, by_samples);
+  all.train_loss = weighted_mean(rows, std::mem_fn(&RoundMetrics::train_loss), by_samples);
   set_evaluation(all, *task_, sum_of(evaluations));
   for (const auto value :
        {&RoundMetrics::up_mbit, &RoundMetrics::down_mbit, &RoundMetrics::seconds}) {
@@ -166,12 +157,14 @@ RoundMetrics RunTable::mean_row(const RoundMetrics& all,
   mean.client = kMeanRow;
   mean.train_samples = all.train_samples / count;
   mean.test_samples = all.test_samples / count;
-  for (std::size_t metric = 0; metric < table_.metrics.size(); ++metric)
-    mean.values.push_back(mean_value(rows, metric));
+  for (std::size_t metric = 0; metric < table_.metrics.size(); ++metric) {
+    const auto value = [metric](const RoundMetrics& row) { return row.values[metric]; };
+    mean.values.push_back(weighted_mean(rows, value, equally));
+  }
   for (const auto value :
        {&RoundMetrics::train_loss, &RoundMetrics::test_loss, &RoundMetrics::up_mbit,
         &RoundMetrics::down_mbit, &RoundMetrics::seconds, &RoundMetrics::peak_memory_mib}) {
-    mean.*value = weighted_mean(rows, value, equally);
+    mean.*value = weighted_mean(rows, std::mem_fn(value), equally);
   }
   mean.importance = mean.usage_variance = kNaN;
   return mean;

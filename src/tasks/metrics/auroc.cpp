@@ -28,9 +28,7 @@ void add(const Outcome& outcome, Tally& tally) {
   for (std::size_t label = 0; label < outcome.logits.size(); ++label) {
     char score[40];
     std::snprintf(score, sizeof score, "%zu/%a", label, log_odds(outcome, label));
-    const bool is = std::find(outcome.truth.begin(), outcome.truth.end(),
-                              static_cast<std::int64_t>(label)) != outcome.truth.end();
-    tally[kScores + score].add(is);
+    tally[kScores + score].add(has_label(outcome.truth, static_cast<std::int64_t>(label)));
   }
 }
 

@@ -1,15 +1,9 @@
 #include "tasks/metrics/balanced_accuracy.h"
 
-#include <algorithm>
-
 namespace strata::tasks {
 namespace {
 
 const std::string kRecall = "recall/", kSpecificity = "specificity/";
-
-bool has(const std::vector<std::int64_t>& labels, std::int64_t label) {
-  return std::find(labels.begin(), labels.end(), label) != labels.end();
-}
 
 void add(const Outcome& outcome, Tally& tally) {
   if (!outcome.several) {
@@ -19,7 +13,7 @@ void add(const Outcome& outcome, Tally& tally) {
   }
   const auto labels = static_cast<std::int64_t>(outcome.logits.size());
   for (std::int64_t label = 0; label < labels; ++label) {
-    const bool is = has(outcome.truth, label), said = has(outcome.chosen, label);
+    const bool is = has_label(outcome.truth, label), said = has_label(outcome.chosen, label);
     tally[(is ? kRecall : kSpecificity) + std::to_string(label)].add(is == said);
   }
 }

@@ -1,7 +1,5 @@
 #include "tasks/metrics/macro_f1.h"
 
-#include <algorithm>
-
 namespace strata::tasks {
 namespace {
 
@@ -10,19 +8,16 @@ const std::string kF1 = "f1/";
 /// Of each class 2 TP, out of 2 TP + FP + FN.
 void add(const Outcome& outcome, Tally& tally) {
   const auto f1 = [&](std::int64_t label) -> Sum& { return tally[kF1 + std::to_string(label)]; };
-  const auto has = [](const std::vector<std::int64_t>& labels, std::int64_t label) {
-    return std::find(labels.begin(), labels.end(), label) != labels.end();
-  };
   if (outcome.several) {
     for (std::size_t label = 0; label < outcome.logits.size(); ++label)
       f1(static_cast<std::int64_t>(label));
   }
   for (const std::int64_t label : outcome.chosen) {
-    const bool hit = has(outcome.truth, label);
+    const bool hit = has_label(outcome.truth, label);
     f1(label).add(hit ? 2 : 0, hit ? 2 : 1);
   }
   for (const std::int64_t label : outcome.truth)
-    if (label >= 0 && !has(outcome.chosen, label)) f1(label).add(0);
+    if (label >= 0 && !has_label(outcome.chosen, label)) f1(label).add(0);
 }
 
 double value(const Tally& tally) {

@@ -3,6 +3,7 @@
 /// How well a model does: a number made of a tally. One file a metric; the list of them is
 /// metrics.h.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -28,6 +29,10 @@ struct Metric {
   void (*add)(const Outcome& outcome, Tally& tally);
   double (*value)(const Tally& tally);  ///< NaN where the tally has nothing of it
 };
+
+inline bool has_label(const std::vector<std::int64_t>& labels, std::int64_t label) {
+  return std::find(labels.begin(), labels.end(), label) != labels.end();
+}
 
 /// Calls `visit(rest of the name, sum)` for the sums whose names begin with `prefix`.
 template <typename Visit>
