@@ -1,7 +1,6 @@
 #include "fedrunner/messages.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -25,33 +24,6 @@ const std::string kText = "strata", kWeight = "weight/";
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
 const std::string kLoss = "train_loss", kSeconds = "seconds";
 
-constexpr std::array<std::pair<Dtype, torch::ScalarType>, 10> kTypes = {{
-    {Dtype::kBool, torch::kBool},
-    {Dtype::kU8, torch::kUInt8},
-    {Dtype::kI8, torch::kInt8},
-    {Dtype::kI16, torch::kInt16},
-    {Dtype::kI32, torch::kInt32},
-    {Dtype::kI64, torch::kInt64},
-    {Dtype::kF16, torch::kHalf},
-    {Dtype::kBF16, torch::kBFloat16},
-    {Dtype::kF32, torch::kFloat},
-    {Dtype::kF64, torch::kDouble},
-}};
-
-torch::ScalarType scalar_type(Dtype dtype) {
-  return std::find_if(kTypes.begin(), kTypes.end(),
-                      [&](const auto& row) { return row.first == dtype; })
-      ->second;
-}
-
-Dtype dtype_of(const Tensor& tensor) {
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& row) {
-    return row.second == tensor.scalar_type();
-  });
-  if (found == kTypes.end()) throw std::logic_error("no message holds such a tensor");
-  return found->first;
-}
-
 Tensor numbers(const std::vector<double>& values) {
   auto tensor = torch::empty({static_cast<std::int64_t>(values.size())}, torch::kFloat64);
   std::copy(values.begin(), values.end(), tensor.data_ptr<double>());
@@ -73,7 +45,7 @@ struct Writer {
   void add(const std::string& name, const Tensor& tensor) {
     tensors.push_back(tensor.detach().to(torch::kCPU).contiguous());
     const auto& kept = tensors.back();
-    views.push_back({name, dtype_of(kept), kept.sizes().vec(), models::bytes_of(kept)});
+    views.push_back({name, models::dtype_of(kept), kept.sizes().vec(), models::bytes_of(kept)});
   }
   void add(const ModelState& weights) {
     for (const auto& [name, weight] : weights) add(kWeight + name, weight);
@@ -155,7 +127,7 @@ class Reader {
       if (__builtin_mul_overflow(steps, std::max<std::int64_t>(extent, 1), &steps))
         fail(entry.name, "has extents whose product overflows 64 bits");
     }
-    auto tensor = torch::empty(entry.shape, scalar_type(entry.dtype));
+    auto tensor = torch::empty(entry.shape, models::scalar_type(entry.dtype));
     const auto bytes = file_.bytes(entry);
     std::copy(bytes.begin(), bytes.end(), static_cast<char*>(tensor.data_ptr()));
     return tensor;
@@ -293,7 +265,7 @@ Result read_result(Reader& in, Phase phase, const std::string& client) {
 }
 
 std::string shape_text(const Tensor& tensor) {
-  std::string text = dtype_name(dtype_of(tensor));
+  std::string text = dtype_name(models::dtype_of(tensor));
   for (const auto extent : tensor.sizes()) text.append(" ").append(std::to_string(extent));
   return text;
 }

@@ -47,7 +47,7 @@ void print_json(const std::vector<Unit>& units, std::int64_t text_tokens, std::s
 std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_tokens) {
   const models::ImageModel model = blueprint.architecture().image_model();
   data::ImageSize size = {model.image_size, model.image_size};
-  if (model.any_size) size = blueprint.image_processor().constant_size().value_or(size);
+  if (model.any_size()) size = blueprint.image_processor().constant_size().value_or(size);
   return (text_tokens > 0 ? "of " + std::to_string(text_tokens) + " text tokens and " : "of ") +
          "an image of " + data::size_text(size) + " pixels";
 }

@@ -109,7 +109,7 @@ std::int64_t Blueprint::prefix_tokens() const {
 Batch Blueprint::example(std::int64_t text_tokens) const {
   Batch sample = architecture_->example(text_tokens);
   const auto size = images_.constant_size();
-  if (architecture_->image_model().any_size && size)
+  if (architecture_->image_model().any_size() && size)
     sample.pixels = torch::zeros({1, sample.pixels.size(1), size->height, size->width});
   return sample;
 }

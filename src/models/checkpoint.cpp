@@ -22,21 +22,6 @@ bool is_float(Dtype dtype) {
          dtype == Dtype::kF64;
 }
 
-torch::ScalarType scalar_type(Dtype dtype) {
-  switch (dtype) {
-    case Dtype::kF16:
-      return torch::kHalf;
-    case Dtype::kBF16:
-      return torch::kBFloat16;
-    case Dtype::kF64:
-      return torch::kDouble;
-    case Dtype::kI64:
-      return torch::kLong;
-    default:
-      return torch::kFloat;
-  }
-}
-
 /// As config.json calls a float type.
 std::string config_name(Dtype dtype) {
   switch (dtype) {

@@ -15,10 +15,6 @@ constexpr const char* kFile = "preprocessor_config.json";
 
 using Resize = data::ImageProcessor::Resize;
 
-bool is_vilt(const ImageModel& model) {
-  return model.type == "vilt";
-}
-
 /// Fields that transformers takes as absent where they are null.
 class Fields {
  public:
@@ -64,8 +60,8 @@ const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
 /// @returns the beginning of the processor's name.
 std::string read_name(Fields& fields, const ImageModel& model) {
   std::vector<std::string> bases = {kVitName, kDeitName}, names, base_of;
-  if (is_vilt(model)) bases = {kViltName};
-  if (model.any_size) bases.insert(bases.begin(), kConvNextName);
+  if (model.multiples()) bases = {kViltName};
+  if (model.any_size()) bases.insert(bases.begin(), kConvNextName);
   for (const std::string& base : bases) {
     for (const char* end :
          {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
@@ -117,7 +113,7 @@ void read_size(Fields& fields, const ImageModel& model, data::ImageProcessor& pr
   if (value.is_null()) return;
   if (value.is_number()) {
     const int side = fields.side("size", 0);
-    if (is_vilt(model)) {
+    if (model.multiples()) {
       processor.shortest_edge = side;
     } else {
       processor.size = {side, side};
@@ -131,8 +127,8 @@ void read_size(Fields& fields, const ImageModel& model, data::ImageProcessor& pr
   }
   if (size.has("shortest_edge")) {
     processor.shortest_edge = size.side("shortest_edge", 0);
-    if (!is_vilt(model)) processor.resize = Resize::kShortestEdge;
-  } else if (is_vilt(model)) {
+    if (!model.multiples()) processor.resize = Resize::kShortestEdge;
+  } else if (model.multiples()) {
     fields.reader().fail("size", "ViLT's processor needs \"shortest_edge\", found " + value.dump());
   } else {
     processor.size.height = static_cast<int>(size.reader().integer("height", 1, kLargestSide));
@@ -157,7 +153,7 @@ void read_crop(Fields& fields, bool by_default, data::ImageProcessor& processor)
 /// What the model can never read is an error of the file, not of an image.
 void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcessor& processor) {
   const std::string patch = std::to_string(model.patch_size);
-  if (is_vilt(model)) {
+  if (model.multiples()) {
     if (processor.resize == Resize::kNone) return;
     if (processor.size_divisor % model.patch_size != 0) {
       fields.reader().fail("size_divisor", std::to_string(processor.size_divisor) +
@@ -172,7 +168,7 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
     return;
   }
   const auto size = processor.constant_size();
-  if (model.any_size) {
+  if (model.any_size()) {
     if (size) return;
     fields.reader().fail(processor.resize == Resize::kNone ? "do_resize" : "size",
                          "images would have different sizes, but the model needs one for all: "
@@ -190,7 +186,7 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   const std::string name = read_name(fields, model);
   const bool deit = name == kDeitName, convnext = name == kConvNextName;
   data::ImageProcessor processor = default_image_processor(model);
-  if (is_vilt(model)) {
+  if (model.multiples()) {
     // ViltImageProcessor's own, where the file does not say.
     processor.shortest_edge = 384;
     processor.size_divisor = fields.side("size_divisor", 32);
@@ -209,7 +205,7 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   if (fields.has("resample")) {
     processor.filter = static_cast<data::Filter>(fields.reader().integer("resample", 0, 5));
   }
-  if (!is_vilt(model) && !convnext) read_crop(fields, deit, processor);
+  if (!model.multiples() && !convnext) read_crop(fields, deit, processor);
   processor.rescale = fields.flag("do_rescale", true);
   processor.normalize = fields.flag("do_normalize", true);
   if (fields.has("rescale_factor")) {
@@ -251,7 +247,7 @@ data::ImageProcessor read_timm(Fields fields, const ImageModel& model) {
 
 /// ConvNextImageProcessor's only form that others do not have.
 bool is_convnext(const data::ImageProcessor& processor, const ImageModel& model) {
-  return model.any_size && processor.resize == Resize::kShortestEdge && processor.crop &&
+  return model.any_size() && processor.resize == Resize::kShortestEdge && processor.crop &&
          processor.crop->width == processor.crop->height &&
          processor.crop->width < kConvNextSquashes;
 }
@@ -269,12 +265,12 @@ double crop_pct(const data::ImageProcessor& processor) {
 
 data::ImageProcessor default_image_processor(const ImageModel& model) {
   data::ImageProcessor processor = data::ImageProcessor::square(model.image_size);
-  if (is_vilt(model)) {
+  if (model.multiples()) {
     processor.resize = Resize::kViltShortest;
     processor.shortest_edge = model.image_size;
     processor.size_divisor = model.patch_size;
     processor.multiple_of = model.patch_size;
-  } else if (!model.any_size) {
+  } else if (!model.any_size()) {
     processor.only_size = processor.size;
   }
   return processor;
@@ -294,7 +290,7 @@ data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
       return read_fields(Fields(reader.object("image_processor")), model);
     }
   }
-  if (model.any_size && std::filesystem::exists(folder / "config.json")) {
+  if (model.any_size() && std::filesystem::exists(folder / "config.json")) {
     const Document document = load_json(folder / "config.json");
     ObjectReader reader(document);
     if (reader.has("pretrained_cfg"))
@@ -317,26 +313,26 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
     json["do_center_crop"] = true;
   }
   json["do_normalize"] = processor.normalize;
-  if (is_vilt(model)) json["do_pad"] = processor.pad;
+  if (model.multiples()) json["do_pad"] = processor.pad;
   json["do_rescale"] = processor.rescale;
   json["do_resize"] = processor.resize != Resize::kNone;
   json["image_mean"] = processor.mean;
   // ViT's does not crop in transformers 4, which DeiT's does.
-  json["image_processor_type"] = is_vilt(model)   ? "ViltImageProcessor"
-                                 : convnext       ? "ConvNextImageProcessor"
-                                 : processor.crop ? "DeiTImageProcessor"
-                                                  : "ViTImageProcessor";
+  json["image_processor_type"] = model.multiples() ? "ViltImageProcessor"
+                                 : convnext        ? "ConvNextImageProcessor"
+                                 : processor.crop  ? "DeiTImageProcessor"
+                                                   : "ViTImageProcessor";
   json["image_std"] = processor.std;
   json["resample"] = static_cast<int>(processor.filter);
   json["rescale_factor"] = processor.rescale_factor;
   if (convnext) {
     json["size"] = {{"shortest_edge", processor.crop->width}};
-  } else if (processor.resize == Resize::kShortestEdge || is_vilt(model)) {
+  } else if (processor.resize == Resize::kShortestEdge || model.multiples()) {
     json["size"] = {{"shortest_edge", processor.shortest_edge}};
   } else {
     json["size"] = size(processor.size);
   }
-  if (is_vilt(model)) json["size_divisor"] = processor.size_divisor;
+  if (model.multiples()) json["size_divisor"] = processor.size_divisor;
   write_file(folder / kFile, json.dump(2) + "\n");
 }
 

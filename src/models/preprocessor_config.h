@@ -10,11 +10,20 @@
 
 namespace strata::models {
 
+/// Which sizes of images a model reads.
+enum class ImageSizes {
+  kOne,        ///< image_size squared (ViT)
+  kAny,        ///< any, as long as all of a batch have the same (ResNet)
+  kMultiples,  ///< multiples of patch_size, padded to those of a batch (ViLT)
+};
+
 /// What of a model the processing must fit.
 struct ImageModel {
-  std::string type;  ///< `model_type`
+  ImageSizes sizes;
   int image_size, patch_size;
-  bool any_size = false;  ///< images of any size, as long as all of a batch have the same
+
+  bool any_size() const { return sizes == ImageSizes::kAny; }
+  bool multiples() const { return sizes == ImageSizes::kMultiples; }
 };
 
 /// The processing of a model that comes without a file. ViLT: bilinear to a shortest edge of

@@ -1,10 +1,11 @@
 #pragma once
 /// \file
-/// Tensors as they are written and fingerprinted.
+/// Tensors as they are written, read and fingerprinted.
 
 #include <string_view>
 
 #include "models/torch.h"
+#include "strata/core/safetensors.h"
 
 namespace strata::models {
 
@@ -13,6 +14,11 @@ inline torch::Tensor plain(const torch::Tensor& tensor) {
   const auto type = tensor.is_floating_point() ? torch::kFloat : tensor.scalar_type();
   return tensor.detach().to(torch::kCPU, type).contiguous();
 }
+
+/// LibTorch's type of a file's, and the file's of a tensor's. The latter throws std::logic_error
+/// for a type that files do not have (complex numbers, quantised ones).
+torch::ScalarType scalar_type(Dtype dtype);
+Dtype dtype_of(const torch::Tensor& tensor);
 
 /// Of a contiguous tensor on the CPU, for as long as it lives.
 inline std::string_view bytes_of(const torch::Tensor& tensor) {

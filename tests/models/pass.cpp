@@ -69,7 +69,7 @@ class Convolutional : public Architecture {
             torch::zeros({1}, torch::kLong)};
   }
   Json config() const override { return Json::object(); }
-  ImageModel image_model() const override { return {"vit", static_cast<int>(side_), 1}; }
+  ImageModel image_model() const override { return {ImageSizes::kOne, static_cast<int>(side_), 1}; }
   std::shared_ptr<const Architecture> with(std::vector<std::string>, std::int64_t) const override {
     return std::make_shared<Convolutional>(width_, side_);
   }

@@ -15,7 +15,8 @@ namespace {
 
 const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
-const ImageModel kVilt = {"vilt", 8, 4}, kVit = {"vit", 8, 4}, kResnet = {"resnet", 224, 1, true};
+const ImageModel kVilt = {ImageSizes::kMultiples, 8, 4}, kVit = {ImageSizes::kOne, 8, 4},
+                 kResnet = {ImageSizes::kAny, 224, 1};
 
 ImageProcessor read(const std::string& json, const ImageModel& model) {
   test::TempDir dir;
@@ -96,31 +97,33 @@ TEST_CASE("published files are read with their classes' defaults") {
       R"({"do_normalize": true, "do_resize": true, "feature_extractor_type": "ViltFeatureExtractor",
           "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "pad_and_return_pixel_mask":
           true, "resample": 3, "size": 384, "size_divisor": 32})",
-      {"vilt", 384, 32});
+      {ImageSizes::kMultiples, 384, 32});
   CHECK(vilt.output_size({640, 480}) == ImageSize{512, 384});
   CHECK(vilt.filter == Filter::kBicubic);
   const ImageProcessor vit = read(
       R"({"do_normalize": true, "do_resize": true, "image_mean": [0.5, 0.5, 0.5],
           "image_std": [0.5, 0.5, 0.5], "size": 224})",
-      {"vit", 224, 16});
+      {ImageSizes::kOne, 224, 16});
   CHECK(vit.output_size({640, 480}) == ImageSize{224, 224});
   CHECK(vit.filter == Filter::kBilinear);
   const ImageProcessor deit = read(
       R"({"crop_size": 224, "do_center_crop": true, "do_normalize": true, "do_resize": true,
           "feature_extractor_type": "DeiTFeatureExtractor", "image_mean": [0.485, 0.456, 0.406],
           "image_std": [0.229, 0.224, 0.225], "resample": 3, "size": 256})",
-      {"vit", 224, 16});
+      {ImageSizes::kOne, 224, 16});
   CHECK(deit.size == ImageSize{256, 256});
   CHECK(deit.output_size({640, 480}) == ImageSize{224, 224});
   // Absent keys, and null ones.
-  CHECK(read("{}", {"vilt", 384, 32}).filter == Filter::kBicubic);
-  CHECK(read(R"({"size": null, "size_divisor": null})", {"vilt", 384, 32}).shortest_edge == 384);
-  CHECK(read(R"({"image_processor_type": "DeiTImageProcessor"})", {"vit", 224, 16}).crop ==
-        ImageSize{224, 224});
+  CHECK(read("{}", {ImageSizes::kMultiples, 384, 32}).filter == Filter::kBicubic);
+  CHECK(read(R"({"size": null, "size_divisor": null})", {ImageSizes::kMultiples, 384, 32})
+            .shortest_edge == 384);
+  CHECK(
+      read(R"({"image_processor_type": "DeiTImageProcessor"})", {ImageSizes::kOne, 224, 16}).crop ==
+      ImageSize{224, 224});
   test::TempDir dir;
-  write_image_processor(deit, {"vit", 224, 16}, dir.path());
+  write_image_processor(deit, {ImageSizes::kOne, 224, 16}, dir.path());
   CHECK_THAT(test::slurp(dir / "preprocessor_config.json"), Contains("DeiTImageProcessor"));
-  CHECK(same(read_image_processor(dir.path(), {"vit", 224, 16}), deit));
+  CHECK(same(read_image_processor(dir.path(), {ImageSizes::kOne, 224, 16}), deit));
   ImageProcessor shortest = read(
       R"({"size": {"shortest_edge": 10}, "do_center_crop": true,
           "crop_size": {"height": 8, "width": 8}, "do_resize": true})",

@@ -6,16 +6,9 @@
 #include <filesystem>
 #include <vector>
 
-#include "models/torch.h"
-#include "strata/core/safetensors.h"
+#include "models/tensor_bytes.h"
 
 namespace strata::test {
-
-inline torch::ScalarType torch_type(Dtype dtype) {
-  return dtype == Dtype::kF32   ? torch::kFloat
-         : dtype == Dtype::kF16 ? torch::kHalf
-                                : torch::kBFloat16;
-}
 
 /// Copies a model folder with its float32 weights rounded to `dtype`: in that type or, `widened`,
 /// in float32 again.
@@ -29,7 +22,7 @@ inline void copy_rounded(const std::filesystem::path& from, const std::filesyste
   for (const TensorEntry& entry : file.tensors()) {
     torch::Tensor tensor = torch::empty(entry.shape);
     std::memcpy(tensor.data_ptr(), file.bytes(entry).data(), file.bytes(entry).size());
-    tensor = tensor.to(torch_type(dtype));
+    tensor = tensor.to(models::scalar_type(dtype));
     if (widened) tensor = tensor.to(torch::kFloat);
     tensors.push_back(tensor);
     views.push_back({entry.name,

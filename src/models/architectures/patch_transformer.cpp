@@ -99,8 +99,8 @@ PatchTransformer::PatchTransformer(PatchTransformerConfig config) : shared_(std:
   stages_.push_back({"head", Role::kHead});
 }
 
-ImageModel PatchTransformer::image_model() const {
-  return {type(), static_cast<int>(shared_.image_size), static_cast<int>(shared_.patch_size)};
+ImageModel PatchTransformer::images_of(ImageSizes sizes) const {
+  return {sizes, static_cast<int>(shared_.image_size), static_cast<int>(shared_.patch_size)};
 }
 
 Layer& PatchTransformer::add(Layer layer) {

@@ -58,7 +58,6 @@ void patch_transformer_from_yaml(ObjectReader& reader, PatchTransformerConfig& c
 class PatchTransformer : public Architecture {
  public:
   const std::string& type() const override { return shared_.model_type; }
-  ImageModel image_model() const override;
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override;
 
  protected:
@@ -67,6 +66,8 @@ class PatchTransformer : public Architecture {
 
   virtual State run_embeddings(const Batch& batch, Pass& pass) const = 0;
   virtual at::Tensor run_head(const at::Tensor& first, Pass& pass) const = 0;
+
+  ImageModel images_of(ImageSizes sizes) const;
 
   // Layers of the stage that is being declared.
   void begin_stage(std::int64_t stage) { declared_ = stage; }

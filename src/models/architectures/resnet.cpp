@@ -60,7 +60,7 @@ class Resnet : public Architecture {
   }
   Json config() const override;
   ImageModel image_model() const override {
-    return {type(), static_cast<int>(config_.image_size), 1, /*any_size=*/true};
+    return {ImageSizes::kAny, static_cast<int>(config_.image_size), 1};
   }
   std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                            std::int64_t) const override {

@@ -23,6 +23,7 @@ class Vilt : public PatchTransformer {
     return {torch::zeros({1, text_tokens}, torch::kInt64), torch::ones({1, text_tokens}),
             torch::zeros({1, config_.num_channels, side, side}), torch::zeros({1}, torch::kInt64)};
   }
+  ImageModel image_model() const override { return images_of(ImageSizes::kMultiples); }
   Json config() const override;
   std::int64_t most_patches() const override { return config_.max_image_length; }
   std::int64_t text_tokens() const override { return config_.max_position_embeddings; }

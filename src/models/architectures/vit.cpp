@@ -28,6 +28,7 @@ class Vit : public PatchTransformer {
     return {Tensor(), Tensor(), torch::zeros({1, config_.num_channels, side, side}),
             torch::zeros({1}, torch::kInt64)};
   }
+  ImageModel image_model() const override { return images_of(ImageSizes::kOne); }
   Json config() const override { return shared_config("ViTForImageClassification"); }
   std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                            std::int64_t) const override {
