@@ -101,9 +101,8 @@ Foundation fresh_model(const ExperimentConfig& config, const Language& language,
 }
 
 Json to_json(const tasks::Task& task, const tasks::Tally& tally) {
-  Json json{{"loss", number_or_null(tally.of("loss").mean())}};
-  for (const std::string& metric : task.metrics())
-    json[metric] = number_or_null(task.value(metric, tally));
+  Json json = Json::object();
+  for (const auto& [name, value] : task.values(tally)) json[name] = number_or_null(value);
   return json;
 }
 
@@ -178,9 +177,9 @@ class Pretraining {
     progress.finish();
     summary_.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    summary_.loss = tally_.of("loss").mean();
-    for (const std::string& metric : task_.metrics())
-      summary_.metrics.emplace_back(metric, task_.value(metric, tally_));
+    summary_.metrics = task_.values(tally_);
+    summary_.loss = summary_.metrics.front().second;
+    summary_.metrics.erase(summary_.metrics.begin());
   }
 
   void write(const std::filesystem::path& out) const {

@@ -18,9 +18,10 @@ constexpr double kMebibyte = 1024.0 * 1024.0;
 constexpr double kScoreBits = 64;
 
 void set_evaluation(RoundMetrics& row, const tasks::Task& task, const Tally& tally) {
-  row.test_loss = tally.of("loss").mean();
+  const auto values = task.values(tally);
+  row.test_loss = values.front().second;
   row.values.clear();
-  for (const std::string& metric : task.metrics()) row.values.push_back(task.value(metric, tally));
+  for (std::size_t i = 1; i < values.size(); ++i) row.values.push_back(values[i].second);
 }
 
 Tally sum_of(const std::vector<EvaluateResult>& evaluations) {

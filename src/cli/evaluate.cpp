@@ -96,9 +96,8 @@ void write_predictions(const std::vector<Evaluated>& clients,
 }
 
 Json values_of(const tasks::Task& task, const tasks::Tally& tally, std::int64_t samples) {
-  Json values{{"samples", samples}, {"loss", number_or_null(tally.of("loss").mean())}};
-  for (const std::string& metric : task.metrics())
-    values[metric] = number_or_null(task.value(metric, tally));
+  Json values{{"samples", samples}};
+  for (const auto& [name, value] : task.values(tally)) values[name] = number_or_null(value);
   return values;
 }
 
@@ -106,14 +105,13 @@ void print(const EvaluateArguments& arguments, const CommonArguments& common,
            const tasks::Task& task, const std::vector<Evaluated>& clients) {
   tasks::Tally everyone;
   std::int64_t samples = 0;
-  std::vector<std::string> header = {"client", "samples", "loss"};
-  for (const std::string& metric : task.metrics()) header.push_back(metric);
+  std::vector<std::string> header = {"client", "samples"};
+  for (const auto& [name, value] : task.values(everyone)) header.push_back(name);
   TextTable table(header);
   const auto row = [&](const std::string& name, const tasks::Tally& tally, std::int64_t size) {
-    const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
-    std::vector<std::string> cells = {name, std::to_string(size), shown(tally.of("loss").mean())};
-    for (const std::string& metric : task.metrics())
-      cells.push_back(shown(task.value(metric, tally)));
+    std::vector<std::string> cells = {name, std::to_string(size)};
+    for (const auto& [metric, value] : task.values(tally))
+      cells.push_back(std::isnan(value) ? "–" : fixed(value, 4));
     table.row(cells);
   };
   Json by_client = Json::object();

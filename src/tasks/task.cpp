@@ -15,6 +15,8 @@ namespace {
 /// Of an evaluation, whose batches of a large model would else take more than those of its
 /// training.
 constexpr std::int64_t kLargestBatch = 128;
+/// Of a tally, beside what metrics need.
+const std::string kLoss = "loss";
 constexpr double kBatchBytes = 256.0 * 1024 * 1024;
 
 }  // namespace
@@ -28,6 +30,12 @@ Split split_of(const data::Manifest& manifest, const std::string& split) {
 
 torch::Tensor Task::loss(const models::State& output, const models::Batch& batch) const {
   return loss(output, batch, torch::Tensor());
+}
+
+std::vector<std::pair<std::string, double>> Task::values(const Tally& tally) const {
+  std::vector<std::pair<std::string, double>> values = {{kLoss, tally.of(kLoss).mean()}};
+  for (const std::string& metric : metrics()) values.emplace_back(metric, value(metric, tally));
+  return values;
 }
 
 Tally Task::evaluate(const models::Model& model, const Dataset& data, std::vector<bool>* right,
@@ -49,7 +57,7 @@ Tally Task::evaluate(const models::Model& model, const Dataset& data, std::vecto
     judge(outputs(output).to(torch::kCPU, torch::kFloat).contiguous(), rows, judgement);
   }
   if (all_losses.empty()) return tally;
-  Sum& loss = tally["loss"];
+  Sum& loss = tally[kLoss];
   loss.sum = torch::cat(all_losses).to(torch::kCPU, torch::kFloat64).sum().item<double>();
   for (std::int64_t row = 0; row < data.size(); ++row) loss.weight += data.has_target(row);
   return tally;

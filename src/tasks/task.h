@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/manifest.h"
@@ -73,6 +74,8 @@ class Task : public std::enable_shared_from_this<Task> {
   virtual std::vector<std::string> metrics() const = 0;
   /// NaN where the tally has nothing of it. @throws std::out_of_range for another name
   virtual double value(const std::string& metric, const Tally& tally) const = 0;
+  /// "loss", then every metric, with its value.
+  std::vector<std::pair<std::string, double>> values(const Tally& tally) const;
   /// The model's tally over all of `data`, with the sum "loss"; without gradients and in batches,
   /// of which it depends on nothing but the rounding. `right`, where given, gets whether each row
   /// is right, and `predictions` what was made of it.
