@@ -7,16 +7,9 @@
 
 namespace strata::fedrunner {
 
-std::vector<std::string> names_of(const std::vector<FederatedClient>& clients) {
-  std::vector<std::string> names;
-  for (const auto& client : clients) names.push_back(client.name);
-  return names;
-}
-
 RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
                       const models::Model& model) {
-  RunUnits run{
-      strata::names_of(units.selectable), strata::names_of(units.always), units.selectable, {}};
+  RunUnits run{names_of(units.selectable), names_of(units.always), units.selectable, {}};
   run.all.insert(run.all.end(), units.always.begin(), units.always.end());
   if (strategy.own == OwnAlgorithm::kNone && run.always.empty()) {
     const auto& stages = model.units();

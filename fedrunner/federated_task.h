@@ -10,7 +10,6 @@
 
 #include "data/text/wordpiece.h"
 #include "experiment/experiment.h"
-#include "fedrunner/client.h"
 #include "models/model.h"
 #include "tasks/task.h"
 
@@ -28,7 +27,7 @@ struct FederatedTask {
   bool synthetic = false;       ///< the data set was made by `strata data make`
   bool several_labels = false;  ///< an image may have any number of them
   tasks::TaskPtr task;
-  std::vector<FederatedClient> clients;
+  std::vector<std::string> clients;  ///< by name
   SelectedUnits units;
   std::vector<std::int64_t> budgets;  ///< one a client, of what `run.budget` counts
   RunConfig run;
@@ -43,8 +42,6 @@ struct PlannedRun {
   std::filesystem::path folder;
   std::string fingerprint = {};  ///< of its configuration, which its orders name
 };
-
-std::vector<std::string> names_of(const std::vector<FederatedClient>& clients);
 
 /// The units that a run trains.
 struct RunUnits {

@@ -30,7 +30,7 @@ std::vector<Order> Orders::all(int round, const States& states,
 }
 
 std::vector<Order> Orders::hello() const {
-  return all(0, {}, strata::names_of(units_.all), HelloWork());
+  return all(0, {}, names_of(units_.all), HelloWork());
 }
 
 std::vector<Order> Orders::score(int round, const States& states) const {

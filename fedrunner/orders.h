@@ -31,7 +31,7 @@ class Orders {
  public:
   /// All of these are to outlive it.
   Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units)
-      : task_(task), run_(run), units_(units), clients_(names_of(task.clients)) {}
+      : task_(task), run_(run), units_(units), clients_(task.clients) {}
 
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;

@@ -83,7 +83,7 @@ std::vector<std::int64_t> Planning::budgets() const {
 
 PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const {
   PlanningProblem problem;
-  problem.clients = names_of(task_.clients);
+  problem.clients = task_.clients;
   problem.units = units_.selectable;
   problem.importance = scores
                            ? scores->scores

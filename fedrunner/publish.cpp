@@ -88,7 +88,7 @@ void Publisher::publish(const models::Model& model, int rounds_done, bool done) 
 }
 
 void Publisher::write_run_json(int rounds_done, bool done) const {
-  const auto clients = names_of(task_.clients);
+  const auto clients = task_.clients;
   Json budgets = Json::object();
   for (std::size_t i = 0; i < clients.size(); ++i) budgets[clients[i]] = budgets_[i];
   Json root{{"version", 1},

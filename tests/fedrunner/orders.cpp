@@ -29,11 +29,7 @@ struct Fixture {
   States state{std::make_shared<const ModelState>()};
 
   Fixture() {
-    for (const char* name : {"ct", "mri"})
-      task.clients.push_back({name,
-                              test::answers(manifest, test::examples_of(manifest, name, "train"),
-                                            test::tiny_config(), task.tokenizer),
-                              nullptr});
+    for (const char* name : {"ct", "mri"}) task.clients.push_back(name);
     for (const char* name : {"block.0", "block.1", "head"}) units.all.push_back({.name = name});
     task.run.score.samples = 4;
     task.run.local.training.learning_rate = 0.5;

@@ -30,10 +30,7 @@ struct Fixture {
   Fixture() {
     set_quiet(true);
     fs::create_directories(run.folder);
-    task.clients.push_back({"ct",
-                            test::answers(manifest, test::examples_of(manifest, "ct", "train"),
-                                          test::tiny_config(), task.tokenizer),
-                            nullptr});
+    task.clients.push_back("ct");
   }
   Json written() const { return load_json(run.folder / "run.json").root; }
   bool has_model() const { return fs::exists(run.folder / "model" / "model.safetensors"); }

@@ -1,0 +1,169 @@
+#include "fedrunner/setup.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/console.h"
+#include "data/image_store.h"
+#include "fedrunner/foundation.h"
+#include "fedrunner/run_table.h"
+#include "models/thread_count.h"
+#include "peft/files.h"
+#include "strata/core/error.h"
+
+namespace strata::fedrunner {
+
+using namespace experiment;
+
+namespace {
+
+models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
+  const std::filesystem::path folder = config.model.folder;
+  if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
+  if (!std::filesystem::exists(folder / "config.json")) {
+    throw InputError(
+        config.file + ": model.folder: " + folder.string() + " holds no model (no config.json)" +
+        (config.pretrain
+             ? "; strata pretrain " + config.file + " --out " + folder.string() + " makes one"
+             : ""));
+  }
+  return peft::read_blueprint(folder);
+}
+
+/// One a client. What a planner could not plan with is found before anything is written.
+std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
+                                          const std::vector<std::string>& clients,
+                                          const SelectedUnits& units) {
+  const Budget& budget = config.run->budget;
+  auto budgets = budget.values(clients, static_cast<int>(units.selectable.size()));
+  std::int64_t least = 1;  // that trains a unit
+  if (!budget.counts_units()) {
+    least = std::numeric_limits<std::int64_t>::max();
+    for (const auto& unit : units.selectable) least = std::min(least, cost_of(unit, budget.of));
+    for (const auto& strategy : config.run->strategies) {
+      if (strategy.counts_units_only)
+        throw InputError(budget.where + ": the strategy " + strategy.name +
+                         " plans with exact, whose budgets count units; auto or prices plan with " +
+                         "budgets of " + budget.of);
+    }
+  }
+  if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) < least)
+    throw InputError(budget.where + ": no client would train anything");
+  return budgets;
+}
+
+std::vector<FederatedClient> make_clients(const ExperimentData& data,
+                                          const models::Blueprint& blueprint,
+                                          const data::WordPiece& tokenizer) {
+  const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
+                                                         data.config.cache);
+  std::vector<FederatedClient> clients;
+  for (const auto& part : data.partition.clients) {
+    if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
+    if (part.name == kAllRow || part.name == kMeanRow) {
+      throw InputError("a client cannot be called \"" + part.name +
+                       "\", as metrics.csv has an aggregate row of that name");
+    }
+    const auto tensors = [&](const std::vector<int>& examples) {
+      return std::shared_ptr<const tasks::Dataset>(data.task->encode(
+          examples, {data.manifest, blueprint, tokenizer, data.config.drop_unseen, images}));
+    };
+    try {
+      FederatedClient client{part.name, tensors(part.train), nullptr};
+      if (!part.test.empty()) client.test = tensors(part.test);
+      clients.push_back(std::move(client));
+    } catch (const InputError& error) {
+      throw InputError("client " + part.name + ": " + error.what());
+    }
+  }
+  std::vector<std::pair<std::string, const tasks::Dataset*>> train, test;
+  for (const auto& client : clients) {
+    train.emplace_back(client.name, client.train.get());
+    if (client.test) test.emplace_back(client.name, client.test.get());
+  }
+  tasks::log_unseen(train, "training examples are left out");
+  tasks::log_unseen(test, "test examples are kept and counted as wrong");
+  images->load();
+  return clients;
+}
+
+models::CoreShares shares_for(const ExperimentConfig& config, const models::Blueprint& blueprint,
+                              std::size_t clients, int recorded_threads, torch::Device device,
+                              const RunOptions& options) {
+  models::CoreShares shares = models::choose_shares(
+      blueprint, config.run->local.training.batch_size, static_cast<std::int64_t>(clients), device,
+      options.threads, options.parallel);
+  if (options.threads == 0 && recorded_threads > 0) {
+    shares.threads = recorded_threads;
+    if (options.parallel == 0 && device.is_cpu())
+      shares.parallel = std::max(1, models::core_count() / recorded_threads);
+  }
+  return shares;
+}
+
+std::vector<std::string> client_names(const ExperimentData& data, bool name_folders) {
+  std::vector<std::string> names;
+  for (const auto& client : data.partition.clients) {
+    names.push_back(client.name);
+    if (name_folders && client.name.find('/') != std::string::npos) {
+      throw InputError("the client \"" + client.name +
+                       "\" cannot name a folder, which its adapter_config.json needs");
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+Wanted select_wanted(const ExperimentConfig& config) {
+  auto blueprint = with_peft(config, read_foundation_blueprint(config));
+  auto units = select_units(config, blueprint);
+  if (config.run->server.aggregation.lora == LoraAverage::kProduct &&
+      peft::factors_of(blueprint).empty()) {
+    throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
+                     "does not have (model.peft.lora adds them)");
+  }
+  return {std::move(blueprint), std::move(units)};
+}
+
+Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
+             torch::Device device, const RunOptions& options) {
+  const auto data = load_experiment_data(config.data, config.task);
+  const models::CoreShares shares =
+      shares_for(config, wanted.blueprint, data.partition.clients.size(),
+                 folders.recorded_threads(), device, options);
+  models::prepare_torch(shares.threads);
+  const auto labels = config.model.answers == Answers::kData
+                          ? data.task->labels({tasks::split_of(data.manifest, "train")})
+                          : std::vector<std::string>();
+  if (!labels.empty()) {
+    // The output layer's size, and with it the head's costs, is known only now.
+    wanted.blueprint = wanted.blueprint.with(labels);
+    wanted.units = select_units(config, wanted.blueprint);
+  }
+  auto names = client_names(data, plans_lora(wanted.blueprint, wanted.units));
+  auto budgets = checked_budgets(config, names, wanted.units);
+  auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
+                                   : relabelled_foundation(config.model.folder, labels,
+                                                           config.model.seed, device);
+  auto clients = make_clients(data, foundation.model.blueprint(), foundation.tokenizer);
+  if (!labels.empty()) {
+    log_info(config.model.folder + " with an output layer for the data's " +
+             std::to_string(labels.size()) + " labels");
+  }
+  FederatedTask task{.name = config.name,
+                     .synthetic = data.manifest.synthetic,
+                     .several_labels = data.manifest.multi_label,
+                     .task = data.task,
+                     .clients = std::move(names),
+                     .units = std::move(wanted.units),
+                     .budgets = std::move(budgets),
+                     .run = *config.run,
+                     .foundation_fingerprint = foundation.model.fingerprint(),
+                     .tokenizer = std::move(foundation.tokenizer)};
+  folders.check_foundation(foundation.model, task.foundation_fingerprint);
+  log_info("clients", data::partition_table(data.manifest, data.partition));
+  return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};
+}
+
+}  // namespace strata::fedrunner
