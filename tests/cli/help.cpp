@@ -66,8 +66,9 @@ std::string help_of(const HelpCommand& command, int width, const test::TempDir& 
 /// The option names that the table's source mentions, as an account that no code of the table
 /// gives.
 std::set<std::string> options_in_source() {
+  const std::filesystem::path folder = std::filesystem::path(STRATA_SOURCE_DIR) / "src/cli";
   const std::string source =
-      test::slurp(std::filesystem::path(STRATA_SOURCE_DIR) / "src/cli/command_line.cpp");
+      test::slurp(folder / "command_line.cpp") + test::slurp(folder / "options.cpp");
   // add_option("--name", ranged(app, "--name", add_flag("-q,--quiet"
   const std::regex name(
       "(?:add_option|add_flag|add_flag_callback|ranged)\\(\\s*(?:\\w+,\\s*)?\""
