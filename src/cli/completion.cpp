@@ -59,38 +59,9 @@ std::string case_of(const std::vector<std::string>& patterns, const std::string&
   return "    " + joined(patterns, " | \\\n    ") + ")\n      " + action + "\n      ;;\n";
 }
 
-std::string bash_script(const HelpCommand& root) {
-  std::vector<std::string> files, folders, texts, paths;
-  std::string choices, words, arguments;
-  for (const HelpCommand* command : all_commands(root)) {
-    const std::string quoted = "'" + command->path + "'";
-    if (command != &root) paths.push_back(quoted);
-    std::vector<std::string> options;
-    for (const HelpOption& option : command->options) {
-      const Completed found = completed(option, root);
-      const std::string pick = std::string(option.list ? "_strata_list" : "_strata_words") + " '" +
-                               joined(found.words, " ") + "'";
-      if (option.name.empty()) {
-        const std::string action = found.kind == Kind::kFolder ? "_strata_folders"
-                                   : found.kind == Kind::kFile ? ":"
-                                                               : pick;
-        arguments += case_of({quoted}, action);
-        continue;
-      }
-      options.push_back(option.name);
-      const std::string pattern = "'" + command->path + " " + option.name + "'";
-      if (found.kind == Kind::kFile) files.push_back(pattern);
-      if (found.kind == Kind::kFolder) folders.push_back(pattern);
-      if (found.kind == Kind::kText) texts.push_back(pattern);
-      if (found.kind == Kind::kChoice) choices += case_of({pattern}, pick + "; return");
-    }
-    words += case_of({quoted}, "_strata_words '" + joined(options, " ") + "'");
-    if (command->children.empty()) continue;
-    std::vector<std::string> children;
-    for (const HelpCommand& child : command->children) children.push_back(child.name());
-    arguments += case_of({quoted}, "_strata_words '" + joined(children, " ") + "'");
-  }
-  return R"(# Completion of strata for bash; written by `strata completion bash`.
+/// The script up to its first case: what the cases call.
+const char* const kBashHead =
+    R"(# Completion of strata for bash; written by `strata completion bash`.
 
 _strata_words() {
   compopt +o default +o bashdefault 2>/dev/null
@@ -127,20 +98,65 @@ _strata() {
   fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$path ${COMP_WORDS[i]}" in
-)" + case_of(paths, "path=\"$path ${COMP_WORDS[i]}\"") +
-         R"(    esac
+)";
+
+/// The cases of bash's script, in its order.
+struct BashCases {
+  std::string paths, values, words, arguments;
+};
+
+BashCases bash_cases(const HelpCommand& root) {
+  std::vector<std::string> files, folders, texts, paths;
+  std::string choices;
+  BashCases cases;
+  for (const HelpCommand* command : all_commands(root)) {
+    const std::string quoted = "'" + command->path + "'";
+    if (command != &root) paths.push_back(quoted);
+    std::vector<std::string> options;
+    for (const HelpOption& option : command->options) {
+      const Completed found = completed(option, root);
+      const std::string pick = std::string(option.list ? "_strata_list" : "_strata_words") + " '" +
+                               joined(found.words, " ") + "'";
+      if (option.name.empty()) {
+        const std::string action = found.kind == Kind::kFolder ? "_strata_folders"
+                                   : found.kind == Kind::kFile ? ":"
+                                                               : pick;
+        cases.arguments += case_of({quoted}, action);
+        continue;
+      }
+      options.push_back(option.name);
+      const std::string pattern = "'" + command->path + " " + option.name + "'";
+      if (found.kind == Kind::kFile) files.push_back(pattern);
+      if (found.kind == Kind::kFolder) folders.push_back(pattern);
+      if (found.kind == Kind::kText) texts.push_back(pattern);
+      if (found.kind == Kind::kChoice) choices += case_of({pattern}, pick + "; return");
+    }
+    cases.words += case_of({quoted}, "_strata_words '" + joined(options, " ") + "'");
+    if (command->children.empty()) continue;
+    std::vector<std::string> children;
+    for (const HelpCommand& child : command->children) children.push_back(child.name());
+    cases.arguments += case_of({quoted}, "_strata_words '" + joined(children, " ") + "'");
+  }
+  cases.paths = case_of(paths, "path=\"$path ${COMP_WORDS[i]}\"");
+  cases.values = case_of(files, "return") + case_of(folders, "_strata_folders; return") +
+                 case_of(texts, "_strata_words ''; return") + choices;
+  return cases;
+}
+
+std::string bash_script(const HelpCommand& root) {
+  const BashCases cases = bash_cases(root);
+  return kBashHead + cases.paths + R"(    esac
   done
   case "$path $prev" in
-)" + case_of(files, "return") +
-         case_of(folders, "_strata_folders; return") + case_of(texts, "_strata_words ''; return") +
-         choices + R"(  esac
+)" + cases.values +
+         R"(  esac
   if [[ $cur == -* ]]; then
     case $path in
-)" + words +
+)" + cases.words +
          R"(    esac
   else
     case $path in
-)" + arguments +
+)" + cases.arguments +
          R"(    esac
   fi
 } && complete -o bashdefault -o default -F _strata strata

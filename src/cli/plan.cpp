@@ -90,6 +90,19 @@ void tell_of_algorithm(const Plan& plan, const PlanningProblem& problem,
   }
 }
 
+/// The options about unsupported points, where the plan's algorithm looks for none.
+void tell_of_unsupported(const Plan& plan, const PlanOptions& options) {
+  const auto unsupported = optimizers::algorithms_with(&optimizers::AlgorithmUses::unsupported);
+  if (std::find(unsupported.begin(), unsupported.end(), plan.algorithm) != unsupported.end())
+    return;
+  for (const auto& [option, given] : {std::pair{"--sweep", options.sweep},
+                                      std::pair{"--full-front", options.full_front_seconds > 0}}) {
+    if (given)
+      log_warning(std::string(option) + " is for the algorithm " + joined(unsupported, " or ") +
+                  "; this plan is by " + plan.algorithm);
+  }
+}
+
 /// A front's file holds every point's assignment, unless that would be gigabytes.
 std::string front_content(const Plan& plan, const std::string& file) {
   constexpr std::size_t kMostBytes = std::size_t{1} << 30;
@@ -125,11 +138,8 @@ void write_files(const std::vector<std::pair<std::filesystem::path, std::string>
   for (auto& file : files) file->commit();
 }
 
-}  // namespace
-
-int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
-  const std::vector<NamedFile> outputs = {
-      {"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}};
+/// What the options say of files, before anything is read.
+void check_files(const PlanArguments& arguments, const std::vector<NamedFile>& outputs) {
   refuse_same_files({{"--scores", arguments.scores},
                      {"--problem", arguments.problem},
                      {"--costs", arguments.costs},
@@ -142,9 +152,16 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     if (given && arguments.adapters.empty())
       throw InputError(std::string(option) + " is for --adapters, which was not given");
   }
+}
+
+AdapterConfigOptions adapter_options(const PlanArguments& arguments) {
   AdapterConfigOptions adapters;
   if (!arguments.adapter_model.empty()) adapters.family = adapter_family(arguments.adapter_model);
   adapters.config = arguments.adapter_template;
+  return adapters;
+}
+
+LoadedProblem load(const PlanArguments& arguments) {
   if (arguments.scores == "-" && arguments.budget == "-")
     throw InputError("--scores and --budget: only one of them can be standard input");
   ProblemOptions asked{arguments.problem, arguments.scores, arguments.budget, arguments.units};
@@ -152,49 +169,38 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   asked.of = arguments.of;
   asked.costs = arguments.costs;
   asked.metric = arguments.metric;
-  const LoadedProblem loaded = load_problem(asked);
+  LoadedProblem loaded = load_problem(asked);
   for (const std::string& warning : loaded.warnings) log_warning(warning);
+  return loaded;
+}
 
+/// What can be known before the search, which may take long.
+void check_problem(const LoadedProblem& loaded, const PlanArguments& arguments,
+                   const std::vector<NamedFile>& outputs) {
   std::vector<NamedFile> read;
   for (const auto& [key, file] : loaded.files)
     read.push_back({key + " of " + arguments.problem, file});
   if (!arguments.adapter_template.empty())
     read.push_back({"--adapter-template", arguments.adapter_template});
   refuse_same_files(read, outputs);
-  // Before the search, as far as it can be known.
   if (!arguments.adapters.empty())
     refuse_former_clients(arguments.adapters, loaded.problem.clients);
-
   if (!loaded.choose.empty())
     with_context(arguments.problem, [&] { optimizers::check_choice(loaded.choose); });
+}
 
+PlanOptions plan_options(const LoadedProblem& loaded, const PlanArguments& arguments) {
   PlanOptions options = arguments.options;
   if (!loaded.choose.empty()) options.choose = loaded.choose;
   if (!arguments.choose.empty()) options.choose = arguments.choose;
   if (!arguments.warm.empty())
     options.search.warm_start = read_warm_start(arguments.warm, loaded.problem);
-  const auto start = std::chrono::steady_clock::now();
-  Plan plan = optimizers::make_plan(loaded.problem, options);
-  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  return options;
+}
 
-  tell_of_algorithm(plan, loaded.problem, arguments);
-  const auto unsupported = optimizers::algorithms_with(&optimizers::AlgorithmUses::unsupported);
-  if (std::find(unsupported.begin(), unsupported.end(), plan.algorithm) == unsupported.end()) {
-    for (const auto& [option, given] :
-         {std::pair{"--sweep", options.sweep},
-          std::pair{"--full-front", options.full_front_seconds > 0}}) {
-      if (given)
-        log_warning(std::string(option) + " is for the algorithm " + joined(unsupported, " or ") +
-                    "; this plan is by " + plan.algorithm);
-    }
-  }
-
-  // The digest identifies the file that was read; what was done to it before planning is said
-  // beside it.
-  plan.scores_digest = digest(loaded.scores);
-  plan.provenance.emplace_back("normalise", loaded.normalised);
-  plan.always = loaded.always;
-
+/// The plan's files, the plan itself last.
+std::vector<std::pair<std::filesystem::path, std::string>> contents_of(
+    const Plan& plan, const PlanArguments& arguments, const AdapterConfigOptions& adapters) {
   std::vector<std::pair<std::filesystem::path, std::string>> files;
   if (!arguments.front.empty())
     files.emplace_back(arguments.front, front_content(plan, arguments.front));
@@ -209,7 +215,33 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
     refuse_former_clients(arguments.adapters, clients);
   }
   if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
-  write_files(files);
+  return files;
+}
+
+}  // namespace
+
+int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
+  const std::vector<NamedFile> outputs = {
+      {"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}};
+  check_files(arguments, outputs);
+  const AdapterConfigOptions adapters = adapter_options(arguments);
+  const LoadedProblem loaded = load(arguments);
+  check_problem(loaded, arguments, outputs);
+  const PlanOptions options = plan_options(loaded, arguments);
+
+  const auto start = std::chrono::steady_clock::now();
+  Plan plan = optimizers::make_plan(loaded.problem, options);
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  tell_of_algorithm(plan, loaded.problem, arguments);
+  tell_of_unsupported(plan, options);
+
+  // The digest identifies the file that was read; what was done to it before planning is said
+  // beside it.
+  plan.scores_digest = digest(loaded.scores);
+  plan.provenance.emplace_back("normalise", loaded.normalised);
+  plan.always = loaded.always;
+
+  write_files(contents_of(plan, arguments, adapters));
   if (common.json) {
     std::cout << printable_json(plan_json(plan));
   } else if (!common.quiet) {

@@ -161,17 +161,57 @@ void check(const ScoreArguments& arguments) {
   }
 }
 
+/// All that scoring takes.
+struct Scoring {
+  models::Model model;
+  data::WordPiece tokenizer;
+  experiment::ExperimentData data;  ///< its partition has the clients asked for alone
+  std::vector<Unit> units;
+  ntk::ScoreOptions options;  ///< of all metrics and clients
+};
+
+std::vector<std::string> names_of(const std::vector<data::ClientExamples>& clients) {
+  std::vector<std::string> names;
+  for (const data::ClientExamples& client : clients) names.push_back(client.name);
+  return names;
+}
+
+Scoring prepare(const ScoreArguments& arguments) {
+  const models::CoreShares shares =
+      models::choose_shares(peft::read_blueprint(arguments.model), arguments.samples, 1,
+                            models::parse_device(arguments.device), arguments.threads, 0);
+  models::prepare_torch(shares.threads);
+  Scoring scoring{
+      load_model(arguments), models::load_tokenizer(arguments.model), load(arguments), {}, {}};
+  ntk::ScoreOptions& options = scoring.options;
+  scoring.units = trainable_units(scoring.model, arguments, options.frozen);
+  options.samples = arguments.samples;
+  options.seed = arguments.seed;
+  // Only the kernels' products are apart, so they do not keep cores from the rest.
+  if (arguments.threads == 0) options.parallel = std::max(1, models::core_count() / shares.threads);
+  options.outputs = chosen_outputs(scoring.model, arguments);
+  options.top = arguments.top;
+  options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
+
+  std::vector<data::ClientExamples>& clients = scoring.data.partition.clients;
+  const auto names = chosen("--client", names_of(clients), arguments.clients);
+  std::erase_if(clients, [&](const data::ClientExamples& client) {
+    return std::find(names.begin(), names.end(), client.name) == names.end();
+  });
+  return scoring;
+}
+
 /// What a client scores on.
-std::unique_ptr<tasks::Dataset> training_examples(const experiment::ExperimentData& data,
-                                                  const data::ClientExamples& client,
-                                                  const models::Model& model,
-                                                  const data::WordPiece& tokenizer) {
+std::unique_ptr<tasks::Dataset> training_examples(const Scoring& scoring,
+                                                  const data::ClientExamples& client) {
+  const experiment::ExperimentData& data = scoring.data;
+  const models::Blueprint& blueprint = scoring.model.blueprint();
   // Only the samples' images are decoded, when they are asked for; a cache is filled once for all.
   const std::string& cache = data.config.cache;
   const auto images =
-      std::make_shared<data::ImageStore>(data.manifest, model.blueprint().image_processor(), cache);
+      std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(), cache);
   auto examples = data.task->encode(
-      client.train, {data.manifest, model.blueprint(), tokenizer, data.config.drop_unseen, images});
+      client.train, {data.manifest, blueprint, scoring.tokenizer, data.config.drop_unseen, images});
   tasks::log_unseen({{client.name, examples.get()}}, "training examples are left out");
   if (!cache.empty()) images->load();
   return examples;
@@ -274,19 +314,18 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   return found.table;
 }
 
-int print_estimates(const models::Model& model, const experiment::ExperimentData& data,
-                    const data::WordPiece& tokenizer, const std::set<std::string>& clients,
-                    const std::vector<Unit>& units, ntk::ScoreOptions options,
-                    const std::vector<std::string>& metrics, const CommonArguments& common) {
+int print_estimates(const Scoring& scoring, const ScoreArguments& arguments,
+                    const CommonArguments& common) {
+  ntk::ScoreOptions options = scoring.options;
   TextTable text({"client", "metric", "seconds", "MiB", "least MiB", "passes through a block"});
   Json list = Json::array();
-  for (const data::ClientExamples& client : data.partition.clients) {
-    if (!clients.count(client.name)) continue;
+  for (const data::ClientExamples& client : scoring.data.partition.clients) {
     with_context("client " + client.name, [&] {
-      const auto examples = training_examples(data, client, model, tokenizer);
-      for (const std::string& metric : metrics) {
+      const auto examples = training_examples(scoring, client);
+      for (const std::string& metric : arguments.metrics) {
         options.metric = metric;
-        const ntk::ScoreEstimate found = ntk::estimate_score(model, *examples, units, options);
+        const ntk::ScoreEstimate found =
+            ntk::estimate_score(scoring.model, *examples, scoring.units, options);
         text.row({client.name, metric, fixed(found.seconds, 2),
                   fixed(static_cast<double>(found.bytes) / kMebibyte, 1),
                   fixed(static_cast<double>(found.least_bytes) / kMebibyte, 1),
@@ -311,87 +350,74 @@ int print_estimates(const models::Model& model, const experiment::ExperimentData
   return kExitDone;
 }
 
-}  // namespace
-
-int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
-  check(arguments);
-  const int samples = arguments.samples;
-  const models::CoreShares shares =
-      models::choose_shares(peft::read_blueprint(arguments.model), samples, 1,
-                            models::parse_device(arguments.device), arguments.threads, 0);
-  models::prepare_torch(shares.threads);
-  const models::Model model = load_model(arguments);
-  const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
-  const experiment::ExperimentData data = load(arguments);
-  std::set<std::string> frozen;
-  const std::vector<Unit> units = trainable_units(model, arguments, frozen);
-
-  ntk::ScoreOptions options;
-  options.samples = arguments.samples;
-  options.frozen = std::move(frozen);
-  options.seed = arguments.seed;
-  // Only the kernels' products are apart, so they do not keep cores from the rest.
-  if (arguments.threads == 0) options.parallel = std::max(1, models::core_count() / shares.threads);
-  options.outputs = chosen_outputs(model, arguments);
-  options.top = arguments.top;
-  options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
-
-  std::vector<std::string> all_clients;
-  for (const data::ClientExamples& client : data.partition.clients)
-    all_clients.push_back(client.name);
-  const auto names = chosen("--client", all_clients, arguments.clients);
-  const std::set<std::string> wanted(names.begin(), names.end());
-  if (arguments.dry_run) {
-    return print_estimates(model, data, tokenizer, wanted, units, options, arguments.metrics,
-                           common);
-  }
-
+/// The tables of the scoring's clients and units, still without values.
+Result empty_result(const Scoring& scoring, const ScoreArguments& arguments) {
   Result result;
   ScoreTable& table = result.table;
   table.metric = arguments.metrics.front();
-  table.model_fingerprint = model.fingerprint();
+  table.model_fingerprint = scoring.model.fingerprint();
   table.samples = arguments.samples;
-  for (const Unit& unit : units) {
+  for (const Unit& unit : scoring.units) {
     table.units.push_back(unit.name);
     table.roles.push_back(unit.role);
   }
-  table.clients = names;
+  table.clients = names_of(scoring.data.partition.clients);
   table.raw.resize(table.client_count(), table.unit_count());
   result.metrics = {arguments.metrics, table.clients, table.units, {}};
   result.metrics.allocate();
+  return result;
+}
 
+/// Fills in the client of row `row`; `scores` are by metric and unit.
+void take(const std::vector<std::vector<ntk::UnitScore>>& scores, int row, Result& result) {
+  for (std::size_t metric = 0; metric < scores.size(); ++metric) {
+    for (int unit = 0; unit < result.table.unit_count(); ++unit) {
+      const ntk::UnitScore& score = scores[metric][unit];
+      warn_of(result.table.clients[row], result.metrics.metrics[metric], result.table.units[unit],
+              score);
+      result.metrics.at(static_cast<int>(metric), row, unit) = {score.value, score.residual,
+                                                                score.status};
+      if (metric == 0) result.table.raw(row, unit) = score.value;
+    }
+  }
+  result.first.push_back(scores.front());
+}
+
+Result score_clients(const Scoring& scoring, const ScoreArguments& arguments) {
+  Result result = empty_result(scoring, arguments);
+  ntk::ScoreOptions options = scoring.options;
   constexpr std::int64_t kSteps = 100;
-  Progress progress("score", kSteps * table.client_count());
+  Progress progress("score", kSteps * result.table.client_count());
   int done = 0;
-  for (const data::ClientExamples& client : data.partition.clients) {
-    if (!wanted.count(client.name)) continue;
+  for (const data::ClientExamples& client : scoring.data.partition.clients) {
     progress.update(kSteps * done, "client " + client.name);
     options.progress = [&](std::int64_t stage, std::int64_t stages, const std::string& name) {
       progress.update(kSteps * done + kSteps * stage / stages,
                       "client " + client.name + ", " + name);
     };
     const auto scores = with_context("client " + client.name, [&] {
-      const auto examples = training_examples(data, client, model, tokenizer);
-      return ntk::score_metrics(model, *examples, units, arguments.metrics, options);
+      const auto examples = training_examples(scoring, client);
+      return ntk::score_metrics(scoring.model, *examples, scoring.units, arguments.metrics,
+                                options);
     });
-    for (std::size_t metric = 0; metric < scores.size(); ++metric) {
-      for (int unit = 0; unit < table.unit_count(); ++unit) {
-        const ntk::UnitScore& score = scores[metric][unit];
-        warn_of(client.name, arguments.metrics[metric], table.units[unit], score);
-        result.metrics.at(static_cast<int>(metric), done, unit) = {score.value, score.residual,
-                                                                   score.status};
-        if (metric == 0) table.raw(done, unit) = score.value;
-      }
-    }
-    result.first.push_back(scores.front());
+    take(scores, done, result);
     ++done;
   }
   progress.finish();
+  result.table.scores = result.table.raw;
+  normalise_rows(result.table.scores);
+  return result;
+}
 
-  table.scores = table.raw;
-  normalise_rows(table.scores);
+}  // namespace
+
+int run_score(const ScoreArguments& arguments, const CommonArguments& common) {
+  check(arguments);
+  const Scoring scoring = prepare(arguments);
+  if (arguments.dry_run) return print_estimates(scoring, arguments, common);
+  const Result result = score_clients(scoring, arguments);
   const bool noised = arguments.private_epsilon > 0;
-  const ScoreTable published = noised ? privatised(table, arguments) : table;
+  const ScoreTable published = noised ? privatised(result.table, arguments) : result.table;
   if (!arguments.out.empty()) write_scores(published, arguments.out);
   if (!arguments.table.empty()) ntk::write_metric_table(result.metrics, arguments.table);
   if (common.json) {
