@@ -184,9 +184,15 @@ std::string dash_type(const std::string& dashes) {
 }
 
 struct HeatmapLayout {
-  int left, right, top, bottom;
+  int left, right, top, bottom, inner_width, inner_height;
   double font;
   std::vector<std::string> rows, columns;
+
+  int width() const { return left + inner_width + right; }
+  int height() const { return top + inner_height + bottom; }
+  /// Pixels from the left or from below, as a share of the screen.
+  std::string across(int pixels) const { return number(static_cast<double>(pixels) / width()); }
+  std::string up(int pixels) const { return number(static_cast<double>(pixels) / height()); }
 };
 
 HeatmapLayout layout_of(const Heatmap& map) {
@@ -201,7 +207,183 @@ HeatmapLayout layout_of(const Heatmap& map) {
   layout.bottom = 8;
   if (map.column_names) layout.bottom += static_cast<int>(widest(layout.columns, layout.font)) + 8;
   if (!map.column_label.empty()) layout.bottom += 20;
+  layout.inner_width = static_cast<int>(map.columns.size()) * map.cell_width;
+  layout.inner_height = static_cast<int>(map.rows.size()) * map.cell_height;
   return layout;
+}
+
+/// Never 0, so that values have a place on the scale.
+double extent_of(const Heatmap& map) {
+  return map.high > map.low ? map.high - map.low : 1;
+}
+
+/// Margins, ranges and the names of rows and columns.
+std::string heatmap_axes(const Heatmap& map, const HeatmapLayout& layout) {
+  const int rows = static_cast<int>(map.rows.size()),
+            columns = static_cast<int>(map.columns.size());
+  std::string script = "unset key\nunset border\nset tics scale 0 textcolor rgb '#1f2328'\n";
+  script += "set lmargin at screen " + layout.across(layout.left) + "\nset rmargin at screen " +
+            layout.across(layout.left + layout.inner_width) + "\nset bmargin at screen " +
+            layout.up(layout.bottom) + "\nset tmargin at screen " +
+            layout.up(layout.bottom + layout.inner_height) + "\n";
+  script += "set xrange [-0.5:" + number(columns - 0.5) + "]\nset yrange [" + number(rows - 0.5) +
+            ":-0.5]\n";
+  script +=
+      map.row_names ? named_tics('y', layout.rows, layout.font, "offset 0.6,0") : "unset ytics\n";
+  script += map.column_names
+                ? named_tics('x', layout.columns, layout.font, "rotate by 90 right offset 0,0.3")
+                : "unset xtics\n";
+  return script;
+}
+
+/// The title and what stands under the columns.
+std::string heatmap_labels(const Heatmap& map, const HeatmapLayout& layout) {
+  const std::string centre = layout.across(layout.left + layout.inner_width / 2);
+  std::string script;
+  if (!map.title.empty()) {
+    // A title proper is placed by font metrics that gnuplot does not know here.
+    script += "set label " + gnuplot_quote(map.title) + " at screen " + centre + ", screen " +
+              layout.up(layout.height() - 13) + " center font ',12.5' textcolor rgb '#1f2328'\n";
+  }
+  if (!map.column_label.empty()) {
+    script += "set label " + gnuplot_quote(map.column_label) + " at screen " + centre +
+              ", screen " + layout.up(9) + " center textcolor rgb '#1f2328'\n";
+  }
+  return script;
+}
+
+/// The lines of gnuplot's data blocks: a cell's place and colour; a number's place, text and
+/// colour.
+struct HeatmapCells {
+  std::string cells, numbers;
+};
+
+HeatmapCells cells_of(const Heatmap& map) {
+  HeatmapCells found;
+  const double extent = extent_of(map);
+  for (int r = 0; r < static_cast<int>(map.rows.size()); ++r) {
+    for (int c = 0; c < static_cast<int>(map.columns.size()); ++c) {
+      const double value = map.values(r, c);
+      if (std::isnan(value)) continue;
+      std::string colour =
+          map.one_colour.empty() ? viridis((value - map.low) / extent) : map.one_colour;
+      if (value == 0 && !map.zero_colour.empty()) colour = map.zero_colour;
+      const std::string at = std::to_string(c) + " " + std::to_string(r) + " ";
+      found.cells += at + std::to_string(rgb(colour)) + "\n";
+      if (map.decimals >= 0 && colour != map.zero_colour) {
+        found.numbers += at + fixed(value, map.decimals) + " " +
+                         std::to_string(is_dark(colour) ? 0xffffff : 0x1f2328) + "\n";
+      }
+    }
+  }
+  return found;
+}
+
+std::string colour_bar(const Heatmap& map, const HeatmapLayout& layout) {
+  const double extent = extent_of(map);
+  // About a tic for every 35 pixels, at round numbers.
+  const std::string steps = number(round_up(extent / std::clamp(layout.inner_height / 35, 2, 5)));
+  std::string script = "set palette defined (";
+  for (std::size_t i = 0; i < kViridis.size(); ++i) {
+    script += (i ? ", " : "") + std::to_string(i) + " '" + kViridis[i] + "'";
+  }
+  return script + ")\nset cbrange [" + number(map.low) + ":" + number(map.low + extent) +
+         "]\nset cbtics " + steps +
+         " font ',10' offset -0.8,0 textcolor rgb '#57606a'\nset cblabel " +
+         gnuplot_quote(map.value_label) +
+         " offset -1,0 textcolor rgb '#57606a'\nset colorbox user vertical origin screen " +
+         layout.across(layout.left + layout.inner_width + 10) + ", screen " +
+         layout.up(layout.bottom) + " size screen " + layout.across(12) + ", screen " +
+         layout.up(layout.inner_height) + " noborder\n";
+}
+
+/// A hairline of white keeps neighbours of one colour apart.
+std::string hairlines(int rows, int columns) {
+  std::string script;
+  for (int c = 1; c < columns; ++c) {
+    script += "set arrow from " + number(c - 0.5) + ",graph 0 to " + number(c - 0.5) +
+              ",graph 1 nohead front lc rgb '#ffffff' lw 1\n";
+  }
+  for (int r = 1; r < rows; ++r) {
+    script += "set arrow from graph 0,first " + number(r - 0.5) + " to graph 1,first " +
+              number(r - 0.5) + " nohead front lc rgb '#ffffff' lw 1\n";
+  }
+  return script;
+}
+
+struct IntervalLayout {
+  std::size_t in_a_row;  ///< points, one below the other
+  int row_height, bottom, height;
+  double left;
+  std::vector<std::string> names;
+};
+
+IntervalLayout layout_of(const IntervalChart& chart) {
+  IntervalLayout layout;
+  layout.in_a_row = chart.one_a_row ? 1 : std::max<std::size_t>(1, chart.series.size());
+  layout.names = shortened(chart.rows, 28);
+  layout.row_height = std::max(20, static_cast<int>(layout.in_a_row) * chart.series_height + 9);
+  const int top = chart.title.empty() ? 10 : 30;
+  layout.bottom = 46;
+  layout.height = top + static_cast<int>(chart.rows.size()) * layout.row_height + layout.bottom;
+  layout.left = std::min(0.45 * chart.width, widest(layout.names, 11) + 14);
+  return layout;
+}
+
+std::string interval_axes(const IntervalChart& chart, const IntervalLayout& layout) {
+  return axes(chart.title, chart.x_label, "", layout.height,
+              (layout.left + chart.width - 14) / 2 / chart.width) +
+         named_tics('y', layout.names, 11, "scale 0") +
+         "unset grid\nset grid xtics back lt 1 lc rgb '#e4e8ec' lw 1\nset yrange [" +
+         number(static_cast<double>(chart.rows.size()) - 0.5) + ":-0.5]\nset lmargin at screen " +
+         number(layout.left / chart.width) + "\nset rmargin at screen " +
+         number(1 - 14.0 / chart.width) + "\nset bmargin at screen " +
+         number(static_cast<double>(layout.bottom) / layout.height) + "\n";
+}
+
+/// The data block of one series, `offset` rows below the middle of each.
+std::string interval_block(const std::string& name, const IntervalSeries& s, std::size_t rows,
+                           double offset) {
+  std::string block = name + " << EOD\n";
+  for (std::size_t r = 0; r < rows; ++r) {
+    const bool whisker = r < s.low.size() && std::isfinite(s.low[r]);
+    block += number(s.values[r]) + " " + number(static_cast<double>(r) + offset) + " " +
+             number(whisker ? s.low[r] : s.values[r]) + " " +
+             number(whisker ? s.high[r] : s.values[r]);
+    if (!s.box_low.empty())
+      block.append(" ").append(number(s.box_low[r]) + " " + number(s.box_high[r]));
+    block += "\n";
+  }
+  return block + "EOD\n";
+}
+
+/// The whiskers, boxes and points of one series, later ones over earlier ones.
+void add_intervals(const std::string& name, const IntervalSeries& s,
+                   std::vector<std::string>& plots) {
+  const std::string colour = " lc rgb '" + s.colour + "'";
+  plots.push_back(name + " using 3:2:($4-$3):(0) with vectors nohead lw 1.8" + colour);
+  if (!s.box_low.empty()) {
+    plots.push_back(name + " using 1:2:5:6:($2-0.28):($2+0.28) with boxxyerror fs solid 0.3" +
+                    colour);
+  }
+  plots.push_back(name + " using 1:2 with points pt " + std::to_string(gnuplot_point(s.mark)) +
+                  " ps 0.9" + colour);
+}
+
+/// Lines between the rows, and the upright ones.
+std::string interval_lines(const IntervalChart& chart) {
+  std::string script;
+  for (std::size_t r = 1; r < chart.rows.size(); ++r) {
+    const std::string at = number(static_cast<double>(r) - 0.5);
+    script += "set arrow from graph 0,first " + at + " to graph 1,first " + at +
+              " nohead back lc rgb '#e4e8ec' lw 1\n";
+  }
+  for (const ReferenceLine& line : chart.references) {
+    script += "set arrow from first " + number(line.at) + ",graph 0 to first " + number(line.at) +
+              ",graph 1 nohead back lw 1.6" + dash_type(line.dashes) + " lc rgb '" + line.colour +
+              "'\n";
+  }
+  return script;
 }
 
 }  // namespace
@@ -313,90 +495,24 @@ int heatmap_margins(const Heatmap& map) {
 
 std::string draw(const Heatmap& map) {
   const HeatmapLayout layout = layout_of(map);
-  const int rows = static_cast<int>(map.rows.size()),
-            columns = static_cast<int>(map.columns.size());
-  const int inner_width = columns * map.cell_width, inner_height = rows * map.cell_height;
-  const int width = layout.left + inner_width + layout.right;
-  const int height = layout.top + inner_height + layout.bottom;
-  const auto across = [&](int pixels) { return number(static_cast<double>(pixels) / width); };
-  const auto up = [&](int pixels) { return number(static_cast<double>(pixels) / height); };
-  const double extent = map.high > map.low ? map.high - map.low : 1;
-
-  std::string script = "unset key\nunset border\nset tics scale 0 textcolor rgb '#1f2328'\n";
-  script += "set lmargin at screen " + across(layout.left) + "\nset rmargin at screen " +
-            across(layout.left + inner_width) + "\nset bmargin at screen " + up(layout.bottom) +
-            "\nset tmargin at screen " + up(layout.bottom + inner_height) + "\n";
-  script += "set xrange [-0.5:" + number(columns - 0.5) + "]\nset yrange [" + number(rows - 0.5) +
-            ":-0.5]\n";
-  script +=
-      map.row_names ? named_tics('y', layout.rows, layout.font, "offset 0.6,0") : "unset ytics\n";
-  script += map.column_names
-                ? named_tics('x', layout.columns, layout.font, "rotate by 90 right offset 0,0.3")
-                : "unset xtics\n";
-  if (!map.title.empty()) {
-    // A title proper is placed by font metrics that gnuplot does not know here.
-    script += "set label " + gnuplot_quote(map.title) + " at screen " +
-              across(layout.left + inner_width / 2) + ", screen " + up(height - 13) +
-              " center font ',12.5' textcolor rgb '#1f2328'\n";
-  }
-  if (!map.column_label.empty()) {
-    script += "set label " + gnuplot_quote(map.column_label) + " at screen " +
-              across(layout.left + inner_width / 2) + ", screen " + up(9) +
-              " center textcolor rgb '#1f2328'\n";
-  }
-  script += "$cells << EOD\n";
-  std::string labels;
-  for (int r = 0; r < rows; ++r) {
-    for (int c = 0; c < columns; ++c) {
-      const double value = map.values(r, c);
-      if (std::isnan(value)) continue;
-      std::string colour =
-          map.one_colour.empty() ? viridis((value - map.low) / extent) : map.one_colour;
-      if (value == 0 && !map.zero_colour.empty()) colour = map.zero_colour;
-      const std::string at = std::to_string(c) + " " + std::to_string(r) + " ";
-      script += at + std::to_string(rgb(colour)) + "\n";
-      if (map.decimals >= 0 && colour != map.zero_colour) {
-        labels += at + fixed(value, map.decimals) + " " +
-                  std::to_string(is_dark(colour) ? 0xffffff : 0x1f2328) + "\n";
-      }
-    }
-  }
-  script += "EOD\n$labels << EOD\n" + labels + "EOD\n";
+  const HeatmapCells found = cells_of(map);
+  std::string script = heatmap_axes(map, layout) + heatmap_labels(map, layout);
+  script += "$cells << EOD\n" + found.cells + "EOD\n$labels << EOD\n" + found.numbers + "EOD\n";
   std::vector<std::string> plots;
   if (map.colour_bar) {
-    // About a tic for every 35 pixels, at round numbers.
-    const std::string steps = number(round_up(extent / std::clamp(inner_height / 35, 2, 5)));
-    script += "set palette defined (";
-    for (std::size_t i = 0; i < kViridis.size(); ++i) {
-      script += (i ? ", " : "") + std::to_string(i) + " '" + kViridis[i] + "'";
-    }
-    script += ")\nset cbrange [" + number(map.low) + ":" + number(map.low + extent) +
-              "]\nset cbtics " + steps +
-              " font ',10' offset -0.8,0 textcolor rgb '#57606a'\nset cblabel " +
-              gnuplot_quote(map.value_label) +
-              " offset -1,0 textcolor rgb '#57606a'\nset colorbox user vertical origin screen " +
-              across(layout.left + inner_width + 10) + ", screen " + up(layout.bottom) +
-              " size screen " + across(12) + ", screen " + up(inner_height) + " noborder\n";
+    script += colour_bar(map, layout);
     // The cells carry their own colours; a palette plot is needed for gnuplot to draw the colour
     // bar.
     plots.push_back("NaN with points pt 0 lc palette");
   }
   plots.push_back(
       "$cells using 1:2:(0.5):(0.5):3 with boxxyerror fs solid noborder lc rgb variable");
-  // A hairline of white keeps neighbours of one colour apart.
-  for (int c = 1; c < columns; ++c) {
-    script += "set arrow from " + number(c - 0.5) + ",graph 0 to " + number(c - 0.5) +
-              ",graph 1 nohead front lc rgb '#ffffff' lw 1\n";
-  }
-  for (int r = 1; r < rows; ++r) {
-    script += "set arrow from graph 0,first " + number(r - 0.5) + " to graph 1,first " +
-              number(r - 0.5) + " nohead front lc rgb '#ffffff' lw 1\n";
-  }
-  if (!labels.empty()) {
+  script += hairlines(static_cast<int>(map.rows.size()), static_cast<int>(map.columns.size()));
+  if (!found.numbers.empty()) {
     plots.push_back("$labels using 1:2:(stringcolumn(3)):4 with labels font '," +
                     number(std::min(10.0, layout.font)) + "' tc rgb variable");
   }
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", width, height);
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", layout.width(), layout.height());
 }
 
 std::string draw(const BarChart& chart) {
@@ -439,36 +555,13 @@ std::string draw(const BarChart& chart) {
 }
 
 std::string draw(const IntervalChart& chart) {
-  const std::size_t rows = chart.rows.size(),
-                    count = chart.one_a_row ? 1 : std::max<std::size_t>(1, chart.series.size());
-  const auto names = shortened(chart.rows, 28);
-  const int row_height = std::max(20, static_cast<int>(count) * chart.series_height + 9);
-  const int top = chart.title.empty() ? 10 : 30, bottom = 46;
-  const int height = top + static_cast<int>(rows) * row_height + bottom;
-  const double left = std::min(0.45 * chart.width, widest(names, 11) + 14);
-  std::string script =
-      axes(chart.title, chart.x_label, "", height, (left + chart.width - 14) / 2 / chart.width);
-  script += named_tics('y', names, 11, "scale 0");
-  script += "unset grid\nset grid xtics back lt 1 lc rgb '#e4e8ec' lw 1\nset yrange [" +
-            number(static_cast<double>(rows) - 0.5) + ":-0.5]\nset lmargin at screen " +
-            number(left / chart.width) + "\nset rmargin at screen " +
-            number(1 - 14.0 / chart.width) + "\nset bmargin at screen " +
-            number(static_cast<double>(bottom) / height) + "\n";
+  const IntervalLayout layout = layout_of(chart);
+  std::string script = interval_axes(chart, layout);
   Range xs;
   std::vector<std::string> plots;
   const auto block = [&](const IntervalSeries& s, double offset) {
     const std::string name = block_name(plots.size());
-    script.append(name).append(" << EOD\n");
-    for (std::size_t r = 0; r < rows; ++r) {
-      const bool whisker = r < s.low.size() && std::isfinite(s.low[r]);
-      script += number(s.values[r]) + " " + number(static_cast<double>(r) + offset) + " " +
-                number(whisker ? s.low[r] : s.values[r]) + " " +
-                number(whisker ? s.high[r] : s.values[r]);
-      if (!s.box_low.empty())
-        script.append(" ").append(number(s.box_low[r]) + " " + number(s.box_high[r]));
-      script += "\n";
-    }
-    script += "EOD\n";
+    script += interval_block(name, s, chart.rows.size(), offset);
     xs.add(s.values);
     xs.add(s.low);
     xs.add(s.high);
@@ -479,33 +572,16 @@ std::string draw(const IntervalChart& chart) {
                     " using 1:($2-0.42):(0):(0.84) with vectors nohead lw 1.8 lc rgb '" + s.colour +
                     "'");
   }
-  const double share = static_cast<double>(chart.series_height) / row_height;
+  const double share = static_cast<double>(chart.series_height) / layout.row_height;
+  const double middle = (static_cast<double>(layout.in_a_row) - 1) / 2;
   for (std::size_t i = 0; i < chart.series.size(); ++i) {
-    const IntervalSeries& s = chart.series[i];
     const double place = chart.one_a_row ? 0 : static_cast<double>(i);
-    const double offset = share * (place - (static_cast<double>(count) - 1) / 2);
-    const std::string name = block(s, offset), colour = " lc rgb '" + s.colour + "'";
-    plots.push_back(name + " using 3:2:($4-$3):(0) with vectors nohead lw 1.8" + colour);
-    if (!s.box_low.empty()) {
-      plots.push_back(name + " using 1:2:5:6:($2-0.28):($2+0.28) with boxxyerror fs solid 0.3" +
-                      colour);
-    }
-    plots.push_back(name + " using 1:2 with points pt " + std::to_string(gnuplot_point(s.mark)) +
-                    " ps 0.9" + colour);
+    const std::string name = block(chart.series[i], share * (place - middle));
+    add_intervals(name, chart.series[i], plots);
   }
-  for (std::size_t r = 1; r < rows; ++r) {
-    const std::string at = number(static_cast<double>(r) - 0.5);
-    script += "set arrow from graph 0,first " + at + " to graph 1,first " + at +
-              " nohead back lc rgb '#e4e8ec' lw 1\n";
-  }
-  for (const ReferenceLine& line : chart.references) {
-    xs.add({line.at});
-    script += "set arrow from first " + number(line.at) + ",graph 0 to first " + number(line.at) +
-              ",graph 1 nohead back lw 1.6" + dash_type(line.dashes) + " lc rgb '" + line.colour +
-              "'\n";
-  }
-  script += padded('x', xs, 0.05) + placed_tics('x', chart.x_tics);
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, height);
+  for (const ReferenceLine& line : chart.references) xs.add({line.at});
+  script += interval_lines(chart) + padded('x', xs, 0.05) + placed_tics('x', chart.x_tics);
+  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, layout.height);
 }
 
 std::string draw(const ScatterChart& chart) {

@@ -104,6 +104,61 @@ void add_gap_table(Page& page, const std::vector<Decision>& decisions) {
       "(1 is as good).");
 }
 
+/// The front itself; marks come on top of it.
+ScatterChart front_chart(const Decision& decision) {
+  ScatterChart chart;
+  chart.title = "round " + std::to_string(decision.round);
+  chart.x_label = "usage variance (smaller is more even)";
+  chart.y_label = "importance (larger is better)";
+  ScatterSeries front{kGrey, Mark::kCircle, 0.7, true, {}, {}};
+  for (const Objectives& point : decision.plan->front) {
+    front.x.push_back(point.usage_variance);
+    front.y.push_back(point.importance);
+  }
+  chart.series.push_back(std::move(front));
+  return chart;
+}
+
+void mark(ScatterChart& chart, const Objectives& at, const std::string& colour, Mark shape,
+          double size) {
+  chart.series.push_back({colour, shape, size, false, {at.usage_variance}, {at.importance}});
+}
+
+/// What a strategy planned in the decision's round from the decision's scores, with the seed of the
+/// page's run; null where it did not.
+const PlannedRound* plan_beside(const Page& page, const Decision& decision,
+                                const std::string& strategy) {
+  const Runs runs = page.experiment.of(strategy);
+  const auto same_seed = std::find_if(runs.begin(), runs.end(), [&](const RunFolder* run) {
+    return run->seed == page.primary.seed && strategy != page.primary.strategy;
+  });
+  if (same_seed == runs.end()) return nullptr;
+  const PlannedRound* planned = (*same_seed)->plan_of(decision.round);
+  if (!planned || planned->plan.clients != decision.problem.clients ||
+      planned->plan.units != decision.problem.units ||
+      !is_feasible(decision.problem, planned->plan.assignment)) {
+    return nullptr;
+  }
+  return planned;
+}
+
+/// Marks the other strategies' plans. @returns whether each client's best units are among them.
+bool mark_strategies(const Page& page, const Decision& decision, ScatterChart& chart,
+                     std::vector<LegendEntry>& legend) {
+  bool has_top_k = false;
+  for (const std::string& name : page.experiment.strategies) {
+    const PlannedRound* planned = plan_beside(page, decision, name);
+    if (!planned) continue;
+    const bool is_top_k = planned->plan.assignment == decision.top_k;
+    has_top_k = has_top_k || is_top_k;
+    const Mark shape = is_top_k ? Mark::kSquare : Mark::kTriangle;
+    mark(chart, evaluate(decision.problem, planned->plan.assignment), page.colour(name), shape,
+         1.5);
+    legend.push_back({name, page.colour(name), shape});
+  }
+  return has_top_k;
+}
+
 }  // namespace
 
 void add_usage(Page& page) {
@@ -170,48 +225,15 @@ void add_fronts(Page& page) {
   std::vector<std::string> panels;
   bool top_k_named = false;
   for (const Decision& decision : ends(decisions)) {
-    const bool first = decision.round == decisions.front().round;
-    ScatterChart chart;
-    chart.title = "round " + std::to_string(decision.round);
-    chart.x_label = "usage variance (smaller is more even)";
-    chart.y_label = "importance (larger is better)";
-    ScatterSeries front{kGrey, Mark::kCircle, 0.7, true, {}, {}};
-    for (const Objectives& point : decision.plan->front) {
-      front.x.push_back(point.usage_variance);
-      front.y.push_back(point.importance);
-    }
-    chart.series.push_back(std::move(front));
-    const auto mark = [&](const Objectives& at, const std::string& colour, Mark shape,
-                          double size) {
-      chart.series.push_back({colour, shape, size, false, {at.usage_variance}, {at.importance}});
-    };
-    bool has_top_k = false;
+    ScatterChart chart = front_chart(decision);
     // Strategies share their foundation, hence their scores, in the first round only.
-    for (const std::string& name :
-         first ? page.experiment.strategies : std::vector<std::string>{}) {
-      const Runs runs = page.experiment.of(name);
-      const auto same_seed = std::find_if(runs.begin(), runs.end(), [&](const RunFolder* run) {
-        return run->seed == page.primary.seed && name != page.primary.strategy;
-      });
-      if (same_seed == runs.end()) continue;
-      const PlannedRound* planned = (*same_seed)->plan_of(decision.round);
-      if (!planned || planned->plan.clients != decision.problem.clients ||
-          planned->plan.units != decision.problem.units ||
-          !is_feasible(decision.problem, planned->plan.assignment)) {
-        continue;
-      }
-      const bool is_top_k = planned->plan.assignment == decision.top_k;
-      has_top_k = has_top_k || is_top_k;
-      const Mark shape = is_top_k ? Mark::kSquare : Mark::kTriangle;
-      mark(evaluate(decision.problem, planned->plan.assignment), page.colour(name), shape, 1.5);
-      legend.push_back({name, page.colour(name), shape});
-    }
-    if (!has_top_k) {
-      mark(evaluate(decision.problem, decision.top_k), "#1f2328", Mark::kSquare, 1.1);
+    const bool first = decision.round == decisions.front().round;
+    if (!first || !mark_strategies(page, decision, chart, legend)) {
+      mark(chart, evaluate(decision.problem, decision.top_k), "#1f2328", Mark::kSquare, 1.1);
       if (!top_k_named) legend.push_back({"importance alone (top-k)", "#1f2328", Mark::kSquare});
       top_k_named = true;
     }
-    mark(decision.plan->objectives, page.colour(page.primary.strategy), Mark::kDiamond, 2.2);
+    mark(chart, decision.plan->objectives, page.colour(page.primary.strategy), Mark::kDiamond, 2.2);
     panels.push_back(page.panel(id, draw(chart), "Front in " + chart.title));
   }
   page.body += html_figure(
