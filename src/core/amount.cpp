@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/csv.h"
+#include "core/resources.h"
 
 namespace strata {
 namespace {
@@ -20,11 +20,12 @@ std::string lower(std::string_view text) {
   return out;
 }
 
-bool take_end(std::string& text, const std::string& end) {
-  if (text.size() < end.size() || text.compare(text.size() - end.size(), end.size(), end) != 0)
-    return false;
-  text.resize(text.size() - end.size());
-  return true;
+/// The length of the symbol at the end of a text in small letters, 0 where it has none.
+std::size_t symbol_length(const std::string& text, const Measure& measure) {
+  for (const std::string& end : measure.endings)
+    if (text.size() >= end.size() && text.compare(text.size() - end.size(), end.size(), end) == 0)
+      return end.size();
+  return 0;
 }
 
 /// What "k", "mi", … multiply by; 0 for no prefix there is.
@@ -47,15 +48,12 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return false;
   std::string unit = lower(std::string_view(end, text.data() + text.size() - end));
-  if (of == "units") {
+  const Measure& measure = *resource(of).measure;
+  if (measure.endings.empty()) {
     if (!unit.empty()) return false;
   } else {
     while (!unit.empty() && unit.front() == ' ') unit.erase(0, 1);
-    if (of == "flops") {
-      take_end(unit, "flops") || take_end(unit, "flop");
-    } else {
-      take_end(unit, "b");
-    }
+    unit.resize(unit.size() - symbol_length(unit, measure));
     number *= factor_of(unit);
     if (factor_of(unit) == 0) return false;
   }
@@ -67,8 +65,18 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
   return true;
 }
 
+std::string counted_by(const std::string& amount) {
+  const std::string small = lower(amount);
+  std::int64_t value = 0;
+  for (const Resource& each : resources())
+    if (symbol_length(small, *each.measure) > 0 && parse_amount(amount, each.name, value))
+      return each.measure->resource;
+  return "";
+}
+
 std::string amount_text(std::int64_t amount, const std::string& of) {
-  if (of == "units") return std::to_string(amount);
+  const Measure& measure = *resource(of).measure;
+  if (measure.endings.empty()) return std::to_string(amount);
   auto value = static_cast<double>(amount);
   std::size_t prefix = 0;
   const std::vector<std::string> prefixes = {"", "k", "M", "G", "T", "P"};
@@ -78,13 +86,11 @@ std::string amount_text(std::int64_t amount, const std::string& of) {
   std::string text = digits;
   text.erase(text.find_last_not_of('0') + 1);
   if (text.back() == '.') text.pop_back();
-  return text + " " + prefixes[prefix] + (of == "flops" ? "FLOP" : "B");
+  return text + " " + prefixes[prefix] + measure.symbol;
 }
 
 std::string allowed_amount(const std::string& of) {
-  if (of == "units") return "a whole number of units";
-  if (of == "flops") return "a whole number of FLOPs, such as 5e9, 400MFLOP or 2GFLOP";
-  return "a whole number of bytes, such as 400kB, 4MiB or 1.5GB";
+  return resource(of).measure->allowed;
 }
 
 }  // namespace strata

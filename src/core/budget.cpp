@@ -1,7 +1,6 @@
 #include "core/budget.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <filesystem>
 #include <unordered_set>
@@ -9,6 +8,7 @@
 #include "core/amount.h"
 #include "core/name_index.h"
 #include "core/table_file.h"
+#include "core/text.h"
 #include "strata/core/error.h"
 
 namespace strata {
@@ -21,17 +21,16 @@ std::string at(const std::string& file, const CsvRow& row) {
 /// What the column or the amounts in it say; "" for numbers under the heading budget.
 std::string counted_in(const std::vector<CsvRow>& rows, const std::string& file) {
   const auto& header = rows[0].fields;
-  std::vector<std::string> columns = resource_names();
-  columns.insert(columns.begin(), {"budget", "units"});
+  std::vector<std::string> columns = budget_kinds();
+  columns.insert(columns.begin(), "budget");
   const bool two = header.size() == 2 && is_index_header(header[0], "client");
   const auto found = std::find_if(columns.begin(), columns.end(), [&](const std::string& column) {
     return two && is_header(header[1], column);
   });
   if (found == columns.end())
-    throw InputError(
-        at(file, rows[0]) +
-        ": the header must be client,budget, or client and one of units, bytes, flops, "
-        "memory");
+    throw InputError(at(file, rows[0]) +
+                     ": the header must be client,budget, or client and one of " +
+                     joined(budget_kinds()));
   if (*found != "budget") return *found;
   std::string of;
   for (std::size_t r = 1; r < rows.size(); ++r) {
@@ -50,11 +49,11 @@ Budget read_table_of_budgets(const std::string& file, const std::string& of) {
   const std::string name = text_name(file);
   const std::string counted = counted_in(rows, name);
   Budget budget;
-  budget.of = !of.empty() ? of : !counted.empty() ? counted : "units";
+  budget.of = !of.empty() ? of : !counted.empty() ? counted : kOfUnits;
   budget.where = name;
   // Memory is counted in bytes.
   const bool agree =
-      counted.empty() || counted == budget.of || (counted == "bytes" && budget.of == "memory");
+      counted.empty() || counted == budget.of || counted == resource(budget.of).measure->resource;
   if (!agree)
     throw InputError(at(name, rows[0]) + ": the file's budgets count " + counted + ", but " +
                      budget.of + " were asked for");
@@ -83,7 +82,6 @@ std::string counted_in(ObjectReader& reader, const std::vector<std::string>& key
 }
 
 Budget read_mapping(ObjectReader budget, const std::string& of) {
-  const Budget none;
   Budget result;
   const bool structured = budget.has("of") || budget.has("each") || budget.has("clients");
   ObjectReader clients = structured ? budget.object("clients") : budget;
@@ -91,10 +89,8 @@ Budget read_mapping(ObjectReader budget, const std::string& of) {
   std::string said = of;
   if (structured && said.empty()) said = counted_in(budget, {"each"});
   if (said.empty()) said = counted_in(clients, names);
-  if (said.empty()) said = none.of;
-  std::vector<std::string> counted = resource_names();
-  counted.insert(counted.begin(), none.of);
-  result.of = structured ? budget.choice("of", counted, said) : said;
+  if (said.empty()) said = kOfUnits;
+  result.of = structured ? budget.choice("of", budget_kinds(), said) : said;
   if (structured && budget.has("each")) result.each = read_amount(budget, "each", result.of);
   for (const auto& name : names)
     result.clients.push_back({name, read_amount(clients, name, result.of), clients.where(name)});
@@ -103,25 +99,6 @@ Budget read_mapping(ObjectReader budget, const std::string& of) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& resource_names() {
-  static const std::vector<std::string> names = {"bytes", "flops", "memory"};
-  return names;
-}
-
-std::string counted_by(const std::string& amount) {
-  std::int64_t value = 0;
-  if (parse_amount(amount, "units", value)) return "";
-  const auto ends_in = [&](const std::string& unit) {
-    return amount.size() >= unit.size() &&
-           std::equal(unit.rbegin(), unit.rend(), amount.rbegin(), [](char a, char b) {
-             return a == std::tolower(static_cast<unsigned char>(b));
-           });
-  };
-  if (ends_in("b") && parse_amount(amount, "bytes", value)) return "bytes";
-  if ((ends_in("flop") || ends_in("flops")) && parse_amount(amount, "flops", value)) return "flops";
-  return "";
-}
 
 Budget parse_budget(const std::string& budget, const std::string& of, const std::string& option) {
   std::error_code unknown;
@@ -229,20 +206,6 @@ void set_budgets(PlanningProblem& problem, const std::string& of,
   if (counts_units) problem.budgets.assign(values.begin(), values.end());
   problem.capacities = counts_units ? std::vector<std::int64_t>() : values;
   problem.unit_costs = counts_units ? std::vector<std::int64_t>() : unit_costs;
-}
-
-std::int64_t cost_of(const Unit& unit, const std::string& resource) {
-  if (resource == "flops") return std::llround(3 * unit.forward_flops);
-  if (resource == "memory")
-    return std::llround(3 * static_cast<double>(unit.bytes) + unit.activation_bytes);
-  return unit.bytes;
-}
-
-std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of) {
-  std::vector<std::int64_t> costs;
-  if (Budget{.of = of}.counts_units()) return costs;
-  for (const Unit& unit : units) costs.push_back(cost_of(unit, of));
-  return costs;
 }
 
 }  // namespace strata

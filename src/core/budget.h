@@ -10,13 +10,10 @@
 #include <vector>
 
 #include "core/document.h"
+#include "core/resources.h"
 #include "strata/core/planning_problem.h"
-#include "strata/core/unit.h"
 
 namespace strata {
-
-/// What budgets count, besides units: bytes, flops, memory.
-const std::vector<std::string>& resource_names();
 
 /// What a client may train, as it was written.
 struct Budget {
@@ -25,19 +22,19 @@ struct Budget {
     std::int64_t value = 0;
     std::string where;  ///< file and line or key, to begin messages with
   };
-  std::string of = "units";               ///< units, bytes, flops or memory
+  std::string of = kOfUnits;              ///< one of budget_kinds()
   std::optional<std::int64_t> each = {};  ///< of every client that is not named
   std::vector<Client> clients = {};       ///< those that are named
   std::string where = {};                 ///< of the whole
 
-  bool counts_units() const { return of == "units"; }
+  bool counts_units() const { return of == kOfUnits; }
   /// One a client, in order. O(clients). @throws InputError for a client that is unknown (with the
   /// nearest) or has no budget, and for more than `units` units.
   std::vector<std::int64_t> values(const std::vector<std::string>& clients, int units) const;
 };
 
 /// A budget of the command line: an amount (amount.h), or the file of a table (table_file.h) with
-/// the columns client and budget, or client and what is counted (units, bytes, flops, memory). `of`
+/// the columns client and budget, or client and what is counted (budget_kinds()). `of`
 /// says what is counted; where it is empty the column does, or the amounts' units (400kB, 2GFLOP),
 /// and otherwise it is units. `option` begins messages about the amount itself.
 /// @throws InputError with file, line and client.
@@ -57,21 +54,11 @@ Json to_json(const Budget& budget);
 /// @throws InputError
 std::int64_t read_amount(ObjectReader& reader, const std::string& key, const std::string& of);
 
-/// What an amount of this text counts by its unit, "" for a number alone: bytes, flops.
-std::string counted_by(const std::string& amount);
-
 /// Makes these the problem's budgets, one a client (Budget::values): of units, or of the resource
 /// `of`, of which each unit then costs what `unit_costs` has. What the problem had of the other
 /// kind goes.
 void set_budgets(PlanningProblem& problem, const std::string& of,
                  const std::vector<std::int64_t>& values,
                  const std::vector<std::int64_t>& unit_costs = {});
-
-/// What training a unit costs of a resource, of one sample: flops are 3 · forward FLOPs (a backward
-/// pass costs about two forward ones), memory 3 · bytes (gradient and AdamW's two moments) and the
-/// activations.
-std::int64_t cost_of(const Unit& unit, const std::string& resource);
-/// Of each unit; empty for budgets of units, which cost nothing else.
-std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of);
 
 }  // namespace strata

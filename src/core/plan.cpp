@@ -9,6 +9,7 @@
 #include "core/document.h"
 #include "core/name_index.h"
 #include "core/plan.h"
+#include "core/resources.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -52,7 +53,7 @@ Json budget_json(const Plan& plan) {
 }
 
 void read_budget(ObjectReader reader, Plan& plan) {
-  plan.counted = reader.choice("of", {"units", "bytes", "flops", "memory"});
+  plan.counted = reader.choice("of", budget_kinds());
   ObjectReader clients = reader.object("clients", true);
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   for (const auto& client : plan.clients) {
@@ -110,7 +111,7 @@ std::vector<std::string> Plan::units_of(int client) const {
 }
 
 void Plan::count_budgets(const PlanningProblem& problem) {
-  counted = problem.counts_units() ? "units" : problem.resource;
+  counted = problem.counts_units() ? kOfUnits : problem.resource;
   used = spent(problem, assignment);
   if (problem.counts_units())
     budgets.assign(problem.budgets.begin(), problem.budgets.end());

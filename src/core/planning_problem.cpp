@@ -186,7 +186,7 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
 
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget) {
   PlanningProblem problem{scores.clients, scores.units, scores.scores, {}};
-  const Budget units = parse_budget(budget, "units", "--budget");
+  const Budget units = parse_budget(budget, kOfUnits, "--budget");
   set_budgets(problem, units.of, units.values(scores.clients, scores.unit_count()));
   return problem;
 }

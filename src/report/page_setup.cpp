@@ -6,6 +6,7 @@
 #include "core/amount.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "core/resources.h"
 #include "core/text.h"
 #include "report/run_statistics.h"
 
@@ -20,13 +21,11 @@ std::string budget_text(const Page& page) {
     named.push_back(client + " " + amount_text(budget, page.primary.budget_of));
   }
   const std::string& of = page.primary.budget_of;
-  if (values.size() == 1 && of == "units")
+  if (values.size() != 1) return of + " per client and round: " + joined(named);
+  if (of == kOfUnits)
     return counted(static_cast<std::size_t>(*values.begin()), "unit") + " per client and round";
-  if (values.size() == 1) {
-    const std::string kind = of == "memory" ? " of memory" : "";
-    return amount_text(*values.begin(), of) + kind + " per client and round";
-  }
-  return (of == "units" ? "units" : of) + " per client and round: " + joined(named);
+  const std::string kind = of == resource(of).measure->resource ? "" : " of " + of;
+  return amount_text(*values.begin(), of) + kind + " per client and round";
 }
 
 /// The `data` section of the resolved configuration on one line.

@@ -52,10 +52,10 @@ void read_run_json(const fs::path& path, RunFolder& run) {
   run.selectable = units.texts("selectable");
   run.always = units.texts("always", std::vector<std::string>{});
   units.finish();
-  run.budget_of = json.choice("budget_of", {"units", "bytes", "flops", "memory"}, "units");
+  run.budget_of = json.choice("budget_of", budget_kinds(), kOfUnits);
   run.budgets = read_budgets(
       json, run.clients,
-      run.budget_of == "units" ? static_cast<std::int64_t>(run.selectable.size()) : kMost);
+      run.budget_of == kOfUnits ? static_cast<std::int64_t>(run.selectable.size()) : kMost);
   for (ObjectReader& cost : json.objects("unit_costs")) {
     Unit unit;
     unit.name = cost.text("name");

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/resources.h"
 #include "strata/core/plan.h"
 #include "strata/core/score_table.h"
 #include "strata/core/unit.h"
@@ -39,7 +40,7 @@ struct RunFolder {
   bool synthetic = false;
   int rounds = 0;  ///< the last round in metrics.csv
   std::vector<std::string> clients;
-  std::string budget_of = "units";  ///< what budgets count: units, bytes, flops or memory
+  std::string budget_of = kOfUnits;  ///< what budgets count: one of budget_kinds()
   std::vector<std::pair<std::string, std::int64_t>> budgets;  ///< one entry a client
   std::vector<std::string> selectable, always;                ///< unit names
   std::vector<Unit> unit_costs;                               ///< without their weight names

@@ -59,3 +59,15 @@ TEST_CASE("an amount is shown with at most three decimals of its greatest prefix
   CHECK(amount_text(1234567, "memory") == "1.235 MB");
   CHECK(amount_text(2500000000, "flops") == "2.5 GFLOP");
 }
+
+TEST_CASE("an amount says by its symbol what it counts, and a number alone does not") {
+  CHECK(counted_by("4kB") == "bytes");
+  CHECK(counted_by("4 kb") == "bytes");
+  CHECK(counted_by("2GFLOP") == "flops");
+  CHECK(counted_by("2 gflops") == "flops");
+  for (const char* text :
+       {"4", "4e6", "4k", "", "b", "0.5B", "4kX", "budgets.csv", "gulb", "flop"}) {
+    CAPTURE(text);
+    CHECK(counted_by(text).empty());
+  }
+}

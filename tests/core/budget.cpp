@@ -67,6 +67,7 @@ TEST_CASE("a table has the clients' budgets, of what its column, its amounts or 
   CHECK(table("client,budget\nmri,4MB\nct,300\n").of == "bytes");
   CHECK(table("client\tbudget\nmri\t4\nct\t300\n", "flops").of == "flops");
   CHECK(table("client,budget\nmri,4MB\nct,300\n", "memory").of == "memory");
+  CHECK(table("client,bytes\nmri,4MB\nct,300\n", "memory").of == "memory");
 }
 
 TEST_CASE(
@@ -105,16 +106,6 @@ TEST_CASE(
   refused("{each: 4, ct: 1}", "unknown key");
 }
 
-TEST_CASE("a unit costs its bytes, three forward passes, or its weights' state and activations") {
-  Unit unit;
-  unit.bytes = 100;
-  unit.forward_flops = 7;
-  unit.activation_bytes = 50;
-  CHECK(cost_of(unit, "bytes") == 100);
-  CHECK(cost_of(unit, "flops") == 21);
-  CHECK(cost_of(unit, "memory") == 350);
-}
-
 TEST_CASE("wrong budgets are named with file, line and client") {
   const test::TempDir dir;
   const auto refused = [&](const std::string& text, const std::string& message,
@@ -132,11 +123,13 @@ TEST_CASE("wrong budgets are named with file, line and client") {
                     Contains("neither a whole number of bytes, such as 400kB"));
   CHECK_THROWS_WITH(read("400kB", "units"), Contains("neither a whole number of units"));
   refused("client,bites\nct,1\nmri,1\n",
-          "b.csv:1: the header must be client,budget, or client and");
+          "b.csv:1: the header must be client,budget, or client and one of units, bytes, flops, "
+          "memory");
   refused("name,budget\nct,1\nmri,1\n", "b.csv:1: the header must be");
   refused("client,budget\nct,1kB\nmri,1MFLOP\n",
           "b.csv:3: client \"mri\": \"1MFLOP\" counts flops, but an earlier budget bytes");
   refused("client,bytes\nct,1\nmri,1\n", "count bytes, but units were asked for", "units");
+  refused("client,memory\nct,1\nmri,1\n", "count memory, but bytes were asked for", "bytes");
   refused("client,bytes\nct,1.5B\nmri,1\n",
           "b.csv:2: client \"ct\": a whole number of bytes, such as 400kB");
   refused("client,budget\nct,7\nmri,1\n", "b.csv:2: client \"ct\": a budget of 7 units");
@@ -152,10 +145,6 @@ TEST_CASE("budgets become a problem's, of units or of a resource with its costs"
   problem.importance = Eigen::MatrixXd::Ones(2, 2);
   const std::vector<Unit> units = {{.name = "a", .bytes = 10, .forward_flops = 7},
                                    {.name = "b", .bytes = 30, .forward_flops = 9}};
-  CHECK(costs_of(units, "units").empty());
-  CHECK(costs_of(units, "bytes") == std::vector<std::int64_t>{10, 30});
-  CHECK(costs_of(units, "flops") == std::vector<std::int64_t>{21, 27});
-
   set_budgets(problem, "bytes", {15, 40}, costs_of(units, "bytes"));
   CHECK_NOTHROW(problem.validate());
   CHECK(problem.resource == "bytes");

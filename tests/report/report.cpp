@@ -370,6 +370,28 @@ TEST_CASE("a single run and a run without plans are reported, too") {
   CHECK(contains(bare, "No strategy of this run chooses who trains what."));
 }
 
+TEST_CASE("budgets are shown with what they count") {
+  const TempDir folder;
+  test::write_synthetic_run(small(), folder.path());
+  const std::string json = slurp(folder / "run.json");
+  const auto shown = [&](const std::string& budget) {
+    write_file(folder / "run.json", json);
+    replace_in(folder / "run.json", "\"budget\": 2", budget);
+    for (const auto& row : table(slurp(write_report(folder.path()).page), "table-run"))
+      if (row[0] == "budget") return row[1];
+    return std::string();
+  };
+  CHECK(shown(R"("budget": 1)") == "1 unit per client and round");
+  CHECK(shown(R"("budget": 2)") == "2 units per client and round");
+  CHECK(shown(R"("budget_of": "bytes", "budget": 4000000)") == "4 MB per client and round");
+  CHECK(shown(R"("budget_of": "flops", "budget": 2500000)") == "2.5 MFLOP per client and round");
+  CHECK(shown(R"("budget_of": "memory", "budget": 4000)") == "4 kB of memory per client and round");
+  CHECK(shown(R"("budget": {"north": 1, "south": 0, "west": 2})") ==
+        "units per client and round: north 1, south 0, west 2");
+  CHECK(shown(R"("budget_of": "memory", "budget": {"north": 1, "south": 0, "west": 2000})") ==
+        "memory per client and round: north 1 B, south 0 B, west 2 kB");
+}
+
 TEST_CASE("names are data: they are shown as they are and never interpreted") {
   const TempDir folder;
   SyntheticRun run = small();

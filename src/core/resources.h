@@ -1,0 +1,49 @@
+#pragma once
+/// \file
+/// What budgets count: units, or a resource of which each unit costs something. All that depends on
+/// which it is stands in one table, in resources.cpp.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "strata/core/unit.h"
+
+namespace strata {
+
+/// What amounts of a resource are counted in, and how they are written (amount.h).
+struct Measure {
+  const char* resource;  ///< that such an amount means where nothing else is said
+  const char* symbol;    ///< behind a prefix, as in kB; "" for numbers that have neither
+  std::vector<std::string> endings;  ///< that are read as the symbol, in small letters, long first
+  const char* allowed;               ///< for messages
+};
+
+struct Resource {
+  const char* name;  ///< in files, options and messages
+  const Measure* measure;
+  /// What training a unit costs, of one sample; nullptr for units, which cost nothing else.
+  std::int64_t (*cost)(const Unit& unit);
+};
+
+/// The name of budgets that count units.
+inline constexpr const char* kOfUnits = "units";
+
+/// The table, units first.
+const std::vector<Resource>& resources();
+/// The row of a name. @throws InputError for one that is not among `budget_kinds()`.
+const Resource& resource(const std::string& name);
+
+/// What budgets may count: units, bytes, flops, memory.
+const std::vector<std::string>& budget_kinds();
+/// Those that units cost something of: all but units.
+const std::vector<std::string>& resource_names();
+
+/// What training a unit costs of one of `resource_names()`, of one sample: flops are 3 · forward
+/// FLOPs (a backward pass costs about two forward ones), memory 3 · bytes (gradient and AdamW's two
+/// moments) and the activations.
+std::int64_t cost_of(const Unit& unit, const std::string& resource);
+/// Of each unit; empty for budgets of units, which cost nothing else.
+std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of);
+
+}  // namespace strata
