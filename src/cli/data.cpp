@@ -33,7 +33,7 @@ Counts count(const data::Manifest& manifest, const std::string& client) {
   Counts counts;
   counts.images = static_cast<std::int64_t>(distinct_images(manifest, client).size());
   for (const data::Example& example : manifest.examples)
-    if (example.client == client) ++(example.split == "train" ? counts.train : counts.test);
+    if (example.client == client) ++(example.trains() ? counts.train : counts.test);
   return counts;
 }
 

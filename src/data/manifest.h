@@ -23,16 +23,22 @@
 
 namespace strata::data {
 
+/// What an example is for, as files name it.
+inline constexpr const char *kTrainSplit = "train", *kTestSplit = "test";
+
 struct Example {
   std::string image;                 ///< path relative to the manifest's folder
   std::string question;              ///< "" where there are labels
   std::vector<std::string> answers;  ///< accepted ones, the first is the target; none with labels
-  std::string split;                 ///< "train" or "test"
+  std::string split;                 ///< kTrainSplit or kTestSplit
   std::string client;                ///< modality or site
   std::string answer_type;           ///< "closed" (yes/no or a choice) or "open"; "" with labels
   std::string dataset;               ///< the set's name where several were merged, else ""
   /// Names of classes, in the manifest's order, none twice.
   std::vector<std::string> labels = {};
+
+  bool trains() const { return split == kTrainSplit; }
+  bool tests() const { return split == kTestSplit; }
 };
 
 /// What to learn of an example: the first answer, or the first label in the order of the classes;

@@ -31,8 +31,7 @@ std::set<std::string> public_images(const Manifest& manifest, const PartitionOpt
   std::vector<std::string> images;
   std::set<std::string> seen;
   for (const Example& example : manifest.examples)
-    if (example.split == "train" && seen.insert(example.image).second)
-      images.push_back(example.image);
+    if (example.trains() && seen.insert(example.image).second) images.push_back(example.image);
   Random random(derive_seed(options.seed, "partition.public"));
   random.shuffle(images);
   images.resize(std::llround(options.public_fraction * static_cast<double>(images.size())));
@@ -60,7 +59,7 @@ void by_name(const Manifest& manifest, const std::vector<bool>& is_public, bool 
     if (fresh) partition.clients.push_back({name, {}, {}});
     if (is_public[i]) continue;
     ClientExamples& client = partition.clients[entry->second];
-    (example.split == "train" ? client.train : client.test).push_back(static_cast<int>(i));
+    (example.trains() ? client.train : client.test).push_back(static_cast<int>(i));
   }
 }
 
@@ -69,7 +68,7 @@ void iid(const Manifest& manifest, const std::vector<bool>& is_public,
   partition.clients = numbered_clients(options.clients);
   // Some sets ask about the same image in training and in the test.
   std::map<std::string, std::size_t> owner;
-  for (const std::string& split : {std::string("train"), std::string("test")}) {
+  for (const std::string& split : {std::string(kTrainSplit), std::string(kTestSplit)}) {
     std::vector<std::string> images;
     std::set<std::string> seen;
     for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
@@ -85,7 +84,7 @@ void iid(const Manifest& manifest, const std::vector<bool>& is_public,
       const Example& example = manifest.examples[i];
       if (example.split != split || is_public[i]) continue;
       ClientExamples& client = partition.clients[owner.at(example.image)];
-      (split == "train" ? client.train : client.test).push_back(static_cast<int>(i));
+      (example.trains() ? client.train : client.test).push_back(static_cast<int>(i));
     }
   }
 }
@@ -114,8 +113,7 @@ void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
   for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
     if (is_public[i]) continue;
     Indices& indices = by_target[target_of(manifest.examples[i])];
-    (manifest.examples[i].split == "train" ? indices.train : indices.test)
-        .push_back(static_cast<int>(i));
+    (manifest.examples[i].trains() ? indices.train : indices.test).push_back(static_cast<int>(i));
   }
   Random random(derive_seed(options.seed, "partition.dirichlet"));
   for (auto& [target, indices] : by_target) {
@@ -191,7 +189,7 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
   std::vector<bool> is_public(manifest.examples.size());
   for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
     const Example& example = manifest.examples[i];
-    is_public[i] = example.split == "train" && held.count(example.image) > 0;
+    is_public[i] = example.trains() && held.count(example.image) > 0;
     if (is_public[i]) partition.public_train.push_back(static_cast<int>(i));
   }
   if (options.scheme == PartitionScheme::kIid) {

@@ -53,7 +53,7 @@ class LabelledData : public Dataset {
   void add_unseen(const Source& source, const data::Example& example, Row row, const Error& error) {
     if (!source.drop_unseen) error();
     ++unseen_;
-    if (example.split != "train") add(source, example, std::move(row));
+    if (!example.trains()) add(source, example, std::move(row));
   }
   /// After the last one. `what` is for the message where none is left: "an answer".
   /// @throws InputError

@@ -47,8 +47,8 @@ Manifest read_easy_vqa(const std::filesystem::path& folder, const LoadOptions&) 
   Manifest manifest;
   manifest.folder = folder;
   manifest.name = "easy-vqa";
-  read_split("train", manifest);
-  read_split("test", manifest);
+  read_split(kTrainSplit, manifest);
+  read_split(kTestSplit, manifest);
   return manifest;
 }
 

@@ -35,10 +35,10 @@ struct SplitFolder {
   const char* split;
 };
 constexpr SplitFolder kSplitFolders[] = {
-    {"train", "train"},     {"training", "train"}, {"validation", kValidation},
-    {"valid", kValidation}, {"dev", kValidation},  {"val", kValidation},
-    {"test", "test"},       {"testing", "test"},   {"eval", "test"},
-    {"evaluation", "test"},
+    {"train", kTrainSplit},     {"training", kTrainSplit}, {"validation", kValidation},
+    {"valid", kValidation},     {"dev", kValidation},      {"val", kValidation},
+    {"test", kTestSplit},       {"testing", kTestSplit},   {"eval", kTestSplit},
+    {"evaluation", kTestSplit},
 };
 constexpr const char* kJsonLines = "metadata.jsonl";
 constexpr const char* kCsv = "metadata.csv";
@@ -279,11 +279,11 @@ class ImageFolderReader {
   }
 
   void require_splits() const {
-    if (folders_.count("train") == 0)
+    if (folders_.count(kTrainSplit) == 0)
       throw InputError(manifest_.folder.string() +
                        ": ImageFolder without a training split: there is no folder train/ or "
                        "training/");
-    if (folders_.count("test") == 0 && folders_.count(kValidation) == 0)
+    if (folders_.count(kTestSplit) == 0 && folders_.count(kValidation) == 0)
       throw InputError(
           manifest_.folder.string() +
           ": ImageFolder without a test split: there is no folder test/, testing/, eval/ "
@@ -294,7 +294,7 @@ class ImageFolderReader {
   void note_untrained_classes() {
     std::unordered_set<std::string> trained;
     for (const Example& example : manifest_.examples)
-      if (example.split == "train") trained.insert(example.labels.begin(), example.labels.end());
+      if (example.trains()) trained.insert(example.labels.begin(), example.labels.end());
     std::vector<std::string> untrained;
     for (const std::string& name : manifest_.classes)
       if (trained.count(name) == 0) untrained.push_back(name);

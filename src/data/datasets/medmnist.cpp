@@ -166,7 +166,7 @@ void read_set(const MedMnistSet& set, const std::string& file_name, bool labels_
   const auto path = manifest.folder / file_name;
   const NpzFile file(path);
   const std::pair<const char*, const char*> splits[] = {
-      {"train", "train"}, {"val", kValidation}, {"test", "test"}};
+      {"train", kTrainSplit}, {"val", kValidation}, {"test", kTestSplit}};
   const std::int64_t columns =
       set.findings ? static_cast<std::int64_t>(set.answers.size()) : std::int64_t{1};
   for (const auto& [name, split] : splits) {

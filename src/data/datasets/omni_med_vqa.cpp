@@ -30,7 +30,7 @@ constexpr const char* kFolder = "QA_information";
 
 std::string split_of(const std::string& image) {
   const int share = std::stoi(sha256_hex(image).substr(0, 4), nullptr, 16);
-  return share < 0x10000 / 5 ? "test" : "train";
+  return share < 0x10000 / 5 ? kTestSplit : kTrainSplit;
 }
 
 /// An answer or option as it is compared: loaders do so without regard to case and a final period.

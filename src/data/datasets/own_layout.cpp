@@ -61,7 +61,7 @@ class Lines {
       example.question = reader.filled_text("question");
       example.answers = reader.filled_texts("answers");
     }
-    example.split = reader.choice("split", {"train", "test"});
+    example.split = reader.choice("split", {kTrainSplit, kTestSplit});
     example.client = reader.filled_text("client");
     if (reading_ == Reading::kQuestions)
       example.answer_type = reader.choice("answer_type", {"closed", "open"});

@@ -35,7 +35,7 @@ Manifest read_path_vqa(const std::filesystem::path& folder, const LoadOptions& o
   ImageCheck check_image(folder, options);
   LeftOut left_out;
   const std::pair<const char*, const char*> splits[] = {
-      {"train", "train"}, {"val", kValidation}, {"test", "test"}};
+      {"train", kTrainSplit}, {"val", kValidation}, {"test", kTestSplit}};
   for (const auto& [name, split] : splits) {
     const auto file = questions(folder, name);
     if (!std::filesystem::exists(file)) continue;

@@ -123,12 +123,12 @@ void LeftOut::write(Manifest& manifest) const {
 void settle_validation(Manifest& manifest) {
   std::set<std::string> tested;
   for (const Example& example : manifest.examples)
-    if (example.split == "test") tested.insert(example.dataset);
+    if (example.tests()) tested.insert(example.dataset);
   std::int64_t trained = 0, test = 0;
   for (Example& example : manifest.examples) {
     if (example.split != kValidation) continue;
     const bool train = tested.count(example.dataset) > 0;
-    example.split = train ? "train" : "test";
+    example.split = train ? kTrainSplit : kTestSplit;
     ++(train ? trained : test);
   }
   if (trained > 0)

@@ -1,7 +1,7 @@
 #pragma once
 /// \file
 /// What the readers of published sets share: records with a place to begin an error with, images
-/// that must exist, published splits made into "train" and "test". Internal.
+/// that must exist, published splits made into those of training and test. Internal.
 
 #include <map>
 #include <string>

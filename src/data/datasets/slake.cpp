@@ -31,7 +31,7 @@ Manifest read_slake(const std::filesystem::path& folder, const LoadOptions& opti
   ImageCheck check_image(folder, options);
   LeftOut left_out;
   const std::pair<const char*, const char*> splits[] = {
-      {"train.json", "train"}, {"validate.json", kValidation}, {"test.json", "test"}};
+      {"train.json", kTrainSplit}, {"validate.json", kValidation}, {"test.json", kTestSplit}};
   for (const auto& [name, split] : splits) {
     const auto file = folder / name;
     if (!std::filesystem::exists(file)) continue;

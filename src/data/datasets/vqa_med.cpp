@@ -37,17 +37,17 @@ struct TextFile {
 };
 
 const TextFile kFiles[] = {
-    {"All_QA_Pairs_train.txt", nullptr, "vqa-med-2019", "train", 3},
+    {"All_QA_Pairs_train.txt", nullptr, "vqa-med-2019", kTrainSplit, 3},
     {"All_QA_Pairs_val.txt", nullptr, "vqa-med-2019", kValidation, 3},
-    {"VQAMed2019_Test_Questions_w_Ref_Answers.txt", nullptr, "vqa-med-2019", "test", 4},
-    {"VQAnswering_2020_Train_QA_pairs.txt", nullptr, "vqa-med-2020", "train", 3},
+    {"VQAMed2019_Test_Questions_w_Ref_Answers.txt", nullptr, "vqa-med-2019", kTestSplit, 4},
+    {"VQAnswering_2020_Train_QA_pairs.txt", nullptr, "vqa-med-2020", kTrainSplit, 3},
     {"VQAnswering_2020_Val_QA_Pairs.txt", nullptr, "vqa-med-2020", kValidation, 3},
     {"VQAMed2020-Task1-VQAnswering-Test-Questions.txt",
-     "VQAMed2020-Task1-VQAnswering-Test-ReferenceAnswers.txt", "vqa-med-2020", "test", 2},
+     "VQAMed2020-Task1-VQAnswering-Test-ReferenceAnswers.txt", "vqa-med-2020", kTestSplit, 2},
     {"VQA-Med-2021-VQAnswering-Task1-New-ValidationSet.txt", nullptr, "vqa-med-2021", kValidation,
      3},
     {"Task1-VQA-2021-TestSet-Questions.txt", "Task1-VQA-2021-TestSet-ReferenceAnswers.txt",
-     "vqa-med-2021", "test", 2},
+     "vqa-med-2021", kTestSplit, 2},
 };
 
 /// AIcrowd's archives for 2020 are two folders of the same name around one for each split; a folder
@@ -247,10 +247,7 @@ Manifest read_vqa_med(const std::filesystem::path& folder, const LoadOptions& op
 }  // namespace
 
 Dataset vqa_med() {
-  return {"VQA-Med 2019 to 2021",
-          "All_QA_Pairs_train.txt and its like",
-          is_vqa_med,
-          read_vqa_med,
+  return {"VQA-Med 2019 to 2021", "All_QA_Pairs_train.txt and its like", is_vqa_med, read_vqa_med,
           Reading::kQuestions,
           /*deep=*/true};
 }

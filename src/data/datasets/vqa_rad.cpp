@@ -39,7 +39,7 @@ Manifest read_vqa_rad(const std::filesystem::path& folder, const LoadOptions& op
     example.answer_type = lower_ascii(record.choice("answer_type", {"OPEN", "CLOSED"}));
     const std::string phrase =
         record.choice("phrase_type", {"freeform", "para", "test_freeform", "test_para"});
-    example.split = phrase.rfind("test_", 0) == 0 ? "test" : "train";
+    example.split = phrase.rfind("test_", 0) == 0 ? kTestSplit : kTrainSplit;
     // The set names no modality. The organ decides it in most cases: heads are CT or MRI, chests
     // are X-rays, abdomens are CT.
     example.client = lower_ascii(record.text("image_organ"));

@@ -212,7 +212,7 @@ void append_examples(const std::vector<Made>& made, const std::string& folder,
       example.image = numbered(folder, static_cast<int>(i));
       example.question = question.text;
       example.answers = {question.answer};
-      example.split = made[i].test ? "test" : "train";
+      example.split = made[i].test ? kTestSplit : kTrainSplit;
       example.client = client;
       example.answer_type = question.closed ? "closed" : "open";
       manifest.examples.push_back(std::move(example));
