@@ -30,6 +30,40 @@ const std::vector<Objective>& all_objectives() {
   return all;
 }
 
+/// Their places in all_objectives().
+constexpr std::size_t kImportance = 0, kUsageVariance = 1, kUplinkBytes = 2, kSlowestClient = 3;
+
+enum class RuleKind { kKnee, kIdeal, kWeights, kRow, kLimits };
+
+/// What a rule begins with.
+struct RuleName {
+  const char* name;
+  RuleKind kind;
+  std::vector<std::string> forms;  ///< as help and messages write it; none of a second name
+  std::size_t objective = 0;       ///< of limits
+};
+const std::vector<RuleName>& rule_names() {
+  static const std::vector<RuleName> names = {
+      {"knee", RuleKind::kKnee, {"knee"}},
+      {"ideal", RuleKind::kIdeal, {"ideal"}},
+      {"weights", RuleKind::kWeights, {"weights:W", "weights:NAME=W,…"}},
+      {"importance", RuleKind::kLimits, {"importance:X"}, kImportance},
+      {"variance", RuleKind::kLimits, {"variance:V"}, kUsageVariance},
+      {"usage_variance", RuleKind::kLimits, {}, kUsageVariance},
+      {"uplink_bytes", RuleKind::kLimits, {"uplink_bytes:B"}, kUplinkBytes},
+      {"slowest_client", RuleKind::kLimits, {"slowest_client:S"}, kSlowestClient},
+      {"row", RuleKind::kRow, {"row:N"}}};
+  return names;
+}
+
+/// nullptr where there is none.
+const RuleName* find_rule(const std::string& name) {
+  const auto& names = rule_names();
+  const auto at = std::find_if(names.begin(), names.end(),
+                               [&](const RuleName& each) { return each.name == name; });
+  return at == names.end() ? nullptr : &*at;
+}
+
 /// An upper limit of an objective; of importance the least, in percent of the greatest.
 struct Limit {
   std::string text;
@@ -38,18 +72,11 @@ struct Limit {
 };
 
 struct ParsedRule {
-  std::string name;             // knee, ideal, weights, row or limits
+  RuleKind kind;
   std::vector<double> weights;  // by objective, of weights
   std::size_t row = 0;          // from 1
   std::vector<Limit> limits;
 };
-
-const std::vector<std::string>& rule_names() {
-  static const std::vector<std::string> names = {"knee",         "ideal",          "weights",
-                                                 "importance",   "variance",       "usage_variance",
-                                                 "uplink_bytes", "slowest_client", "row"};
-  return names;
-}
 
 class Parser {
  public:
@@ -59,21 +86,22 @@ class Parser {
     const auto colon = rule_.find(':');
     const std::string name = rule_.substr(0, colon);
     const std::string rest = colon == std::string::npos ? "" : rule_.substr(colon + 1);
-    ParsedRule parsed{name, {}, 0, {}};
-    if (name == "knee" || name == "ideal") {
-      if (colon != std::string::npos) fail("the rule " + name + " takes no number");
-      return parsed;
-    }
-    if (name == "weights") {
-      parsed.weights = weights(rest);
-    } else if (name == "row") {
-      std::int64_t row = 0;
-      if (!parse_integer(rest, row) || row < 1)
-        fail(found(rest) + " after row, allowed is a row of the front from 1, as in row:3");
-      parsed.row = static_cast<std::size_t>(row);
-    } else {
-      parsed.name = "limits";
-      parsed.limits = limits();
+    // What no rule begins with is refused as a limit.
+    const RuleName* named = find_rule(name);
+    ParsedRule parsed{named ? named->kind : RuleKind::kLimits, {}, 0, {}};
+    switch (parsed.kind) {
+      case RuleKind::kKnee:
+      case RuleKind::kIdeal:
+        if (colon != std::string::npos) fail("the rule " + name + " takes no number");
+        break;
+      case RuleKind::kWeights:
+        parsed.weights = weights(rest);
+        break;
+      case RuleKind::kRow:
+        parsed.row = row(rest);
+        break;
+      case RuleKind::kLimits:
+        parsed.limits = limits();
     }
     return parsed;
   }
@@ -91,6 +119,12 @@ class Parser {
     for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
     if (text.empty() || text.back() == ',') parts.emplace_back();
     return parts;
+  }
+  std::size_t row(const std::string& text) const {
+    std::int64_t row = 0;
+    if (!parse_integer(text, row) || row < 1)
+      fail(found(text) + " after row, allowed is a row of the front from 1, as in row:3");
+    return static_cast<std::size_t>(row);
   }
   static std::size_t objective_of(const std::string& name) {
     const auto& all = all_objectives();
@@ -140,8 +174,9 @@ class Parser {
       const auto colon = part.find(':');
       const std::string name = part.substr(0, colon);
       const std::string number = colon == std::string::npos ? "" : part.substr(colon + 1);
-      Limit limit{part, objective_of(name == "variance" ? "usage_variance" : name), 0};
-      if (limit.objective == all_objectives().size()) unknown(part, name);
+      const RuleName* named = find_rule(name);
+      if (!named || named->kind != RuleKind::kLimits) unknown(part, name);
+      Limit limit{part, named->objective, 0};
       if (!valid(number, limit))
         fail(found(number) + " after " + name + ", allowed is " + allowed(limit.objective));
       for (const Limit& other : limits)
@@ -152,30 +187,32 @@ class Parser {
     return limits;
   }
   [[noreturn]] void unknown(const std::string& part, const std::string& name) const {
-    const auto& names = rule_names();
-    if (part != rule_ && std::find(names.begin(), names.end(), name) != names.end())
+    if (part != rule_ && find_rule(name))
       fail("\"" + part + "\" cannot be joined with others; limits can, as in " +
            "uplink_bytes:4MB,slowest_client:0.5");
     // The nearest name is sought among the names alone; the message lists what follows them, too.
+    std::vector<std::string> names;
+    for (const RuleName& each : rule_names()) names.emplace_back(each.name);
     throw InputError("choose: unknown rule \"" + part + "\"" + did_you_mean(name, names) +
                      "; allowed: " + quoted_list(choice_rules(), choice_rules().size()));
   }
   static bool valid(const std::string& text, Limit& limit) {
     std::int64_t bytes = 0;
-    if (limit.objective == 2 && parse_amount(text, "bytes", bytes)) {
+    if (limit.objective == kUplinkBytes && parse_amount(text, "bytes", bytes)) {
       limit.number = static_cast<double>(bytes);
       return true;
     }
-    const double greatest = limit.objective == 0 ? 100 : std::numeric_limits<double>::max();
+    const double greatest =
+        limit.objective == kImportance ? 100 : std::numeric_limits<double>::max();
     return parse_double(text, limit.number) && limit.number >= 0 && limit.number <= greatest;
   }
   static std::string allowed(std::size_t objective) {
     switch (objective) {
-      case 0:
+      case kImportance:
         return "a percentage of 0 to 100, as in importance:95";
-      case 1:
+      case kUsageVariance:
         return "a usage variance of 0 or more, as in variance:2.5";
-      case 2:
+      case kUplinkBytes:
         return "a number of bytes, as in uplink_bytes:1e6 or uplink_bytes:4MB";
       default:
         return "a number of seconds, as in slowest_client:0.5";
@@ -262,21 +299,22 @@ std::size_t within_limits(const Candidates& candidates, const std::string& rule,
       candidates.best([&](std::size_t point) { return candidates.value(point, 0); }), 0);
   for (const Limit& limit : limits) {
     const auto value = [&](std::size_t point) { return candidates.value(point, limit.objective); };
-    const double number = limit.objective == 0 ? limit.number / 100 * most : limit.number;
+    const double number = limit.objective == kImportance ? limit.number / 100 * most : limit.number;
     const double slack = kRounding * number;
     std::vector<std::size_t> rest;
     for (const std::size_t point : kept) {
-      if (limit.objective == 0 ? value(point) >= number - slack : value(point) <= number + slack)
+      if (limit.objective == kImportance ? value(point) >= number - slack
+                                         : value(point) <= number + slack)
         rest.push_back(point);
     }
-    floor |= limit.objective == 0;
+    floor |= limit.objective == kImportance;
     const std::string text = all_objectives()[limit.objective].text;
     if (rest.empty()) {
       const auto less = [&](std::size_t a, std::size_t b) { return value(a) < value(b); };
       const auto [low, high] = std::minmax_element(kept.begin(), kept.end(), less);
       const std::string with = before.empty() ? "" : " with " + before;
       throw InputError("choose: \"" + rule + "\": no plan that was found" + with +
-                       (limit.objective == 0
+                       (limit.objective == kImportance
                             ? " has " + format_double(limit.number) +
                                   " % of the greatest importance; the most found is " +
                                   format_double(100 * value(*high) / most) + " %"
@@ -294,10 +332,12 @@ std::size_t within_limits(const Candidates& candidates, const std::string& rule,
 }  // namespace
 
 const std::vector<std::string>& choice_rules() {
-  static const std::vector<std::string> rules = {
-      "knee",         "ideal",      "weights:W",      "weights:NAME=W,…",
-      "importance:X", "variance:V", "uplink_bytes:B", "slowest_client:S",
-      "row:N"};
+  static const std::vector<std::string> rules = [] {
+    std::vector<std::string> forms;
+    for (const RuleName& each : rule_names())
+      forms.insert(forms.end(), each.forms.begin(), each.forms.end());
+    return forms;
+  }();
   return rules;
 }
 
@@ -312,7 +352,7 @@ std::size_t choose(const std::vector<Objectives>& front, const std::string& rule
   const auto fail = [&](const std::string& message) {
     throw InputError("choose: \"" + rule + "\": " + message);
   };
-  if (parsed.name == "row") {
+  if (parsed.kind == RuleKind::kRow) {
     if (parsed.row > front.size())
       fail("the front has " + std::to_string(front.size()) +
            " rows; allowed is row:1 to row:" + std::to_string(front.size()));
@@ -330,11 +370,11 @@ std::size_t choose(const std::vector<Objectives>& front, const std::string& rule
     if (parsed.weights[k] > 0) require(k);
 
   const Candidates candidates(front, objectives.size() > 2 ? all.size() : 2);
-  if (parsed.name == "limits") return within_limits(candidates, rule, parsed.limits);
-  if (parsed.name == "ideal")
+  if (parsed.kind == RuleKind::kLimits) return within_limits(candidates, rule, parsed.limits);
+  if (parsed.kind == RuleKind::kIdeal)
     return candidates.best([&](std::size_t point) { return -candidates.distance(point); });
   const std::vector<double> equal(all.size(), 1.0);
-  const auto& weights = parsed.name == "weights" ? parsed.weights : equal;
+  const auto& weights = parsed.kind == RuleKind::kWeights ? parsed.weights : equal;
   return candidates.best([&](std::size_t point) { return candidates.weighted(point, weights); });
 }
 

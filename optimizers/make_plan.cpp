@@ -20,11 +20,10 @@ struct Taken {
 Taken taken_algorithm(const PlanningProblem& problem, const std::string& asked) {
   if (asked != kAuto) return {row_of(asked)};
   if (!problem.has_further_objectives()) return {certifying_row(problem)};
-  std::vector<std::string> two, further;
+  std::vector<std::string> two, further = objective_names(problem);
+  further.erase(further.begin(), further.begin() + kCommonObjectives);
   for (const AlgorithmRow& row : algorithm_rows())
     if (row.certify) two.push_back(row.algorithm.name);
-  for (const std::string& name : objective_names(problem))
-    if (name != "importance" && name != "usage_variance") further.push_back(name);
   const AlgorithmRow& row = row_of(metaheuristics().front());
   return {row, row.algorithm.name + ", as " + joined(two, " and ") + " would not optimise " +
                    joined(further, " and ")};

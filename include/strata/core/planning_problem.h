@@ -86,8 +86,10 @@ struct Objectives {
 };
 
 /// Of importance, usage_variance, uplink_bytes and slowest_client those that the problem has, in
-/// this order.
+/// this order. The first two every problem has.
 std::vector<std::string> objective_names(const PlanningProblem& problem);
+/// How many every problem has.
+inline constexpr int kCommonObjectives = 2;
 
 /// a is at least as good as b in all objectives and better in one.
 bool dominates(const Objectives& a, const Objectives& b);
