@@ -15,9 +15,6 @@
 
 namespace strata::fedrunner {
 
-/// What the aggregate rows are called in place of a client, so no client can be.
-inline const std::string kAllRow = "all", kMeanRow = "mean";
-
 /// A client as it introduced itself.
 struct ClientSize {
   std::string name;

@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kMajorityDashes = "6,4";
 constexpr const char* kBeforeDashes = "2,3";
 
-LineChart accuracy_chart(const Page& page, const char* client, const char* title) {
+LineChart accuracy_chart(const Page& page, const std::string& client, const char* title) {
   LineChart chart;
   chart.title = title;
   chart.x_label = "round (0 = before training)";
@@ -149,8 +149,9 @@ void add_result(Page& page) {
   if (const HtmlTable metrics = metrics_table(page.experiment); !metrics.rows.empty())
     page.body += html_details("Every metric of the task, in percent", html(metrics));
   const std::string id = "fig-accuracy";
-  LineChart curves = accuracy_chart(
-      page, "all", result.equal_clients ? "over the rounds" : "over the rounds, all questions");
+  LineChart curves =
+      accuracy_chart(page, fedrunner::kAllRow,
+                     result.equal_clients ? "over the rounds" : "over the rounds, all questions");
   const std::string equal = equal_lines(page, curves);
   auto legend = page.strategy_legend(true);
   if (!std::isnan(result.majority)) {
@@ -230,8 +231,10 @@ void add_client_accuracy(Page& page) {
   const std::string plain = "fig-accuracy-plain";
   page.body += html_figure(
       plain, html_legend(page.strategy_legend(true)),
-      {{page.panel(plain, draw(accuracy_chart(page, "mean", "over the rounds, mean over clients")),
-                   "Accuracy over rounds, plain mean over clients")}},
+      {{page.panel(
+          plain,
+          draw(accuracy_chart(page, fedrunner::kMeanRow, "over the rounds, mean over clients")),
+          "Accuracy over rounds, plain mean over clients")}},
       "The plain mean of the clients' accuracies: every client counts alike, however many test "
       "questions it has.");
 }

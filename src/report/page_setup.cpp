@@ -89,7 +89,7 @@ void add_heading(Page& page) {
         "notice");
   }
   for (const RunFolder& run : runs) {
-    if (run.status == "done") continue;
+    if (run.done) continue;
     page.paragraph("Unfinished: " + run.strategy + ", seed " + std::to_string(run.seed) +
                        " stands at round " + std::to_string(run.rounds) + ".",
                    "notice");
@@ -111,7 +111,7 @@ void add_settings(Page& page) {
     const RunFolder& run = *page.experiment.of(name).front();
     std::vector<std::string> how;
     if (!run.algorithm.empty()) how.push_back("plan " + run.algorithm);
-    if (!run.metric.empty() && run.metric != "none") how.push_back("scores " + run.metric);
+    if (!run.metric.empty()) how.push_back("scores " + run.metric);
     strategies.push_back(name + (how.empty() ? "" : " (" + joined(how) + ")"));
   }
   add("strategies", joined(strategies));

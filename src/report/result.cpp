@@ -11,6 +11,8 @@
 namespace strata::report {
 namespace {
 
+using fedrunner::kAllRow, fedrunner::kMeanRow;
+
 std::int64_t right_of(const fedrunner::RoundMetrics& row) {
   return std::llround(row.values.front() * static_cast<double>(row.test_samples));
 }
@@ -61,8 +63,8 @@ Difference over_questions(const RunFolder& a, const RunFolder& b, bool& paired) 
     }
     return in_points(paired_questions(gained, lost, static_cast<std::int64_t>(a.questions.size())));
   }
-  const fedrunner::RoundMetrics &first = *a.find(final_round(a), "all"),
-                                &second = *b.find(final_round(b), "all");
+  const fedrunner::RoundMetrics &first = *a.find(final_round(a), kAllRow),
+                                &second = *b.find(final_round(b), kAllRow);
   return in_points(unpaired_questions(right_of(first), first.test_samples, right_of(second),
                                       second.test_samples));
 }
@@ -94,7 +96,8 @@ std::vector<std::pair<const RunFolder*, const RunFolder*>> pairs_of(const Runs& 
   for (const RunFolder* a : first) {
     for (const RunFolder* b : second) {
       if (a->seed == b->seed && final_round(*a) == final_round(*b) &&
-          measured(a->find(final_round(*a), "all")) && measured(b->find(final_round(*b), "all")))
+          measured(a->find(final_round(*a), kAllRow)) &&
+          measured(b->find(final_round(*b), kAllRow)))
         pairs.emplace_back(a, b);
     }
   }
@@ -114,9 +117,9 @@ void add_contrasts(const Experiment& experiment, Result& result) {
       if (pairs.size() > 1) {
         std::vector<double> differences;
         for (const auto& [a, b] : pairs)
-          differences.push_back(accuracy(*a, final_round(*a), "all") -
-                                accuracy(*b, final_round(*b), "all"));
-        contrast.difference = paired_seeds(differences, grain_of(*pairs[0].first, "all"));
+          differences.push_back(accuracy(*a, final_round(*a), kAllRow) -
+                                accuracy(*b, final_round(*b), kAllRow));
+        contrast.difference = paired_seeds(differences, grain_of(*pairs[0].first, kAllRow));
       } else {
         contrast.over = Over::kQuestions;
         contrast.difference = over_questions(*pairs[0].first, *pairs[0].second, contrast.paired);
@@ -131,8 +134,8 @@ void add_contrasts(const Experiment& experiment, Result& result) {
     if (runs.size() > 1) {
       std::vector<double> differences;
       for (const RunFolder* run : runs)
-        differences.push_back(accuracy(*run, final_round(*run), "all") - majority_of(*run));
-      contrast.difference = paired_seeds(differences, grain_of(*runs[0], "all"));
+        differences.push_back(accuracy(*run, final_round(*run), kAllRow) - majority_of(*run));
+      contrast.difference = paired_seeds(differences, grain_of(*runs[0], kAllRow));
     } else {
       contrast.over = Over::kQuestions;
       contrast.difference = majority_over_questions(*runs[0]);
@@ -171,7 +174,7 @@ Interval client_accuracy(const Runs& runs, int round, const std::string& client)
   }
   if (values.empty()) return {kNaN, kNaN, kNaN};
   // Of a plain mean over clients the number of right answers is not known.
-  if (runs.size() == 1 && client == "mean") return {values[0], kNaN, kNaN};
+  if (runs.size() == 1 && client == kMeanRow) return {values[0], kNaN, kNaN};
   if (runs.size() == 1) {
     Interval interval = scaled(wilson(right_of(*only), only->test_samples), 100);
     interval.value = values[0];
@@ -198,10 +201,10 @@ Result result_of(const Experiment& experiment) {
   result.equal_clients = *least == *most;
   for (const std::string& name : experiment.strategies) {
     const Runs runs = experiment.of(name);
-    result.strategies.push_back({name, client_accuracy(runs, -1, "all"),
+    result.strategies.push_back({name, client_accuracy(runs, -1, kAllRow),
                                  runs.size() > 1 ? Over::kSeeds : Over::kQuestions});
   }
-  result.before = client_accuracy({&primary}, 0, "all");
+  result.before = client_accuracy({&primary}, 0, kAllRow);
   add_contrasts(experiment, result);
   adjust(result.contrasts);
   return result;

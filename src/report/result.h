@@ -53,7 +53,7 @@ struct Result {
 
 Result result_of(const Experiment& experiment);
 
-/// The interval of one client, or of all with "all", over a strategy's seeds or, with one, its
+/// The interval of one client, or of all with kAllRow, over a strategy's seeds or, with one, its
 /// questions; in percent.
 Interval client_accuracy(const std::vector<const RunFolder*>& runs, int round,
                          const std::string& client);

@@ -41,10 +41,11 @@ void read_run_json(const fs::path& path, RunFolder& run) {
   run.strategy = json.text("strategy");
   run.seed = json.seed("seed");
   run.metric = json.text("metric", "");
+  if (run.metric == "none") run.metric.clear();
   run.algorithm = json.text("algorithm", "");
   run.foundation = json.text("foundation", "");
   run.synthetic = json.boolean("synthetic", false);
-  run.status = json.choice("status", {"running", "done"});
+  run.done = json.choice("status", {"running", "done"}) == "done";
   json.integer("rounds_done", 0, kMost);
   run.clients = json.texts("clients");
   if (run.clients.empty()) json.fail("clients", "no client; at least one is needed");
@@ -77,8 +78,7 @@ void read_run_json(const fs::path& path, RunFolder& run) {
 void check_metrics(const fs::path& path, RunFolder& run) {
   std::set<std::pair<int, std::string>> seen;
   for (const fedrunner::RoundMetrics& row : run.metrics) {
-    const bool aggregate = row.client == "all" || row.client == "mean";
-    if (!aggregate &&
+    if (!row.is_aggregate() &&
         std::find(run.clients.begin(), run.clients.end(), row.client) == run.clients.end()) {
       throw InputError(path.string() + ": round " + std::to_string(row.round) +
                        " has the client \"" + row.client + "\", which run.json does not name" +
@@ -91,7 +91,7 @@ void check_metrics(const fs::path& path, RunFolder& run) {
     run.rounds = std::max(run.rounds, row.round);
   }
   for (int round = 0; round <= run.rounds; ++round) {
-    for (const char* client : {"all", "mean"}) {
+    for (const std::string& client : {fedrunner::kAllRow, fedrunner::kMeanRow}) {
       if (!seen.count({round, client})) {
         throw InputError(path.string() + ": no row for round " + std::to_string(round) +
                          " and client \"" + client + "\"");

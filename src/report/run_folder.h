@@ -35,7 +35,9 @@ struct MissingUpdate {
 /// One run: run.json, config.yaml, metrics.csv and rounds/.
 struct RunFolder {
   std::filesystem::path folder;
-  std::string name, strategy, metric, algorithm, foundation, status;
+  std::string name, strategy, algorithm, foundation;
+  std::string metric;  ///< "" where nothing was scored, and where an earlier Strata did not say
+  bool done = false;   ///< no round is left to run
   std::uint64_t seed = 0;
   bool synthetic = false;
   int rounds = 0;  ///< the last round in metrics.csv
@@ -59,7 +61,7 @@ struct RunFolder {
   bool used(int round, const std::string& client) const;
   /// What was planned for `round`: a plan holds until the next one. nullptr when there is none yet.
   const PlannedRound* plan_of(int round) const;
-  /// The row of a round and client ("all" and "mean" are the aggregates), or nullptr.
+  /// The row of a round and client (kAllRow and kMeanRow are the aggregates), or nullptr.
   const fedrunner::RoundMetrics* find(int round, const std::string& client) const;
 };
 

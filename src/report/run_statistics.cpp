@@ -56,7 +56,7 @@ double accuracy(const RunFolder& run, int round, const std::string& client) {
 
 int final_round(const RunFolder& run) {
   int round = run.rounds;
-  while (round > 0 && std::isnan(accuracy(run, round, "all"))) --round;
+  while (round > 0 && std::isnan(accuracy(run, round, fedrunner::kAllRow))) --round;
   return round;
 }
 
@@ -64,8 +64,7 @@ double total(const RunFolder& run, double fedrunner::RoundMetrics::*column,
              const std::string& client) {
   double sum = 0;
   for (const fedrunner::RoundMetrics& row : run.metrics) {
-    const bool wanted =
-        client.empty() ? row.client != "all" && row.client != "mean" : row.client == client;
+    const bool wanted = client.empty() ? !row.is_aggregate() : row.client == client;
     if (wanted && row.round > 0 && !std::isnan(row.*column)) sum += row.*column;
   }
   return sum;
@@ -107,7 +106,7 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
     row.push_back(text(strategy.accuracy.value, 1));
     row.push_back(interval(strategy.accuracy));
     mean_over_clients(row, over(runs, [](const RunFolder& run) {
-                             return accuracy(run, final_round(run), "mean");
+                             return accuracy(run, final_round(run), fedrunner::kMeanRow);
                            }).mean);
     const auto cost = [&](const auto& of, int decimals) {
       row.push_back(text(over(runs, of).mean, decimals));
@@ -136,7 +135,7 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
     ++table.reference_rows;
   };
   const RunFolder& first = *experiment.of(experiment.strategies.front()).front();
-  reference("before training", result.before, accuracy(first, 0, "mean"));
+  reference("before training", result.before, accuracy(first, 0, fedrunner::kMeanRow));
   if (!std::isnan(result.majority)) {
     double mean = 0;
     for (const double client : result.client_majority)
@@ -158,7 +157,7 @@ HtmlTable metrics_table(const Experiment& experiment) {
   }
   if (first.metric_names.size() < 2) return table;
   const auto value = [](const RunFolder& run, int round, std::size_t metric) {
-    const fedrunner::RoundMetrics* row = run.find(round, "all");
+    const fedrunner::RoundMetrics* row = run.find(round, fedrunner::kAllRow);
     return row ? 100 * row->values.at(metric) : kNaN;
   };
   for (const std::string& strategy : experiment.strategies) {

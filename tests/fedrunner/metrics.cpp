@@ -17,6 +17,18 @@ const std::vector<std::string> kAnswers = {"accuracy", "open_accuracy", "closed_
 
 }  // namespace
 
+TEST_CASE("the rows of all clients together and of their mean are aggregates, a client's is not") {
+  const auto aggregate = [](const std::string& client) {
+    RoundMetrics row;
+    row.client = client;
+    return row.is_aggregate();
+  };
+  CHECK(aggregate("all"));
+  CHECK(aggregate("mean"));
+  CHECK_FALSE(aggregate("ct"));
+  CHECK_FALSE(aggregate(""));
+}
+
 TEST_CASE("metrics.csv keeps every bit and writes NaN as an empty field") {
   const test::TempDir dir;
   RoundMetrics row;

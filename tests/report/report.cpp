@@ -392,6 +392,20 @@ TEST_CASE("budgets are shown with what they count") {
         "memory per client and round: north 1 B, south 0 B, west 2 kB");
 }
 
+TEST_CASE("a page says that a run is unfinished, and what a strategy scored by if it did") {
+  const TempDir folder;
+  test::write_synthetic_run(small(), folder.path());
+  const auto strategies = [](const std::string& page) { return table(page, "table-run")[0][1]; };
+  const std::string finished = slurp(write_report(folder.path()).page);
+  CHECK_FALSE(contains(finished, "Unfinished"));
+  CHECK(strategies(finished) == "f3ocus (plan exact, scores lntk)");
+  replace_in(folder / "run.json", "\"status\": \"done\"", "\"status\": \"running\"");
+  replace_in(folder / "run.json", "\"metric\": \"lntk\"", "\"metric\": \"none\"");
+  const std::string page = slurp(write_report(folder.path()).page);
+  CHECK(contains(page, "Unfinished: f3ocus, seed 1 stands at round 2."));
+  CHECK(strategies(page) == "f3ocus (plan exact)");
+}
+
 TEST_CASE("names are data: they are shown as they are and never interpreted") {
   const TempDir folder;
   SyntheticRun run = small();

@@ -9,16 +9,16 @@
 
 namespace strata::fedrunner {
 
-/// One row of metrics.csv: a client in a round, or an aggregate ("all": weighted by test samples;
-/// "mean": plain mean over clients). Round 0 is the model before any training.
-/// \code
-/// RoundMetrics row;
-/// row.round = 1;
-/// row.client = "ct";
-/// row.values = {0.5, 0.25};
+/// What the aggregate rows of metrics.csv are called in place of a client, so no client can be:
+/// all, weighted by test samples, and the plain mean over clients.
+inline const std::string kAllRow = "all", kMeanRow = "mean";
+
+/// One row of metrics.csv: a client in a round, or an aggregate. Round 0 is the model before any
+/// training. \code RoundMetrics row; row.round = 1; row.client = "ct"; row.values = {0.5, 0.25};
 /// write_metrics({{"accuracy", "macro_f1"}, {row}}, "metrics.csv");
 /// const RoundTable table = read_metrics("metrics.csv");
 /// assert(table.rows.front().values[table.column("macro_f1")] == 0.25);
+/// assert(!table.rows.front().is_aggregate());
 /// \endcode
 struct RoundMetrics {
   int round = 0;
@@ -29,11 +29,14 @@ struct RoundMetrics {
   /// The task's metrics, one for each of RoundTable::metrics; NaN where there is none, as of open
   /// questions of a client that has no such test question.
   std::vector<double> values;
-  /// 10⁶ bits sent and received by the client; aggregates: the sum ("all") and the mean ("mean").
+  /// 10⁶ bits sent and received by the client; aggregates: the sum (all) and the mean.
   double up_mbit = 0, down_mbit = 0;
-  double importance = 0, usage_variance = 0;  ///< of the round's plan; only in "all" rows, else NaN
+  double importance = 0,
+         usage_variance = 0;   ///< of the round's plan; only in rows of all, else NaN
   double seconds = 0;          ///< local training; measured, so not reproducible to the byte
   double peak_memory_mib = 0;  ///< likewise
+
+  bool is_aggregate() const { return client == kAllRow || client == kMeanRow; }
 };
 
 /// Rows, and what their values are.
