@@ -37,7 +37,7 @@ fedrunner::RunTools run_tools() {
     std::vector<double> values;
     for (std::size_t unit = 0; unit < scores.size(); ++unit) {
       values.push_back(scores[unit].value);
-      if (scores[unit].status != "ok") {
+      if (!scores[unit].ok()) {
         log_warning("client " + request.client + ": the " + request.metric + " of unit \"" +
                     units[unit] + "\": " + scores[unit].status);
       }

@@ -49,6 +49,7 @@ struct UnitScore {
   double residual = 0;  ///< ‖Θv − λv‖ / λ₁ for eigenvalues, 0 for other metrics
   /// "ok", or why not to rely on the value: an eigenvalue that did not converge is a lower bound.
   std::string status = "ok";
+  bool ok() const { return status == "ok"; }
   /// For eigenvalues: the `top` largest, and |λ₁ − λ₁'| / λ₁ for λ₁' from a second random start (0
   /// where all eigenvalues were computed, or a block of starts was searched together).
   std::vector<double> eigenvalues;
