@@ -47,9 +47,9 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
     data.train = std::move(experiment.partition.public_train);
   } else {
     data.manifest = load_manifest(config, config.pretrain->data);
-    data.train = tasks::split_of(data.manifest, "train").examples;
+    data.train = tasks::split_of(data.manifest, data::kTrainSplit).examples;
   }
-  data.test = tasks::split_of(data.manifest, "test").examples;
+  data.test = tasks::split_of(data.manifest, data::kTestSplit).examples;
   if (data.train.empty() || data.test.empty()) {
     throw InputError(config.file + ": pretrain.data: " + config.pretrain->data + " has no " +
                      (data.train.empty() ? "training" : "test") + " example");
@@ -69,7 +69,7 @@ struct Language {
       further.push_back(load_manifest(config, folder));
     if (!data.train.empty()) training.push_back({data.manifest, data.train});
     for (const data::Manifest& manifest : further)
-      training.push_back(tasks::split_of(manifest, "train"));
+      training.push_back(tasks::split_of(manifest, data::kTrainSplit));
     if (training.empty())
       throw InputError(config.file + ": pretrain.vocabulary: no data set, so no label");
     const data::Manifest& first = training.front().manifest;

@@ -134,7 +134,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
                  folders.recorded_threads(), device, options);
   models::prepare_torch(shares.threads);
   const auto labels = config.model.answers == Answers::kData
-                          ? data.task->labels({tasks::split_of(data.manifest, "train")})
+                          ? data.task->labels({tasks::split_of(data.manifest, data::kTrainSplit)})
                           : std::vector<std::string>();
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.

@@ -11,7 +11,9 @@
 #include "cli/options.h"
 #include "core/build_info.h"
 #include "core/csv.h"
+#include "core/resources.h"
 #include "core/text.h"
+#include "data/manifest.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
@@ -132,7 +134,7 @@ void build_evaluate(CLI::App& app, CommandLine& line) {
   evaluate->add_option("model", line.evaluate.model, "Model folder")->required();
   add_data(evaluate, line.evaluate.data)->required();
   evaluate->add_option("--split", line.evaluate.split, "The examples to evaluate on")
-      ->check(one_of({"train", "test"}))
+      ->check(one_of({data::kTrainSplit, data::kTestSplit}))
       ->capture_default_str();
   auto* predictions = evaluate->add_option("--predictions", line.evaluate.predictions,
                                            "Write a JSON line for every example");
@@ -239,7 +241,7 @@ void add_plan_input(CLI::App* plan, PlanArguments& arguments) {
       "What a client may train: units (4) or, with --costs, an amount (400kB, 2GFLOP); "
       "or a table client,budget; required without --problem");
   plan->add_option("--of", arguments.of, "What budgets count, where they do not say it")
-      ->check(one_of({"units", "bytes", "flops", "memory"}));
+      ->check(one_of(budget_kinds()));
   plan->add_option(
       "--costs", arguments.costs,
       "What units cost: a table unit,bytes,flops,memory or the JSON of strata inspect");

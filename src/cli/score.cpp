@@ -285,7 +285,7 @@ void print_json(const Result& result, const ScoreTable& published, bool with_cer
 
 void warn_of(const std::string& client, const std::string& metric, const std::string& unit,
              const ntk::UnitScore& score) {
-  if (score.status == "ok") return;
+  if (score.ok()) return;
   log_warning("client " + client + ", unit " + unit + ": the " + metric + " is " + score.status +
               " (residual " + format_double(score.residual) + ")");
 }

@@ -39,6 +39,7 @@ struct Example {
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }
+  bool closed() const { return answer_type == "closed"; }
 };
 
 /// What to learn of an example: the first answer, or the first label in the order of the classes;

@@ -29,7 +29,7 @@ class AnswerClassification : public Classification {
     auto data = std::make_unique<LabelledData>(shared_from_this(), source, /*several=*/false);
     for (const int index : indices) {
       const data::Example& example = source.manifest.examples.at(static_cast<std::size_t>(index));
-      LabelledData::Row row{{}, example.answer_type == "closed"};
+      LabelledData::Row row{{}, example.closed()};
       for (const std::string& answer : example.answers)
         if (const std::int64_t id = ids.of(answer); id != kNoLabel) row.truth.push_back(id);
       if (!row.truth.empty()) {

@@ -183,7 +183,7 @@ TEST_CASE("a base in a short type is the file's own pages") {
     const auto file = pair.dir / "short/model.safetensors";
     for (const auto& [name, tensor] : pair.small.weights()) {
       CAPTURE(name);
-      CHECK(tensor.scalar_type() == test::torch_type(dtype));
+      CHECK(tensor.scalar_type() == models::scalar_type(dtype));
       CHECK(is_mapped(tensor.data_ptr(), file));
     }
     const Batch batch = batch_for(pair.small);

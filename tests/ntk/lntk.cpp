@@ -473,7 +473,7 @@ TEST_CASE("spectra of a model with short weights are those of the converted mode
       test::copy_rounded(folder / "fresh", folder / "wide", dtype, true);
       const Model small = peft::load_model(folder / "short"),
                   wide = peft::load_model(folder / "wide");
-      REQUIRE(small.weights().begin()->second.scalar_type() == test::torch_type(dtype));
+      REQUIRE(small.weights().begin()->second.scalar_type() == models::scalar_type(dtype));
       const Batch batch = make_batch(wide, 4);
       const auto found = layerwise_spectra(small, test::answering(), batch, small.units(), {});
       const auto expected = layerwise_spectra(wide, test::answering(), batch, wide.units(), {});

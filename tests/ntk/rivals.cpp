@@ -503,7 +503,7 @@ TEST_CASE("every metric of a model with short weights is that of the converted m
     const Batch batch = make_batch(3);
     CHECK(rival_scores(small, test::answering(), batch, small.units(), rival_metrics()) ==
           rival_scores(wide, test::answering(), batch, wide.units(), rival_metrics()));
-    CHECK(small.weights().begin()->second.scalar_type() == test::torch_type(dtype));
+    CHECK(small.weights().begin()->second.scalar_type() == models::scalar_type(dtype));
     // The leaves of short weights are copies, which the plan counts.
     CHECK(plan_rivals(small, batch, 3, small.units(), {"snip"}, {}).bytes >
           plan_rivals(wide, batch, 3, wide.units(), {"snip"}, {}).bytes);

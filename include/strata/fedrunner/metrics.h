@@ -14,7 +14,12 @@ namespace strata::fedrunner {
 inline const std::string kAllRow = "all", kMeanRow = "mean";
 
 /// One row of metrics.csv: a client in a round, or an aggregate. Round 0 is the model before any
-/// training. \code RoundMetrics row; row.round = 1; row.client = "ct"; row.values = {0.5, 0.25};
+/// training.
+/// \code
+/// RoundMetrics row;
+/// row.round = 1;
+/// row.client = "ct";
+/// row.values = {0.5, 0.25};
 /// write_metrics({{"accuracy", "macro_f1"}, {row}}, "metrics.csv");
 /// const RoundTable table = read_metrics("metrics.csv");
 /// assert(table.rows.front().values[table.column("macro_f1")] == 0.25);
@@ -31,8 +36,7 @@ struct RoundMetrics {
   std::vector<double> values;
   /// 10⁶ bits sent and received by the client; aggregates: the sum (all) and the mean.
   double up_mbit = 0, down_mbit = 0;
-  double importance = 0,
-         usage_variance = 0;   ///< of the round's plan; only in rows of all, else NaN
+  double importance = 0, usage_variance = 0;  ///< of the round's plan; only in rows of all
   double seconds = 0;          ///< local training; measured, so not reproducible to the byte
   double peak_memory_mib = 0;  ///< likewise
 
