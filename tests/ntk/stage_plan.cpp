@@ -1,7 +1,9 @@
 #include "ntk/stage_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <set>
 
 #include "catch.h"
 #include "ntk/jacobian.h"
@@ -127,29 +129,26 @@ TEST_CASE("operations that share a weight or an output are differentiated togeth
 TEST_CASE("Lanczos keeps all δ's of its units in the first group, or leaves them to the kernel") {
   const Block block(9, 16, 4);
   const StageSizes stage = block.sizes(30, 5);
-  const StagePlan all = plan_stage(stage, with_memory(1e9, NtkMethod::kLanczos));
-  CHECK(all.by_lanczos.size() == 4);
-  REQUIRE_FALSE(all.groups.empty());
-  CHECK(all.groups.front().size() == 4);
-  const StagePlan none = plan_stage(stage, with_memory(all.bytes / 20, NtkMethod::kLanczos));
-  REQUIRE_FALSE(none.groups.empty());
-  CHECK(none.by_lanczos.empty());
-  bool some = false;
-  for (double part = 0.1; part < 1; part += 0.02) {
-    const LntkOptions options = with_memory(all.bytes * part, NtkMethod::kLanczos);
+  const double least = plan_stage(stage, with_memory(1e9, NtkMethod::kLanczos)).least_bytes;
+  std::set<std::size_t> seen;  // how many units went by Lanczos
+  for (double memory = least; memory < 1e9; memory *= 1.05) {
+    const LntkOptions options = with_memory(std::ceil(memory), NtkMethod::kLanczos);
     const StagePlan plan = plan_stage(stage, options);
-    CAPTURE(part, plan.by_lanczos.size());
+    CAPTURE(options.memory_bytes, plan.by_lanczos.size());
+    REQUIRE_FALSE(plan.groups.empty());
     CHECK(plan.bytes <= static_cast<double>(options.memory_bytes));
-    some = some || (!plan.by_lanczos.empty() && plan.by_lanczos.size() < 4);
-    if (plan.by_lanczos.empty()) continue;
     for (const std::size_t unit : plan.by_lanczos) {
       const Group& first = plan.groups.front();
       CHECK(std::any_of(first.begin(), first.end(), [&](const Part& at) {
         return at.cluster == unit && at.size == plan.clusters[unit].columns;
       }));
     }
+    if (!seen.empty()) CHECK(plan.by_lanczos.size() >= *seen.rbegin());
+    seen.insert(plan.by_lanczos.size());
   }
-  CHECK(some);
+  CHECK(seen.count(0) == 1);
+  CHECK(seen.count(4) == 1);
+  CHECK(seen.size() > 2);
 }
 
 TEST_CASE("a unit with weights in other stages, or with few rows, has its kernel formed") {
