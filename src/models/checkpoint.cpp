@@ -182,8 +182,11 @@ Checkpoint::Checkpoint(const std::filesystem::path& file) : name_(file.string())
 
 Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
   const auto whole = folder / kWeightsFile, index = folder / kIndexFile;
-  if (std::filesystem::exists(whole) || !std::filesystem::exists(index)) return Checkpoint(whole);
-  Checkpoint checkpoint;
+  const bool single = std::filesystem::exists(whole) || !std::filesystem::exists(index);
+  Checkpoint checkpoint = single ? Checkpoint(whole) : Checkpoint();
+  const auto config = folder / "config.json";
+  if (std::filesystem::exists(config)) checkpoint.config_ = read_file(config);
+  if (single) return checkpoint;
   checkpoint.name_ = index.string();
   const std::string text = read_file(index);
   const Document document = parse_json(text, index.string());

@@ -63,6 +63,8 @@ class Checkpoint {
   const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
   /// The index as it stands in its file; empty of one file.
   const std::string& index() const { return index_; }
+  /// The folder's config.json as it stands; empty where there is none.
+  const std::string& config() const { return config_; }
 
   /// Exactly `parameters`, each in its shape and in a float type, counters in int64, which may be
   /// absent; under several names it must be one. `…position_ids` buffers, which older transformers
@@ -72,7 +74,7 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
-  std::string name_, index_;
+  std::string name_, index_, config_;
   std::vector<std::shared_ptr<const SafetensorsFile>> files_;
 };
 

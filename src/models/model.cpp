@@ -17,6 +17,25 @@ namespace strata::models {
 
 using torch::Tensor;
 
+namespace {
+
+/// With the keys of the user's own configuration that the architecture does not know, all in the
+/// order of transformers. What the labels are for is the task's to say.
+Json with_further_keys(const Json& config, const std::string& original) {
+  std::map<std::string, Json> keys;
+  for (const auto& [key, value] : config.items()) keys[key] = value;
+  const Json own = original.empty() ? Json::object() : parse_json(original, "config.json").root;
+  for (const auto& [key, value] : own.items()) {
+    if (key != "num_labels" && key != "problem_type") keys.emplace(key, value);
+  }
+  if (own.contains("dtype")) keys["dtype"] = config.at("torch_dtype");  // transformers 5's name
+  Json all = Json::object();
+  for (const auto& [key, value] : keys) all[key] = value;
+  return all;
+}
+
+}  // namespace
+
 Model::Model(Blueprint blueprint, torch::Device device)
     : blueprint_(std::make_shared<const Blueprint>(std::move(blueprint))),
       device_(device),
@@ -77,6 +96,7 @@ void Model::save_base(const std::filesystem::path& folder) const {
   Json config = architecture().config();
   if (source_) {
     config["torch_dtype"] = write_like(*source_, folder, parameters, weights_);
+    config = with_further_keys(config, source_->config());
   } else {
     write_parameters(folder / kWeightsFile, parameters, weights_);
   }

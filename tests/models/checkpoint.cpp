@@ -196,6 +196,41 @@ TEST_CASE("what was not trained is written byte for byte, into the files that it
   CHECK(!std::filesystem::exists(dir / "out/model.safetensors.index.json"));
 }
 
+TEST_CASE(
+    "keys of the user's config.json that no architecture has are kept, but what labels are for") {
+  const test::TempDir dir;
+  test::copy_rounded(kReference, dir / "short", Dtype::kBF16, false);
+  Json config = config_of(dir / "short");
+  config["_name_or_path"] = "hospital/vilt";
+  config["zz_note"] = {{"by", "someone"}};
+  config["dtype"] = "bfloat16";
+  config["num_labels"] = 99;
+  config["problem_type"] = "multi_label_classification";
+  config["torch_dtype"] = "float64";
+  dir.write("short/config.json", config.dump());
+  Model model = peft::load_model(dir / "short");
+  peft::save_model(model, dir / "same");
+  Json same = config_of(dir / "same");
+  CHECK(same.at("_name_or_path") == "hospital/vilt");
+  CHECK(same.at("zz_note").at("by") == "someone");
+  CHECK_FALSE(same.contains("num_labels"));
+  CHECK_FALSE(same.contains("problem_type"));
+  CHECK(same.at("dtype") == "bfloat16");
+  CHECK(same.at("torch_dtype") == "bfloat16");
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : same.items()) keys.push_back(key);
+  CHECK(std::is_sorted(keys.begin(), keys.end()));
+
+  // What Strata knows is what the model is now.
+  model.relabel({"no", "yes"}, 1);
+  peft::save_model(model, dir / "relabelled");
+  const Json relabelled = config_of(dir / "relabelled");
+  CHECK(relabelled.at("id2label").size() == 2);
+  CHECK(relabelled.at("dtype") == "float32");
+  CHECK(relabelled.at("zz_note") == same.at("zz_note"));
+  CHECK(peft::load_model(dir / "relabelled").fingerprint() == model.fingerprint());
+}
+
 TEST_CASE("what was trained is written as float32 under its name, and all else byte for byte") {
   const test::TempDir dir, shards;
   test::copy_rounded(kReference, dir / "one", Dtype::kBF16, false);
