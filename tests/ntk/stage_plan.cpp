@@ -124,6 +124,11 @@ TEST_CASE("operations that share a weight or an output are differentiated togeth
   CHECK(plan.clusters[1].ops == std::vector<std::size_t>{1, 3});
   // Two δ's beside each other for the weight used twice, one for the output that is shared.
   CHECK(plan.clusters[0].column_bytes == 2 * plan.clusters[1].column_bytes);
+  // Uses of a weight are copied beside each other even where their output is one.
+  block.ops[2].output = block.ops[0].output;
+  CHECK(
+      plan_stage(block.sizes(3, 5), with_memory(1e9, NtkMethod::kGram)).clusters[0].column_bytes ==
+      plan.clusters[0].column_bytes);
 }
 
 TEST_CASE("Lanczos keeps all δ's of its units in the first group, or leaves them to the kernel") {
@@ -173,6 +178,7 @@ TEST_CASE("automatically, a unit goes by what costs less, which its multiply-add
     CAPTURE(samples, chosen.by_lanczos.size());
     CHECK(chosen.kernel_multiply_adds <= gram.kernel_multiply_adds);
     CHECK(chosen.kernel_multiply_adds <= lanczos.kernel_multiply_adds);
+    if (!chosen.by_lanczos.empty()) CHECK(chosen.kernel_multiply_adds < gram.kernel_multiply_adds);
   }
   CHECK(plan_stage(block.sizes(4, 5), with_memory(1e12, NtkMethod::kAutomatic)).by_lanczos.empty());
   CHECK(
