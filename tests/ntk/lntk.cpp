@@ -510,6 +510,8 @@ TEST_CASE(
   const ScoreEstimate roomy = estimate_spectra(model, test::answering(), batch, 6, units, options);
   CHECK(roomy.least_bytes < roomy.bytes);
   CHECK(roomy.seconds > 0);
+  // One for each of the four answers through each stage, as everything fits at once.
+  CHECK(roomy.backward_passes == 4 * model.stage_count());
   int most_passes = 0;
   for (const double share : {0.0, 0.1, 0.3, 0.6}) {
     options.memory_bytes =
