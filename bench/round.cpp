@@ -44,6 +44,7 @@
 #include "data/phantoms/phantoms.h"
 #include "experiment/experiment.h"
 #include "fedrunner/aggregation.h"
+#include "fedrunner/run_folder.h"
 #include "fedrunner/training.h"
 #include "models/cost.h"
 #include "models/device.h"
@@ -273,7 +274,8 @@ class RoundBench {
       if (round >= 1 && round <= options_.repetitions + 1) {
         repeat(read_plan(round_folder(run_folder, round) / "plan.json"), round, repetition);
         repetitions_.push_back(repetition);
-        start_ = peft::load_model(run_folder / "model").state();
+        const RunState state = read_state(run_folder, trained()).value();
+        for (const auto& [name, weight] : state.weights) start_[name] = weight;
       }
       tools_ = {};
       watch_ = {};
@@ -291,6 +293,16 @@ class RoundBench {
     double round = 0, round_cpu = 0, plan = 0, bare = 0, bare_cpu = 0, train = 0, batches = 0,
            aggregation = 0;
   };
+
+  /// What the run's units, blocks and head, begin a round with.
+  ModelState trained() const {
+    ModelState state;
+    for (const Unit& unit : model_.units()) {
+      if (unit.role == Role::kEmbeddings) continue;
+      for (const std::string& name : unit.parameters) state[name] = start_.at(name);
+    }
+    return state;
+  }
 
   /// Trains what the round trained, bare and by train(), in turns as to which goes first.
   void repeat(const Plan& plan, int round, Repetition& repetition) {
