@@ -121,6 +121,15 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("a long product begins with its bias, as LibTorch's does") {
+  torch::manual_seed(7);
+  // A matrix product's library sums so many in parts; in one part either order rounds alike.
+  const Tensor weight = torch::randn({256, 1000}).to(torch::kHalf);
+  const Tensor input = torch::randn({64, 1000}), bias = 100 * torch::randn({256});
+  CHECK(torch::equal(short_linear(input, weight, bias),
+                     torch::linear(input, weight.to(torch::kFloat), bias)));
+}
+
 TEST_CASE("autograd keeps the short weight alone") {
   const Tensor weight = torch::randn({1024, 1024}).to(torch::kBFloat16);
   const Tensor input = torch::randn({2, 1024}).requires_grad_(true), bias = torch::randn({1024});
