@@ -173,7 +173,8 @@ TEST_CASE("ConvNextImageProcessor is that of transformers 4 and 5") {
   CHECK(read(R"({"image_processor_type": "ViTImageProcessor", "size": 28})", kResnet)
             .constant_size() == ImageSize{28, 28});
   for (const int side : {7, 97, 224, 288, 383}) {
-    for (const double share : {0.7, 0.875, 0.9, 0.95, 0.965, 1.0}) {
+    // Of the first two the shorter edge does not come back by itself: rounded down, it is one less.
+    for (const double share : {0.51, 0.823, 0.7, 0.875, 0.9, 0.95, 0.965, 1.0}) {
       const Json json = {{"size", side}, {"crop_pct", share}};
       CAPTURE(side, share);
       const ImageProcessor processor = read(json.dump(), kResnet);
