@@ -30,9 +30,9 @@ constexpr std::size_t kFirstValue = 4;  // of kBefore
 constexpr const char* kQuestionHeader = "round,client,question,correct,majority_correct";
 
 /// A CSV file with a fixed header, and its fields with the place of an error.
-class Rows {
+class CsvTable {
  public:
-  explicit Rows(const std::filesystem::path& path) : path_(path), lines_(read_csv(path)) {}
+  explicit CsvTable(const std::filesystem::path& path) : path_(path), lines_(read_csv(path)) {}
   const std::vector<std::string>& header() const { return lines_.front().fields; }
   [[noreturn]] void refuse_header(const std::string& wanted) const {
     fail(0, "the header is \"" + joined(header(), ",") + "\", not \"" + wanted + "\"");
@@ -91,7 +91,7 @@ void write_metrics(const RoundTable& table, const std::filesystem::path& path) {
 }
 
 RoundTable read_metrics(const std::filesystem::path& path) {
-  const Rows file(path);
+  const CsvTable file(path);
   const std::vector<std::string>& header = file.header();
   const std::size_t fixed = kHead.size() + kTail.size();
   const auto tail = static_cast<std::ptrdiff_t>(kTail.size());
@@ -135,7 +135,7 @@ void write_questions(const std::vector<QuestionResult>& rows, const std::filesys
 }
 
 std::vector<QuestionResult> read_questions(const std::filesystem::path& path) {
-  const Rows file(path);
+  const CsvTable file(path);
   if (joined(file.header(), ",") != kQuestionHeader) file.refuse_header(kQuestionHeader);
   const auto flag = [&](std::size_t row, std::size_t column) {
     const auto& field = file.text(row, column);

@@ -8,11 +8,11 @@
 #include <utility>
 
 #include "core/console.h"
+#include "core/infinity.h"
 
 namespace strata::fedrunner {
 namespace {
 
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kMebibyte = 1024.0 * 1024.0;
 /// A score travels as one float64.
 constexpr double kScoreBits = 64;

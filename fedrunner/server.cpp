@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "core/console.h"
+#include "core/infinity.h"
 #include "core/interrupt.h"
 #include "core/score_scales.h"
 #include "fedrunner/aggregation.h"
@@ -18,8 +19,6 @@
 
 namespace strata::fedrunner {
 namespace {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 class Server {
  public:

@@ -53,17 +53,17 @@ void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
 }
 
 /// What a step's batch is made of.
-struct Rows {
+struct BatchRows {
   std::vector<std::int64_t> rows;
   std::vector<int> flips;  // none, or one a row
 
   /// Part `part` of `parts`; the first ones have a row more.
-  Rows part(std::size_t part, std::size_t parts) const {
+  BatchRows part(std::size_t part, std::size_t parts) const {
     const auto begin = [&](std::size_t p) {
       return static_cast<std::ptrdiff_t>(p * (rows.size() / parts) +
                                          std::min(p, rows.size() % parts));
     };
-    Rows result;
+    BatchRows result;
     result.rows.assign(rows.begin() + begin(part), rows.begin() + begin(part + 1));
     if (!flips.empty())
       result.flips.assign(flips.begin() + begin(part), flips.begin() + begin(part + 1));
@@ -71,12 +71,12 @@ struct Rows {
   }
 };
 
-using BatchLoss = std::function<torch::Tensor(const Rows&, const at::Generator&)>;
+using BatchLoss = std::function<torch::Tensor(const BatchRows&, const at::Generator&)>;
 
 /// Leaves the gradients of the batch's mean loss, which is returned. Every part of the batch is
 /// differentiated by a thread of its own and the parts are added in their order, so that results
 /// depend on the number of generators alone.
-torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const Rows& batch,
+torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const BatchRows& batch,
                             const BatchLoss& loss_of, const std::vector<at::Generator>& dropout) {
   const std::size_t parts =
       std::clamp<std::size_t>(batch.rows.size() / std::size_t{kRowsPerPart}, 1, dropout.size());
@@ -184,7 +184,7 @@ double train(models::Model& model, const tasks::Dataset& data,
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
-  const BatchLoss loss_of = [&](const Rows& part, const at::Generator& generator) {
+  const BatchLoss loss_of = [&](const BatchRows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
     const models::Autocast autocast(model.device(), options.precision);
     return task.loss(model.run(batch, generator, by_batch), batch, calibration);
@@ -195,7 +195,7 @@ double train(models::Model& model, const tasks::Dataset& data,
     if (in_epoch == 0) random.shuffle(order);
     const auto first = order.begin() + in_epoch * options.batch_size;
     const auto last = order.begin() + std::min(data.size(), (in_epoch + 1) * options.batch_size);
-    Rows batch{{first, last}, {}};
+    BatchRows batch{{first, last}, {}};
     if (options.flips != Flips::kNone) {
       for (std::size_t i = 0; i < batch.rows.size(); ++i)
         batch.flips.push_back(random_flip(options.flips, random));

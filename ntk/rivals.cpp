@@ -347,7 +347,7 @@ double curvature_along_gradient(const Unit& unit, const WeightSums& sums) {
 }
 
 /// What a measure's value is made of.
-enum Part : unsigned {
+enum Quantity : unsigned {
   kWeights = 1,    ///< sums over the weights
   kGradient = 2,   ///< and over the mean loss's gradient
   kCurvature = 4,  ///< Hg, for which g is of all weights

@@ -1,7 +1,6 @@
 #include "ntk/stage_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -18,10 +17,6 @@ constexpr double kExpectedSteps = 6, kExpectedColumns = 15;
 constexpr double kMultiplyAddsPerByte = 6;
 /// kernel_product holds so many images of a block of vectors.
 constexpr double kProductImages = 4;
-
-std::int64_t rounded(double value) {
-  return static_cast<std::int64_t>(std::ceil(value));
-}
 
 std::vector<Cluster> clusters_of(const StageSizes& stage) {
   const std::vector<OpShape>& shapes = stage.ops;
@@ -118,9 +113,9 @@ class Planner {
     const double jacobian_column = stage_.samples * stage_.outputs * widest * stage_.element_bytes;
     plan_.least_bytes = fixed_bytes_ + least_column + jacobian_column;
     const double available = static_cast<double>(options_.memory_bytes) - fixed_bytes_;
-    plan_.chunk_bytes = std::max(
-        rounded(jacobian_column),
-        std::min({kLargestChunk, rounded(available / 4), rounded(available - least_column)}));
+    plan_.chunk_bytes =
+        std::max(whole_bytes(jacobian_column), std::min({kLargestChunk, whole_bytes(available / 4),
+                                                         whole_bytes(available - least_column)}));
     budget_ = available - static_cast<double>(plan_.chunk_bytes);
     return budget_ >= least_column;
   }

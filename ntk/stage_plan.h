@@ -3,6 +3,7 @@
 /// What of a stage is differentiated together within the memory, and which units' kernels are never
 /// formed: decided on sizes alone. Internal.
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -16,6 +17,11 @@ namespace strata::ntk {
 
 /// J is multiplied by itself a block of this size at a time, which a last-level cache holds.
 constexpr std::int64_t kLargestChunk = 32 << 20;
+
+/// A size in bytes that was reckoned with as a double, whole.
+inline std::int64_t whole_bytes(double bytes) {
+  return static_cast<std::int64_t>(std::ceil(bytes));
+}
 
 /// Sizes of an operation for any number of samples.
 struct OpShape {

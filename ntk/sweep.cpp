@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <numeric>
 
 #include "core/interrupt.h"
@@ -14,10 +13,6 @@ namespace {
 
 using torch::Tensor;
 using Clock = std::chrono::steady_clock;
-
-std::int64_t rounded(double value) {
-  return static_cast<std::int64_t>(std::ceil(value));
-}
 
 const std::string& stage_name(const models::Model& model, std::int64_t stage) {
   return model.architecture().stages()[static_cast<std::size_t>(stage)].name;
@@ -171,8 +166,8 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
     Stage stage = capture(number);
     seconds += seconds_since(start, device);
     const StagePlan work = plan(stage, gradients, samples, outputs);
-    estimate.least_bytes = std::max(estimate.least_bytes, rounded(work.least_bytes));
-    estimate.bytes = std::max(estimate.bytes, rounded(work.bytes));
+    estimate.least_bytes = std::max(estimate.least_bytes, whole_bytes(work.least_bytes));
+    estimate.bytes = std::max(estimate.bytes, whole_bytes(work.bytes));
     kernel_multiply_adds += work.kernel_multiply_adds;
 
     std::vector<Tensor> targets = stage.captured.outputs;
@@ -289,7 +284,7 @@ Gradients Sweep::differentiate(Stage& stage, const Gradients& gradients) {
   if (plan.groups.empty() && !stage.captured.ops.empty()) {
     throw WorkError("the memory limit of " + std::to_string(options_.memory_bytes) +
                     " bytes is too small for \"" + stage_name(model_, stage.number) +
-                    "\": at least " + std::to_string(rounded(plan.least_bytes)) +
+                    "\": at least " + std::to_string(whole_bytes(plan.least_bytes)) +
                     " bytes are needed; fewer samples or outputs need less");
   }
   if (plan.groups.empty()) plan.groups.emplace_back();

@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
 #include <vector>
 
+#include "core/infinity.h"
 #include "optimizers/client_choice.h"
 
 namespace strata::optimizers {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr int kSweeps = 200;
 
 class Answers {

@@ -13,7 +13,7 @@ namespace strata::optimizers {
 namespace {
 
 /// Differences below this are rounding.
-constexpr double kRounding = 1e-12;
+constexpr double kChoiceRounding = 1e-12;
 
 /// An objective as rules name it, and as messages do.
 struct Objective {
@@ -229,7 +229,7 @@ std::size_t first_greatest(std::size_t count, Value value) {
   double best_value = value(0);
   for (std::size_t i = 1; i < count; ++i) {
     const double other = value(i);
-    if (other > best_value + kRounding) {
+    if (other > best_value + kChoiceRounding) {
       best = i;
       best_value = other;
     }
@@ -300,7 +300,7 @@ std::size_t within_limits(const Candidates& candidates, const std::string& rule,
   for (const Limit& limit : limits) {
     const auto value = [&](std::size_t point) { return candidates.value(point, limit.objective); };
     const double number = limit.objective == kImportance ? limit.number / 100 * most : limit.number;
-    const double slack = kRounding * number;
+    const double slack = kChoiceRounding * number;
     std::vector<std::size_t> rest;
     for (const std::size_t point : kept) {
       if (limit.objective == kImportance ? value(point) >= number - slack

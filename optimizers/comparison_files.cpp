@@ -9,6 +9,7 @@
 #include "core/csv.h"
 #include "core/document.h"
 #include "core/folder_lock.h"
+#include "core/infinity.h"
 #include "core/provenance.h"
 #include "core/text.h"
 #include "strata/core/atomic_file.h"
@@ -19,7 +20,6 @@ namespace strata::optimizers {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr const char* kFile = "compare.json";
 constexpr const char* kJournal = "compare.partial.jsonl";

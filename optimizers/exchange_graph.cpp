@@ -1,18 +1,16 @@
 #include "optimizers/exchange_graph.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
 #include <string>
 
+#include "core/infinity.h"
 #include "strata/core/error.h"
 
 namespace strata::optimizers {
 namespace {
 
 __extension__ typedef __int128 Int128;
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 

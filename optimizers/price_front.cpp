@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <optional>
 
+#include "core/infinity.h"
 #include "optimizers/answers.h"
 #include "optimizers/client_choice.h"
 #include "optimizers/exchange_graph.h"
@@ -19,11 +19,10 @@
 namespace strata::optimizers {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Clients whose choices one task sums up: fixed, so that sums do not depend on the threads.
-constexpr int kClientsPerBlock = 64;
+constexpr int kClientsPerSum = 64;
 /// Tries of the units' prices in one descent of the bound, at most.
-constexpr int kDualSteps = 100;
+constexpr int kPriceSteps = 100;
 /// The gap, as a share of the bound, above which a descent comes before the paths of swaps, of
 /// which it would take many.
 constexpr double kFar = 0.01;
@@ -250,7 +249,7 @@ class PriceSearch {
 
   void improve_bound(PriceResult& result) {
     lower_bound_by_subgradients(
-        result.unit_prices, result.value(), kDualSteps,
+        result.unit_prices, result.value(), kPriceSteps,
         [&](const UnitPrices& prices, UnitPrices& gradient) {
           DualValue dual = try_prices(result, prices);
           gradient = std::move(dual.gradient);
@@ -261,7 +260,7 @@ class PriceSearch {
 
   /// The bound at given prices on the units.
   DualValue dual_value(double price, const UnitPrices& prices) {
-    const ChoiceSum chosen = choose_all(problem_, prices, kClientsPerBlock, demand_);
+    const ChoiceSum chosen = choose_all(problem_, prices, kClientsPerSum, demand_);
     const std::vector<int> demand = usage(demand_);
     DualValue result{chosen.worth, UnitPrices(units_, 0)};
     double size = chosen.size;

@@ -2,18 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <numeric>
 #include <queue>
 
+#include "core/infinity.h"
 #include "optimizers/client_choice.h"
 
 namespace strata::optimizers {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Clients whose choices one task sums up: fixed, so that sums do not depend on the threads.
-constexpr int kClientsPerBlock = 16;
+constexpr int kClientsPerChoice = 16;
 
 /// The most units that a client can pay for.
 int most_units(const PlanningProblem& problem, int client, const std::vector<int>& by_cost) {
@@ -68,7 +67,7 @@ ResourceDual::ResourceDual(const PlanningProblem& problem)
 
 void ResourceDual::evaluate(double price, const std::vector<double>& usage_prices,
                             BoundsByTotal& bounds) {
-  const ChoiceSum chosen = choose_all(problem_, usage_prices, kClientsPerBlock, choices_);
+  const ChoiceSum chosen = choose_all(problem_, usage_prices, kClientsPerChoice, choices_);
   choice_worth_ = chosen.worth;
   demand_ = usage(choices_);
   double size = chosen.size;

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 #include <memory>
 #include <numeric>
 
+#include "core/infinity.h"
 #include "optimizers/answers.h"
 #include "optimizers/feasible.h"
 #include "optimizers/front_archive.h"
@@ -23,7 +23,6 @@
 namespace strata::optimizers {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 /// Tries of the units' prices in one descent of the bound, at most: for all totals, for one.
 constexpr int kDualSteps = 100, kDualStepsOfTotal = 60;
 /// Descents at one price on usage variance, each with answers at the prices found, at most.

@@ -15,10 +15,10 @@ namespace {
 constexpr int kMostExactPairs = 50;
 
 /// Divides objectives by their ranges over the exact front.
-struct Scale {
+struct FrontScale {
   double importance = 1, usage_variance = 1;
 
-  explicit Scale(const std::vector<Objectives>& exact) {
+  explicit FrontScale(const std::vector<Objectives>& exact) {
     const auto [poor, rich] = std::minmax_element(
         exact.begin(), exact.end(),
         [](const Objectives& a, const Objectives& b) { return a.importance < b.importance; });
@@ -114,7 +114,7 @@ double normal_p(const std::vector<int>& ranks, double positive_sum) {
 
 double igd_plus(const std::vector<Objectives>& front, const std::vector<Objectives>& exact) {
   require_points("IGD+", front, exact);
-  const Scale scale(exact);
+  const FrontScale scale(exact);
   double sum = 0;
   for (const Objectives& target : exact) {
     double least = std::numeric_limits<double>::infinity();
@@ -132,7 +132,7 @@ double igd_plus(const std::vector<Objectives>& front, const std::vector<Objectiv
 
 double spread(const std::vector<Objectives>& front, const std::vector<Objectives>& exact) {
   require_points("spread", front, exact);
-  const Scale scale(exact);
+  const FrontScale scale(exact);
   const auto points = by_variance(front), ends = by_variance(exact);
   const double missed =
       scale.distance(points.front(), ends.front()) + scale.distance(points.back(), ends.back());

@@ -2,15 +2,13 @@
 
 #include <algorithm>
 #include <bit>
-#include <limits>
 #include <numeric>
 
+#include "core/infinity.h"
 #include "optimizers/client_choice.h"
 
 namespace strata::optimizers {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Choice {
   double loss = 0;

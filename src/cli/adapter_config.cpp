@@ -6,6 +6,7 @@
 
 #include "core/console.h"
 #include "core/document.h"
+#include "core/text.h"
 #include "strata/core/error.h"
 
 namespace strata::cli {
@@ -34,10 +35,8 @@ int layer_in_word(const std::string& part) {
   if (digits == 0 || !all_digits(part.substr(digits))) return -1;
   std::string word = part.substr(0, digits);
   if (word.back() == '_' || word.back() == '-') word.pop_back();
-  std::transform(word.begin(), word.end(), word.begin(),
-                 [](unsigned char c) { return std::tolower(c); });
   static const std::set<std::string> words = {"layer", "layers", "block", "blocks", "l", "h"};
-  return words.count(word) ? std::stoi(part.substr(digits)) : -1;
+  return words.count(lower_case(word)) ? std::stoi(part.substr(digits)) : -1;
 }
 
 /// The first whole number between dots or, without one, behind the word layer or block; or −1.

@@ -1,6 +1,5 @@
 #include "core/amount.h"
 
-#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdio>
@@ -8,17 +7,12 @@
 #include <vector>
 
 #include "core/resources.h"
+#include "core/text.h"
 
 namespace strata {
 namespace {
 
 constexpr double kMost = 9007199254740992.0;  // 2⁵³: what a double holds exactly
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
 
 /// The length of the symbol at the end of a text in small letters, 0 where it has none.
 std::size_t symbol_length(const std::string& text, const Measure& measure) {
@@ -47,7 +41,7 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return false;
-  std::string unit = lower(std::string_view(end, text.data() + text.size() - end));
+  std::string unit = lower_case(std::string_view(end, text.data() + text.size() - end));
   const Measure& measure = *resource(of).measure;
   if (measure.endings.empty()) {
     if (!unit.empty()) return false;
@@ -66,7 +60,7 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
 }
 
 std::string counted_by(const std::string& amount) {
-  const std::string small = lower(amount);
+  const std::string small = lower_case(amount);
   std::int64_t value = 0;
   for (const Resource& each : resources())
     if (symbol_length(small, *each.measure) > 0 && parse_amount(amount, each.name, value))

@@ -15,7 +15,7 @@
 namespace strata {
 namespace {
 
-[[noreturn]] void fail(const std::filesystem::path& path) {
+[[noreturn]] void fail_to_write(const std::filesystem::path& path) {
   const int error = errno;
   throw WorkError(path.string() +
                   ": cannot be written: " + (error ? std::strerror(error) : "unknown error"));
@@ -61,7 +61,7 @@ std::filesystem::path write_target(const std::filesystem::path& path) {
     target = target.parent_path() / next;
   }
   errno = ELOOP;
-  fail(path);
+  fail_to_write(path);
 }
 
 std::filesystem::path temporary_folder() {
@@ -96,7 +96,7 @@ AtomicFile::AtomicFile(std::filesystem::path destination) : destination_(std::mo
   temporary_ = temporary_name(destination_);
   errno = 0;
   stream_.open(temporary_, std::ios::binary | std::ios::trunc);
-  if (!stream_) fail(destination_);
+  if (!stream_) fail_to_write(destination_);
   errno = 0;
 }
 
@@ -109,15 +109,15 @@ AtomicFile::~AtomicFile() {
 
 void AtomicFile::commit(bool flush_to_disk) {
   // A write that failed has set errno already.
-  if (!stream_) fail(destination_);
+  if (!stream_) fail_to_write(destination_);
   errno = 0;
   stream_.flush();
-  if (!stream_) fail(destination_);
+  if (!stream_) fail_to_write(destination_);
   stream_.close();
-  if (!stream_) fail(destination_);
-  if (flush_to_disk && !sync_path(temporary_, O_RDONLY)) fail(destination_);
+  if (!stream_) fail_to_write(destination_);
+  if (flush_to_disk && !sync_path(temporary_, O_RDONLY)) fail_to_write(destination_);
   errno = 0;
-  if (std::rename(temporary_.c_str(), destination_.c_str()) != 0) fail(destination_);
+  if (std::rename(temporary_.c_str(), destination_.c_str()) != 0) fail_to_write(destination_);
   committed_ = true;
   if (!flush_to_disk) return;
   // Without this the rename itself may be lost in a power failure.

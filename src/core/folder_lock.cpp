@@ -35,7 +35,7 @@ std::string this_process() {
                    " writes into this folder; wait for it, or choose another --out");
 }
 
-[[noreturn]] void fail(const std::filesystem::path& file) {
+[[noreturn]] void fail_to_lock(const std::filesystem::path& file) {
   throw WorkError(file.string() + ": cannot be written: " + std::strerror(errno));
 }
 
@@ -68,7 +68,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder) : file_(folder / kLo
   if (error) throw WorkError(folder.string() + ": cannot be made: " + error.message());
   for (;;) {
     descriptor_ = ::open(file_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (descriptor_ < 0) fail(file_);
+    if (descriptor_ < 0) fail_to_lock(file_);
     struct flock lock = whole_file();
     if (::fcntl(descriptor_, F_OFD_SETLK, &lock) != 0) {
       if (is_held(errno)) refuse(folder, descriptor_);

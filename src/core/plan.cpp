@@ -7,6 +7,7 @@
 
 #include "core/csv.h"
 #include "core/document.h"
+#include "core/infinity.h"
 #include "core/name_index.h"
 #include "core/plan.h"
 #include "core/resources.h"
@@ -15,8 +16,6 @@
 
 namespace strata {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Of every AlgorithmKind and CertificateKind, in their order.
 const std::vector<std::string> kKinds = {"", "exact", "price", "search", "baseline"};

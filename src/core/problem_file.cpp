@@ -10,6 +10,7 @@
 #include "core/budget.h"
 #include "core/csv.h"
 #include "core/document.h"
+#include "core/infinity.h"
 #include "core/name_index.h"
 #include "core/score_scales.h"
 #include "core/table_file.h"
@@ -19,7 +20,6 @@
 namespace strata {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const std::string kEveryone = "*";
 const std::string kHolder = "the score table";  // of units
 

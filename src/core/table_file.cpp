@@ -3,10 +3,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <cctype>
 #include <iostream>
 #include <iterator>
 
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -14,12 +14,6 @@ namespace strata {
 namespace {
 
 constexpr std::size_t kMostBytes = std::size_t{1} << 30;
-
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return text;
-}
 
 class Inflater {
  public:
@@ -92,8 +86,8 @@ std::string text_name(const std::filesystem::path& path) {
 }
 
 std::string text_extension(const std::filesystem::path& path) {
-  const std::string extension = lower(path.extension().string());
-  return extension == ".gz" ? lower(path.stem().extension().string()) : extension;
+  const std::string extension = lower_case(path.extension().string());
+  return extension == ".gz" ? lower_case(path.stem().extension().string()) : extension;
 }
 
 bool looks_like_json(const std::string& text) {
@@ -111,7 +105,7 @@ std::vector<CsvRow> read_table(const std::filesystem::path& path) {
 }
 
 bool is_header(const std::string& field, const std::string& name) {
-  return lower(field) == name;
+  return lower_case(field) == name;
 }
 
 bool is_index_header(const std::string& field, const std::string& name) {

@@ -16,6 +16,13 @@ std::string joined(const std::vector<std::string>& parts, std::string_view separ
   return text + "…";
 }
 
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> sides;
   for (const std::int64_t side : shape) sides.push_back(std::to_string(side));

@@ -14,6 +14,9 @@ namespace strata {
 std::string joined(const std::vector<std::string>& parts, std::string_view separator = ", ",
                    std::size_t most = static_cast<std::size_t>(-1));
 
+/// With a to z in place of A to Z; other bytes, those of UTF-8 among them, stay.
+std::string lower_case(std::string_view text);
+
 /// "(3, 4)".
 std::string shape_text(const std::vector<std::int64_t>& shape);
 

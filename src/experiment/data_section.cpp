@@ -43,7 +43,7 @@ const Fields<PartitionOptions>& partition_fields() {
   return fields;
 }
 
-void complete(ObjectReader& reader, DataConfig& data) {
+void complete_data(ObjectReader& reader, DataConfig& data) {
   auto& partition = data.partition;
   // A file may keep the number of clients while other schemes are tried.
   if (!data::is_counted(partition.scheme)) partition.clients = 0;
@@ -85,7 +85,7 @@ const Fields<DataConfig>& data_fields() {
                 "result depends on it")
               .not_written(),
       },
-      complete);
+      complete_data);
   return fields;
 }
 

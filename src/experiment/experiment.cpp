@@ -31,7 +31,7 @@ Field<ExperimentConfig> task_field() {
       .written_if_changed();
 }
 
-void complete(ObjectReader& reader, ExperimentConfig& config) {
+void complete_experiment(ObjectReader& reader, ExperimentConfig& config) {
   const bool asked = config.pretrain && config.pretrain->data == kPublicData;
   if (asked && config.data.partition.public_fraction == 0)
     reader.object("pretrain")
@@ -54,7 +54,7 @@ Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
               .default_of(vocabulary_of_data, ""),
           section("run", &ExperimentConfig::run, run_fields(names)),
       },
-      complete);
+      complete_experiment);
 }
 
 }  // namespace

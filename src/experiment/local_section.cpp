@@ -3,7 +3,7 @@
 namespace strata::experiment {
 namespace {
 
-void complete(ObjectReader& reader, LocalConfig& local) {
+void complete_local(ObjectReader& reader, LocalConfig& local) {
   if (local.steps > 0 && local.epochs > 0)
     reader.fail("epochs", "give either local.steps or local.epochs, not both");
   if (local.steps == 0 && local.epochs == 0) local.epochs = 1;
@@ -38,7 +38,7 @@ const Fields<LocalConfig>& local_fields() {
           training("proximal"),
           training("precision"),
       },
-      complete);
+      complete_local);
   return fields;
 }
 

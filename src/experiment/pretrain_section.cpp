@@ -16,7 +16,7 @@ const Fields<TrainingOptions>& schedule_field() {
   return fields;
 }
 
-void complete(ObjectReader& reader, PretrainConfig& pretrain) {
+void complete_pretrain(ObjectReader& reader, PretrainConfig& pretrain) {
   if (trains(pretrain)) return;
   if (pretrain.from.empty())
     reader.fail("epochs", "a whole number from 1 to " + std::to_string(kMostCount) +
@@ -69,7 +69,7 @@ const Fields<PretrainConfig>& pretrain_fields() {
               .written_if(trains),
           field("seed", &Config::seed, seed_number(), "of weights and the order of the examples"),
       },
-      complete);
+      complete_pretrain);
   return fields;
 }
 

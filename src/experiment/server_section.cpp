@@ -48,7 +48,7 @@ const Fields<Options>& aggregation_fields() {
   return fields;
 }
 
-void complete(ObjectReader& reader, ServerConfig& server) {
+void complete_server(ObjectReader& reader, ServerConfig& server) {
   const Options& options = server.aggregation;
   const bool plain_average = !has_momentum(options) && options.learning_rate == 1;
   if (options.lora == LoraAverage::kProduct && !plain_average)
@@ -81,7 +81,7 @@ const Fields<ServerConfig>& server_fields() {
                 "median of the round's (three at least) is refused; 0: none is, above 1 otherwise")
               .written_if_changed(),
       },
-      complete);
+      complete_server);
   return fields;
 }
 

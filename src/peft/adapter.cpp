@@ -11,12 +11,12 @@ namespace {
 using models::Layer;
 using torch::Tensor;
 
-const std::string kName = "adapter";
+const std::string kAdapter = "adapter";
 
 class Adapters : public Method {
  public:
   explicit Adapters(std::int64_t reduction) : reduction_(reduction) {}
-  const std::string& name() const override { return kName; }
+  const std::string& name() const override { return kAdapter; }
   std::int64_t reduction() const { return reduction_; }
 
   std::vector<Layer> layers(const Layer& at) const override {
@@ -73,12 +73,12 @@ MethodType adapter_type() {
       field("reduction", &Options::reduction, whole(1), "hidden size over the bottleneck's"),
   });
   return from_fields(
-      {.name = kName,
+      {.name = kAdapter,
        .section = "adapters",
        .plural = "adapters",
        .help = "a bottleneck behind every block (Pfeiffer)",
        .needs = "adapter_reduction",
-       .trains = own_layers(kName),
+       .trains = own_layers(kAdapter),
        .own_number =
            [](const Method& method) { return static_cast<const Adapters&>(method).reduction(); },
        .from_own_number = make_adapters,

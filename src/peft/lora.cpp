@@ -14,7 +14,7 @@ using models::Blueprint;
 using models::Layer;
 using torch::Tensor;
 
-const std::string kName = "lora";
+const std::string kLora = "lora";
 constexpr double kLargestAlpha = 1e6;
 
 const Fields<LoraFields>& lora_fields() {
@@ -101,7 +101,7 @@ bool selects_only(const std::string& ending, const std::vector<Named>& all, cons
 class Lora : public Method {
  public:
   Lora(LoraFields fields, bool from_peft) : fields_(std::move(fields)), from_peft_(from_peft) {}
-  const std::string& name() const override { return kName; }
+  const std::string& name() const override { return kLora; }
   const LoraFields& fields() const { return fields_; }
 
   bool targets(const Layer& layer) const {
@@ -334,12 +334,12 @@ MethodPtr read_lora_config(ObjectReader& reader) {
 }
 
 MethodType lora_type() {
-  return from_fields({.name = kName,
+  return from_fields({.name = kLora,
                       .section = "lora",
                       .plural = "LoRA pairs",
                       .help = "low-rank pairs beside linear layers of the blocks",
                       .needs = "lora_rank",
-                      .trains = own_layers(kName)},
+                      .trains = own_layers(kLora)},
                      lora_fields(), make_lora);
 }
 

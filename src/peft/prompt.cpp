@@ -9,13 +9,13 @@ namespace {
 using models::Layer;
 using torch::Tensor;
 
-const std::string kName = "prompt", kWeight = "prompt_embeddings";
+const std::string kPrompt = "prompt", kWeight = "prompt_embeddings";
 constexpr std::int64_t kLongestPrompt = 4096;
 
 class Prompts : public Method {
  public:
   explicit Prompts(std::int64_t length) : length_(length) {}
-  const std::string& name() const override { return kName; }
+  const std::string& name() const override { return kPrompt; }
   std::int64_t prefix_tokens() const override { return length_; }
 
   std::vector<Layer> layers(const Layer& at) const override {
@@ -56,12 +56,12 @@ MethodType prompt_type() {
   static const Fields<Options> fields({
       field("length", &Options::length, whole(1), "vectors before the tokens").required(),
   });
-  return from_fields({.name = kName,
+  return from_fields({.name = kPrompt,
                       .section = "prompts",
                       .plural = "prompts",
                       .help = "learned vectors before the tokens of the first block",
                       .needs = "prompt_length",
-                      .trains = own_layers(kName),
+                      .trains = own_layers(kPrompt),
                       .own_number = [](const Method& method) { return method.prefix_tokens(); },
                       .from_own_number = make_prompts,
                       .largest_own_number = kLongestPrompt},

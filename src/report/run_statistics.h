@@ -4,17 +4,15 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <vector>
 
+#include "core/infinity.h"
 #include "report/html.h"
 #include "report/result.h"
 #include "report/run_folder.h"
 
 namespace strata::report {
-
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 /// Mean and range over seeds; NaN values are left out.
 struct Spread {

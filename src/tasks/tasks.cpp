@@ -11,19 +11,19 @@ namespace {
 
 constexpr const char* kAuto = "auto";
 
-struct Row {
+struct TaskRow {
   TaskPtr (*task)();
   data::Reading reading;  ///< what of a data set is the task's
 };
 
 // A further task is a file and a row. "auto" takes the first whose examples the data have.
-constexpr Row kTasks[] = {
+constexpr TaskRow kTasks[] = {
     {answer_classification, data::Reading::kQuestions},
     {image_classification, data::Reading::kLabels},
 };
 
-const Row& row_of(const std::string& name) {
-  for (const Row& row : kTasks)
+const TaskRow& row_of(const std::string& name) {
+  for (const TaskRow& row : kTasks)
     if (row.task()->name() == name) return row;
   throw std::out_of_range(name);
 }
@@ -32,7 +32,7 @@ const Row& row_of(const std::string& name) {
 
 std::vector<std::string> task_names() {
   std::vector<std::string> names = {kAuto};
-  for (const Row& row : kTasks) names.push_back(row.task()->name());
+  for (const TaskRow& row : kTasks) names.push_back(row.task()->name());
   return names;
 }
 
@@ -44,7 +44,7 @@ data::Reading reading_of(const std::string& name, const std::string& where) {
 TaskPtr choose_task(const std::string& name, const data::Manifest& manifest) {
   if (name != kAuto) return row_of(name).task();
   const auto found = manifest.has_labels() ? data::Reading::kLabels : data::Reading::kQuestions;
-  for (const Row& row : kTasks)
+  for (const TaskRow& row : kTasks)
     if (row.reading == found) return row.task();
   throw std::logic_error("no task for the data");
 }

@@ -14,6 +14,13 @@ TEST_CASE("parts are joined, empty ones too, and what is left out is said") {
   CHECK(joined({"ct"}, ", ", 0) == "…");
 }
 
+TEST_CASE("letters of ASCII become small, and nothing else changes") {
+  CHECK(lower_case("AZaz@[`{ 09") == "azaz@[`{ 09");
+  CHECK(lower_case("GiB/s") == "gib/s");
+  CHECK(lower_case("É") == "É");
+  CHECK(lower_case("") == "");
+}
+
 TEST_CASE("shapes are written as Python writes tuples of two and more") {
   CHECK(shape_text({3, 4}) == "(3, 4)");
   CHECK(shape_text({7}) == "(7)");

@@ -11,7 +11,7 @@
 namespace strata::tasks {
 namespace {
 
-struct Row {
+struct MetricRow {
   Metric metric;
   std::vector<std::string> tasks;
 };
@@ -20,8 +20,8 @@ const std::string kAnswers = "answer_classification", kImages = "image_classific
 
 // A further metric is a file and a row.
 // clang-format off
-const std::vector<Row>& rows() {
-  static const std::vector<Row> rows = {
+const std::vector<MetricRow>& rows() {
+  static const std::vector<MetricRow> rows = {
       {accuracy(), {kAnswers, kImages}},
       {open_accuracy(), {kAnswers}},
       {closed_accuracy(), {kAnswers}},
@@ -37,7 +37,7 @@ const std::vector<Row>& rows() {
 
 std::vector<const Metric*> metrics_of(const std::string& task) {
   std::vector<const Metric*> metrics;
-  for (const Row& row : rows()) {
+  for (const MetricRow& row : rows()) {
     for (const std::string& of : row.tasks)
       if (of == task) metrics.push_back(&row.metric);
   }
@@ -51,7 +51,7 @@ std::vector<std::string> metric_names(const std::string& task) {
 }
 
 const Metric& metric_of(const std::string& name) {
-  for (const Row& row : rows())
+  for (const MetricRow& row : rows())
     if (row.metric.name == name) return row.metric;
   throw std::out_of_range(name);
 }
