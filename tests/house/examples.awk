@@ -1,5 +1,5 @@
 # Writes a test out of the examples of the public headers given: what stands between \code and \endcode in their
-# comments, one test case an example. In it, assert is a check.
+# comments, one test case an example. The header `stands_in` has what they stand in; in it, assert is a check.
 function add(line) { body = body line "\n" }
 BEGIN { print "// Written by tests/house/examples.awk." }
 FNR == 1 {
@@ -17,7 +17,7 @@ FNR == 1 {
 }
 inside {
   sub(/^ *\/\/\/ ?/, "")
-  add("  " $0)
+  add($0)  # not indented: an example may hold a text of several lines
 }
 /^ *\/\/\/ \\code/ {
   inside = 1
@@ -28,4 +28,4 @@ inside {
   if (module != "core") add("  using namespace strata::" module ";")
 }
 # The last include is the one that says what assert is.
-END { printf "#include \"house/examples.h\"\n%s", body }
+END { printf "#include \"%s\"\n%s", stands_in, body }

@@ -1,6 +1,20 @@
 #pragma once
 /// \file
 /// Central training of the model that federated runs start from.
+/// \code
+/// // `data` is a folder as `strata data make` writes it.
+/// write_file("tiny.yaml", R"(version: 1
+/// name: tiny
+/// data: {folder: data}
+/// model: {architecture: {hidden_size: 16, layers: 2, heads: 2, image_size: 16, patch_size: 8}}
+/// pretrain: {data: data, epochs: 2, batch_size: 10, learning_rate: 0.001}
+/// )");
+/// const experiment::ToolNames names{{"lntk"}, {"exact"}, {"knee"}};
+/// const PretrainSummary made =
+///     pretrain_model("tiny.yaml", {"pretrain.epochs=1"}, "model", "cpu", names);
+/// assert(made.train_samples == 30 && made.metrics[0].first == "accuracy");
+/// assert(std::filesystem::exists("model/model.safetensors"));
+/// \endcode
 
 #include <cstdint>
 #include <filesystem>

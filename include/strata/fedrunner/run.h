@@ -1,6 +1,28 @@
 #pragma once
 /// \file
 /// Federated runs: an experiment file in, run folders out (docs/runs.md).
+/// \code
+/// // `data` is a folder as `strata data make` writes it, `foundation` one of a model.
+/// write_file("tiny.yaml", R"(version: 1
+/// name: tiny
+/// data: {folder: data}
+/// model: {folder: foundation}
+/// run: {rounds: 2, budget: 1, strategies: [f3ocus], local: {learning_rate: 0.001}}
+/// )");
+/// RunTools tools;
+/// tools.names = {{"lntk"}, {"exact"}, {"knee"}};
+/// tools.score = [](const models::Model&, const tasks::Dataset&,
+///                  const std::vector<std::string>& units, const ScoreRequest&) {
+///   return std::vector<double>(units.size(), 1.0);  // every unit is as important
+/// };
+/// tools.plan = [](const PlanningProblem& problem, const PlanOptions& options) {
+///   return optimizers::make_plan(problem, options);
+/// };
+/// const std::vector<RunSummary> runs =
+///     run_experiment("tiny.yaml", {"run.rounds=1"}, "run", tools, {});
+/// assert(runs.size() == 1 && runs[0].rounds == 1 && runs[0].up_mbit_per_round > 0);
+/// assert(std::filesystem::exists("run/model/model.safetensors"));
+/// \endcode
 
 #include <cstdint>
 #include <filesystem>

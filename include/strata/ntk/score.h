@@ -1,6 +1,13 @@
 #pragma once
 /// \file
 /// Importance of a model's units for one client: layerwise NTK eigenvalues and their rivals.
+/// \code
+/// // `model` is a models::Model; `dataset` holds the client's examples as its task encodes them.
+/// const std::vector<UnitScore> scores =
+///     score_units(model, *dataset, model.units(), {.samples = 4});
+/// assert(scores.size() == model.units().size());
+/// assert(scores[0].ok() && scores[0].value > 0 && scores[0].residual < 1e-4);
+/// \endcode
 
 #include <cstdint>
 #include <functional>
