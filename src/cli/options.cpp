@@ -149,16 +149,16 @@ void add_seed(CLI::App* app, std::uint64_t& seed) {
 void add_scheme(CLI::App* app, std::string& scheme) {
   app->add_option(
          "--scheme", scheme,
-         "What a block's unit holds: block, adapter, lora, layernorm, norm, bias or prompt, or "
-         "several joined by '+'")
+         "What a block's unit holds: block, a PEFT method's weights (lora, bias, …), or several "
+         "joined by '+'")
       ->capture_default_str();
 }
 
 void add_peft(CLI::App* app, std::vector<std::string>& peft, const std::string& what) {
   app->add_option("--peft", peft,
                   what +
-                      ": adapters, lora or prompts, with the fields of docs/runs.md "
-                      "(repeatable), e.g. lora:rank=8,targets=query+value")
+                      ": methods with the fields of docs/runs.md (repeatable), e.g. "
+                      "lora:rank=8,targets=query+value")
       ->allow_extra_args(false);
 }
 

@@ -20,16 +20,8 @@ Field<ModelConfig> peft_field() {
 }
 
 Field<ModelConfig> architecture_field() {
-  Field<ModelConfig> field{
-      "architecture",
-      "`type` (`vilt`; or `vit`, `resnet`), `hidden_size`, `layers`, `heads`, `image_size`, "
-      "`patch_size`; optional "
-      "`intermediate_size` (4 × hidden), `max_text` (40 tokens), `dropout` "
-      "(0), `initialization` (`huggingface`, or `scaled` for small models "
-      "trained from scratch), `initializer_range` (0.02); of a `resnet`: `hidden_sizes` and "
-      "`depths` (lists), `image_size`; optional `embedding_size` (64), `layer_type` (`bottleneck`, "
-      "or `basic`), `downsample_in_first_stage`, `downsample_in_bottleneck` (false)",
-      "a mapping", "required by `pretrain` without `from`", Form::kMapping};
+  Field<ModelConfig> field{"architecture", models::yaml_keys(), "a mapping",
+                           "required by `pretrain` without `from`", Form::kMapping};
   field.read = [](ObjectReader& reader, ModelConfig& model, bool) {
     if (reader.has("architecture"))
       model.architecture = models::architecture_from_yaml(reader.object("architecture"));
@@ -47,7 +39,8 @@ const Fields<ModelConfig>& model_fields() {
   };
   const Choices<Answers> answers({{Answers::kOwn, "own"}, {Answers::kData, "data"}});
   static const Fields<ModelConfig> fields({
-      field("folder", &ModelConfig::folder, text(), "the foundation, a Hugging Face ViLT folder")
+      field("folder", &ModelConfig::folder, text(),
+            "the foundation, a model's folder from Hugging Face")
           .default_text("required by `run`"),
       field("answers", &ModelConfig::answers, choice(answers),
             "what `run` lets the foundation answer: `own`, what its `config.json` lists; `data`, "

@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "peft/methods.h"
+
 namespace strata::experiment {
 namespace {
 
@@ -52,6 +54,12 @@ Field<UnitsConfig> always_field() {
   return field;
 }
 
+std::string schemes() {
+  std::string names = "`block`";
+  for (const peft::MethodType& type : peft::method_types()) names += ", `" + type.name + "`";
+  return names;
+}
+
 }  // namespace
 
 const Fields<UnitsConfig>& units_fields() {
@@ -60,8 +68,8 @@ const Fields<UnitsConfig>& units_fields() {
                                                  {models::Buffers::kLocal, "local"}});
   static const Fields<UnitsConfig> fields({
       field("scheme", &UnitsConfig::scheme, text(),
-            "what a block's unit holds: `block`, `adapter`, `lora`, `layernorm`, `norm`, `bias`, "
-            "`prompt`, or several joined by `+` ([models.md](models.md))")
+            "what a block's unit holds: " + schemes() +
+                ", or several joined by `+` ([models.md](models.md))")
           .written_if_changed(),
       selectable_field(),
       always_field(),

@@ -16,15 +16,16 @@ struct Row {
   const char* type;
   Made (*read)(ObjectReader& config);
   Made (*from_yaml)(ObjectReader& section);  ///< nullptr: not from scratch
+  const char* yaml_keys;                     ///< that it takes, in words
   /// What timm calls its networks, whose config.json `read` takes, too; nullptr: none is read.
   std::vector<std::string> (*timm_names)() = nullptr;
 };
 
 // A further architecture is a file and a row.
 constexpr Row kArchitectures[] = {
-    {"vilt", read_vilt, vilt_from_yaml},
-    {"vit", read_vit, vit_from_yaml},
-    {"resnet", read_resnet, resnet_from_yaml, resnet_timm_names},
+    {"vilt", read_vilt, vilt_from_yaml, kViltKeys},
+    {"vit", read_vit, vit_from_yaml, kVitKeys},
+    {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
 };
 
 const Row& row_of(const std::string& type) {
@@ -62,6 +63,17 @@ std::shared_ptr<const Architecture> read_architecture(const std::filesystem::pat
   if (!reader.has("model_type") && reader.has("architecture"))
     return row_of_timm(reader).read(reader);
   return row_of(reader.choice("model_type", architecture_names())).read(reader);
+}
+
+std::string yaml_keys() {
+  std::string names, keys;
+  for (const Row& row : kArchitectures) {
+    if (!row.from_yaml) continue;
+    const std::string type = std::string("`") + row.type + "`";
+    names += names.empty() ? "`type` (" + type : ", or " + type;
+    keys += "; of a " + type + ": " + row.yaml_keys;
+  }
+  return names + ")" + keys;
 }
 
 std::shared_ptr<const Architecture> architecture_from_yaml(ObjectReader reader) {

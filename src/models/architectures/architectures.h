@@ -24,6 +24,9 @@ std::shared_ptr<const Architecture> read_architecture(const std::filesystem::pat
 /// no labels and the default number of words. @throws InputError
 std::shared_ptr<const Architecture> architecture_from_yaml(ObjectReader reader);
 
+/// That mapping's keys, of every architecture that it can name: in words, with backquotes.
+std::string yaml_keys();
+
 /// `model_type` of every architecture.
 std::vector<std::string> architecture_names();
 

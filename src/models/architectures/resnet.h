@@ -31,8 +31,11 @@ std::shared_ptr<const Architecture> make_resnet(ResnetConfig config);
 /// transformers' config.json, or timm's, which names a network: `architecture: resnet50`.
 std::shared_ptr<const Architecture> read_resnet(ObjectReader& config);
 std::vector<std::string> resnet_timm_names();
-/// hidden_sizes, depths, image_size; optional embedding_size, layer_type,
-/// downsample_in_first_stage, downsample_in_bottleneck.
 std::shared_ptr<const Architecture> resnet_from_yaml(ObjectReader& section);
+/// Its keys, for docs/runs.md.
+inline constexpr const char* kResnetKeys =
+    "`hidden_sizes` and `depths` (lists), `image_size`; optional `embedding_size` (64), "
+    "`layer_type` (`bottleneck`, or `basic`), `downsample_in_first_stage`, "
+    "`downsample_in_bottleneck` (false)";
 
 }  // namespace strata::models

@@ -24,7 +24,11 @@ struct ViltConfig : PatchTransformerConfig {
 
 std::shared_ptr<const Architecture> make_vilt(ViltConfig config);
 std::shared_ptr<const Architecture> read_vilt(ObjectReader& config);
-/// Also `max_text`, the longest question.
 std::shared_ptr<const Architecture> vilt_from_yaml(ObjectReader& section);
+/// Its keys, for docs/runs.md.
+inline constexpr const char* kViltKeys =
+    "`hidden_size`, `layers`, `heads`, `image_size`, `patch_size`; optional `intermediate_size` "
+    "(4 × hidden), `max_text` (40 tokens), `dropout` (0), `initialization` (`huggingface`, or "
+    "`scaled` for small models trained from scratch), `initializer_range` (0.02)";
 
 }  // namespace strata::models

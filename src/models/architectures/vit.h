@@ -18,5 +18,7 @@ struct VitConfig : PatchTransformerConfig {
 std::shared_ptr<const Architecture> make_vit(VitConfig config);
 std::shared_ptr<const Architecture> read_vit(ObjectReader& config);
 std::shared_ptr<const Architecture> vit_from_yaml(ObjectReader& section);
+/// Its keys, for docs/runs.md.
+inline constexpr const char* kVitKeys = "those of a `vilt`, but for `max_text`";
 
 }  // namespace strata::models
