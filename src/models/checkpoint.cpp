@@ -83,20 +83,33 @@ bool all_aligned(const std::vector<Rewritten>& tensors) {
   });
 }
 
-/// What becomes of a file's tensors when those in `tensors` may have changed.
+/// A parameter as the model has it.
+struct Current {
+  const Tensor* tensor;
+  const std::string* name;  ///< to write it under
+};
+
+/// What becomes of a file's tensors when those in `current`, by their names in files, may have
+/// changed. Those in `written` are left out, and the others added to it.
 std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& file,
-                               const std::map<std::string, const Tensor*>& tensors) {
+                               const std::map<std::string, Current>& current,
+                               std::set<std::string>& written) {
   std::vector<Rewritten> all;
   bool any = false;
   for (const TensorEntry& entry : file->tensors()) {
+    const auto found = current.find(entry.name);
+    const std::string& name = found == current.end() ? entry.name : *found->second.name;
+    // Two names of one parameter may be one from now on.
+    if (!written.insert(name).second) continue;
     all.push_back({&entry, entry, nullptr});
-    const auto found = tensors.find(entry.name);
-    if (found == tensors.end() || has_numbers_of(*found->second, tensor_of({file, &entry})))
+    all.back().entry.name = name;
+    if (found == current.end() || has_numbers_of(*found->second.tensor, tensor_of({file, &entry})))
       continue;
+    const Tensor& tensor = *found->second.tensor;
     any = true;
-    all.back().changed = found->second;
-    all.back().entry.dtype = found->second->is_floating_point() ? Dtype::kF32 : Dtype::kI64;
-    all.back().entry.shape = found->second->sizes().vec();
+    all.back().changed = &tensor;
+    all.back().entry.dtype = tensor.is_floating_point() ? Dtype::kF32 : Dtype::kI64;
+    all.back().entry.shape = tensor.sizes().vec();
   }
   if (any && !all_aligned(all)) {
     std::stable_sort(all.begin(), all.end(), [](const Rewritten& a, const Rewritten& b) {
@@ -122,10 +135,21 @@ void write_rewritten(const SafetensorsFile& file, const std::vector<Rewritten>& 
   write_safetensors(path, entries, bytes, metadata);
 }
 
-/// An index whose shards have so many bytes more, which it says where it said how many they had.
-std::string grown_index(const std::string& index, std::int64_t more) {
-  if (more == 0) return index;
+/// The index of shards that have so many bytes more, which it says where it said how many they had,
+/// and hold other names: `new_names` has those by the old, "" for what is left out.
+std::string changed_index(const std::string& index, std::int64_t more,
+                          const std::map<std::string, std::string>& new_names) {
+  if (more == 0 && new_names.empty()) return index;
   Json json = parse_json(index, kIndexFile).root;
+  if (!new_names.empty()) {
+    Json shards = Json::object();
+    for (const auto& [name, shard] : json.at("weight_map").items()) {
+      const auto found = new_names.find(name);
+      const std::string& now = found == new_names.end() ? name : found->second;
+      if (!now.empty()) shards[now] = shard;
+    }
+    json["weight_map"] = shards;
+  }
   const auto metadata = json.find("metadata");
   if (metadata != json.end() && metadata->is_object() && metadata->contains("total_size") &&
       (*metadata)["total_size"].is_number_integer())
@@ -301,25 +325,34 @@ void write_parameters(const std::filesystem::path& file,
 
 std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
                        const std::vector<StoredParameter>& parameters,
-                       const std::map<std::string, Tensor>& from) {
-  std::map<std::string, const Tensor*> tensors;  // by their names in the files
+                       const std::map<std::string, Tensor>& from, Names names) {
+  std::map<std::string, Current> current;
   for (const StoredParameter& parameter : parameters) {
     for (const std::string& name : parameter.names)
-      tensors[name] = &from.at(parameter.parameter.name);
+      current[name] = {&from.at(parameter.parameter.name),
+                       names == Names::kOfFiles ? &name : &parameter.parameter.name};
   }
   std::set<Dtype> types;
+  std::set<std::string> written;
+  std::map<std::string, std::string> new_names;  // "" for those that are left out
   std::int64_t grown = 0;
   for (const auto& file : source.files()) {
-    const std::vector<Rewritten> rewritten = rewrite(file, tensors);
+    for (const TensorEntry& entry : file->tensors()) {
+      grown -= static_cast<std::int64_t>(entry.byte_count());
+      if (current.count(entry.name) && *current.at(entry.name).name != entry.name)
+        new_names[entry.name] = "";
+    }
+    const std::vector<Rewritten> rewritten = rewrite(file, current, written);
     for (const Rewritten& tensor : rewritten) {
-      if (tensors.count(tensor.entry.name) && is_float(tensor.entry.dtype))
+      if (current.count(tensor.old->name) && is_float(tensor.entry.dtype))
         types.insert(tensor.entry.dtype);
-      grown += static_cast<std::int64_t>(tensor.entry.byte_count()) -
-               static_cast<std::int64_t>(file->bytes(*tensor.old).size());
+      grown += static_cast<std::int64_t>(tensor.entry.byte_count());
+      if (tensor.old->name != tensor.entry.name) new_names[tensor.old->name] = tensor.entry.name;
     }
     write_rewritten(*file, rewritten, folder / file->path().filename());
   }
-  if (!source.index().empty()) write_file(folder / kIndexFile, grown_index(source.index(), grown));
+  if (!source.index().empty())
+    write_file(folder / kIndexFile, changed_index(source.index(), grown, new_names));
   std::filesystem::remove(folder / (source.index().empty() ? kIndexFile : kWeightsFile));
   return types.size() == 1 ? config_name(*types.begin()) : config_name(Dtype::kF32);
 }

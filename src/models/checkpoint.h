@@ -95,6 +95,9 @@ void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, at::Tensor>& from);
 
+/// Under which names a checkpoint is written again.
+enum class Names : std::uint8_t { kOfFiles, kOfParameters };
+
 /// Writes into a folder what `source` holds, into files of its files' names, each with its tensors
 /// in their order and its metadata, and the index. Bytes are copied, also of tensors that are no
 /// parameters, but for parameters whose numbers or shape are no longer those of `source`: they are
@@ -105,6 +108,7 @@ void write_parameters(const std::filesystem::path& file,
 /// where they have several.
 std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
                        const std::vector<StoredParameter>& parameters,
-                       const std::map<std::string, at::Tensor>& from);
+                       const std::map<std::string, at::Tensor>& from,
+                       Names names = Names::kOfFiles);
 
 }  // namespace strata::models

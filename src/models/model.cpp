@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
 #include "models/preprocessor_config.h"
 #include "models/short_weights.h"
@@ -21,10 +22,9 @@ namespace {
 
 /// With the keys of the user's own configuration that the architecture does not know, all in the
 /// order of transformers. What the labels are for is the task's to say.
-Json with_further_keys(const Json& config, const std::string& original) {
+Json with_further_keys(const Json& config, const Json& own) {
   std::map<std::string, Json> keys;
   for (const auto& [key, value] : config.items()) keys[key] = value;
-  const Json own = original.empty() ? Json::object() : parse_json(original, "config.json").root;
   for (const auto& [key, value] : own.items()) {
     if (key != "num_labels" && key != "problem_type") keys.emplace(key, value);
   }
@@ -82,23 +82,24 @@ Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
   checkpoint->check(parameters, "config.json");
   Model model(std::move(blueprint), device);
   read_parameters(*checkpoint, parameters, Numbers::kAsStored, device, model.weights_);
-  // Files of another library's names cannot lie beside a configuration of transformers.
-  const bool usual = std::all_of(parameters.begin(), parameters.end(), [&](const auto& parameter) {
-    const Checkpoint::Found found = checkpoint->find(parameter);
-    return !found || found.entry->name == parameter.parameter.name;
-  });
-  if (usual) model.source_ = checkpoint;
+  model.source_ = checkpoint;
   return model;
 }
 
 void Model::save_base(const std::filesystem::path& folder) const {
-  const auto parameters = stored(architecture().layers());
+  const auto& layers = architecture().layers();
   Json config = architecture().config();
-  if (source_) {
-    config["torch_dtype"] = write_like(*source_, folder, parameters, weights_);
-    config = with_further_keys(config, source_->config());
+  const Json own = source_ ? parse_json(source_->config(), "config.json").root : Json();
+  if (!source_) {
+    write_parameters(folder / kWeightsFile, stored(layers), weights_);
+  } else if (is_of_timm(own)) {
+    write_like(*source_, folder, readable(layers), weights_);
+    config = timm_config(own, architecture().labels());
   } else {
-    write_parameters(folder / kWeightsFile, parameters, weights_);
+    // Names of another library cannot stand beside a configuration of transformers.
+    config["torch_dtype"] =
+        write_like(*source_, folder, readable(layers), weights_, Names::kOfParameters);
+    config = with_further_keys(config, own);
   }
   write_file(folder / "config.json", config.dump(2) + "\n");
   write_image_processor(blueprint_->image_processor(), architecture().image_model(), folder);

@@ -36,8 +36,10 @@ class Model {
   /// Writes config.json, preprocessor_config.json and the base's weights, as transformers loads
   /// them. A model that was loaded is written into files of the names that it came from, shards
   /// among them, which hold what those held in the same order: byte for byte but for weights that
-  /// have changed, which become float32. A fresh model becomes model.safetensors, its weights in
-  /// the architecture's order. One weight at a time is in memory besides.
+  /// have changed, which become float32. Names are the files' own, beside a config.json of timm in
+  /// its form, too; beside one of transformers they are the architecture's, whatever the files'
+  /// were. A fresh model becomes model.safetensors, its weights in the architecture's order. One
+  /// weight at a time is in memory besides.
   void save_base(const std::filesystem::path& folder) const;
 
   const Blueprint& blueprint() const { return *blueprint_; }

@@ -20,6 +20,10 @@ inline void copy_rounded(const std::filesystem::path& from, const std::filesyste
   std::vector<torch::Tensor> tensors;
   std::vector<TensorView> views;
   for (const TensorEntry& entry : file.tensors()) {
+    if (entry.dtype != Dtype::kF32) {  // a counter
+      views.push_back({entry.name, entry.dtype, entry.shape, file.bytes(entry)});
+      continue;
+    }
     torch::Tensor tensor = torch::empty(entry.shape);
     std::memcpy(tensor.data_ptr(), file.bytes(entry).data(), file.bytes(entry).size());
     tensor = tensor.to(models::scalar_type(dtype));

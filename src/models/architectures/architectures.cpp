@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
 #include "models/architectures/vit.h"
@@ -60,8 +61,7 @@ std::vector<std::string> architecture_names() {
 std::shared_ptr<const Architecture> read_architecture(const std::filesystem::path& config) {
   const Document document = load_json(config);
   ObjectReader reader(document);
-  if (!reader.has("model_type") && reader.has("architecture"))
-    return row_of_timm(reader).read(reader);
+  if (is_of_timm(document.root)) return row_of_timm(reader).read(reader);
   return row_of(reader.choice("model_type", architecture_names())).read(reader);
 }
 

@@ -44,6 +44,22 @@ std::vector<std::string> read_timm_labels(ObjectReader& reader) {
   return labels;
 }
 
+bool is_of_timm(const Json& config) {
+  return !config.contains("model_type") && config.contains("architecture");
+}
+
+Json timm_config(Json own, const std::vector<std::string>& labels) {
+  const Document document{"config.json", own, {}, {}};
+  ObjectReader reader(document);
+  if (read_timm_labels(reader) == labels) return own;
+  own["num_classes"] = labels.size();
+  if (own.contains("model_args") && own["model_args"].contains("num_classes"))
+    own["model_args"]["num_classes"] = labels.size();
+  own["label_names"] = labels;
+  own.erase("label_descriptions");  // by the former names
+  return own;
+}
+
 Json id2label(const std::vector<std::string>& labels) {
   Json map = Json::object();
   for (std::size_t id = 0; id < labels.size(); ++id) map[std::to_string(id)] = labels[id];

@@ -23,6 +23,10 @@ std::vector<std::string> read_labels(ObjectReader& reader);
 /// them.
 /// @throws InputError
 std::vector<std::string> read_timm_labels(ObjectReader& reader);
+/// Whether a config.json is timm's: transformers' says a `model_type`.
+bool is_of_timm(const Json& config);
+/// timm's config.json for these labels: as it is, where it has them.
+Json timm_config(Json own, const std::vector<std::string>& labels);
 /// The two mappings of config.json.
 Json id2label(const std::vector<std::string>& labels);
 Json label2id(const std::vector<std::string>& labels);

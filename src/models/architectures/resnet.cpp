@@ -229,6 +229,16 @@ constexpr Published kPublished[] = {
     {"resnet101", true, {3, 4, 23, 3}}, {"resnet152", true, {3, 8, 36, 3}},
 };
 
+/// timm 1.0.31 writes what all its networks have; anything else would make another network.
+void check_timm_arguments(ObjectReader& reader, std::int64_t labels) {
+  if (!reader.has("model_args")) return;
+  ObjectReader arguments = reader.object("model_args");
+  arguments.integer("num_classes", labels, labels, labels);
+  arguments.integer("in_chans", 3, 3, 3);
+  arguments.choice("global_pool", {"avg"}, "avg");
+  arguments.finish();
+}
+
 ResnetConfig read_timm(ObjectReader& reader) {
   const std::string name = reader.choice("architecture", resnet_timm_names());
   ResnetConfig config;
@@ -239,10 +249,8 @@ ResnetConfig read_timm(ObjectReader& reader) {
     if (!network.bottleneck) config.hidden_sizes = {64, 128, 256, 512};
   }
   reader.choice("global_pool", {"avg"}, "avg");
-  const Json& changes = reader.raw("model_args");
-  if (!changes.is_null() && !changes.empty())
-    reader.fail("model_args", excerpt(changes) + " would change the network; only {} is computed");
   config.labels = read_timm_labels(reader);
+  check_timm_arguments(reader, static_cast<std::int64_t>(config.labels.size()));
   return config;
 }
 

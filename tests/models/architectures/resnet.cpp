@@ -10,8 +10,10 @@
 #include "models/cost.h"
 #include "models/model.h"
 #include "peft/files.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
+#include "support/short_files.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -159,12 +161,6 @@ TEST_CASE(
     };
     const Model renamed = load(timm);
     CHECK(renamed.fingerprint() == model.fingerprint());
-    // Beside transformers' configuration stand transformers' names, whatever the file's were.
-    peft::save_model(renamed, dir / "saved");
-    const SafetensorsFile saved(dir / "saved/model.safetensors");
-    for (const Parameter& parameter : model.blueprint().base_parameters())
-      CHECK(saved.find(parameter.name));
-    CHECK(peft::load_model(dir / "saved").fingerprint() == model.fingerprint());
     // Files of long ago count no batches.
     const Model without = load([&](const std::string& name) {
       return name.ends_with("num_batches_tracked") ? "" : timm(name);
@@ -187,6 +183,110 @@ TEST_CASE(
                       }),
                       Contains("running_var\" is missing"));
   }
+}
+
+TEST_CASE("beside transformers' config.json stand transformers' names, whatever the files' were") {
+  const auto theirs = kReference / "basic";
+  const test::TempDir dir;
+  test::copy_rounded(theirs, dir / "half", Dtype::kF16, false);
+  const Model model = peft::load_model(dir / "half");
+  const auto timm = [&](const std::string& name) { return name_of_timm(model.blueprint(), name); };
+  const SafetensorsFile half(dir / "half/model.safetensors");
+
+  // One file, in which a weight has both names, as the numbers are the same.
+  const std::string twice = "classifier.1.weight", last = "classifier.1.bias";
+  std::vector<TensorView> views = {
+      {twice, Dtype::kF16, half.find(twice)->shape, half.bytes(*half.find(twice))}};
+  // And two shards of the same.
+  std::vector<TensorView> shards[2];
+  Json index = {{"metadata", {{"total_size", 1000}}}, {"weight_map", Json::object()}};
+  for (const TensorEntry& entry : half.tensors()) {
+    views.push_back({timm(entry.name), entry.dtype, entry.shape, half.bytes(entry)});
+    const std::size_t shard = entry.name < "resnet.e" ? 0 : 1;
+    shards[shard].push_back(views.back());
+    index["weight_map"][views.back().name] = std::to_string(shard) + ".safetensors";
+  }
+  for (const char* folder : {"one", "two"}) {
+    std::filesystem::create_directories(dir / folder);
+    std::filesystem::copy_file(theirs / "config.json", dir / folder / "config.json");
+  }
+  write_safetensors(dir / "one/model.safetensors", views);
+  for (const std::string shard : {"0", "1"})
+    write_safetensors(dir / ("two/" + shard + ".safetensors"), shards[shard == "1"]);
+  write_file(dir / "two/model.safetensors.index.json", index.dump());
+
+  for (const std::string folder : {"one", "two"}) {
+    CAPTURE(folder);
+    Model renamed = peft::load_model(dir / folder);
+    CHECK(renamed.fingerprint() == model.fingerprint());
+    const torch::NoGradGuard no_grad;
+    renamed.weight(last) = renamed.weight(last).to(torch::kFloat) + 1;
+    peft::save_model(renamed, dir / "saved");
+    const Checkpoint saved = Checkpoint::of_folder(dir / "saved");
+    CHECK(saved.files().size() == (folder == "two" ? 2U : 1U));
+    std::size_t count = 0;
+    for (const auto& file : saved.files()) count += file->tensors().size();
+    CHECK(count == half.tensors().size());
+    for (const TensorEntry& entry : half.tensors()) {
+      INFO(entry.name);
+      const Checkpoint::Found found = saved.find(entry.name);
+      REQUIRE(found);
+      if (entry.name != last) CHECK(found.bytes() == half.bytes(entry));
+      CHECK((found.entry->dtype == entry.dtype) == (entry.name != last));
+    }
+    CHECK(peft::load_model(dir / "saved").fingerprint() == renamed.fingerprint());
+    if (folder == "one") continue;
+    // Three numbers of four bytes in place of two.
+    const Json written = load_json(dir / "saved/model.safetensors.index.json").root;
+    CHECK(written["metadata"]["total_size"] == 1000 + 3 * 2);
+    CHECK(written["weight_map"].size() == index["weight_map"].size());
+    CHECK(written["weight_map"][last] == "0.safetensors");
+  }
+}
+
+TEST_CASE("a folder of timm stays one of timm: its names, types and config.json") {
+  const test::TempDir dir;
+  Model fresh(published("resnet18", 2), 3);
+  peft::save_model(fresh, dir / "fresh");
+  std::filesystem::create_directories(dir / "timm");
+  const auto timm = [&](const std::string& name) { return name_of_timm(fresh.blueprint(), name); };
+  rename_tensors(dir / "fresh/model.safetensors", dir / "timm/model.safetensors", timm);
+  const Json config = {{"architecture", "resnet18"},
+                       {"num_classes", 2},
+                       {"num_features", 512},
+                       {"label_names", {"no", "yes"}},
+                       {"label_descriptions", {{"no", "healthy"}}},
+                       {"model_args", {{"num_classes", 2}, {"in_chans", 3}}},
+                       {"pretrained_cfg", {{"tag", "a1_in1k"}, {"mean", {0.5, 0.5, 0.5}}}}};
+  write_file(dir / "timm/config.json", config.dump());
+
+  Model model = peft::load_model(dir / "timm");
+  const torch::NoGradGuard no_grad;
+  model.weight("classifier.1.bias").add_(1);
+  peft::save_model(model, dir / "saved");
+  CHECK(load_json(dir / "saved/config.json").root == config);
+  const SafetensorsFile theirs(dir / "timm/model.safetensors"),
+      ours(dir / "saved/model.safetensors");
+  REQUIRE(ours.tensors().size() == theirs.tensors().size());
+  for (std::size_t i = 0; i < ours.tensors().size(); ++i) {
+    const TensorEntry &one = ours.tensors()[i], &other = theirs.tensors()[i];
+    INFO(other.name);
+    CHECK(one.name == other.name);
+    CHECK((ours.bytes(one) == theirs.bytes(other)) == (one.name != "fc.bias"));
+  }
+  CHECK(peft::load_model(dir / "saved").fingerprint() == model.fingerprint());
+
+  model.relabel({"a", "b", "c"}, 1);
+  peft::save_model(model, dir / "saved");
+  const Json changed = load_json(dir / "saved/config.json").root;
+  CHECK(changed["num_classes"] == 3);
+  CHECK(changed["model_args"] == Json({{"num_classes", 3}, {"in_chans", 3}}));
+  CHECK(changed["label_names"] == Json({"a", "b", "c"}));
+  CHECK_FALSE(changed.contains("label_descriptions"));
+  CHECK(changed["pretrained_cfg"] == config["pretrained_cfg"]);
+  const Model again = peft::load_model(dir / "saved");
+  CHECK(again.fingerprint() == model.fingerprint());
+  CHECK(again.architecture().labels() == std::vector<std::string>{"a", "b", "c"});
 }
 
 TEST_CASE("what Strata writes of a ResNet is transformers' folder") {
@@ -297,7 +397,13 @@ TEST_CASE("timm's config.json names a network, and one that is not there names t
   refused("architecture", "resnext50_32x4d", "\"resnet50\"");
   refused("architecture", "vit_base_patch16_224", "\"resnet152\"");
   refused("global_pool", "max", "\"avg\"");
-  refused("model_args", {{"stem_type", "deep"}}, "would change the network");
+  refused("model_args", {{"stem_type", "deep"}}, "unknown key");
+  refused("model_args", {{"num_classes", 3}}, "num_classes");
+  refused("model_args", {{"in_chans", 1}}, "in_chans");
+  refused("model_args", {{"global_pool", "max"}}, "\"avg\"");
+  // As timm 1.0.31 writes it.
+  config["model_args"] = {{"num_classes", 2}, {"in_chans", 3}, {"global_pool", "avg"}};
+  CHECK(read(config)->labels().size() == 2);
   refused("label_names", {"no", "yes", "maybe"}, "there are 3, but num_classes is 2");
   refused("num_classes", 0, "from 1");
   CHECK_THROWS_WITH(read({{"model_type", "resnext"}}),
