@@ -5,6 +5,7 @@
 #include "catch.h"
 #include "core/yaml_text.h"
 #include "experiment/files.h"
+#include "support/tiny_model.h"
 
 using namespace strata;
 using namespace strata::experiment;
@@ -14,8 +15,19 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-test::ModelShape model() {
-  return small_model();
+/// A ViLT of three blocks.
+ModelShape model() {
+  ModelShape config;
+  config.vocab_size = 12;
+  config.hidden_size = 16;
+  config.num_hidden_layers = 3;
+  config.num_attention_heads = 2;
+  config.intermediate_size = 64;
+  config.image_size = 16;
+  config.patch_size = 8;
+  config.max_position_embeddings = 10;
+  config.labels = {"blue", "green", "no", "red", "yes"};
+  return config;
 }
 
 }  // namespace

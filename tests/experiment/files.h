@@ -6,7 +6,6 @@
 
 #include "experiment/experiment.h"
 #include "strata/core/error.h"
-#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 namespace strata::test {
@@ -80,21 +79,6 @@ std::string section_error(const Fields<Section>& fields, const std::string& yaml
   const std::string error = error_of([&] { read_section(fields, yaml); });
   const auto begin = error.find(": ");
   return begin == std::string::npos ? error : error.substr(begin + 2);
-}
-
-/// A ViLT of three blocks.
-inline ModelShape small_model() {
-  ModelShape config;
-  config.vocab_size = 12;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 2;
-  config.intermediate_size = 64;
-  config.image_size = 16;
-  config.patch_size = 8;
-  config.max_position_embeddings = 10;
-  config.labels = {"blue", "green", "no", "red", "yes"};
-  return config;
 }
 
 }  // namespace strata::test
