@@ -13,25 +13,6 @@ using namespace strata::models;
 using namespace strata::test;
 using Catch::Matchers::Contains;
 
-namespace {
-
-/// A ViLT of three blocks.
-ModelShape model() {
-  ModelShape config;
-  config.vocab_size = 12;
-  config.hidden_size = 16;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 2;
-  config.intermediate_size = 64;
-  config.image_size = 16;
-  config.patch_size = 8;
-  config.max_position_embeddings = 10;
-  config.labels = {"blue", "green", "no", "red", "yes"};
-  return config;
-}
-
-}  // namespace
-
 TEST_CASE("an experiment file is read, with its defaults") {
   const auto config = read_experiment(kExperiment);
   CHECK(config.data.partition.scheme == data::PartitionScheme::kDirichlet);
@@ -115,7 +96,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
 
 TEST_CASE("units are selected by name and checked against the model") {
   auto config = read_experiment(kExperiment);
-  const auto selected = select_units(config, model());
+  const auto selected = select_units(config, small_shape());
   REQUIRE(selected.selectable.size() == 3);
   CHECK(selected.selectable[2].name == "block.2");
   REQUIRE(selected.always.size() == 1);
@@ -123,32 +104,32 @@ TEST_CASE("units are selected by name and checked against the model") {
 
   config =
       read_experiment(kExperiment, {"units.selectable=[block.2, embeddings]", "units.always=[]"});
-  const auto listed = select_units(config, model());
+  const auto listed = select_units(config, small_shape());
   CHECK(listed.selectable[0].name == "embeddings");
   CHECK(listed.selectable[1].name == "block.2");
   CHECK(listed.always.empty());
 
   config =
       read_experiment(kExperiment, {"units.selectable=['block.[12]', head]", "units.always=[]"});
-  const auto patterns = select_units(config, model());
+  const auto patterns = select_units(config, small_shape());
   REQUIRE(patterns.selectable.size() == 3);
   CHECK(patterns.selectable[0].name == "block.1");
   CHECK(patterns.selectable[2].name == "head");
   CHECK(patterns.always.empty());
 
   config = read_experiment(kExperiment, {"units.selectable=[blok.2]"});
-  CHECK_THROWS_WITH(select_units(config, model()),
+  CHECK_THROWS_WITH(select_units(config, small_shape()),
                     Contains("units.selectable: the model has no unit \"blok.2\" (did you mean "
                              "\"block.2\"?)"));
   config = read_experiment(kExperiment, {"units.always=[head, block.1]"});
-  CHECK_THROWS_WITH(select_units(config, model()),
+  CHECK_THROWS_WITH(select_units(config, small_shape()),
                     Contains("units.always: \"block.1\" is selectable, too"));
 }
 
 TEST_CASE("unit schemes select their units, over the foundation with the experiment's methods") {
   const auto select = [&](const std::vector<std::string>& set) {
     const auto config = read_experiment(kExperiment, set);
-    return select_units(config, with_peft(config, model()));
+    return select_units(config, with_peft(config, small_shape()));
   };
   const auto names = [](const std::vector<Unit>& units) {
     std::vector<std::string> found;
@@ -172,7 +153,7 @@ TEST_CASE("unit schemes select their units, over the foundation with the experim
   CHECK_THROWS_WITH(select({adapters, "units.scheme=adapter", "units.selectable=[block.1]"}),
                     Contains("units.selectable: the model has no unit \"block.1\""));
   const auto config = read_experiment(kExperiment, {adapters});
-  CHECK_THROWS_WITH(with_peft(config, with_peft(config, model())),
+  CHECK_THROWS_WITH(with_peft(config, with_peft(config, small_shape())),
                     Contains("model.peft: the model has adapters already"));
   CHECK_THROWS_WITH(
       select({"model.peft={lora: {targets: [querry]}}"}),
@@ -185,13 +166,14 @@ TEST_CASE("a resolved configuration is an experiment file that resolves to itsel
   const std::string budget = GENERATE(as<std::string>(), "{ct: 1, \"odd: name\": 2}", "400kB",
                                       "{each: 2, clients: {ct: 1}}", "{clients: {each: 1}}");
   const auto config = read_experiment(kExperiment, {"run.budget=" + budget});
-  CHECK_THAT(to_yaml(resolved_config(config, select_units(config, model()))),
+  CHECK_THAT(to_yaml(resolved_config(config, select_units(config, small_shape()))),
              Contains("\nunits:\n  selectable: [block.0, block.1, block.2]\n  always: [head]\n"));
   for (const auto& strategy : config.run->strategies) {
-    const auto text = to_yaml(resolved_config(config, select_units(config, model()), strategy, 2));
+    const auto text =
+        to_yaml(resolved_config(config, select_units(config, small_shape()), strategy, 2));
     INFO(text);
     const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
-    CHECK(to_yaml(resolved_config(again, select_units(again, model()))) == text);
+    CHECK(to_yaml(resolved_config(again, select_units(again, small_shape()))) == text);
   }
 }
 
@@ -199,7 +181,7 @@ TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are abs
   const TempDir dir;
   const auto resolved = [&](const std::vector<std::string>& set) {
     const auto config = read_experiment(kExperiment, set);
-    return to_yaml(resolved_config(config, select_units(config, with_peft(config, model()))));
+    return to_yaml(resolved_config(config, select_units(config, with_peft(config, small_shape()))));
   };
   const auto plain = resolved({});
   for (const char* key : {"peft", "scheme", "plan:\n    every", "language", "unseen_answers"})
@@ -217,7 +199,8 @@ TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are abs
         R"("prompts":{"length":3}})");
   CHECK(again.units.scheme == "lora");
   CHECK(again.run->plan.every == 3);
-  CHECK(to_yaml(resolved_config(again, select_units(again, with_peft(again, model())))) == text);
+  CHECK(to_yaml(resolved_config(again, select_units(again, with_peft(again, small_shape())))) ==
+        text);
 }
 
 TEST_CASE("docs/runs.md has the keys as the lists document them") {

@@ -58,17 +58,9 @@ inline data::WordPiece tiny_tokenizer() {
   return data::WordPiece(data::build_vocabulary({"which colour is it?", "is it red?"}));
 }
 
-inline test::ModelShape tiny_config() {
-  test::ModelShape config;
+inline ModelShape tiny_config() {
+  ModelShape config = small_shape();
   config.vocab_size = static_cast<std::int64_t>(tiny_tokenizer().vocabulary().size());
-  config.hidden_size = 16;
-  config.num_hidden_layers = 3;
-  config.num_attention_heads = 2;
-  config.intermediate_size = 64;
-  config.image_size = 16;
-  config.patch_size = 8;
-  config.max_position_embeddings = 10;
-  config.labels = {"blue", "green", "no", "red", "yes"};
   return config;
 }
 

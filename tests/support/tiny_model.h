@@ -79,6 +79,21 @@ inline ModelShape narrow_shape(const std::string& type = "vilt") {
   return shape;
 }
 
+/// Three blocks for images of two by two patches.
+inline ModelShape small_shape() {
+  ModelShape shape;
+  shape.hidden_size = 16;
+  shape.num_hidden_layers = 3;
+  shape.num_attention_heads = 2;
+  shape.intermediate_size = 64;
+  shape.image_size = 16;
+  shape.patch_size = 8;
+  shape.vocab_size = 12;
+  shape.max_position_embeddings = 10;
+  shape.labels = {"blue", "green", "no", "red", "yes"};
+  return shape;
+}
+
 /// Of a model from wherever.
 inline ModelShape shape_of(const models::Model& model) {
   ModelShape shape;
