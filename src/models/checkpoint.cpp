@@ -90,17 +90,17 @@ struct Current {
 };
 
 /// What becomes of a file's tensors when those in `current`, by their names in files, may have
-/// changed. Those in `written` are left out, and the others added to it.
+/// changed. Those in `shards` are left out, and the others added to it, with the file's name.
 std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& file,
                                const std::map<std::string, Current>& current,
-                               std::set<std::string>& written) {
+                               std::map<std::string, std::string>& shards) {
   std::vector<Rewritten> all;
   bool any = false;
   for (const TensorEntry& entry : file->tensors()) {
     const auto found = current.find(entry.name);
     const std::string& name = found == current.end() ? entry.name : *found->second.name;
     // Two names of one parameter may be one from now on.
-    if (!written.insert(name).second) continue;
+    if (!shards.emplace(name, file->path().filename().string()).second) continue;
     all.push_back({&entry, entry, nullptr});
     all.back().entry.name = name;
     if (found == current.end() || has_numbers_of(*found->second.tensor, tensor_of({file, &entry})))
@@ -136,20 +136,12 @@ void write_rewritten(const SafetensorsFile& file, const std::vector<Rewritten>& 
 }
 
 /// The index of shards that have so many bytes more, which it says where it said how many they had,
-/// and hold other names: `new_names` has those by the old, "" for what is left out.
+/// and, unless `shards` is empty, these names.
 std::string changed_index(const std::string& index, std::int64_t more,
-                          const std::map<std::string, std::string>& new_names) {
-  if (more == 0 && new_names.empty()) return index;
+                          const std::map<std::string, std::string>& shards) {
+  if (more == 0 && shards.empty()) return index;
   Json json = parse_json(index, kIndexFile).root;
-  if (!new_names.empty()) {
-    Json shards = Json::object();
-    for (const auto& [name, shard] : json.at("weight_map").items()) {
-      const auto found = new_names.find(name);
-      const std::string& now = found == new_names.end() ? name : found->second;
-      if (!now.empty()) shards[now] = shard;
-    }
-    json["weight_map"] = shards;
-  }
+  if (!shards.empty()) json["weight_map"] = shards;
   const auto metadata = json.find("metadata");
   if (metadata != json.end() && metadata->is_object() && metadata->contains("total_size") &&
       (*metadata)["total_size"].is_number_integer())
@@ -333,26 +325,24 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
                        names == Names::kOfFiles ? &name : &parameter.parameter.name};
   }
   std::set<Dtype> types;
-  std::set<std::string> written;
-  std::map<std::string, std::string> new_names;  // "" for those that are left out
+  std::map<std::string, std::string> shards;  // by the names that they hold
+  bool renamed = false;
   std::int64_t grown = 0;
   for (const auto& file : source.files()) {
-    for (const TensorEntry& entry : file->tensors()) {
+    for (const TensorEntry& entry : file->tensors())
       grown -= static_cast<std::int64_t>(entry.byte_count());
-      if (current.count(entry.name) && *current.at(entry.name).name != entry.name)
-        new_names[entry.name] = "";
-    }
-    const std::vector<Rewritten> rewritten = rewrite(file, current, written);
+    const std::vector<Rewritten> rewritten = rewrite(file, current, shards);
     for (const Rewritten& tensor : rewritten) {
       if (current.count(tensor.old->name) && is_float(tensor.entry.dtype))
         types.insert(tensor.entry.dtype);
       grown += static_cast<std::int64_t>(tensor.entry.byte_count());
-      if (tensor.old->name != tensor.entry.name) new_names[tensor.old->name] = tensor.entry.name;
+      renamed |= tensor.old->name != tensor.entry.name;
     }
     write_rewritten(*file, rewritten, folder / file->path().filename());
   }
+  if (!renamed) shards.clear();
   if (!source.index().empty())
-    write_file(folder / kIndexFile, changed_index(source.index(), grown, new_names));
+    write_file(folder / kIndexFile, changed_index(source.index(), grown, shards));
   std::filesystem::remove(folder / (source.index().empty() ? kIndexFile : kWeightsFile));
   return types.size() == 1 ? config_name(*types.begin()) : config_name(Dtype::kF32);
 }
