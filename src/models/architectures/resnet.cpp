@@ -231,7 +231,7 @@ constexpr Published kPublished[] = {
 
 /// timm 1.0.31 writes what all its networks have; anything else would make another network.
 void check_timm_arguments(ObjectReader& reader, std::int64_t labels) {
-  if (!reader.has("model_args")) return;
+  if (reader.raw("model_args").is_null()) return;
   ObjectReader arguments = reader.object("model_args");
   arguments.integer("num_classes", labels, labels, labels);
   arguments.integer("in_chans", 3, 3, 3);

@@ -403,6 +403,8 @@ TEST_CASE("timm's config.json names a network, and one that is not there names t
   refused("model_args", {{"num_classes", 3}}, "num_classes");
   refused("model_args", {{"in_chans", 1}}, "in_chans");
   refused("model_args", {{"global_pool", "max"}}, "\"avg\"");
+  config["model_args"] = nullptr;
+  CHECK(read(config)->labels().size() == 2);
   // As timm 1.0.31 writes it.
   config["model_args"] = {{"num_classes", 2}, {"in_chans", 3}, {"global_pool", "avg"}};
   CHECK(read(config)->labels().size() == 2);
