@@ -141,7 +141,7 @@ class Pretraining {
         task_(*language_.task),
         foundation_(make_foundation(device)) {
     models::Model& model = foundation_.model;
-    models::set_buffers(model, models::Buffers::kAverage);
+    model.set_units(models::stage_units(model.blueprint(), models::Buffers::kAverage));
     std::set<std::string> moving;  // which may not change a file's pages
     for (const Unit& unit : model.units()) moving.insert(unit.buffers.begin(), unit.buffers.end());
     model.own(moving);

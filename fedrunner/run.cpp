@@ -87,8 +87,7 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   // The foundation's memory is every run's; what a run trains it copies.
   models::Model model = setup.foundation;
   peft::add_methods(model, config.model.peft, run.seed);
-  peft::set_units(model, config.units.scheme);
-  models::set_buffers(model, config.units.buffers);
+  peft::set_units(model, config.units.scheme, config.units.buffers);
   return summarise(run, run_here(setup, run, model, tools, options));
 }
 

@@ -107,6 +107,11 @@ void build_inspect(CLI::App& app, CommandLine& line) {
       ->allow_extra_args(false);
   ranged(inspect, "--batch-size", line.inspect.batch_size, "Samples of a step, for the memory", 1,
          65536);
+  inspect
+      ->add_option("--buffers", line.inspect.buffers,
+                   "Running statistics of trained BatchNorms, as units.buffers of a run: average, "
+                   "frozen or local")
+      ->capture_default_str();
   inspect->callback([&line, cost] {
     line.command = Command::kInspect;
     line.inspect.cost = cost->count() > 0;

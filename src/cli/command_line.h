@@ -50,6 +50,7 @@ struct InspectArguments {
   std::string plan;                 ///< with cost: also what each client spends; empty: none
   std::vector<std::string> always;  ///< units that every client trains beside its plan
   int batch_size = 32;
+  std::string buffers = "average";  ///< see models::Buffers
 };
 
 struct PretrainArguments {

@@ -21,6 +21,7 @@ constexpr LookRow kLooks[] = {
     {"--always", {"UNIT", "Cost"}},
     {"--archive", {"FILE", "Output"}},
     {"--batch-size", {"N", "Cost"}},
+    {"--buffers", {"POLICY", "Cost"}},
     {"--budget", {"AMOUNT", "Input"}},
     {"--cache", {"DIR", "Input"}},
     {"--choose", {"RULE", "Planning"}},

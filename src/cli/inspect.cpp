@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "models/cost.h"
+#include "models/units.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
@@ -72,6 +73,7 @@ struct CostRow {
   std::string kind;  ///< model, scheme, unit or client
   std::string name;
   models::TrainingCost cost;
+  double mbit = 0;  ///< what is sent of it, one way in a round
 };
 
 /// The weights of the named units.
@@ -93,11 +95,15 @@ std::set<std::string> weights_of(const std::vector<Unit>& units,
 }
 
 std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::vector<Unit>& units,
-                               std::int64_t text_tokens, const InspectArguments& arguments) {
+                               std::int64_t text_tokens, models::Buffers buffers,
+                               const InspectArguments& arguments) {
   std::vector<CostRow> rows;
   const auto add = [&](const char* kind, const std::string& name,
                        const std::set<std::string>& weights) {
-    rows.push_back({kind, name, models::training_cost(blueprint, text_tokens, weights)});
+    const Unit unit = models::unit_of(blueprint, weights, buffers);
+    const auto by_batch = models::moving_norms(blueprint, {unit});
+    rows.push_back({kind, name, models::training_cost(blueprint, text_tokens, weights, by_batch),
+                    8e-6 * static_cast<double>(unit.bytes)});
   };
   std::set<std::string> all;
   for (const models::Parameter& parameter : blueprint.parameters()) all.insert(parameter.name);
@@ -129,11 +135,11 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
               {"labels", labels},
               {"batch_size", batch_size},
               {"costs", Json::array()}};
-  for (const auto& [kind, name, cost] : rows) {
+  for (const auto& [kind, name, cost, mbit] : rows) {
     out["costs"].push_back({{"kind", kind},
                             {"name", name},
                             {"parameters", cost.parameters},
-                            {"mbit", cost.mbit()},
+                            {"mbit", mbit},
                             {"forward_flops", cost.forward_flops},
                             {"backward_flops", cost.backward_flops},
                             {"activation_bytes", cost.activation_bytes},
@@ -145,16 +151,21 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
 void print_cost_table(const std::vector<CostRow>& rows, const models::Blueprint& blueprint,
                       std::int64_t text_tokens, int batch_size) {
   TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
-  for (const auto& [kind, name, cost] : rows) {
+  for (const auto& [kind, name, cost, mbit] : rows) {
     table.row({kind == "client" ? "client " + name : name, std::to_string(cost.parameters),
-               fixed(cost.mbit(), 3), fixed(cost.forward_flops / 1e9, 3),
+               fixed(mbit, 3), fixed(cost.forward_flops / 1e9, 3),
                fixed(cost.backward_flops / 1e9, 3),
                fixed(cost.peak_bytes(batch_size) / (1 << 20), 1)});
   }
-  std::cout << table.str() << "MBit: the trained weights one way in a round, 32 bits each. FLOPs: "
+  std::cout << table.str() << "MBit: what is sent one way in a round, 32 bits a number. FLOPs: "
             << "one sample " << sample_text(blueprint, text_tokens) << ", matrix products. "
             << "Peak: an estimate for batches of " << batch_size << " and AdamW, float32. "
             << blueprint.architecture().labels().size() << " answers.\n";
+}
+
+models::Buffers parse_buffers(const std::string& name) {
+  require_name("--buffers", name, models::buffers_choices().names());
+  return models::buffers_choices().value(name);
 }
 
 models::Blueprint read_blueprint(const InspectArguments& arguments) {
@@ -170,6 +181,7 @@ models::Blueprint read_blueprint(const InspectArguments& arguments) {
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common) {
   if (!arguments.always.empty() && arguments.plan.empty())
     throw InputError("--always is for --cost with a plan, which was not given");
+  const models::Buffers buffers = parse_buffers(arguments.buffers);
   const models::Blueprint blueprint = read_blueprint(arguments);
   const models::Architecture& architecture = blueprint.architecture();
   const std::int64_t longest = architecture.text_tokens();
@@ -182,9 +194,10 @@ int run_inspect(const InspectArguments& arguments, const CommonArguments& common
     throw InputError("--text-tokens: found " + std::to_string(arguments.text_tokens) +
                      ", but the model has max_position_embeddings = " + std::to_string(longest));
   }
-  const std::vector<Unit> units = peft::scheme_units(blueprint, arguments.scheme, text_tokens);
+  const std::vector<Unit> units =
+      peft::scheme_units(blueprint, arguments.scheme, text_tokens, buffers);
   if (arguments.cost) {
-    const auto rows = cost_rows(blueprint, units, text_tokens, arguments);
+    const auto rows = cost_rows(blueprint, units, text_tokens, buffers, arguments);
     if (common.json) {
       print_cost_json(rows, text_tokens, blueprint.architecture().labels().size(),
                       arguments.batch_size);

@@ -95,11 +95,11 @@ Costs costs_from_inspect(const std::string& text, const std::string& file) {
   for (auto& unit : reader.objects("units")) {
     const auto name = unit.text("name");
     Unit of_file;
+    of_file.parameter_count = unit.integer("parameters", 0, std::int64_t{1} << 50);
     of_file.bytes = std::llround(unit.number("bytes", 0, 1e15));
     of_file.forward_flops = unit.number("forward_flops", 0, 1e15);
     of_file.activation_bytes = unit.number("activation_bytes", 0, 1e15);
     for (const auto& kind : resource_names()) costs[kind][name] = strata::cost_of(of_file, kind);
-    unit.raw("parameters");
     unit.finish();
   }
   reader.finish();

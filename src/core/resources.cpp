@@ -18,7 +18,9 @@ std::int64_t flops_of(const Unit& unit) {
 }
 
 std::int64_t memory_of(const Unit& unit) {
-  return std::llround(3 * static_cast<double>(unit.bytes) + unit.activation_bytes);
+  constexpr double kStateBytes = 12;  // gradient and AdamW's two moments, in float32
+  return std::llround(kStateBytes * static_cast<double>(unit.parameter_count) +
+                      unit.activation_bytes);
 }
 
 std::vector<std::string> names_where(bool (*wanted)(const Resource&)) {

@@ -40,8 +40,8 @@ const std::vector<std::string>& budget_kinds();
 const std::vector<std::string>& resource_names();
 
 /// What training a unit costs of one of `resource_names()`, of one sample: flops are 3 · forward
-/// FLOPs (a backward pass costs about two forward ones), memory 3 · bytes (gradient and AdamW's two
-/// moments) and the activations.
+/// FLOPs (a backward pass costs about two forward ones), memory 12 bytes a parameter (gradient and
+/// AdamW's two moments) and the activations.
 std::int64_t cost_of(const Unit& unit, const std::string& resource);
 /// Of each unit; empty for budgets of units, which cost nothing else.
 std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of);

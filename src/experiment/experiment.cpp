@@ -83,11 +83,10 @@ models::Blueprint with_peft(const ExperimentConfig& config, const models::Bluepr
 SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model) {
   std::vector<Unit> units;
   try {
-    units = peft::scheme_units(model, config.units.scheme);
+    units = peft::scheme_units(model, config.units.scheme, config.units.buffers);
   } catch (const InputError& error) {
     throw InputError(config.file + ": units.scheme: " + error.what());
   }
-  models::set_buffers(model, config.units.buffers, units);
   std::vector<Role> roles;
   for (const Unit& unit : units) roles.push_back(unit.role);
   const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);

@@ -63,9 +63,6 @@ std::string schemes() {
 }  // namespace
 
 const Fields<UnitsConfig>& units_fields() {
-  static const Choices<models::Buffers> buffers({{models::Buffers::kAverage, "average"},
-                                                 {models::Buffers::kFrozen, "frozen"},
-                                                 {models::Buffers::kLocal, "local"}});
   static const Fields<UnitsConfig> fields({
       field("scheme", &UnitsConfig::scheme, text(),
             "what a block's unit holds: " + schemes() +
@@ -73,7 +70,7 @@ const Fields<UnitsConfig>& units_fields() {
           .written_if_changed(),
       selectable_field(),
       always_field(),
-      field("buffers", &UnitsConfig::buffers, choice(buffers),
+      field("buffers", &UnitsConfig::buffers, choice(models::buffers_choices()),
             "running statistics of the BatchNorms that a client trains: `average`, they move with "
             "its batches and are averaged as weights are; `frozen`, only γ and β are trained; "
             "`local`, every client keeps its own, with γ and β (FedBN). Those of BatchNorms that "

@@ -5,6 +5,7 @@
 
 #include "models/batch.h"
 #include "models/counting.h"
+#include "models/units.h"
 
 namespace strata::models {
 namespace {
@@ -57,7 +58,8 @@ double TrainingCost::peak_bytes(std::int64_t batch) const {
 }
 
 TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
-                           const std::set<std::string>& trained) {
+                           const std::set<std::string>& trained,
+                           const std::set<std::string>& by_batch) {
   const torch::AutoGradMode recording(true);
   TrainingCost cost;
   for (const Parameter& parameter : blueprint.parameters()) {
@@ -65,7 +67,7 @@ TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
     if (trained.count(parameter.name)) cost.parameters += parameter.numel();
   }
   const Batch sample = largest_sample(batch);
-  CountingPass pass(blueprint, trained);
+  CountingPass pass(blueprint, trained, by_batch);
   State state;
   const auto stages = static_cast<std::int64_t>(blueprint.architecture().stages().size());
   for (std::int64_t stage = 0; stage < stages; ++stage) {
@@ -82,8 +84,9 @@ TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
 }
 
 TrainingCost training_cost(const Blueprint& blueprint, std::int64_t text_tokens,
-                           const std::set<std::string>& trained) {
-  return training_cost(blueprint, blueprint.example(text_tokens), trained);
+                           const std::set<std::string>& trained,
+                           const std::set<std::string>& by_batch) {
+  return training_cost(blueprint, blueprint.example(text_tokens), trained, by_batch);
 }
 
 std::int64_t forward_rows(const Blueprint& blueprint, std::int64_t text_tokens, double bytes) {
@@ -103,6 +106,7 @@ void count_costs(const Blueprint& blueprint, std::int64_t text_tokens, bool whol
   const Trace found = trace(blueprint, sample);
   for (Unit& unit : units) {
     const std::set<std::string> trained(unit.parameters.begin(), unit.parameters.end());
+    const std::set<std::string> by_batch = moving_norms(blueprint, {unit});
     std::set<std::int64_t> stages;
     double products = 0;
     for (const std::string& name : unit.parameters) {
@@ -118,7 +122,7 @@ void count_costs(const Blueprint& blueprint, std::int64_t text_tokens, bool whol
     for (const std::int64_t stage : stages) {
       const auto s = static_cast<std::size_t>(stage);
       if (whole) products += found.counted[s].free_products;
-      CountingPass pass(blueprint, trained);
+      CountingPass pass(blueprint, trained, by_batch);
       blueprint.architecture().run(stage, sample, found.states[s], pass);
       unit.activation_bytes += pass.take().kept_bytes;
     }

@@ -26,20 +26,21 @@ struct TrainingCost {
   /// operation's numbers.
   double working_bytes = 0;
 
-  /// 10⁶ bits of the trained weights one way, 32 bits each.
-  double mbit() const { return 32e-6 * static_cast<double>(parameters); }
   /// An estimate of the peak with AdamW: all weights, gradient and two moments of the trained ones,
   /// and the activations of a batch.
   double peak_bytes(std::int64_t batch) const;
 };
 
 /// For a sample in the model's own image size with so many text tokens. Names in `trained` that the
-/// model does not have are passed over. A few milliseconds for a dozen blocks.
+/// model does not have are passed over. The BatchNorms named in `by_batch` normalise by the batch
+/// (moving_norms). A few milliseconds for a dozen blocks.
 TrainingCost training_cost(const Blueprint& blueprint, std::int64_t text_tokens,
-                           const std::set<std::string>& trained);
+                           const std::set<std::string>& trained,
+                           const std::set<std::string>& by_batch = {});
 /// For samples of a batch's shape: the largest of it.
 TrainingCost training_cost(const Blueprint& blueprint, const Batch& batch,
-                           const std::set<std::string>& trained);
+                           const std::set<std::string>& trained,
+                           const std::set<std::string>& by_batch = {});
 
 /// How many samples a forward pass without gradients can take at a time within so many bytes beside
 /// the weights; at least one.
@@ -52,7 +53,7 @@ double block_flops(const Blueprint& blueprint);
 /// - forward_flops: the matrix products with the unit's weights; of units that hold a block as a
 ///   `whole`, with those within attention;
 /// - activation_bytes: what autograd keeps within the unit's stages when this unit alone is
-/// trained.
+///   trained, and the BatchNorms whose statistics are its buffers normalise by the batch.
 void count_costs(const Blueprint& blueprint, std::int64_t text_tokens, bool whole,
                  std::vector<Unit>& units);
 

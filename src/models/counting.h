@@ -35,7 +35,8 @@ struct Counted {
 /// - A convolution of t places, from `in` channels to `out` through windows of k²: t·in·k²·out
 ///   products, backwards as a linear layer; it keeps its input if its output depends on a trained
 ///   parameter.
-/// - A BatchNorm keeps its input if its γ is trained.
+/// - A BatchNorm keeps its input if its γ is trained; one that normalises by the batch, if its
+///   output depends on a trained parameter. (Its two numbers a channel are the batch's.)
 /// - Max-pooling keeps its input and an index a number that comes out; averages keep nothing.
 /// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
 ///   backwards; it keeps queries, keys, values and its A·Q·S weights.
@@ -44,8 +45,9 @@ struct Counted {
 /// What several operations keep is counted once.
 class CountingPass : public Pass {
  public:
-  CountingPass(const Blueprint& blueprint, const std::set<std::string>& trained)
-      : Pass(blueprint, nothing()), trained_(trained) {}
+  CountingPass(const Blueprint& blueprint, const std::set<std::string>& trained,
+               std::set<std::string> by_batch = {})
+      : Pass(blueprint, nothing(), {}, std::move(by_batch)), trained_(trained) {}
 
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                           const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
@@ -67,6 +69,8 @@ class CountingPass : public Pass {
   torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
                                 std::int64_t padding) override;
   torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+  torch::Tensor run_batch_norm_of_batch(const Layer& layer, const torch::Tensor& input,
+                                        double eps) override;
 
  private:
   static const Weights& nothing();

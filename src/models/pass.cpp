@@ -67,7 +67,7 @@ Tensor Pass::run_convolution(const Layer& layer, const Tensor& input, std::int64
 Tensor Pass::batch_norm(const std::string& name, const Tensor& input, double eps) {
   const Layer& layer = blueprint_.layer(name);
   return with_attachments(layer, input,
-                          by_batch_.count(name) ? normalised_by_batch(layer, input, eps)
+                          by_batch_.count(name) ? run_batch_norm_of_batch(layer, input, eps)
                                                 : run_batch_norm(layer, input, eps));
 }
 
@@ -88,7 +88,7 @@ Tensor Pass::run_batch_norm(const Layer& layer, const Tensor& input, double eps)
   return torch::addcmul(shift, input.to(scale.scalar_type()), scale);
 }
 
-Tensor Pass::normalised_by_batch(const Layer& layer, const Tensor& input, double eps) {
+Tensor Pass::run_batch_norm_of_batch(const Layer& layer, const Tensor& input, double eps) {
   constexpr double kMomentum = 0.1;  // torch.nn.BatchNorm2d's
   if (input.numel() == input.size(1)) {
     throw WorkError("\"" + layer.name +

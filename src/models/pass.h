@@ -99,13 +99,15 @@ class Pass {
   virtual torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps);
   virtual torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input,
                                         std::int64_t stride, std::int64_t padding);
+  /// By the running statistics, and by the batch's.
   virtual torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps);
+  virtual torch::Tensor run_batch_norm_of_batch(const Layer& layer, const torch::Tensor& input,
+                                                double eps);
   /// A buffer of a BatchNorm as (1, channels, 1, 1): its running mean, or 1 / √(variance + eps).
   torch::Tensor running_mean(const Layer& layer);
   torch::Tensor running_scale(const Layer& layer, double eps);
 
  private:
-  torch::Tensor normalised_by_batch(const Layer& layer, const torch::Tensor& input, double eps);
   torch::Tensor with_attachments(const Layer& layer, const torch::Tensor& input,
                                  torch::Tensor output);
 

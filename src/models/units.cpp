@@ -5,12 +5,17 @@
 #include <set>
 
 #include "models/cost.h"
-#include "models/model.h"
 
 namespace strata::models {
 namespace {
 
 constexpr std::int64_t kFloatBytes = 4;  // of a weight on its way
+
+void hold(const Parameter& parameter, Unit& unit) {
+  unit.parameters.push_back(parameter.name);
+  unit.parameter_count += parameter.numel();
+  unit.bytes = kFloatBytes * unit.parameter_count;
+}
 
 bool holds_prompts(const Blueprint& blueprint, const UnitKind& kind) {
   for (const Layer& layer : blueprint.layers()) {
@@ -51,9 +56,7 @@ class Division {
       for (const Parameter& parameter : layer.parameters) {
         Unit* unit = unit_of(layer, parameter);
         if (!unit) continue;
-        unit->parameters.push_back(parameter.name);
-        unit->parameter_count += parameter.numel();
-        unit->bytes = kFloatBytes * unit->parameter_count;
+        hold(parameter, *unit);
       }
     }
     return std::move(units_);
@@ -102,16 +105,23 @@ const UnitKind& block_kind() {
 }
 
 std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
-                             std::int64_t text_tokens) {
+                             std::int64_t text_tokens, Buffers buffers) {
   std::vector<Unit> units = Division(blueprint, kinds).fill();
+  set_buffers(blueprint, buffers, units);
   const bool whole =
       std::any_of(kinds.begin(), kinds.end(), [](const UnitKind& kind) { return kind.whole; });
   count_costs(blueprint, text_tokens, whole, units);
   return units;
 }
 
-std::vector<Unit> stage_units(const Blueprint& blueprint) {
-  return make_units(blueprint, {block_kind()}, blueprint.architecture().text_tokens());
+std::vector<Unit> stage_units(const Blueprint& blueprint, Buffers buffers) {
+  return make_units(blueprint, {block_kind()}, blueprint.architecture().text_tokens(), buffers);
+}
+
+const Choices<Buffers>& buffers_choices() {
+  static const Choices<Buffers> choices(
+      {{Buffers::kAverage, "average"}, {Buffers::kFrozen, "frozen"}, {Buffers::kLocal, "local"}});
+  return choices;
 }
 
 void set_buffers(const Blueprint& blueprint, Buffers policy, std::vector<Unit>& units) {
@@ -139,10 +149,12 @@ void set_buffers(const Blueprint& blueprint, Buffers policy, std::vector<Unit>& 
   }
 }
 
-void set_buffers(Model& model, Buffers policy) {
-  std::vector<Unit> units = model.units();
-  set_buffers(model.blueprint(), policy, units);
-  model.set_units(std::move(units));
+Unit unit_of(const Blueprint& blueprint, const std::set<std::string>& parameters, Buffers buffers) {
+  std::vector<Unit> units(1);
+  for (const Parameter& parameter : blueprint.parameters())
+    if (parameters.count(parameter.name)) hold(parameter, units.front());
+  set_buffers(blueprint, buffers, units);
+  return std::move(units.front());
 }
 
 std::set<std::string> moving_norms(const Blueprint& blueprint, const std::vector<Unit>& units) {

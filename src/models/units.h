@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/choices.h"
 #include "models/blueprint.h"
 #include "strata/core/unit.h"
 
@@ -23,17 +24,6 @@ struct UnitKind {
 /// All weights of a block's own layers: "block".
 const UnitKind& block_kind();
 
-/// The units, bottom to top: "embeddings", then one for each kind that holds weights of the role
-/// kPrompt, named after it; one a block, named after all other kinds and its number
-/// ("adapter+layernorm.3"), where there are any; "head". The weights of embeddings and head are the
-/// architecture's own. No weight is in two units; what is in none stays frozen. Costs are those of
-/// count_costs with so many text tokens.
-std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
-                             std::int64_t text_tokens);
-
-/// Those of block_kind() for the longest text: every weight of the architecture is in one.
-std::vector<Unit> stage_units(const Blueprint& blueprint);
-
 /// What becomes of the running statistics of the BatchNorms that clients train. Those of all other
 /// BatchNorms stay as they are, and normalise.
 enum class Buffers : std::uint8_t {
@@ -42,15 +32,30 @@ enum class Buffers : std::uint8_t {
   kLocal  ///< every client keeps its own, with γ and β (FedBN: Li, Jiang, Zhang, Kamp & Dou, ICLR
           ///< 2021)
 };
+/// By their names: average, frozen, local.
+const Choices<Buffers>& buffers_choices();
+
+/// The units, bottom to top: "embeddings", then one for each kind that holds weights of the role
+/// kPrompt, named after it; one a block, named after all other kinds and its number
+/// ("adapter+layernorm.3"), where there are any; "head". The weights of embeddings and head are the
+/// architecture's own. No weight is in two units; what is in none stays frozen. With what goes with
+/// their BatchNorms (set_buffers), and the costs of count_costs with so many text tokens.
+std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
+                             std::int64_t text_tokens, Buffers buffers);
+
+/// Those of block_kind() for the longest text: every weight of the architecture is in one.
+std::vector<Unit> stage_units(const Blueprint& blueprint, Buffers buffers = Buffers::kFrozen);
+
+/// These weights as one unit, with what goes with their BatchNorms, but for its name, role, FLOPs
+/// and activations. Names that the model does not have are passed over.
+Unit unit_of(const Blueprint& blueprint, const std::set<std::string>& parameters, Buffers buffers);
 
 /// Gives each unit what goes with the BatchNorms of which it holds a parameter: Unit::buffers and
-/// Unit::local, and `bytes` of all that is sent. Where two units hold parameters of one, the first
-/// takes the statistics.
+/// Unit::local, and `bytes`, those of all that is sent. Where two units hold parameters of one, the
+/// first takes the statistics.
 void set_buffers(const Blueprint& blueprint, Buffers policy, std::vector<Unit>& units);
-class Model;
-/// The same for a model's units.
-void set_buffers(Model& model, Buffers policy);
-/// The BatchNorms whose statistics are among the units' buffers.
+/// The BatchNorms whose statistics are among the units' buffers: those that normalise by the batch
+/// while these units are trained.
 std::set<std::string> moving_norms(const Blueprint& blueprint, const std::vector<Unit>& units);
 
 }  // namespace strata::models

@@ -160,8 +160,8 @@ void add_methods(models::Model& model, const Methods& methods, std::uint64_t see
   model.set_attachments(with_methods(model.blueprint(), methods, "model").attachments(), seed);
 }
 
-void set_units(models::Model& model, const std::string& scheme) {
-  model.set_units(scheme_units(model.blueprint(), scheme));
+void set_units(models::Model& model, const std::string& scheme, models::Buffers buffers) {
+  model.set_units(scheme_units(model.blueprint(), scheme, buffers));
 }
 
 }  // namespace strata::peft

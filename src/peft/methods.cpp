@@ -214,12 +214,13 @@ std::vector<FactorPair> factors_of(const Blueprint& blueprint) {
 }
 
 std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,
-                               std::int64_t text_tokens) {
-  return models::make_units(blueprint, Scheme(blueprint, scheme).kinds(), text_tokens);
+                               std::int64_t text_tokens, models::Buffers buffers) {
+  return models::make_units(blueprint, Scheme(blueprint, scheme).kinds(), text_tokens, buffers);
 }
 
-std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme) {
-  return scheme_units(blueprint, scheme, blueprint.architecture().text_tokens());
+std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,
+                               models::Buffers buffers) {
+  return scheme_units(blueprint, scheme, blueprint.architecture().text_tokens(), buffers);
 }
 
 bool holds(const Blueprint& blueprint, const Unit& unit, const std::string& method) {

@@ -10,6 +10,7 @@
 
 #include "core/document.h"
 #include "models/blueprint.h"
+#include "models/units.h"
 #include "peft/method.h"
 #include "strata/core/unit.h"
 
@@ -53,9 +54,11 @@ std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
 /// @throws InputError for a scheme with an unknown or repeated kind, or one whose weights the model
 /// lacks
 std::vector<Unit> scheme_units(const models::Blueprint& blueprint, const std::string& scheme,
-                               std::int64_t text_tokens);
+                               std::int64_t text_tokens,
+                               models::Buffers buffers = models::Buffers::kFrozen);
 /// For the longest text.
-std::vector<Unit> scheme_units(const models::Blueprint& blueprint, const std::string& scheme);
+std::vector<Unit> scheme_units(const models::Blueprint& blueprint, const std::string& scheme,
+                               models::Buffers buffers = models::Buffers::kFrozen);
 /// Whether a unit holds weights of a method.
 bool holds(const models::Blueprint& blueprint, const Unit& unit, const std::string& method);
 

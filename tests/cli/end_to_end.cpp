@@ -173,7 +173,7 @@ TEST_CASE("budgets of memory: plan and run plan the same, and the report says th
   const auto costs = nlohmann::json::parse(inspect.out);
   for (const auto& unit : costs["units"]) {
     if (unit["name"] == "block.0")
-      block = 3 * unit["bytes"].get<double>() + unit["activation_bytes"].get<double>();
+      block = 12 * unit["parameters"].get<double>() + unit["activation_bytes"].get<double>();
   }
   const std::string each = std::to_string(static_cast<long>(1.5 * block));
   const auto run = run_strata({"run", "tiny.yaml", "--out", "memory", "--threads", "1", "--set",

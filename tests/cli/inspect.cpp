@@ -1,5 +1,6 @@
 // What training costs, from a configuration alone, against published counts and sums by hand.
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "catch.h"
@@ -158,6 +159,40 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
                       folder, {"adapter_reduction: found 769"});
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "nowhere.json"}, folder,
                       {"nowhere.json"});
+}
+
+TEST_CASE("what is sent of a ResNet depends on its BatchNorms' statistics, and what is kept, too") {
+  const test::TempDir dir;
+  dir.write("resnet/config.json",
+            R"({"model_type": "resnet", "id2label": {"0": "a", "1": "b", "2": "c"}})");
+  const auto inspect = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"inspect", "resnet", "--config-only", "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, dir.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return json::parse(outcome.out);
+  };
+  // γ and β of ResNet-50, and as many running means and variances.
+  const double all = 23514179, norms = 53120;
+  for (const auto& [policy, sent] : std::map<std::string, double>{
+           {"average", all + norms}, {"frozen", all}, {"local", all - norms}}) {
+    CAPTURE(policy);
+    CHECK(inspect({"--buffers", policy})["total"]["bytes"] == 4 * sent);
+    const json costs = inspect({"--buffers", policy, "--cost"})["costs"];
+    CHECK(row(costs, "model", "everything")["mbit"].get<double>() == Approx(32e-6 * sent));
+    CHECK(row(costs, "model", "everything")["parameters"] == all);
+  }
+  const auto kept = [&](const std::string& policy, const std::string& scheme) {
+    const json costs = inspect({"--buffers", policy, "--scheme", scheme, "--cost"})["costs"];
+    return row(costs, "unit", scheme + ".3")["activation_bytes"].get<double>();
+  };
+  CHECK(kept("frozen", "bias") < kept("frozen", "norm"));
+  CHECK(kept("average", "bias") == kept("frozen", "norm"));
+  CHECK(inspect({"--cost"}) == inspect({"--cost", "--buffers", "average"}));
+  test::check_refused({"inspect", "resnet", "--config-only", "--buffers", "frosen"}, dir.path(),
+                      {"--buffers: unknown name \"frosen\" (did you mean \"frozen\"?)",
+                       "\"average\", \"frozen\", \"local\""});
 }
 
 TEST_CASE("costs name the sample that they are counted for: a ViT's has no text") {

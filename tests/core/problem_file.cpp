@@ -91,13 +91,13 @@ TEST_CASE_METHOD(Fixture, "budgets: a number, a CSV file, per client; options wi
 TEST_CASE_METHOD(Fixture, "costs come from a mapping or from what strata inspect prints, too") {
   dir.write("units.json", R"({"version": 1, "text_tokens": 4, "labels": 2, "units": [
     {"name": "a", "parameters": 5, "bytes": 20, "forward_flops": 7, "activation_bytes": 11},
-    {"name": "b", "parameters": 5, "bytes": 30, "forward_flops": 8, "activation_bytes": 12},
-    {"name": "c", "parameters": 5, "bytes": 40, "forward_flops": 9, "activation_bytes": 13}],
+    {"name": "b", "parameters": 6, "bytes": 30, "forward_flops": 8, "activation_bytes": 12},
+    {"name": "c", "parameters": 7, "bytes": 40, "forward_flops": 9, "activation_bytes": 13}],
     "total": {}})");
   const std::string text = "scores: scores.csv\ncosts: units.json\nbudget: {each: 99, of: ";
   CHECK(load(text + "bytes}\n").problem.unit_costs == std::vector<std::int64_t>{20, 30, 40});
   CHECK(load(text + "flops}\n").problem.unit_costs == std::vector<std::int64_t>{21, 24, 27});
-  CHECK(load(text + "memory}\n").problem.unit_costs == std::vector<std::int64_t>{71, 102, 133});
+  CHECK(load(text + "memory}\n").problem.unit_costs == std::vector<std::int64_t>{71, 84, 97});
   CHECK(load("scores: scores.csv\ncosts: {a: {memory: 1}, b: {memory: 2}, c: {memory: 3}}\n"
              "budget: {of: memory, each: 4}\n")
             .problem.unit_costs == std::vector<std::int64_t>{1, 2, 3});

@@ -14,10 +14,11 @@ TEST_CASE("units come first among what budgets count, and are no resource") {
 
 TEST_CASE("a unit costs its bytes, three forward passes, or its weights' state and activations") {
   Unit unit;
-  unit.bytes = 100;
+  unit.parameter_count = 25;
+  unit.bytes = 200;  // of which statistics are half
   unit.forward_flops = 7;
   unit.activation_bytes = 50;
-  CHECK(cost_of(unit, "bytes") == 100);
+  CHECK(cost_of(unit, "bytes") == 200);
   CHECK(cost_of(unit, "flops") == 21);
   CHECK(cost_of(unit, "memory") == 350);
   CHECK_THROWS_AS(cost_of(unit, "units"), std::logic_error);

@@ -570,7 +570,7 @@ TEST_CASE_METHOD(ResnetFixture,
   }
   const auto trained = [&](models::Buffers policy, const std::vector<std::string>& units) {
     Model mine = model.clone(own);
-    models::set_buffers(mine, policy);
+    mine.set_units(models::stage_units(mine.blueprint(), policy));
     train(mine, *data, units, 3, options, 7, {}, 2);
     return mine;
   };

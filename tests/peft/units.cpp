@@ -287,7 +287,6 @@ TEST_CASE(
   }
   CHECK(cost.all_parameters == all);
   CHECK(cost.parameters == 16 * 8 + 16 + 2 * 16);
-  CHECK(cost.mbit() == Approx(32e-6 * 176));
   // The classifier's inputs, and what its LayerNorm and GELU keep to pass the gradient on.
   CHECK(cost.activation_bytes == 4 * (8 + (16 + 2) + 16 + 16));
   // Ten tokens: the residual stream twice, and the MLP's numbers twice, more than attention's.
@@ -318,9 +317,7 @@ TEST_CASE("ViT has no text in its weights and costs") {
 TEST_CASE("what goes with BatchNorms that are trained: averaged, frozen, or each client's own") {
   const Blueprint blueprint = test::tiny_resnet(false, 1).blueprint();
   const auto with = [&](Buffers policy, const std::string& scheme) {
-    std::vector<Unit> units = peft::scheme_units(blueprint, scheme);
-    set_buffers(blueprint, policy, units);
-    return units;
+    return peft::scheme_units(blueprint, scheme, policy);
   };
   const std::vector<Unit> plain = peft::scheme_units(blueprint, "block");
   const auto unit = [](const std::vector<Unit>& units, const std::string& name) {
@@ -361,6 +358,30 @@ TEST_CASE("what goes with BatchNorms that are trained: averaged, frozen, or each
     CHECK(is_local(local, name));
     CHECK(blueprint.layer_of(name).kind == LayerKind::kBatchNorm);
   }
+
+  // β alone keeps its BatchNorm's input where that normalises by the batch, as γ always does.
+  const auto kept = [&](Buffers policy, const std::string& scheme) {
+    return unit(with(policy, scheme), scheme + ".0").activation_bytes;
+  };
+  const double of_gamma = kept(Buffers::kFrozen, "norm");
+  CHECK(kept(Buffers::kFrozen, "bias") < of_gamma);
+  for (const Buffers policy : {Buffers::kAverage, Buffers::kLocal}) {
+    CHECK(kept(policy, "bias") == of_gamma);
+    CHECK(kept(policy, "norm") == of_gamma);
+  }
+  CHECK(averaged.forward_flops == frozen.forward_flops);
+
+  // What stands in several units, as one.
+  std::set<std::string> names;
+  for (const Unit& each : plain) names.insert(each.parameters.begin(), each.parameters.end());
+  for (const Buffers policy : {Buffers::kAverage, Buffers::kFrozen, Buffers::kLocal}) {
+    std::int64_t bytes = 0;
+    for (const Unit& each : with(policy, "block")) bytes += each.bytes;
+    const Unit all = unit_of(blueprint, names, policy);
+    CHECK(all.bytes == bytes);
+    CHECK(all.parameter_count == count(plain));
+  }
+  CHECK(unit_of(blueprint, {"nowhere"}, Buffers::kAverage).parameters.empty());
 
   // The head has none, and a scheme that trains no γ and β moves nothing.
   CHECK(unit(with(Buffers::kAverage, "block"), "head").buffers.empty());
