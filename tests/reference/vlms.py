@@ -1,0 +1,476 @@
+"""Records what vision-language models of transformers compute, for the tests of their architectures.
+
+    python3 tests/reference/vlms.py [--out DIR] [--only NAME...]
+
+is run twice: with transformers 5, which makes the models and records, then with transformers 4.57, which reads the same
+weights, checks that it computes the same (1e-5) and writes them as that version does. DIR is tests/reference/vlms by
+default. Each model, tiny and random, is a folder:
+
+    config.json            in the hub's manner: old keys (torch_dtype, rope_theta), and most of what equals its model
+                           type's default is left out. Both versions were given this file.
+    model.safetensors      as transformers 4.57 writes the model: the names of the files on the hub.
+    5.24/                  config.json and model.safetensors as transformers 5.24 writes the fresh model. Of the variants
+                           of LLaVA only config.json: their names are those of llava/5.24.
+    expected.safetensors   pixels, of which CASE takes the images that cases.json says, in that order;
+                           CASE.input_ids, .attention_mask; .logits (0 where the mask is 0), .labels, .loss,
+                           .nll (of each row: minus the sum of the log-likelihoods of its labels),
+                           .gradient.NAME of the loss, NAME as in model.safetensors (absent: there is none),
+                           .greedy, .beams: the new tokens alone, after the end padded; .beams_scores
+    cases.json             what each case is, its options of generate, and the versions.
+
+Everything is float32, on the CPU, with eager attention and one thread. `--out` elsewhere and a comparison of the folders
+shows that a second run gives the same bytes.
+
+counts.json has the numbers of parameters of the published architectures, made on the meta device from configurations
+written here by hand; albef.py (called from here) records ALBEF, which transformers does not have.
+
+The committed files were made with transformers 5.24.0 and 4.57.1, torch 2.15.0.
+"""
+
+import argparse
+import copy
+import json
+import pathlib
+import shutil
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+
+FOLDER = pathlib.Path(__file__).parent / "vlms"
+IS_NEW = int(transformers.__version__.split(".")[0]) >= 5
+NEW = "5.24"
+NEW_TOKENS = 8
+
+# ---- LLaVA ----------------------------------------------------------------------------------------------------------
+
+BOS, EOS, IMAGE, PAD = 1, 2, 60, 61
+
+
+def llava_config(text=None, **options):
+    """llava-1.5-7b-hf's config.json, made small: 9 patches, an 18 x 18 image."""
+    config = {
+        "architectures": ["LlavaForConditionalGeneration"],
+        "ignore_index": -100,
+        "image_token_index": IMAGE,
+        "model_type": "llava",
+        "pad_token_id": PAD,
+        "torch_dtype": "float32",
+        "text_config": {
+            "model_type": "llama",
+            "vocab_size": 64,
+            "hidden_size": 24,
+            "intermediate_size": 40,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 64,
+            "rms_norm_eps": 1e-05,
+        },
+        "vision_config": {
+            "model_type": "clip_vision_model",
+            "hidden_size": 16,
+            "image_size": 18,
+            "intermediate_size": 24,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 3,
+            "patch_size": 6,
+            "projection_dim": 12,
+            "vocab_size": 32000,
+        },
+    }
+    config["text_config"].update(text or {})
+    config.update(options)
+    return config
+
+
+LLAVA = {
+    # As on the hub: projector_hidden_act, vision_feature_layer and -_strategy are there, though they are the defaults.
+    "llava": llava_config(
+        projector_hidden_act="gelu", vision_feature_layer=-2, vision_feature_select_strategy="default"
+    ),
+    "llava_full": llava_config({"tie_word_embeddings": True}, vision_feature_select_strategy="full"),
+    "llava_layers": llava_config(
+        {"rope_scaling": {"type": "linear", "factor": 2.5}, "rms_norm_eps": 1e-6, "num_key_value_heads": 4},
+        vision_feature_layer=[1, -1],
+    ),
+    "llava_llama3": llava_config(
+        {
+            "num_attention_heads": 3,
+            "num_key_value_heads": 1,
+            "max_position_embeddings": 512,
+            "rope_theta": 1000.0,
+            "rope_scaling": {
+                "rope_type": "llama3",
+                "factor": 8.0,
+                "low_freq_factor": 1.0,
+                "high_freq_factor": 4.0,
+                "original_max_position_embeddings": 64,
+            },
+        },
+        multimodal_projector_bias=False,
+    ),
+    "llava_mistral": llava_config(
+        {"model_type": "mistral", "rope_theta": 1000000.0, "sliding_window": 7, "head_dim": 8}
+    ),
+    "llava_qwen2": llava_config({"model_type": "qwen2", "rms_norm_eps": 1e-6, "tie_word_embeddings": True}),
+}
+# What text_config's keys above equal of their model type's defaults is taken out.
+LEFT_OUT = {
+    "llava_layers": ["rms_norm_eps", "num_key_value_heads"],
+    "llava_qwen2": ["rms_norm_eps"],
+}
+for _name, _keys in LEFT_OUT.items():
+    for _key in _keys:
+        del LLAVA[_name]["text_config"][_key]
+
+
+def canonical_llava(name):
+    """One name for what 4.46, 4.57 and 5.24 call a weight in memory and in files."""
+    for part in ("vision_tower", "multi_modal_projector", "language_model"):
+        name = name.replace(f"model.{part}.", f"{part}.", 1) if name.startswith(f"model.{part}.") else name
+    name = name.replace("language_model.lm_head", "lm_head").replace("language_model.model.", "language_model.")
+    return name.replace("vision_tower.vision_model.", "vision_tower.")
+
+
+def hub_llava(name):
+    name = canonical_llava(name)
+    if name.startswith("lm_head"):
+        return f"language_model.{name}"
+    name = name.replace("language_model.", "language_model.model.", 1)
+    return name.replace("vision_tower.", "vision_tower.vision_model.", 1)
+
+
+LLAVA_GRADIENTS = """
+    vision_tower.embeddings.class_embedding
+    vision_tower.embeddings.patch_embedding.weight
+    vision_tower.embeddings.position_embedding.weight
+    vision_tower.pre_layrnorm.weight
+    vision_tower.encoder.layers.0.self_attn.q_proj.weight
+    vision_tower.encoder.layers.0.self_attn.k_proj.weight
+    vision_tower.encoder.layers.0.self_attn.v_proj.bias
+    vision_tower.encoder.layers.1.self_attn.out_proj.weight
+    vision_tower.encoder.layers.1.layer_norm1.bias
+    vision_tower.encoder.layers.0.layer_norm2.weight
+    vision_tower.encoder.layers.1.mlp.fc1.weight
+    vision_tower.encoder.layers.1.mlp.fc2.bias
+    vision_tower.encoder.layers.2.mlp.fc1.weight
+    vision_tower.post_layernorm.weight
+    multi_modal_projector.linear_1.weight
+    multi_modal_projector.linear_2.weight
+    multi_modal_projector.linear_2.bias
+    language_model.embed_tokens.weight
+    language_model.layers.0.self_attn.q_proj.weight
+    language_model.layers.0.self_attn.q_proj.bias
+    language_model.layers.0.self_attn.k_proj.weight
+    language_model.layers.0.self_attn.k_proj.bias
+    language_model.layers.1.self_attn.v_proj.weight
+    language_model.layers.1.self_attn.o_proj.weight
+    language_model.layers.0.input_layernorm.weight
+    language_model.layers.1.post_attention_layernorm.weight
+    language_model.layers.0.mlp.gate_proj.weight
+    language_model.layers.1.mlp.up_proj.weight
+    language_model.layers.1.mlp.down_proj.weight
+    language_model.norm.weight
+    lm_head.weight
+""".split()
+FEWER = """
+    vision_tower.encoder.layers.0.self_attn.q_proj.weight
+    vision_tower.encoder.layers.2.mlp.fc1.weight
+    multi_modal_projector.linear_1.weight
+    language_model.embed_tokens.weight
+    language_model.layers.0.self_attn.q_proj.weight
+    language_model.layers.0.self_attn.q_proj.bias
+    language_model.layers.0.self_attn.k_proj.weight
+    language_model.layers.1.self_attn.k_proj.bias
+    language_model.layers.1.self_attn.v_proj.weight
+    language_model.norm.weight
+    lm_head.weight
+""".split()
+
+
+def padded(rows, pad, side):
+    """Rows of tokens in one matrix, and its mask."""
+    length = max(map(len, rows))
+    ids = torch.full((len(rows), length), pad)
+    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    for i, row in enumerate(rows):
+        at = slice(0, len(row)) if side == "right" else slice(length - len(row), length)
+        ids[i, at] = torch.tensor(row)
+        mask[i, at] = 1
+    return ids, mask
+
+
+def llava_cases(config, only=("right", "left", "uneven", "generation")):
+    image = [config["image_token_index"]] * (10 if config.get("vision_feature_select_strategy") == "full" else 9)
+    prompts = [[BOS, *image, 13, 22], [BOS, 7, 9, *image, 5, 11, 30, 31], [BOS, 17, 40, 41, 8, 33, *image]]
+    answers = [[44, 19, EOS], [50, EOS], [12, 27, 3, 36, EOS]]
+
+    def case(side, rows=prompts, found=answers, images=(0, 1, 2)):
+        ids, mask = padded([p + a for p, a in zip(rows, found)], PAD, side)
+        labels = padded([[-100] * len(p) + a for p, a in zip(rows, found)], -100, side)[0]
+        return {"input_ids": ids, "attention_mask": mask, "images": images, "labels": labels}
+
+    questions, mask = padded(prompts, PAD, "left")
+    cases = {
+        "right": ("Three rows padded on the right; the image at the start, in the middle, after the text", case("right")),
+        "left": ("The same rows, padded on the left", case("left")),
+        "uneven": (
+            "One row with two images, one with none: images are taken in the order of their tokens, row by row",
+            case("left", [[BOS, *image, 5, *image, 6], [BOS, 21, 22, 23]], answers[:2], (2, 0)),
+        ),
+        "generation": (
+            "The rows without answers, padded on the left, continued",
+            {"input_ids": questions, "attention_mask": mask, "images": (0, 1, 2)},
+        ),
+    }
+    return {name: cases[name] for name in only}
+
+
+# ---- what is done with every model ----------------------------------------------------------------------------------
+
+
+class Unsuited(Exception):
+    """These random weights make a recording that would say little; another seed is tried."""
+
+
+class Reference:
+    """A model to record: its configuration, names, cases, and which gradients are kept."""
+
+    def __init__(self, name, config, cases, gradients, canonical, hub, keep_new=True, scale=0.25):
+        self.name, self.config, self.cases, self.gradients = name, config, cases, gradients
+        self.canonical, self.hub, self.keep_new, self.scale = canonical, hub, keep_new, scale
+
+    def build(self, seed=0):
+        config = transformers.AutoConfig.for_model(**copy.deepcopy(self.config))
+        config._attn_implementation = "eager"
+        torch.manual_seed(seed)
+        return getattr(transformers, self.config["architectures"][0])(config).eval()
+
+    def pixels(self):
+        size = self.config["vision_config"]["image_size"]
+        return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(7))
+
+    def inputs(self, case):
+        """The arguments of forward for a case."""
+        inputs = {key: value for key, value in case.items() if key != "images"}
+        return inputs | {"pixel_values": self.pixels()[list(case["images"])]}
+
+
+def shake(model, scale):
+    """Moves every weight away from its initial zero or one, so that none can be forgotten unnoticed."""
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.add_(scale * torch.randn(weight.shape))
+
+
+def compute(reference, model, tensors, gradients):
+    """Logits, loss, each row's negative log-likelihood, and gradients by the hub's names."""
+    model.zero_grad()
+    output = model(**reference.inputs(tensors))
+    labels, mask = tensors["labels"], tensors.get("decoder_attention_mask", tensors["attention_mask"])
+    if model.config.is_encoder_decoder:  # labels stand where they are predicted
+        logits, targets, shown = output.logits, labels, labels != -100
+        predicted = logits
+    else:
+        logits, shown = output.logits, mask[:, -output.logits.shape[1]:] == 1
+        predicted, targets = logits[:, :-1], labels[:, 1:]
+    nll = torch.nn.functional.cross_entropy(predicted.transpose(1, 2), targets, reduction="none").sum(1)
+    mean = nll.sum() / (targets != -100).sum()
+    assert abs(mean.item() - output.loss.item()) < 1e-5, (reference.name, mean, output.loss)
+    output.loss.backward()
+    found = {
+        "logits": torch.where(shown[..., None], logits, torch.zeros(())).detach(),
+        "loss": output.loss.detach(),
+        "nll": nll.detach(),
+    }
+    by_name = {reference.canonical(name): weight.grad for name, weight in model.named_parameters()}
+    for name in gradients:
+        if by_name.get(name) is not None:
+            found[f"gradient.{reference.hub(name)}"] = by_name[name].clone()
+    return found
+
+
+def generate(reference, model, tensors, **options):
+    inputs = reference.inputs(tensors)
+    output = model.generate(
+        **inputs, do_sample=False, max_new_tokens=NEW_TOKENS, return_dict_in_generate=True, output_scores=True, **options
+    )
+    sequences = output.sequences
+    start = 1 if model.config.is_encoder_decoder else tensors["input_ids"].shape[1]
+    return sequences[:, start:], output
+
+
+def ends(rows, eos):
+    """Where each row ends, its end included."""
+    return [row.index(eos) + 1 if eos in row else len(row) for row in rows.tolist()]
+
+
+def choose_eos(rows, not_these):
+    """A token with which rows end at different places, one of them early."""
+    for step in range(2, rows.shape[1]):
+        for row in rows.tolist():
+            lengths = ends(rows, row[step])
+            if row[step] not in not_these and 1 < min(lengths) < max(lengths):
+                return row[step]
+    raise Unsuited(f"no token of {rows.tolist()} serves as an end")
+
+
+def margin(scores):
+    """The smallest gap between the best and the second-best token of a greedy step."""
+    best = torch.stack(scores).topk(2).values
+    return (best[..., 0] - best[..., 1]).min().item()
+
+
+def same(a, b):
+    return a.shape == b.shape and torch.equal(a, b)
+
+
+def continued(reference, model, tensors, eos=None):
+    """Greedy and beam outputs, and the options that gave them."""
+    pad = reference.config.get("pad_token_id", model.config.get_text_config().pad_token_id)
+    special = {reference.config.get("image_token_index", reference.config.get("image_token_id")), pad}
+    if eos is None:
+        free = generate(reference, model, tensors, eos_token_id=-1, pad_token_id=pad)[0]
+        eos = choose_eos(free, special)
+    options = {"eos_token_id": eos, "pad_token_id": pad}
+    greedy, output = generate(reference, model, tensors, **options)
+    if margin(output.scores) < 2e-3:
+        raise Unsuited(f"two tokens are as likely: {margin(output.scores)}")
+    found, said = {"greedy": greedy}, {"greedy": {**options, "max_new_tokens": NEW_TOKENS}}
+    for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
+        of_beams = {"num_beams": 3, "length_penalty": penalty, **options}
+        found[name], output = generate(reference, model, tensors, **of_beams)
+        found[f"{name}_scores"] = output.sequences_scores
+        said[name] = {**of_beams, "max_new_tokens": NEW_TOKENS, "early_stopping": False}
+    for name in ("greedy", "beams", "beams_flat"):
+        if set(found[name].flatten().tolist()) & (special - {pad}):
+            raise Unsuited("an image's token was generated")
+    if same(found["greedy"], found["beams"]) or same(found["beams"], found["beams_flat"]):
+        raise Unsuited("beams find what greedy search finds, whatever the penalty")
+    return found, said
+
+
+def all_cases(reference, model, eos=None):
+    tensors, cases = {"pixels": reference.pixels()}, {}
+    for name, (text, given) in reference.cases.items():
+        if "labels" in given:
+            found, said = compute(reference, model, given, reference.gradients if name == "right" else []), {}
+        else:
+            found, said = continued(reference, model, given, eos)
+        cases[name] = {"is": text, "images": list(given["images"]), **said}
+        found |= {key: value for key, value in given.items() if key != "images"}
+        tensors |= {f"{name}.{key}": value.contiguous().clone() for key, value in found.items()}
+    return tensors, cases
+
+
+def versions():
+    return {"transformers": transformers.__version__, "torch": torch.__version__.split("+")[0]}
+
+
+def suited(reference):
+    """A model of the first seed that suits, and what it computes."""
+    for seed in range(11, 111):
+        model = reference.build(seed)
+        shake(model, reference.scale)
+        model.generation_config = transformers.GenerationConfig()
+        try:
+            return model, seed, *all_cases(reference, model)
+        except Unsuited as reason:
+            print(f"{reference.name}: seed {seed}: {reason}")
+    raise SystemExit(f"{reference.name}: no seed suits")
+
+
+def record(reference, folder):
+    """With transformers 5: a fresh model, its files and what it computes."""
+    model, seed, tensors, cases = suited(reference)
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text(json.dumps(reference.config, indent=2) + "\n")
+    model.save_pretrained(folder / NEW)
+    (folder / NEW / "generation_config.json").unlink(missing_ok=True)
+    again = all_cases(reference, model)[0]
+    assert all(torch.equal(tensors[name], again[name]) for name in tensors)
+    save_file(tensors, folder / "expected.safetensors", metadata=versions())
+    of_weights = {weight: [] for weight in ("given", "none")}
+    for name in reference.gradients:
+        of_weights["given" if f"right.gradient.{reference.hub(name)}" in tensors else "none"].append(reference.hub(name))
+    said = {"made": versions(), "seed": seed, "parameters": sum(weight.numel() for weight in model.parameters()),
+            "without_gradient": of_weights["none"], "cases": cases}
+    write_json(folder / "cases.json", said)
+    print(f"{reference.name}: {said['parameters']} parameters, {folder_size(folder)} bytes")
+
+
+def confirm(reference, folder):
+    """With transformers 4.57: the same weights, what they compute, and the files it writes."""
+    model = reference.build()
+    names = {reference.canonical(name): name for name in model.state_dict()}
+    weights = load_file(folder / NEW / "model.safetensors")
+    given = {names[reference.canonical(name)]: weight for name, weight in weights.items()}
+    report = model.load_state_dict(given, strict=False)
+    model.tie_weights()
+    head = {"lm_head.weight", "language_model.lm_head.weight"}
+    assert not report.unexpected_keys and set(report.missing_keys) <= head, report
+    model.generation_config = transformers.GenerationConfig()
+    expected = load_file(folder / "expected.safetensors")
+    said = json.loads((folder / "cases.json").read_text())
+    tensors, cases = all_cases(reference, model, said["cases"]["generation"]["greedy"]["eos_token_id"])
+    assert tensors.keys() == expected.keys() and cases == said["cases"], tensors.keys() ^ expected.keys()
+    worst = 0.0
+    for name, tensor in tensors.items():
+        assert tensor.shape == expected[name].shape, name
+        difference = (tensor - expected[name]).abs().max().item()
+        worst = max(worst, difference)
+        assert difference < 1e-5 * max(1, expected[name].abs().max().item()), (name, difference)
+    model.save_pretrained(folder / "of_this_version")
+    shutil.move(folder / "of_this_version" / "model.safetensors", folder / "model.safetensors")
+    shutil.rmtree(folder / "of_this_version")
+    written = load_file(folder / "model.safetensors")
+    assert set(written) == {reference.hub(reference.canonical(name)) for name in weights}
+    assert all(torch.equal(weight, written[reference.hub(reference.canonical(name))]) for name, weight in weights.items())
+    loaded, info = type(model).from_pretrained(folder, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"], info
+    if not reference.keep_new:
+        (folder / NEW / "model.safetensors").unlink()
+    said["made"]["agrees"] = {**versions(), "largest_difference": float(f"{worst:.1e}")}
+    write_json(folder / "cases.json", said)
+    print(f"{reference.name}: agrees, largest difference {worst:.1e}, {folder_size(folder)} bytes")
+
+
+def folder_size(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=1) + "\n")
+
+
+def references():
+    for name, config in LLAVA.items():
+        is_first = name == "llava"
+        yield Reference(
+            name, config, llava_cases(config) if is_first else llava_cases(config, ("right", "generation")),
+            LLAVA_GRADIENTS if is_first else FEWER, canonical_llava, hub_llava, keep_new=is_first,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--out", type=pathlib.Path, default=FOLDER)
+    parser.add_argument("--only", nargs="+", metavar="NAME")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    transformers.logging.set_verbosity_error()
+    for reference in references():
+        if arguments.only and reference.name not in arguments.only:
+            continue
+        folder = arguments.out / reference.name
+        if IS_NEW:
+            shutil.rmtree(folder, ignore_errors=True)
+            record(reference, folder)
+        else:
+            confirm(reference, folder)
+
+
+if __name__ == "__main__":
+    main()
