@@ -227,6 +227,209 @@ def llava_cases(config, only=("right", "left", "uneven", "generation")):
     return {name: cases[name] for name in only}
 
 
+# ---- BLIP-2 ---------------------------------------------------------------------------------------------------------
+
+QUERIES, BLIP_IMAGE, BLIP_ANSWER_END = 4, 62, 50
+
+
+def blip2_config(text):
+    """blip2-opt-2.7b's config.json, made small: 16 patches of a 16 x 16 image, the queries cross in blocks 0 and 2."""
+    return {
+        "architectures": ["Blip2ForConditionalGeneration"],
+        "image_token_index": BLIP_IMAGE,
+        "initializer_factor": 1.0,
+        "initializer_range": 0.02,
+        "model_type": "blip-2",
+        "num_query_tokens": QUERIES,
+        "qformer_config": {
+            "model_type": "blip_2_qformer",
+            "classifier_dropout": None,
+            "hidden_size": 12,
+            "intermediate_size": 20,
+            "num_attention_heads": 3,
+            "num_hidden_layers": 3,
+        },
+        "text_config": text,
+        "torch_dtype": "float32",
+        "use_decoder_only_language_model": text["model_type"] == "opt",
+        "vision_config": {
+            "dropout": 0.0,
+            "hidden_size": 16,
+            "image_size": 16,
+            "initializer_factor": 1.0,
+            "intermediate_size": 24,
+            "model_type": "blip_2_vision_model",
+            "num_attention_heads": 2,
+            "num_channels": 3,
+            "num_hidden_layers": 2,
+            "patch_size": 4,
+            "projection_dim": 512,
+        },
+    }
+
+
+OPT_SIZES = {
+    "model_type": "opt",
+    "vocab_size": 64,
+    "hidden_size": 16,
+    "ffn_dim": 28,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 40,
+}
+BLIP2 = {
+    "blip2_opt": blip2_config({**OPT_SIZES, "word_embed_proj_dim": 16}),
+    "blip2_opt_post": blip2_config({**OPT_SIZES, "do_layer_norm_before": False}),
+    "blip2_t5": blip2_config({
+        "model_type": "t5",
+        "vocab_size": 64,
+        "d_model": 16,
+        "d_kv": 6,
+        "d_ff": 28,
+        "num_layers": 2,
+        "num_heads": 2,
+        "relative_attention_num_buckets": 8,
+        "relative_attention_max_distance": 12,
+        "feed_forward_proj": "gated-gelu",
+        "decoder_start_token_id": 0,
+        "tie_word_embeddings": False,
+        "bos_token_id": 1,
+        "output_past": True,
+    }),
+}
+BLIP2_GRADIENTS = """
+    query_tokens
+    vision_model.embeddings.class_embedding
+    vision_model.embeddings.position_embedding
+    vision_model.embeddings.patch_embedding.weight
+    vision_model.embeddings.patch_embedding.bias
+    vision_model.encoder.layers.0.self_attn.qkv.weight
+    vision_model.encoder.layers.1.self_attn.qkv.bias
+    vision_model.encoder.layers.1.self_attn.projection.weight
+    vision_model.encoder.layers.0.layer_norm1.weight
+    vision_model.encoder.layers.1.mlp.fc1.weight
+    vision_model.encoder.layers.0.mlp.fc2.bias
+    vision_model.post_layernorm.weight
+    qformer.layernorm.weight
+    qformer.encoder.layer.0.attention.attention.query.weight
+    qformer.encoder.layer.1.attention.output.dense.weight
+    qformer.encoder.layer.0.attention.output.LayerNorm.weight
+    qformer.encoder.layer.0.crossattention.attention.key.weight
+    qformer.encoder.layer.2.crossattention.attention.value.bias
+    qformer.encoder.layer.2.crossattention.output.LayerNorm.bias
+    qformer.encoder.layer.1.intermediate_query.dense.weight
+    qformer.encoder.layer.0.output_query.dense.weight
+    qformer.encoder.layer.2.output_query.LayerNorm.bias
+    language_projection.weight
+    language_projection.bias
+""".split()
+OPT_GRADIENTS = """
+    language_model.model.decoder.embed_tokens.weight
+    language_model.model.decoder.embed_positions.weight
+    language_model.model.decoder.layers.0.self_attn.q_proj.weight
+    language_model.model.decoder.layers.0.self_attn.k_proj.bias
+    language_model.model.decoder.layers.1.self_attn.v_proj.weight
+    language_model.model.decoder.layers.1.self_attn.out_proj.bias
+    language_model.model.decoder.layers.0.self_attn_layer_norm.weight
+    language_model.model.decoder.layers.1.fc1.weight
+    language_model.model.decoder.layers.0.fc2.bias
+    language_model.model.decoder.layers.1.final_layer_norm.bias
+    language_model.model.decoder.final_layer_norm.weight
+""".split()
+T5_GRADIENTS = """
+    language_model.shared.weight
+    language_model.encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight
+    language_model.encoder.block.0.layer.0.SelfAttention.q.weight
+    language_model.encoder.block.1.layer.0.SelfAttention.o.weight
+    language_model.encoder.block.0.layer.0.layer_norm.weight
+    language_model.encoder.block.1.layer.1.DenseReluDense.wi_0.weight
+    language_model.encoder.block.0.layer.1.DenseReluDense.wi_1.weight
+    language_model.encoder.block.1.layer.1.DenseReluDense.wo.weight
+    language_model.encoder.final_layer_norm.weight
+    language_model.decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight
+    language_model.decoder.block.1.layer.0.SelfAttention.k.weight
+    language_model.decoder.block.0.layer.1.EncDecAttention.k.weight
+    language_model.decoder.block.1.layer.1.EncDecAttention.v.weight
+    language_model.decoder.block.1.layer.1.layer_norm.weight
+    language_model.decoder.block.0.layer.2.DenseReluDense.wi_0.weight
+    language_model.decoder.block.1.layer.2.DenseReluDense.wo.weight
+    language_model.decoder.final_layer_norm.weight
+    language_model.lm_head.weight
+""".split()
+
+
+def blip2_cases(config):
+    """Texts behind the image's tokens (OPT: a BOS and a prompt; T5: a prompt and its end), and as older files have
+    them, without these tokens: the queries then stand before the text and its padding."""
+    is_opt = config["text_config"]["model_type"] == "opt"
+    pad = 1 if is_opt else 0
+    texts = [[2, 13, 22, 5], [2, 7, 9, 31, 30, 8, 4], [2, 17]] if is_opt else [[13, 22, 5, 1], [7, 9, 31, 30, 8, 4, 1], [17, 1]]
+    answers = [[44, 19, 3], [51, 3], [12, 27, 11, 36, 3]]
+    cases = {}
+    for name, side, image in (
+        ("right", "right", [BLIP_IMAGE] * QUERIES), ("left", "left", [BLIP_IMAGE] * QUERIES), ("concatenated", "left", [])
+    ):
+        behind = answers if is_opt else [[]] * 3
+        ids, mask = padded([image + t + a for t, a in zip(texts, behind)], pad, side)
+        if is_opt:
+            labels = padded([[-100] * len(image + t) + a for t, a in zip(texts, answers)], -100, side)[0]
+        else:
+            labels = padded(answers, -100, "right")[0]
+        text = "Three rows, the image's tokens first, padded on the " + side
+        if name == "concatenated":
+            text = "The rows without the image's tokens, padded on the left; the queries are put before the padding"
+        cases[name] = (text, {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2), "labels": labels})
+    for name, image in (("generation", [BLIP_IMAGE] * QUERIES), ("generation_concatenated", [])):
+        ids, mask = padded([image + t for t in texts], pad, "left")
+        text = "The rows of left without answers, continued" if image else "The same, without the image's tokens"
+        cases[name] = (text, {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2)})
+    return cases
+
+
+def with_own_head(model):
+    """T5 of transformers 5 makes lm_head the embedding, though FlanT5's files have one of its own."""
+    language_model = model.language_model
+    if language_model.config.model_type == "t5":
+        language_model.lm_head.weight = torch.nn.Parameter(language_model.lm_head.weight.detach().clone())
+        language_model.generation_config = transformers.GenerationConfig(decoder_start_token_id=0)
+    else:
+        language_model.generation_config = transformers.GenerationConfig()
+
+
+class Concatenated(torch.nn.Module):
+    """What BLIP-2 of transformers 4.46 does where config.json has no image_token_index."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.config = model, model.config
+
+    def joined(self, pixel_values, input_ids, attention_mask):
+        model = self.model
+        seen = model.vision_model(pixel_values=pixel_values).last_hidden_state
+        queries = model.qformer(
+            query_embeds=model.query_tokens.expand(len(seen), -1, -1), encoder_hidden_states=seen,
+            encoder_attention_mask=torch.ones(seen.shape[:2], dtype=torch.long),
+        ).last_hidden_state
+        features = model.language_projection(queries)
+        embeds = torch.cat([features, model.get_input_embeddings()(input_ids)], 1)
+        return {"inputs_embeds": embeds, "attention_mask": torch.nn.functional.pad(attention_mask, (QUERIES, 0), value=1)}
+
+    def forward(self, labels, **inputs):
+        is_t5 = self.config.is_encoder_decoder
+        output = self.model.language_model(**self.joined(**inputs), **({"labels": labels} if is_t5 else {}))
+        if not is_t5:
+            output.logits = output.logits[:, QUERIES:]
+            output.loss = torch.nn.functional.cross_entropy(output.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
+        return output
+
+    @torch.no_grad()
+    def generate(self, pixel_values, input_ids, attention_mask, **options):
+        output = self.model.language_model.generate(**self.joined(pixel_values, input_ids, attention_mask), **options)
+        if not self.config.is_encoder_decoder:  # only new tokens come back where no ids were given
+            output.sequences = torch.nn.functional.pad(output.sequences, (input_ids.shape[1], 0))
+        return output
+
+
 # ---- what is done with every model ----------------------------------------------------------------------------------
 
 
@@ -237,15 +440,20 @@ class Unsuited(Exception):
 class Reference:
     """A model to record: its configuration, names, cases, and which gradients are kept."""
 
-    def __init__(self, name, config, cases, gradients, canonical, hub, keep_new=True, scale=0.25):
+    def __init__(self, name, config, cases, gradients, canonical=str, hub=str, keep_new=True, scale=0.25,
+                 prepare=lambda model: None):
         self.name, self.config, self.cases, self.gradients = name, config, cases, gradients
         self.canonical, self.hub, self.keep_new, self.scale = canonical, hub, keep_new, scale
+        self.prepare = prepare
 
     def build(self, seed=0):
         config = transformers.AutoConfig.for_model(**copy.deepcopy(self.config))
         config._attn_implementation = "eager"
         torch.manual_seed(seed)
-        return getattr(transformers, self.config["architectures"][0])(config).eval()
+        model = getattr(transformers, self.config["architectures"][0])(config).eval()
+        model.generation_config = transformers.GenerationConfig()
+        self.prepare(model)
+        return model
 
     def pixels(self):
         size = self.config["vision_config"]["image_size"]
@@ -328,7 +536,7 @@ def same(a, b):
 
 def continued(reference, model, tensors, eos=None):
     """Greedy and beam outputs, and the options that gave them."""
-    pad = reference.config.get("pad_token_id", model.config.get_text_config().pad_token_id)
+    pad = reference.config.get("pad_token_id", model.config.text_config.pad_token_id)
     special = {reference.config.get("image_token_index", reference.config.get("image_token_id")), pad}
     if eos is None:
         free = generate(reference, model, tensors, eos_token_id=-1, pad_token_id=pad)[0]
@@ -344,8 +552,9 @@ def continued(reference, model, tensors, eos=None):
         found[f"{name}_scores"] = output.sequences_scores
         said[name] = {**of_beams, "max_new_tokens": NEW_TOKENS, "early_stopping": False}
     for name in ("greedy", "beams", "beams_flat"):
-        if set(found[name].flatten().tolist()) & (special - {pad}):
-            raise Unsuited("an image's token was generated")
+        rows = found[name].tolist()
+        if any(special & set(row[:end]) for row, end in zip(rows, ends(found[name], eos))):
+            raise Unsuited("an image's token or padding was generated")
     if same(found["greedy"], found["beams"]) or same(found["beams"], found["beams_flat"]):
         raise Unsuited("beams find what greedy search finds, whatever the penalty")
     return found, said
@@ -353,11 +562,14 @@ def continued(reference, model, tensors, eos=None):
 
 def all_cases(reference, model, eos=None):
     tensors, cases = {"pixels": reference.pixels()}, {}
+    whole = model
     for name, (text, given) in reference.cases.items():
+        model = Concatenated(whole) if name.endswith("concatenated") else whole
         if "labels" in given:
             found, said = compute(reference, model, given, reference.gradients if name == "right" else []), {}
         else:
             found, said = continued(reference, model, given, eos)
+            eos = said["greedy"]["eos_token_id"]
         cases[name] = {"is": text, "images": list(given["images"]), **said}
         found |= {key: value for key, value in given.items() if key != "images"}
         tensors |= {f"{name}.{key}": value.contiguous().clone() for key, value in found.items()}
@@ -373,7 +585,6 @@ def suited(reference):
     for seed in range(11, 111):
         model = reference.build(seed)
         shake(model, reference.scale)
-        model.generation_config = transformers.GenerationConfig()
         try:
             return model, seed, *all_cases(reference, model)
         except Unsuited as reason:
@@ -408,9 +619,8 @@ def confirm(reference, folder):
     given = {names[reference.canonical(name)]: weight for name, weight in weights.items()}
     report = model.load_state_dict(given, strict=False)
     model.tie_weights()
-    head = {"lm_head.weight", "language_model.lm_head.weight"}
-    assert not report.unexpected_keys and set(report.missing_keys) <= head, report
-    model.generation_config = transformers.GenerationConfig()
+    tied = {key for key in report.missing_keys if key.endswith(("lm_head.weight", "coder.embed_tokens.weight"))}
+    assert not report.unexpected_keys and tied == set(report.missing_keys), report
     expected = load_file(folder / "expected.safetensors")
     said = json.loads((folder / "cases.json").read_text())
     tensors, cases = all_cases(reference, model, said["cases"]["generation"]["greedy"]["eos_token_id"])
@@ -450,6 +660,13 @@ def references():
         yield Reference(
             name, config, llava_cases(config) if is_first else llava_cases(config, ("right", "generation")),
             LLAVA_GRADIENTS if is_first else FEWER, canonical_llava, hub_llava, keep_new=is_first,
+        )
+    for name, config in BLIP2.items():
+        gradients = T5_GRADIENTS if name == "blip2_t5" else OPT_GRADIENTS
+        if name != "blip2_opt_post":
+            gradients = BLIP2_GRADIENTS + gradients
+        yield Reference(
+            name, config, blip2_cases(config), gradients, keep_new=name != "blip2_opt_post", prepare=with_own_head
         )
 
 
