@@ -87,7 +87,8 @@ def llava_config(text=None, **options):
 LLAVA = {
     # As on the hub: projector_hidden_act, vision_feature_layer and -_strategy are there, though they are the defaults.
     "llava": llava_config(
-        projector_hidden_act="gelu", vision_feature_layer=-2, vision_feature_select_strategy="default"
+        image_seq_length=9, projector_hidden_act="gelu", vision_feature_layer=-2,
+        vision_feature_select_strategy="default",
     ),
     "llava_full": llava_config({"tie_word_embeddings": True}, vision_feature_select_strategy="full"),
     "llava_layers": llava_config(
@@ -414,11 +415,12 @@ class Concatenated(torch.nn.Module):
         embeds = torch.cat([features, model.get_input_embeddings()(input_ids)], 1)
         return {"inputs_embeds": embeds, "attention_mask": torch.nn.functional.pad(attention_mask, (QUERIES, 0), value=1)}
 
-    def forward(self, labels, **inputs):
+    def forward(self, labels=None, **inputs):
         is_t5 = self.config.is_encoder_decoder
         output = self.model.language_model(**self.joined(**inputs), **({"labels": labels} if is_t5 else {}))
         if not is_t5:
             output.logits = output.logits[:, QUERIES:]
+        if not is_t5 and labels is not None:
             output.loss = torch.nn.functional.cross_entropy(output.logits[:, :-1].flatten(0, 1), labels[:, 1:].flatten())
         return output
 
@@ -534,6 +536,41 @@ def same(a, b):
     return a.shape == b.shape and torch.equal(a, b)
 
 
+def filled(rows, eos, pad):
+    """Padding behind the ends. (Beam search of 4.57 and 5.24 fills with the end where the padding's id is 0.)"""
+    rows = rows.clone()
+    for row, end in zip(rows, ends(rows, eos)):
+        row[end:] = pad
+    return rows
+
+
+@torch.no_grad()
+def greedy_by_hand(reference, model, case, eos):
+    """Greedy tokens of each row, without cache and, but for the concatenated form, without padding."""
+    for i in range(len(case["images"])):
+        kept = case["attention_mask"][i].bool() | isinstance(model, Concatenated)
+        row = {key: value[i : i + 1, kept] for key, value in case.items() if key != "images"}
+        row["images"] = case["images"][i : i + 1]
+        tokens = []
+        while len(tokens) < NEW_TOKENS and eos not in tokens:
+            tokens.append(next_token(reference, model, row, tokens))
+        yield tokens
+
+
+def next_token(reference, model, row, tokens):
+    inputs = reference.inputs(row)
+    if model.config.is_encoder_decoder:  # labels shifted to the right are what the decoder is given
+        logits = model(**inputs, labels=torch.tensor([[*tokens, 0]])).logits
+    else:
+        ends = torch.tensor([tokens], dtype=torch.long)
+        for key, fill in (("input_ids", ends), ("attention_mask", torch.ones_like(ends)),
+                          ("token_type_ids", torch.ones_like(ends))):
+            if key in inputs:
+                inputs[key] = torch.cat([inputs[key], fill], 1)
+        logits = model(**inputs).logits
+    return logits[0, -1].argmax().item()
+
+
 def continued(reference, model, tensors, eos=None):
     """Greedy and beam outputs, and the options that gave them."""
     pad = reference.config.get("pad_token_id", model.config.text_config.pad_token_id)
@@ -549,6 +586,7 @@ def continued(reference, model, tensors, eos=None):
     for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
         of_beams = {"num_beams": 3, "length_penalty": penalty, **options}
         found[name], output = generate(reference, model, tensors, **of_beams)
+        found[name] = filled(found[name], eos, pad)
         found[f"{name}_scores"] = output.sequences_scores
         said[name] = {**of_beams, "max_new_tokens": NEW_TOKENS, "early_stopping": False}
     for name in ("greedy", "beams", "beams_flat"):
@@ -557,6 +595,8 @@ def continued(reference, model, tensors, eos=None):
             raise Unsuited("an image's token or padding was generated")
     if same(found["greedy"], found["beams"]) or same(found["beams"], found["beams_flat"]):
         raise Unsuited("beams find what greedy search finds, whatever the penalty")
+    by_hand = list(greedy_by_hand(reference, model, tensors, eos))
+    assert by_hand == [row[:end] for row, end in zip(greedy.tolist(), ends(greedy, eos))], (greedy, by_hand)
     return found, said
 
 
