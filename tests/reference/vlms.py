@@ -33,6 +33,7 @@ import json
 import pathlib
 import shutil
 
+import albef
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
@@ -641,7 +642,8 @@ def record(reference, folder):
     (folder / NEW / "generation_config.json").unlink(missing_ok=True)
     again = all_cases(reference, model)[0]
     assert all(torch.equal(tensors[name], again[name]) for name in tensors)
-    save_file(tensors, folder / "expected.safetensors", metadata=versions())
+    # One key, because several would come in another order every time.
+    save_file(tensors, folder / "expected.safetensors", metadata={"made": json.dumps(versions())})
     of_weights = {weight: [] for weight in ("given", "none")}
     for name in reference.gradients:
         of_weights["given" if f"right.gradient.{reference.hub(name)}" in tensors else "none"].append(reference.hub(name))
@@ -727,6 +729,8 @@ def main():
             record(reference, folder)
         else:
             confirm(reference, folder)
+    if IS_NEW and (not arguments.only or "albef" in arguments.only):
+        albef.record(arguments.out / "albef")
 
 
 if __name__ == "__main__":
