@@ -207,13 +207,14 @@ def llava_cases(config, only=("right", "left", "uneven", "generation")):
     image = [config["image_token_index"]] * (10 if config.get("vision_feature_select_strategy") == "full" else 9)
     prompts = [[BOS, *image, 13, 22], [BOS, 7, 9, *image, 5, 11, 30, 31], [BOS, 17, 40, 41, 8, 33, *image]]
     answers = [[44, 19, EOS], [50, EOS], [12, 27, 3, 36, EOS]]
+    pad = config["pad_token_id"]
 
     def case(side, rows=prompts, found=answers, images=(0, 1, 2)):
-        ids, mask = padded([p + a for p, a in zip(rows, found)], PAD, side)
+        ids, mask = padded([p + a for p, a in zip(rows, found)], pad, side)
         labels = padded([[-100] * len(p) + a for p, a in zip(rows, found)], -100, side)[0]
         return {"input_ids": ids, "attention_mask": mask, "images": images, "labels": labels}
 
-    questions, mask = padded(prompts, PAD, "left")
+    questions, mask = padded(prompts, pad, "left")
     cases = {
         "right": ("Three rows padded on the right; the image at the start, in the middle, after the text", case("right")),
         "left": ("The same rows, padded on the left", case("left")),
@@ -433,6 +434,234 @@ class Concatenated(torch.nn.Module):
         return output
 
 
+# ---- PaliGemma, SmolVLM, LLaVA-Med ----------------------------------------------------------------------------------
+
+PALIGEMMA = {
+    "architectures": ["PaliGemmaForConditionalGeneration"],
+    "bos_token_id": 2,
+    "eos_token_id": 1,
+    "hidden_size": 16,
+    "ignore_index": -100,
+    "image_token_index": 62,
+    "model_type": "paligemma",
+    "pad_token_id": 0,
+    "projection_dim": 16,
+    "text_config": {
+        "model_type": "gemma",
+        "head_dim": 6,
+        "hidden_size": 16,
+        "intermediate_size": 28,
+        "num_attention_heads": 4,
+        "num_hidden_layers": 2,
+        "num_image_tokens": 9,
+        "num_key_value_heads": 1,
+        "torch_dtype": "float32",
+        "vocab_size": 64,
+    },
+    "torch_dtype": "float32",
+    "vision_config": {
+        "model_type": "siglip_vision_model",
+        "hidden_size": 12,
+        "image_size": 18,
+        "intermediate_size": 20,
+        "num_attention_heads": 2,
+        "num_hidden_layers": 2,
+        "num_image_tokens": 9,
+        "patch_size": 6,
+        "projection_dim": 16,
+        "projector_hidden_act": "gelu_fast",
+        "vision_use_head": False,
+    },
+}
+SMOLVLM = {
+    "architectures": ["SmolVLMForConditionalGeneration"],
+    "image_token_id": 62,
+    "model_type": "smolvlm",
+    "scale_factor": 2,
+    "text_config": {
+        "model_type": "llama",
+        "architectures": ["VLlama3ForCausalLM"],
+        "head_dim": 6,
+        "hidden_size": 18,
+        "intermediate_size": 28,
+        "max_position_embeddings": 64,
+        "num_attention_heads": 3,
+        "num_hidden_layers": 2,
+        "num_key_value_heads": 1,
+        "pad_token_id": 3,
+        "rms_norm_eps": 1e-05,
+        "rope_theta": 100000,
+        "torch_dtype": "float32",
+        "vocab_size": 64,
+    },
+    "tie_word_embeddings": False,
+    "torch_dtype": "float32",
+    "use_cache": True,
+    "vision_config": {
+        "model_type": "smolvlm_vision",
+        "hidden_size": 12,
+        "image_size": 16,
+        "intermediate_size": 20,
+        "max_image_size": {"longest_edge": 16},
+        "num_attention_heads": 3,
+        "num_hidden_layers": 2,
+        "patch_size": 4,
+        "size": {"longest_edge": 64},
+        "tie_word_embeddings": False,
+        "use_base_siglip": False,
+    },
+    "vocab_size": 64,
+}
+SIGLIP_GRADIENTS = """
+    embeddings.patch_embedding.weight
+    embeddings.patch_embedding.bias
+    embeddings.position_embedding.weight
+    encoder.layers.0.self_attn.q_proj.weight
+    encoder.layers.1.self_attn.k_proj.bias
+    encoder.layers.0.self_attn.v_proj.weight
+    encoder.layers.1.self_attn.out_proj.weight
+    encoder.layers.0.layer_norm1.weight
+    encoder.layers.1.layer_norm2.bias
+    encoder.layers.0.mlp.fc1.weight
+    encoder.layers.1.mlp.fc2.weight
+    post_layernorm.weight
+""".split()
+DECODER_GRADIENTS = [name.removeprefix("language_model.") for name in LLAVA_GRADIENTS
+                     if name.startswith("language_model.") and not name.endswith("bias")]
+PALIGEMMA_GRADIENTS = (
+    [f"vision_tower.{name}" for name in SIGLIP_GRADIENTS]
+    + ["multi_modal_projector.linear.weight", "multi_modal_projector.linear.bias"]
+    + [f"language_model.{name}" for name in DECODER_GRADIENTS]
+)
+SMOLVLM_GRADIENTS = (
+    [f"model.vision_model.{name}" for name in SIGLIP_GRADIENTS]
+    + ["model.connector.modality_projection.proj.weight"]
+    + [f"model.text_model.{name}" for name in DECODER_GRADIENTS]
+    + ["lm_head.weight"]
+)
+
+
+def causal_cases(image, pad, bos, eos, with_types, sides):
+    """Prompts with an image first or inside, and answers. With token_type_ids: 0 for the prompt, which attends both
+    ways, 1 for the answer."""
+    front = [] if with_types else [9, 14]  # PaliGemma's image is always first
+    prompts = [[*front, *image, bos, 13, 22, 4], [*image, bos, 7, 9, 31, 30, 8], [*front, *image, bos, 17]]
+    answers = [[44, 19, eos], [50, eos], [12, 27, 5, 36, eos]]
+
+    def types(side):
+        rows = [[0] * len(p) + [1] * len(a) for p, a in zip(prompts, answers)]
+        return {"token_type_ids": padded(rows, 0, side)[0]} if with_types else {}
+
+    cases = {}
+    for side in sides:
+        ids, mask = padded([p + a for p, a in zip(prompts, answers)], pad, side)
+        labels = padded([[-100] * len(p) + a for p, a in zip(prompts, answers)], -100, side)[0]
+        given = {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2), "labels": labels, **types(side)}
+        cases[side] = (f"Three rows padded on the {side}", given)
+    ids, mask = padded(prompts, pad, "left")
+    given = {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2)}
+    if with_types:
+        given["token_type_ids"] = torch.zeros_like(ids)
+    cases["generation"] = ("The rows without answers, padded on the left, continued", given)
+    return cases
+
+
+def hub_paligemma(name):
+    name = canonical_llava(name).replace("language_model.", "language_model.model.", 1)
+    return name.replace("vision_tower.", "vision_tower.vision_model.", 1)
+
+
+def with_right_positions(model):
+    """transformers 4.55 to 4.57 gives the patch at i the position i - 1 (huggingface/transformers#41190)."""
+    tower = model.model.vision_model
+    if not IS_NEW:
+        def forward(pixel_values, patch_attention_mask):
+            patches = tower.embeddings.patch_embedding(pixel_values).flatten(2).transpose(1, 2)
+            return patches + tower.embeddings.position_embedding.weight
+
+        tower.embeddings.forward = forward
+
+
+# LLaVA-Med 1.5: 60 tokens, none of which is an image's; an image's places are -200.
+LLAVA_MED = llava_config(
+    {"model_type": "mistral", "vocab_size": 60, "rope_theta": 1000000.0, "sliding_window": None},
+    image_token_index=-200, pad_token_id=0,
+)
+
+
+def llava_med_config():
+    """config.json as LLaVA-Med's code writes it: the decoder's keys at the top, of the tower only where it is."""
+    text = {key: value for key, value in LLAVA_MED["text_config"].items() if key != "model_type"}
+    return {
+        "architectures": ["LlavaMistralForCausalLM"],
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "freeze_mm_mlp_adapter": False,
+        "hidden_act": "silu",
+        "image_aspect_ratio": "pad",
+        "mm_hidden_size": LLAVA_MED["vision_config"]["hidden_size"],
+        "mm_projector_type": "mlp2x_gelu",
+        "mm_use_im_patch_token": False,
+        "mm_use_im_start_end": False,
+        "mm_vision_select_feature": "patch",
+        "mm_vision_select_layer": -2,
+        "mm_vision_tower": "tower",
+        "model_type": "llava_mistral",
+        **text,
+        "tie_word_embeddings": False,
+        "tokenizer_padding_side": "right",
+        "torch_dtype": "float32",
+        "unfreeze_mm_vision_tower": True,
+        "use_mm_proj": True,
+    }
+
+
+def hub_llava_med(name):
+    name = canonical_llava(name)
+    name = name.replace("multi_modal_projector.linear_1", "model.mm_projector.0")
+    name = name.replace("multi_modal_projector.linear_2", "model.mm_projector.2")
+    name = name.replace("language_model.", "model.", 1)
+    return name.replace("vision_tower.", "model.vision_tower.vision_tower.vision_model.", 1)
+
+
+def write_llava_med(model, folder):
+    """Its weights with the tower among them, and the tower once more in a folder of its own, as CLIP's file has it."""
+    weights = {hub_llava_med(name): weight.detach().clone() for name, weight in model.named_parameters()}
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "tower").mkdir()
+    tower = {name.removeprefix("model.vision_tower.vision_tower."): weight for name, weight in weights.items()
+             if name.startswith("model.vision_tower.")}
+    save_file(tower, folder / "tower" / "model.safetensors", metadata={"format": "pt"})
+    (folder / "tower" / "config.json").write_text(json.dumps(LLAVA_MED["vision_config"], indent=2) + "\n")
+    (folder / "config.json").write_text(json.dumps(llava_med_config(), indent=2) + "\n")
+
+
+class Original(torch.nn.Module):
+    """LLaVA as its authors wrote it: features take the places of -200, a token that no embedding has."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.config = model, model.config
+
+    def joined(self, pixel_values, input_ids, attention_mask):
+        embeds = self.model.get_input_embeddings()(input_ids.clamp(min=0))
+        features = self.model.model.get_image_features(
+            pixel_values=pixel_values, vision_feature_layer=-2, vision_feature_select_strategy="default"
+        )
+        features = torch.cat(list(getattr(features, "pooler_output", features)))
+        embeds = embeds.masked_scatter((input_ids == -200)[..., None], features)
+        return {"inputs_embeds": embeds, "attention_mask": attention_mask}
+
+    def forward(self, labels=None, **inputs):
+        return self.model(**self.joined(**inputs), labels=labels)
+
+    @torch.no_grad()
+    def generate(self, pixel_values, input_ids, attention_mask, **options):
+        output = self.model.generate(**self.joined(pixel_values, input_ids, attention_mask), **options)
+        output.sequences = torch.nn.functional.pad(output.sequences, (input_ids.shape[1], 0))
+        return output
+
+
 # ---- what is done with every model ----------------------------------------------------------------------------------
 
 
@@ -444,10 +673,10 @@ class Reference:
     """A model to record: its configuration, names, cases, and which gradients are kept."""
 
     def __init__(self, name, config, cases, gradients, canonical=str, hub=str, keep_new=True, scale=0.25,
-                 prepare=lambda model: None):
+                 prepare=lambda model: None, wrap=lambda name, model: model, write=None, one_tile=False):
         self.name, self.config, self.cases, self.gradients = name, config, cases, gradients
         self.canonical, self.hub, self.keep_new, self.scale = canonical, hub, keep_new, scale
-        self.prepare = prepare
+        self.prepare, self.wrap, self.write, self.one_tile = prepare, wrap, write, one_tile
 
     def build(self, seed=0):
         config = transformers.AutoConfig.for_model(**copy.deepcopy(self.config))
@@ -465,7 +694,8 @@ class Reference:
     def inputs(self, case):
         """The arguments of forward for a case."""
         inputs = {key: value for key, value in case.items() if key != "images"}
-        return inputs | {"pixel_values": self.pixels()[list(case["images"])]}
+        pixels = self.pixels()[list(case["images"])]
+        return inputs | {"pixel_values": pixels[:, None] if self.one_tile else pixels}
 
 
 def shake(model, scale):
@@ -568,6 +798,8 @@ def next_token(reference, model, row, tokens):
                           ("token_type_ids", torch.ones_like(ends))):
             if key in inputs:
                 inputs[key] = torch.cat([inputs[key], fill], 1)
+        if "token_type_ids" in inputs:  # without labels, PaliGemma of 4.57 lets every token see every other
+            inputs["labels"] = inputs["input_ids"]
         logits = model(**inputs).logits
     return logits[0, -1].argmax().item()
 
@@ -605,7 +837,7 @@ def all_cases(reference, model, eos=None):
     tensors, cases = {"pixels": reference.pixels()}, {}
     whole = model
     for name, (text, given) in reference.cases.items():
-        model = Concatenated(whole) if name.endswith("concatenated") else whole
+        model = reference.wrap(name, whole)
         if "labels" in given:
             found, said = compute(reference, model, given, reference.gradients if name == "right" else []), {}
         else:
@@ -638,8 +870,11 @@ def record(reference, folder):
     model, seed, tensors, cases = suited(reference)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(reference.config, indent=2) + "\n")
-    model.save_pretrained(folder / NEW)
-    (folder / NEW / "generation_config.json").unlink(missing_ok=True)
+    if reference.write:
+        reference.write(model, folder)
+    else:
+        model.save_pretrained(folder / NEW)
+        (folder / NEW / "generation_config.json").unlink(missing_ok=True)
     again = all_cases(reference, model)[0]
     assert all(torch.equal(tensors[name], again[name]) for name in tensors)
     # One key, because several would come in another order every time.
@@ -657,8 +892,12 @@ def confirm(reference, folder):
     """With transformers 4.57: the same weights, what they compute, and the files it writes."""
     model = reference.build()
     names = {reference.canonical(name): name for name in model.state_dict()}
-    weights = load_file(folder / NEW / "model.safetensors")
-    given = {names[reference.canonical(name)]: weight for name, weight in weights.items()}
+    if reference.write:
+        weights = load_file(folder / "model.safetensors")
+        given = {name: weights[reference.hub(name)] for name in model.state_dict()}
+    else:
+        weights = load_file(folder / NEW / "model.safetensors")
+        given = {names[reference.canonical(name)]: weight for name, weight in weights.items()}
     report = model.load_state_dict(given, strict=False)
     model.tie_weights()
     tied = {key for key in report.missing_keys if key.endswith(("lm_head.weight", "coder.embed_tokens.weight"))}
@@ -673,6 +912,15 @@ def confirm(reference, folder):
         difference = (tensor - expected[name]).abs().max().item()
         worst = max(worst, difference)
         assert difference < 1e-5 * max(1, expected[name].abs().max().item()), (name, difference)
+    if not reference.write:
+        write_old(reference, model, weights, folder)
+    said["made"]["agrees"] = {**versions(), "largest_difference": float(f"{worst:.1e}")}
+    write_json(folder / "cases.json", said)
+    print(f"{reference.name}: agrees, largest difference {worst:.1e}, {folder_size(folder)} bytes")
+
+
+def write_old(reference, model, weights, folder):
+    """The file that transformers 4.57 writes; it has the hub's names and reads what it wrote."""
     model.save_pretrained(folder / "of_this_version")
     shutil.move(folder / "of_this_version" / "model.safetensors", folder / "model.safetensors")
     shutil.rmtree(folder / "of_this_version")
@@ -683,9 +931,6 @@ def confirm(reference, folder):
     assert not info["missing_keys"] and not info["unexpected_keys"], info
     if not reference.keep_new:
         (folder / NEW / "model.safetensors").unlink()
-    said["made"]["agrees"] = {**versions(), "largest_difference": float(f"{worst:.1e}")}
-    write_json(folder / "cases.json", said)
-    print(f"{reference.name}: agrees, largest difference {worst:.1e}, {folder_size(folder)} bytes")
 
 
 def folder_size(folder):
@@ -708,8 +953,22 @@ def references():
         if name != "blip2_opt_post":
             gradients = BLIP2_GRADIENTS + gradients
         yield Reference(
-            name, config, blip2_cases(config), gradients, keep_new=name != "blip2_opt_post", prepare=with_own_head
+            name, config, blip2_cases(config), gradients, keep_new=name != "blip2_opt_post", prepare=with_own_head,
+            wrap=lambda name, model: Concatenated(model) if name.endswith("concatenated") else model,
         )
+    yield Reference(
+        "paligemma", PALIGEMMA, causal_cases([62] * 9, 0, 2, 1, True, ("right", "left")), PALIGEMMA_GRADIENTS,
+        canonical_llava, hub_paligemma,
+    )
+    yield Reference(
+        "smolvlm", SMOLVLM, causal_cases([62] * 4, 3, 1, 2, False, ("right",)), SMOLVLM_GRADIENTS,
+        prepare=with_right_positions, one_tile=True,
+    )
+    cases = {name: case for name, case in llava_cases(LLAVA_MED).items() if name in ("right", "generation")}
+    yield Reference(
+        "llava_med", LLAVA_MED, cases, FEWER, canonical_llava, hub_llava_med,
+        wrap=lambda name, model: Original(model), write=write_llava_med,
+    )
 
 
 def main():
