@@ -9,8 +9,10 @@ default. Each model, tiny and random, is a folder:
     config.json            in the hub's manner: old keys (torch_dtype, rope_theta), and most of what equals its model
                            type's default is left out. Both versions were given this file.
     model.safetensors      as transformers 4.57 writes the model: the names of the files on the hub.
-    5.24/                  config.json and model.safetensors as transformers 5.24 writes the fresh model. Of the variants
-                           of LLaVA only config.json: their names are those of llava/5.24.
+    4.57/config.json       as transformers 4.57 writes it, with every key.
+    5.24/                  config.json and model.safetensors as transformers 5.24 writes the fresh model. The weights are
+                           there for llava and paligemma, whose names differ, and for blip2_opt, where they do not.
+                           llava_med has neither: it is a folder of LLaVA's authors' own code, its tower's in tower/.
     expected.safetensors   pixels, of which CASE takes the images that cases.json says, in that order;
                            CASE.input_ids, .attention_mask; .logits (0 where the mask is 0), .labels, .loss,
                            .nll (of each row: minus the sum of the log-likelihoods of its labels),
@@ -41,7 +43,7 @@ from safetensors.torch import load_file, save_file
 
 FOLDER = pathlib.Path(__file__).parent / "vlms"
 IS_NEW = int(transformers.__version__.split(".")[0]) >= 5
-NEW = "5.24"
+NEW, OLD = "5.24", "4.57"
 NEW_TOKENS = 8
 
 # ---- LLaVA ----------------------------------------------------------------------------------------------------------
@@ -775,6 +777,36 @@ def record_counts(path):
         print(f"{name}: {found['total']} parameters")
 
 
+# OPT alone, as opt-350m is: narrower embeddings, which BLIP-2 of transformers cannot join with features.
+OPT_PROJECTED = {
+    "architectures": ["OPTForCausalLM"], **OPT_SIZES, "do_layer_norm_before": False, "word_embed_proj_dim": 10,
+    "torch_dtype": "float32",
+}
+PROJECTED_GRADIENTS = [name.removeprefix("language_model.") for name in OPT_GRADIENTS] + [
+    "model.decoder.project_in.weight", "model.decoder.project_out.weight"
+]
+
+
+def text_cases(config):
+    cases = blip2_cases({"text_config": config})
+    text = {"concatenated": "left", "generation_concatenated": "generation"}
+    return {"right": right_padded(cases["concatenated"])} | {
+        text[name]: ("Three rows padded on the left", case | {"images": ()})
+        for name, (_, case) in cases.items() if name in text
+    }
+
+
+def right_padded(case):
+    """Rows that are padded on the left, padded on the right."""
+    given = dict(case[1], images=())
+    for i, mask in enumerate(case[1]["attention_mask"]):
+        away = int((mask == 0).sum())
+        for key in ("input_ids", "attention_mask", "labels"):
+            given[key] = given[key].clone()
+            given[key][i] = given[key][i].roll(-away)
+    return "Three rows padded on the right", given
+
+
 # ---- what is done with every model ----------------------------------------------------------------------------------
 
 
@@ -801,12 +833,23 @@ class Reference:
         return model
 
     def pixels(self):
+        if "vision_config" not in self.config:
+            return None
         size = self.config["vision_config"]["image_size"]
         return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(7))
+
+    def without_gradient(self):
+        """Of the weights whose gradients are kept: those behind the states that LLaVA takes from its tower."""
+        if not self.config["model_type"].startswith("llava") or self.config.get("vision_feature_layer") == [1, -1]:
+            return []
+        unused = ["vision_tower.encoder.layers.2.mlp.fc1.weight", "vision_tower.post_layernorm.weight"]
+        return [self.hub(name) for name in unused if name in self.gradients]
 
     def inputs(self, case):
         """The arguments of forward for a case."""
         inputs = {key: value for key, value in case.items() if key != "images"}
+        if not case["images"]:
+            return inputs
         pixels = self.pixels()[list(case["images"])]
         return inputs | {"pixel_values": pixels[:, None] if self.one_tile else pixels}
 
@@ -838,7 +881,8 @@ def compute(reference, model, tensors, gradients):
         "loss": output.loss.detach(),
         "nll": nll.detach(),
     }
-    by_name = {reference.canonical(name): weight.grad for name, weight in model.named_parameters()}
+    inner = model.model if isinstance(model, (Concatenated, Original)) else model
+    by_name = {reference.canonical(name): weight.grad for name, weight in inner.named_parameters()}
     for name in gradients:
         if by_name.get(name) is not None:
             found[f"gradient.{reference.hub(name)}"] = by_name[name].clone()
@@ -888,20 +932,63 @@ def filled(rows, eos, pad):
     return rows
 
 
-@torch.no_grad()
-def greedy_by_hand(reference, model, case, eos):
-    """Greedy tokens of each row, without cache and, but for the concatenated form, without padding."""
-    for i in range(len(case["images"])):
+def check_by_hand(reference, model, case, found, eos):
+    def until_end(name):
+        return [row[:end] for row, end in zip(found[name].tolist(), ends(found[name], eos))]
+
+    assert until_end("greedy") == list(greedy_by_hand(reference, model, case, eos)), (reference.name, found)
+    for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
+        tokens, scores = zip(*beams_by_hand(reference, model, case, eos, 3, penalty))
+        assert until_end(name) == list(tokens), (reference.name, name, found[name], tokens)
+        assert (found[f"{name}_scores"] - torch.tensor(scores)).abs().max() < 1e-4, (reference.name, name)
+
+
+def rows_of(model, case):
+    """A case's rows alone, without their padding, but in the concatenated form, where it stands between."""
+    for i in range(len(case["input_ids"])):
         kept = case["attention_mask"][i].bool() | isinstance(model, Concatenated)
         row = {key: value[i : i + 1, kept] for key, value in case.items() if key != "images"}
-        row["images"] = case["images"][i : i + 1]
+        yield row | {"images": case["images"][i : i + 1]}
+
+
+def greedy_by_hand(reference, model, case, eos):
+    """What greedy search is, without a cache."""
+    for row in rows_of(model, case):
         tokens = []
         while len(tokens) < NEW_TOKENS and eos not in tokens:
-            tokens.append(next_token(reference, model, row, tokens))
+            tokens.append(next_scores(reference, model, row, tokens).argmax().item())
         yield tokens
 
 
-def next_token(reference, model, row, tokens):
+def beams_by_hand(reference, model, case, eos, num_beams, penalty):
+    """What beam search is in transformers (early_stopping false), without a cache: tokens and score of each row.
+
+    Of all continuations of the running beams the 2 num_beams likeliest are looked at. Those that end (with eos, or
+    because no more tokens are allowed) are finished, but only if they are among the first num_beams of these; the first
+    num_beams that do not end run on. The score of a finished one is its log likelihood / length ** penalty, eos
+    counted; the best num_beams are kept. It is over when num_beams have finished and the best running beam, at its
+    present length, is not better than the worst of them.
+    """
+    for row in rows_of(model, case):
+        running, finished = [(0.0, [])], []
+        for length in range(1, NEW_TOKENS + 1):
+            found = []
+            for score, tokens in running:
+                scores = next_scores(reference, model, row, tokens)
+                found += [(score + scores[token].item(), [*tokens, token]) for token in range(len(scores))]
+            found = sorted(found, reverse=True)[: 2 * num_beams]
+            over = [tokens[-1] == eos or length == NEW_TOKENS for _, tokens in found]
+            finished += [(score / length**penalty, tokens) for (score, tokens), end in zip(found[:num_beams], over) if end]
+            finished = sorted(finished, reverse=True)[:num_beams]
+            running = [beam for beam, end in zip(found, over) if not end][:num_beams]
+            if len(finished) == num_beams and (not running or running[0][0] / length**penalty <= finished[-1][0]):
+                break
+        yield finished[0][1], finished[0][0]
+
+
+@torch.no_grad()
+def next_scores(reference, model, row, tokens):
+    """Log probabilities of what follows."""
     inputs = reference.inputs(row)
     if model.config.is_encoder_decoder:  # labels shifted to the right are what the decoder is given
         logits = model(**inputs, labels=torch.tensor([[*tokens, 0]])).logits
@@ -914,12 +1001,12 @@ def next_token(reference, model, row, tokens):
         if "token_type_ids" in inputs:  # without labels, PaliGemma of 4.57 lets every token see every other
             inputs["labels"] = inputs["input_ids"]
         logits = model(**inputs).logits
-    return logits[0, -1].argmax().item()
+    return logits[0, -1].log_softmax(-1)
 
 
 def continued(reference, model, tensors, eos=None):
     """Greedy and beam outputs, and the options that gave them."""
-    pad = reference.config.get("pad_token_id", model.config.text_config.pad_token_id)
+    pad = reference.config.get("pad_token_id", model.config.get_text_config(decoder=True).pad_token_id)
     special = {reference.config.get("image_token_index", reference.config.get("image_token_id")), pad}
     if eos is None:
         free = generate(reference, model, tensors, eos_token_id=-1, pad_token_id=pad)[0]
@@ -941,13 +1028,15 @@ def continued(reference, model, tensors, eos=None):
             raise Unsuited("an image's token or padding was generated")
     if same(found["greedy"], found["beams"]) or same(found["beams"], found["beams_flat"]):
         raise Unsuited("beams find what greedy search finds, whatever the penalty")
-    by_hand = list(greedy_by_hand(reference, model, tensors, eos))
-    assert by_hand == [row[:end] for row, end in zip(greedy.tolist(), ends(greedy, eos))], (greedy, by_hand)
+    if IS_NEW:
+        check_by_hand(reference, model, tensors, found, eos)
     return found, said
 
 
 def all_cases(reference, model, eos=None):
-    tensors, cases = {"pixels": reference.pixels()}, {}
+    tensors, cases = {}, {}
+    if reference.pixels() is not None:
+        tensors["pixels"] = reference.pixels()
     whole = model
     for name, (text, given) in reference.cases.items():
         model = reference.wrap(name, whole)
@@ -992,11 +1081,12 @@ def record(reference, folder):
     assert all(torch.equal(tensors[name], again[name]) for name in tensors)
     # One key, because several would come in another order every time.
     save_file(tensors, folder / "expected.safetensors", metadata={"made": json.dumps(versions())})
-    of_weights = {weight: [] for weight in ("given", "none")}
-    for name in reference.gradients:
-        of_weights["given" if f"right.gradient.{reference.hub(name)}" in tensors else "none"].append(reference.hub(name))
+    weights = {reference.canonical(name) for name, _ in model.named_parameters()}
+    without = [reference.hub(name) for name in reference.gradients if name in weights]
+    without = [name for name in without if f"right.gradient.{name}" not in tensors]
+    assert without == reference.without_gradient(), without
     said = {"made": versions(), "seed": seed, "parameters": sum(weight.numel() for weight in model.parameters()),
-            "without_gradient": of_weights["none"], "cases": cases}
+            "without_gradient": without, "cases": cases}
     write_json(folder / "cases.json", said)
     print(f"{reference.name}: {said['parameters']} parameters, {folder_size(folder)} bytes")
 
@@ -1034,9 +1124,9 @@ def confirm(reference, folder):
 
 def write_old(reference, model, weights, folder):
     """The file that transformers 4.57 writes; it has the hub's names and reads what it wrote."""
-    model.save_pretrained(folder / "of_this_version")
-    shutil.move(folder / "of_this_version" / "model.safetensors", folder / "model.safetensors")
-    shutil.rmtree(folder / "of_this_version")
+    model.save_pretrained(folder / OLD)
+    shutil.move(folder / OLD / "model.safetensors", folder / "model.safetensors")
+    (folder / OLD / "generation_config.json").unlink(missing_ok=True)
     written = load_file(folder / "model.safetensors")
     assert set(written) == {reference.hub(reference.canonical(name)) for name in weights}
     assert all(torch.equal(weight, written[reference.hub(reference.canonical(name))]) for name, weight in weights.items())
@@ -1066,16 +1156,17 @@ def references():
         if name != "blip2_opt_post":
             gradients = BLIP2_GRADIENTS + gradients
         yield Reference(
-            name, config, blip2_cases(config), gradients, keep_new=name != "blip2_opt_post", prepare=with_own_head,
+            name, config, blip2_cases(config), gradients, keep_new=name == "blip2_opt", prepare=with_own_head,
             wrap=lambda name, model: Concatenated(model) if name.endswith("concatenated") else model,
         )
+    yield Reference("opt_projected", OPT_PROJECTED, text_cases(OPT_PROJECTED), PROJECTED_GRADIENTS, keep_new=False)
     yield Reference(
         "paligemma", PALIGEMMA, causal_cases([62] * 9, 0, 2, 1, True, ("right", "left")), PALIGEMMA_GRADIENTS,
         canonical_llava, hub_paligemma,
     )
     yield Reference(
         "smolvlm", SMOLVLM, causal_cases([62] * 4, 3, 1, 2, False, ("right",)), SMOLVLM_GRADIENTS,
-        prepare=with_right_positions, one_tile=True,
+        prepare=with_right_positions, one_tile=True, keep_new=False,
     )
     cases = {name: case for name, case in llava_cases(LLAVA_MED).items() if name in ("right", "generation")}
     yield Reference(
