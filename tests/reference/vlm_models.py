@@ -341,7 +341,7 @@ OPT_GRADIENTS = """
     language_model.model.decoder.embed_tokens.weight
     language_model.model.decoder.embed_positions.weight
     language_model.model.decoder.layers.0.self_attn.q_proj.weight
-    language_model.model.decoder.layers.0.self_attn.k_proj.bias
+    language_model.model.decoder.layers.0.self_attn.q_proj.bias
     language_model.model.decoder.layers.1.self_attn.v_proj.weight
     language_model.model.decoder.layers.1.self_attn.out_proj.bias
     language_model.model.decoder.layers.0.self_attn_layer_norm.weight
@@ -528,7 +528,7 @@ SIGLIP_GRADIENTS = """
     embeddings.patch_embedding.bias
     embeddings.position_embedding.weight
     encoder.layers.0.self_attn.q_proj.weight
-    encoder.layers.1.self_attn.k_proj.bias
+    encoder.layers.1.self_attn.q_proj.bias
     encoder.layers.0.self_attn.v_proj.weight
     encoder.layers.1.self_attn.out_proj.weight
     encoder.layers.0.layer_norm1.weight
