@@ -23,6 +23,7 @@ default. Each model, tiny and random, is a folder:
 
 vlm_models.py has what these models are: LLaVA with LLaMA (linear and llama3 RoPE), Mistral and Qwen2, in the form of
 LLaVA's authors (LLaVA-Med), BLIP-2 with OPT and T5, PaliGemma, SmolVLM (idefics3.json: the same as Idefics 3).
+Transformers 4.55 to 4.57 shifts SmolVLM's patch positions by one; that is mended before 4.57 is compared.
 
 Everything is float32, on the CPU, with eager attention and one thread. `--out` elsewhere and a comparison of the folders
 shows that a second run gives the same bytes.
