@@ -110,7 +110,7 @@ std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::ve
   add("model", "everything", all);
   std::vector<std::string> selectable;
   for (const Unit& unit : units) {
-    if (unit.role != Role::kEmbeddings && unit.role != Role::kHead) selectable.push_back(unit.name);
+    if (unit.role == Role::kBody || unit.role == Role::kPrompt) selectable.push_back(unit.name);
   }
   add("scheme", "all of " + arguments.scheme, weights_of(units, selectable, "--scheme"));
   for (const Unit& unit : units) {

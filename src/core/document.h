@@ -96,6 +96,8 @@ class ObjectReader {
   std::vector<ObjectReader> objects(const std::string& key);
   /// The value itself (null when absent), for shapes that the calls above do not cover.
   const Json& raw(const std::string& key);
+  /// This mapping as it stands.
+  const Json& whole() const { return *node_; }
   /// All keys of this mapping, marking them as known: for mappings from names.
   std::vector<std::string> keys();
   /// `version` must be there and be `expected`.

@@ -43,11 +43,8 @@ std::vector<Role> roles_of(ObjectReader& reader, const ScoreTable& table) {
   for (const std::string& name : names) {
     const auto role = parse_role(name);
     if (!role) {
-      std::vector<std::string> known;
-      for (const Role each : {Role::kBody, Role::kEmbeddings, Role::kHead, Role::kPrompt})
-        known.push_back(role_name(each));
-      reader.fail("roles", "\"" + name + "\" is not one of " + quoted_list(known) +
-                               did_you_mean(name, known));
+      reader.fail("roles", "\"" + name + "\" is not one of " + quoted_list(role_names()) +
+                               did_you_mean(name, role_names()));
     }
     roles.push_back(*role);
   }

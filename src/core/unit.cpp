@@ -4,15 +4,20 @@
 
 namespace strata {
 
+const std::vector<std::string>& role_names() {
+  static const std::vector<std::string> names = {"body",   "embeddings", "head",  "prompt",
+                                                 "vision", "connector",  "output"};
+  return names;
+}
+
 const std::string& role_name(Role role) {
-  static const std::vector<std::string> names = {"body", "embeddings", "head", "prompt"};
-  return names[static_cast<std::size_t>(role)];
+  return role_names()[static_cast<std::size_t>(role)];
 }
 
 std::optional<Role> parse_role(const std::string& name) {
-  for (const Role role : {Role::kBody, Role::kEmbeddings, Role::kHead, Role::kPrompt})
-    if (role_name(role) == name) return role;
-  return std::nullopt;
+  const auto found = std::find(role_names().begin(), role_names().end(), name);
+  if (found == role_names().end()) return std::nullopt;
+  return static_cast<Role>(found - role_names().begin());
 }
 
 std::vector<std::string> names_of(const std::vector<Unit>& units) {

@@ -4,6 +4,7 @@
 /// architectures/. LibTorch's types are only named here.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,6 +50,15 @@ class Architecture {
   virtual std::int64_t text_tokens() const { return 0; }
   virtual std::int64_t vocabulary_size() const { return 0; }
 
+  /// Whether a model of it is written under the names that its files had, all of which transformers
+  /// reads, and not under those of the layers.
+  virtual bool keeps_file_names() const { return false; }
+  /// The same as files have it that hold the tensors for which `has` is true: with the layers that
+  /// they lack left out, where it can do without. nullptr where that is the same.
+  virtual std::shared_ptr<const Architecture> as_stored(
+      const std::function<bool(const std::string&)>&) const {
+    return nullptr;
+  }
   /// The same with other labels and, where it reads text, another number of words.
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                                    std::int64_t vocabulary_size) const = 0;

@@ -149,30 +149,59 @@ Tensor join_heads(const Tensor& parts) {
   return parts.transpose(1, 2).reshape({-1, parts.size(1) * parts.size(3)});
 }
 
-/// The weights of all tokens (n, heads, Q, S).
-Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& mask,
-                         std::int64_t heads) {
-  const std::int64_t n = mask.size(0);
-  const double scale = 1 / std::sqrt(static_cast<double>(query.size(1) / heads));
-  const Tensor scores = torch::matmul(split_heads(query * scale, n, heads),
-                                      split_heads(key, n, heads).transpose(2, 3)) +
-                        mask.view({n, 1, 1, -1});
-  return torch::softmax(scores, -1);
+/// (n, 1 or heads, Q or 1, S) of either form.
+Tensor of_four_dimensions(const Tensor& mask) {
+  return mask.dim() == 2 ? mask.view({mask.size(0), 1, 1, -1}) : mask;
 }
 
-/// The gradients of query, key and value by operations that autograd records.
-tensor_list recorded_gradients(const Sizes& s, const Tensor& query, const Tensor& key,
-                               const Tensor& value, const Tensor& mask, const Tensor& gradient) {
-  const auto split = [&](const Tensor& rows) { return split_heads(rows, s.samples, s.heads); };
-  const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
-  const Tensor weights = attention_weights(query, key, mask, s.heads);
-  const Tensor delta = split(gradient.contiguous());
-  const Tensor weights_gradient = torch::matmul(delta, split(value).transpose(2, 3));
-  const Tensor scores_gradient =
-      scale * weights * (weights_gradient - (weights_gradient * weights).sum(-1, /*keepdim=*/true));
-  return {join_heads(torch::matmul(scores_gradient, split(key))),
-          join_heads(torch::matmul(scores_gradient.transpose(2, 3), split(query))),
-          join_heads(torch::matmul(weights.transpose(2, 3), delta)), Tensor(), Tensor()};
+/// Tokens (n·T, heads·d) as (n, key heads, T of each head of the group, d), so that a product with
+/// the keys' (n, key heads, S, d) is one for all heads of a group, and back.
+Tensor split_groups(const Tensor& rows, std::int64_t samples, const Heads& heads) {
+  const std::int64_t size = rows.size(1) / heads.queries;
+  return split_heads(rows, samples, heads.queries).reshape({samples, heads.of_keys(), -1, size});
+}
+Tensor join_groups(const Tensor& parts, const Heads& heads) {
+  const std::int64_t samples = parts.size(0), size = parts.size(3);
+  return join_heads(parts.reshape({samples, heads.queries, -1, size}));
+}
+/// The weights (n, heads, Q, S) as factors of such products.
+Tensor by_group(const Tensor& weights, const Heads& heads) {
+  return weights.reshape({weights.size(0), heads.of_keys(), -1, weights.size(3)});
+}
+
+double scale_of(const Tensor& query, const Heads& heads) {
+  if (heads.scale > 0) return heads.scale;
+  return 1 / std::sqrt(static_cast<double>(query.size(1) / heads.queries));
+}
+
+/// The weights of all tokens (n, heads, Q, S).
+Tensor attention_weights(const Tensor& query, const Tensor& key, const Tensor& mask,
+                         const Heads& heads) {
+  const std::int64_t n = mask.size(0);
+  const Tensor products = torch::matmul(split_groups(query * scale_of(query, heads), n, heads),
+                                        split_heads(key, n, heads.of_keys()).transpose(2, 3));
+  const Tensor scores = products.view({n, heads.queries, -1, products.size(3)});
+  return torch::softmax(scores + of_four_dimensions(mask), -1);
+}
+
+/// The gradients of query, key, value and mask by operations that autograd records, where it does.
+struct AttentionGradients {
+  Tensor query, key, value, scores;
+};
+AttentionGradients gradients_of(const Tensor& query, const Tensor& key, const Tensor& value,
+                                const Tensor& weights, const Heads& heads, const Tensor& gradient) {
+  const std::int64_t n = weights.size(0);
+  const double scale = scale_of(query, heads);
+  const Tensor keys = split_heads(key, n, heads.of_keys());
+  const Tensor delta = split_groups(gradient.contiguous(), n, heads);
+  const Tensor of_weights =
+      torch::matmul(delta, split_heads(value, n, heads.of_keys()).transpose(2, 3))
+          .view(weights.sizes());
+  const Tensor scores = weights * (of_weights - (of_weights * weights).sum(-1, /*keepdim=*/true));
+  const Tensor factors = by_group(scores, heads) * scale;
+  return {join_groups(torch::matmul(factors, keys), heads),
+          join_heads(torch::matmul(factors.transpose(2, 3), split_groups(query, n, heads))),
+          join_heads(torch::matmul(by_group(weights, heads).transpose(2, 3), delta)), scores};
 }
 
 class FusedAttention : public torch::autograd::Function<FusedAttention> {
@@ -199,7 +228,10 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
                   query.size(1) / weights.size(1)};
     // Gradients that are to be differentiated again have to be functions of the inputs.
     if (torch::GradMode::is_enabled()) {
-      return recorded_gradients(s, query, key, value, saved[4], gradients[0]);
+      const Heads heads{s.heads};
+      const auto found = gradients_of(
+          query, key, value, attention_weights(query, key, saved[4], heads), heads, gradients[0]);
+      return {found.query, found.key, found.value, Tensor(), Tensor()};
     }
     const double scale = 1 / std::sqrt(static_cast<double>(s.head_size));
     const Tensor gradient = gradients[0].contiguous();
@@ -219,21 +251,59 @@ class FusedAttention : public torch::autograd::Function<FusedAttention> {
   }
 };
 
+/// Any mask, scale and grouping, by LibTorch's products.
+class MaskedAttention : public torch::autograd::Function<MaskedAttention> {
+ public:
+  static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key,
+                        const Tensor& value, const Tensor& mask, const Heads& heads) {
+    const Tensor weights = attention_weights(query, key, mask, heads);
+    context->save_for_backward({query, key, value, weights, mask});
+    context->saved_data["queries"] = heads.queries;
+    context->saved_data["keys"] = heads.keys;
+    context->saved_data["scale"] = heads.scale;
+    context->saved_data["mask"] = mask.requires_grad();
+    return join_groups(
+        torch::matmul(by_group(weights, heads), split_heads(value, mask.size(0), heads.of_keys())),
+        heads);
+  }
+
+  static tensor_list backward(AutogradContext* context, tensor_list gradients) {
+    const auto saved = context->get_saved_variables();
+    const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &mask = saved[4];
+    const Heads heads{context->saved_data["queries"].toInt(), context->saved_data["keys"].toInt(),
+                      context->saved_data["scale"].toDouble()};
+    const Tensor weights =
+        torch::GradMode::is_enabled() ? attention_weights(query, key, mask, heads) : saved[3];
+    auto found = gradients_of(query, key, value, weights, heads, gradients[0]);
+    Tensor of_mask;
+    if (context->saved_data["mask"].toBool())
+      of_mask = found.scores.sum_to_size(of_four_dimensions(mask).sizes()).view(mask.sizes());
+    return {found.query, found.key, found.value, of_mask, Tensor()};
+  }
+};
+
 }  // namespace
 
 Tensor attention(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
-                 std::int64_t heads, double probability,
+                 const Heads& heads, double probability,
                  const std::optional<at::Generator>& generator) {
   const bool drops = generator && probability > 0;
   const bool floating =
       query.scalar_type() == torch::kFloat || query.scalar_type() == torch::kDouble;
-  if (query.is_cpu() && floating && !drops) {
-    return FusedAttention::apply(query.contiguous(), key.contiguous(), value.contiguous(),
-                                 mask.contiguous(), heads);
+  // What autocast makes of each product is not for a function of our own to say.
+  if (drops || !floating) {
+    Tensor weights = attention_weights(query, key, mask, heads);
+    if (drops) weights = dropout(weights, probability, *generator);
+    return join_groups(
+        torch::matmul(by_group(weights, heads), split_heads(value, mask.size(0), heads.of_keys())),
+        heads);
   }
-  Tensor weights = attention_weights(query, key, mask, heads);
-  if (drops) weights = dropout(weights, probability, *generator);
-  return join_heads(torch::matmul(weights, split_heads(value, mask.size(0), heads)));
+  const bool plain = mask.dim() == 2 && heads.of_keys() == heads.queries && heads.scale == 0;
+  if (query.is_cpu() && plain && !mask.requires_grad()) {
+    return FusedAttention::apply(query.contiguous(), key.contiguous(), value.contiguous(),
+                                 mask.contiguous(), heads.queries);
+  }
+  return MaskedAttention::apply(query, key, value, mask, heads);
 }
 
 }  // namespace strata::models

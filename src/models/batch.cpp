@@ -7,8 +7,15 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
   const auto cut = [&](const torch::Tensor& tensor) {
     return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
   };
-  return {cut(batch.input_ids), cut(batch.attention_mask), cut(batch.pixels), cut(batch.labels),
-          cut(batch.grids)};
+  Batch part{cut(batch.input_ids), cut(batch.attention_mask), cut(batch.pixels),
+             cut(batch.labels),    cut(batch.grids),          cut(batch.answers)};
+  if (batch.outputs.defined()) {
+    const torch::Tensor sample = batch.outputs.select(1, 0);
+    const torch::Tensor inside = (sample >= begin).logical_and(sample < begin + count);
+    part.outputs = batch.outputs.index({inside}).clone();
+    part.outputs.select(1, 0).sub_(begin);
+  }
+  return part;
 }
 
 }  // namespace strata::models

@@ -20,6 +20,11 @@ struct Batch {
   /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
   /// never read. Undefined where all images have the architecture's own size.
   torch::Tensor grids = {};
+  /// Of a model that speaks. bool (n, T): the tokens of the answer; undefined where there is none.
+  torch::Tensor answers = {};
+  /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
+  /// ascending; undefined where that is all of them.
+  torch::Tensor outputs = {};
   std::int64_t size() const { return pixels.size(0); }
 };
 
@@ -34,5 +39,8 @@ struct State {
 
 /// The value of the last stage that a classifier leaves: (n, labels).
 inline constexpr const char* kLogits = "logits";
+/// That a model leaves that speaks: (m, vocabulary), a row for each of Batch::outputs, or for each
+/// of the n·T tokens.
+inline constexpr const char* kTokenLogits = "token_logits";
 
 }  // namespace strata::models

@@ -1,9 +1,11 @@
 #include "models/blueprint.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "models/architectures/architectures.h"
 #include "models/batch.h"
+#include "models/checkpoint.h"
 #include "strata/core/error.h"
 
 namespace strata::models {
@@ -116,6 +118,15 @@ Batch Blueprint::example(std::int64_t text_tokens) const {
 
 Blueprint read_base_blueprint(const std::filesystem::path& folder) {
   auto architecture = read_architecture(folder / "config.json");
+  std::optional<Checkpoint> checkpoint;
+  const auto has = [&](const std::string& name) {
+    if (!checkpoint) checkpoint = Checkpoint::of_folder(folder);
+    return static_cast<bool>(checkpoint->find(name));
+  };
+  const bool weights = std::filesystem::exists(folder / kWeightsFile) ||
+                       std::filesystem::exists(folder / kIndexFile);
+  if (auto stored = weights ? architecture->as_stored(has) : nullptr)
+    architecture = std::move(stored);
   data::ImageProcessor images = read_image_processor(folder, architecture->image_model());
   return {std::move(architecture), images};
 }

@@ -1,5 +1,7 @@
 #include "models/capture.h"
 
+#include "models/rms_norm.h"
+
 namespace strata::models {
 
 using torch::Tensor;
@@ -62,6 +64,16 @@ Tensor CapturingPass::run_layer_norm(const Layer& layer, const Tensor& input, do
     output = Pass::run_layer_norm(layer, input, eps);
   }
   return record(CapturedOp::Kind::kNorm, gamma, beta, normalised, output);
+}
+
+Tensor CapturingPass::run_rms_norm(const Layer& layer, const Tensor& input, double eps,
+                                   double offset) {
+  const std::string& gamma = layer.weight()->name;
+  if (!wants(gamma)) return Pass::run_rms_norm(layer, input, eps, offset);
+  const Tensor scale = weight(gamma);
+  const Tensor normalised =
+      models::rms_norm(input.to(scale.scalar_type()), torch::ones_like(scale), eps);
+  return record(CapturedOp::Kind::kNorm, gamma, "", normalised, normalised * (scale + offset));
 }
 
 Tensor CapturingPass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,

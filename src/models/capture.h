@@ -16,7 +16,8 @@ namespace strata::models {
 /// - kLinear: output = input · Wᵀ + b; ∂/∂W = Σₜ δₜ inputₜᵀ, ∂/∂b = Σₜ δₜ. A convolution is one
 /// over
 ///   patches: `input` is then its images, of which rows() makes the patches.
-/// - kNorm: output = input ⊙ γ + β, the input being the normalised x̂; ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
+/// - kNorm: output = input ⊙ γ + β, the input being the normalised x̂ (or input ⊙ (γ + 1), without
+///   β, as of an RMSNorm); ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
 ///   ∂/∂β = Σₜ δₜ.
 /// - kEmbedding: output = … + W[input]; ∂/∂W[r] = Σ over the t with inputₜ = r of δₜ.
 /// - kMixture: output = … + input · W, the rows of a table mixed, as where positions are
@@ -54,6 +55,8 @@ class CapturingPass : public Pass {
   torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+  torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
+                             double offset) override;
   torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
                                 std::int64_t padding) override;
   torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;

@@ -186,6 +186,8 @@ std::vector<StoredParameter> readable(const std::vector<Layer>& layers) {
     for (StoredParameter& own : stored(std::vector<Layer>{layer})) {
       if (!layer.renamed.empty())
         own.names.push_back(layer.renamed + own.parameter.name.substr(layer.name.size()));
+      for (const std::string& alias : layer.aliases)
+        own.names.push_back(alias + own.parameter.name.substr(layer.name.size()));
       all.push_back(std::move(own));
     }
   }

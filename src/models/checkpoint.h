@@ -36,7 +36,8 @@ std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters);
 /// The parameters of layers, and after those of each its buffers: under their own names, as files
 /// are written.
 std::vector<StoredParameter> stored(const std::vector<Layer>& layers);
-/// The same, to be read under their own names or those of Layer::renamed.
+/// The same, to be read under their own names or those of Layer::renamed and
+/// Layer::aliases.
 std::vector<StoredParameter> readable(const std::vector<Layer>& layers);
 
 /// The tensors of a checkpoint, mapped.

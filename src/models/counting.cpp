@@ -52,10 +52,12 @@ void CountingPass::keep(const Tensor& tensor) {
   const void* storage = storage_of(tensor);
   if (!kept_.insert(storage).second) return;
   alive_.push_back(tensor);
-  // A view keeps all that it is a view of.
+  // A view keeps all that it is a view of. What another pass made tells its size itself.
   const auto made = logical_bytes_.find(storage);
   counted_.kept_bytes +=
-      made != logical_bytes_.end() ? made->second : static_cast<double>(tensor.storage().nbytes());
+      made != logical_bytes_.end()
+          ? made->second
+          : std::max(bytes(tensor), static_cast<double>(tensor.storage().nbytes()));
 }
 
 Counted CountingPass::take() {
@@ -72,7 +74,7 @@ Tensor CountingPass::run_linear(const Layer& layer, const Tensor& input) {
     keep(input);
   }
   Shape shape = input.sizes().vec();
-  shape.back() = layer.width;
+  shape.back() = weight.shape.front();
   Tensor output = made(shape, input.requires_grad() || trains(&weight) || trains(bias));
   held(bytes(input) + bytes(output));
   return output;
@@ -83,6 +85,16 @@ Tensor CountingPass::run_layer_norm(const Layer& layer, const Tensor& input, dou
   if (depends) {
     keep(input);
     counted_.kept_bytes += 2 * rows(input) * static_cast<double>(input.element_size());
+  }
+  held(2 * bytes(input));
+  return made(input.sizes().vec(), depends);
+}
+
+Tensor CountingPass::run_rms_norm(const Layer& layer, const Tensor& input, double, double) {
+  const bool depends = input.requires_grad() || trains(layer.weight());
+  if (depends) {
+    keep(input);
+    counted_.kept_bytes += rows(input) * static_cast<double>(input.element_size());
   }
   held(2 * bytes(input));
   return made(input.sizes().vec(), depends);
@@ -140,10 +152,10 @@ Tensor CountingPass::average_pool(const Tensor& input) {
 }
 
 Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
-                               const Tensor& mask, std::int64_t heads, double) {
-  const double tokens = static_cast<double>(mask.size(1));  // that each query looks at
-  const double weights =
-      static_cast<double>(heads) * rows(query) * tokens * static_cast<double>(query.element_size());
+                               const Tensor& mask, const Heads& heads, double) {
+  const double tokens = static_cast<double>(mask.size(-1));  // that each query looks at
+  const double weights = static_cast<double>(heads.queries) * rows(query) * tokens *
+                         static_cast<double>(query.element_size());
   const double products = 2 * tokens * static_cast<double>(query.numel());
   counted_.free_products += products;
   const bool depends = query.requires_grad() || key.requires_grad() || value.requires_grad();
@@ -158,9 +170,30 @@ Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Ten
 
 Tensor CountingPass::activation(Activation kind, const Tensor& input) {
   Tensor output = made(input.sizes().vec(), input.requires_grad());
-  if (input.requires_grad()) keep(kind == Activation::kGelu ? input : output);
+  if (input.requires_grad()) {
+    switch (kind) {
+      case Activation::kGelu:
+      case Activation::kGeluTanh:
+      case Activation::kSilu:
+        keep(input);
+        break;
+      case Activation::kQuickGelu:
+        counted_.kept_bytes += bytes(input);  // the scaled input, which is nobody else's
+        break;
+      default:
+        keep(output);
+    }
+  }
   held(2 * bytes(input));
   return output;
+}
+
+Tensor CountingPass::gated(Activation kind, const Tensor& gate, const Tensor& up) {
+  const Tensor activated = activation(kind, gate);
+  if (up.requires_grad()) keep(activated);
+  if (gate.requires_grad()) keep(up);
+  held(3 * bytes(up));
+  return made(up.sizes().vec(), gate.requires_grad() || up.requires_grad());
 }
 
 Tensor CountingPass::used(Use use, const std::string& parameter, const Tensor& input,

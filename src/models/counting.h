@@ -31,7 +31,7 @@ struct Counted {
 ///   its input depends on a trained parameter, and as many if its weight is trained. It keeps its
 ///   input if its weight is trained.
 /// - A LayerNorm keeps its input and two numbers a row if its output depends on a trained
-/// parameter.
+///   parameter; an RMSNorm its input and one number a row.
 /// - A convolution of t places, from `in` channels to `out` through windows of k²: t·in·k²·out
 ///   products, backwards as a linear layer; it keeps its input if its output depends on a trained
 ///   parameter.
@@ -40,7 +40,8 @@ struct Counted {
 /// - Max-pooling keeps its input and an index a number that comes out; averages keep nothing.
 /// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
 ///   backwards; it keeps queries, keys, values and its A·Q·S weights.
-/// - GELU keeps its input, ReLU and tanh their output; a lookup of trained words keeps the ids.
+/// - GELU and SiLU keep their input, ReLU and tanh their output, CLIP's GELU as much; a gate keeps
+///   both factors besides; a lookup of trained words keeps the ids.
 ///
 /// What several operations keep is counted once.
 class CountingPass : public Pass {
@@ -50,9 +51,10 @@ class CountingPass : public Pass {
       : Pass(blueprint, nothing(), {}, std::move(by_batch)), trained_(trained) {}
 
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
-                          const torch::Tensor& value, const torch::Tensor& mask, std::int64_t heads,
+                          const torch::Tensor& value, const torch::Tensor& mask, const Heads& heads,
                           double dropout) override;
   torch::Tensor activation(Activation kind, const torch::Tensor& input) override;
+  torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up) override;
   torch::Tensor max_pool(const torch::Tensor& input, Window window) override;
   torch::Tensor average_pool(const torch::Tensor& input) override;
   torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
@@ -66,6 +68,8 @@ class CountingPass : public Pass {
   torch::Tensor stored(const std::string& parameter) override;
   torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
+  torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
+                             double offset) override;
   torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
                                 std::int64_t padding) override;
   torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;

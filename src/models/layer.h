@@ -40,6 +40,7 @@ enum class LayerKind : std::uint8_t {
   kLinear,       ///< y = x Wᵀ + b
   kConvolution,  ///< the same over patches
   kNorm,         ///< y = x̂ ⊙ γ + β, a row normalised by its own mean and variance (LayerNorm)
+  kRmsNorm,      ///< y = x̂ ⊙ γ, a row over its root mean square
   kBatchNorm,    ///< the same with a channel's mean and variance, which are buffers
   kEmbedding,    ///< y = … + W[ids]
   kTokens,       ///< vectors that are there for every sample: a class token, positions, prompts
@@ -59,8 +60,12 @@ struct Layer {
   std::vector<Parameter> buffers = {};
   std::string method = {};   ///< that has put it beside the base's layers; empty: a base's
   std::string renamed = {};  ///< another name that it may be called by
-  bool two_names = false;    ///< transformers has it under either, so that files have both
-  bool vocabulary = false;   ///< of an embedding: its ids are those of the input's words
+  std::vector<std::string> aliases = {};  ///< further names that files may have it under
+  bool two_names = false;   ///< transformers has it under either, so that files have both
+  bool vocabulary = false;  ///< of an embedding: its ids are those of the input's words
+  /// In no unit: nothing is computed with it, or two stages compute with it (a word table that is
+  /// the head's weight, too), whose gradients no single stage has.
+  bool frozen = false;
 
   const Parameter* weight() const;  ///< nullptr where it has none, as bias()
   const Parameter* bias() const;
@@ -68,8 +73,11 @@ struct Layer {
 
 /// A step of the forward pass. What lies below it reaches it through its input alone.
 struct Stage {
-  std::string name;  ///< "embeddings", "block.3", "head"
+  std::string name;  ///< "embeddings", "vision.block.3", "block.3", "head"
   Role role = Role::kBody;
+  /// Of a block beside the model's main ones: what its unit's name begins with, "vision.".
+  std::string group = {};
+  bool is_block() const { return role == Role::kBody || !group.empty(); }
 };
 
 }  // namespace strata::models

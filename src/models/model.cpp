@@ -92,6 +92,9 @@ void Model::save_base(const std::filesystem::path& folder) const {
   const Json own = source_ ? parse_json(source_->config(), "config.json").root : Json();
   if (!source_) {
     write_parameters(folder / kWeightsFile, stored(layers), weights_);
+  } else if (architecture().keeps_file_names()) {
+    config["torch_dtype"] = write_like(*source_, folder, readable(layers), weights_);
+    config = with_further_keys(config, own);
   } else if (is_of_timm(own)) {
     write_like(*source_, folder, readable(layers), weights_);
     config = timm_config(own, architecture().labels());

@@ -1,7 +1,7 @@
 #include "models/pass.h"
 
-#include "models/attention.h"
 #include "models/dropout.h"
+#include "models/rms_norm.h"
 #include "models/short_weights.h"
 #include "strata/core/error.h"
 
@@ -49,6 +49,16 @@ Tensor Pass::run_layer_norm(const Layer& layer, const Tensor& input, double eps)
   const Tensor gamma = weight(layer.weight()->name), beta = weight(layer.bias()->name);
   // Autocast leaves the type to us on the CPU.
   return torch::layer_norm(input.to(gamma.scalar_type()), {input.size(-1)}, gamma, beta, eps);
+}
+
+Tensor Pass::rms_norm(const std::string& name, const Tensor& input, double eps, double offset) {
+  const Layer& layer = blueprint_.layer(name);
+  return with_attachments(layer, input, run_rms_norm(layer, input, eps, offset));
+}
+
+Tensor Pass::run_rms_norm(const Layer& layer, const Tensor& input, double eps, double offset) {
+  const Tensor gamma = weight(layer.weight()->name);
+  return models::rms_norm(input.to(gamma.scalar_type()), offset == 0 ? gamma : gamma + offset, eps);
 }
 
 Tensor Pass::convolution(const std::string& name, const Tensor& input, std::int64_t stride,
@@ -113,7 +123,7 @@ Tensor Pass::average_pool(const Tensor& input) {
 }
 
 Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
-                       const Tensor& mask, std::int64_t heads, double dropout) {
+                       const Tensor& mask, const Heads& heads, double dropout) {
   return models::attention(query, key, value, mask, heads, dropout, generator_);
 }
 
@@ -123,9 +133,21 @@ Tensor Pass::activation(Activation kind, const Tensor& input) {
       return torch::gelu(input);
     case Activation::kRelu:
       return torch::relu(input);
+    case Activation::kSilu:
+      return torch::silu(input);
+    case Activation::kGeluTanh:
+      return torch::gelu(input, "tanh");
+    case Activation::kQuickGelu: {
+      constexpr double kFactor = 1.702;
+      return torch::silu(kFactor * input) / kFactor;  // autograd keeps one tensor
+    }
     default:
       return torch::tanh(input);
   }
+}
+
+Tensor Pass::gated(Activation kind, const Tensor& gate, const Tensor& up) {
+  return activation(kind, gate) * up;
 }
 
 Tensor Pass::dropout(const Tensor& input, double probability) const {

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "models/attention.h"
 #include "models/blueprint.h"
 #include "models/torch.h"
 
@@ -18,7 +19,14 @@ namespace strata::models {
 using Weights = std::map<std::string, torch::Tensor>;
 
 /// Without a threshold or parameters of their own.
-enum class Activation : std::uint8_t { kGelu, kRelu, kTanh };
+enum class Activation : std::uint8_t {
+  kGelu,
+  kRelu,
+  kTanh,
+  kSilu,
+  kGeluTanh,  ///< GELU by its approximation with tanh: gelu_new, gelu_pytorch_tanh
+  kQuickGelu  ///< x · σ(1.702 x), as CLIP has it
+};
 
 /// A square window that slides over images with the same stride and padding both ways.
 struct Window {
@@ -64,6 +72,9 @@ class Pass {
   torch::Tensor linear(const std::string& layer, const torch::Tensor& input);
   /// Over the last dimension.
   torch::Tensor layer_norm(const std::string& layer, const torch::Tensor& input, double eps);
+  /// x̂ ⊙ (γ + offset), x̂ being the row over its root mean square (rms_norm.h).
+  torch::Tensor rms_norm(const std::string& layer, const torch::Tensor& input, double eps,
+                         double offset = 0);
   /// (n, in, h, w) to (n, out, h', w'); the window's size is the weight's.
   torch::Tensor convolution(const std::string& layer, const torch::Tensor& input,
                             std::int64_t stride, std::int64_t padding);
@@ -76,8 +87,10 @@ class Pass {
   /// See attention.h; dropped with the probability `dropout`.
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,
-                                  std::int64_t heads, double dropout);
+                                  const Heads& heads, double dropout);
   virtual torch::Tensor activation(Activation kind, const torch::Tensor& input);
+  /// activation(gate) ⊙ up.
+  virtual torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up);
   torch::Tensor dropout(const torch::Tensor& input, double probability) const;
 
   /// The rows (n, tokens, width) that enter the first block, and what a block leaves: places
@@ -97,6 +110,8 @@ class Pass {
   virtual torch::Tensor stored(const std::string& parameter);
   virtual torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input);
   virtual torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps);
+  virtual torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
+                                     double offset);
   virtual torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input,
                                         std::int64_t stride, std::int64_t padding);
   /// By the running statistics, and by the batch's.

@@ -26,39 +26,41 @@ bool holds_prompts(const Blueprint& blueprint, const UnitKind& kind) {
   return false;
 }
 
-/// Units by role, and by stage where there is one for each.
+/// Units by stage: of a block what the kinds hold, of any other its own weights.
 class Division {
  public:
   Division(const Blueprint& blueprint, const std::vector<UnitKind>& kinds) : blueprint_(blueprint) {
-    add("embeddings", Role::kEmbeddings);
     for (const UnitKind& kind : kinds) {
       if (holds_prompts(blueprint, kind)) {
-        add(kind.name, Role::kPrompt);
         prompts_.push_back(&kind);
       } else {
         in_block_.push_back(&kind);
         block_name_ += (block_name_.empty() ? "" : "+") + kind.name;
       }
     }
-    std::int64_t block = 0, stage = 0;
+    std::map<std::string, std::int64_t> blocks;  // by group
     for (const Stage& at : blueprint.architecture().stages()) {
-      if (at.role == Role::kBody && !in_block_.empty()) {
-        of_stage_[stage] = units_.size();
-        add(block_name_ + "." + std::to_string(block++), Role::kBody);
+      of_stage_.push_back(units_.size());
+      if (!at.is_block()) {
+        add(at.name, at.role);
+      } else {
+        add(at.group + block_name_ + "." + std::to_string(blocks[at.group]++), at.role);
       }
-      ++stage;
+      if (at.role != Role::kEmbeddings) continue;
+      first_prompt_ = units_.size();
+      for (const UnitKind* kind : prompts_) add(kind->name, Role::kPrompt);
     }
-    add("head", Role::kHead);
   }
 
   std::vector<Unit> fill() {
     for (const Layer& layer : blueprint_.layers()) {
-      for (const Parameter& parameter : layer.parameters) {
-        Unit* unit = unit_of(layer, parameter);
-        if (!unit) continue;
-        hold(parameter, *unit);
-      }
+      if (layer.frozen) continue;
+      for (const Parameter& parameter : layer.parameters)
+        if (Unit* unit = unit_of(layer, parameter)) hold(parameter, *unit);
     }
+    units_.erase(std::remove_if(units_.begin(), units_.end(),
+                                [](const Unit& unit) { return unit.parameters.empty(); }),
+                 units_.end());
     return std::move(units_);
   }
 
@@ -68,31 +70,26 @@ class Division {
     units_.back().role = role;
   }
 
-  static bool held(const std::vector<const UnitKind*>& kinds, const Layer& layer,
-                   const Parameter& parameter) {
-    return std::any_of(kinds.begin(), kinds.end(),
-                       [&](const UnitKind* kind) { return kind->holds(layer, parameter); });
-  }
-
   Unit* unit_of(const Layer& layer, const Parameter& parameter) {
-    switch (layer.role) {
-      case Role::kEmbeddings:
-        return layer.method.empty() ? &units_.front() : nullptr;
-      case Role::kHead:
-        return layer.method.empty() ? &units_.back() : nullptr;
-      case Role::kPrompt:
-        for (std::size_t i = 0; i < prompts_.size(); ++i)
-          if (prompts_[i]->holds(layer, parameter)) return &units_[1 + i];
-        return nullptr;
-      default:
-        return held(in_block_, layer, parameter) ? &units_[of_stage_.at(layer.stage)] : nullptr;
+    const auto stage = static_cast<std::size_t>(layer.stage);
+    if (layer.role == Role::kPrompt) {
+      for (std::size_t i = 0; i < prompts_.size(); ++i)
+        if (prompts_[i]->holds(layer, parameter)) return &units_[first_prompt_ + i];
+      return nullptr;
     }
+    const bool in_block = blueprint_.architecture().stages()[stage].is_block();
+    const bool held =
+        in_block ? std::any_of(in_block_.begin(), in_block_.end(),
+                               [&](const UnitKind* kind) { return kind->holds(layer, parameter); })
+                 : layer.method.empty();
+    return held ? &units_[of_stage_[stage]] : nullptr;
   }
 
   const Blueprint& blueprint_;
   std::vector<const UnitKind*> prompts_, in_block_;
   std::string block_name_;
-  std::map<std::int64_t, std::size_t> of_stage_;
+  std::vector<std::size_t> of_stage_;  // the unit of each
+  std::size_t first_prompt_ = 0;
   std::vector<Unit> units_;
 };
 

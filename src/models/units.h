@@ -35,10 +35,11 @@ enum class Buffers : std::uint8_t {
 /// By their names: average, frozen, local.
 const Choices<Buffers>& buffers_choices();
 
-/// The units, bottom to top: "embeddings", then one for each kind that holds weights of the role
-/// kPrompt, named after it; one a block, named after all other kinds and its number
-/// ("adapter+layernorm.3"), where there are any; "head". The weights of embeddings and head are the
-/// architecture's own. No weight is in two units; what is in none stays frozen. With what goes with
+/// The units, bottom to top: one a stage, and after the embeddings one for each kind that holds
+/// weights of the role kPrompt, named after it. Those of blocks are named after all other kinds and
+/// their number ("adapter+layernorm.3", "vision.adapter+layernorm.3"), others after their stage
+/// ("embeddings", "head"), of which they hold the architecture's own weights. What would hold none
+/// is left out. No weight is in two units; what is in none stays frozen. With what goes with
 /// their BatchNorms (set_buffers), and the costs of count_costs with so many text tokens.
 std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
                              std::int64_t text_tokens, Buffers buffers);

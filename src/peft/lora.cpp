@@ -45,8 +45,8 @@ bool selects(const std::string& target, const Layer& layer) {
 }
 
 bool can_have_pair(const Layer& layer) {
-  return layer.kind == models::LayerKind::kLinear && layer.role == Role::kBody &&
-         layer.method.empty();
+  return layer.kind == models::LayerKind::kLinear &&
+         (layer.role == Role::kBody || layer.role == Role::kVision) && layer.method.empty();
 }
 
 /// The endings of a name at its dots, the shortest first.
@@ -154,7 +154,8 @@ class Lora : public Method {
             .width = out,
             .parameters = {{at.name + ending + ".weight", {out, in}, init}},
             .renamed = at.renamed.empty() ? "" : at.renamed + ending,
-            .two_names = at.two_names};
+            .two_names = at.two_names,
+            .frozen = at.frozen};
   }
 
   LoraFields fields_;

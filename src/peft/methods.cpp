@@ -80,7 +80,9 @@ class Scheme {
 
   static bool in_a_block(const Blueprint& blueprint, const MethodType& type) {
     for (const models::Layer& layer : blueprint.layers()) {
-      if (layer.role != Role::kBody) continue;
+      if (layer.frozen ||
+          !blueprint.architecture().stages()[static_cast<std::size_t>(layer.stage)].is_block())
+        continue;
       for (const models::Parameter& parameter : layer.parameters)
         if (type.trains(layer, parameter)) return true;
     }

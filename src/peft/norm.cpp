@@ -10,6 +10,7 @@ MethodType norm_type() {
           .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter&) {
             return layer.method.empty() && (layer.kind == models::LayerKind::kNorm ||
+                                            layer.kind == models::LayerKind::kRmsNorm ||
                                             layer.kind == models::LayerKind::kBatchNorm);
           }};
 }

@@ -1,6 +1,5 @@
+#include "support/kept_bytes.h"
 #include "support/tiny_model.h"
-
-#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -298,7 +297,7 @@ TEST_CASE("fused attention is its definition, forwards and backwards") {
     const Tensor expected = torch::matmul(torch::softmax(scores, -1), split(value))
                                 .transpose(1, 2)
                                 .reshape({-1, width});
-    const Tensor found = attention(query, key, value, mask, s.heads, 0);
+    const Tensor found = attention(query, key, value, mask, Heads{s.heads});
     CHECK(relative_error(found, expected) < 1e-12);
     const auto slopes = [&](const Tensor& out) {
       return torch::autograd::grad({(out * weight).sum()}, {query, key, value});
@@ -960,17 +959,9 @@ TEST_CASE("every place of dropout draws once for each of its numbers") {
 }
 
 TEST_CASE("activation_bytes are what autograd keeps") {
-  const auto heap = [] {
-    const struct mallinfo2 info = mallinfo2();
-    return static_cast<double>(info.uordblks + info.hblkhd);
-  };
-  {
-    const double before = heap();
-    const std::vector<char> block(1 << 20, 'x');
-    if (heap() - before < (1 << 20)) {
-      WARN("this build's allocator does not tell what it holds");
-      return;
-    }
+  if (!test::heap_is_known()) {
+    WARN("this build's allocator does not tell what it holds");
+    return;
   }
   test::ModelShape config;
   config.model_type = "vit";
@@ -989,30 +980,9 @@ TEST_CASE("activation_bytes are what autograd keeps") {
   batch.pixels = torch::randn({16, 3, 64, 64});
   for (const std::string scheme :
        {"block", "adapter", "lora", "layernorm", "bias", "adapter+lora", "block+adapter+lora"}) {
+    CAPTURE(scheme);
     peft::set_units(model, scheme);
-    for (const std::int64_t block : {0, 1}) {
-      const Unit& unit = model.unit(scheme + "." + std::to_string(block));
-      model.train_only({unit.name});
-      State input;
-      {
-        const torch::NoGradGuard no_grad;
-        for (std::int64_t stage = 0; stage <= block; ++stage) {
-          input = model.run_stage(stage, batch, input);
-        }
-      }
-      // The input belongs to what may be kept, so the stage gets the only handle of a copy.
-      const auto kept = [&](bool recording) {
-        const torch::AutoGradMode mode(recording);
-        const double before = heap();
-        const State output =
-            model.run_stage(block + 1, batch, test::with_value(input, test::only(input).clone()));
-        return heap() - before;
-      };
-      kept(true);  // what libraries set up once
-      const double found = kept(true) - kept(false), expected = 16 * unit.activation_bytes;
-      CAPTURE(unit.name, found, expected);
-      CHECK(std::abs(found - expected) < 0.03 * expected + 16384);
-    }
+    test::check_activation_bytes(model, batch);
   }
 }
 

@@ -14,9 +14,13 @@ enum class Role : std::uint8_t {
   kBody,        ///< a block, or what a block's unit holds
   kEmbeddings,  ///< what turns the input into vectors
   kHead,        ///< the output layer
-  kPrompt       ///< learned vectors put before the input
+  kPrompt,      ///< learned vectors put before the input
+  kVision,      ///< of a model that speaks: its image encoder
+  kConnector,   ///< likewise: between image encoder and language model
+  kOutput       ///< likewise: the scores of its words
 };
-/// body, embeddings, head, prompt.
+/// In their order: body, embeddings, head, prompt, vision, connector, output.
+const std::vector<std::string>& role_names();
 const std::string& role_name(Role role);
 std::optional<Role> parse_role(const std::string& name);
 

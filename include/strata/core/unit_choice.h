@@ -35,8 +35,7 @@ struct UnitChoice {
 /// By default units compete whose role is body or prompt, and the head is always trained. A unit
 /// that was asked to compete does, whatever its role, and is not always trained unless that was
 /// asked for, too; a prompt that shall always be trained does not compete by default. Where roles
-/// are not known
-/// (`roles` is empty) all units compete, but those always trained.
+/// are not known (`roles` is empty) all units compete, but those always trained.
 /// @throws InputError as matching_units, and for a unit that shall both compete and always be
 /// trained.
 /// \code

@@ -6,6 +6,7 @@
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
+#include "models/architectures/vision_language.h"
 #include "models/architectures/vit.h"
 
 namespace strata::models {
@@ -16,8 +17,8 @@ using Made = std::shared_ptr<const Architecture>;
 struct Row {
   const char* type;
   Made (*read)(ObjectReader& config);
-  Made (*from_yaml)(ObjectReader& section);  ///< nullptr: not from scratch
-  const char* yaml_keys;                     ///< that it takes, in words
+  Made (*from_yaml)(ObjectReader& section) = nullptr;  ///< nullptr: not from scratch
+  const char* yaml_keys = nullptr;                     ///< that it takes, in words
   /// What timm calls its networks, whose config.json `read` takes, too; nullptr: none is read.
   std::vector<std::string> (*timm_names)() = nullptr;
 };
@@ -27,6 +28,8 @@ constexpr Row kArchitectures[] = {
     {"vilt", read_vilt, vilt_from_yaml, kViltKeys},
     {"vit", read_vit, vit_from_yaml, kVitKeys},
     {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
+    {"llava", read_llava},
+    {"paligemma", read_paligemma},
 };
 
 const Row& row_of(const std::string& type) {

@@ -93,21 +93,10 @@ void patch_transformer_from_yaml(ObjectReader& reader, PatchTransformerConfig& c
 
 PatchTransformer::PatchTransformer(PatchTransformerConfig config) : shared_(std::move(config)) {
   labels_ = shared_.labels;
-  stages_.push_back({"embeddings", Role::kEmbeddings});
-  for (std::int64_t block = 0; block < shared_.num_hidden_layers; ++block)
-    stages_.push_back({"block." + std::to_string(block), Role::kBody});
-  stages_.push_back({"head", Role::kHead});
 }
 
 ImageModel PatchTransformer::images_of(ImageSizes sizes) const {
   return {sizes, static_cast<int>(shared_.image_size), static_cast<int>(shared_.patch_size)};
-}
-
-Layer& PatchTransformer::add(Layer layer) {
-  layer.stage = declared_;
-  layer.role = stages_[static_cast<std::size_t>(declared_)].role;
-  layers_.push_back(std::move(layer));
-  return layers_.back();
 }
 
 Init PatchTransformer::matrix(std::int64_t out, std::int64_t in, bool ends_branch) const {
@@ -121,56 +110,16 @@ Init PatchTransformer::embedding() const {
   return {Init::Kind::kNormal, shared_.scaled_initialization ? 0.5 : shared_.initializer_range};
 }
 
-Layer& PatchTransformer::add_linear(const std::string& name, std::int64_t out, std::int64_t in,
-                                    bool ends_branch, bool bias) {
-  Layer layer{.name = name, .kind = LayerKind::kLinear, .width = out};
-  layer.parameters.push_back({name + ".weight", {out, in}, matrix(out, in, ends_branch)});
-  if (bias) layer.parameters.push_back({name + ".bias", {out}, {}, true});
-  return add(std::move(layer));
-}
-
-Layer& PatchTransformer::add_norm(const std::string& name, std::int64_t size) {
-  return add({.name = name,
-              .kind = LayerKind::kNorm,
-              .width = size,
-              .parameters = {{name + ".weight", {size}, {Init::Kind::kOnes}},
-                             {name + ".bias", {size}, {}, true}}});
-}
-
-Layer& PatchTransformer::add_table(const std::string& name, std::int64_t rows) {
-  return add({.name = name,
-              .kind = LayerKind::kEmbedding,
-              .width = shared_.hidden_size,
-              .parameters = {{name + ".weight", {rows, shared_.hidden_size}, embedding()}}});
-}
-
-Layer& PatchTransformer::add_tokens(const std::string& name, std::int64_t count, Init init) {
-  return add({.name = name,
-              .kind = LayerKind::kTokens,
-              .width = shared_.hidden_size,
-              .parameters = {{name, {1, count, shared_.hidden_size}, init}}});
-}
-
 Layer& PatchTransformer::add_projection() {
-  const std::string name = prefix() + "embeddings.patch_embeddings.projection";
-  const std::int64_t out = shared_.hidden_size, p = shared_.patch_size;
-  return add({.name = name,
-              .kind = LayerKind::kConvolution,
-              .width = out,
-              .parameters = {{name + ".weight",
-                              {out, shared_.num_channels, p, p},
-                              matrix(out, shared_.num_channels * p * p, false)},
-                             {name + ".bias", {out}, {}, true}}});
-}
-
-Layer& PatchTransformer::add_place(const std::string& name, LayerKind kind) {
-  return add({.name = name, .kind = kind, .width = shared_.hidden_size});
+  const std::int64_t out = shared_.hidden_size, in = shared_.num_channels, p = shared_.patch_size;
+  return declared_.add_patches(prefix() + "embeddings.patch_embeddings.projection", out, in, p,
+                               matrix(out, in * p * p, false));
 }
 
 void PatchTransformer::add_blocks(bool two_names) {
   const std::int64_t hidden = shared_.hidden_size, inner = shared_.intermediate_size;
   for (std::int64_t i = 0; i < shared_.num_hidden_layers; ++i) {
-    begin_stage(1 + i);
+    declared_.begin_stage({"block." + std::to_string(i), Role::kBody});
     const std::string block = prefix() + "encoder.layer." + std::to_string(i) + ".";
     const std::string other = prefix() + "layers." + std::to_string(i) + ".";
     const auto linear = [&](const BlockLinear& layer, std::int64_t out, std::int64_t in,
@@ -184,8 +133,8 @@ void PatchTransformer::add_blocks(bool two_names) {
     linear(kOutput, hidden, hidden, true);
     linear(kUp, inner, hidden, false);
     linear(kDown, hidden, inner, true);
-    add_norm(block + "layernorm_before", hidden);
-    add_norm(block + "layernorm_after", hidden);
+    declared_.add_norm(block + "layernorm_before", hidden);
+    declared_.add_norm(block + "layernorm_after", hidden);
     add_place(prefix() + "encoder.layer." + std::to_string(i), LayerKind::kBlock);
   }
 }
@@ -255,7 +204,7 @@ State PatchTransformer::run_block(std::int64_t block, const Batch& batch, const 
   const Tensor query = linear(kQuery, queried(normed));
   const Tensor key = linear(kKey, normed);
   const Tensor value = linear(kValue, normed);
-  const Tensor context = pass.attention(query, key, value, mask, shared_.num_attention_heads,
+  const Tensor context = pass.attention(query, key, value, mask, Heads{shared_.num_attention_heads},
                                         shared_.attention_probs_dropout_prob);
   const Tensor x = queried(rows) + pass.dropout(linear(kOutput, context), dropout);
   const Tensor inner = pass.activation(

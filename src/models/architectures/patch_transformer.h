@@ -9,6 +9,7 @@
 
 #include "core/document.h"
 #include "models/architecture.h"
+#include "models/architectures/layer_list.h"
 
 namespace at {
 class Tensor;
@@ -61,7 +62,7 @@ class PatchTransformer : public Architecture {
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override;
 
  protected:
-  /// Begins the list of stages; layers are for the subclass to add, in transformers' order.
+  /// Stages and layers are for the subclass to declare.
   explicit PatchTransformer(PatchTransformerConfig config);
 
   virtual State run_embeddings(const Batch& batch, Pass& pass) const = 0;
@@ -69,16 +70,23 @@ class PatchTransformer : public Architecture {
 
   ImageModel images_of(ImageSizes sizes) const;
 
-  // Layers of the stage that is being declared.
-  void begin_stage(std::int64_t stage) { declared_ = stage; }
+  // Stages and layers, bottom to top.
+  LayerList& declared() { return declared_; }
   Layer& add_linear(const std::string& name, std::int64_t out, std::int64_t in,
-                    bool ends_branch = false, bool bias = true);
-  Layer& add_norm(const std::string& name, std::int64_t size);
-  Layer& add_table(const std::string& name, std::int64_t rows);
-  Layer& add_tokens(const std::string& name, std::int64_t count, Init init);
+                    bool ends_branch = false, bool bias = true) {
+    return declared_.add_linear(name, out, in, matrix(out, in, ends_branch), bias);
+  }
+  Layer& add_table(const std::string& name, std::int64_t rows) {
+    return declared_.add_table(name, rows, shared_.hidden_size, embedding());
+  }
+  Layer& add_tokens(const std::string& name, std::int64_t count, Init init) {
+    return declared_.add_tokens(name, {1, count, shared_.hidden_size}, init);
+  }
   Layer& add_projection();
-  Layer& add_place(const std::string& name, LayerKind kind);
-  /// With `two_names`, as transformers has them before and since 5.9.
+  Layer& add_place(const std::string& name, LayerKind kind) {
+    return declared_.add_place(name, kind, shared_.hidden_size);
+  }
+  /// A stage each. With `two_names`, as transformers has them before and since 5.9.
   void add_blocks(bool two_names);
 
   Init matrix(std::int64_t out, std::int64_t in, bool ends_branch) const;
@@ -101,10 +109,9 @@ class PatchTransformer : public Architecture {
 
  private:
   State run_block(std::int64_t block, const Batch& batch, const State& input, Pass& pass) const;
-  Layer& add(Layer layer);
 
   PatchTransformerConfig shared_;
-  std::int64_t declared_ = 0;
+  LayerList declared_{stages_, layers_};
 };
 
 }  // namespace strata::models

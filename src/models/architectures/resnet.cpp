@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "models/architectures/config_limits.h"
+#include "models/architectures/layer_list.h"
 #include "models/batch.h"
 #include "models/pass.h"
 
@@ -34,7 +35,7 @@ class Resnet : public Architecture {
       : config_(std::move(config)), stem_{"resnet.embedder.embedder.", "conv1", "bn1", kChannels,
                                           config_.embedding_size,      7,       2} {
     labels_ = config_.labels;
-    stages_.push_back({"embeddings", Role::kEmbeddings});
+    declared_.begin_stage({"embeddings", Role::kEmbeddings});
     declare(stem_);
     std::int64_t in = config_.embedding_size;
     for (std::size_t s = 0; s < config_.depths.size(); ++s) {
@@ -44,7 +45,7 @@ class Resnet : public Architecture {
         in = config_.hidden_sizes[s];
       }
     }
-    stages_.push_back({"head", Role::kHead});
+    declared_.begin_stage({"head", Role::kHead});
     declare_classifier(in);
   }
 
@@ -75,11 +76,6 @@ class Resnet : public Architecture {
   void add_residual(std::size_t size, std::int64_t number, std::int64_t in, std::int64_t stride);
   void declare(const Convolution& convolution);
   void declare_classifier(std::int64_t in);
-  void add(Layer layer) {
-    layer.stage = static_cast<std::int64_t>(stages_.size()) - 1;
-    layer.role = stages_.back().role;
-    layers_.push_back(std::move(layer));
-  }
 
   static Tensor apply(const Convolution& convolution, const Tensor& maps, Pass& pass) {
     const Tensor sums = pass.convolution(convolution.name + "convolution", maps, convolution.stride,
@@ -88,13 +84,14 @@ class Resnet : public Architecture {
   }
 
   ResnetConfig config_;
+  LayerList declared_{stages_, layers_};
   Convolution stem_;
   std::vector<ResidualLayer> residuals_;
 };
 
 void Resnet::add_residual(std::size_t size, std::int64_t number, std::int64_t in,
                           std::int64_t stride) {
-  stages_.push_back({"block." + std::to_string(residuals_.size()), Role::kBody});
+  declared_.begin_stage({"block." + std::to_string(residuals_.size()), Role::kBody});
   const std::int64_t out = config_.hidden_sizes[size], inner = out / 4;
   const std::string at = std::to_string(size) + ".layers." + std::to_string(number) + ".";
   const std::string name = "resnet.encoder.stages." + at;
@@ -129,34 +126,34 @@ void Resnet::add_residual(std::size_t size, std::int64_t number, std::int64_t in
 void Resnet::declare(const Convolution& c) {
   const std::string name = c.name + "convolution", norm = c.name + "normalization";
   const double scale = std::sqrt(2.0 / static_cast<double>(c.out * c.size * c.size));
-  add({.name = name,
-       .kind = LayerKind::kConvolution,
-       .width = c.out,
-       .parameters = {{name + ".weight",
-                       {c.out, c.in, c.size, c.size},
-                       {Init::Kind::kNormal, scale}}},
-       .renamed = c.convolution});
-  add({.name = norm,
-       .kind = LayerKind::kBatchNorm,
-       .width = c.out,
-       .parameters = {{norm + ".weight", {c.out}, {Init::Kind::kOnes}},
-                      {norm + ".bias", {c.out}, {}, true}},
-       .buffers = {{norm + ".running_mean", {c.out}},
-                   {norm + ".running_var", {c.out}, {Init::Kind::kOnes}},
-                   {.name = norm + ".num_batches_tracked", .shape = {}, .counter = true}},
-       .renamed = c.norm});
+  declared_.add({.name = name,
+                 .kind = LayerKind::kConvolution,
+                 .width = c.out,
+                 .parameters = {{name + ".weight",
+                                 {c.out, c.in, c.size, c.size},
+                                 {Init::Kind::kNormal, scale}}},
+                 .renamed = c.convolution});
+  declared_.add({.name = norm,
+                 .kind = LayerKind::kBatchNorm,
+                 .width = c.out,
+                 .parameters = {{norm + ".weight", {c.out}, {Init::Kind::kOnes}},
+                                {norm + ".bias", {c.out}, {}, true}},
+                 .buffers = {{norm + ".running_mean", {c.out}},
+                             {norm + ".running_var", {c.out}, {Init::Kind::kOnes}},
+                             {.name = norm + ".num_batches_tracked", .shape = {}, .counter = true}},
+                 .renamed = c.norm});
 }
 
 /// torch.nn.Linear's own initialisation.
 void Resnet::declare_classifier(std::int64_t in) {
   const auto out = static_cast<std::int64_t>(labels_.size());
   const Init uniform{Init::Kind::kUniform, 1 / std::sqrt(static_cast<double>(in))};
-  add({.name = "classifier.1",
-       .kind = LayerKind::kLinear,
-       .width = out,
-       .parameters = {{"classifier.1.weight", {out, in}, uniform},
-                      {"classifier.1.bias", {out}, uniform, true}},
-       .renamed = "fc"});
+  declared_.add({.name = "classifier.1",
+                 .kind = LayerKind::kLinear,
+                 .width = out,
+                 .parameters = {{"classifier.1.weight", {out, in}, uniform},
+                                {"classifier.1.bias", {out}, uniform, true}},
+                 .renamed = "fc"});
 }
 
 State Resnet::run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const {

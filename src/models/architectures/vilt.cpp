@@ -68,22 +68,22 @@ void Vilt::declare() {
   const std::int64_t hidden = config_.hidden_size;
   const Init token =
       config_.scaled_initialization ? embedding() : Init{};  // 0, as transformers has it
-  begin_stage(0);
+  declared().begin_stage({"embeddings", Role::kEmbeddings});
   add_tokens("vilt.embeddings.cls_token", 1, token);
   add_tokens("vilt.embeddings.position_embeddings", config_.patches() + 1, token);
   add_table(kText + "word_embeddings", config_.vocab_size).vocabulary = true;
   add_table(kText + "position_embeddings", config_.max_position_embeddings);
   add_table(kText + "token_type_embeddings", config_.type_vocab_size);
-  add_norm(kText + "LayerNorm", hidden);
+  declared().add_norm(kText + "LayerNorm", hidden);
   add_projection();
   add_table("vilt.embeddings.token_type_embeddings", config_.modality_type_vocab_size);
   add_place("vilt.embeddings", LayerKind::kSequence);
   add_blocks(false);
-  begin_stage(config_.num_hidden_layers + 1);
-  add_norm("vilt.layernorm", hidden);
+  declared().begin_stage({"head", Role::kHead});
+  declared().add_norm("vilt.layernorm", hidden);
   add_linear("vilt.pooler.dense", hidden, hidden);
   add_linear("classifier.0", 2 * hidden, hidden);
-  add_norm("classifier.1", 2 * hidden);
+  declared().add_norm("classifier.1", 2 * hidden);
   add_linear("classifier.3", static_cast<std::int64_t>(labels_.size()), 2 * hidden);
 }
 

@@ -12,14 +12,14 @@ class Vit : public PatchTransformer {
  public:
   explicit Vit(VitConfig config) : PatchTransformer(config), config_(std::move(config)) {
     const std::int64_t hidden = config_.hidden_size;
-    begin_stage(0);
+    declared().begin_stage({"embeddings", Role::kEmbeddings});
     add_tokens("vit.embeddings.cls_token", 1, embedding());
     add_tokens("vit.embeddings.position_embeddings", config_.patches() + 1, embedding());
     add_projection();
     add_place("vit.embeddings", LayerKind::kSequence);
     add_blocks(true);
-    begin_stage(config_.num_hidden_layers + 1);
-    add_norm("vit.layernorm", hidden);
+    declared().begin_stage({"head", Role::kHead});
+    declared().add_norm("vit.layernorm", hidden);
     add_linear("classifier", static_cast<std::int64_t>(labels_.size()), hidden);
   }
 

@@ -1,0 +1,36 @@
+#pragma once
+/// \file
+/// Rotary positions: reading what configurations say of them, and turning queries and keys.
+
+#include "core/document.h"
+#include "models/torch.h"
+
+namespace strata::models {
+
+/// Rotary positions (Su et al. 2021): how fast the pairs of a head turn.
+struct Rotary {
+  enum class Kind : std::uint8_t {
+    kDefault,
+    kLinear,  ///< positions divided by `factor`
+    kLlama3   ///< slow pairs alone divided, those between smoothly (Llama 3.1)
+  };
+  Kind kind = Kind::kDefault;
+  double theta = 1e4, factor = 1, low_frequency_factor = 1, high_frequency_factor = 4;
+  std::int64_t original_positions = 8192;
+};
+
+/// rope_theta and rope_scaling (transformers 4) or rope_parameters (transformers 5).
+/// @throws InputError for a kind that is not computed, with those that are
+Rotary read_rotary(ObjectReader& reader);
+
+/// The angles (n·T, head size) of positions (n, T), in float32 as transformers has them: those of
+/// the pairs, twice over.
+torch::Tensor rotary_angles(const Rotary& rotary, std::int64_t head_size,
+                            const torch::Tensor& positions);
+
+/// Every head of rows (n·T, heads·d) turned by its row's angles, (n·T, d): numbers i and i + d/2
+/// are a pair.
+torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
+                      const torch::Tensor& sine);
+
+}  // namespace strata::models

@@ -1,0 +1,314 @@
+#include "models/architectures/vision_language.h"
+
+#include <algorithm>
+
+#include "models/architectures/activations.h"
+#include "models/architectures/config_limits.h"
+#include "models/architectures/connector.h"
+#include "models/architectures/decoder.h"
+#include "models/architectures/vision_tower.h"
+#include "models/batch.h"
+#include "strata/core/error.h"
+
+namespace strata::models {
+namespace {
+
+using torch::Tensor;
+
+constexpr const char* kTowerRows = "image";
+constexpr const char* kFeatures = "features";
+constexpr const char* kTokenRows = "rows";
+
+/// All that a kind of model says, resolved.
+struct VisionLanguageConfig {
+  std::string model_type;
+  TowerConfig tower;
+  DecoderConfig decoder;
+  std::vector<std::string> tower_names;
+  std::vector<DecoderNames> decoder_names;
+  std::vector<std::vector<std::string>> connector_names;
+  std::optional<Activation> connector_activation;
+  bool connector_bias = true;
+  /// Outputs of the tower that the connector takes, beside one another: 0 is what enters the first
+  /// block, k what block k - 1 leaves.
+  std::vector<std::int64_t> features;
+  bool tower_norm = false;  ///< the tower's last norm acts on the last of them
+  bool drops_class_token = false;
+  bool prompt_together = false;  ///< image and prompt see each other both ways
+  std::int64_t image_token = 0;
+  std::int64_t most_tokens = 0;
+  Json json;  ///< config.json as it was read
+};
+
+class VisionLanguage : public Architecture {
+ public:
+  explicit VisionLanguage(VisionLanguageConfig config)
+      : config_(std::move(config)),
+        tower_(config_.tower, *std::max_element(config_.features.begin(), config_.features.end()),
+               config_.tower_norm, config_.tower_names),
+        connector_(connector_config(config_), config_.connector_names),
+        decoder_(config_.decoder, config_.decoder_names) {
+    declare();
+  }
+
+  const std::string& type() const override { return config_.model_type; }
+  State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override;
+  Batch example(std::int64_t text_tokens) const override;
+  Json config() const override { return config_.json; }
+  ImageModel image_model() const override {
+    return {ImageSizes::kOne, static_cast<int>(config_.tower.image_size),
+            static_cast<int>(config_.tower.patch_size)};
+  }
+  std::int64_t text_tokens() const override { return config_.most_tokens - image_tokens(); }
+  std::int64_t vocabulary_size() const override { return config_.decoder.vocab_size; }
+  std::shared_ptr<const Architecture> with(std::vector<std::string>, std::int64_t) const override {
+    throw InputError("a model of the type \"" + type() +
+                     "\" answers in words: it has no labels that could be others");
+  }
+  bool keeps_file_names() const override { return true; }
+  std::shared_ptr<const Architecture> as_stored(
+      const std::function<bool(const std::string&)>& has) const override;
+
+ private:
+  static ConnectorConfig connector_config(const VisionLanguageConfig& config) {
+    return {config.tower.hidden_size * static_cast<std::int64_t>(config.features.size()),
+            config.decoder.hidden_size, config.connector_bias, config.connector_activation,
+            config.decoder.initializer_range};
+  }
+  void declare();
+  std::int64_t image_tokens() const {
+    return config_.tower.tokens() - (config_.drops_class_token ? 1 : 0);
+  }
+  /// Of the stage that embeds the words.
+  std::int64_t words_stage() const { return tower_.used() + 2; }
+  bool is_feature(std::int64_t output) const {
+    return std::find(config_.features.begin(), config_.features.end(), output) !=
+           config_.features.end();
+  }
+
+  State run_tower(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const;
+  State run_connector(const State& input, Pass& pass) const;
+  State run_words(const Batch& batch, const State& input, Pass& pass) const;
+  Tensor placed(const Batch& batch, const Tensor& words, const State& input) const;
+  State run_head(const Batch& batch, const State& input, Pass& pass) const;
+
+  VisionLanguageConfig config_;
+  VisionTower tower_;
+  Connector connector_;
+  Decoder decoder_;
+};
+
+void VisionLanguage::declare() {
+  LayerList list(stages_, layers_);
+  list.begin_stage({"vision.embeddings", Role::kVision});
+  tower_.declare_embeddings(list);
+  for (std::int64_t block = 0; block < tower_.used(); ++block) {
+    list.begin_stage({"vision.block." + std::to_string(block), Role::kVision, "vision."});
+    tower_.declare_block(block, list);
+  }
+  list.begin_stage({"connector", Role::kConnector});
+  tower_.declare_rest(list);
+  connector_.declare(list);
+  list.begin_stage({"embeddings", Role::kEmbeddings});
+  decoder_.declare_words(list);
+  list.add_place(config_.decoder_names.front().model + "embed_tokens.sequence",
+                 LayerKind::kSequence, config_.decoder.hidden_size);
+  for (std::int64_t block = 0; block < config_.decoder.num_hidden_layers; ++block) {
+    list.begin_stage({"block." + std::to_string(block), Role::kBody});
+    decoder_.declare_block(block, list);
+  }
+  list.begin_stage({"head", Role::kOutput});
+  decoder_.declare_head(list);
+}
+
+std::shared_ptr<const Architecture> VisionLanguage::as_stored(
+    const std::function<bool(const std::string&)>& has) const {
+  const auto& names = config_.decoder_names;
+  const bool head = std::any_of(names.begin(), names.end(), [&](const DecoderNames& each) {
+    return has(each.head + ".weight");
+  });
+  if (head != config_.decoder.tied) return nullptr;
+  VisionLanguageConfig changed = config_;
+  changed.decoder.tied = !head;
+  return std::make_shared<VisionLanguage>(std::move(changed));
+}
+
+Batch VisionLanguage::example(std::int64_t text_tokens) const {
+  const std::int64_t side = config_.tower.image_size, tokens = image_tokens() + text_tokens;
+  Tensor ids = torch::zeros({1, tokens}, torch::kInt64);
+  if (config_.image_token == 0) ids.fill_(1);
+  ids.narrow(1, 0, image_tokens()).fill_(config_.image_token);
+  Batch batch{ids, torch::ones({1, tokens}), torch::zeros({1, 3, side, side}), Tensor()};
+  batch.outputs = torch::tensor({std::int64_t{0}, tokens - 1}).view({1, 2});
+  return batch;
+}
+
+State VisionLanguage::run(std::int64_t stage, const Batch& batch, const State& input,
+                          Pass& pass) const {
+  if (stage <= tower_.used()) return run_tower(stage, batch, input, pass);
+  if (stage == tower_.used() + 1) return run_connector(input, pass);
+  if (stage == words_stage()) return run_words(batch, input, pass);
+  const std::int64_t block = stage - words_stage() - 1;
+  if (block == config_.decoder.num_hidden_layers) return run_head(batch, input, pass);
+  return {
+      {{kTokenRows, decoder_.run_block(block, input.values.at(kTokenRows), input.constants, pass)}},
+      input.constants};
+}
+
+State VisionLanguage::run_tower(std::int64_t stage, const Batch& batch, const State& input,
+                                Pass& pass) const {
+  const Tensor rows = stage == 0 ? tower_.embed(batch.pixels, pass)
+                                 : tower_.run_block(stage - 1, input.values.at(kTowerRows), pass);
+  State output{input.values, {}};
+  output.values[kTowerRows] = rows;
+  // The last one is what the tower leaves.
+  if (is_feature(stage) && stage < tower_.used())
+    output.values[kFeatures + std::to_string(stage)] = rows;
+  return output;
+}
+
+State VisionLanguage::run_connector(const State& input, Pass& pass) const {
+  std::vector<Tensor> features;
+  for (const std::int64_t output : config_.features) {
+    Tensor rows = output < tower_.used() ? input.values.at(kFeatures + std::to_string(output))
+                                         : input.values.at(kTowerRows);
+    if (config_.tower_norm && output == config_.tower.num_hidden_layers)
+      rows = tower_.last_norm(rows, pass);
+    if (config_.drops_class_token) {
+      const std::int64_t tokens = config_.tower.tokens(), width = rows.size(1);
+      rows = rows.view({-1, tokens, width}).narrow(1, 1, tokens - 1).reshape({-1, width});
+    }
+    features.push_back(rows);
+  }
+  const Tensor all = features.size() == 1 ? features.front() : torch::cat(features, 1);
+  return {{{kFeatures, connector_.run(all, pass)}}, {}};
+}
+
+/// The images' rows in the places of their tokens.
+Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const State& input) const {
+  const auto features = input.values.find(kFeatures);
+  if (features == input.values.end()) return words;
+  const Tensor places = batch.input_ids == config_.image_token;
+  const Tensor counts = places.sum(1);
+  if (!counts.eq(image_tokens()).all().item<bool>()) {
+    const std::int64_t found =
+        counts.masked_select(counts != image_tokens())[0].item<std::int64_t>();
+    throw InputError("a prompt has " + std::to_string(found) + " image tokens (id " +
+                     std::to_string(config_.image_token) + "), but its image takes " +
+                     std::to_string(image_tokens()));
+  }
+  const std::int64_t hidden = words.size(2);
+  return words.reshape({-1, hidden})
+      .index_copy(0, places.reshape(-1).nonzero().squeeze(1), features->second)
+      .view(words.sizes());
+}
+
+State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pass) const {
+  const Tensor words = decoder_.words(batch.input_ids, pass);
+  const Tensor rows = pass.sequence(config_.decoder_names.front().model + "embed_tokens.sequence",
+                                    placed(batch, words, input));
+  const std::int64_t prefix = rows.size(1) - words.size(1);
+  const auto before = [&](const Tensor& mask) {
+    if (prefix == 0) return mask;
+    return torch::cat({torch::ones({mask.size(0), prefix}, mask.options()), mask}, 1);
+  };
+  Tensor together;
+  if (config_.prompt_together) {
+    together = batch.answers.defined() ? batch.answers.logical_not()
+                                       : torch::ones_like(batch.attention_mask, torch::kBool);
+    together = before(together);
+  }
+  return {
+      {{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
+      decoder_.constants(before(batch.attention_mask), rows.size(1), together, rows.scalar_type())};
+}
+
+State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {
+  const Tensor& rows = input.values.at(kTokenRows);
+  if (!batch.outputs.defined()) return {{{kTokenLogits, decoder_.logits(rows, pass)}}, {}};
+  const std::int64_t tokens = rows.size(0) / batch.size(),
+                     prefix = tokens - batch.input_ids.size(1);
+  const Tensor at = batch.outputs.select(1, 0) * tokens + prefix + batch.outputs.select(1, 1);
+  return {{{kTokenLogits, decoder_.logits(rows.index_select(0, at.to(rows.device())), pass)}}, {}};
+}
+
+/// vision_feature_layer as numbers of outputs: negative ones count from the last.
+std::vector<std::int64_t> read_features(ObjectReader& reader, std::int64_t blocks) {
+  const char* key = "vision_feature_layer";
+  const Json& value = reader.raw(key);
+  std::vector<std::int64_t> found = {-2};
+  if (value.is_array()) {
+    found = read_sizes(reader, key, -blocks - 1, blocks, {});
+  } else if (!value.is_null()) {
+    found = {reader.integer(key, -blocks - 1, blocks)};
+  }
+  for (std::int64_t& output : found)
+    if (output < 0) output += blocks + 1;
+  return found;
+}
+
+/// The names that files of transformers have for a tower: before and since 4.52, and since 5.
+const std::vector<std::string> kTowerNames = {"vision_tower.vision_model.",
+                                              "model.vision_tower.vision_model.", "vision_tower.",
+                                              "model.vision_tower."};
+const std::vector<DecoderNames> kDecoderNames = {
+    {"language_model.model.", "language_model.lm_head"}, {"model.language_model.", "lm_head"}};
+
+std::vector<std::string> projector_names(const std::string& layer) {
+  return {"multi_modal_projector." + layer, "model.multi_modal_projector." + layer};
+}
+
+void read_parts(ObjectReader& reader, VisionLanguageConfig& config, const TowerConfig& tower,
+                const std::string& decoder) {
+  ObjectReader vision = reader.object("vision_config"), text = reader.object("text_config");
+  config.tower = read_tower(vision, tower);
+  config.decoder = read_decoder(text, decoder);
+  config.most_tokens = std::min(config.decoder.max_position_embeddings, kLongestText);
+}
+
+std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
+  const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
+  return reader.integer(key, 0, kLargestVocabulary, fallback);
+}
+
+}  // namespace
+
+std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
+  VisionLanguageConfig config;
+  config.model_type = "llava";
+  TowerConfig tower = tower_defaults("clip_vision_model");
+  if (!reader.has("vision_config")) {
+    tower.hidden_size = 1024, tower.intermediate_size = 4096, tower.num_hidden_layers = 24;
+    tower.num_attention_heads = 16, tower.image_size = 336, tower.patch_size = 14;
+  }
+  read_parts(reader, config, tower, "llama");
+  config.decoder.tied = reader.boolean("tie_word_embeddings", config.decoder.tied);
+  config.tower_names = kTowerNames;
+  config.decoder_names = kDecoderNames;
+  config.connector_names = {projector_names("linear_1"), projector_names("linear_2")};
+  config.connector_activation = read_activation(reader, "projector_hidden_act", Activation::kGelu);
+  config.connector_bias = reader.boolean("multimodal_projector_bias", true);
+  config.features = read_features(reader, config.tower.num_hidden_layers);
+  config.drops_class_token =
+      reader.choice("vision_feature_select_strategy", {"default", "full"}, "default") == "default";
+  config.image_token = read_image_token(reader, 32000);
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
+}
+
+std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
+  VisionLanguageConfig config;
+  config.model_type = "paligemma";
+  read_parts(reader, config, tower_defaults("siglip_vision_model"), "gemma");
+  config.decoder.tied = reader.boolean("tie_word_embeddings", true);
+  config.tower_names = kTowerNames;
+  config.decoder_names = kDecoderNames;
+  config.connector_names = {projector_names("linear")};
+  config.features = {config.tower.num_hidden_layers};
+  config.tower_norm = config.prompt_together = true;
+  config.image_token = read_image_token(reader, 256000);
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
+}
+
+}  // namespace strata::models

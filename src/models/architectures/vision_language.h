@@ -1,0 +1,19 @@
+#pragma once
+/// \file
+/// Models that look at an image and answer in words: a vision tower, a connector, a decoder. What a
+/// kind of them consists of is a row of settings: LLaVA, PaliGemma.
+
+#include <memory>
+
+#include "models/architecture.h"
+
+namespace strata::models {
+
+/// LlavaForConditionalGeneration (Liu et al. 2023, 2310.03744): CLIP or SigLIP, two linear layers,
+/// LLaMA, Mistral or Qwen2.
+std::shared_ptr<const Architecture> read_llava(ObjectReader& config);
+/// PaliGemmaForConditionalGeneration (Beyer et al. 2024, 2407.07726): SigLIP, one linear layer,
+/// Gemma, whose image and prompt see each other both ways.
+std::shared_ptr<const Architecture> read_paligemma(ObjectReader& config);
+
+}  // namespace strata::models
