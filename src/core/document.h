@@ -96,8 +96,9 @@ class ObjectReader {
   std::vector<ObjectReader> objects(const std::string& key);
   /// The value itself (null when absent), for shapes that the calls above do not cover.
   const Json& raw(const std::string& key);
-  /// This mapping as it stands.
+  /// This mapping as it stands, and the file that it is in.
   const Json& whole() const { return *node_; }
+  const std::string& file() const { return document_->file; }
   /// All keys of this mapping, marking them as known: for mappings from names.
   std::vector<std::string> keys();
   /// `version` must be there and be `expected`.

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,18 @@ namespace strata::models {
 struct Batch;
 struct State;
 class Pass;
+
+/// Of a model that answers in words.
+struct Speech {
+  std::int64_t image_token = 0;   ///< stands in a prompt's ids where an image does
+  std::int64_t image_tokens = 0;  ///< so many times
+  std::int64_t end_token = 0;     ///< behind an answer
+  /// A question's prompt: {question} stands for its text, <image> for the image.
+  std::string prompt;
+  /// Whether a text gets the tokenizer's special tokens around it.
+  bool special_tokens = true;
+  std::int64_t words_stage = 0;  ///< that tokens enter which follow others
+};
 
 /// Immutable: models of any number share one.
 class Architecture {
@@ -49,6 +62,8 @@ class Architecture {
   /// The longest text in tokens; 0 where the model reads none.
   virtual std::int64_t text_tokens() const { return 0; }
   virtual std::int64_t vocabulary_size() const { return 0; }
+  /// Of one that answers in words, which has no labels; none of any other.
+  virtual std::optional<Speech> speech() const { return std::nullopt; }
 
   /// Whether a model of it is written under the names that its files had, all of which transformers
   /// reads, and not under those of the layers.

@@ -14,7 +14,7 @@ namespace strata::models {
 struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
-  torch::Tensor pixels;          ///< float (n, 3, height, width)
+  torch::Tensor pixels;          ///< float (n, 3, height, width); undefined where a text goes on
   /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right.
   torch::Tensor labels;
   /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
@@ -25,7 +25,7 @@ struct Batch {
   /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
   /// ascending; undefined where that is all of them.
   torch::Tensor outputs = {};
-  std::int64_t size() const { return pixels.size(0); }
+  std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };
 
 /// The samples [begin, begin + count). Shares their memory.

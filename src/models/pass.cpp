@@ -154,7 +154,12 @@ Tensor Pass::dropout(const Tensor& input, double probability) const {
   return generator_ && probability > 0 ? models::dropout(input, probability, *generator_) : input;
 }
 
+Pass::Kept Pass::remembered(const std::string&, const Kept& now) {
+  return now;
+}
+
 Tensor Pass::sequence(const std::string& layer, const Tensor& rows) {
+  if (!begins()) return rows;
   return with_attachments(blueprint_.layer(layer), rows, rows);
 }
 

@@ -93,8 +93,15 @@ class Pass {
   virtual torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up);
   torch::Tensor dropout(const torch::Tensor& input, double probability) const;
 
-  /// The rows (n, tokens, width) that enter the first block, and what a block leaves: places
-  /// without parameters, beside which attachments may act.
+  /// Keys and values of tokens, (n·T, width) each, that attention named so has now: with those of
+  /// the tokens before them, where the pass keeps them (generation.h).
+  struct Kept {
+    torch::Tensor keys, values;
+  };
+  virtual Kept remembered(const std::string& name, const Kept& now);
+
+  /// The rows (n, tokens, width) that enter the first block, where they begin a text, and what a
+  /// block leaves: places without parameters, beside which attachments may act.
   torch::Tensor sequence(const std::string& layer, const torch::Tensor& rows);
   torch::Tensor block_end(const std::string& layer, const torch::Tensor& rows);
 
@@ -106,6 +113,8 @@ class Pass {
   virtual bool wants(const std::string& parameter) const;
 
  protected:
+  /// Whether tokens are a text's first, not what follows those that are kept.
+  virtual bool begins() const { return true; }
   /// A parameter as the model holds it, perhaps in a short type (short_weights.h).
   virtual torch::Tensor stored(const std::string& parameter);
   virtual torch::Tensor run_linear(const Layer& layer, const torch::Tensor& input);

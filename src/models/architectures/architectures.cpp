@@ -29,6 +29,8 @@ constexpr Row kArchitectures[] = {
     {"vit", read_vit, vit_from_yaml, kVitKeys},
     {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
     {"llava", read_llava},
+    {"llava_llama", read_original_llava},
+    {"llava_mistral", read_original_llava},
     {"paligemma", read_paligemma},
 };
 

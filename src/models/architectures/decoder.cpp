@@ -69,10 +69,7 @@ struct DecoderRow {
 constexpr DecoderRow kDecoders[] = {
     {"llama", llama}, {"mistral", mistral}, {"qwen2", qwen2}, {"gemma", gemma}};
 
-DecoderConfig defaults_of(ObjectReader& reader, const std::string& fallback) {
-  std::vector<std::string> names;
-  for (const DecoderRow& row : kDecoders) names.emplace_back(row.type);
-  const std::string type = reader.choice("model_type", names, fallback);
+DecoderConfig defaults_of(const std::string& type) {
   for (const DecoderRow& row : kDecoders)
     if (row.type == type) return row.defaults();
   throw std::out_of_range(type);
@@ -125,8 +122,14 @@ void read_window(ObjectReader& reader, DecoderConfig& config) {
 
 }  // namespace
 
-DecoderConfig read_decoder(ObjectReader& reader, const std::string& fallback) {
-  DecoderConfig config = defaults_of(reader, fallback);
+std::string decoder_type(ObjectReader& reader, const std::string& fallback) {
+  std::vector<std::string> names;
+  for (const DecoderRow& row : kDecoders) names.emplace_back(row.type);
+  return reader.choice("model_type", names, fallback);
+}
+
+DecoderConfig read_decoder(ObjectReader& reader, const std::string& type) {
+  DecoderConfig config = defaults_of(type);
   read_sizes_of(reader, config);
   config.max_position_embeddings = reader.integer(
       "max_position_embeddings", 2, std::int64_t{1} << 24, config.max_position_embeddings);
@@ -234,8 +237,9 @@ Tensor Decoder::attend(const std::string& name, const Tensor& normed, const Cons
                        Pass& pass) const {
   const Tensor &cosine = constants.at(kCosine), &sine = constants.at(kSine);
   const Tensor query = rotated(pass.linear(name + ".q_proj", normed), cosine, sine);
-  const Tensor key = rotated(pass.linear(name + ".k_proj", normed), cosine, sine);
-  const Tensor value = pass.linear(name + ".v_proj", normed);
+  const auto [key, value] =
+      pass.remembered(name, {rotated(pass.linear(name + ".k_proj", normed), cosine, sine),
+                             pass.linear(name + ".v_proj", normed)});
   const Heads heads{config_.num_attention_heads, config_.num_key_value_heads};
   return pass.linear(name + ".o_proj",
                      pass.attention(query, key, value, constants.at(kVisible), heads, 0));

@@ -31,10 +31,12 @@ struct DecoderConfig {
   Rotary rotary;
 };
 
-/// `text_config` with the defaults of its model_type, which is `fallback` where it names none.
-/// @throws InputError naming key, value and range; another model_type, with the nearest; positions
-/// that are not computed
-DecoderConfig read_decoder(ObjectReader& reader, const std::string& fallback);
+/// The model_type of `text_config`, `fallback` where it names none. @throws InputError with the
+/// nearest that there is
+std::string decoder_type(ObjectReader& reader, const std::string& fallback);
+/// `text_config` with the defaults of a model_type. @throws InputError naming key, value and range;
+/// positions that are not computed
+DecoderConfig read_decoder(ObjectReader& reader, const std::string& type);
 
 /// Its layers' names in one of the ways in which files have them.
 struct DecoderNames {

@@ -35,7 +35,8 @@ struct VisionLanguageConfig {
   bool tower_norm = false;  ///< the tower's last norm acts on the last of them
   bool drops_class_token = false;
   bool prompt_together = false;  ///< image and prompt see each other both ways
-  std::int64_t image_token = 0;
+  std::int64_t image_token = 0, end_token = 2;
+  std::string prompt;  ///< see Speech
   std::int64_t most_tokens = 0;
   Json json;  ///< config.json as it was read
 };
@@ -65,6 +66,7 @@ class VisionLanguage : public Architecture {
     throw InputError("a model of the type \"" + type() +
                      "\" answers in words: it has no labels that could be others");
   }
+  std::optional<Speech> speech() const override;
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
       const std::function<bool(const std::string&)>& has) const override;
@@ -133,6 +135,15 @@ std::shared_ptr<const Architecture> VisionLanguage::as_stored(
   return std::make_shared<VisionLanguage>(std::move(changed));
 }
 
+std::optional<Speech> VisionLanguage::speech() const {
+  return Speech{.image_token = config_.image_token,
+                .image_tokens = image_tokens(),
+                .end_token = config_.end_token,
+                .prompt = config_.prompt,
+                .special_tokens = !config_.prompt_together,
+                .words_stage = words_stage()};
+}
+
 Batch VisionLanguage::example(std::int64_t text_tokens) const {
   const std::int64_t side = config_.tower.image_size, tokens = image_tokens() + text_tokens;
   Tensor ids = torch::zeros({1, tokens}, torch::kInt64);
@@ -187,7 +198,7 @@ State VisionLanguage::run_connector(const State& input, Pass& pass) const {
 /// The images' rows in the places of their tokens.
 Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const State& input) const {
   const auto features = input.values.find(kFeatures);
-  if (features == input.values.end()) return words;
+  if (features == input.values.end()) return words;  // a text that goes on
   const Tensor places = batch.input_ids == config_.image_token;
   const Tensor counts = places.sum(1);
   if (!counts.eq(image_tokens()).all().item<bool>()) {
@@ -204,7 +215,9 @@ Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const Sta
 }
 
 State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor words = decoder_.words(batch.input_ids, pass);
+  // An image's tokens may have a number that no word has.
+  const Tensor ids = batch.input_ids.masked_fill(batch.input_ids == config_.image_token, 0);
+  const Tensor words = decoder_.words(ids, pass);
   const Tensor rows = pass.sequence(config_.decoder_names.front().model + "embed_tokens.sequence",
                                     placed(batch, words, input));
   const std::int64_t prefix = rows.size(1) - words.size(1);
@@ -232,9 +245,9 @@ State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pas
   return {{{kTokenLogits, decoder_.logits(rows.index_select(0, at.to(rows.device())), pass)}}, {}};
 }
 
-/// vision_feature_layer as numbers of outputs: negative ones count from the last.
-std::vector<std::int64_t> read_features(ObjectReader& reader, std::int64_t blocks) {
-  const char* key = "vision_feature_layer";
+/// A tower's outputs as numbers of outputs: negative ones count from the last.
+std::vector<std::int64_t> read_features(ObjectReader& reader, const char* key,
+                                        std::int64_t blocks) {
   const Json& value = reader.raw(key);
   std::vector<std::int64_t> found = {-2};
   if (value.is_array()) {
@@ -262,8 +275,53 @@ void read_parts(ObjectReader& reader, VisionLanguageConfig& config, const TowerC
                 const std::string& decoder) {
   ObjectReader vision = reader.object("vision_config"), text = reader.object("text_config");
   config.tower = read_tower(vision, tower);
-  config.decoder = read_decoder(text, decoder);
+  config.decoder = read_decoder(text, decoder_type(text, decoder));
   config.most_tokens = std::min(config.decoder.max_position_embeddings, kLongestText);
+}
+
+/// That the original program has for an image in its prompts.
+constexpr std::int64_t kOriginalImageToken = -200;
+
+/// CLIP's large tower for images of so many pixels.
+TowerConfig large_clip(std::int64_t side) {
+  TowerConfig tower = tower_defaults("clip_vision_model");
+  tower.hidden_size = 1024, tower.intermediate_size = 4096, tower.num_hidden_layers = 24;
+  tower.num_attention_heads = 16, tower.image_size = side, tower.patch_size = 14;
+  return tower;
+}
+
+/// That which the original program would load by its name: one of CLIP's on the hub, or a folder
+/// beside config.json.
+TowerConfig named_tower(ObjectReader& reader) {
+  const char* key = "mm_vision_tower";
+  const std::string name = reader.text(key);
+  if (name == "openai/clip-vit-large-patch14-336") return large_clip(336);
+  if (name == "openai/clip-vit-large-patch14") return large_clip(224);
+  const std::filesystem::path config =
+      std::filesystem::path(reader.file()).parent_path() / name / "config.json";
+  if (!std::filesystem::exists(config)) {
+    reader.fail(key,
+                "\"" + name +
+                    "\" is neither a folder with a config.json, here, nor one of "
+                    "\"openai/clip-vit-large-patch14-336\", \"openai/clip-vit-large-patch14\"");
+  }
+  const Document document = load_json(config);
+  ObjectReader tower(document);
+  return read_tower(tower, tower_defaults("clip_vision_model"));
+}
+
+/// eos_token_id of the model, of its language model, or what that has by default: the first of
+/// several.
+std::int64_t read_end_token(ObjectReader& reader, std::int64_t fallback) {
+  const char* key = "eos_token_id";
+  const auto read_from = [&](ObjectReader& section, std::int64_t otherwise) {
+    const Json& value = section.raw(key);
+    if (value.is_null()) return otherwise;
+    return value.is_array() ? read_sizes(section, key, 0, kLargestVocabulary, {}).front()
+                            : section.integer(key, 0, kLargestVocabulary);
+  };
+  ObjectReader text = reader.object("text_config");
+  return read_from(reader, read_from(text, fallback));
 }
 
 std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
@@ -276,22 +334,53 @@ std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
 std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
   VisionLanguageConfig config;
   config.model_type = "llava";
-  TowerConfig tower = tower_defaults("clip_vision_model");
-  if (!reader.has("vision_config")) {
-    tower.hidden_size = 1024, tower.intermediate_size = 4096, tower.num_hidden_layers = 24;
-    tower.num_attention_heads = 16, tower.image_size = 336, tower.patch_size = 14;
-  }
-  read_parts(reader, config, tower, "llama");
+  read_parts(reader, config,
+             reader.has("vision_config") ? tower_defaults("clip_vision_model") : large_clip(336),
+             "llama");
   config.decoder.tied = reader.boolean("tie_word_embeddings", config.decoder.tied);
   config.tower_names = kTowerNames;
   config.decoder_names = kDecoderNames;
   config.connector_names = {projector_names("linear_1"), projector_names("linear_2")};
   config.connector_activation = read_activation(reader, "projector_hidden_act", Activation::kGelu);
   config.connector_bias = reader.boolean("multimodal_projector_bias", true);
-  config.features = read_features(reader, config.tower.num_hidden_layers);
+  config.features = read_features(reader, "vision_feature_layer", config.tower.num_hidden_layers);
   config.drops_class_token =
       reader.choice("vision_feature_select_strategy", {"default", "full"}, "default") == "default";
   config.image_token = read_image_token(reader, 32000);
+  config.end_token = read_end_token(reader, 2);
+  config.prompt = config.decoder.model_type == "qwen2"
+                      ? "<|im_start|>user <image>\n{question}<|im_end|><|im_start|>assistant\n"
+                      : "USER: <image>\n{question} ASSISTANT:";
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
+}
+
+std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
+  VisionLanguageConfig config;
+  config.model_type = reader.text("model_type");
+  config.decoder = read_decoder(reader, config.model_type == "llava_llama" ? "llama" : "mistral");
+  config.most_tokens = std::min(config.decoder.max_position_embeddings, kLongestText);
+  config.tower = named_tower(reader);
+  config.tower_names = {"model.vision_tower.vision_tower.vision_model."};
+  config.decoder_names = {{"model.", "lm_head"}};
+  const bool two =
+      reader.choice("mm_projector_type", {"linear", "mlp2x_gelu"}, "linear") == "mlp2x_gelu";
+  config.connector_names = {{two ? "model.mm_projector.0" : "model.mm_projector"}};
+  if (two) {
+    config.connector_names.push_back({"model.mm_projector.2"});
+    config.connector_activation = Activation::kGelu;
+  }
+  config.features = read_features(reader, "mm_vision_select_layer", config.tower.num_hidden_layers);
+  config.drops_class_token =
+      reader.choice("mm_vision_select_feature", {"patch", "cls_patch"}, "patch") == "patch";
+  config.image_token = kOriginalImageToken;
+  config.end_token = read_end_token(reader, 2);
+  config.prompt =
+      config.model_type == "llava_mistral"
+          ? "[INST] <image>\n{question} [/INST]"
+          : "A chat between a curious user and an artificial intelligence assistant. The "
+            "assistant gives helpful, detailed, and polite answers to the user's "
+            "questions. USER: <image>\n{question} ASSISTANT:";
   config.json = reader.whole();
   return std::make_shared<VisionLanguage>(std::move(config));
 }
@@ -307,6 +396,8 @@ std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
   config.features = {config.tower.num_hidden_layers};
   config.tower_norm = config.prompt_together = true;
   config.image_token = read_image_token(reader, 256000);
+  config.end_token = read_end_token(reader, 1);
+  config.prompt = "<image><bos>answer en {question}\n";
   config.json = reader.whole();
   return std::make_shared<VisionLanguage>(std::move(config));
 }

@@ -12,6 +12,10 @@ namespace strata::models {
 /// LlavaForConditionalGeneration (Liu et al. 2023, 2310.03744): CLIP or SigLIP, two linear layers,
 /// LLaMA, Mistral or Qwen2.
 std::shared_ptr<const Architecture> read_llava(ObjectReader& config);
+/// The same as its makers' own program writes it, and LLaVA-Med's: LlavaLlamaForCausalLM and
+/// LlavaMistralForCausalLM, with keys `mm_…`. The tower is the one that `mm_vision_tower` names,
+/// and its weights must be in the model's files.
+std::shared_ptr<const Architecture> read_original_llava(ObjectReader& config);
 /// PaliGemmaForConditionalGeneration (Beyer et al. 2024, 2407.07726): SigLIP, one linear layer,
 /// Gemma, whose image and prompt see each other both ways.
 std::shared_ptr<const Architecture> read_paligemma(ObjectReader& config);

@@ -28,7 +28,8 @@ const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms";
 
 const std::vector<std::string> kModels = {"llava",         "llava_full",   "llava_layers",
-                                          "llava_mistral", "llava_llama3", "llava_qwen2"};
+                                          "llava_mistral", "llava_llama3", "llava_qwen2",
+                                          "llava_med",     "paligemma"};
 
 Model load(const std::string& name) {
   return peft::load_model(kReference / name);

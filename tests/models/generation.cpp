@@ -1,0 +1,138 @@
+#include "models/generation.h"
+
+#include "catch.h"
+#include "core/document.h"
+#include "peft/files.h"
+#include "strata/core/error.h"
+#include "support/recorded.h"
+#include "support/tiny_model.h"
+
+using namespace strata;
+using namespace strata::models;
+using test::Recorded;
+using torch::Tensor;
+
+namespace {
+
+const std::filesystem::path kReference =
+    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms";
+
+Batch prompts_of(const Recorded& recorded, const Json& cases) {
+  Batch batch;
+  batch.input_ids = recorded("generation.input_ids");
+  batch.attention_mask = recorded("generation.attention_mask").to(torch::kFloat);
+  const auto images = cases.at("generation").at("images").get<std::vector<std::int64_t>>();
+  batch.pixels = recorded("pixels").index_select(0, torch::tensor(images));
+  return batch;
+}
+
+/// As recorded: with the end, and padded behind it to the longest of the batch.
+std::vector<std::int64_t> filled(const Generated& generated, const Json& options,
+                                 std::size_t width) {
+  std::vector<std::int64_t> tokens = generated.tokens;
+  if (generated.ended) tokens.push_back(options.at("eos_token_id"));
+  CHECK(tokens.size() <= width);
+  tokens.resize(width, options.at("pad_token_id"));
+  return tokens;
+}
+
+GenerationOptions options_of(const Json& json) {
+  GenerationOptions options;
+  options.most_tokens = json.at("max_new_tokens");
+  options.beams = json.value("num_beams", 1);
+  options.length_penalty = json.value("length_penalty", 1.0);
+  options.ends = {json.at("eos_token_id")};
+  return options;
+}
+
+/// What a model says of a text that it is given whole: Σ log p of the tokens behind the prompt.
+double likelihood_of(const Model& model, const Batch& prompts, std::int64_t row,
+                     const std::vector<std::int64_t>& tokens) {
+  Batch batch = rows_of(prompts, row, 1);
+  const std::int64_t before = batch.input_ids.size(1);
+  const auto count = static_cast<std::int64_t>(tokens.size());
+  batch.input_ids = torch::cat({batch.input_ids, torch::tensor(tokens).view({1, -1})}, 1);
+  batch.attention_mask = torch::cat({batch.attention_mask, torch::ones({1, count})}, 1);
+  batch.answers = torch::zeros({1, before + count}, torch::kBool);
+  batch.answers.narrow(1, before, count).fill_(true);
+  batch.outputs = torch::stack(
+      {torch::zeros({count}, torch::kLong), torch::arange(before - 1, before + count - 1)}, 1);
+  const Tensor logits = model.run(batch).values.at(kTokenLogits);
+  return -torch::cross_entropy_loss(logits, torch::tensor(tokens), {}, at::Reduction::Sum)
+              .item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("what is generated is what transformers generates, by the likeliest token and by beams") {
+  for (const std::string name : {"llava", "llava_full", "llava_layers", "llava_mistral",
+                                 "llava_llama3", "llava_qwen2", "llava_med", "paligemma"}) {
+    const Model model = peft::load_model(kReference / name);
+    const Recorded recorded(kReference / name / "expected.safetensors");
+    const Json cases = load_json(kReference / name / "cases.json").root.at("cases");
+    const Batch batch = prompts_of(recorded, cases);
+    for (const std::string how : {"greedy", "beams", "beams_flat"}) {
+      const Json& options = cases.at("generation").at(how);
+      const Tensor expected = recorded("generation." + how);
+      const auto found = generate(model, batch, options_of(options));
+      REQUIRE(static_cast<std::int64_t>(found.size()) == expected.size(0));
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        CAPTURE(name, how, i);
+        const Tensor row = expected[static_cast<std::int64_t>(i)].contiguous();
+        const std::vector<std::int64_t> tokens(row.data_ptr<std::int64_t>(),
+                                               row.data_ptr<std::int64_t>() + row.numel());
+        CHECK(filled(found[i], options, tokens.size()) == tokens);
+        if (!recorded.has("generation." + how + "_scores")) continue;
+        const double length =
+            static_cast<double>(found[i].tokens.size()) + (found[i].ended ? 1 : 0);
+        const double penalty = options.at("length_penalty");
+        const double score =
+            recorded("generation." + how + "_scores")[static_cast<std::int64_t>(i)].item<double>();
+        CHECK(found[i].log_likelihood / std::pow(length, penalty) == Approx(score).epsilon(1e-4));
+      }
+    }
+  }
+}
+
+TEST_CASE("kept keys and values change nothing, with prompts and pairs, too") {
+  Model model = peft::load_model(kReference / "llava");
+  peft::add_methods(model,
+                    peft::parse_methods({"lora:rank=2,targets=q_proj+v_proj",
+                                         "adapters:reduction=4", "prompts:length=3"},
+                                        "--peft"),
+                    3);
+  for (auto& [weight, tensor] : model.weights()) {
+    if (weight.find("lora_B") != std::string::npos || weight.find("prompt") != std::string::npos)
+      tensor.copy_(torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view(tensor.sizes()));
+  }
+  const Recorded recorded(kReference / "llava" / "expected.safetensors");
+  const Batch batch =
+      prompts_of(recorded, load_json(kReference / "llava" / "cases.json").root.at("cases"));
+  GenerationOptions options;
+  options.most_tokens = 6;
+  for (const std::int64_t beams : {1, 3}) {
+    options.beams = beams;
+    const auto found = generate(model, batch, options);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      CAPTURE(beams, i);
+      CHECK(found[i].tokens.size() == 6);
+      CHECK_FALSE(found[i].ended);
+      CHECK(found[i].log_likelihood ==
+            Approx(likelihood_of(model, batch, static_cast<std::int64_t>(i), found[i].tokens))
+                .epsilon(1e-5));
+    }
+  }
+  // A token that would be said, as an end: nothing comes behind it.
+  options.beams = 1;
+  const auto whole = generate(model, batch, options);
+  options.ends = {whole[0].tokens[2]};
+  const auto cut = generate(model, batch, options);
+  CHECK(cut[0].ended);
+  CHECK(cut[0].tokens.size() <= 2);
+}
+
+TEST_CASE("a model with labels does not answer in words") {
+  const Model model = test::make_model(test::small_shape(), 1);
+  CHECK_THROWS_WITH(generate(model, model.blueprint().example(3), {}),
+                    "a model of the type \"vilt\" does not answer in words");
+}
