@@ -1,15 +1,9 @@
 #include "strata/core/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "core/document.h"
+#include "core/mapped_file.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -95,30 +89,11 @@ std::int64_t TensorEntry::element_count() const {
   return count;
 }
 
-SafetensorsFile::SafetensorsFile(const std::filesystem::path& path) : path_(path) {
-  const std::string file = path.string();
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) throw InputError(file + ": cannot be read: " + std::strerror(errno));
-  struct stat status {};
-  const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
-  mapping_size_ = regular ? static_cast<std::size_t>(status.st_size) : 0;
-  if (regular && mapping_size_ >= kLengthBytes)
-    // Who changes a mapped tensor changes a copy of its page, never the file.
-    mapping_ = ::mmap(nullptr, mapping_size_, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0);
-  ::close(descriptor);
-  if (!regular) throw InputError(file + ": is not a file");
-  if (mapping_size_ < kLengthBytes) too_short(file, mapping_size_);
-  if (mapping_ == MAP_FAILED) {
-    mapping_ = nullptr;
-    throw InputError(file + ": cannot be mapped: " + std::strerror(errno));
-  }
-  // The destructor does not run when the constructor throws.
-  try {
-    read(static_cast<const char*>(mapping_), mapping_size_);
-  } catch (...) {
-    ::munmap(mapping_, mapping_size_);
-    throw;
-  }
+SafetensorsFile::SafetensorsFile(const std::filesystem::path& path)
+    : path_(path), mapping_(std::make_unique<const MappedFile>(path)) {
+  const std::string_view bytes = mapping_->bytes();
+  if (bytes.size() < kLengthBytes) too_short(path.string(), bytes.size());
+  read(bytes.data(), bytes.size());
 }
 
 SafetensorsFile::SafetensorsFile(std::string bytes, const std::string& name)
@@ -168,27 +143,9 @@ void SafetensorsFile::read(const char* bytes, std::size_t size) {
                      std::to_string(data_size) + " bytes of data");
 }
 
-SafetensorsFile::~SafetensorsFile() {
-  if (mapping_) ::munmap(mapping_, mapping_size_);
-}
-
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept {
-  *this = std::move(other);
-}
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  if (this == &other) return *this;
-  if (mapping_) ::munmap(mapping_, mapping_size_);
-  path_ = std::move(other.path_);
-  tensors_ = std::move(other.tensors_);
-  index_ = std::move(other.index_);
-  metadata_ = std::move(other.metadata_);
-  data_ = std::exchange(other.data_, nullptr);
-  mapping_ = std::exchange(other.mapping_, nullptr);
-  mapping_size_ = std::exchange(other.mapping_size_, 0);
-  given_ = std::move(other.given_);
-  return *this;
-}
+SafetensorsFile::~SafetensorsFile() = default;
+SafetensorsFile::SafetensorsFile(SafetensorsFile&&) noexcept = default;
+SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&&) noexcept = default;
 
 const TensorEntry* SafetensorsFile::find(const std::string& name) const {
   const auto found = index_.find(name);

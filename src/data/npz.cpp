@@ -18,17 +18,9 @@
 namespace strata::data {
 namespace {
 
-constexpr std::uint64_t kEndRecord = 22, kComment = 65535, kZip64Locator = 20;
 constexpr std::size_t kChunk = 1 << 18;
 /// numpy writes 128 bytes of header; more than this is no array of numbers.
 constexpr std::uint64_t kMaxHeader = 4096;
-
-std::uint64_t little(const std::string& bytes, std::size_t at, int count) {
-  std::uint64_t value = 0;
-  for (int i = count - 1; i >= 0; --i)
-    value = value << 8 | static_cast<unsigned char>(bytes.at(at + static_cast<std::size_t>(i)));
-  return value;
-}
 
 /// A zlib stream that is closed on every way out.
 struct Inflater {
@@ -83,129 +75,6 @@ class Scratch {
   std::size_t size_ = 0;
 };
 
-struct ZipDirectory {
-  std::uint64_t count = 0;  ///< of its entries
-  std::string bytes;
-};
-
-/// Reads the directory at the end of a zip file. Offsets and sizes as in PKWARE's APPNOTE.TXT 6.3,
-/// sections 4.3.7 to 4.3.16 and 4.5.3.
-class ZipReader {
- public:
-  explicit ZipReader(const std::filesystem::path& path)
-      : path_(path), file_(path, std::ios::binary) {
-    if (!file_) fail("cannot be read");
-    std::error_code error;
-    size_ = std::filesystem::file_size(path, error);
-    if (error) fail("cannot be read");
-  }
-
-  ZipDirectory directory() {
-    const std::uint64_t tail_size = std::min(size_, kEndRecord + kComment);
-    const std::string tail = bytes(size_ - tail_size, tail_size);
-    const std::size_t end = tail.rfind("PK\x05\x06");
-    if (end == std::string::npos || tail.size() - end < kEndRecord)
-      fail("no zip file (no end of central directory), as .npz files are");
-    std::uint64_t count = little(tail, end + 10, 2);
-    std::uint64_t size = little(tail, end + 12, 4), offset = little(tail, end + 16, 4);
-    if (count == 0xffff || size == 0xffffffff || offset == 0xffffffff) {
-      const std::uint64_t end_at = size_ - tail_size + end;
-      const std::string locator =
-          bytes(end_at - std::min(end_at, kZip64Locator), std::min(end_at, kZip64Locator));
-      if (locator.size() < kZip64Locator || locator.compare(0, 4, "PK\x06\x07") != 0)
-        fail("damaged zip file: no zip64 locator");
-      const std::string record = bytes(little(locator, 8, 8), 56);
-      if (record.compare(0, 4, "PK\x06\x06") != 0) fail("damaged zip file: no zip64 record");
-      count = little(record, 32, 8);
-      size = little(record, 40, 8);
-      offset = little(record, 48, 8);
-    }
-    return {count, bytes(offset, size)};
-  }
-
-  /// The array's name, without ".npy", and where it is, from the directory's entry number `number`
-  /// (from 0) that begins at `at`, which is moved behind it.
-  std::pair<std::string, ZipEntry> entry(const std::string& directory, std::uint64_t number,
-                                         std::size_t& at) {
-    constexpr std::size_t kFixed = 46;
-    if (directory.size() - at < kFixed || directory.compare(at, 4, "PK\x01\x02") != 0)
-      fail("damaged zip file: entry " + std::to_string(number + 1) + " of its directory");
-    const std::uint64_t flags = little(directory, at + 8, 2),
-                        method = little(directory, at + 10, 2);
-    const std::size_t name_size = little(directory, at + 28, 2),
-                      extra_size = little(directory, at + 30, 2),
-                      comment_size = little(directory, at + 32, 2);
-    if (directory.size() - at - kFixed < name_size + extra_size + comment_size)
-      fail("damaged zip file: entry " + std::to_string(number + 1) + " of its directory");
-    std::string name = directory.substr(at + kFixed, name_size);
-    ZipEntry entry;
-    entry.crc = static_cast<std::uint32_t>(little(directory, at + 16, 4));
-    entry.packed = little(directory, at + 20, 4);
-    entry.size = little(directory, at + 24, 4);
-    entry.offset = little(directory, at + 42, 4);
-    read_extra(directory.substr(at + kFixed + name_size, extra_size), name, entry);
-    at += kFixed + name_size + extra_size + comment_size;
-
-    if (name.size() < 5 || name.compare(name.size() - 4, 4, ".npy") != 0)
-      fail("\"" + name + "\" in it is no .npy array");
-    if (flags & 1) fail("\"" + name + "\" in it is encrypted");
-    if (method != 0 && method != 8)
-      fail("\"" + name + "\" in it is compressed by method " + std::to_string(method) +
-           ", expected 0 (stored) or 8 (deflate)");
-    entry.deflated = method == 8;
-    find_data(name, entry);
-    name.resize(name.size() - 4);
-    return {name, entry};
-  }
-
- private:
-  /// zip64: sizes and the offset that do not fit into 32 bits.
-  void read_extra(const std::string& extra, const std::string& name, ZipEntry& entry) const {
-    for (std::size_t e = 0; e + 4 <= extra.size();) {
-      const std::size_t length = little(extra, e + 2, 2);
-      if (extra.size() - e - 4 < length) fail("damaged zip file: extra field of " + name);
-      if (little(extra, e, 2) == 1) {
-        std::size_t field = e + 4;
-        for (std::uint64_t* value : {&entry.size, &entry.packed, &entry.offset})
-          if (*value == 0xffffffff) {
-            if (field + 8 > e + 4 + length) fail("damaged zip file: extra field of " + name);
-            *value = little(extra, field, 8);
-            field += 8;
-          }
-      }
-      e += 4 + length;
-    }
-  }
-
-  /// Moves the offset from the array's own header to its data.
-  void find_data(const std::string& name, ZipEntry& entry) {
-    const std::string local = bytes(entry.offset, 30);
-    if (local.compare(0, 4, "PK\x03\x04") != 0) fail("damaged zip file: header of " + name);
-    entry.offset += 30 + little(local, 26, 2) + little(local, 28, 2);
-    if (entry.offset > size_ || entry.packed > size_ - entry.offset)
-      fail("damaged zip file: it ends too early for " + name);
-    // A deflated byte makes at most 1032: more is a forged size, that would fill the disk.
-    if (entry.size > (entry.deflated ? entry.packed * 1032 : entry.packed))
-      fail("damaged zip file: size of " + name);
-  }
-
-  std::string bytes(std::uint64_t offset, std::uint64_t count) {
-    if (offset > size_ || count > size_ - offset) fail("damaged zip file: it ends too early");
-    std::string out(count, '\0');
-    file_.seekg(static_cast<std::streamoff>(offset));
-    if (!file_.read(out.data(), static_cast<std::streamsize>(count))) fail("cannot be read");
-    return out;
-  }
-
-  [[noreturn]] void fail(const std::string& message) const {
-    throw InputError(path_.string() + ": " + message);
-  }
-
-  std::filesystem::path path_;
-  std::ifstream file_;
-  std::uint64_t size_ = 0;
-};
-
 }  // namespace
 
 void NpzFile::fail(const std::string& message) const {
@@ -213,12 +82,11 @@ void NpzFile::fail(const std::string& message) const {
 }
 
 NpzFile::NpzFile(const std::filesystem::path& path) : path_(path) {
-  ZipReader zip(path);
-  const ZipDirectory directory = zip.directory();
-  std::size_t at = 0;
-  for (std::uint64_t i = 0; i < directory.count; ++i) {
-    auto [name, entry] = zip.entry(directory.bytes, i, at);
-    if (!entries_.emplace(name, entry).second) fail("two arrays \"" + name + "\" in it");
+  for (ZipEntry& entry : read_zip_directory(path, ".npz files")) {
+    if (entry.name.size() < 5 || !entry.name.ends_with(".npy"))
+      fail("\"" + entry.name + "\" in it is no .npy array");
+    const std::string name = entry.name.substr(0, entry.name.size() - 4);
+    if (!entries_.emplace(name, std::move(entry)).second) fail("two arrays \"" + name + "\" in it");
   }
 }
 
@@ -293,7 +161,7 @@ NpzFile::Header NpzFile::header(const std::string& array) const {
   if (major < 1 || major > 3)
     fail(where + " has version " + std::to_string(major) + " of the .npy format, expected 1 to 3");
   const std::size_t start = major == 1 ? 10 : 12;
-  const std::uint64_t length = little(bytes, 8, major == 1 ? 2 : 4);
+  const std::uint64_t length = little_number(bytes, 8, major == 1 ? 2 : 4);
   if (length > bytes.size() - start) fail(where + ": its header is damaged");
   Header header;
   header.size = start + length;

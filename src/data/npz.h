@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "core/zip.h"
+
 namespace strata::data {
 
 /// An array of bytes (dtype "|u1", C order), read-only. Copies share the memory.
@@ -24,13 +26,6 @@ class ByteArray {
  private:
   std::vector<std::int64_t> shape_;
   std::shared_ptr<const std::uint8_t> data_;
-};
-
-/// Where an array's bytes are in the file.
-struct ZipEntry {
-  std::uint64_t offset = 0, packed = 0, size = 0;
-  std::uint32_t crc = 0;
-  bool deflated = false;
 };
 
 class NpzFile {

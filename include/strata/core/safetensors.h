@@ -15,6 +15,8 @@
 
 namespace strata {
 
+class MappedFile;
+
 /// Element types of the format that Strata reads and writes.
 enum class Dtype { kBool, kU8, kI8, kI16, kI32, kI64, kF16, kBF16, kF32, kF64 };
 std::size_t dtype_size(Dtype dtype);
@@ -81,8 +83,7 @@ class SafetensorsFile {
   std::map<std::string, std::size_t> index_;
   std::map<std::string, std::string> metadata_;
   const char* data_ = nullptr;  ///< start of the data section
-  void* mapping_ = nullptr;
-  std::size_t mapping_size_ = 0;
+  std::unique_ptr<const MappedFile> mapping_;
   std::unique_ptr<const std::string> given_;  ///< the bytes, where no file is mapped
 };
 
