@@ -7,8 +7,8 @@
 // mutation of a short one as can be. So the first byte's highest bit says that the rest is packed:
 // in it, the byte 1, a byte n, a byte m and m bytes more stand for these m bytes 2^(n % 18) times.
 //
-//   fuzz_planner_files -runs=20000 -seed=1 tests/fuzz/corpus        as the test runs it
-//   fuzz_planner_files -max_total_time=3600 MY_CORPUS tests/fuzz/corpus   by hand
+//   fuzz_planner_files -runs=20000 -seed=1 tests/fuzz/corpus/planner_files   as the test runs it
+//   fuzz_planner_files -max_total_time=3600 MY_CORPUS tests/fuzz/corpus/planner_files   by hand
 
 #include <cstdint>
 #include <cstdlib>
