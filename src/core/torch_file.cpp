@@ -450,6 +450,7 @@ void TorchFile::read(std::string_view bytes) {
   const Pickle pickle(description, file,
                       {.objects = true, .of = "dictionaries of tensors", .refusal = torch_refusal});
   std::uint64_t copies = 0;
+  std::map<std::string, std::size_t> first_of;  // by storage
   for (const NamedTensor& named : TensorFinder(description.size(), file).find(pickle.root())) {
     const CheckedTensor tensor = TensorReader(archive, named.name, file).read(*named.call);
     if (tensor.layout.contiguous) {
@@ -468,6 +469,8 @@ void TorchFile::read(std::string_view bytes) {
     index_.emplace(named.name, tensors_.size());
     tensors_.push_back(tensor.entry);
     layouts_.push_back(tensor.layout);
+    const auto [first, alone] = first_of.emplace(tensor.layout.storage, layouts_.size() - 1);
+    if (!alone) layouts_.back().shared = layouts_[first->second].shared = true;
   }
 }
 

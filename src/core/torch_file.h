@@ -24,6 +24,7 @@ struct TorchLayout {
   std::int64_t offset = 0;
   std::vector<std::int64_t> strides;  ///< one an extent, at least 0
   bool contiguous = true;             ///< row-major without gaps
+  bool shared = false;                ///< another tensor has this storage, too
 };
 
 /// The tensors of a checkpoint that is mapped into memory. Its bytes may be changed there, which

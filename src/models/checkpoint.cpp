@@ -37,13 +37,13 @@ std::string config_name(Dtype dtype) {
 }
 
 /// A checked tensor of a file in its type: its mapped pages, which the tensor keeps, where they are
-/// aligned, which the format does not promise.
+/// aligned, which the formats do not promise, and no other tensor's, which would change with it.
 Tensor tensor_of(const Checkpoint::Found& found) {
   const auto type = scalar_type(found.entry->dtype);
   const std::string_view bytes = found.bytes();
   const bool aligned =
       reinterpret_cast<std::uintptr_t>(bytes.data()) % dtype_size(found.entry->dtype) == 0;
-  if (aligned && !bytes.empty()) {
+  if (aligned && !bytes.empty() && !found.file->shares(*found.entry)) {
     // from_blob wants memory that may be written to, as a private mapping's may.
     return torch::from_blob(
         const_cast<char*>(bytes.data()), found.entry->shape, [file = found.file](void*) {}, type);
@@ -91,7 +91,7 @@ struct Current {
 
 /// What becomes of a file's tensors when those in `current`, by their names in files, may have
 /// changed. Those in `shards` are left out, and the others added to it, with the file's name.
-std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& file,
+std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
                                const std::map<std::string, Current>& current,
                                std::map<std::string, std::string>& shards) {
   std::vector<Rewritten> all;
@@ -100,7 +100,7 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& fil
     const auto found = current.find(entry.name);
     const std::string& name = found == current.end() ? entry.name : *found->second.name;
     // Two names of one parameter may be one from now on.
-    if (!shards.emplace(name, file->path().filename().string()).second) continue;
+    if (!shards.emplace(name, file->written_name()).second) continue;
     all.push_back({&entry, entry, nullptr});
     all.back().entry.name = name;
     if (found == current.end() || has_numbers_of(*found->second.tensor, tensor_of({file, &entry})))
@@ -111,7 +111,7 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& fil
     all.back().entry.dtype = tensor.is_floating_point() ? Dtype::kF32 : Dtype::kI64;
     all.back().entry.shape = tensor.sizes().vec();
   }
-  if (any && !all_aligned(all)) {
+  if ((any || file->format() == FileFormat::kPyTorch) && !all_aligned(all)) {
     std::stable_sort(all.begin(), all.end(), [](const Rewritten& a, const Rewritten& b) {
       return dtype_size(a.entry.dtype) > dtype_size(b.entry.dtype);
     });
@@ -119,7 +119,7 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const SafetensorsFile>& fil
   return all;
 }
 
-void write_rewritten(const SafetensorsFile& file, const std::vector<Rewritten>& tensors,
+void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tensors,
                      const std::filesystem::path& path) {
   std::vector<TensorEntry> entries;
   for (const Rewritten& tensor : tensors) entries.push_back(tensor.entry);
@@ -194,39 +194,59 @@ std::vector<StoredParameter> readable(const std::vector<Layer>& layers) {
   return all;
 }
 
-Checkpoint::Checkpoint(const std::filesystem::path& file) : name_(file.string()) {
-  files_.push_back(std::make_shared<const SafetensorsFile>(file));
+Checkpoint::Checkpoint(const std::filesystem::path& file)
+    : Checkpoint(file, FileFormat::kSafetensors) {}
+
+Checkpoint::Checkpoint(const std::filesystem::path& file, FileFormat format)
+    : name_(file.string()) {
+  files_.push_back(std::make_shared<const TensorFile>(file, format));
 }
 
 Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
-  const auto whole = folder / kWeightsFile, index = folder / kIndexFile;
-  const bool single = std::filesystem::exists(whole) || !std::filesystem::exists(index);
-  Checkpoint checkpoint = single ? Checkpoint(whole) : Checkpoint();
+  using std::filesystem::exists;
+  Checkpoint checkpoint;
+  if (exists(folder / kWeightsFile)) {
+    checkpoint = Checkpoint(folder / kWeightsFile);
+  } else if (exists(folder / kIndexFile)) {
+    checkpoint.read_index(folder / kIndexFile, FileFormat::kSafetensors);
+  } else if (exists(folder / kTorchWeightsFile)) {
+    checkpoint = Checkpoint(folder / kTorchWeightsFile, FileFormat::kPyTorch);
+  } else if (exists(folder / kTorchIndexFile)) {
+    checkpoint.read_index(folder / kTorchIndexFile, FileFormat::kPyTorch);
+  } else {
+    checkpoint = Checkpoint(folder / kWeightsFile);  // says that it is not there
+  }
   const auto config = folder / "config.json";
-  if (std::filesystem::exists(config)) checkpoint.config_ = read_file(config);
-  if (single) return checkpoint;
-  checkpoint.name_ = index.string();
-  const std::string text = read_file(index);
-  const Document document = parse_json(text, index.string());
+  if (exists(config)) checkpoint.config_ = read_file(config);
+  return checkpoint;
+}
+
+void Checkpoint::read_index(const std::filesystem::path& index, FileFormat format) {
+  const auto folder = index.parent_path();
+  name_ = index.string();
+  index_ = read_file(index);
+  const Document document = parse_json(index_, name_);
   ObjectReader reader(document);
   ObjectReader map = reader.object("weight_map", true);
-  std::map<std::string, std::shared_ptr<const SafetensorsFile>> shards;
+  std::map<std::string, std::shared_ptr<const TensorFile>> shards;
   for (const std::string& weight : map.keys()) {
     const std::string shard = map.text(weight);
     auto& file = shards[shard];
     if (!file) {
       if (shard.find('/') != std::string::npos)
         map.fail(weight, "\"" + shard + "\" is not a file's name");
+      // Under other names two of them might be written into one, or into model.safetensors.
+      if (format == FileFormat::kPyTorch &&
+          (!shard.starts_with("pytorch_model-") || !shard.ends_with(".bin")))
+        map.fail(weight, "\"" + shard + "\" is not a name such as \"pytorch_model-00001.bin\"");
       if (!std::filesystem::exists(folder / shard))
         map.fail(weight, "the shard \"" + shard + "\" is not in the folder");
-      file = std::make_shared<const SafetensorsFile>(folder / shard);
-      checkpoint.files_.push_back(file);
+      file = std::make_shared<const TensorFile>(folder / shard, format);
+      files_.push_back(file);
     }
     if (!file->find(weight)) map.fail(weight, "the shard \"" + shard + "\" does not hold it");
   }
-  checkpoint.index_ = text;
-  if (checkpoint.files_.empty()) reader.fail("weight_map", "it names no weight");
-  return checkpoint;
+  if (files_.empty()) reader.fail("weight_map", "it names no weight");
 }
 
 Checkpoint::Found Checkpoint::find(const std::string& name) const {
@@ -340,7 +360,8 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
       grown += static_cast<std::int64_t>(tensor.entry.byte_count());
       renamed |= tensor.old->name != tensor.entry.name;
     }
-    write_rewritten(*file, rewritten, folder / file->path().filename());
+    renamed |= file->written_name() != file->path().filename();
+    write_rewritten(*file, rewritten, folder / file->written_name());
   }
   if (!renamed) shards.clear();
   if (!source.index().empty())

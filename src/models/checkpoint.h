@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// Weights in files: one model.safetensors, or the shards that model.safetensors.index.json names.
+/// Weights in files: one model.safetensors, or the shards that model.safetensors.index.json names,
+/// or what older versions of transformers wrote in place of these with PyTorch.
 
 #include <cstdint>
 #include <filesystem>
@@ -11,7 +12,7 @@
 #include <vector>
 
 #include "models/layer.h"
-#include "strata/core/safetensors.h"
+#include "models/tensor_file.h"
 
 namespace at {
 class Tensor;
@@ -25,6 +26,9 @@ namespace strata::models {
 /// What a folder's weights are in, unless they are in shards, and what then names these.
 inline constexpr const char* kWeightsFile = "model.safetensors";
 inline constexpr const char* kIndexFile = "model.safetensors.index.json";
+/// What they were called before there were safetensors. They are read, and never written.
+inline constexpr const char* kTorchWeightsFile = "pytorch_model.bin";
+inline constexpr const char* kTorchIndexFile = "pytorch_model.bin.index.json";
 
 /// A parameter, or buffer, under one or several names, of which a file holds one or all.
 struct StoredParameter {
@@ -43,15 +47,17 @@ std::vector<StoredParameter> readable(const std::vector<Layer>& layers);
 /// The tensors of a checkpoint, mapped.
 class Checkpoint {
  public:
-  /// One file.
+  /// One file of safetensors.
   explicit Checkpoint(const std::filesystem::path& file);
   /// That of a model folder: model.safetensors or, where there is none, the shards of
-  /// model.safetensors.index.json. @throws InputError: neither, a shard that is not there, a tensor
-  /// that the index places in another shard than the one that holds it, or that no shard holds.
+  /// model.safetensors.index.json, or pytorch_model.bin, or the shards of
+  /// pytorch_model.bin.index.json. @throws InputError: none of these, a shard that is not there or
+  /// is called otherwise than transformers calls it, a tensor that the index places in another
+  /// shard than the one that holds it, or that no shard holds.
   static Checkpoint of_folder(const std::filesystem::path& folder);
 
   struct Found {
-    std::shared_ptr<const SafetensorsFile> file = nullptr;
+    std::shared_ptr<const TensorFile> file = nullptr;
     const TensorEntry* entry = nullptr;
     explicit operator bool() const { return entry != nullptr; }
     std::string_view bytes() const { return file->bytes(*entry); }
@@ -61,7 +67,7 @@ class Checkpoint {
   Found find(const StoredParameter& parameter) const;
   /// What messages call it: the file, or the index.
   const std::string& name() const { return name_; }
-  const std::vector<std::shared_ptr<const SafetensorsFile>>& files() const { return files_; }
+  const std::vector<std::shared_ptr<const TensorFile>>& files() const { return files_; }
   /// The index as it stands in its file; empty of one file.
   const std::string& index() const { return index_; }
   /// The folder's config.json as it stands; empty where there is none.
@@ -75,8 +81,10 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
+  Checkpoint(const std::filesystem::path& file, FileFormat format);
+  void read_index(const std::filesystem::path& index, FileFormat format);
   std::string name_, index_, config_;
-  std::vector<std::shared_ptr<const SafetensorsFile>> files_;
+  std::vector<std::shared_ptr<const TensorFile>> files_;
 };
 
 /// In which type parameters are held.
@@ -104,9 +112,10 @@ enum class Names : std::uint8_t { kOfFiles, kOfParameters };
 /// parameters, but for parameters whose numbers or shape are no longer those of `source`: they are
 /// float32. Only where a type of more bytes would then begin at an address that it must not (that
 /// is no multiple of them), the wider types stand first, as in the files of the reference
-/// implementation. A file that the folder had in place of these (one for shards, or the other way
-/// round) is removed. Returns the type that the parameters have, as config.json calls it; "float32"
-/// where they have several.
+/// implementation. Of PyTorch's files the tensors' bytes are copied likewise, row by row, into
+/// safetensors of the names that transformers gives to these. A file that the folder had in place
+/// of these (one for shards, or the other way round) is removed. Returns the type that the
+/// parameters have, as config.json calls it; "float32" where they have several.
 std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
                        const std::vector<StoredParameter>& parameters,
                        const std::map<std::string, at::Tensor>& from,

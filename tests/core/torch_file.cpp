@@ -340,3 +340,10 @@ TEST_CASE("views of one storage are copied to four times the file's size, and no
   CHECK(
       contains(error_of(views(6)), "tensor \"5\": tensors that are not contiguous make more than"));
 }
+
+TEST_CASE("a storage of several tensors is known as shared, and no other") {
+  const TorchFile state(kRecorded / "state_dict.pth");
+  for (const TensorEntry& entry : state.tensors())
+    CHECK(state.layout(entry).shared ==
+          (entry.name == "embeddings.weight" || entry.name == "decoder.weight"));
+}

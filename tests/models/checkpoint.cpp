@@ -6,6 +6,7 @@
 #include "strata/core/error.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
+#include "support/torch_zip.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -147,6 +148,94 @@ TEST_CASE("an index and its shards must agree") {
     dir.write("model.safetensors.index.json", index.dump());
     refused(dir, "is not a file's name");
   }
+}
+
+TEST_CASE("a model in PyTorch's file or shards is the model, and is written as safetensors") {
+  const test::TempDir dir;
+  const Dtype dtype = GENERATE(Dtype::kF32, Dtype::kF16);
+  CAPTURE(dtype_name(dtype));
+  test::copy_rounded(kReference, dir / "safetensors", dtype, false);
+  const SafetensorsFile ours(dir / "safetensors/model.safetensors");
+  static const std::string odd(3, '\7'), ids(80, '\7');
+  std::vector<TensorView> all = {{"a.position_ids", Dtype::kU8, {3}, odd},
+                                 {"b.position_ids", Dtype::kI64, {1, 10}, ids}};
+  for (const TensorEntry& entry : ours.tensors())
+    all.push_back({entry.name, entry.dtype, entry.shape, ours.bytes(entry)});
+  for (const char* folder : {"one", "two"}) {
+    std::filesystem::create_directories(dir / folder);
+    std::filesystem::copy_file(kReference / "config.json", dir / folder / "config.json");
+  }
+  dir.write("one/pytorch_model.bin", test::torch_file(all));
+  Json map = Json::object();
+  for (const int shard : {0, 1}) {
+    const std::string file = "pytorch_model-0000" + std::to_string(shard + 1) + "-of-00002.bin";
+    std::vector<TensorView> tensors;
+    for (std::size_t i = 0; i < all.size(); ++i)
+      if (i % 2 == static_cast<std::size_t>(shard)) tensors.push_back(all[i]);
+    for (const TensorView& tensor : tensors) map[tensor.name] = file;
+    dir.write("two/" + file, test::torch_file(tensors));
+  }
+  dir.write("two/pytorch_model.bin.index.json", Json{{"weight_map", map}}.dump());
+
+  const std::string fingerprint = peft::load_model(dir / "safetensors").fingerprint();
+  const Model one = peft::load_model(dir / "one"), two = peft::load_model(dir / "two");
+  CHECK(one.fingerprint() == fingerprint);
+  CHECK(two.fingerprint() == fingerprint);
+  CHECK(Checkpoint::of_folder(dir / "one").name() == (dir / "one/pytorch_model.bin").string());
+
+  // Written beside themselves, and read in place of them.
+  peft::save_model(two, dir / "two");
+  peft::save_model(one, dir / "one");
+  auto written = contents(dir / "one/model.safetensors");
+  CHECK(written.size() == all.size());
+  for (const TensorView& tensor : all) {
+    INFO(tensor.name);
+    CHECK(written[tensor.name] ==
+          dtype_name(tensor.dtype) + shape_text(tensor.shape) + std::string(tensor.bytes));
+  }
+  const SafetensorsFile file(dir / "one/model.safetensors");
+  CHECK(file.metadata().at("format") == "pt");
+  for (const TensorEntry& entry : file.tensors()) CHECK(entry.begin % dtype_size(entry.dtype) == 0);
+  auto shards = contents(dir / "two" / kFirst);
+  shards.merge(contents(dir / "two" / kSecond));
+  CHECK(shards == written);
+  const Json index = Json::parse(test::slurp(dir / "two/model.safetensors.index.json"));
+  CHECK(index["weight_map"]["a.position_ids"] == kFirst);
+  CHECK(index["weight_map"]["b.position_ids"] == kSecond);
+  for (const char* folder : {"one", "two"}) {
+    CHECK(Checkpoint::of_folder(dir / folder).name().find("/model.safetensors") !=
+          std::string::npos);
+    CHECK(peft::load_model(dir / folder).fingerprint() == fingerprint);
+  }
+}
+
+TEST_CASE("an index of PyTorch's shards must name them as transformers does") {
+  const test::TempDir dir;
+  const std::string bytes(4, '\1');
+  for (const char* name : {"model.bin", "pytorch_model.bin", "pytorch_model-1.pt"}) {
+    dir.write(name, test::torch_file({{"x", Dtype::kF32, {1}, bytes}}));
+    dir.write("pytorch_model.bin.index.json", Json{{"weight_map", {{"x", name}}}}.dump());
+    std::filesystem::remove(dir / "pytorch_model.bin");
+    CHECK_THROWS_WITH(Checkpoint::of_folder(dir.path()),
+                      Contains(std::string("\"") + name +
+                               "\" is not a name such as \"pytorch_model-00001.bin\""));
+  }
+}
+
+TEST_CASE("weights that PyTorch's file ties are each a model's own") {
+  const test::TempDir dir;
+  const SafetensorsFile good(kReference / "model.safetensors");
+  const std::string first = "vilt.layernorm.weight", second = "vilt.layernorm.bias";
+  std::vector<TensorView> all;
+  for (const TensorEntry& entry : good.tensors())
+    all.push_back({entry.name, entry.dtype, entry.shape,
+                   good.bytes(entry.name == second ? *good.find(first) : entry)});
+  dir.write("pytorch_model.bin", test::torch_file(all, {first, second}));
+  std::filesystem::copy_file(kReference / "config.json", dir / "config.json");
+  const Model model = peft::load_model(dir.path());
+  const auto &one = model.weights().at(first), &other = model.weights().at(second);
+  CHECK(torch::equal(one, other));
+  CHECK(one.data_ptr() != other.data_ptr());
 }
 
 TEST_CASE("what was not trained is written byte for byte, into the files that it came from") {

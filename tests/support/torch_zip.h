@@ -1,10 +1,12 @@
 #pragma once
 // Checkpoints as torch.save writes them, put together by hand, also wrong ones.
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "strata/core/safetensors.h"
 #include "support/npz_file.h"
 
 namespace strata::test {
@@ -62,6 +64,50 @@ inline std::string pickled_dictionary(
 /// The file of a pickle, with a storage "0" of six floats.
 inline std::string torch_file(const std::string& pickle) {
   return torch_zip({{"data.pkl", "\x80\x02" + pickle + "."}, {"data/0", std::string(24, '\1')}});
+}
+
+inline std::string storage_name(Dtype dtype) {
+  switch (dtype) {
+    case Dtype::kF16:
+      return "Half";
+    case Dtype::kBF16:
+      return "BFloat16";
+    case Dtype::kI64:
+      return "Long";
+    case Dtype::kU8:
+      return "Byte";
+    default:
+      return "Float";
+  }
+}
+
+/// Tensors as torch.save writes a dictionary of them, with those called `tied` in one storage.
+inline std::string torch_file(const std::vector<TensorView>& tensors,
+                              const std::vector<std::string>& tied = {}) {
+  std::vector<std::pair<std::string, std::string>> storages, values;
+  std::string tied_key;
+  for (const TensorView& tensor : tensors) {
+    const bool is_tied = std::find(tied.begin(), tied.end(), tensor.name) != tied.end();
+    std::string key = std::to_string(storages.size());
+    if (is_tied && !tied_key.empty()) {
+      key = tied_key;
+    } else {
+      storages.emplace_back("data/" + key, tensor.bytes);
+      if (is_tied) tied_key = key;
+    }
+    std::vector<std::int64_t> strides(tensor.shape.size(), 1);
+    for (std::size_t i = strides.size(); i-- > 1;) strides[i - 1] = strides[i] * tensor.shape[i];
+    const auto count = tensor.bytes.size() / dtype_size(tensor.dtype);
+    values.emplace_back(tensor.name,
+                        PickledTensor{.type = "ctorch\n" + storage_name(tensor.dtype) + "Storage\n",
+                                      .key = pickled_text(key),
+                                      .stored = pickled_number(static_cast<std::int64_t>(count)),
+                                      .shape = pickled_tuple(tensor.shape),
+                                      .strides = pickled_tuple(strides)}
+                            .text());
+  }
+  storages.insert(storages.begin(), {"data.pkl", "\x80\x02" + pickled_dictionary(values) + "."});
+  return torch_zip(storages);
 }
 
 }  // namespace strata::test
