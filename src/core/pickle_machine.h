@@ -72,7 +72,8 @@ struct PickleRules {
   bool objects = false;
   /// What is said of another opcode: "is none of those for …".
   std::string of;
-  /// Why a global must not be there; empty: it may. Not asked for OrderedDict and set.
+  /// Why a global must not be there; empty: it may. Needed where there are objects; not asked for
+  /// OrderedDict and set.
   std::function<std::string(std::string_view module, std::string_view name)> refusal = nullptr;
 };
 

@@ -42,10 +42,13 @@ TEST_CASE("what is no zip, damaged, encrypted or packed in another way is an err
   CHECK(contains(error(whole.substr(1)), "damaged zip file"));
   CHECK(contains(error(npz({{"x", "a"}}, false, false, 0, 1)), "\"x\" in it is encrypted"));
   CHECK(contains(error(npz({{"x", "a"}}, false, false, 9)), "compressed by method 9"));
-  // A stored entry of five bytes in six, and one of a file that is a GiB when unpacked.
+  // A stored entry of five bytes in six, one of 64 KiB, and one that is a GiB when unpacked.
   std::string lying = whole;
   lying[lying.rfind("PK\1\2") + 24] = 5;
   CHECK(contains(error(lying), "damaged zip file: size of x"));
+  std::string long_one = whole;
+  for (const std::size_t field : {20, 24}) long_one[long_one.rfind("PK\1\2") + field + 2] = 1;
+  CHECK(contains(error(long_one), "damaged zip file: it ends too early for x"));
   std::string bomb = npz({{"x", "abcdef"}}, true);
   bomb[bomb.rfind("PK\1\2") + 27] = 0x40;
   CHECK(contains(error(bomb), "damaged zip file: size of x"));
