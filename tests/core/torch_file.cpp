@@ -116,7 +116,8 @@ TEST_CASE("a global that is no part of a dictionary of tensors is refused by its
                  "read; it reads \"FloatStorage\", "));
   // Names that look alike.
   for (const char* global : {"cos\nsystem\n", "ctorch._utils\n_rebuild_tensor\n", "ctorch\nload\n",
-                             "cos\nFloatStorage\n", "cbuiltins\neval\n", "ctorch\n\n",
+                             "cos\nFloatStorage\n", "cos\n_rebuild_tensor_v2\n",
+                             "cos\n_rebuild_parameter\n", "cbuiltins\neval\n", "ctorch\n\n",
                              "ccollections\nordereddict\n", "cbuiltins\nset\x1b[31m\n"})
     CHECK(contains(error_of(torch_file(global)), what));
   // Opcodes that make objects, or have no place.

@@ -236,6 +236,9 @@ TEST_CASE("weights that PyTorch's file ties are each a model's own") {
   const auto &one = model.weights().at(first), &other = model.weights().at(second);
   CHECK(torch::equal(one, other));
   CHECK(one.data_ptr() != other.data_ptr());
+  // And not because they begin where no float may.
+  const TorchFile file(dir / "pytorch_model.bin");
+  CHECK(reinterpret_cast<std::uintptr_t>(file.bytes(*file.find(first)).data()) % 64 == 0);
 }
 
 TEST_CASE("what was not trained is written byte for byte, into the files that it came from") {

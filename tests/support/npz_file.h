@@ -48,8 +48,9 @@ inline std::string deflated(const std::string& bytes) {
 }
 
 /// @param zip64 writes sizes and offsets as numpy does for arrays beyond 4 GiB.
+/// @param alignment of the data, which an extra field fills up to, as PyTorch does.
 inline std::string npz(const std::vector<NpyFile>& files, bool compress, bool zip64 = false,
-                       int method = -1, int flags = 0) {
+                       int method = -1, int flags = 0, std::size_t alignment = 1) {
   std::string body, directory;
   for (const NpyFile& file : files) {
     const std::string packed = compress ? deflated(file.bytes) : file.bytes;
@@ -67,7 +68,13 @@ inline std::string npz(const std::vector<NpyFile>& files, bool compress, bool zi
                2) +
         little(0, 4) + little(crc, 4) + little(zip64 ? 0xffffffff : packed.size(), 4) +
         little(zip64 ? 0xffffffff : file.bytes.size(), 4) + little(file.name.size(), 2);
-    body += "PK\x03\x04" + common + little(0, 2) + file.name + packed;
+    std::string padding;
+    if (alignment > 1) {
+      const std::size_t begin = offset + 30 + file.name.size() + 4;
+      const std::size_t missing = (alignment - begin % alignment) % alignment;
+      padding = "FB" + little(missing, 2) + std::string(missing, '\0');
+    }
+    body += "PK\x03\x04" + common + little(padding.size(), 2) + file.name + padding + packed;
     directory += "PK\x01\x02" + little(45, 2) + common + little(extra.size(), 2) + little(0, 10) +
                  little(zip64 ? 0xffffffff : offset, 4) + file.name + extra;
   }

@@ -16,7 +16,7 @@ inline std::string torch_zip(const std::vector<std::pair<std::string, std::strin
                              bool compress = false, bool zip64 = false) {
   std::vector<NpyFile> files;
   for (const auto& [name, bytes] : entries) files.push_back({"x/" + name, bytes});
-  return npz(files, compress, zip64);
+  return npz(files, compress, zip64, -1, 0, 64);
 }
 
 // Pieces of a pickle.
