@@ -6,7 +6,12 @@
 #include <unicode/unistr.h>
 
 #include <set>
+#include <string_view>
+#include <unordered_map>
 
+#include "data/text/bert_text.h"
+#include "data/text/segment.h"
+#include "data/text/wordpiece_model.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -39,23 +44,7 @@ bool is_dropped(UChar32 c) {
 /// All ASCII symbols count as punctuation, also those (such as $ and ^) that Unicode classes as
 /// symbols.
 bool is_punctuation(UChar32 c) {
-  if ((c >= 33 && c <= 47) || (c >= 58 && c <= 64) || (c >= 91 && c <= 96) ||
-      (c >= 123 && c <= 126))
-    return true;
-  return u_ispunct(c);
-}
-
-/// The blocks of ideographs that BERT spaces apart; Hangul and kana are left to WordPiece.
-bool is_cjk(UChar32 c) {
-  return (c >= 0x4E00 && c <= 0x9FFF) || (c >= 0x3400 && c <= 0x4DBF) ||
-         (c >= 0x20000 && c <= 0x2A6DF) || (c >= 0x2A700 && c <= 0x2B73F) ||
-         (c >= 0x2B740 && c <= 0x2B81F) || (c >= 0x2B820 && c <= 0x2CEAF) ||
-         (c >= 0xF900 && c <= 0xFAFF) || (c >= 0x2F800 && c <= 0x2FA1F);
-}
-
-template <typename Visit>
-void for_each_character(const icu::UnicodeString& text, Visit visit) {
-  for (int32_t i = 0; i < text.length(); i = text.moveIndex32(i, 1)) visit(text.char32At(i));
+  return is_ascii_symbol(c) || u_ispunct(c);
 }
 
 icu::UnicodeString strip_accents(const icu::UnicodeString& text) {
@@ -64,17 +53,7 @@ icu::UnicodeString strip_accents(const icu::UnicodeString& text) {
   if (U_FAILURE(status)) throw WorkError(std::string("ICU: no NFD data: ") + u_errorName(status));
   const icu::UnicodeString decomposed = nfd->normalize(text, status);
   if (U_FAILURE(status)) throw WorkError(std::string("ICU: NFD failed: ") + u_errorName(status));
-  icu::UnicodeString out;
-  for_each_character(decomposed, [&](UChar32 c) {
-    if (u_charType(c) != U_NON_SPACING_MARK) out.append(c);
-  });
-  return out;
-}
-
-std::string utf8(const icu::UnicodeString& text) {
-  std::string out;
-  text.toUTF8String(out);
-  return out;
+  return filtered(decomposed, [](UChar32 c) { return u_charType(c) != U_NON_SPACING_MARK; });
 }
 
 /// Byte offsets at which the characters of valid UTF-8 begin, then the length.
@@ -106,13 +85,13 @@ std::vector<std::string> basic_tokenize(const std::string& text, const WordPiece
     if (options.strips_accents()) word = strip_accents(word);
     icu::UnicodeString token;
     const auto finish = [&] {
-      if (!token.isEmpty()) tokens.push_back(utf8(token));
+      if (!token.isEmpty()) tokens.push_back(utf8_of(token));
       token.remove();
     };
     for_each_character(word, [&](UChar32 c) {
       if (is_punctuation(c)) {
         finish();
-        tokens.push_back(utf8(icu::UnicodeString(c)));
+        tokens.push_back(utf8_of(icu::UnicodeString(c)));
       } else {
         token.append(c);
       }
@@ -141,50 +120,48 @@ WordPiece WordPiece::from_file(const std::filesystem::path& vocab,
 
 WordPiece::WordPiece(std::vector<std::string> vocabulary, const WordPieceOptions& options)
     : vocabulary_(std::move(vocabulary)), options_(options) {
+  std::unordered_map<std::string_view, std::int64_t> ids;
+  std::vector<PrefixIndex<char>::Entry> pieces;
   for (std::size_t i = 0; i < vocabulary_.size(); ++i) {
-    const auto [entry, fresh] = ids_.emplace(vocabulary_[i], static_cast<std::int64_t>(i));
+    const auto [entry, fresh] = ids.emplace(vocabulary_[i], static_cast<std::int64_t>(i));
     if (!fresh)
       throw InputError("line " + std::to_string(i + 1) + ": the token \"" + vocabulary_[i] +
                        "\" is already on line " + std::to_string(entry->second + 1));
+    pieces.push_back({vocabulary_[i], static_cast<std::int64_t>(i)});
   }
   const auto special = [&](const std::string& token) {
-    const auto found = ids_.find(token);
-    if (found == ids_.end())
+    const auto found = ids.find(token);
+    if (found == ids.end())
       throw InputError("the vocabulary lacks the special token " + token + "; " + options_.pad +
                        ", " + options_.unknown + ", " + options_.begin + " and " + options_.end +
                        " must be there");
     return found->second;
   };
   pad_ = special(options_.pad);
-  special(options_.unknown);
+  unknown_ = special(options_.unknown);
   cls_ = special(options_.begin);
   sep_ = special(options_.end);
+  pieces_ = std::make_shared<const PrefixIndex<char>>(std::move(pieces));
+}
+
+std::vector<std::int64_t> WordPiece::ids_of(const std::string& text) const {
+  std::vector<std::int64_t> ids;
+  for (const std::string& word : basic_tokenize(text, options_)) {
+    const auto found = character_count(word) > options_.longest_word
+                           ? std::nullopt
+                           : longest_pieces(*pieces_, options_.prefix, word);
+    if (found)
+      ids.insert(ids.end(), found->begin(), found->end());
+    else
+      ids.push_back(unknown_);
+  }
+  return ids;
 }
 
 std::vector<std::string> WordPiece::tokenize(const std::string& text) const {
   std::vector<std::string> tokens;
-  for (const std::string& word : basic_tokenize(text, options_)) {
-    const std::vector<std::size_t> offsets = character_offsets(word);
-    const int length = static_cast<int>(offsets.size()) - 1;
-    std::vector<std::string> pieces;
-    bool known = length <= options_.longest_word;
-    for (int begin = 0; known && begin < length;) {
-      int end = length;
-      std::string piece;
-      for (; end > begin; --end) {
-        piece = (begin > 0 ? options_.prefix : "") +
-                word.substr(offsets[begin], offsets[end] - offsets[begin]);
-        if (ids_.count(piece)) break;
-      }
-      known = end > begin;
-      pieces.push_back(std::move(piece));
-      begin = end;
-    }
-    if (known)
-      tokens.insert(tokens.end(), pieces.begin(), pieces.end());
-    else
-      tokens.push_back(options_.unknown);
-  }
+  for (const std::int64_t id : ids_of(text))
+    tokens.push_back(vocabulary_[static_cast<std::size_t>(id)]);
   return tokens;
 }
 
@@ -193,9 +170,9 @@ std::vector<std::int64_t> WordPiece::encode(const std::string& text, int max_len
     throw InputError("a text cannot be encoded in " + std::to_string(max_length) +
                      " tokens: [CLS] and [SEP] need 2");
   std::vector<std::int64_t> ids = {cls_};
-  for (const std::string& token : tokenize(text)) {
+  for (const std::int64_t id : ids_of(text)) {
     if (static_cast<int>(ids.size()) == max_length - 1) break;
-    ids.push_back(ids_.at(token));
+    ids.push_back(id);
   }
   ids.push_back(sep_);
   return ids;

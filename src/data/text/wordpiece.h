@@ -6,12 +6,15 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace strata::data {
+
+template <typename Character>
+class PrefixIndex;
 
 /// What Hugging Face's files may set of it; the defaults are BERT's.
 struct WordPieceOptions {
@@ -46,9 +49,11 @@ class WordPiece {
   const WordPieceOptions& options() const { return options_; }
 
  private:
+  std::vector<std::int64_t> ids_of(const std::string& text) const;
+
   std::vector<std::string> vocabulary_;
-  std::unordered_map<std::string, std::int64_t> ids_;
-  std::int64_t pad_ = 0, cls_ = 0, sep_ = 0;
+  std::shared_ptr<const PrefixIndex<char>> pieces_;  // immutable, so shared by copies
+  std::int64_t pad_ = 0, unknown_ = 0, cls_ = 0, sep_ = 0;
   WordPieceOptions options_;
 };
 
