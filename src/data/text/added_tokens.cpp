@@ -140,10 +140,10 @@ void AddedTokens::split_one(const Segment& segment, const Index& index,
     if (token.single_word && is_within_word(text, begin, end)) continue;
     // What the token before has swallowed stays with it.
     if (token.lstrip) begin = std::max(before_spaces(text, begin), done);
-    if (token.rstrip) end = behind_spaces(text, end);
+    // Also for a token of spaces among those.
+    if (token.rstrip) end = end < done ? done : behind_spaces(text, end);
     if (done < begin) out.push_back(slice(segment, done, begin));
-    out.push_back(slice(segment, begin, end));
-    out.back().token = id;
+    out.emplace_back().token = id;
     done = end;
   }
   if (done < text.length()) out.push_back(slice(segment, done, text.length()));

@@ -18,6 +18,9 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
+/// What replacements may make of a text.
+constexpr std::size_t kLongestDecoded = std::size_t{1} << 26;
+
 std::string concatenated(const Tokens& tokens) {
   std::string out;
   for (const std::string& token : tokens) out += token;
@@ -30,8 +33,12 @@ std::string as_utf8(const std::string& bytes) {
 }
 
 void replace_all(std::string& text, std::string_view from, std::string_view to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
+  std::string out;
+  std::size_t at = 0;
+  for (std::size_t found; (found = text.find(from, at)) != std::string::npos;
+       at = found + from.size())
+    out.append(text, at, found - at).append(to);
+  text = out.append(text, at);
 }
 
 int hex_digit(char c) {
@@ -99,13 +106,19 @@ TokenDecoder read_metaspace_decoder(ObjectReader& reader) {
 TokenDecoder read_replace_decoder(ObjectReader& reader) {
   const auto pattern = std::make_shared<const Pattern>(reader, "pattern");
   const std::string content = reader.text("content");
-  return [pattern, content](Tokens& tokens) {
+  return [pattern, content, where = reader.where("content")](Tokens& tokens) {
     const Finder find = pattern->finder();
+    std::size_t total = 0;
     for (std::string& token : tokens) {
       const auto text = icu::UnicodeString::fromUTF8(token);
       std::string out;
-      for (const Stretch& part : find(text))
+      for (const Stretch& part : find(text)) {
         out += part.match ? content : utf8_of(text.tempSubStringBetween(part.begin, part.end));
+        if (total + out.size() > kLongestDecoded)
+          throw InputError(where + ": the decoded text grows to more than " +
+                           std::to_string(kLongestDecoded) + " bytes");
+      }
+      total += out.size();
       token = std::move(out);
     }
   };

@@ -79,8 +79,9 @@ Normalizer read_precompiled(ObjectReader& reader) {
 
 Normalizer read_prepend(ObjectReader& reader) {
   const auto before = icu::UnicodeString::fromUTF8(reader.text("prepend"));
-  return [before](Segment& segment) {
+  return [before, where = reader.where("prepend")](Segment& segment) {
     if (segment.text.isEmpty()) return;
+    check_growth(segment, before.length(), where);
     segment.text.insert(0, before);
     if (segment.from_start > 0) segment.from_start += before.length();
   };
@@ -89,7 +90,7 @@ Normalizer read_prepend(ObjectReader& reader) {
 Normalizer read_replace_normalizer(ObjectReader& reader) {
   const auto pattern = std::make_shared<const Pattern>(reader, "pattern");
   const auto content = icu::UnicodeString::fromUTF8(reader.text("content"));
-  return [pattern, content](Segment& segment) {
+  return [pattern, content, where = reader.where("content")](Segment& segment) {
     icu::UnicodeString out;
     std::int32_t from_start = 0;
     for (const Stretch& part : pattern->finder()(segment.text)) {
@@ -103,6 +104,7 @@ Normalizer read_replace_normalizer(ObjectReader& reader) {
         from_start = out.length();
       else if (!part.match && part.begin < segment.from_start)
         from_start = out.length() - (part.end - segment.from_start);
+      check_growth(segment, out.length(), where);
     }
     segment.text = std::move(out);
     segment.from_start = from_start;

@@ -5,9 +5,15 @@
 namespace strata::data {
 namespace {
 
-/// Of ICU's units of time, about a millisecond each, for one match; of bytes for its backtracking.
-constexpr std::int32_t kMostTime = 2000;
+/// ICU calls back once in 10,000 steps back of a match; so often for a text, and once more in so
+/// many of its characters.
+constexpr std::int64_t kMostCalls = 1000, kCharactersPerCall = 100;
+/// Of bytes for a match's backtracking.
 constexpr std::int32_t kMostStack = 32 << 20;
+
+UBool U_CALLCONV count_call(const void* left, std::int32_t) {
+  return --*static_cast<std::int64_t*>(const_cast<void*>(left)) > 0;
+}
 
 /// Whether the expression has a backslash before one of `letters`.
 bool has_escape(const std::string& expression, const std::string& letters) {
@@ -32,7 +38,9 @@ std::vector<Stretch> literal_stretches(const icu::UnicodeString& text,
 std::vector<Stretch> regex_stretches(const icu::UnicodeString& text, icu::RegexMatcher& matcher,
                                      const std::string& where) {
   std::vector<Stretch> stretches;
-  UErrorCode status = U_ZERO_ERROR;
+  UErrorCode status = U_ZERO_ERROR, ended = U_ZERO_ERROR;
+  std::int64_t calls = kMostCalls + text.length() / kCharactersPerCall;
+  matcher.setMatchCallback(count_call, &calls, status);
   matcher.reset(text);
   std::int32_t at = 0, last_end = -1;
   while (matcher.find(status)) {
@@ -43,6 +51,7 @@ std::vector<Stretch> regex_stretches(const icu::UnicodeString& text, icu::RegexM
     stretches.push_back({begin, end, true});
     at = last_end = end;
   }
+  matcher.setMatchCallback(nullptr, nullptr, ended);
   if (U_FAILURE(status))
     throw InputError(where +
                      ": the expression takes more time or memory than is allowed on a text of " +
@@ -109,10 +118,7 @@ Finder Pattern::finder() const {
     return [this](const icu::UnicodeString& text) { return literal_stretches(text, text_); };
   UErrorCode status = U_ZERO_ERROR;
   const std::shared_ptr<icu::RegexMatcher> matcher(expression_->matcher(status));
-  if (matcher) {
-    matcher->setTimeLimit(kMostTime, status);
-    matcher->setStackLimit(kMostStack, status);
-  }
+  if (matcher) matcher->setStackLimit(kMostStack, status);
   if (U_FAILURE(status) || !matcher)
     throw WorkError(where_ + ": ICU makes no matcher: " + u_errorName(status));
   return [this, matcher](const icu::UnicodeString& text) {

@@ -9,6 +9,8 @@
 namespace strata::data {
 namespace {
 
+constexpr std::size_t kLongestReplacement = 1000;
+
 std::uint32_t little_endian(std::string_view bytes, std::size_t at) {
   std::uint32_t value = 0;
   for (int i = 3; i >= 0; --i)
@@ -90,6 +92,9 @@ std::optional<icu::UnicodeString> CharacterMap::replacement(const icu::UnicodeSt
     if (begin > replacements_.size())
       throw InputError(where_ + ": the map points outside of its replacements");
     const std::size_t end = std::min(replacements_.find('\0', begin), replacements_.size());
+    if (end - begin > kLongestReplacement)
+      throw InputError(where_ + ": the map has a replacement of " + std::to_string(end - begin) +
+                       " bytes, more than " + std::to_string(kLongestReplacement));
     return icu::UnicodeString::fromUTF8(replacements_.substr(begin, end - begin));
   }
   return {};
@@ -108,6 +113,7 @@ void CharacterMap::apply(Segment& segment) const {
   const auto replace = [&](const icu::UnicodeString& part) {
     const auto found = replacement(part);
     if (found) replace_part(out, part, *found);
+    check_growth(segment, static_cast<std::int32_t>(out.size()), where_);
     changed = changed || found;
     return found.has_value();
   };

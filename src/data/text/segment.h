@@ -7,8 +7,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
+
+#include "strata/core/error.h"
 
 namespace strata::data {
 
@@ -18,13 +21,22 @@ struct Segment {
   bool first = false;
   /// How many of the leading UTF-16 units stem from the text's first character; 0 unless `first`.
   std::int32_t from_start = 0;
+  /// What its text may grow to, in units, as it is normalised.
+  std::int32_t most = std::numeric_limits<std::int32_t>::max();
   std::int64_t token = -1;  ///< the id of the added token that stands here; -1: text
 };
+
+/// @throws InputError beginning with `where` once a text has grown beyond all measure.
+inline void check_growth(const Segment& segment, std::int32_t length, const std::string& where) {
+  if (length > segment.most)
+    throw InputError(where + ": the text grows to more than " + std::to_string(segment.most) +
+                     " characters");
+}
 
 /// The units [begin, end) of a segment, which are at least one, as a segment of their own.
 inline Segment slice(const Segment& whole, std::int32_t begin, std::int32_t end) {
   return {icu::UnicodeString(whole.text, begin, end - begin), begin < whole.from_start,
-          std::clamp(whole.from_start - begin, 0, end - begin)};
+          std::clamp(whole.from_start - begin, 0, end - begin), whole.most};
 }
 
 /// Replaces the text by `change(text)`, where `change` goes character by character.

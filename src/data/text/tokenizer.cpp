@@ -16,7 +16,16 @@ namespace strata::data {
 namespace {
 
 /// ICU counts in 32 bits, and a space may become three characters.
-constexpr std::size_t kLongestText = std::size_t{1} << 28;
+constexpr std::size_t kLongestText = std::size_t{1} << 24;
+/// No normal form makes more of a character, nor of a short text much more.
+constexpr std::int64_t kMostGrowth = 64;
+
+/// What a file's own texts could put into a message.
+std::string without_control_characters(std::string text) {
+  for (char& byte : text)
+    if (static_cast<unsigned char>(byte) < ' ' || byte == '\x7F') byte = ' ';
+  return text;
+}
 
 TokenModelPointer read_model(ObjectReader& root) {
   ObjectReader model = root.object("model", true);
@@ -55,6 +64,14 @@ struct Tokenizer::Parts {
 };
 
 Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json) {
+  try {
+    read(tokenizer_json);
+  } catch (const InputError& error) {
+    throw InputError(without_control_characters(error.what()));
+  }
+}
+
+void Tokenizer::read(const std::filesystem::path& tokenizer_json) {
   const Document document = load_json(tokenizer_json);
   ObjectReader root(document);
   if (root.text("version", "1.0") != "1.0")
@@ -76,6 +93,7 @@ std::vector<std::int64_t> Tokenizer::encode(const std::string& text,
                      " bytes is too long to be encoded at once");
   Segment whole{icu::UnicodeString::fromUTF8(text), true};
   whole.from_start = whole.text.moveIndex32(0, 1);
+  whole.most = static_cast<std::int32_t>(kMostGrowth * (whole.text.length() + kMostGrowth));
   std::vector<Segment> segments;
   if (!whole.text.isEmpty()) segments.push_back(std::move(whole));
   parts_->added.split_raw(segments);
@@ -84,7 +102,9 @@ std::vector<std::int64_t> Tokenizer::encode(const std::string& text,
       if (segment.token < 0) parts_->normalizer(segment);
   parts_->added.split_normalized(segments);
   segments.erase(std::remove_if(segments.begin(), segments.end(),
-                                [](const Segment& segment) { return segment.text.isEmpty(); }),
+                                [](const Segment& segment) {
+                                  return segment.token < 0 && segment.text.isEmpty();
+                                }),
                  segments.end());
   if (parts_->pre_tokenizer) parts_->pre_tokenizer(segments);
 
@@ -93,7 +113,7 @@ std::vector<std::int64_t> Tokenizer::encode(const std::string& text,
   for (const Segment& segment : segments) {
     if (segment.token >= 0)
       ids.push_back(segment.token);
-    else if (!segment.text.isEmpty())
+    else
       parts_->model->encode(utf8_of(segment.text), ids);
   }
   if (add_special_tokens)

@@ -36,8 +36,8 @@ class Tokenizer {
 
   /// The ids of a text; with the special tokens around it, such as [CLS] and [SEP], or without.
   /// Bytes that are no UTF-8 count as U+FFFD. Time is O(n log n) in the text's length. @throws
-  /// InputError naming the file where the text has a character that neither the vocabulary nor its
-  /// unknown token covers, or a regular expression of the file takes too long.
+  /// InputError naming the file where the text has more than 16 MiB or a character that neither the
+  /// vocabulary nor its unknown token covers, or a regular expression of the file takes too long.
   std::vector<std::int64_t> encode(const std::string& text, bool add_special_tokens = true) const;
   /// The text of ids. Those that are no token's are left out, as a model may have more outputs than
   /// there are tokens.
@@ -54,6 +54,8 @@ class Tokenizer {
   const std::vector<AddedToken>& added_tokens() const;
 
  private:
+  void read(const std::filesystem::path& tokenizer_json);
+
   struct Parts;
   std::unique_ptr<const Parts> parts_;
 };

@@ -127,6 +127,9 @@ TokenModelPointer read_unigram(ObjectReader& reader) {
       reader.fail("vocab", "piece " + std::to_string(pieces.size()) + " (from 0) is " +
                                excerpt(entry) + ", but a pair of a text and a score was expected");
     pieces.push_back(entry[0].get<std::string>());
+    if (pieces.back().size() > Vocabulary::kLongestToken)
+      reader.fail("vocab", "the piece " + excerpt(entry[0]) + " has more than " +
+                               std::to_string(Vocabulary::kLongestToken) + " bytes");
     scores.push_back(entry[1].get<double>());
   }
   std::optional<std::int64_t> unknown;

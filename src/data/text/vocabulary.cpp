@@ -1,6 +1,7 @@
 #include "data/text/vocabulary.h"
 
 #include <algorithm>
+#include <numeric>
 
 namespace strata::data {
 
@@ -15,25 +16,27 @@ Vocabulary::Vocabulary(ObjectReader& reader, const std::string& key) {
   for (const auto& [token, id] : map.items()) {
     if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= std::uint64_t{kMostIds})
       refuse(token, id, ", but ids are whole numbers from 0 to " + std::to_string(kMostIds - 1));
+    if (token.size() > kLongestToken)
+      refuse(token, id, " and more than " + std::to_string(kLongestToken) + " bytes");
     end = std::max(end, id.get<std::int64_t>() + 1);
   }
-  tokens_.resize(static_cast<std::size_t>(end));
-  present_.resize(tokens_.size());
+  places_.resize(static_cast<std::size_t>(end), -1);
+  tokens_.reserve(map.size());
   ids_.reserve(map.size());
   for (const auto& [token, value] : map.items()) {
-    const auto id = value.get<std::size_t>();
-    if (present_[id]) refuse(token, value, ", which " + excerpt(Json(tokens_[id])) + " has, too");
-    present_[id] = true;
-    tokens_[id] = token;
-    ids_.emplace(tokens_[id], static_cast<std::int64_t>(id));
+    std::int32_t& place = places_[value.get<std::size_t>()];
+    if (place >= 0)
+      refuse(token, value,
+             ", which " + excerpt(Json(tokens_[static_cast<std::size_t>(place)])) + " has, too");
+    place = static_cast<std::int32_t>(tokens_.size());
+    tokens_.push_back(token);
+    ids_.emplace(tokens_.back(), value.get<std::int64_t>());
   }
-  count_ = static_cast<std::int64_t>(map.size());
 }
 
 Vocabulary::Vocabulary(std::vector<std::string> tokens)
-    : tokens_(std::move(tokens)),
-      present_(tokens_.size(), true),
-      count_(static_cast<std::int64_t>(tokens_.size())) {
+    : tokens_(std::move(tokens)), places_(tokens_.size()) {
+  std::iota(places_.begin(), places_.end(), 0);
   ids_.reserve(tokens_.size());
   for (std::size_t id = 0; id < tokens_.size(); ++id)
     ids_[tokens_[id]] = static_cast<std::int64_t>(id);
@@ -46,8 +49,8 @@ std::optional<std::int64_t> Vocabulary::id(std::string_view token) const {
 }
 
 const std::string* Vocabulary::token(std::int64_t id) const {
-  if (id < 0 || id >= end() || !present_[static_cast<std::size_t>(id)]) return nullptr;
-  return &tokens_[static_cast<std::size_t>(id)];
+  const std::int32_t place = id < 0 || id >= end() ? -1 : places_[static_cast<std::size_t>(id)];
+  return place < 0 ? nullptr : &tokens_[static_cast<std::size_t>(place)];
 }
 
 }  // namespace strata::data
