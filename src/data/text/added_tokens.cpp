@@ -87,7 +87,7 @@ AddedTokens::Index AddedTokens::index_of(ObjectReader& root, bool normalized,
   std::map<std::u16string, std::string> seen;
   for (const AddedToken& token : tokens_) {
     if (token.normalized != normalized) continue;
-    Segment segment{icu::UnicodeString::fromUTF8(token.content)};
+    Segment segment = whole_text(icu::UnicodeString::fromUTF8(token.content));
     if (normalized && normalizer) {
       normalizer(segment);
       const std::string form = utf8_of(segment.text);

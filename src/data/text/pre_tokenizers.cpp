@@ -17,7 +17,7 @@ namespace {
 const std::vector<std::string> kBehaviors = {"Removed", "Isolated", "MergedWithPrevious",
                                              "MergedWithNext", "Contiguous"};
 
-/// Joins each match with the stretch before it; with a match before it only where `runs` is set.
+/// Joins each match with the stretch before it, unless that is a match, too.
 std::vector<Stretch> merged_with_previous(const std::vector<Stretch>& found) {
   std::vector<Stretch> merged;
   bool previous = false;

@@ -7,9 +7,8 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <string>
-#include <vector>
+#include <utility>
 
 #include "strata/core/error.h"
 
@@ -22,7 +21,7 @@ struct Segment {
   /// How many of the leading UTF-16 units stem from the text's first character; 0 unless `first`.
   std::int32_t from_start = 0;
   /// What its text may grow to, in units, as it is normalised.
-  std::int32_t most = std::numeric_limits<std::int32_t>::max();
+  std::int32_t most = 0;
   std::int64_t token = -1;  ///< the id of the added token that stands here; -1: text
 };
 
@@ -37,6 +36,16 @@ inline void check_growth(const Segment& segment, std::int32_t length, const std:
 inline Segment slice(const Segment& whole, std::int32_t begin, std::int32_t end) {
   return {icu::UnicodeString(whole.text, begin, end - begin), begin < whole.from_start,
           std::clamp(whole.from_start - begin, 0, end - begin), whole.most};
+}
+
+/// No normal form makes more of a character, nor of a short text much more.
+constexpr std::int32_t kMostGrowth = 64;
+
+/// A text as a whole, of at most 2^24 units.
+inline Segment whole_text(icu::UnicodeString text) {
+  const std::int32_t first = text.moveIndex32(0, 1);
+  const std::int32_t most = kMostGrowth * (text.length() + kMostGrowth);
+  return {std::move(text), true, first, most};
 }
 
 /// Replaces the text by `change(text)`, where `change` goes character by character.

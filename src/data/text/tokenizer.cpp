@@ -15,10 +15,8 @@
 namespace strata::data {
 namespace {
 
-/// ICU counts in 32 bits, and a space may become three characters.
+/// ICU counts in 32 bits, and texts grow as they are normalised.
 constexpr std::size_t kLongestText = std::size_t{1} << 24;
-/// No normal form makes more of a character, nor of a short text much more.
-constexpr std::int64_t kMostGrowth = 64;
 
 /// What a file's own texts could put into a message.
 std::string without_control_characters(std::string text) {
@@ -91,11 +89,8 @@ std::vector<std::int64_t> Tokenizer::encode(const std::string& text,
   if (text.size() > kLongestText)
     throw InputError(parts_->file + ": a text of " + std::to_string(text.size()) +
                      " bytes is too long to be encoded at once");
-  Segment whole{icu::UnicodeString::fromUTF8(text), true};
-  whole.from_start = whole.text.moveIndex32(0, 1);
-  whole.most = static_cast<std::int32_t>(kMostGrowth * (whole.text.length() + kMostGrowth));
   std::vector<Segment> segments;
-  if (!whole.text.isEmpty()) segments.push_back(std::move(whole));
+  if (!text.empty()) segments.push_back(whole_text(icu::UnicodeString::fromUTF8(text)));
   parts_->added.split_raw(segments);
   if (parts_->normalizer)
     for (Segment& segment : segments)

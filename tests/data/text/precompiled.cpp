@@ -40,7 +40,7 @@ std::string map_of_a(const std::string& replacements, std::uint32_t begin) {
 }
 
 std::string applied(const std::string& bytes, const std::string& text) {
-  Segment segment{icu::UnicodeString::fromUTF8(text), true};
+  Segment segment = whole_text(icu::UnicodeString::fromUTF8(text));
   CharacterMap(bytes, "file").apply(segment);
   return utf8_of(segment.text);
 }

@@ -356,6 +356,9 @@ TEST_CASE("texts do not grow without bound") {
   json["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::vector<Json>(40, twice)}};
   CHECK(contains(input_error([&] { tokenizer_of(json).encode("a"); }),
                  ": normalizer.normalizers[12].content: the text grows to more than"));
+  json["added_tokens"] = {added("xa", 3)};
+  json["added_tokens"][0]["normalized"] = true;
+  CHECK(contains(refusal(json.dump()), ": normalizer.normalizers[12].content: the text grows"));
   json = small_bpe();
   json["decoder"] = {{"type", "Sequence"}, {"decoders", std::vector<Json>(40, twice)}};
   CHECK(contains(input_error([&] { tokenizer_of(json).decode({0}); }),
