@@ -33,6 +33,8 @@ struct FederatedTask {
   RunConfig run;
   std::string foundation_fingerprint;
   data::WordPiece tokenizer;
+  /// Where a model that speaks has its tokenizer; empty of any other.
+  std::filesystem::path language_folder = {};
 };
 
 /// One of these runs.

@@ -8,7 +8,8 @@
 namespace strata::fedrunner {
 
 Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
-  return {peft::load_model(folder, device), models::load_tokenizer(folder)};
+  return {peft::load_model(folder, device), models::load_tokenizer(folder),
+          models::load_language(folder)};
 }
 
 Foundation relabelled_foundation(const std::filesystem::path& folder,

@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "data/text/tokenizer.h"
 #include "data/text/wordpiece.h"
 #include "models/model.h"
 
@@ -15,6 +17,7 @@ namespace strata::fedrunner {
 struct Foundation {
   models::Model model;
   data::WordPiece tokenizer;
+  std::shared_ptr<const data::Tokenizer> language = nullptr;  ///< of a model that speaks
 };
 
 /// The model and the tokenizer of a Hugging Face folder. @throws InputError naming the file

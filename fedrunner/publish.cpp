@@ -80,8 +80,11 @@ void Publisher::publish(const models::Model& model, int rounds_done, bool done) 
   if (done || task_.run.save == SaveModel::kEvery) {
     save_foundation(model, task_.several_labels, run_.folder / "model");
     // The same in every round, and each file waits for the disk.
-    if (!tokenizer_saved_)
+    if (!tokenizer_saved_) {
       models::save_tokenizer(task_.tokenizer, model.architecture(), run_.folder / "model");
+      if (!task_.language_folder.empty())
+        models::copy_language(task_.language_folder, run_.folder / "model");
+    }
     tokenizer_saved_ = true;
   }
   write_run_json(rounds_done, done);

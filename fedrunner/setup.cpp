@@ -53,8 +53,8 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
 }
 
 std::vector<FederatedClient> make_clients(const ExperimentData& data,
-                                          const models::Blueprint& blueprint,
-                                          const data::WordPiece& tokenizer) {
+                                          const Foundation& foundation) {
+  const models::Blueprint& blueprint = foundation.model.blueprint();
   const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
                                                          data.config.cache);
   std::vector<FederatedClient> clients;
@@ -65,8 +65,9 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
                        "\", as metrics.csv has an aggregate row of that name");
     }
     const auto tensors = [&](const std::vector<int>& examples) {
-      return std::shared_ptr<const tasks::Dataset>(data.task->encode(
-          examples, {data.manifest, blueprint, tokenizer, data.config.drop_unseen, images}));
+      return std::shared_ptr<const tasks::Dataset>(
+          data.task->encode(examples, {data.manifest, blueprint, foundation.tokenizer,
+                                       data.config.drop_unseen, images, foundation.language}));
     };
     try {
       FederatedClient client{part.name, tensors(part.train), nullptr};
@@ -146,7 +147,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
-  auto clients = make_clients(data, foundation.model.blueprint(), foundation.tokenizer);
+  auto clients = make_clients(data, foundation);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +
              std::to_string(labels.size()) + " labels");
@@ -161,6 +162,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
                      .run = *config.run,
                      .foundation_fingerprint = foundation.model.fingerprint(),
                      .tokenizer = std::move(foundation.tokenizer)};
+  if (foundation.language) task.language_folder = config.model.folder;
   folders.check_foundation(foundation.model, task.foundation_fingerprint);
   log_info("clients", data::partition_table(data.manifest, data.partition));
   return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};

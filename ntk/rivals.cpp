@@ -236,9 +236,8 @@ void add_samples(const models::Model& model, const tasks::Task& task, const mode
 /// the sum of all, which is what a one-hot vector of ones selects.
 class SynapticFlow {
  public:
-  SynapticFlow(const models::Model& original, const tasks::Task& task, const models::Batch& like)
+  SynapticFlow(const models::Model& original, const models::Batch& like)
       : original_(original),
-        task_(task),
         ones_(original.blueprint().example(original.architecture().text_tokens())) {
     const auto device = like.pixels.device();
     ones_.pixels = torch::ones_like(ones_.pixels).to(device);
@@ -255,8 +254,8 @@ class SynapticFlow {
         inputs.push_back(absolute(stage, {}).model.run_stage(stage, ones_, inputs.back()));
     }
     std::map<std::string, double> flow;
-    const models::State last = leaves_of(inputs.back());
-    std::vector<Tensor> slope = torch::autograd::grad({task_.outputs(last).sum()}, values_of(last));
+    std::vector<Tensor> slope;  // of the sum of all outputs
+    for (const Tensor& output : values_of(inputs.back())) slope.push_back(torch::ones_like(output));
     for (std::int64_t stage = original_.stage_count(); stage-- > 0;) {
       const Stage own = absolute(stage, names);
       const models::State input = leaves_of(inputs[static_cast<std::size_t>(stage)]);
@@ -288,9 +287,11 @@ class SynapticFlow {
   Stage absolute(std::int64_t stage, const std::set<std::string>& names) const {
     Stage own{original_, {}, {}};
     for (const auto& [name, weight] : original_.weights()) {
-      if (original_.stage_of(name) != stage) continue;
+      const models::Layer& layer = original_.blueprint().layer_of(name);
+      const bool here = layer.stage == stage;
+      if (!here && !layer.frozen) continue;  // a frozen one may be computed with by two stages
       const Tensor leaf = wide(weight).abs();
-      const bool words = original_.blueprint().layer_of(name).vocabulary;
+      const bool words = here && layer.vocabulary;
       if (names.count(name)) {
         leaf.requires_grad_(true);
         own.names.push_back(name);
@@ -302,7 +303,6 @@ class SynapticFlow {
   }
 
   const models::Model& original_;
-  const tasks::Task& task_;
   models::Batch ones_;
 };
 
@@ -551,7 +551,7 @@ std::map<std::string, std::vector<double>> rival_scores(const models::Model& mod
   std::map<std::string, double> flow;
   if (needs.flow) {
     passes.next("synaptic flow");
-    flow = SynapticFlow(model, task, batch).of(needs.own);
+    flow = SynapticFlow(model, batch).of(needs.own);
   }
   Gradient gradient;  // of all that g in Hg needs
   if (needs.curvature) {

@@ -209,7 +209,7 @@ Gradients Sweep::output_gradients(const models::State& output) const {
   const std::vector<Tensor> leaves = values_of(state);
   if (options_.outputs == NtkOutputs::kLoss)
     return {torch::autograd::grad({task_.losses(state, batch_).sum()}, leaves)};
-  const Tensor outputs = task_.outputs(state);
+  const Tensor outputs = task_.outputs(state, batch_);
   std::vector<std::int64_t> chosen = options_.output_subset;
   if (chosen.empty()) {
     chosen.resize(outputs.size(1));

@@ -39,7 +39,8 @@ data::Manifest load(const DataOptions& options) {
 
 std::vector<Evaluated> encode(const EvaluateArguments& arguments, const data::Manifest& manifest,
                               const tasks::Task& task, const models::Model& model,
-                              const data::WordPiece& tokenizer) {
+                              const data::WordPiece& tokenizer,
+                              const std::shared_ptr<const data::Tokenizer>& language) {
   const auto images = std::make_shared<data::ImageStore>(
       manifest, model.blueprint().image_processor(), arguments.data.cache);
   const bool drop = data_config(arguments.data).drop_unseen;
@@ -52,7 +53,7 @@ std::vector<Evaluated> encode(const EvaluateArguments& arguments, const data::Ma
   for (const std::string& client : manifest.clients()) {
     const auto own = examples.find(client);
     if (own == examples.end()) continue;
-    const tasks::Source source{manifest, model.blueprint(), tokenizer, drop, images};
+    const tasks::Source source{manifest, model.blueprint(), tokenizer, drop, images, language};
     clients.push_back({client, task.encode(own->second, source), {}});
   }
   std::vector<std::pair<std::string, const tasks::Dataset*>> sets;
@@ -148,7 +149,12 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
   const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
   const data::Manifest manifest = load(arguments.data);
   const tasks::TaskPtr task = tasks::choose_task(arguments.data.task, manifest);
-  std::vector<Evaluated> clients = encode(arguments, manifest, *task, model, tokenizer);
+  if (arguments.logits && model.architecture().speech()) {
+    throw InputError("--logits: a model of the type \"" + model.architecture().type() +
+                     "\" answers in words and has no labels");
+  }
+  std::vector<Evaluated> clients =
+      encode(arguments, manifest, *task, model, tokenizer, models::load_language(arguments.model));
 
   std::vector<std::vector<tasks::Prediction>> predictions(clients.size());
   Progress progress("evaluate", static_cast<std::int64_t>(clients.size()));

@@ -165,6 +165,7 @@ void check(const ScoreArguments& arguments) {
 struct Scoring {
   models::Model model;
   data::WordPiece tokenizer;
+  std::shared_ptr<const data::Tokenizer> language;  ///< of a model that speaks
   experiment::ExperimentData data;  ///< its partition has the clients asked for alone
   std::vector<Unit> units;
   ntk::ScoreOptions options;  ///< of all metrics and clients
@@ -181,8 +182,12 @@ Scoring prepare(const ScoreArguments& arguments) {
       models::choose_shares(peft::read_blueprint(arguments.model), arguments.samples, 1,
                             models::parse_device(arguments.device), arguments.threads, 0);
   models::prepare_torch(shares.threads);
-  Scoring scoring{
-      load_model(arguments), models::load_tokenizer(arguments.model), load(arguments), {}, {}};
+  Scoring scoring{load_model(arguments),
+                  models::load_tokenizer(arguments.model),
+                  models::load_language(arguments.model),
+                  load(arguments),
+                  {},
+                  {}};
   ntk::ScoreOptions& options = scoring.options;
   scoring.units = trainable_units(scoring.model, arguments, options.frozen);
   options.samples = arguments.samples;
@@ -210,8 +215,9 @@ std::unique_ptr<tasks::Dataset> training_examples(const Scoring& scoring,
   const std::string& cache = data.config.cache;
   const auto images =
       std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(), cache);
-  auto examples = data.task->encode(
-      client.train, {data.manifest, blueprint, scoring.tokenizer, data.config.drop_unseen, images});
+  auto examples =
+      data.task->encode(client.train, {data.manifest, blueprint, scoring.tokenizer,
+                                       data.config.drop_unseen, images, scoring.language});
   tasks::log_unseen({{client.name, examples.get()}}, "training examples are left out");
   if (!cache.empty()) images->load();
   return examples;

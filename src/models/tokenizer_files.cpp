@@ -246,7 +246,7 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   std::optional<std::int64_t> words;
   if (std::filesystem::exists(model)) {
     const auto architecture = read_architecture(model);
-    if (architecture->text_tokens() == 0)
+    if (architecture->text_tokens() == 0 || architecture->speech())
       return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
     words = architecture->vocabulary_size();
   }
@@ -260,9 +260,24 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   return tokenizer;
 }
 
+std::shared_ptr<const data::Tokenizer> load_language(const std::filesystem::path& model_folder) {
+  if (!read_architecture(model_folder / "config.json")->speech()) return nullptr;
+  return std::make_shared<const data::Tokenizer>(model_folder / "tokenizer.json");
+}
+
+void copy_language(const std::filesystem::path& from, const std::filesystem::path& to) {
+  for (const char* name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+        "tokenizer.model", "vocab.json", "merges.txt", "generation_config.json",
+        "processor_config.json", "chat_template.json", "chat_template.jinja"}) {
+    const std::filesystem::path file = from / name;
+    if (std::filesystem::exists(file)) write_file(to / name, read_file(file));
+  }
+}
+
 void save_tokenizer(const data::WordPiece& tokenizer, const Architecture& architecture,
                     const std::filesystem::path& model_folder) {
-  if (architecture.text_tokens() == 0) return;
+  if (architecture.text_tokens() == 0 || architecture.speech()) return;
   const data::WordPieceOptions& options = tokenizer.options();
   const data::WordPieceOptions usual;
   const bool plain = options.clean_text && options.prefix == usual.prefix &&

@@ -173,7 +173,7 @@ Tensor Classification::calibration(const Dataset& data) const {
   return counts.div(others).log_().to(torch::kFloat);
 }
 
-Tensor Classification::outputs(const models::State& output) const {
+Tensor Classification::outputs(const models::State& output, const models::Batch&) const {
   return logits_of(output);
 }
 
@@ -193,8 +193,9 @@ std::vector<bool> Classification::majority_right(const Dataset& train, const Dat
   return right;
 }
 
-void Classification::judge(const Tensor& outputs, const std::vector<std::int64_t>& rows,
-                           Judgement& to) const {
+void Classification::judge(const models::Model&, const models::State& output, const models::Batch&,
+                           const std::vector<std::int64_t>& rows, Judgement& to) const {
+  const Tensor outputs = logits_of(output).to(torch::kCPU, torch::kFloat).contiguous();
   const LabelledData& data = labelled(to.data);
   const std::int64_t count = outputs.size(1);
   const std::vector<const Metric*> metrics = metrics_of(name_);

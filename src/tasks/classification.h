@@ -92,15 +92,15 @@ class Classification : public Task {
   /// log((count + 1) / (samples + labels)) of every label, which is added to its logit: with
   /// several labels log((count + 1) / (samples - count + 1)).
   at::Tensor calibration(const Dataset& data) const override;
-  at::Tensor outputs(const models::State& output) const override;
+  at::Tensor outputs(const models::State& output, const models::Batch& batch) const override;
 
   std::vector<std::string> metrics() const override;
   double value(const std::string& metric, const Tally& tally) const override;
   std::vector<bool> majority_right(const Dataset& train, const Dataset& test) const override;
 
  protected:
-  void judge(const at::Tensor& outputs, const std::vector<std::int64_t>& rows,
-             Judgement& judgement) const override;
+  void judge(const models::Model& model, const models::State& output, const models::Batch& batch,
+             const std::vector<std::int64_t>& rows, Judgement& judgement) const override;
   /// What of an example counts as its truth, in words.
   virtual std::vector<std::string> truth_of(const data::Example& example) const = 0;
 

@@ -68,10 +68,15 @@ Dataset::Dataset(std::shared_ptr<const Task> task, const Source& source)
       grid_(source.blueprint.architecture().image_model().image_size / patch_size_) {}
 
 void Dataset::add(const Source& source, const data::Example& example) {
+  const auto longest = static_cast<int>(source.blueprint.architecture().text_tokens());
+  add(example, longest > 0 ? source.tokenizer.encode(example.question, longest)
+                           : std::vector<std::int64_t>());
+}
+
+void Dataset::add(const data::Example& example, std::vector<std::int64_t> ids) {
   examples_.push_back(example);
   image_index_.push_back(images_->add(example.image));
-  const auto longest = static_cast<int>(source.blueprint.architecture().text_tokens());
-  if (longest > 0) encoded_.push_back(source.tokenizer.encode(example.question, longest));
+  encoded_.push_back(std::move(ids));
 }
 
 void Dataset::finish(const Source& source) {
@@ -88,8 +93,8 @@ void Dataset::finish(const Source& source) {
       std::copy(ids.begin(), ids.end(), input_ids_.data_ptr<std::int64_t>() + i * longest);
     }
     lengths_ = torch::tensor(lengths, torch::kInt64);
-    encoded_.clear();
   }
+  encoded_.clear();
   if (!source.images) images_->load();
 }
 
@@ -112,7 +117,9 @@ models::Batch Dataset::batch(const std::vector<std::int64_t>& rows, torch::Devic
   }
   batch.pixels = normalised(images.to(device), images_->processor());
   batch.grids = grids_of(stored);
-  batch.labels = targets(index).to(device);
+  const torch::Tensor wanted = targets(index);
+  if (wanted.defined()) batch.labels = wanted.to(device);
+  complete(batch, rows);
   return batch;
 }
 

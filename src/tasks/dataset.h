@@ -11,6 +11,7 @@
 
 #include "data/image_store.h"
 #include "data/manifest.h"
+#include "data/text/tokenizer.h"
 #include "data/text/wordpiece.h"
 #include "models/batch.h"
 #include "models/blueprint.h"
@@ -31,6 +32,8 @@ struct Source {
   /// Images are added to it, and it is for its owner to load; nullptr: a store of the data set's
   /// own, which is loaded when the data set is made.
   std::shared_ptr<data::ImageStore> images = nullptr;
+  /// Of a model that speaks (Architecture::speech), and its alone.
+  std::shared_ptr<const data::Tokenizer> language = nullptr;
 };
 
 /// A task's examples, ready to be batched: made by Task::encode. Images are bytes, shared by all
@@ -51,7 +54,7 @@ class Dataset {
   models::Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
                       const std::vector<int>& flips = {}) const;
   /// The longest encoded text, in tokens; 0 where there is none.
-  std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
+  virtual std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
   /// Whether the row has a loss: a kept example whose truth the model cannot give has none.
   virtual bool has_target(std::int64_t row) const = 0;
   /// What the row was made of.
@@ -61,12 +64,16 @@ class Dataset {
 
  protected:
   Dataset(std::shared_ptr<const Task> task, const Source& source);
-  /// Takes the example's image and text as the next row.
+  /// Takes the example's image and text as the next row: its question, as BERT's tokenizer has it.
   void add(const Source& source, const data::Example& example);
+  /// The same with the text's tokens.
+  void add(const data::Example& example, std::vector<std::int64_t> ids);
   /// After the last one.
   void finish(const Source& source);
   /// What the model is to give for rows, as Batch::labels.
   virtual torch::Tensor targets(const torch::Tensor& rows) const = 0;
+  /// Adds to a batch of these rows what else it needs.
+  virtual void complete(models::Batch&, const std::vector<std::int64_t>&) const {}
 
   std::int64_t unseen_ = 0, asked_ = 0;
 

@@ -54,7 +54,7 @@ Tally Task::evaluate(const models::Model& model, const Dataset& data, std::vecto
     const models::Batch batch = data.batch(rows, model.device());
     const models::State output = model.run(batch);
     all_losses.push_back(losses(output, batch));
-    judge(outputs(output).to(torch::kCPU, torch::kFloat).contiguous(), rows, judgement);
+    judge(model, output, batch, rows, judgement);
   }
   if (all_losses.empty()) return tally;
   Sum& loss = tally[kLoss];

@@ -68,7 +68,7 @@ class Task : public std::enable_shared_from_this<Task> {
   /// `run.local.calibrate_labels`), in float32 on the CPU.
   virtual at::Tensor calibration(const Dataset& data) const = 0;
   /// The outputs whose gradients the layerwise NTK is made of: (n, K).
-  virtual at::Tensor outputs(const models::State& output) const = 0;
+  virtual at::Tensor outputs(const models::State& output, const models::Batch& batch) const = 0;
 
   /// The names of what `value` gives of a tally, the main one first: columns of metrics.csv.
   virtual std::vector<std::string> metrics() const = 0;
@@ -95,8 +95,10 @@ class Task : public std::enable_shared_from_this<Task> {
     std::vector<bool>* right;              ///< may be nullptr
     std::vector<Prediction>* predictions;  ///< likewise
   };
-  /// Adds what the outputs (rows, K), on the CPU, are worth for these rows of the data.
-  virtual void judge(const at::Tensor& outputs, const std::vector<std::int64_t>& rows,
+  /// Adds what the model makes of these rows of the data, which are `batch`; `output` is what its
+  /// last stage left of them.
+  virtual void judge(const models::Model& model, const models::State& output,
+                     const models::Batch& batch, const std::vector<std::int64_t>& rows,
                      Judgement& judgement) const = 0;
 };
 

@@ -4,6 +4,7 @@
 
 #include "strata/core/error.h"
 #include "tasks/answer_classification.h"
+#include "tasks/answer_generation.h"
 #include "tasks/image_classification.h"
 
 namespace strata::tasks {
@@ -20,6 +21,7 @@ struct TaskRow {
 constexpr TaskRow kTasks[] = {
     {answer_classification, data::Reading::kQuestions},
     {image_classification, data::Reading::kLabels},
+    {answer_generation, data::Reading::kQuestions},
 };
 
 const TaskRow& row_of(const std::string& name) {

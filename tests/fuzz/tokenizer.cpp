@@ -3,9 +3,9 @@
 // and the tokenizer may refuse with InputError, in one line; anything else (another exception, a
 // sanitizer's report, an id that has no token) is a defect.
 //
-//   fuzz_tokenizer -runs=20000 -seed=1 -dict=tests/fuzz/tokenizer.dict tests/fuzz/tokenizer_corpus
+//   fuzz_tokenizer -runs=20000 -seed=1 -dict=tests/fuzz/tokenizer.dict tests/fuzz/corpus/tokenizer
 //   fuzz_tokenizer -max_total_time=3600 -dict=tests/fuzz/tokenizer.dict MY_CORPUS
-//   tests/fuzz/tokenizer_corpus
+//   tests/fuzz/corpus/tokenizer
 
 #include <cstdint>
 #include <cstdlib>

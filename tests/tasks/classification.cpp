@@ -134,7 +134,7 @@ TEST_CASE("the loss is cross-entropy, or with several labels the mean of each on
   CHECK(task->losses(output, batch)[0].item<double>() == Approx(first).epsilon(1e-6));
   CHECK(task->losses(output, batch)[1].item<double>() == Approx(second).epsilon(1e-6));
   CHECK(task->loss(output, batch).item<double>() == Approx((first + second) / 2).epsilon(1e-6));
-  CHECK(torch::equal(task->outputs(output), logits));
+  CHECK(torch::equal(task->outputs(output, {}), logits));
 
   const auto several = encode(labelled_images(dir, true), {0, 1}, vit(kClasses));
   const auto loss = [](double logit, bool is) { return std::log1p(std::exp(is ? -logit : logit)); };

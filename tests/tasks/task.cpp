@@ -51,7 +51,7 @@ class Recording : public Task {
     return {};
   }
   torch::Tensor calibration(const Dataset&) const override { return {}; }
-  torch::Tensor outputs(const models::State& output) const override {
+  torch::Tensor outputs(const models::State& output, const models::Batch&) const override {
     return output.values.at(models::kLogits);
   }
   std::vector<std::string> metrics() const override { return {}; }
@@ -59,7 +59,8 @@ class Recording : public Task {
   std::vector<bool> majority_right(const Dataset&, const Dataset&) const override { return {}; }
 
  protected:
-  void judge(const torch::Tensor&, const std::vector<std::int64_t>&, Judgement&) const override {}
+  void judge(const models::Model&, const models::State&, const models::Batch&,
+             const std::vector<std::int64_t>&, Judgement&) const override {}
 };
 
 }  // namespace

@@ -13,7 +13,7 @@
 
 namespace strata::tasks {
 
-/// What a model that chooses among labels made of one example.
+/// What a model made of one example: which labels it chose, or its words.
 struct Outcome {
   const std::vector<std::int64_t>& truth;   ///< accepted labels, or with `several` the right ones
   const std::vector<std::int64_t>& chosen;  ///< the likeliest, or those of probability > 1/2
@@ -21,6 +21,9 @@ struct Outcome {
   bool several = false;                     ///< any number of labels may be right
   bool right = false;
   bool closed = false;  ///< the question is yes/no or a choice
+  /// Of a model that answers in words: what it is to say, and what it says.
+  const std::vector<std::string>* answers = nullptr;
+  std::string text = {};
 };
 
 struct Metric {

@@ -7,6 +7,7 @@
 #include "tasks/metrics/balanced_accuracy.h"
 #include "tasks/metrics/macro_f1.h"
 #include "tasks/metrics/open_accuracy.h"
+#include "tasks/metrics/token_overlap.h"
 
 namespace strata::tasks {
 namespace {
@@ -16,18 +17,21 @@ struct MetricRow {
   std::vector<std::string> tasks;
 };
 
-const std::string kAnswers = "answer_classification", kImages = "image_classification";
+const std::string kAnswers = "answer_classification", kImages = "image_classification",
+                  kWords = "answer_generation";
 
 // A further metric is a file and a row.
 // clang-format off
 const std::vector<MetricRow>& rows() {
   static const std::vector<MetricRow> rows = {
-      {accuracy(), {kAnswers, kImages}},
-      {open_accuracy(), {kAnswers}},
-      {closed_accuracy(), {kAnswers}},
+      {accuracy(), {kAnswers, kImages, kWords}},
+      {open_accuracy(), {kAnswers, kWords}},
+      {closed_accuracy(), {kAnswers, kWords}},
       {balanced_accuracy(), {kImages}},
       {macro_f1(), {kImages}},
       {auroc(), {kImages}},
+      {token_recall(), {kWords}},
+      {token_f1(), {kWords}},
   };
   // clang-format on
   return rows;

@@ -1,0 +1,90 @@
+#include "tasks/prompts.h"
+
+#include <algorithm>
+
+#include "strata/core/error.h"
+
+namespace strata::tasks {
+namespace {
+
+const std::string kImage = "<image>", kQuestion = "{question}";
+
+std::int64_t times(const std::string& text, const std::string& part) {
+  std::int64_t count = 0;
+  for (std::size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+std::string without_space_around(const std::string& text) {
+  const char* space = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(space);
+  if (first == std::string::npos) return "";
+  return text.substr(first, text.find_last_not_of(space) - first + 1);
+}
+
+}  // namespace
+
+PromptWriter::PromptWriter(const models::Speech& speech,
+                           std::shared_ptr<const data::Tokenizer> tokenizer,
+                           const std::string& prompt)
+    : speech_(speech), tokenizer_(std::move(tokenizer)) {
+  const std::string& form = prompt.empty() ? speech_.prompt : prompt;
+  for (const std::string& part : {kQuestion, kImage}) {
+    const std::int64_t found = times(form, part);
+    if (found != 1)
+      throw InputError("prompt: " + part + " must be in it once, found " + std::to_string(found) +
+                       " times");
+  }
+  const std::size_t at = form.find(kQuestion);
+  before_ = form.substr(0, at);
+  behind_ = form.substr(at + kQuestion.size());
+  has_token_ = tokenizer_->id_of(kImage) == speech_.image_token;
+}
+
+std::string PromptWriter::filled(const std::string& question) const {
+  if (question.find(kImage) != std::string::npos)
+    throw InputError("the question \"" + question +
+                     "\" has the text <image>, which stands for one");
+  return before_ + question + behind_;
+}
+
+std::vector<std::int64_t> PromptWriter::encoded(const std::string& text) const {
+  const std::size_t at = text.find(kImage);
+  const std::string before = text.substr(0, at), behind = text.substr(at + kImage.size());
+  if (has_token_) {
+    std::string repeated = before;
+    for (std::int64_t i = 0; i < speech_.image_tokens; ++i) repeated += kImage;
+    return tokenizer_->encode(repeated + behind, speech_.special_tokens);
+  }
+  // As the programs do whose tokenizers do not know it: each side is a text of its own.
+  std::vector<std::int64_t> ids = tokenizer_->encode(before, speech_.special_tokens);
+  ids.insert(ids.end(), static_cast<std::size_t>(speech_.image_tokens), speech_.image_token);
+  const std::vector<std::int64_t> rest = tokenizer_->encode(behind, false);
+  ids.insert(ids.end(), rest.begin(), rest.end());
+  return ids;
+}
+
+std::vector<std::int64_t> PromptWriter::prompt(const std::string& question) const {
+  return encoded(filled(question));
+}
+
+Written PromptWriter::with_answer(const std::string& question, const std::string& answer) const {
+  const std::string form = filled(question);
+  const bool spaced = form.empty() || std::isspace(static_cast<unsigned char>(form.back()));
+  const std::vector<std::int64_t> alone = encoded(form);
+  Written written{encoded(form + (spaced ? "" : " ") + answer), 0};
+  const auto last = written.ids.size() < alone.size()
+                        ? alone.begin() + static_cast<std::ptrdiff_t>(written.ids.size())
+                        : alone.end();
+  written.answer = static_cast<std::size_t>(
+      std::mismatch(alone.begin(), last, written.ids.begin()).first - alone.begin());
+  written.ids.push_back(speech_.end_token);
+  return written;
+}
+
+std::string PromptWriter::text(const std::vector<std::int64_t>& ids) const {
+  return without_space_around(tokenizer_->decode(ids));
+}
+
+}  // namespace strata::tasks

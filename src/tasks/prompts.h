@@ -1,0 +1,47 @@
+#pragma once
+/// \file
+/// How questions and answers become the tokens of a model that speaks.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/text/tokenizer.h"
+#include "models/architecture.h"
+
+namespace strata::tasks {
+
+/// A question's tokens and those of its answer, one after the other.
+struct Written {
+  std::vector<std::int64_t> ids;
+  std::size_t answer = 0;  ///< where it begins
+};
+
+class PromptWriter {
+ public:
+  /// `prompt` stands for the model's own; empty: that. @throws InputError where {question} is not
+  /// in it once, or <image> more or less often
+  PromptWriter(const models::Speech& speech, std::shared_ptr<const data::Tokenizer> tokenizer,
+               const std::string& prompt = "");
+
+  /// @throws InputError for a question with the text <image>, which stands for one
+  std::vector<std::int64_t> prompt(const std::string& question) const;
+  /// The prompt, a space unless the prompt ends with white space, the answer, and the token that
+  /// ends it. Where the tokenizer joins the two, the answer begins with the first token that is not
+  /// the prompt's.
+  Written with_answer(const std::string& question, const std::string& answer) const;
+  /// What the tokens say, without white space around it.
+  std::string text(const std::vector<std::int64_t>& ids) const;
+
+ private:
+  std::string filled(const std::string& question) const;
+  std::vector<std::int64_t> encoded(const std::string& text) const;
+
+  models::Speech speech_;
+  std::shared_ptr<const data::Tokenizer> tokenizer_;
+  std::string before_, behind_;  ///< the question
+  bool has_token_;               ///< the tokenizer has one for <image>
+};
+
+}  // namespace strata::tasks

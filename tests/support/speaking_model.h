@@ -1,0 +1,68 @@
+#pragma once
+// A model that speaks, of a few thousand weights: tests/reference/vlms/llava with a tokenizer of
+// single characters.
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "core/document.h"
+#include "peft/files.h"
+
+namespace strata::test {
+
+/// tokenizer.json of 64 ids: <pad>, <s>, </s>, letters, digits and a few signs, a character each;
+/// 60 is <image>. Others are "#".
+inline std::string character_tokenizer() {
+  Json vocabulary = Json::object();
+  int id = 0;
+  for (const char* token : {"<pad>", "<s>", "</s>"}) vocabulary[token] = id++;
+  for (const char c : std::string("abcdefghijklmnopqrstuvwxyz0123456789 ?.,:\nUSERAINTO-'/()#"))
+    if (!vocabulary.contains(std::string(1, c))) vocabulary[std::string(1, c)] = id++;
+  const auto added = [](int number, const char* content) {
+    return Json{{"id", number},        {"content", content}, {"special", true},
+                {"normalized", false}, {"lstrip", false},    {"rstrip", false},
+                {"single_word", false}};
+  };
+  const Json root{
+      {"version", "1.0"},
+      {"added_tokens",
+       {added(0, "<pad>"), added(1, "<s>"), added(2, "</s>"), added(60, "<image>")}},
+      {"normalizer", nullptr},
+      {"pre_tokenizer", nullptr},
+      {"post_processor",
+       {{"type", "TemplateProcessing"},
+        {"single",
+         {{{"SpecialToken", {{"id", "<s>"}, {"type_id", 0}}}},
+          {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+        {"pair",
+         {{{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+          {{"Sequence", {{"id", "B"}, {"type_id", 1}}}}}},
+        {"special_tokens", {{"<s>", {{"id", "<s>"}, {"ids", {1}}, {"tokens", {"<s>"}}}}}}}},
+      {"decoder", {{"type", "Fuse"}}},
+      {"model",
+       {{"type", "BPE"},
+        {"dropout", nullptr},
+        {"unk_token", "#"},
+        {"continuing_subword_prefix", nullptr},
+        {"end_of_word_suffix", nullptr},
+        {"fuse_unk", false},
+        {"byte_fallback", false},
+        {"vocab", vocabulary},
+        {"merges", Json::array()}}}};
+  return root.dump(1);
+}
+
+/// Its folder: config.json, weights and tokenizer. Texts may have 160 tokens.
+inline void write_speaking_model(const std::filesystem::path& folder) {
+  const std::filesystem::path from =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / "llava";
+  std::filesystem::create_directories(folder);
+  std::filesystem::copy(from / "model.safetensors", folder / "model.safetensors");
+  Json config = load_json(from / "config.json").root;
+  config["text_config"]["max_position_embeddings"] = 160;
+  std::ofstream(folder / "config.json") << config.dump(2);
+  std::ofstream(folder / "tokenizer.json") << character_tokenizer();
+}
+
+}  // namespace strata::test

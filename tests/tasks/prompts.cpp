@@ -1,0 +1,71 @@
+#include "tasks/prompts.h"
+
+#include <algorithm>
+
+#include "catch.h"
+#include "strata/core/error.h"
+#include "support/speaking_model.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::tasks;
+using Catch::Matchers::Contains;
+
+namespace {
+
+std::shared_ptr<const data::Tokenizer> characters() {
+  const test::TempDir dir;
+  return std::make_shared<const data::Tokenizer>(
+      dir.write("tokenizer.json", test::character_tokenizer()));
+}
+
+models::Speech speech() {
+  return {.image_token = 60,
+          .image_tokens = 3,
+          .end_token = 2,
+          .prompt = "USER: <image>\n{question} ASSISTANT:"};
+}
+
+}  // namespace
+
+TEST_CASE("a prompt has the image's tokens in its place, and the answer follows it") {
+  const auto tokenizer = characters();
+  const PromptWriter writer(speech(), tokenizer);
+  const std::vector<std::int64_t> prompt = writer.prompt("is it red?");
+  CHECK(prompt.front() == 1);
+  CHECK(std::count(prompt.begin(), prompt.end(), 60) == 3);
+  CHECK(writer.text(prompt) == "USER: \nis it red? ASSISTANT:");
+  const Written written = writer.with_answer("is it red?", "no");
+  CHECK(std::vector<std::int64_t>(
+            written.ids.begin(),
+            written.ids.begin() + static_cast<std::ptrdiff_t>(written.answer)) == prompt);
+  const std::vector<std::int64_t> answer(
+      written.ids.begin() + static_cast<std::ptrdiff_t>(written.answer), written.ids.end());
+  CHECK(answer == std::vector<std::int64_t>{*tokenizer->id_of(" "), *tokenizer->id_of("n"),
+                                            *tokenizer->id_of("o"), 2});
+  CHECK(writer.text(answer) == "no");
+  // A prompt that ends with white space needs no space more.
+  const PromptWriter other(speech(), tokenizer, "<image>{question}\n");
+  CHECK(other.with_answer("so?", "no").ids.size() == other.prompt("so?").size() + 3);
+}
+
+TEST_CASE("an image that the tokenizer does not know stands between texts of their own") {
+  models::Speech original = speech();
+  original.image_token = -200;
+  const PromptWriter writer(original, characters());
+  const std::vector<std::int64_t> prompt = writer.prompt("so?");
+  CHECK(std::count(prompt.begin(), prompt.end(), -200) == 3);
+  CHECK(std::count(prompt.begin(), prompt.end(), 1) == 1);  // one beginning
+  CHECK(std::count(prompt.begin(), prompt.end(), 60) == 0);
+}
+
+TEST_CASE(
+    "prompts without a place for question or image, and questions with an image, are refused") {
+  const auto tokenizer = characters();
+  CHECK_THROWS_WITH(PromptWriter(speech(), tokenizer, "<image> what?"),
+                    "prompt: {question} must be in it once, found 0 times");
+  CHECK_THROWS_WITH(PromptWriter(speech(), tokenizer, "<image><image>{question}"),
+                    Contains("<image>") && Contains("found 2 times"));
+  CHECK_THROWS_WITH(PromptWriter(speech(), tokenizer).prompt("what is <image>?"),
+                    Contains("\"what is <image>?\""));
+}
