@@ -640,6 +640,9 @@ def model_cases():
         ["<0xC3>", -20.0],
         ["<0xA9>", -20.0],
         ["abc", -8.0],
+        # Of "aZbc" this piece costs more than an unknown Z would at the lowest score, and less than at 10 below.
+        ["aZb", -13.0],
+        ["c", -15.0],
     ]
     base = json.loads(Tokenizer(models.Unigram([tuple(piece) for piece in pieces], unk_id=0)).to_str())
     base["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}
@@ -708,6 +711,7 @@ PART_TEXTS = [
     "\u2581a \u2581",
     "x  a  ",
     "Ax\u0323\u0301 ",
+    "aZbc aZb",
 ]
 UNICODE_CASES = [
     {

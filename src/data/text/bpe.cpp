@@ -3,6 +3,7 @@
 #include <queue>
 #include <unordered_map>
 
+#include "data/text/part_table.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -214,9 +215,9 @@ TokenModelPointer read_bpe(ObjectReader& reader) {
   refuse_unread_fields(reader);
   BpeOptions options;
   if (!reader.raw("unk_token").is_null()) options.unknown = reader.text("unk_token");
-  options.fuse_unknown = reader.boolean("fuse_unk", false);
-  options.byte_fallback = reader.boolean("byte_fallback", false);
-  options.ignore_merges = reader.boolean("ignore_merges", false);
+  options.fuse_unknown = read_switch(reader, "fuse_unk", false);
+  options.byte_fallback = read_switch(reader, "byte_fallback", false);
+  options.ignore_merges = read_switch(reader, "ignore_merges", false);
   options.where = reader.where("unk_token");
   Vocabulary vocabulary(reader, "vocab");
   Merges merges = read_merges(reader, vocabulary);

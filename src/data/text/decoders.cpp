@@ -19,7 +19,7 @@ namespace {
 using Tokens = std::vector<std::string>;
 
 /// What replacements may make of a text.
-constexpr std::size_t kLongestDecoded = std::size_t{1} << 26;
+constexpr std::size_t kLongestDecoded = std::size_t{1} << 24;
 
 std::string concatenated(const Tokens& tokens) {
   std::string out;

@@ -40,8 +40,7 @@ Normalizer read_bert_normalizer(ObjectReader& reader) {
   const bool clean = reader.boolean("clean_text", true);
   const bool ideographs = reader.boolean("handle_chinese_chars", true);
   const bool lower = reader.boolean("lowercase", true);
-  const bool accents =
-      reader.raw("strip_accents").is_null() ? lower : reader.boolean("strip_accents", lower);
+  const bool accents = read_switch(reader, "strip_accents", lower);
   const icu::Normalizer2& nfd = library_normal_form("NFD");
   return [=, &nfd](Segment& segment) {
     change_locally(segment, [&](icu::UnicodeString text) {

@@ -50,6 +50,11 @@ std::vector<Part> read_parts(ObjectReader& reader, const std::string& key,
   return parts;
 }
 
+/// true or false; where the key is absent or null `fallback`.
+inline bool read_switch(ObjectReader& reader, const std::string& key, bool fallback) {
+  return reader.raw(key).is_null() ? fallback : reader.boolean(key, fallback);
+}
+
 /// One character's text. @throws InputError
 std::string read_character(ObjectReader& reader, const std::string& key);
 

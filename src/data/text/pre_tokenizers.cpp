@@ -214,10 +214,9 @@ const PartType<PreTokenizer> kPreTokenizers[] = {
 MetaspaceFields read_metaspace_fields(ObjectReader& reader) {
   MetaspaceFields fields;
   fields.replacement = read_character(reader, "replacement");
-  fields.split = reader.raw("split").is_null() || reader.boolean("split", true);
+  fields.split = read_switch(reader, "split", true);
   reader.text("str_rep", "");  // the same once more, in files of 2021
-  const bool prefix =
-      reader.raw("add_prefix_space").is_null() || reader.boolean("add_prefix_space", true);
+  const bool prefix = read_switch(reader, "add_prefix_space", true);
   fields.prepend_scheme =
       reader.choice("prepend_scheme", {"first", "never", "always"}, prefix ? "always" : "never");
   if (!prefix && fields.prepend_scheme != "never")
