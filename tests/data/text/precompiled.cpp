@@ -22,7 +22,7 @@ std::uint32_t unit_of(char label, std::uint32_t offset, bool ends) {
 /// The bytes of a map with these units, the others 0.
 std::string bytes_of(const std::map<std::size_t, std::uint32_t>& units,
                      const std::string& replacements) {
-  std::vector<std::uint32_t> array(256);
+  std::vector<std::uint32_t> array(512);
   for (const auto& [place, unit] : units) array.at(place) = unit;
   array.insert(array.begin(), static_cast<std::uint32_t>(4 * array.size()));
   std::string bytes;
@@ -58,6 +58,13 @@ TEST_CASE("characters become what the map has for them") {
   // A short grapheme goes with its beginning, a longer one character by character.
   CHECK(applied(map_of_a(kTwo, 0), "a\u0301b") == "xb");
   CHECK(applied(map_of_a(kTwo, 0), "a\u0301\u0301\u0301b") == "x\u0301\u0301\u0301b");
+}
+
+TEST_CASE("a bit says that an offset counts 256 units") {
+  const std::size_t place = 256 ^ static_cast<unsigned char>('a');
+  const std::string map = bytes_of(
+      {{0, 1u << 10 | 1u << 9}, {place, unit_of('a', 2, true)}, {place ^ 2, 1u << 31 | 2}}, kTwo);
+  CHECK(applied(map, "abba") == "yzbbyz");
 }
 
 TEST_CASE("a map that is none is refused") {

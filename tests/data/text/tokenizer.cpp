@@ -216,9 +216,11 @@ TEST_CASE("files of the first versions say less, and mean what the library takes
   CHECK(tokenizer_of(json).encode("abb") == Ids{1, 2, 2});
   json = small_unigram();
   json["model"].erase("type");
-  // Of two equal pieces the last one counts.
-  json["model"]["vocab"].push_back({"a", -1.5});
-  CHECK(tokenizer_of(json).encode("ax") == Ids{2, 0});
+  // Of two equal pieces the last one's id and score count.
+  json["model"]["vocab"].push_back({"aa", -4});
+  json["model"]["vocab"].push_back({"a", -9});
+  CHECK(tokenizer_of(json).encode("ax") == Ids{3, 0});
+  CHECK(tokenizer_of(json).encode("aa") == Ids{2});
 }
 
 TEST_CASE("an unknown part is refused by name, with the nearest that is known") {
