@@ -65,9 +65,9 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data,
                        "\", as metrics.csv has an aggregate row of that name");
     }
     const auto tensors = [&](const std::vector<int>& examples) {
-      return std::shared_ptr<const tasks::Dataset>(
-          data.task->encode(examples, {data.manifest, blueprint, foundation.tokenizer,
-                                       data.config.drop_unseen, images, foundation.language}));
+      return std::shared_ptr<const tasks::Dataset>(data.task->encode(
+          examples, {data.manifest, blueprint, foundation.tokenizer, data.config.drop_unseen,
+                     images, foundation.language, data.config.prompt}));
     };
     try {
       FederatedClient client{part.name, tensors(part.train), nullptr};

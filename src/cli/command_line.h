@@ -69,6 +69,7 @@ struct DataOptions {
   std::string task = "auto";             ///< see tasks/tasks.h
   std::string unseen_answers = "error";  ///< or drop, leave such examples out
   std::string cache;                     ///< of decoded images; empty: none
+  std::string prompt;                    ///< of a model that speaks; empty: its own
 };
 
 struct EvaluateArguments {

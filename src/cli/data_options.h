@@ -13,6 +13,7 @@ inline experiment::DataConfig data_config(const DataOptions& options) {
   config.load.language = options.language;
   config.drop_unseen = experiment::unseen_answers().value(options.unseen_answers);
   config.cache = options.cache;
+  config.prompt = options.prompt;
   return config;
 }
 

@@ -53,7 +53,13 @@ std::vector<Evaluated> encode(const EvaluateArguments& arguments, const data::Ma
   for (const std::string& client : manifest.clients()) {
     const auto own = examples.find(client);
     if (own == examples.end()) continue;
-    const tasks::Source source{manifest, model.blueprint(), tokenizer, drop, images, language};
+    const tasks::Source source{manifest,
+                               model.blueprint(),
+                               tokenizer,
+                               drop,
+                               images,
+                               language,
+                               data_config(arguments.data).prompt};
     clients.push_back({client, task.encode(own->second, source), {}});
   }
   std::vector<std::pair<std::string, const tasks::Dataset*>> sets;

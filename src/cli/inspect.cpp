@@ -53,6 +53,12 @@ std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_to
          "an image of " + data::size_text(size) + " pixels";
 }
 
+/// What it can answer.
+std::string answers_text(const models::Blueprint& blueprint) {
+  if (blueprint.architecture().speech()) return "words as answers";
+  return std::to_string(blueprint.architecture().labels().size()) + " answers";
+}
+
 void print_table(const std::vector<Unit>& units, const models::Blueprint& blueprint,
                  std::int64_t text_tokens) {
   TextTable table({"unit", "parameters", "kB", "forward MFLOP", "activations kB"});
@@ -64,8 +70,8 @@ void print_table(const std::vector<Unit>& units, const models::Blueprint& bluepr
   for (const Unit& unit : units) add(unit);
   add(sum_of(units));
   std::cout << table.str() << "FLOPs and activations are for one sample "
-            << sample_text(blueprint, text_tokens) << ", in float32; "
-            << blueprint.architecture().labels().size() << " answers.\n";
+            << sample_text(blueprint, text_tokens) << ", in float32; " << answers_text(blueprint)
+            << ".\n";
 }
 
 /// A row of the table of costs.
@@ -160,7 +166,7 @@ void print_cost_table(const std::vector<CostRow>& rows, const models::Blueprint&
   std::cout << table.str() << "MBit: what is sent one way in a round, 32 bits a number. FLOPs: "
             << "one sample " << sample_text(blueprint, text_tokens) << ", matrix products. "
             << "Peak: an estimate for batches of " << batch_size << " and AdamW, float32. "
-            << blueprint.architecture().labels().size() << " answers.\n";
+            << answers_text(blueprint) << ".\n";
 }
 
 models::Buffers parse_buffers(const std::string& name) {

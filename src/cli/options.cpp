@@ -110,7 +110,8 @@ CLI::Option* add_data(CLI::App* app, DataOptions& data) {
   auto* folder =
       app->add_option("--data", data.folder, "Data folder; its clients are the manifest's");
   app->add_option("--task", data.task,
-                  "What the model is for: auto, answer_classification or image_classification")
+                  "What the model is for: auto, answer_classification, image_classification or "
+                  "answer_generation")
       ->capture_default_str()
       ->needs(folder);
   app->add_option("--language", data.language, "SLAKE's questions to read")
@@ -121,6 +122,9 @@ CLI::Option* add_data(CLI::App* app, DataOptions& data) {
                   "What to do with examples whose answer or class the model does not have")
       ->check(one_of({"error", "drop"}))
       ->capture_default_str()
+      ->needs(folder);
+  app->add_option("--prompt", data.prompt,
+                  "Of a model that speaks: a text with {question} and <image>; its own by default")
       ->needs(folder);
   app->add_option("--cache", data.cache, "Folder for decoded images, which a later run reads")
       ->needs(folder);

@@ -215,9 +215,9 @@ std::unique_ptr<tasks::Dataset> training_examples(const Scoring& scoring,
   const std::string& cache = data.config.cache;
   const auto images =
       std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(), cache);
-  auto examples =
-      data.task->encode(client.train, {data.manifest, blueprint, scoring.tokenizer,
-                                       data.config.drop_unseen, images, scoring.language});
+  auto examples = data.task->encode(
+      client.train, {data.manifest, blueprint, scoring.tokenizer, data.config.drop_unseen, images,
+                     scoring.language, data.config.prompt});
   tasks::log_unseen({{client.name, examples.get()}}, "training examples are left out");
   if (!cache.empty()) images->load();
   return examples;

@@ -75,6 +75,10 @@ const Fields<DataConfig>& data_fields() {
                 "questions none of whose accepted answers is among the model's labels; `drop` "
                 "leaves them out of training and counts them as wrong in tests")
               .written_if_changed(),
+          field("prompt", &DataConfig::prompt, text(),
+                "what a model that answers in words is given: a text with {question} and <image>; "
+                "`\"\"` is the model's own ([tasks.md](tasks.md))")
+              .written_if_changed(),
           partition("clients"),
           partition("alpha"),
           partition("public_fraction"),

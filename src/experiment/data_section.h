@@ -17,6 +17,7 @@ struct DataConfig {
   data::LoadOptions load;
   bool drop_unseen = false;  ///< `unseen_answers: drop`; see tasks::Source
   std::string cache;         ///< of decoded images; "" for none
+  std::string prompt;        ///< of a model that speaks (tasks/prompts.h); "" is the model's own
   data::PartitionOptions partition;
 };
 

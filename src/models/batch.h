@@ -23,7 +23,7 @@ struct Batch {
   /// Of a model that speaks. bool (n, T): the tokens of the answer; undefined where there is none.
   torch::Tensor answers = {};
   /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
-  /// ascending; undefined where that is all of them.
+  /// ascending and, for scores (ntk/), as many of each; undefined where that is all of them.
   torch::Tensor outputs = {};
   std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };

@@ -55,13 +55,33 @@ class Fields {
 
 /// What the names of transformers' processors begin with; the first of a model's is its default.
 const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
-                  kConvNextName = "ConvNext";
+                  kConvNextName = "ConvNext", kClipName = "CLIP", kLlavaName = "Llava",
+                  kSiglipName = "Siglip";
+
+/// OpenAI's, of CLIP's training images.
+constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073},
+                                kClipDeviation = {0.26862954, 0.26130258, 0.27577711};
+
+bool is_clip(const std::string& name) {
+  return name == kClipName || name == kLlavaName;
+}
+
+/// To a square of `side` pixels, as CLIP's processor does without a file.
+void clip_processing(int side, data::ImageProcessor& processor) {
+  processor.resize = Resize::kShortestEdge;
+  processor.shortest_edge = side;
+  processor.crop = data::ImageSize{side, side};
+  processor.filter = data::Filter::kBicubic;
+  processor.mean = kClipMean;
+  processor.std = kClipDeviation;
+}
 
 /// @returns the beginning of the processor's name.
 std::string read_name(Fields& fields, const ImageModel& model) {
   std::vector<std::string> bases = {kVitName, kDeitName}, names, base_of;
   if (model.multiples()) bases = {kViltName};
   if (model.any_size()) bases.insert(bases.begin(), kConvNextName);
+  if (!model.processor.empty()) bases = {kClipName, kLlavaName, kSiglipName, kVitName, kDeitName};
   for (const std::string& base : bases) {
     for (const char* end :
          {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
@@ -69,7 +89,7 @@ std::string read_name(Fields& fields, const ImageModel& model) {
       base_of.push_back(base);
     }
   }
-  std::string found = bases.front();
+  std::string found = model.processor.empty() ? bases.front() : model.processor;
   for (const char* key : {"image_processor_type", "feature_extractor_type"}) {
     if (!fields.has(key)) continue;
     const auto at = std::find(names.begin(), names.end(), fields.reader().choice(key, names));
@@ -108,12 +128,13 @@ void read_convnext(Fields& fields, data::ImageProcessor& processor) {
 
 /// {"height": H, "width": W}, {"shortest_edge": S} or S alone, which is the latter for ViLT and a
 /// square for ViT.
-void read_size(Fields& fields, const ImageModel& model, data::ImageProcessor& processor) {
+void read_size(Fields& fields, const ImageModel& model, bool clip,
+               data::ImageProcessor& processor) {
   const Json& value = fields.reader().raw("size");
   if (value.is_null()) return;
   if (value.is_number()) {
     const int side = fields.side("size", 0);
-    if (model.multiples()) {
+    if (model.multiples() || clip) {
       processor.shortest_edge = side;
     } else {
       processor.size = {side, side};
@@ -131,6 +152,7 @@ void read_size(Fields& fields, const ImageModel& model, data::ImageProcessor& pr
   } else if (model.multiples()) {
     fields.reader().fail("size", "ViLT's processor needs \"shortest_edge\", found " + value.dump());
   } else {
+    if (clip) processor.resize = Resize::kExact;
     processor.size.height = static_cast<int>(size.reader().integer("height", 1, kLargestSide));
     processor.size.width = static_cast<int>(size.reader().integer("width", 1, kLargestSide));
   }
@@ -184,8 +206,10 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
 
 data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   const std::string name = read_name(fields, model);
-  const bool deit = name == kDeitName, convnext = name == kConvNextName;
-  data::ImageProcessor processor = default_image_processor(model);
+  const bool deit = name == kDeitName, convnext = name == kConvNextName, clip = is_clip(name);
+  ImageModel plain = model;
+  plain.processor.clear();
+  data::ImageProcessor processor = default_image_processor(plain);
   if (model.multiples()) {
     // ViltImageProcessor's own, where the file does not say.
     processor.shortest_edge = 384;
@@ -194,18 +218,22 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
     processor.pad = fields.flag("do_pad", fields.flag("pad_and_return_pixel_mask", true));
   } else {
     processor.size = deit ? data::ImageSize{256, 256} : data::ImageSize{224, 224};
-    if (deit || convnext) processor.filter = data::Filter::kBicubic;
+    if (deit || convnext || name == kSiglipName) processor.filter = data::Filter::kBicubic;
+    if (clip) clip_processing(224, processor);
   }
+  if (name == kLlavaName && fields.flag("do_pad", false))
+    fields.reader().fail("do_pad", "images padded to squares are not computed; only false is");
   if (convnext) {
     read_convnext(fields, processor);
   } else {
-    read_size(fields, model, processor);
+    read_size(fields, model, clip, processor);
   }
   if (!fields.flag("do_resize", true)) processor.resize = Resize::kNone;
   if (fields.has("resample")) {
     processor.filter = static_cast<data::Filter>(fields.reader().integer("resample", 0, 5));
   }
-  if (!model.multiples() && !convnext) read_crop(fields, deit, processor);
+  if (clip && !fields.flag("do_center_crop", true)) processor.crop = std::nullopt;
+  if (!model.multiples() && !convnext) read_crop(fields, deit || clip, processor);
   processor.rescale = fields.flag("do_rescale", true);
   processor.normalize = fields.flag("do_normalize", true);
   if (fields.has("rescale_factor")) {
@@ -273,6 +301,8 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
   } else if (!model.any_size()) {
     processor.only_size = processor.size;
   }
+  if (is_clip(model.processor)) clip_processing(model.image_size, processor);
+  if (model.processor == kSiglipName) processor.filter = data::Filter::kBicubic;
   return processor;
 }
 
@@ -311,6 +341,8 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   } else if (processor.crop) {
     json["crop_size"] = size(*processor.crop);
     json["do_center_crop"] = true;
+  } else if (is_clip(model.processor)) {
+    json["do_center_crop"] = false;
   }
   json["do_normalize"] = processor.normalize;
   if (model.multiples()) json["do_pad"] = processor.pad;
@@ -318,10 +350,12 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   json["do_resize"] = processor.resize != Resize::kNone;
   json["image_mean"] = processor.mean;
   // ViT's does not crop in transformers 4, which DeiT's does.
-  json["image_processor_type"] = model.multiples() ? "ViltImageProcessor"
-                                 : convnext        ? "ConvNextImageProcessor"
-                                 : processor.crop  ? "DeiTImageProcessor"
-                                                   : "ViTImageProcessor";
+  json["image_processor_type"] = !model.processor.empty() && !convnext
+                                     ? model.processor + "ImageProcessor"
+                                 : model.multiples() ? "ViltImageProcessor"
+                                 : convnext          ? "ConvNextImageProcessor"
+                                 : processor.crop    ? "DeiTImageProcessor"
+                                                     : "ViTImageProcessor";
   json["image_std"] = processor.std;
   json["resample"] = static_cast<int>(processor.filter);
   json["rescale_factor"] = processor.rescale_factor;

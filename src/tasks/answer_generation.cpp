@@ -24,7 +24,7 @@ class SpokenData : public Dataset {
  public:
   SpokenData(std::shared_ptr<const Task> task, const Source& source)
       : Dataset(std::move(task), source),
-        writer_(*source.blueprint.architecture().speech(), source.language),
+        writer_(*source.blueprint.architecture().speech(), source.language, source.prompt),
         image_tokens_(source.blueprint.architecture().speech()->image_tokens),
         most_(image_tokens_ + source.blueprint.architecture().text_tokens()) {}
 
@@ -79,7 +79,14 @@ class SpokenData : public Dataset {
         torch::arange(batch.input_ids.size(1), batch.input_ids.options()).unsqueeze(0);
     batch.answers = (place >= begin.unsqueeze(1)).logical_and(batch.attention_mask > 0);
     batch.labels = batch.input_ids.masked_fill(batch.answers.logical_not(), kNoWord);
-    batch.outputs = batch.answers.narrow(1, 1, batch.answers.size(1) - 1).nonzero();
+    // As many of each sample, whose rows then stand together: behind the end of a shorter answer
+    // the first token is asked about, which is no answer's.
+    const Tensor lengths = batch.answers.sum(1, /*keepdim=*/true);
+    const Tensor count = torch::arange(lengths.max().item<std::int64_t>(), place.options());
+    const Tensor places = torch::where(count.unsqueeze(0) < lengths, begin.unsqueeze(1) - 1 + count,
+                                       torch::zeros_like(count));
+    const Tensor samples = torch::arange(places.size(0), place.options()).unsqueeze(1);
+    batch.outputs = torch::stack({samples.expand_as(places), places}, 2).view({-1, 2});
   }
 
  private:

@@ -34,6 +34,7 @@ struct Source {
   std::shared_ptr<data::ImageStore> images = nullptr;
   /// Of a model that speaks (Architecture::speech), and its alone.
   std::shared_ptr<const data::Tokenizer> language = nullptr;
+  std::string prompt = {};  ///< likewise; empty: the model's own
 };
 
 /// A task's examples, ready to be batched: made by Task::encode. Images are bytes, shared by all

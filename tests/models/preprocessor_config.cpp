@@ -16,7 +16,8 @@ namespace {
 const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
 const ImageModel kVilt = {ImageSizes::kMultiples, 8, 4}, kVit = {ImageSizes::kOne, 8, 4},
-                 kResnet = {ImageSizes::kAny, 224, 1};
+                 kResnet = {ImageSizes::kAny, 224, 1}, kClip = {ImageSizes::kOne, 18, 6, "CLIP"},
+                 kSiglip = {ImageSizes::kOne, 18, 6, "Siglip"};
 
 ImageProcessor read(const std::string& json, const ImageModel& model) {
   test::TempDir dir;
@@ -36,6 +37,30 @@ bool same(const ImageProcessor& a, const ImageProcessor& b) {
          a.pad == b.pad && a.only_size == b.only_size && a.multiple_of == b.multiple_of;
 }
 
+/// Reads recorded settings, applies them, and writes them again.
+void check_recorded(const Json& recorded, const ImageModel& model, const Image& original,
+                    double tolerance) {
+  INFO(recorded["settings"]);
+  const ImageProcessor processor = read(recorded["settings"].dump(), model);
+  const Image image = processor.apply(original);
+  REQUIRE(recorded["shape"] == Json::array({3, image.height, image.width}));
+  const double factor = processor.rescale ? processor.rescale_factor : 1;
+  double largest = 0;
+  for (std::size_t i = 0; i < image.pixels.size(); ++i) {
+    const std::size_t channel = i % 3;
+    double value = image.pixels[i] * factor;
+    if (processor.normalize) value = (value - processor.mean[channel]) / processor.std[channel];
+    const auto expected = recorded["pixels"][channel * image.pixels.size() / 3 + i / 3];
+    largest = std::max(largest,
+                       std::abs(value - expected.get<double>()) / std::max(1.0, std::abs(value)));
+  }
+  CHECK(largest < tolerance);
+
+  test::TempDir dir;
+  write_image_processor(processor, model, dir.path());
+  CHECK(same(read_image_processor(dir.path(), model), processor));
+}
+
 }  // namespace
 
 TEST_CASE("image processors compute what transformers 4 and 5 do, whatever they are set to") {
@@ -44,28 +69,36 @@ TEST_CASE("image processors compute what transformers 4 and 5 do, whatever they 
   REQUIRE(record["made"]["agrees"] == Json::array({"4.57.1"}));
   const Image original = read_image(kReference / "images/150x100.png");
   REQUIRE(record["processors"].size() == 9);
-  for (const Json& recorded : record["processors"]) {
-    INFO(recorded["settings"]);
-    const ImageModel model = recorded["kind"] == "vilt" ? kVilt : kVit;
-    const ImageProcessor processor = read(recorded["settings"].dump(), model);
-    const Image image = processor.apply(original);
-    REQUIRE(recorded["shape"] == Json::array({3, image.height, image.width}));
-    const double factor = processor.rescale ? processor.rescale_factor : 1;
-    double largest = 0;
-    for (std::size_t i = 0; i < image.pixels.size(); ++i) {
-      const std::size_t channel = i % 3;
-      double value = image.pixels[i] * factor;
-      if (processor.normalize) value = (value - processor.mean[channel]) / processor.std[channel];
-      const auto expected = recorded["pixels"][channel * image.pixels.size() / 3 + i / 3];
-      largest = std::max(largest,
-                         std::abs(value - expected.get<double>()) / std::max(1.0, std::abs(value)));
-    }
-    CHECK(largest < 5e-7);
+  for (const Json& recorded : record["processors"])
+    check_recorded(recorded, recorded["kind"] == "vilt" ? kVilt : kVit, original, 5e-7);
+}
 
-    test::TempDir dir;
-    write_image_processor(processor, model, dir.path());
-    CHECK(same(read_image_processor(dir.path(), model), processor));
-  }
+TEST_CASE("CLIP's, LLaVA's and SigLIP's processors compute what transformers 4 and 5 do") {
+  const Json record = load_json(kReference.parent_path() / "vlms" / "images.json").root;
+  REQUIRE(record["made"]["transformers"] == "5.24.0");
+  REQUIRE(record["made"]["agrees"] == "4.57.1");
+  const Image original = read_image(kReference / "images/150x100.png");
+  REQUIRE(record["processors"].size() == 3);
+  // As many digits as are recorded.
+  for (const Json& recorded : record["processors"]) check_recorded(recorded, kClip, original, 2e-6);
+  // Without a file, those of the model's images.
+  test::TempDir none;
+  const ImageProcessor clip = read_image_processor(none.path(), kClip);
+  CHECK(clip.resize == Resize::kShortestEdge);
+  CHECK(clip.shortest_edge == 18);
+  CHECK(clip.crop == ImageSize{18, 18});
+  CHECK(clip.filter == Filter::kBicubic);
+  CHECK(clip.mean[0] == 0.48145466);
+  const ImageProcessor siglip = read_image_processor(none.path(), kSiglip);
+  CHECK(siglip.resize == Resize::kExact);
+  CHECK(siglip.filter == Filter::kBicubic);
+  CHECK(siglip.mean[0] == 0.5);
+  refused(R"({"image_processor_type": "LlavaImageProcessor", "size": 18, "crop_size": 18,
+              "do_pad": true})",
+          kClip, "do_pad");
+  refused(R"({"image_processor_type": "CLIPImageProcessor", "size": 18, "crop_size": 17})", kClip,
+          "crop_size: images become 17 x 17 pixels, but the model reads 18 x 18");
+  refused(R"({"image_processor_type": "CLIPImageProcesor"})", kClip, "\"CLIPImageProcessor\"");
 }
 
 TEST_CASE("a folder's processor is in one of two files, or the default") {

@@ -7,7 +7,6 @@
 #include <string>
 
 #include "core/document.h"
-#include "peft/files.h"
 
 namespace strata::test {
 

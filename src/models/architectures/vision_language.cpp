@@ -58,7 +58,8 @@ class VisionLanguage : public Architecture {
   Json config() const override { return config_.json; }
   ImageModel image_model() const override {
     return {ImageSizes::kOne, static_cast<int>(config_.tower.image_size),
-            static_cast<int>(config_.tower.patch_size)};
+            static_cast<int>(config_.tower.patch_size),
+            config_.tower.model_type == "clip_vision_model" ? "CLIP" : "Siglip"};
   }
   std::int64_t text_tokens() const override { return config_.most_tokens - image_tokens(); }
   std::int64_t vocabulary_size() const override { return config_.decoder.vocab_size; }

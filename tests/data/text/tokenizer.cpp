@@ -17,7 +17,7 @@ using Ids = std::vector<std::int64_t>;
 
 namespace {
 
-/// tests/reference/tokenizers.py writes these.
+/// tests/reference/tokenizer_layouts.py writes these.
 Json recorded(const std::string& name) {
   const auto path = std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/tokenizers" / name;
   std::string text;

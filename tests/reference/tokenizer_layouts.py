@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records what Hugging Face's `tokenizers` makes of odd texts, for tests/data/text.
 
-Usage: python3 tests/reference/tokenizers.py [layouts] [parts] [unicode]
+Usage: python3 tests/reference/tokenizer_layouts.py [layouts] [parts] [unicode]
        (needs tokenizers 0.23, sentencepiece and protobuf; writes tests/reference/tokenizers/; without a name, all)
 
 texts.json.gz   the texts of the layouts

@@ -1,0 +1,127 @@
+// A model that answers in words, with the real programs: what it costs, scores, a run with LoRA,
+// what it is worth afterwards, and what is refused.
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "command.h"
+#include "support/speaking_model.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using nlohmann::json;
+using test::run_strata;
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kConfig = R"(version: 1
+name: speaking
+task: answer_generation
+data:
+  folder: data
+  partition: modality
+  prompt: "<image>{question} "
+model:
+  folder: model
+  peft:
+    lora: {rank: 2, targets: [q_proj, v_proj]}
+units:
+  scheme: lora
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 2
+  budget: 1
+  score: {samples: 3}
+  local: {steps: 20, batch_size: 4, learning_rate: 1.0e-2}
+)";
+
+const fs::path& workshop() {
+  static const test::TempDir dir;
+  static const bool made = [] {
+    test::write_speaking_model(dir.path() / "model");
+    std::ofstream(dir.path() / "speaking.yaml") << kConfig;
+    return run_strata(
+               {"data", "make", "phantoms", "--out", "data", "--images", "5", "--size", "32"},
+               dir.path())
+               .code == 0;
+  }();
+  REQUIRE(made);
+  return dir.path();
+}
+
+double loss_of(const std::string& model) {
+  const auto outcome =
+      run_strata({"evaluate", model, "--data", "data", "--task", "answer_generation", "--prompt",
+                  "<image>{question} ", "--split", "train", "--json"},
+                 workshop());
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  return json::parse(outcome.out).at("all").at("loss");
+}
+
+}  // namespace
+
+TEST_CASE("every unit of a model that speaks is scored, by its kernel and by other measures") {
+  const auto outcome =
+      run_strata({"score",    "--model",           "model",      "--data",    "data",
+                  "--task",   "answer_generation", "--samples",  "3",         "--client",
+                  "ct",       "--client",          "mri",        "--metric",  "lntk",
+                  "--metric", "grad_norm",         "--metric",   "synflow",   "--metric",
+                  "fisher",   "--table",           "scores.csv", "--threads", "1"},
+                 workshop());
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  std::ifstream table(workshop() / "scores.csv");
+  std::string line;
+  int rows = 0;
+  std::getline(table, line);
+  while (std::getline(table, line)) {
+    const double value = std::stod(line.substr(line.rfind(',') + 1));
+    CAPTURE(line);
+    CHECK(value > 0);
+    ++rows;
+  }
+  CHECK(rows == 4 * 2 * 8);
+}
+
+TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
+  const auto& folder = workshop();
+  const auto run = run_strata({"run", "speaking.yaml", "--out", "whole", "--threads", "1"}, folder);
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  const std::string strategy = "f3ocus-seed1";
+  const json made = json::parse(test::slurp(folder / "whole" / strategy / "run.json"));
+  CHECK(made.at("units").at("selectable") == json({"lora.0", "lora.1"}));
+  CHECK(made.at("units").at("always") == json::array());
+  const std::string model = "whole/" + strategy + "/model";
+  for (const char* file : {"config.json", "model.safetensors", "adapter_model.safetensors",
+                           "adapter_config.json", "tokenizer.json", "preprocessor_config.json"}) {
+    CAPTURE(file);
+    CHECK(fs::exists(folder / model / file));
+  }
+  // What was not trained is as it was, to the byte.
+  CHECK(test::slurp(folder / model / "model.safetensors") ==
+        test::slurp(folder / "model" / "model.safetensors"));
+  CHECK(loss_of(model) < 0.95 * loss_of("model"));
+}
+
+TEST_CASE("what does not fit a model that speaks is refused in one line") {
+  const auto& folder = workshop();
+  test::check_refused({"evaluate", "model", "--data", "data"}, folder,
+                      {"\"llava\" speaks", "answer_generation"});
+  test::check_refused(
+      {"evaluate", "model", "--data", "data", "--task", "answer_generation", "--prompt", "what?"},
+      folder, {"prompt: {question} must be in it once"});
+  test::check_refused({"evaluate", "model", "--data", "data", "--task", "answer_generation",
+                       "--predictions", "p.jsonl", "--logits"},
+                      folder, {"--logits", "answers in words"});
+  CHECK_FALSE(fs::exists(folder / "p.jsonl"));
+  test::check_refused({"run", "speaking.yaml", "--out", "no", "--set", "model.answers=data"},
+                      folder, {"answers in words"});
+  test::check_refused(
+      {"run", "speaking.yaml", "--out", "no", "--set", "run.local.calibrate_labels=true"}, folder,
+      {"calibrate_labels"});
+  CHECK_FALSE(fs::exists(folder / "no"));
+}
