@@ -37,6 +37,7 @@ RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
 }
 
 bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units) {
+  if (blueprint.architecture().speech()) return false;
   return std::any_of(units.selectable.begin(), units.selectable.end(), [&](const Unit& unit) {
     return peft::holds(blueprint, unit, peft::lora_type().name);
   });

@@ -57,7 +57,8 @@ RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
                       const models::Model& model);
 
 /// Whether plans choose among units with LoRA pairs, so that every client gets an
-/// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters.)
+/// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters,
+/// and goes by the numbers of layers, which tower and decoder of a model that speaks both have.)
 bool plans_lora(const models::Blueprint& blueprint, const SelectedUnits& units);
 
 }  // namespace strata::fedrunner

@@ -124,6 +124,14 @@ Wanted select_wanted(const ExperimentConfig& config) {
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
+  if (blueprint.architecture().speech()) {
+    const auto refuse = [&](const char* key) {
+      throw InputError(config.file + ": " + key + " is for models with labels; one of the type \"" +
+                       blueprint.architecture().type() + "\" answers in words");
+    };
+    if (config.model.answers == Answers::kData) refuse("model.answers: data");
+    if (config.run->local.training.calibrate_labels) refuse("run.local.calibrate_labels");
+  }
   return {std::move(blueprint), std::move(units)};
 }
 

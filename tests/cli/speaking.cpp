@@ -2,6 +2,7 @@
 // what it is worth afterwards, and what is refused.
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "catch.h"
 #include "command.h"
@@ -78,9 +79,12 @@ TEST_CASE("every unit of a model that speaks is scored, by its kernel and by oth
   int rows = 0;
   std::getline(table, line);
   while (std::getline(table, line)) {
-    const double value = std::stod(line.substr(line.rfind(',') + 1));
     CAPTURE(line);
-    CHECK(value > 0);
+    CHECK(line.ends_with(",ok"));
+    std::string cell;
+    std::istringstream cells(line);
+    for (int i = 0; i < 4; ++i) std::getline(cells, cell, ',');
+    CHECK(std::stod(cell) > 0);
     ++rows;
   }
   CHECK(rows == 4 * 2 * 8);
@@ -91,11 +95,10 @@ TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
   const auto run = run_strata({"run", "speaking.yaml", "--out", "whole", "--threads", "1"}, folder);
   INFO(run.err);
   REQUIRE(run.code == 0);
-  const std::string strategy = "f3ocus-seed1";
-  const json made = json::parse(test::slurp(folder / "whole" / strategy / "run.json"));
+  const json made = json::parse(test::slurp(folder / "whole" / "run.json"));
   CHECK(made.at("units").at("selectable") == json({"lora.0", "lora.1"}));
   CHECK(made.at("units").at("always") == json::array());
-  const std::string model = "whole/" + strategy + "/model";
+  const std::string model = "whole/model";
   for (const char* file : {"config.json", "model.safetensors", "adapter_model.safetensors",
                            "adapter_config.json", "tokenizer.json", "preprocessor_config.json"}) {
     CAPTURE(file);

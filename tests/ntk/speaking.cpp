@@ -1,0 +1,113 @@
+// Kernels of models that speak: a row a sample, the log-likelihood of its answer.
+#include <Eigen/Eigenvalues>
+#include <set>
+
+#include "catch.h"
+#include "data/image.h"
+#include "models/model.h"
+#include "models/tokenizer_files.h"
+#include "ntk/lntk.h"
+#include "peft/files.h"
+#include "support/speaking_model.h"
+#include "tasks/answer_generation.h"
+#include "tasks/dataset.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::models;
+using namespace strata::ntk;
+using torch::Tensor;
+
+namespace {
+
+data::Manifest write_questions(const std::filesystem::path& folder) {
+  data::Manifest manifest;
+  manifest.folder = folder;
+  const std::vector<std::string> answers = {"no", "dark blue", "so", "12"};
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    data::Image image{18, 18, std::vector<std::uint8_t>(18 * 18 * 3)};
+    for (std::size_t p = 0; p < image.pixels.size(); ++p)
+      image.pixels[p] = static_cast<std::uint8_t>((p * (7 + 4 * i) + 31 * i) % 251);
+    const std::string name = std::to_string(i) + ".png";
+    data::write_png(image, folder / name);
+    manifest.examples.push_back(
+        {name, std::string(3 * i, 'q') + "?", {answers[i]}, "train", "ct", "open", ""});
+  }
+  return manifest;
+}
+
+/// Θ in double: one differentiation of one sample's loss at a time, no capture.
+Eigen::MatrixXd brute_force(Model& model, const std::vector<Tensor>& losses, const Unit& unit) {
+  std::vector<Tensor> weights = model.weights_of(unit);
+  Eigen::MatrixXd jacobian;
+  for (std::size_t row = 0; row < losses.size(); ++row) {
+    const auto gradients = torch::autograd::grad({losses[row]}, weights, {}, true, false, true);
+    std::vector<Tensor> flat;
+    for (std::size_t w = 0; w < weights.size(); ++w)
+      flat.push_back(gradients[w].defined() ? gradients[w].reshape(-1)
+                                            : torch::zeros({weights[w].numel()}, torch::kDouble));
+    const Tensor all = torch::cat(flat).contiguous();
+    if (row == 0) jacobian.resize(static_cast<Eigen::Index>(losses.size()), all.numel());
+    jacobian.row(static_cast<Eigen::Index>(row)) =
+        Eigen::Map<const Eigen::RowVectorXd>(all.data_ptr<double>(), all.numel());
+  }
+  return jacobian * jacobian.transpose();
+}
+
+}  // namespace
+
+TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a float64 Jacobian") {
+  const test::TempDir dir;
+  test::write_speaking_model(dir.path() / "model");
+  const data::Manifest manifest = write_questions(dir.path());
+  Model model = peft::load_model(dir.path() / "model");
+  peft::add_methods(model,
+                    peft::parse_methods({"lora:rank=2,targets=q_proj+up_proj",
+                                         "adapters:reduction=4", "prompts:length=2"},
+                                        "--peft"),
+                    3);
+  // Fresh pairs give their first factors no gradient.
+  for (auto& [name, tensor] : model.weights()) {
+    if (name.find("lora_B") != std::string::npos)
+      tensor.copy_(0.3 * torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view_as(tensor));
+  }
+  const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+  const auto task = tasks::answer_generation();
+  const auto data = task->encode({0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
+                                                load_language(dir.path() / "model")});
+  const Batch batch = data->batch({0, 1, 2, 3}, torch::kCPU);
+
+  std::vector<Unit> units;
+  std::set<std::string> names;
+  for (const std::string scheme : {"block", "lora", "adapter", "norm", "prompt"}) {
+    for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme))
+      if (names.insert(unit.name).second) units.push_back(unit);
+  }
+  REQUIRE(units.size() == 8 + 4 + 4 + 4 + 1);
+
+  Model wide = model.clone();
+  Batch in_double = batch;
+  in_double.pixels = batch.pixels.to(torch::kDouble);
+  for (auto& [name, tensor] : wide.weights())
+    tensor = tensor.to(torch::kDouble).requires_grad_(true);
+  const Tensor all = task->losses(wide.run(in_double), in_double);
+  std::vector<Tensor> losses;
+  for (std::int64_t i = 0; i < 4; ++i) losses.push_back(all[i]);
+
+  for (const NtkOutputs outputs : {NtkOutputs::kOutputs, NtkOutputs::kLoss}) {
+    LntkOptions options;
+    options.outputs = outputs;
+    options.trace = true;
+    const auto spectra = layerwise_spectra(model, *task, batch, units, options);
+    REQUIRE(spectra.size() == units.size());
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      CAPTURE(units[u].name);
+      const Eigen::MatrixXd theta = brute_force(wide, losses, units[u]);
+      const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
+      const double largest = solver.eigenvalues().maxCoeff();
+      CHECK(largest > 0);
+      CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(1e-4));
+      CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
+    }
+  }
+}
