@@ -241,7 +241,7 @@ class SynapticFlow {
         ones_(original.blueprint().example(original.architecture().text_tokens())) {
     const auto device = like.pixels.device();
     ones_.pixels = torch::ones_like(ones_.pixels).to(device);
-    for (Tensor* text : {&ones_.input_ids, &ones_.attention_mask})
+    for (Tensor* text : {&ones_.input_ids, &ones_.attention_mask, &ones_.decoder_ids})
       if (text->defined()) *text = text->to(device);
   }
 

@@ -1,19 +1,37 @@
 #include "models/batch.h"
 
 namespace strata::models {
+namespace {
+
+/// The part of a batch's rows of the decoder that belongs to samples.
+struct Range {
+  std::int64_t begin, count;
+};
+Range decoder_range(const torch::Tensor& sample_of_row, std::int64_t begin, std::int64_t count) {
+  const std::int64_t before = sample_of_row.lt(begin).sum().item<std::int64_t>();
+  return {before, sample_of_row.lt(begin + count).sum().item<std::int64_t>() - before};
+}
+
+}  // namespace
 
 Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
   if (begin == 0 && count == batch.size()) return batch;
-  const auto cut = [&](const torch::Tensor& tensor) {
-    return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
+  const Range samples{begin, count};
+  const Range rows =
+      batch.decoder_rows.defined() ? decoder_range(batch.decoder_rows, begin, count) : samples;
+  const auto cut = [](const torch::Tensor& tensor, const Range& range) {
+    return tensor.defined() ? tensor.narrow(0, range.begin, range.count) : tensor;
   };
-  Batch part{cut(batch.input_ids), cut(batch.attention_mask), cut(batch.pixels),
-             cut(batch.labels),    cut(batch.grids),          cut(batch.answers)};
+  Batch part{cut(batch.input_ids, samples), cut(batch.attention_mask, samples),
+             cut(batch.pixels, samples),    cut(batch.labels, samples),
+             cut(batch.grids, samples),     cut(batch.answers, rows)};
+  part.decoder_ids = cut(batch.decoder_ids, rows);
+  if (batch.decoder_rows.defined()) part.decoder_rows = cut(batch.decoder_rows, rows) - begin;
   if (batch.outputs.defined()) {
-    const torch::Tensor sample = batch.outputs.select(1, 0);
-    const torch::Tensor inside = (sample >= begin).logical_and(sample < begin + count);
+    const torch::Tensor row = batch.outputs.select(1, 0);
+    const torch::Tensor inside = (row >= rows.begin).logical_and(row < rows.begin + rows.count);
     part.outputs = batch.outputs.index({inside}).clone();
-    part.outputs.select(1, 0).sub_(begin);
+    part.outputs.select(1, 0).sub_(rows.begin);
   }
   return part;
 }

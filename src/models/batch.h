@@ -25,10 +25,17 @@ struct Batch {
   /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
   /// ascending and, for scores (ntk/), as many of each; undefined where that is all of them.
   torch::Tensor outputs = {};
+  /// Of a model that reads with an encoder and speaks with a decoder. int64 (m, D): what the
+  /// decoder reads, each row from its first token on, what pads it at its end; `answers` and
+  /// `outputs` are then of these rows.
+  torch::Tensor decoder_ids = {};
+  /// int64 (m): the sample that each row of `decoder_ids` answers, ascending; undefined where each
+  /// sample has one row.
+  torch::Tensor decoder_rows = {};
   std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };
 
-/// The samples [begin, begin + count). Shares their memory.
+/// The samples [begin, begin + count), and what is said of them. Shares their memory.
 Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count);
 
 /// What a stage takes from those below it, and leaves to those above: tensors by name.

@@ -105,6 +105,9 @@ Tensor CapturingPass::run_batch_norm(const Layer& layer, const Tensor& input, do
 
 Tensor CapturingPass::used(Use use, const std::string& parameter, const Tensor& input,
                            Tensor output) {
+  // As that of a linear layer whose weight nobody asked for.
+  if (use == Use::kBias)
+    return record(CapturedOp::Kind::kLinear, "", parameter, Tensor(), std::move(output));
   const auto kind = use == Use::kEmbedding ? CapturedOp::Kind::kEmbedding
                     : use == Use::kMixture ? CapturedOp::Kind::kMixture
                                            : CapturedOp::Kind::kAdded;

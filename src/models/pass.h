@@ -39,7 +39,8 @@ struct Window {
 enum class Use : std::uint8_t {
   kEmbedding,  ///< output = … + W[ids], ids int64 (n, T)
   kMixture,    ///< output = … + matrix · W, the rows of a table mixed; matrix (n, T, rows of W)
-  kAdded       ///< output = … + W, W having the output's shape per sample
+  kAdded,      ///< output = … + W, W having the output's shape per sample
+  kBias        ///< output = … + W, W being a row that is added to every one
 };
 
 /// The pass that computes.
@@ -106,7 +107,7 @@ class Pass {
   torch::Tensor block_end(const std::string& layer, const torch::Tensor& rows);
 
   /// Says that `output` depends on a parameter, and returns what stands for it from here on.
-  /// `input` are the ids, or the matrix, and undefined for kAdded.
+  /// `input` are the ids, or the matrix, and undefined for kAdded and kBias.
   virtual torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                              torch::Tensor output);
   /// Whether used() wants to know of the parameter: a matrix need not be made otherwise.

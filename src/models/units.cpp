@@ -46,7 +46,8 @@ class Division {
       } else {
         add(at.group + block_name_ + "." + std::to_string(blocks[at.group]++), at.role);
       }
-      if (at.role != Role::kEmbeddings) continue;
+      // The first: those of a decoder come later.
+      if (at.role != Role::kEmbeddings || first_prompt_ > 0) continue;
       first_prompt_ = units_.size();
       for (const UnitKind* kind : prompts_) add(kind->name, Role::kPrompt);
     }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "models/architectures/albef.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
@@ -32,6 +33,7 @@ constexpr Row kArchitectures[] = {
     {"llava_llama", read_original_llava},
     {"llava_mistral", read_original_llava},
     {"paligemma", read_paligemma},
+    {"albef", read_albef},
 };
 
 const Row& row_of(const std::string& type) {
