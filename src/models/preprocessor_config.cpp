@@ -302,6 +302,10 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
     processor.only_size = processor.size;
   }
   if (is_clip(model.processor)) clip_processing(model.image_size, processor);
+  if (model.squashes) {
+    processor.resize = Resize::kExact;
+    processor.crop = std::nullopt;
+  }
   if (model.processor == kSiglipName) processor.filter = data::Filter::kBicubic;
   return processor;
 }

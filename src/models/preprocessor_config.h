@@ -23,6 +23,8 @@ struct ImageModel {
   int image_size, patch_size;
   /// What the name of its usual processor begins with: "CLIP", "Siglip"; empty: by `sizes`.
   std::string processor = {};
+  /// Of CLIP's: without a file images become squares as a whole, with nothing cut off.
+  bool squashes = false;
 
   bool any_size() const { return sizes == ImageSizes::kAny; }
   bool multiples() const { return sizes == ImageSizes::kMultiples; }
@@ -30,8 +32,8 @@ struct ImageModel {
 
 /// The processing of a model that comes without a file. ViLT: bilinear to a shortest edge of
 /// image_size, with size_divisor the patch size; CLIP: bicubic to a shortest edge of image_size,
-/// the middle cut out, by CLIP's mean and deviation; SigLIP: bicubic to a square of image_size;
-/// others: bilinear. All but CLIP's scale to [-1, 1].
+/// the middle cut out (or squashed), by CLIP's mean and deviation; SigLIP: bicubic to a square of
+/// image_size; others: bilinear. All but CLIP's scale to [-1, 1].
 data::ImageProcessor default_image_processor(const ImageModel& model);
 
 /// The `image_processor` of a model folder: preprocessor_config.json or, where there is none, what

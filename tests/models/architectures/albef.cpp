@@ -163,6 +163,26 @@ TEST_CASE("ALBEF's states of image and question are the reference's") {
   CHECK(asked.values.size() == 1);  // the image is done with
 }
 
+TEST_CASE("ALBEF's images are processed as CLIP's unless a file says otherwise") {
+  const data::ImageProcessor processor = peft::load_model(kReference).blueprint().image_processor();
+  CHECK(processor.size == data::ImageSize{16, 16});
+  CHECK(processor.resize == data::ImageProcessor::Resize::kExact);
+  CHECK_FALSE(processor.crop);
+  CHECK(processor.filter == data::Filter::kBicubic);
+  CHECK(processor.mean == std::array<double, 3>{0.48145466, 0.4578275, 0.40821073});
+  CHECK(processor.std == std::array<double, 3>{0.26862954, 0.26130258, 0.27577711});
+  // It is written, and a file of ViT's without these keys has ViT's own.
+  const test::TempDir dir;
+  peft::save_model(peft::load_model(kReference), dir.path());
+  CHECK(peft::load_model(dir.path()).blueprint().image_processor().key() == processor.key());
+  dir.write(
+      "preprocessor_config.json",
+      R"({"image_processor_type": "ViTImageProcessor", "size": {"height": 16, "width": 16}})");
+  const data::ImageProcessor other = peft::load_model(dir.path()).blueprint().image_processor();
+  CHECK(other.filter == data::Filter::kBilinear);
+  CHECK(other.mean == std::array<double, 3>{0.5, 0.5, 0.5});
+}
+
 TEST_CASE("ALBEF's logits and losses of several weighted answers a question are the reference's") {
   const Model model = peft::load_model(kReference);
   const Recorded given = recorded();
