@@ -303,6 +303,11 @@ TEST_CASE("ALBEF's captured operations give the gradients of autograd") {
       if (!ops[i].weight.empty())
         add(ops[i].weight, weight_gradient(ops[i], deltas[i], model.weight(ops[i].weight)));
     }
+    // One row that every token adds, whosever it is.
+    const auto is_head_bias = [](const CapturedOp& op) {
+      return op.bias == "text_decoder.cls.predictions.bias" && op.weight.empty();
+    };
+    CHECK(std::count_if(ops.begin(), ops.end(), is_head_bias) == 1);
     CHECK(found.size() == all.size());
     for (const std::string& name : all) {
       CAPTURE(name);
@@ -328,6 +333,9 @@ TEST_CASE("prompts stand before the question: its image and answer see them") {
   CHECK(difference(losses(model, alone), with.narrow(0, 2, 1)) < 1e-4);
   const auto names = names_of(peft::scheme_units(model.blueprint(), "prompt+layernorm"));
   CHECK(std::count(names.begin(), names.end(), "prompt") == 1);
+  const auto prompt = std::find(names.begin(), names.end(), "prompt");
+  CHECK(*(prompt - 1) == "embeddings");
+  CHECK(*(prompt + 1) == "layernorm.0");
 }
 
 TEST_CASE("ALBEF's 30 blocks compete, and its other units are those of embeddings and head") {
