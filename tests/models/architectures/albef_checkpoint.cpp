@@ -8,6 +8,7 @@
 #include "peft/files.h"
 #include "strata/core/error.h"
 #include "support/recorded.h"
+#include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::models;
@@ -73,6 +74,17 @@ TEST_CASE("a finished checkpoint of ALBEF's authors is the model, whatever else 
     if (tensor.is_floating_point()) tensor = tensor.to(torch::kHalf);
   const Weights half = albef_weights(*albef(), checkpoint, "albef.pth");
   CHECK(half.at("visual_encoder.norm.bias").scalar_type() == torch::kFloat);
+}
+
+TEST_CASE("a finished checkpoint of ALBEF's authors is a folder's pytorch_model.bin as it stands") {
+  const test::TempDir dir;
+  std::filesystem::copy(kReference / "config.json", dir / "config.json");
+  std::filesystem::copy(kReference / "model.pth", dir / "pytorch_model.bin");
+  const Model model = peft::load_model(dir.path());
+  CHECK(model.fingerprint() == peft::load_model(kReference).fingerprint());
+  const test::TempDir out;
+  peft::save_model(model, out.path());
+  CHECK(peft::load_model(out.path()).fingerprint() == model.fingerprint());
 }
 
 TEST_CASE("from a pretrained checkpoint answering starts as ALBEF's authors have it") {
