@@ -7,8 +7,9 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
   const auto cut = [&](const torch::Tensor& tensor) {
     return tensor.defined() ? tensor.narrow(0, begin, count) : tensor;
   };
-  Batch part{cut(batch.input_ids), cut(batch.attention_mask), cut(batch.pixels),
-             cut(batch.labels),    cut(batch.grids),          cut(batch.answers)};
+  Batch part{cut(batch.input_ids),  cut(batch.attention_mask), cut(batch.pixels),
+             cut(batch.labels),     cut(batch.grids),          cut(batch.answers),
+             cut(batch.decoder_ids)};
   if (batch.outputs.defined()) {
     const torch::Tensor sample = batch.outputs.select(1, 0);
     const torch::Tensor inside = (sample >= begin).logical_and(sample < begin + count);

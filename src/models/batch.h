@@ -22,8 +22,13 @@ struct Batch {
   torch::Tensor grids = {};
   /// Of a model that speaks. bool (n, T): the tokens of the answer; undefined where there is none.
   torch::Tensor answers = {};
+  /// int64 (n, D), of a model whose encoder reads the text and whose decoder answers: the tokens
+  /// that the decoder reads, which are the answer's behind the one that it starts with. Padding is
+  /// on the right, where nothing sees it. Undefined of any other model.
+  torch::Tensor decoder_ids = {};
   /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
-  /// ascending; undefined where that is all of them.
+  /// ascending; undefined where that is all of them. Places are those of decoder_ids, where there
+  /// are any.
   torch::Tensor outputs = {};
   std::int64_t size() const { return pixels.size(0); }
 };

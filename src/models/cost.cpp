@@ -45,7 +45,7 @@ Batch largest_sample(const Batch& batch) {
   Batch sample = rows_of(batch, row, 1);
   // Only shapes count, and the counting pass is on the CPU.
   sample.pixels = torch::zeros(sample.pixels.sizes());
-  for (Tensor* text : {&sample.input_ids, &sample.attention_mask})
+  for (Tensor* text : {&sample.input_ids, &sample.attention_mask, &sample.decoder_ids})
     if (text->defined()) *text = text->to(torch::kCPU).clone();  // a view would keep the batch
   return sample;
 }

@@ -30,6 +30,8 @@ constexpr Row kArchitectures[] = {
     {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
     {"llava", read_llava},
     {"paligemma", read_paligemma},
+    {"idefics3", read_idefics3},
+    {"smolvlm", read_idefics3},
 };
 
 const Row& row_of(const std::string& type) {
