@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "models/architectures/blip2.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
@@ -32,6 +33,7 @@ constexpr Row kArchitectures[] = {
     {"paligemma", read_paligemma},
     {"idefics3", read_idefics3},
     {"smolvlm", read_idefics3},
+    {"blip-2", read_blip2},
 };
 
 const Row& row_of(const std::string& type) {
