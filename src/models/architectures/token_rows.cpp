@@ -17,7 +17,7 @@ Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
                      std::to_string(places.count));
   }
   return words.reshape({-1, words.size(2)})
-      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), images)
+      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), images.to(words.scalar_type()))
       .view(words.sizes());
 }
 
