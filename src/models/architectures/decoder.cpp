@@ -243,13 +243,13 @@ Tensor Decoder::run_block(std::int64_t block, const Tensor& rows, const Constant
   const std::string name = block_name(block);
   const double eps = config_.rms_norm_eps, offset = config_.norm_offset;
   const Tensor normed = pass.rms_norm(name + ".input_layernorm", rows, eps, offset);
-  const Tensor x = rows + attend(name + ".self_attn", normed, constants, pass);
+  const Tensor x = pass.sum(rows, attend(name + ".self_attn", normed, constants, pass));
   const Tensor inner = pass.rms_norm(name + ".post_attention_layernorm", x, eps, offset);
   const Tensor gate = pass.linear(name + ".mlp.gate_proj", inner);
   const Tensor up = pass.linear(name + ".mlp.up_proj", inner);
-  const Tensor sum =
-      x + pass.linear(name + ".mlp.down_proj", pass.gated(config_.activation, gate, up));
-  return pass.block_end(name, sum);
+  const Tensor output =
+      pass.linear(name + ".mlp.down_proj", pass.gated(config_.activation, gate, up));
+  return pass.block_end(name, pass.sum(x, output));
 }
 
 Tensor Decoder::logits(const Tensor& rows, Pass& pass) const {

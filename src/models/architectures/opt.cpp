@@ -113,7 +113,8 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
   const Tensor attended =
       with_ones_before(batch.attention_mask, rows.size(1) - ids.size(1)).to(torch::kLong);
   const Tensor places = attended.cumsum(1) * attended - 1 + kPositionOffset;
-  rows = pass.used(Use::kEmbedding, positions, places, rows + pass.lookup(positions, places));
+  rows =
+      pass.used(Use::kEmbedding, positions, places, pass.sum(rows, pass.lookup(positions, places)));
   const std::int64_t own = rows.size(1);
   rows = pass.sequence(kOptSequence, rows);
   // What a method puts before the tokens has no position.
@@ -145,11 +146,13 @@ Tensor Opt::run_block(std::int64_t block, const Tensor& rows, const Tensor& visi
   };
   const std::string attention = at + ".self_attn";
   if (config_.norm_before) {
-    const Tensor x = rows + attend(attention, norm(".self_attn_layer_norm", rows), visible, pass);
-    return pass.block_end(at, x + feed(norm(".final_layer_norm", x)));
+    const Tensor x =
+        pass.sum(rows, attend(attention, norm(".self_attn_layer_norm", rows), visible, pass));
+    return pass.block_end(at, pass.sum(x, feed(norm(".final_layer_norm", x))));
   }
-  const Tensor x = norm(".self_attn_layer_norm", rows + attend(attention, rows, visible, pass));
-  return pass.block_end(at, norm(".final_layer_norm", x + feed(x)));
+  const Tensor x =
+      norm(".self_attn_layer_norm", pass.sum(rows, attend(attention, rows, visible, pass)));
+  return pass.block_end(at, norm(".final_layer_norm", pass.sum(x, feed(x))));
 }
 
 State Opt::run_head(const Batch& batch, const State& input, Pass& pass) const {

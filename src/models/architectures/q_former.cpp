@@ -97,7 +97,8 @@ Tensor QFormer::attend(const std::string& name, const Tensor& rows, const Tensor
       config_.attention_probs_dropout_prob);
   const Tensor output =
       pass.dropout(pass.linear(name + ".output.dense", context), config_.hidden_dropout_prob);
-  return pass.layer_norm(name + ".output.LayerNorm", output + rows, config_.layer_norm_eps);
+  return pass.layer_norm(name + ".output.LayerNorm", pass.sum(output, rows),
+                         config_.layer_norm_eps);
 }
 
 Tensor QFormer::run_block(std::int64_t block, const Tensor& rows, const Tensor& image,
@@ -109,8 +110,8 @@ Tensor QFormer::run_block(std::int64_t block, const Tensor& rows, const Tensor& 
       pass.activation(config_.activation, pass.linear(at + ".intermediate_query.dense", x));
   const Tensor output =
       pass.dropout(pass.linear(at + ".output_query.dense", inner), config_.hidden_dropout_prob);
-  return pass.block_end(
-      at, pass.layer_norm(at + ".output_query.LayerNorm", output + x, config_.layer_norm_eps));
+  return pass.block_end(at, pass.layer_norm(at + ".output_query.LayerNorm", pass.sum(output, x),
+                                            config_.layer_norm_eps));
 }
 
 }  // namespace strata::models

@@ -199,7 +199,7 @@ Tensor T5::attend(const std::string& layer, const char* attention, const Tensor&
   const Tensor context =
       pass.attention(pass.linear(at + ".q", own), pass.linear(at + ".k", other),
                      pass.linear(at + ".v", other), mask, heads, config_.dropout_rate);
-  return rows + pass.dropout(pass.linear(at + ".o", context), config_.dropout_rate);
+  return pass.sum(rows, pass.dropout(pass.linear(at + ".o", context), config_.dropout_rate));
 }
 
 Tensor T5::feed(const std::string& layer, const Tensor& rows, Pass& pass) const {
@@ -208,7 +208,7 @@ Tensor T5::feed(const std::string& layer, const Tensor& rows, Pass& pass) const 
   const Tensor inner = pass.gated(Activation::kGeluTanh, pass.linear(at + "wi_0", own),
                                   pass.linear(at + "wi_1", own));
   const Tensor output = pass.linear(at + "wo", pass.dropout(inner, config_.dropout_rate));
-  return rows + pass.dropout(output, config_.dropout_rate);
+  return pass.sum(rows, pass.dropout(output, config_.dropout_rate));
 }
 
 State T5::run_encoder(std::int64_t block, const State& input, Pass& pass) const {

@@ -204,11 +204,11 @@ Tensor VisionTower::run_block(std::int64_t block, const Tensor& rows, Pass& pass
   const auto linear = [&](const char* layer, const Tensor& x) {
     return pass.linear(at + layer, x);
   };
-  const Tensor x =
-      rows + attend(at + ".self_attn", pass.layer_norm(at + ".layer_norm1", rows, eps), pass);
+  const Tensor x = pass.sum(
+      rows, attend(at + ".self_attn", pass.layer_norm(at + ".layer_norm1", rows, eps), pass));
   const Tensor inner = linear(".mlp.fc1", pass.layer_norm(at + ".layer_norm2", x, eps));
-  const Tensor sum = x + linear(".mlp.fc2", pass.activation(config_.activation, inner));
-  return pass.block_end(at, sum);
+  const Tensor output = linear(".mlp.fc2", pass.activation(config_.activation, inner));
+  return pass.block_end(at, pass.sum(x, output));
 }
 
 Tensor VisionTower::last_norm(const Tensor& rows, Pass& pass) const {

@@ -158,6 +158,9 @@ TEST_CASE("units are the blocks of tower, Q-Former and language model") {
   const std::string table = "block.0.layer.0.SelfAttention.relative_attention_bias.weight";
   CHECK(left == std::set<std::string>{"language_model.encoder." + table,
                                       "language_model.decoder." + table});
+  // The gradient of words goes through all blocks.
+  CHECK(training_cost(blueprint, 20, {"language_model.shared.weight"}).backward_flops >
+        training_cost(blueprint, 20, {t5[9].parameters.front()}).backward_flops);
 }
 
 TEST_CASE("what units of BLIP-2 keep is what autograd keeps") {
