@@ -23,7 +23,8 @@ struct Batch {
   /// Of a model that speaks. bool (n, T): the tokens of the answer; undefined where there is none.
   torch::Tensor answers = {};
   /// int64 (m, 2): sample and place of each token behind which the next one is asked for, samples
-  /// ascending and, for scores (ntk/), as many of each; undefined where that is all of them.
+  /// ascending and, for scores (ntk/), as many of each; undefined where that is all of them. They
+  /// are those of decoder_ids, where there are any.
   torch::Tensor outputs = {};
   /// Of a model that reads with an encoder and speaks with a decoder. int64 (m, D): what the
   /// decoder reads, each row from its first token on, what pads it at its end; `answers` and

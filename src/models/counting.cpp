@@ -151,6 +151,16 @@ Tensor CountingPass::average_pool(const Tensor& input) {
   return made({input.size(0), input.size(1)}, input.requires_grad());
 }
 
+Tensor CountingPass::sum(const Tensor& a, const Tensor& b) {
+  return made(a.sizes().vec(), a.requires_grad() || b.requires_grad());
+}
+
+Tensor CountingPass::lookup(const std::string& parameter, const Tensor& ids) {
+  Shape shape = ids.sizes().vec();
+  shape.push_back(blueprint().parameter(parameter).shape.back());
+  return made(shape, trained_.count(parameter) > 0);
+}
+
 Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                const Tensor& mask, const Heads& heads, double) {
   const double tokens = static_cast<double>(mask.size(-1));  // that each query looks at

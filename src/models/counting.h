@@ -25,7 +25,7 @@ struct Counted {
 
 /// Whether a tensor depends on a trained parameter is what autograd says of it (requires_grad):
 /// every operation that is not counted is computed, on tensors of the right shapes that take no
-/// memory.
+/// memory. Lookups and the sums of blocks are not, because their results would.
 ///
 /// - A linear layer of t rows, from `in` to `out` numbers: t·in·out products; as many backwards if
 ///   its input depends on a trained parameter, and as many if its weight is trained. It keeps its
@@ -57,6 +57,8 @@ class CountingPass : public Pass {
   torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up) override;
   torch::Tensor max_pool(const torch::Tensor& input, Window window) override;
   torch::Tensor average_pool(const torch::Tensor& input) override;
+  torch::Tensor sum(const torch::Tensor& a, const torch::Tensor& b) override;
+  torch::Tensor lookup(const std::string& parameter, const torch::Tensor& ids) override;
   torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                      torch::Tensor output) override;
 

@@ -122,6 +122,10 @@ Tensor Pass::average_pool(const Tensor& input) {
   return input.mean({2, 3});
 }
 
+Tensor Pass::sum(const Tensor& a, const Tensor& b) {
+  return a + b;
+}
+
 Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                        const Tensor& mask, const Heads& heads, double dropout) {
   return models::attention(query, key, value, mask, heads, dropout, generator_);

@@ -67,7 +67,7 @@ class Pass {
   /// used().
   torch::Tensor weight(const std::string& parameter);
   /// Those rows of a table: weight() would convert all of them.
-  torch::Tensor lookup(const std::string& parameter, const torch::Tensor& ids);
+  virtual torch::Tensor lookup(const std::string& parameter, const torch::Tensor& ids);
   /// input · Wᵀ + b over the last dimension; a weight of more dimensions has its last ones
   /// flattened, as of a convolution over patches.
   torch::Tensor linear(const std::string& layer, const torch::Tensor& input);
@@ -85,6 +85,9 @@ class Pass {
   virtual torch::Tensor max_pool(const torch::Tensor& input, Window window);
   /// (n, channels, h, w) to the mean of each channel, (n, channels).
   virtual torch::Tensor average_pool(const torch::Tensor& input);
+  /// a + b, of one shape: what a block adds to its rows. (Any sum may be written as +, which a pass
+  /// that counts then computes.)
+  virtual torch::Tensor sum(const torch::Tensor& a, const torch::Tensor& b);
   /// See attention.h; dropped with the probability `dropout`.
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "models/architectures/albef.h"
+#include "models/architectures/blip2.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
@@ -34,6 +35,9 @@ constexpr Row kArchitectures[] = {
     {"llava_mistral", read_original_llava},
     {"paligemma", read_paligemma},
     {"albef", read_albef},
+    {"idefics3", read_idefics3},
+    {"smolvlm", read_idefics3},
+    {"blip-2", read_blip2},
 };
 
 const Row& row_of(const std::string& type) {

@@ -1,7 +1,8 @@
 #pragma once
 /// \file
 /// What turns an image encoder's rows into a language model's: one linear layer, or two with an
-/// activation between them. Part of an architecture (vision_language.h).
+/// activation between them, perhaps of a square of patches at a time. Part of an architecture
+/// (vision_language.h, blip2.h).
 
 #include <cstdint>
 #include <string>
@@ -18,6 +19,9 @@ struct ConnectorConfig {
   /// Between two layers; without it there is one.
   std::optional<Activation> activation;
   double initializer_range = 0.02;
+  /// So many patches of as many rows become one row, side by side (pixel shuffle): in ·
+  /// shuffle² numbers. `grid`: patches along a side, a multiple.
+  std::int64_t shuffle = 1, grid = 0;
 };
 
 class Connector {
@@ -27,7 +31,7 @@ class Connector {
       : config_(config), names_(std::move(names)) {}
 
   void declare(LayerList& list) const;
-  /// (rows, in) to (rows, out).
+  /// (n·rows, in) to (n·rows / shuffle², out).
   torch::Tensor run(const torch::Tensor& rows, Pass& pass) const;
 
  private:

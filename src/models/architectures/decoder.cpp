@@ -1,10 +1,10 @@
 #include "models/architectures/decoder.h"
 
 #include <cmath>
-#include <limits>
 
 #include "models/architectures/activations.h"
 #include "models/architectures/config_limits.h"
+#include "models/architectures/masks.h"
 #include "models/architectures/rotary.h"
 #include "strata/core/error.h"
 
@@ -211,7 +211,7 @@ Tensor Decoder::words(const Tensor& ids, Pass& pass) const {
 
 Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Tensor& together,
                              torch::ScalarType type) const {
-  const std::int64_t n = attended.size(0), tokens = attended.size(1);
+  const std::int64_t tokens = attended.size(1);
   const Tensor place = torch::arange(tokens, attended.options().dtype(torch::kLong));
   const Tensor from = place.narrow(0, tokens - rows, rows).view({1, rows, 1});
   const Tensor to = place.view({1, 1, tokens});
@@ -223,10 +223,7 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
     seen = seen.logical_or(both);
   }
   seen = seen.logical_and(attended.unsqueeze(1) > 0).unsqueeze(1);  // (n, 1, rows, tokens)
-  const double lowest = type == torch::kDouble ? std::numeric_limits<double>::lowest()
-                                               : std::numeric_limits<float>::lowest();
-  const Tensor visible = torch::zeros({n, 1, rows, tokens}, attended.options().dtype(type))
-                             .masked_fill_(~seen, lowest);
+  const Tensor visible = added_mask(seen, type);
   const Tensor positions = (attended.to(torch::kLong).cumsum(1) - 1).clamp_min(0);
   const Tensor angles =
       rotary_angles(config_.rotary, config_.head_dim, positions.narrow(1, tokens - rows, rows));
@@ -250,13 +247,13 @@ Tensor Decoder::run_block(std::int64_t block, const Tensor& rows, const Constant
   const std::string name = block_name(block);
   const double eps = config_.rms_norm_eps, offset = config_.norm_offset;
   const Tensor normed = pass.rms_norm(name + ".input_layernorm", rows, eps, offset);
-  const Tensor x = rows + attend(name + ".self_attn", normed, constants, pass);
+  const Tensor x = pass.sum(rows, attend(name + ".self_attn", normed, constants, pass));
   const Tensor inner = pass.rms_norm(name + ".post_attention_layernorm", x, eps, offset);
   const Tensor gate = pass.linear(name + ".mlp.gate_proj", inner);
   const Tensor up = pass.linear(name + ".mlp.up_proj", inner);
-  const Tensor sum =
-      x + pass.linear(name + ".mlp.down_proj", pass.gated(config_.activation, gate, up));
-  return pass.block_end(name, sum);
+  const Tensor output =
+      pass.linear(name + ".mlp.down_proj", pass.gated(config_.activation, gate, up));
+  return pass.block_end(name, pass.sum(x, output));
 }
 
 Tensor Decoder::logits(const Tensor& rows, Pass& pass) const {

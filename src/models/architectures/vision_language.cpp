@@ -6,6 +6,7 @@
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
 #include "models/architectures/decoder.h"
+#include "models/architectures/token_rows.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
 #include "strata/core/error.h"
@@ -29,6 +30,7 @@ struct VisionLanguageConfig {
   std::vector<std::vector<std::string>> connector_names;
   std::optional<Activation> connector_activation;
   bool connector_bias = true;
+  std::int64_t shuffle = 1;  ///< see ConnectorConfig
   /// Outputs of the tower that the connector takes, beside one another: 0 is what enters the first
   /// block, k what block k - 1 leaves.
   std::vector<std::int64_t> features;
@@ -75,12 +77,17 @@ class VisionLanguage : public Architecture {
  private:
   static ConnectorConfig connector_config(const VisionLanguageConfig& config) {
     return {config.tower.hidden_size * static_cast<std::int64_t>(config.features.size()),
-            config.decoder.hidden_size, config.connector_bias, config.connector_activation,
-            config.decoder.initializer_range};
+            config.decoder.hidden_size,
+            config.connector_bias,
+            config.connector_activation,
+            config.decoder.initializer_range,
+            config.shuffle,
+            config.tower.grid()};
   }
   void declare();
   std::int64_t image_tokens() const {
-    return config_.tower.tokens() - (config_.drops_class_token ? 1 : 0);
+    return (config_.tower.tokens() - (config_.drops_class_token ? 1 : 0)) /
+           (config_.shuffle * config_.shuffle);
   }
   /// Of the stage that embeds the words.
   std::int64_t words_stage() const { return tower_.used() + 2; }
@@ -200,19 +207,8 @@ State VisionLanguage::run_connector(const State& input, Pass& pass) const {
 Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const State& input) const {
   const auto features = input.values.find(kFeatures);
   if (features == input.values.end()) return words;  // a text that goes on
-  const Tensor places = batch.input_ids == config_.image_token;
-  const Tensor counts = places.sum(1);
-  if (!counts.eq(image_tokens()).all().item<bool>()) {
-    const std::int64_t found =
-        counts.masked_select(counts != image_tokens())[0].item<std::int64_t>();
-    throw InputError("a prompt has " + std::to_string(found) + " image tokens (id " +
-                     std::to_string(config_.image_token) + "), but its image takes " +
-                     std::to_string(image_tokens()));
-  }
-  const std::int64_t hidden = words.size(2);
-  return words.reshape({-1, hidden})
-      .index_copy(0, places.reshape(-1).nonzero().squeeze(1), features->second)
-      .view(words.sizes());
+  return with_images(words, batch.input_ids, features->second,
+                     {config_.image_token, image_tokens()});
 }
 
 State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pass) const {
@@ -222,10 +218,7 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
   const Tensor rows = pass.sequence(config_.decoder_names.front().model + "embed_tokens.sequence",
                                     placed(batch, words, input));
   const std::int64_t prefix = rows.size(1) - words.size(1);
-  const auto before = [&](const Tensor& mask) {
-    if (prefix == 0) return mask;
-    return torch::cat({torch::ones({mask.size(0), prefix}, mask.options()), mask}, 1);
-  };
+  const auto before = [&](const Tensor& mask) { return with_ones_before(mask, prefix); };
   Tensor together;
   if (config_.prompt_together) {
     together = batch.answers.defined() ? batch.answers.logical_not()
@@ -238,12 +231,8 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
 }
 
 State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor& rows = input.values.at(kTokenRows);
-  if (!batch.outputs.defined()) return {{{kTokenLogits, decoder_.logits(rows, pass)}}, {}};
-  const std::int64_t tokens = rows.size(0) / batch.size(),
-                     prefix = tokens - batch.input_ids.size(1);
-  const Tensor at = batch.outputs.select(1, 0) * tokens + prefix + batch.outputs.select(1, 1);
-  return {{{kTokenLogits, decoder_.logits(rows.index_select(0, at.to(rows.device())), pass)}}, {}};
+  const Tensor asked = asked_rows(batch, input.values.at(kTokenRows), batch.input_ids.size(1));
+  return {{{kTokenLogits, decoder_.logits(asked, pass)}}, {}};
 }
 
 /// A tower's outputs as numbers of outputs: negative ones count from the last.
@@ -273,9 +262,9 @@ std::vector<std::string> projector_names(const std::string& layer) {
 }
 
 void read_parts(ObjectReader& reader, VisionLanguageConfig& config, const TowerConfig& tower,
-                const std::string& decoder) {
+                const std::string& decoder, const std::vector<std::string>& towers = kOpenTowers) {
   ObjectReader vision = reader.object("vision_config"), text = reader.object("text_config");
-  config.tower = read_tower(vision, tower);
+  config.tower = read_tower(vision, tower, towers);
   config.decoder = read_decoder(text, decoder_type(text, decoder));
   config.most_tokens = std::min(config.decoder.max_position_embeddings, kLongestText);
 }
@@ -399,6 +388,35 @@ std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
   config.image_token = read_image_token(reader, 256000);
   config.end_token = read_end_token(reader, 1);
   config.prompt = "<image><bos>answer en {question}\n";
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
+}
+
+std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
+  VisionLanguageConfig config;
+  config.model_type = reader.text("model_type");
+  // Older files give the tower the model's own type.
+  read_parts(reader, config, tower_defaults(config.model_type + "_vision"), "llama",
+             {"idefics3_vision", "smolvlm_vision", "idefics3", "smolvlm"});
+  if (!reader.has("text_config")) config.decoder.rms_norm_eps = 1e-5;
+  config.decoder.tied = reader.boolean("tie_word_embeddings", false);
+  config.tower_names = {"model.vision_model."};
+  config.decoder_names = {{"model.text_model.", "lm_head"}};
+  config.connector_names = {{"model.connector.modality_projection.proj"}};
+  config.connector_bias = false;
+  config.shuffle = reader.integer("scale_factor", 1, kLargestImage, 2);
+  if (config.tower.grid() % config.shuffle != 0) {
+    reader.fail("scale_factor", "found " + std::to_string(config.shuffle) + ", but an image has " +
+                                    std::to_string(config.tower.grid()) +
+                                    " patches along a side, no multiple of it");
+  }
+  config.features = {config.tower.num_hidden_layers};
+  config.tower_norm = true;
+  config.image_token = read_image_token(reader, 128257);
+  config.end_token = read_end_token(reader, 2);
+  config.prompt =
+      "<|im_start|>User:<fake_token_around_image><global-img><image><fake_token_around_image>"
+      "{question}<end_of_utterance>\nAssistant:";
   config.json = reader.whole();
   return std::make_shared<VisionLanguage>(std::move(config));
 }

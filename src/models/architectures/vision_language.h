@@ -1,7 +1,7 @@
 #pragma once
 /// \file
 /// Models that look at an image and answer in words: a vision tower, a connector, a decoder. What a
-/// kind of them consists of is a row of settings: LLaVA, PaliGemma.
+/// kind of them consists of is a row of settings: LLaVA, PaliGemma, Idefics 3 and SmolVLM.
 
 #include <memory>
 
@@ -19,5 +19,9 @@ std::shared_ptr<const Architecture> read_original_llava(ObjectReader& config);
 /// PaliGemmaForConditionalGeneration (Beyer et al. 2024, 2407.07726): SigLIP, one linear layer,
 /// Gemma, whose image and prompt see each other both ways.
 std::shared_ptr<const Architecture> read_paligemma(ObjectReader& config);
+/// Idefics3ForConditionalGeneration and SmolVLMForConditionalGeneration (Laurençon et al. 2024,
+/// 2408.12637; Marafioti et al. 2025, 2504.05299): SigLIP, squares of patches through one linear
+/// layer, LLaMA. An image is one tile.
+std::shared_ptr<const Architecture> read_idefics3(ObjectReader& config);
 
 }  // namespace strata::models

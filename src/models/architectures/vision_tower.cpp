@@ -10,18 +10,35 @@ namespace {
 using torch::Tensor;
 
 TowerConfig clip() {
-  TowerConfig config;
-  config.model_type = "clip_vision_model";
-  return config;
+  return {};
 }
 
 TowerConfig siglip() {
   TowerConfig config;
-  config.model_type = "siglip_vision_model";
   config.layer_norm_eps = 1e-6;
   config.activation = Activation::kGeluTanh;
   config.class_token = config.norm_before = false;
   config.patch_bias = true;
+  return config;
+}
+
+/// SigLIP, as Idefics 3 and SmolVLM name it.
+TowerConfig idefics3() {
+  TowerConfig config = siglip();
+  config.hidden_size = 1152;
+  config.num_attention_heads = 16;
+  return config;
+}
+
+TowerConfig eva() {
+  TowerConfig config;
+  config.hidden_size = 1408, config.intermediate_size = 6144, config.num_hidden_layers = 39;
+  config.num_attention_heads = 16, config.image_size = 224, config.patch_size = 14;
+  config.layer_norm_eps = 1e-6;
+  config.initializer_range = 1e-10;
+  config.activation = Activation::kGelu;
+  config.norm_before = false;
+  config.patch_bias = config.together = true;
   return config;
 }
 
@@ -31,13 +48,10 @@ struct TowerRow {
 };
 
 // A further tower of this kind is a row.
-constexpr TowerRow kTowers[] = {{"clip_vision_model", clip}, {"siglip_vision_model", siglip}};
-
-std::vector<std::string> tower_names() {
-  std::vector<std::string> names;
-  for (const TowerRow& row : kTowers) names.emplace_back(row.type);
-  return names;
-}
+constexpr TowerRow kTowers[] = {{"clip_vision_model", clip},   {"siglip_vision_model", siglip},
+                                {"idefics3_vision", idefics3}, {"smolvlm_vision", idefics3},
+                                {"idefics3", idefics3},        {"smolvlm", idefics3},
+                                {"blip_2_vision_model", eva}};
 
 std::string at_block(std::int64_t block) {
   return "encoder.layers." + std::to_string(block);
@@ -47,12 +61,17 @@ std::string at_block(std::int64_t block) {
 
 TowerConfig tower_defaults(const std::string& model_type) {
   for (const TowerRow& row : kTowers)
-    if (row.type == model_type) return row.defaults();
+    if (row.type == model_type) {
+      TowerConfig config = row.defaults();
+      config.model_type = model_type;
+      return config;
+    }
   throw std::out_of_range(model_type);
 }
 
-TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback) {
-  const std::string type = reader.choice("model_type", tower_names(), fallback.model_type);
+TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback,
+                       const std::vector<std::string>& types) {
+  const std::string type = reader.choice("model_type", types, fallback.model_type);
   TowerConfig config = type == fallback.model_type ? fallback : tower_defaults(type);
   const auto integer = [&](const char* key, std::int64_t low, std::int64_t high,
                            std::int64_t& field) { field = reader.integer(key, low, high, field); };
@@ -67,6 +86,7 @@ TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback) {
   config.layer_norm_eps = reader.number("layer_norm_eps", 0, 1, config.layer_norm_eps);
   config.initializer_range = reader.number("initializer_range", 0, 10, config.initializer_range);
   config.activation = read_activation(reader, "hidden_act", config.activation);
+  if (config.together) config.qkv_bias = reader.boolean("qkv_bias", true);
   if (!config.class_token) config.pooling_head = reader.boolean("vision_use_head", true);
   check_divisible(reader, "hidden_size", config.hidden_size, "num_attention_heads",
                   config.num_attention_heads);
@@ -86,19 +106,21 @@ void VisionTower::declare_embeddings(LayerList& list) const {
   const std::int64_t hidden = config_.hidden_size, patch = config_.patch_size;
   const Init init{Init::Kind::kNormal, config_.initializer_range};
   if (config_.class_token)
-    named(list.add_tokens(name("embeddings.class_embedding"), {hidden}, init),
+    named(list.add_tokens(name("embeddings.class_embedding"),
+                          config_.together ? Shape{1, 1, hidden} : Shape{hidden}, init),
           "embeddings.class_embedding");
   named(list.add_patches(name("embeddings.patch_embedding"), hidden, 3, patch, init,
                          config_.patch_bias),
         "embeddings.patch_embedding");
   // A table of which every image has all rows.
-  Layer positions{
-      .name = name("embeddings.position_embedding"),
-      .kind = LayerKind::kTokens,
-      .width = hidden,
-      .parameters = {
-          {name("embeddings.position_embedding.weight"), {config_.tokens(), hidden}, init}}};
-  named(list.add(std::move(positions)), "embeddings.position_embedding");
+  Layer table{.name = name("embeddings.position_embedding"),
+              .kind = LayerKind::kTokens,
+              .width = hidden,
+              .parameters = {{positions(),
+                              config_.together ? Shape{1, config_.tokens(), hidden}
+                                               : Shape{config_.tokens(), hidden},
+                              init}}};
+  named(list.add(std::move(table)), "embeddings.position_embedding");
   if (config_.norm_before) named(list.add_norm(name("pre_layrnorm"), hidden), "pre_layrnorm");
 }
 
@@ -110,13 +132,18 @@ void VisionTower::declare_weights_of(std::int64_t block, bool frozen, LayerList&
     named(layer, at + tail).frozen = frozen;
     layer.role = Role::kVision;  // also of a block that stands in the connector's stage
   };
-  const auto linear = [&](const char* tail, std::int64_t out, std::int64_t in) {
-    add(list.add_linear(name(at + tail), out, in, init), tail);
+  const auto linear = [&](const char* tail, std::int64_t out, std::int64_t in, bool bias = true) {
+    add(list.add_linear(name(at + tail), out, in, init, bias), tail);
   };
   const auto norm = [&](const char* tail) { add(list.add_norm(name(at + tail), hidden), tail); };
-  for (const char* projection :
-       {"self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj", "self_attn.out_proj"})
-    linear(projection, hidden, hidden);
+  if (config_.together) {
+    linear("self_attn.qkv", 3 * hidden, hidden, config_.qkv_bias);
+    linear("self_attn.projection", hidden, hidden);
+  } else {
+    for (const char* projection :
+         {"self_attn.k_proj", "self_attn.v_proj", "self_attn.q_proj", "self_attn.out_proj"})
+      linear(projection, hidden, hidden);
+  }
   norm("layer_norm1");
   linear("mlp.fc1", inner, hidden);
   linear("mlp.fc2", hidden, inner);
@@ -139,8 +166,7 @@ Tensor VisionTower::embed(const Tensor& pixels, Pass& pass) const {
   const std::int64_t n = pixels.size(0), hidden = config_.hidden_size;
   const std::int64_t side = config_.grid() * config_.patch_size;
   const std::string token = name("embeddings.class_embedding");
-  const std::string positions = name("embeddings.position_embedding.weight");
-  const Tensor added = pass.weight(positions);
+  const Tensor added = pass.weight(positions());
   const Tensor read = pixels.narrow(2, 0, side).narrow(3, 0, side).to(added.scalar_type());
   Tensor rows =
       pass.linear(name("embeddings.patch_embedding"), patch_rows(read, config_.patch_size))
@@ -149,27 +175,40 @@ Tensor VisionTower::embed(const Tensor& pixels, Pass& pass) const {
     const Tensor first = pass.weight(token).view({1, 1, hidden}).expand({n, 1, hidden});
     rows = torch::cat({pass.used(Use::kAdded, token, Tensor(), first), rows}, 1);
   }
-  rows = pass.used(Use::kAdded, positions, Tensor(), rows + added).reshape({-1, hidden});
+  rows = pass.used(Use::kAdded, positions(), Tensor(), rows + added).reshape({-1, hidden});
   if (!config_.norm_before) return rows;
   return pass.layer_norm(name("pre_layrnorm"), rows, config_.layer_norm_eps);
+}
+
+Tensor VisionTower::attend(const std::string& at, const Tensor& normed, Pass& pass) const {
+  const Tensor mask = torch::zeros({normed.size(0) / config_.tokens(), config_.tokens()},
+                                   normed.options().requires_grad(false));
+  const Heads heads{config_.num_attention_heads};
+  if (config_.together) {
+    const Tensor all = pass.linear(at + ".qkv", normed);
+    const auto part = [&](std::int64_t i) {
+      return all.narrow(1, i * config_.hidden_size, config_.hidden_size);
+    };
+    return pass.linear(at + ".projection",
+                       pass.attention(part(0), part(1), part(2), mask, heads, 0));
+  }
+  const Tensor context =
+      pass.attention(pass.linear(at + ".q_proj", normed), pass.linear(at + ".k_proj", normed),
+                     pass.linear(at + ".v_proj", normed), mask, heads, 0);
+  return pass.linear(at + ".out_proj", context);
 }
 
 Tensor VisionTower::run_block(std::int64_t block, const Tensor& rows, Pass& pass) const {
   const double eps = config_.layer_norm_eps;
   const std::string at = name(at_block(block));
-  const Tensor mask = torch::zeros({rows.size(0) / config_.tokens(), config_.tokens()},
-                                   rows.options().requires_grad(false));
-  const Tensor normed = pass.layer_norm(at + ".layer_norm1", rows, eps);
   const auto linear = [&](const char* layer, const Tensor& x) {
     return pass.linear(at + layer, x);
   };
-  const Tensor context = pass.attention(
-      linear(".self_attn.q_proj", normed), linear(".self_attn.k_proj", normed),
-      linear(".self_attn.v_proj", normed), mask, Heads{config_.num_attention_heads}, 0);
-  const Tensor x = rows + linear(".self_attn.out_proj", context);
+  const Tensor x = pass.sum(
+      rows, attend(at + ".self_attn", pass.layer_norm(at + ".layer_norm1", rows, eps), pass));
   const Tensor inner = linear(".mlp.fc1", pass.layer_norm(at + ".layer_norm2", x, eps));
-  const Tensor sum = x + linear(".mlp.fc2", pass.activation(config_.activation, inner));
-  return pass.block_end(at, sum);
+  const Tensor output = linear(".mlp.fc2", pass.activation(config_.activation, inner));
+  return pass.block_end(at, pass.sum(x, output));
 }
 
 Tensor VisionTower::last_norm(const Tensor& rows, Pass& pass) const {

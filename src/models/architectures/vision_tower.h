@@ -1,7 +1,7 @@
 #pragma once
 /// \file
-/// The image encoders of CLIP's kind: CLIP and SigLIP. A further one is a row of settings. Part of
-/// an architecture (vision_language.h).
+/// The image encoders of CLIP's kind: CLIP, SigLIP, and the EVA of BLIP-2. A further one is a row
+/// of settings. Part of an architecture (vision_language.h, blip2.h).
 
 #include <cstdint>
 #include <string>
@@ -13,7 +13,7 @@
 
 namespace strata::models {
 
-/// Fields of transformers' CLIPVisionConfig and SiglipVisionConfig.
+/// Fields of transformers' CLIPVisionConfig, SiglipVisionConfig, Blip2VisionConfig and their like.
 struct TowerConfig {
   std::string model_type;
   std::int64_t hidden_size = 768, intermediate_size = 3072, num_hidden_layers = 12;
@@ -24,16 +24,25 @@ struct TowerConfig {
   bool patch_bias = false;    ///< of the convolution over patches
   bool norm_before = true;    ///< a LayerNorm before the first block (pre_layrnorm)
   bool pooling_head = false;  ///< files have one, which is not computed (vision_use_head)
+  /// Queries, keys and values are from one linear layer, and class token and positions have names
+  /// and shapes of their own, as in EVA (Fang et al. 2022, 2211.07636).
+  bool together = false;
+  bool qkv_bias = true;
 
   std::int64_t grid() const { return image_size / patch_size; }
   std::int64_t patches() const { return grid() * grid(); }
   std::int64_t tokens() const { return patches() + (class_token ? 1 : 0); }
 };
 
-/// `vision_config` with the defaults of its model_type. @throws InputError naming key, value and
-/// range; another model_type, with the nearest
-TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback);
-/// The defaults of a model_type: "clip_vision_model" or "siglip_vision_model".
+/// The model_types of towers that models of LLaVA's kind may have.
+inline const std::vector<std::string> kOpenTowers = {"clip_vision_model", "siglip_vision_model"};
+
+/// `vision_config` with the defaults of its model_type, which is one of `types`. @throws InputError
+/// naming key, value and range; another model_type, with the nearest
+TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback,
+                       const std::vector<std::string>& types = kOpenTowers);
+/// The defaults of a model_type: "clip_vision_model", "siglip_vision_model", "idefics3_vision",
+/// "smolvlm_vision" (or without "_vision") or "blip_2_vision_model".
 TowerConfig tower_defaults(const std::string& model_type);
 
 /// A tower's layers and what they compute, of which the first `used` blocks. Rows are (n·tokens,
@@ -62,7 +71,12 @@ class VisionTower {
  private:
   Layer& named(Layer& layer, const std::string& tail) const;
   std::string name(const std::string& tail) const { return names_.front() + tail; }
+  std::string positions() const {
+    return name(config_.together ? "embeddings.position_embedding"
+                                 : "embeddings.position_embedding.weight");
+  }
   void declare_weights_of(std::int64_t block, bool frozen, LayerList& list) const;
+  torch::Tensor attend(const std::string& at, const torch::Tensor& normed, Pass& pass) const;
 
   TowerConfig config_;
   std::int64_t used_;

@@ -4,103 +4,47 @@
 #include <set>
 
 #include "catch.h"
-#include "models/architectures/architectures.h"
 #include "models/cost.h"
-#include "models/model.h"
 #include "models/units.h"
-#include "peft/files.h"
-#include "strata/core/atomic_file.h"
-#include "strata/core/error.h"
 #include "strata/core/unit_choice.h"
+#include "support/captured_gradients.h"
 #include "support/kept_bytes.h"
-#include "support/recorded.h"
-#include "temp_dir.h"
+#include "support/speaking.h"
 
 using namespace strata;
 using namespace strata::models;
 using Catch::Matchers::Contains;
+using test::batch_of;
+using test::difference;
 using test::Recorded;
+using test::speaking_config;
+using test::targets_of;
 using torch::Tensor;
 
 namespace {
 
-const std::filesystem::path kReference =
-    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms";
+const std::filesystem::path kReference = test::kSpeaking;
 
 const std::vector<std::string> kModels = {"llava",         "llava_full",   "llava_layers",
                                           "llava_mistral", "llava_llama3", "llava_qwen2",
-                                          "llava_med",     "paligemma"};
+                                          "llava_med",     "paligemma",    "smolvlm"};
 
 Model load(const std::string& name) {
-  return peft::load_model(kReference / name);
-}
-
-/// A recorded case, and which of the places behind which a token was asked for.
-Batch batch_of(const Recorded& recorded, const std::string& name, const std::string& model) {
-  const Json cases = load_json(kReference / model / "cases.json").root.at("cases");
-  Batch batch;
-  batch.input_ids = recorded(name + ".input_ids");
-  batch.attention_mask = recorded(name + ".attention_mask").to(torch::kFloat);
-  const auto images = cases.at(name).at("images").get<std::vector<std::int64_t>>();
-  batch.pixels = recorded("pixels").index_select(0, torch::tensor(images));
-  if (!recorded.has(name + ".labels")) return batch;
-  const Tensor labels = recorded(name + ".labels");
-  batch.answers = labels != -100;
-  batch.outputs = batch.answers.narrow(1, 1, labels.size(1) - 1).nonzero();
-  return batch;
-}
-
-/// The tokens that are asked for, in the order of Batch::outputs.
-Tensor targets_of(const Recorded& recorded, const std::string& name) {
-  const Tensor labels = recorded(name + ".labels");
-  const Tensor next = labels.narrow(1, 1, labels.size(1) - 1);
-  return next.masked_select(next != -100);
-}
-
-double difference(const Tensor& found, const Tensor& expected) {
-  return (found - expected).abs().max().item<double>();
-}
-
-double relative_error(const Tensor& found, const Tensor& expected) {
-  return ((found - expected).norm() / expected.norm()).item<double>();
-}
-
-Tensor loss_of(const Model& model, const Batch& batch, const Tensor& targets) {
-  return torch::cross_entropy_loss(model.run(batch).values.at(kTokenLogits), targets);
-}
-
-void in_double(Model& model, Batch& batch) {
-  for (auto& [name, tensor] : model.weights())
-    if (tensor.is_floating_point()) tensor = tensor.to(torch::kDouble);
-  batch.pixels = batch.pixels.to(torch::kDouble);
+  return test::load_speaking(name);
 }
 
 std::shared_ptr<const Architecture> read(const Json& config) {
-  const test::TempDir dir;
-  return read_architecture(dir.write("config.json", config.dump()));
+  return test::read_config(config);
 }
 
 Json config_of(const std::string& model) {
-  return load_json(kReference / model / "config.json").root;
+  return speaking_config(model);
 }
 
 }  // namespace
 
 TEST_CASE("logits at every token are transformers', whichever side is padded") {
-  for (const std::string& name : kModels) {
-    const Model model = load(name);
-    const Recorded recorded(kReference / name / "expected.safetensors");
-    for (const std::string which : {"right", "left"}) {
-      if (!recorded.has(which + ".logits")) continue;
-      CAPTURE(name, which);
-      Batch batch = batch_of(recorded, which, name);
-      batch.outputs = Tensor();
-      const Tensor expected = recorded(which + ".logits");
-      Tensor found = model.run(batch).values.at(kTokenLogits).view(expected.sizes());
-      found = found * batch.attention_mask.unsqueeze(2);  // as recorded
-      CHECK(difference(found, expected) < 1e-4 * expected.abs().max().item<double>());
-    }
-  }
+  for (const std::string& name : kModels) test::check_logits(load(name), name, {"right", "left"});
 }
 
 TEST_CASE("logits are formed where an answer's token is asked for, the same as elsewhere") {
@@ -129,25 +73,8 @@ TEST_CASE("logits are formed where an answer's token is asked for, the same as e
 TEST_CASE("the loss of the answers and its gradients are transformers'") {
   for (const std::string& name : kModels) {
     Model model = load(name);
-    const Recorded recorded(kReference / name / "expected.safetensors");
-    const Batch batch = batch_of(recorded, "right", name);
-    for (auto& [weight, tensor] : model.weights()) tensor.set_requires_grad(true);
-    const Tensor loss = loss_of(model, batch, targets_of(recorded, "right"));
+    CHECK(test::check_loss_and_gradients(model, name) >= 5);
     CAPTURE(name);
-    CHECK(loss.item<double>() == Approx(recorded("right.loss").item<double>()).epsilon(1e-5));
-    loss.backward();
-    const std::string start = "right.gradient.";
-    int checked = 0;
-    for (const TensorEntry& entry : recorded.tensors()) {
-      if (entry.name.rfind(start, 0) != 0) continue;
-      const std::string weight = entry.name.substr(start.size());
-      CAPTURE(weight);
-      const Tensor gradient = model.weight(weight).grad();
-      REQUIRE(gradient.defined());
-      CHECK(relative_error(gradient, recorded(entry.name)) < 1e-4);
-      ++checked;
-    }
-    CHECK(checked >= 5);
     // What the tower's last block would add is never computed.
     for (const Layer& layer : model.blueprint().layers()) {
       for (const Parameter& parameter : layer.parameters) {
@@ -170,83 +97,39 @@ TEST_CASE("files are read under the names of either generation, and written unde
     std::filesystem::copy(kReference / "llava" / "5.24" / file, dir.path() / "five" / file);
   const Model other = peft::load_model(dir.path() / "five");
   CHECK(model.fingerprint() == other.fingerprint());
-  for (const auto& [from, loaded] : std::map<std::string, const Model*>{
-           {(kReference / "llava").string(), &model}, {(dir.path() / "five").string(), &other}}) {
-    const test::TempDir out;
-    peft::save_model(*loaded, out.path());
-    CHECK(read_file(out.path() / "model.safetensors") ==
-          read_file(std::filesystem::path(from) / "model.safetensors"));
-    CHECK(load_json(out.path() / "config.json").root.at("text_config") ==
-          load_json(std::filesystem::path(from) / "config.json").root.at("text_config"));
-    CHECK(peft::load_model(out.path()).fingerprint() == model.fingerprint());
+  test::check_saved_as_read(kReference / "llava");
+  test::check_saved_as_read(dir.path() / "five");
+  test::check_saved_as_read(kReference / "smolvlm");
+}
+
+TEST_CASE("a file of Idefics 3 or of transformers 5 is the same as one of SmolVLM") {
+  const Model model = load("smolvlm");
+  const Recorded recorded = test::recorded_speaking("smolvlm");
+  for (const char* config : {"idefics3.json", "5.24/config.json", "4.57/config.json"}) {
+    const test::TempDir dir;
+    std::filesystem::copy(kReference / "smolvlm" / config, dir.path() / "config.json");
+    std::filesystem::copy(kReference / "smolvlm" / "model.safetensors",
+                          dir.path() / "model.safetensors");
+    const Model other = peft::load_model(dir.path());
+    CHECK(model.fingerprint() == other.fingerprint());
+    CHECK(difference(test::logits_of(other, recorded, "smolvlm", "right"),
+                     test::logits_of(model, recorded, "smolvlm", "right")) == 0);
   }
 }
 
 TEST_CASE(
     "captured operations give the gradients of autograd, the prompts' and a pair's among them") {
-  for (const std::string name : {"llava", "llava_qwen2", "llava_layers"}) {
+  for (const std::string name : {"llava", "llava_qwen2", "llava_layers", "smolvlm"}) {
     Model model = load(name);
     peft::add_methods(model,
                       peft::parse_methods({"lora:rank=2,targets=q_proj+down_proj+fc1",
                                            "adapters:reduction=4", "prompts:length=2"},
                                           "--peft"),
                       3);
-    const Recorded recorded(kReference / name / "expected.safetensors");
-    Batch batch = batch_of(recorded, "right", name);
-    in_double(model, batch);
-    // Fresh pairs and adapters give their first factor no gradient.
-    torch::manual_seed(5);
-    for (auto& [weight, tensor] : model.weights())
-      if (weight.find("lora_B") != std::string::npos) tensor.normal_(0, 0.1);
-    const Tensor targets = targets_of(recorded, "right");
-    std::set<std::string> all;
-    for (const Layer& layer : model.blueprint().layers()) {
-      for (const Parameter& parameter : layer.parameters)
-        if (!layer.frozen) all.insert(parameter.name);
-    }
-    for (auto& [weight, tensor] : model.weights()) tensor.set_requires_grad(all.count(weight) > 0);
-    loss_of(model, batch, targets).backward();
-
-    std::vector<CapturedOp> ops;
-    State state;
-    for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
-      // Each stage on the one graph, so that the deltas of all are those of the loss.
-      state = model.capture_stage(stage, batch, state, all, ops);
-    }
-    const Tensor loss = torch::cross_entropy_loss(state.values.at(kTokenLogits), targets);
-    std::vector<Tensor> outputs;
-    for (const CapturedOp& op : ops) outputs.push_back(op.output);
-    const auto deltas = torch::autograd::grad({loss}, outputs, {}, true, false, true);
-    std::map<std::string, Tensor> found;
-    for (std::size_t i = 0; i < ops.size(); ++i) {
-      const CapturedOp& op = ops[i];
-      CAPTURE(name, op.weight, op.bias);
-      REQUIRE(deltas[i].defined());
-      const auto add = [&](const std::string& weight, const Tensor& gradient) {
-        Tensor& sum = found[weight];
-        const Tensor shaped = gradient.reshape(model.weight(weight).sizes());
-        sum = sum.defined() ? sum + shaped : shaped;
-      };
-      const Tensor delta = deltas[i].reshape({-1, deltas[i].size(-1)});
-      if (!op.bias.empty()) add(op.bias, delta.sum(0));
-      if (op.weight.empty()) continue;
-      if (op.kind == CapturedOp::Kind::kLinear) {
-        add(op.weight, delta.t().mm(op.rows().reshape({delta.size(0), -1})));
-      } else if (op.kind == CapturedOp::Kind::kNorm) {
-        add(op.weight, (delta * op.input.reshape(delta.sizes())).sum(0));
-      } else if (op.kind == CapturedOp::Kind::kEmbedding) {
-        add(op.weight,
-            torch::zeros_like(model.weight(op.weight)).index_add(0, op.input.reshape(-1), delta));
-      } else {
-        add(op.weight, deltas[i].sum(0));
-      }
-    }
-    CHECK(found.size() == all.size());
-    for (const std::string& weight : all) {
-      CAPTURE(name, weight);
-      REQUIRE(found.count(weight) == 1);
-      CHECK(difference(found[weight], model.weight(weight).grad()) < 1e-9);
-    }
+    const Recorded recorded = test::recorded_speaking(name);
+    CAPTURE(name);
+    test::check_captured_gradients(model, batch_of(recorded, "right", name),
+                                   targets_of(recorded, "right", name));
   }
 }
 
@@ -290,28 +173,21 @@ TEST_CASE("what units of a model that speaks keep is what autograd keeps") {
     WARN("this build's allocator does not tell what it holds");
     return;
   }
-  Json config = config_of("llava");
-  config["vision_config"]["image_size"] = 60;
-  config["vision_config"]["hidden_size"] = 64;
-  config["vision_config"]["intermediate_size"] = 160;
-  config["text_config"]["hidden_size"] = 64;
-  config["text_config"]["intermediate_size"] = 200;
-  config["text_config"]["max_position_embeddings"] = 400;
-  Model model(Blueprint(read(config)), 1);
-  const Batch sample = model.blueprint().example(28);
-  constexpr std::int64_t kSamples = 8;
-  Batch batch;
-  batch.input_ids = sample.input_ids.repeat({kSamples, 1});
-  batch.attention_mask = sample.attention_mask.repeat({kSamples, 1});
-  batch.pixels = torch::randn({kSamples, 3, 60, 60});
-  std::vector<Tensor> outputs;
-  for (std::int64_t i = 0; i < kSamples; ++i)
-    outputs.push_back(sample.outputs + torch::tensor({i, std::int64_t{0}}));
-  batch.outputs = torch::cat(outputs);
-  for (const std::string scheme : {"block", "norm"}) {
-    CAPTURE(scheme);
-    model.set_units(peft::scheme_units(model.blueprint(), scheme, 28));
-    test::check_activation_bytes(model, batch);
+  for (const std::string name : {"llava", "smolvlm"}) {
+    Json config = config_of(name);
+    config["vision_config"]["image_size"] = name == "llava" ? 60 : 32;
+    config["vision_config"]["hidden_size"] = name == "llava" ? 64 : 63;
+    config["vision_config"]["intermediate_size"] = 160;
+    config["text_config"]["hidden_size"] = 64;
+    config["text_config"]["intermediate_size"] = 200;
+    config["text_config"]["max_position_embeddings"] = 400;
+    Model model(Blueprint(read(config)), 1);
+    const Batch batch = test::repeated_example(model, 28, 8);
+    for (const std::string scheme : {"block", "norm"}) {
+      CAPTURE(name, scheme);
+      model.set_units(peft::scheme_units(model.blueprint(), scheme, 28));
+      test::check_activation_bytes(model, batch);
+    }
   }
 }
 
@@ -395,15 +271,7 @@ TEST_CASE("configurations that leave out defaults have those of their types") {
 
 TEST_CASE("what is not computed of a model that speaks is refused by its key") {
   const auto refused = [](const std::string& section, const Json& change) {
-    Json config = config_of("llava");
-    (section.empty() ? config : config[section]).update(change);
-    const test::TempDir dir;
-    try {
-      read_architecture(dir.write("config.json", config.dump(1)));
-    } catch (const InputError& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return test::refusal(config_of("llava"), section, change);
   };
   CHECK_THAT(refused("", {{"model_type", "lava"}}), Contains("did you mean \"llava\"?"));
   CHECK_THAT(refused("text_config", {{"model_type", "lama"}}),
@@ -427,4 +295,33 @@ TEST_CASE("what is not computed of a model that speaks is refused by its key") {
   batch.input_ids.masked_fill_(batch.input_ids == 60, 5);
   CHECK_THROWS_WITH(model.run(batch), "a prompt has 0 image tokens (id 60), but its image takes 9");
   CHECK_THROWS_WITH(model.blueprint().with({"yes"}), Contains("answers in words"));
+}
+
+TEST_CASE("SmolVLM's configurations that leave out defaults have those of its types") {
+  const Json published = load_json(kReference / "counts.json")
+                             .root.at("models")
+                             .at("HuggingFaceTB/SmolVLM-256M-Instruct");
+  const Blueprint blueprint(read(published.at("config")));
+  CHECK(blueprint.parameter_count() == 256484928);
+  CHECK(blueprint.parameter_count() == published.at("total").get<std::int64_t>());
+  // 1024 patches, 16 of which are a row.
+  CHECK(blueprint.example(40).input_ids.size(1) == 64 + 40);
+  std::map<std::string, std::int64_t> counts;
+  for (const Unit& unit : peft::scheme_units(blueprint, "block", 40))
+    counts[unit.name] = unit.parameter_count;
+  const Json& modules = published.at("modules");
+  CHECK(counts.at("block.29") == modules.at("model.text_model.layers.29"));
+  CHECK(counts.at("vision.block.11") == modules.at("model.vision_model.encoder.layers.11"));
+
+  const auto refused = [](const std::string& section, const Json& change) {
+    return test::refusal(config_of("smolvlm"), section, change);
+  };
+  CHECK_THAT(refused("", {{"scale_factor", 3}}),
+             Contains("scale_factor: found 3, but an image has 4 patches along a side"));
+  CHECK_THAT(refused("vision_config", {{"model_type", "clip_vision_model"}}),
+             Contains("vision_config.model_type") && Contains("smolvlm_vision"));
+  // The towers of others are none of LLaVA's.
+  CHECK_THAT(
+      test::refusal(config_of("llava"), "vision_config", {{"model_type", "blip_2_vision_model"}}),
+      Contains("vision_config.model_type") && Contains("siglip_vision_model"));
 }

@@ -1,0 +1,309 @@
+#include "models/architectures/t5.h"
+
+#include <cmath>
+
+#include "models/architectures/config_limits.h"
+#include "models/architectures/masks.h"
+#include "strata/core/error.h"
+
+namespace strata::models {
+namespace {
+
+using torch::Tensor;
+
+const std::string kT5Words = "language_model.shared";
+const std::string kT5Sequence = kT5Words + ".sequence";
+const std::string kT5Head = "language_model.lm_head";
+const std::string kEncoder = "language_model.encoder.";
+const std::string kDecoder = "language_model.decoder.";
+const std::string kTable = "block.0.layer.0.SelfAttention.relative_attention_bias";
+
+constexpr const char* kEncoderRows = "encoder_rows";
+constexpr const char* kDecoderRows = "decoder_rows";
+constexpr const char* kEncoderBias = "encoder_bias";
+constexpr const char* kDecoderBias = "decoder_bias";
+constexpr const char* kEncoderPadding = "encoder_padding";
+
+/// What its tokenizers cut texts to; its positions have no end of their own.
+constexpr std::int64_t kMostT5Tokens = 512;
+/// Twice those of the largest T5: what positions add has a number for each pair of tokens and head.
+constexpr std::int64_t kMostHeads = 256;
+/// Of an answer whose costs are counted: the most that BLIP-2's authors let it write.
+constexpr std::int64_t kAnswerTokens = 10;
+
+class T5 : public LanguageModel {
+ public:
+  explicit T5(T5Config config) : config_(config) {}
+
+  std::int64_t width() const override { return config_.d_model; }
+  std::int64_t vocabulary_size() const override { return config_.vocab_size; }
+  std::int64_t most_tokens() const override { return kMostT5Tokens; }
+  void declare(LayerList& list) const override;
+  State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
+            Pass& pass) const override;
+  void complete(Batch& sample) const override {
+    sample.decoder_ids = torch::zeros({1, kAnswerTokens}, torch::kInt64);
+    sample.outputs = torch::tensor({std::int64_t{0}, kAnswerTokens - 1}).view({1, 2});
+  }
+  std::shared_ptr<const LanguageModel> as_stored(
+      const std::function<bool(const std::string&)>& has) const override {
+    T5Config stored = config_;
+    stored.tied = !has(kT5Head + ".weight");
+    return stored.tied == config_.tied ? nullptr : std::make_shared<T5>(stored);
+  }
+
+ private:
+  static std::string block_name(const std::string& stack, std::int64_t block) {
+    return stack + "block." + std::to_string(block);
+  }
+  void declare_table(const std::string& stack, LayerList& list) const;
+  void declare_block(const std::string& stack, std::int64_t block, LayerList& list) const;
+  State run_words(const Batch& batch, const State& input, const ImagePlaces& images,
+                  Pass& pass) const;
+  Tensor looked_up(const Tensor& ids, Pass& pass) const;
+  Tensor bias(const std::string& stack, std::int64_t tokens, torch::Device device,
+              Pass& pass) const;
+  Tensor attend(const std::string& layer, const char* attention, const Tensor& rows,
+                const Tensor& seen, const Tensor& mask, Pass& pass) const;
+  Tensor feed(const std::string& layer, const Tensor& rows, Pass& pass) const;
+  State run_encoder(std::int64_t block, const State& input, Pass& pass) const;
+  State run_decoder(std::int64_t block, const State& input, Pass& pass) const;
+  Tensor normed(const std::string& name, const Tensor& rows, Pass& pass) const {
+    return pass.rms_norm(name, rows, config_.layer_norm_epsilon);
+  }
+  Tensor last_norm(const std::string& stack, const Tensor& rows, Pass& pass) const {
+    return pass.dropout(normed(stack + "final_layer_norm", rows, pass), config_.dropout_rate);
+  }
+  State run_head(const Batch& batch, const State& input, Pass& pass) const;
+  Init normal(double variance) const {
+    return {Init::Kind::kNormal, config_.initializer_factor * std::sqrt(variance)};
+  }
+
+  T5Config config_;
+};
+
+void T5::declare(LayerList& list) const {
+  list.begin_stage({"embeddings", Role::kEmbeddings});
+  Layer& words = list.add_table(kT5Words, config_.vocab_size, config_.d_model, normal(1));
+  words.vocabulary = true;
+  words.frozen = config_.tied;
+  words.aliases = {kEncoder + "embed_tokens", kDecoder + "embed_tokens"};
+  list.add_place(kT5Sequence, LayerKind::kSequence, config_.d_model);
+  for (std::int64_t block = 0; block < config_.num_layers; ++block) {
+    list.begin_stage({"encoder.block." + std::to_string(block), Role::kBody, "encoder."});
+    declare_block(kEncoder, block, list);
+  }
+  list.add_rms_norm(kEncoder + "final_layer_norm", config_.d_model);
+  for (std::int64_t block = 0; block < config_.num_decoder_layers; ++block) {
+    list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, "decoder."});
+    declare_block(kDecoder, block, list);
+  }
+  list.begin_stage({"head", Role::kOutput});
+  list.add_rms_norm(kDecoder + "final_layer_norm", config_.d_model);
+  if (!config_.tied)
+    list.add_linear(kT5Head, config_.vocab_size, config_.d_model, normal(1), /*bias=*/false);
+}
+
+void T5::declare_table(const std::string& stack, LayerList& list) const {
+  Layer& table = list.add_table(stack + kTable, config_.buckets, config_.num_heads,
+                                normal(1.0 / static_cast<double>(config_.d_model)));
+  table.frozen = true;  // every block of the stack looks by it
+}
+
+void T5::declare_block(const std::string& stack, std::int64_t block, LayerList& list) const {
+  const std::int64_t width = config_.d_model, heads = config_.num_heads * config_.d_kv;
+  const std::string at = block_name(stack, block) + ".layer.";
+  const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
+                          std::int64_t inverse_variance) {
+    list.add_linear(name, out, in, normal(1.0 / static_cast<double>(inverse_variance)),
+                    /*bias=*/false);
+  };
+  int layer = 0;
+  const auto attention = [&](const char* name) {
+    const std::string in = at + std::to_string(layer) + "." + name;
+    linear(in + ".q", heads, width, width * config_.d_kv);
+    linear(in + ".k", heads, width, width);
+    linear(in + ".v", heads, width, width);
+    linear(in + ".o", width, heads, heads);
+    if (block == 0 && layer == 0) declare_table(stack, list);
+    list.add_rms_norm(at + std::to_string(layer++) + ".layer_norm", width);
+  };
+  attention("SelfAttention");
+  if (stack == kDecoder) attention("EncDecAttention");
+  const std::string in = at + std::to_string(layer) + ".DenseReluDense.";
+  linear(in + "wi_0", config_.d_ff, width, width);
+  linear(in + "wi_1", config_.d_ff, width, width);
+  linear(in + "wo", width, config_.d_ff, config_.d_ff);
+  list.add_rms_norm(at + std::to_string(layer) + ".layer_norm", width);
+  list.add_place(block_name(stack, block), LayerKind::kBlock, width);
+}
+
+State T5::run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
+              Pass& pass) const {
+  if (stage == 0) return run_words(batch, input, images, pass);
+  const std::int64_t block = stage - 1;
+  if (block < config_.num_layers) return run_encoder(block, input, pass);
+  if (block < config_.num_layers + config_.num_decoder_layers)
+    return run_decoder(block - config_.num_layers, input, pass);
+  return run_head(batch, input, pass);
+}
+
+Tensor T5::looked_up(const Tensor& ids, Pass& pass) const {
+  const std::string words = kT5Words + ".weight";
+  return pass.used(Use::kEmbedding, words, ids, pass.lookup(words, ids));
+}
+
+/// What relative positions add to the scores of a stack's heads, (1, heads, tokens, tokens).
+Tensor T5::bias(const std::string& stack, std::int64_t tokens, torch::Device device,
+                Pass& pass) const {
+  const Tensor buckets = relative_buckets(tokens, tokens, /*both_ways=*/stack == kEncoder,
+                                          config_.buckets, config_.max_distance);
+  return pass.lookup(stack + kTable + ".weight", buckets.to(device))
+      .permute({2, 0, 1})
+      .unsqueeze(0);
+}
+
+/// The biases are made here, once for all blocks: their tables are never trained.
+State T5::run_words(const Batch& batch, const State& input, const ImagePlaces& images,
+                    Pass& pass) const {
+  if (!batch.decoder_ids.defined())
+    throw InputError("T5 needs the tokens that its answers begin with (Batch::decoder_ids)");
+  const Tensor& ids = batch.input_ids;
+  Tensor text = joined(looked_up(ids, pass), ids, input.values.at(kImageRows), images);
+  text = pass.sequence(kT5Sequence, text);
+  const Tensor answer = looked_up(batch.decoder_ids, pass);
+  const std::int64_t read = text.size(1), written = answer.size(1);
+  const torch::ScalarType type = text.scalar_type();
+  const Tensor attended = with_ones_before(batch.attention_mask, read - ids.size(1));
+  const Tensor padding = added_mask(attended > 0, type);
+  const Tensor before = added_mask(causal(written, written, text.device()), type).unsqueeze(1);
+  const Tensor of_decoder =
+      (bias(kDecoder, written, text.device(), pass) + before).expand({text.size(0), -1, -1, -1});
+  const auto entering = [&](const Tensor& rows) {
+    return pass.dropout(rows.reshape({-1, config_.d_model}), config_.dropout_rate);
+  };
+  return {
+      {{kEncoderRows, entering(text)}, {kDecoderRows, entering(answer)}},
+      {{kEncoderPadding, padding},
+       {kEncoderBias, bias(kEncoder, read, text.device(), pass) + padding.view({-1, 1, 1, read})},
+       {kDecoderBias, of_decoder}}};
+}
+
+/// The rows with what attention adds to them. `seen` is looked at; undefined: the rows themselves.
+Tensor T5::attend(const std::string& layer, const char* attention, const Tensor& rows,
+                  const Tensor& seen, const Tensor& mask, Pass& pass) const {
+  const Tensor own = normed(layer + ".layer_norm", rows, pass);
+  const Tensor& other = seen.defined() ? seen : own;
+  const std::string at = layer + "." + attention;
+  const Heads heads{config_.num_heads, config_.num_heads, /*scale=*/1};
+  const Tensor context =
+      pass.attention(pass.linear(at + ".q", own), pass.linear(at + ".k", other),
+                     pass.linear(at + ".v", other), mask, heads, config_.dropout_rate);
+  return pass.sum(rows, pass.dropout(pass.linear(at + ".o", context), config_.dropout_rate));
+}
+
+Tensor T5::feed(const std::string& layer, const Tensor& rows, Pass& pass) const {
+  const Tensor own = normed(layer + ".layer_norm", rows, pass);
+  const std::string at = layer + ".DenseReluDense.";
+  const Tensor inner = pass.gated(Activation::kGeluTanh, pass.linear(at + "wi_0", own),
+                                  pass.linear(at + "wi_1", own));
+  const Tensor output = pass.linear(at + "wo", pass.dropout(inner, config_.dropout_rate));
+  return pass.sum(rows, pass.dropout(output, config_.dropout_rate));
+}
+
+State T5::run_encoder(std::int64_t block, const State& input, Pass& pass) const {
+  const std::string at = block_name(kEncoder, block);
+  Tensor rows = attend(at + ".layer.0", "SelfAttention", input.values.at(kEncoderRows), Tensor(),
+                       input.constants.at(kEncoderBias), pass);
+  rows = pass.block_end(at, feed(at + ".layer.1", rows, pass));
+  if (block + 1 == config_.num_layers) rows = last_norm(kEncoder, rows, pass);
+  State output = input;
+  output.values[kEncoderRows] = rows;
+  return output;
+}
+
+State T5::run_decoder(std::int64_t block, const State& input, Pass& pass) const {
+  const std::string at = block_name(kDecoder, block);
+  const Tensor& encoded = input.values.at(kEncoderRows);
+  Tensor rows = attend(at + ".layer.0", "SelfAttention", input.values.at(kDecoderRows), Tensor(),
+                       input.constants.at(kDecoderBias), pass);
+  rows = attend(at + ".layer.1", "EncDecAttention", rows, encoded,
+                input.constants.at(kEncoderPadding), pass);
+  rows = pass.block_end(at, feed(at + ".layer.2", rows, pass));
+  if (block + 1 == config_.num_decoder_layers) return {{{kDecoderRows, rows}}, {}};
+  State output = input;
+  output.values[kDecoderRows] = rows;
+  return output;
+}
+
+State T5::run_head(const Batch& batch, const State& input, Pass& pass) const {
+  const Tensor asked = asked_rows(batch, input.values.at(kDecoderRows), batch.decoder_ids.size(1));
+  Tensor rows = last_norm(kDecoder, asked, pass);
+  if (config_.scaled) rows = rows / std::sqrt(static_cast<double>(config_.d_model));
+  return {{{kTokenLogits, pass.linear(config_.tied ? kT5Words : kT5Head, rows)}}, {}};
+}
+
+}  // namespace
+
+Tensor relative_buckets(std::int64_t queries, std::int64_t keys, bool both_ways,
+                        std::int64_t buckets, std::int64_t max_distance) {
+  const Tensor place = torch::arange(keys, torch::kLong);
+  Tensor distance =
+      place.view({1, keys}) - place.narrow(0, keys - queries, queries).view({queries, 1});
+  Tensor first = torch::zeros_like(distance);
+  if (both_ways) {
+    buckets /= 2;
+    first = (distance > 0).to(torch::kLong) * buckets;
+    distance = distance.abs();
+  } else {
+    distance = (-distance).clamp_min(0);
+  }
+  const std::int64_t near = buckets / 2;  // have a bucket each
+  // In float32, as transformers has it.
+  const Tensor share = torch::log(distance.to(torch::kFloat) / static_cast<double>(near)) /
+                       std::log(static_cast<double>(max_distance) / static_cast<double>(near));
+  const Tensor far = (near + (share * static_cast<double>(buckets - near)).to(torch::kLong))
+                         .clamp_max(buckets - 1);
+  return first + torch::where(distance < near, distance, far);
+}
+
+std::shared_ptr<const LanguageModel> read_t5(ObjectReader& reader) {
+  T5Config config;
+  const auto integer = [&](const char* key, std::int64_t high, std::int64_t& field) {
+    field = reader.integer(key, 1, high, field);
+  };
+  const auto number = [&](const char* key, double high, double& field) {
+    field = reader.number(key, 0, high, field);
+  };
+  integer("d_model", kLargestWidth, config.d_model);
+  integer("d_kv", kLargestWidth, config.d_kv);
+  integer("d_ff", kLargestIntermediate, config.d_ff);
+  integer("num_heads", kMostHeads, config.num_heads);
+  integer("num_layers", kMostLayers, config.num_layers);
+  config.num_decoder_layers = config.num_layers;
+  if (!reader.raw("num_decoder_layers").is_null())
+    integer("num_decoder_layers", kMostLayers, config.num_decoder_layers);
+  integer("vocab_size", kLargestVocabulary, config.vocab_size);
+  config.buckets = reader.integer("relative_attention_num_buckets", 4, 4096, config.buckets);
+  config.max_distance =
+      reader.integer("relative_attention_max_distance", 1, 1 << 20, config.max_distance);
+  if (config.max_distance <= config.buckets / 2) {
+    reader.fail("relative_attention_max_distance",
+                "found " + std::to_string(config.max_distance) +
+                    ", but it must be more than half of relative_attention_num_buckets = " +
+                    std::to_string(config.buckets));
+  }
+  number("layer_norm_epsilon", 1, config.layer_norm_epsilon);
+  number("dropout_rate", 0.999, config.dropout_rate);
+  number("initializer_factor", 100, config.initializer_factor);
+  if (reader.text("feed_forward_proj", "relu") != "gated-gelu") {
+    reader.fail("feed_forward_proj", "\"" + reader.text("feed_forward_proj", "relu") +
+                                         "\" is not computed; only \"gated-gelu\" is, as FlanT5 "
+                                         "and T5 v1.1 have it");
+  }
+  config.tied = reader.boolean("tie_word_embeddings", true);
+  config.scaled = reader.boolean("scale_decoder_outputs", config.tied);
+  return std::make_shared<T5>(config);
+}
+
+}  // namespace strata::models

@@ -1,0 +1,47 @@
+#include "models/architectures/token_rows.h"
+
+#include "strata/core/error.h"
+
+namespace strata::models {
+
+using torch::Tensor;
+
+Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
+                   const ImagePlaces& places) {
+  const Tensor there = ids == *places.token;
+  const Tensor counts = there.sum(1);
+  if (!counts.eq(places.count).all().item<bool>()) {
+    const std::int64_t found = counts.masked_select(counts != places.count)[0].item<std::int64_t>();
+    throw InputError("a prompt has " + std::to_string(found) + " image tokens (id " +
+                     std::to_string(*places.token) + "), but its image takes " +
+                     std::to_string(places.count));
+  }
+  return words.reshape({-1, words.size(2)})
+      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), images.to(words.scalar_type()))
+      .view(words.sizes());
+}
+
+Tensor joined(const Tensor& words, const Tensor& ids, const Tensor& images,
+              const ImagePlaces& places) {
+  if (places.token && ids.eq(*places.token).any().item<bool>())
+    return with_images(words, ids, images, places);
+  return torch::cat({images.view({words.size(0), places.count, words.size(2)}), words}, 1);
+}
+
+Tensor with_ones_before(const Tensor& mask, std::int64_t tokens) {
+  if (tokens == 0) return mask;
+  return torch::cat({torch::ones({mask.size(0), tokens}, mask.options()), mask}, 1);
+}
+
+Tensor asked_rows(const Batch& batch, const Tensor& rows, std::int64_t tokens) {
+  const std::int64_t all = rows.size(0) / batch.size(), before = all - tokens;
+  if (!batch.outputs.defined()) {
+    if (before == 0) return rows;
+    const std::int64_t width = rows.size(1);
+    return rows.view({-1, all, width}).narrow(1, before, tokens).reshape({-1, width});
+  }
+  const Tensor at = batch.outputs.select(1, 0) * all + before + batch.outputs.select(1, 1);
+  return rows.index_select(0, at.to(rows.device()));
+}
+
+}  // namespace strata::models

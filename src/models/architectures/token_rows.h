@@ -1,0 +1,35 @@
+#pragma once
+/// \file
+/// Rows of a text's tokens: an image's among them, and those behind which a token is asked for.
+
+#include <cstdint>
+#include <optional>
+
+#include "models/batch.h"
+
+namespace strata::models {
+
+/// Where a prompt has its image.
+struct ImagePlaces {
+  std::optional<std::int64_t> token;  ///< stands there; none: the image comes before the text
+  std::int64_t count = 0;             ///< rows of an image
+};
+
+/// `words` (n, T, width) with the rows of the images, (n·count, width), in the places of their
+/// tokens in `ids` (n, T). @throws InputError for a prompt that has not just as many
+torch::Tensor with_images(const torch::Tensor& words, const torch::Tensor& ids,
+                          const torch::Tensor& images, const ImagePlaces& places);
+
+/// The same where files of older models have no such token: without one, or where no prompt has it,
+/// (n, count + T, width), the images before the texts and their padding.
+torch::Tensor joined(const torch::Tensor& words, const torch::Tensor& ids,
+                     const torch::Tensor& images, const ImagePlaces& places);
+
+/// `mask` (n, S) with ones for so many tokens before.
+torch::Tensor with_ones_before(const torch::Tensor& mask, std::int64_t tokens);
+
+/// Of the rows (n·R, width), whose last `tokens` of each sample are its text's: those of
+/// Batch::outputs, (m, width); without outputs all of the text's.
+torch::Tensor asked_rows(const Batch& batch, const torch::Tensor& rows, std::int64_t tokens);
+
+}  // namespace strata::models
