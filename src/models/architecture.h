@@ -29,6 +29,7 @@ struct Speech {
   std::string prompt;
   /// Whether a text gets the tokenizer's special tokens around it.
   bool special_tokens = true;
+  bool image_first = false;      ///< before these, not within the text
   std::int64_t words_stage = 0;  ///< that tokens enter which follow others
 };
 

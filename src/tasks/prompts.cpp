@@ -52,6 +52,14 @@ std::string PromptWriter::filled(const std::string& question) const {
 std::vector<std::int64_t> PromptWriter::encoded(const std::string& text) const {
   const std::size_t at = text.find(kImage);
   const std::string before = text.substr(0, at), behind = text.substr(at + kImage.size());
+  if (speech_.image_first) {
+    std::vector<std::int64_t> ids(static_cast<std::size_t>(speech_.image_tokens),
+                                  speech_.image_token);
+    const std::vector<std::int64_t> words =
+        tokenizer_->encode(before + behind, speech_.special_tokens);
+    ids.insert(ids.end(), words.begin(), words.end());
+    return ids;
+  }
   if (has_token_) {
     std::string repeated = before;
     for (std::int64_t i = 0; i < speech_.image_tokens; ++i) repeated += kImage;

@@ -65,8 +65,9 @@ double likelihood_of(const Model& model, const Batch& prompts, std::int64_t row,
 }  // namespace
 
 TEST_CASE("what is generated is what transformers generates, by the likeliest token and by beams") {
-  for (const std::string name : {"llava", "llava_full", "llava_layers", "llava_mistral",
-                                 "llava_llama3", "llava_qwen2", "llava_med", "paligemma"}) {
+  for (const std::string name :
+       {"llava", "llava_full", "llava_layers", "llava_mistral", "llava_llama3", "llava_qwen2",
+        "llava_med", "paligemma", "smolvlm", "blip2_opt", "blip2_opt_post"}) {
     const Model model = peft::load_model(kReference / name);
     const Recorded recorded(kReference / name / "expected.safetensors");
     const Json cases = load_json(kReference / name / "cases.json").root.at("cases");

@@ -69,3 +69,14 @@ TEST_CASE(
   CHECK_THROWS_WITH(PromptWriter(speech(), tokenizer).prompt("what is <image>?"),
                     Contains("\"what is <image>?\""));
 }
+
+TEST_CASE("an image may stand before all of a text") {
+  models::Speech first = speech();
+  first.image_first = true;
+  const auto tokenizer = characters();
+  const PromptWriter writer(first, tokenizer, "<image>so? {question}");
+  const std::vector<std::int64_t> prompt = writer.prompt("a");
+  CHECK(std::vector<std::int64_t>(prompt.begin(), prompt.begin() + 4) ==
+        std::vector<std::int64_t>{60, 60, 60, 1});
+  CHECK(writer.text(prompt) == "so? a");
+}

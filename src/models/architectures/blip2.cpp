@@ -6,6 +6,7 @@
 #include "models/architectures/opt.h"
 #include "models/architectures/q_former.h"
 #include "models/architectures/t5.h"
+#include "models/architectures/vision_language.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
 #include "strata/core/error.h"
@@ -26,6 +27,7 @@ struct Blip2Config {
   QFormerConfig q_former;
   std::shared_ptr<const LanguageModel> language_model;
   ImagePlaces images;
+  std::int64_t end_token = 2;
   Json json;  ///< config.json as it was read
 };
 
@@ -60,6 +62,7 @@ class Blip2 : public Architecture {
     throw InputError("a model of the type \"" + type() +
                      "\" answers in words: it has no labels that could be others");
   }
+  std::optional<Speech> speech() const override;
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
       const std::function<bool(const std::string&)>& has) const override {
@@ -104,6 +107,17 @@ void Blip2::declare() {
   list.begin_stage({"connector", Role::kConnector});
   projection_.declare(list);
   config_.language_model->declare(list);
+}
+
+/// Of T5, whose answers its decoder would begin, not yet.
+std::optional<Speech> Blip2::speech() const {
+  if (!config_.images.token || !config_.language_model->continues()) return std::nullopt;
+  return Speech{.image_token = *config_.images.token,
+                .image_tokens = config_.images.count,
+                .end_token = config_.end_token,
+                .prompt = "<image>Question: {question} Short answer:",
+                .image_first = true,
+                .words_stage = connector_stage() + 1};
 }
 
 Batch Blip2::example(std::int64_t text_tokens) const {
@@ -175,6 +189,7 @@ std::shared_ptr<const Architecture> read_blip2(ObjectReader& reader) {
                 "found " + std::to_string(config.images.count) + ", but the language model reads " +
                     std::to_string(config.language_model->most_tokens()) + " tokens at most");
   }
+  config.end_token = read_end_token(reader, 2);
   config.json = reader.whole();
   return std::make_shared<Blip2>(std::move(config));
 }

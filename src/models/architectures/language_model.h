@@ -28,6 +28,9 @@ class LanguageModel {
   /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits.
   virtual State run(std::int64_t stage, const Batch& batch, const State& input,
                     const ImagePlaces& images, Pass& pass) const = 0;
+  /// Whether a text may be continued with a batch of its next tokens alone, without kImageRows:
+  /// keys and values go through Pass::remembered.
+  virtual bool continues() const { return false; }
   /// Gives a batch of one text what else it needs: an answer, and what is asked for.
   virtual void complete(Batch& sample) const = 0;
   /// See Architecture::as_stored.

@@ -41,6 +41,7 @@ class Opt : public LanguageModel {
   void declare(LayerList& list) const override;
   State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
             Pass& pass) const override;
+  bool continues() const override { return true; }
   void complete(Batch& sample) const override {
     sample.outputs = torch::tensor({std::int64_t{0}, sample.input_ids.size(1) - 1}).view({1, 2});
   }
@@ -108,28 +109,35 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
                      Pass& pass) const {
   const Tensor& ids = batch.input_ids;
   const std::string words = kOptWords + ".weight", positions = kOptPositions + ".weight";
-  Tensor rows = joined(pass.used(Use::kEmbedding, words, ids, pass.lookup(words, ids)), ids,
-                       input.values.at(kImageRows), images);
+  Tensor rows = pass.used(Use::kEmbedding, words, ids, pass.lookup(words, ids));
+  const auto image = input.values.find(kImageRows);
+  const bool goes_on = image == input.values.end();
+  if (!goes_on) rows = joined(rows, ids, image->second, images);
+  // What a method puts before the tokens has no position.
+  const std::int64_t before = goes_on ? pass.blueprint().prefix_tokens() : 0;
   const Tensor attended =
-      with_ones_before(batch.attention_mask, rows.size(1) - ids.size(1)).to(torch::kLong);
-  const Tensor places = attended.cumsum(1) * attended - 1 + kPositionOffset;
+      with_ones_before(batch.attention_mask, goes_on ? 0 : rows.size(1) - ids.size(1))
+          .narrow(1, before, batch.attention_mask.size(1) - ids.size(1) + rows.size(1) - before)
+          .to(torch::kLong);
+  const Tensor counted = attended.cumsum(1) * attended - 1 + kPositionOffset;
+  const Tensor places = counted.narrow(1, counted.size(1) - rows.size(1), rows.size(1));
   rows =
       pass.used(Use::kEmbedding, positions, places, pass.sum(rows, pass.lookup(positions, places)));
   const std::int64_t own = rows.size(1);
   rows = pass.sequence(kOptSequence, rows);
-  // What a method puts before the tokens has no position.
+  const Tensor all = with_ones_before(attended, before + rows.size(1) - own);
   const Tensor seen =
-      causal(rows.size(1), rows.size(1), rows.device())
-          .logical_and(with_ones_before(attended, rows.size(1) - own).unsqueeze(1) > 0);
+      causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
   return {{{kOptRows, rows.reshape({-1, config_.hidden_size})}},
           {{kOptVisible, added_mask(seen.unsqueeze(1), rows.scalar_type())}}};
 }
 
 Tensor Opt::attend(const std::string& name, const Tensor& rows, const Tensor& visible,
                    Pass& pass) const {
+  const auto [keys, values] = pass.remembered(
+      name, {pass.linear(name + ".k_proj", rows), pass.linear(name + ".v_proj", rows)});
   const Tensor context =
-      pass.attention(pass.linear(name + ".q_proj", rows), pass.linear(name + ".k_proj", rows),
-                     pass.linear(name + ".v_proj", rows), visible,
+      pass.attention(pass.linear(name + ".q_proj", rows), keys, values, visible,
                      Heads{config_.num_attention_heads}, config_.attention_dropout);
   return pass.dropout(pass.linear(name + ".out_proj", context), config_.dropout);
 }

@@ -300,8 +300,13 @@ TowerConfig named_tower(ObjectReader& reader) {
   return read_tower(tower, tower_defaults("clip_vision_model"));
 }
 
-/// eos_token_id of the model, of its language model, or what that has by default: the first of
-/// several.
+std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
+  const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
+  return reader.integer(key, 0, kLargestVocabulary, fallback);
+}
+
+}  // namespace
+
 std::int64_t read_end_token(ObjectReader& reader, std::int64_t fallback) {
   const char* key = "eos_token_id";
   const auto read_from = [&](ObjectReader& section, std::int64_t otherwise) {
@@ -313,13 +318,6 @@ std::int64_t read_end_token(ObjectReader& reader, std::int64_t fallback) {
   ObjectReader text = reader.object("text_config");
   return read_from(reader, read_from(text, fallback));
 }
-
-std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
-  const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
-  return reader.integer(key, 0, kLargestVocabulary, fallback);
-}
-
-}  // namespace
 
 std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
   VisionLanguageConfig config;

@@ -9,6 +9,10 @@
 
 namespace strata::models {
 
+/// eos_token_id of a model, of its `text_config`, or what that has by default: the first of
+/// several.
+std::int64_t read_end_token(ObjectReader& config, std::int64_t fallback);
+
 /// LlavaForConditionalGeneration (Liu et al. 2023, 2310.03744): CLIP or SigLIP, two linear layers,
 /// LLaMA, Mistral or Qwen2.
 std::shared_ptr<const Architecture> read_llava(ObjectReader& config);
