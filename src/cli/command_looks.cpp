@@ -90,7 +90,7 @@ constexpr LookRow kLooks[] = {
     {"--text-tokens", {"N", "Cost"}},
     {"--threads", {"N", "Computing"}},
     {"--top", {"N", "Scoring"}},
-    {"--prompt", {"TEXT", "Input"}},
+    {"--prompt", {"PROMPT", "Input"}},
     {"--task", {"NAME", "Input"}},
     {"--unit", {"UNIT", "Input"}},
     {"--unseen-answers", {"NAME", "Input"}},

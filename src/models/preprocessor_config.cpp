@@ -56,7 +56,7 @@ class Fields {
 /// What the names of transformers' processors begin with; the first of a model's is its default.
 const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
                   kConvNextName = "ConvNext", kClipName = "CLIP", kLlavaName = "Llava",
-                  kSiglipName = "Siglip";
+                  kSiglipName = "Siglip", kBlipName = "Blip";
 
 /// OpenAI's, of CLIP's training images.
 constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073},
@@ -66,14 +66,19 @@ bool is_clip(const std::string& name) {
   return name == kClipName || name == kLlavaName;
 }
 
+/// As BLIP's processor does without a file.
+void blip_processing(data::ImageProcessor& processor) {
+  processor.filter = data::Filter::kBicubic;
+  processor.mean = kClipMean;
+  processor.std = kClipDeviation;
+}
+
 /// To a square of `side` pixels, as CLIP's processor does without a file.
 void clip_processing(int side, data::ImageProcessor& processor) {
   processor.resize = Resize::kShortestEdge;
   processor.shortest_edge = side;
   processor.crop = data::ImageSize{side, side};
-  processor.filter = data::Filter::kBicubic;
-  processor.mean = kClipMean;
-  processor.std = kClipDeviation;
+  blip_processing(processor);
 }
 
 /// @returns the beginning of the processor's name.
@@ -81,7 +86,8 @@ std::string read_name(Fields& fields, const ImageModel& model) {
   std::vector<std::string> bases = {kVitName, kDeitName}, names, base_of;
   if (model.multiples()) bases = {kViltName};
   if (model.any_size()) bases.insert(bases.begin(), kConvNextName);
-  if (!model.processor.empty()) bases = {kClipName, kLlavaName, kSiglipName, kVitName, kDeitName};
+  if (!model.processor.empty())
+    bases = {kClipName, kLlavaName, kSiglipName, kBlipName, kVitName, kDeitName};
   for (const std::string& base : bases) {
     for (const char* end :
          {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
@@ -220,6 +226,10 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
     processor.size = deit ? data::ImageSize{256, 256} : data::ImageSize{224, 224};
     if (deit || convnext || name == kSiglipName) processor.filter = data::Filter::kBicubic;
     if (clip) clip_processing(224, processor);
+    if (name == kBlipName) {
+      processor.size = {384, 384};
+      blip_processing(processor);
+    }
   }
   if (name == kLlavaName && fields.flag("do_pad", false))
     fields.reader().fail("do_pad", "images padded to squares are not computed; only false is");
@@ -302,10 +312,7 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
     processor.only_size = processor.size;
   }
   if (is_clip(model.processor)) clip_processing(model.image_size, processor);
-  if (model.squashes) {
-    processor.resize = Resize::kExact;
-    processor.crop = std::nullopt;
-  }
+  if (model.processor == kBlipName) blip_processing(processor);
   if (model.processor == kSiglipName) processor.filter = data::Filter::kBicubic;
   return processor;
 }

@@ -21,10 +21,8 @@ enum class ImageSizes {
 struct ImageModel {
   ImageSizes sizes;
   int image_size, patch_size;
-  /// What the name of its usual processor begins with: "CLIP", "Siglip"; empty: by `sizes`.
+  /// What the name of its usual processor begins with: "CLIP", "Siglip", "Blip"; empty: by `sizes`.
   std::string processor = {};
-  /// Of CLIP's: without a file images become squares as a whole, with nothing cut off.
-  bool squashes = false;
 
   bool any_size() const { return sizes == ImageSizes::kAny; }
   bool multiples() const { return sizes == ImageSizes::kMultiples; }
@@ -32,20 +30,20 @@ struct ImageModel {
 
 /// The processing of a model that comes without a file. ViLT: bilinear to a shortest edge of
 /// image_size, with size_divisor the patch size; CLIP: bicubic to a shortest edge of image_size,
-/// the middle cut out (or squashed), by CLIP's mean and deviation; SigLIP: bicubic to a square of
-/// image_size; others: bilinear. All but CLIP's scale to [-1, 1].
+/// the middle cut out, by CLIP's mean and deviation; BLIP: by these to a square as a whole; SigLIP:
+/// bicubic to a square of image_size; others: bilinear. All but the first two scale to [-1, 1].
 data::ImageProcessor default_image_processor(const ImageModel& model);
 
 /// The `image_processor` of a model folder: preprocessor_config.json or, where there is none, what
 /// processor_config.json (of transformers 5) has under "image_processor"; where it has nothing
 /// either, what `pretrained_cfg` of timm's config.json says, and else the default. Read as
 /// ViltImageProcessor, ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor (of LLaVA, too),
-/// SiglipImageProcessor and, for models that read any size, ConvNextImageProcessor read it, with
-/// their defaults for absent keys, and the names they had before transformers 4.27. @throws
-/// InputError naming file and key: another processor, a form of `size` or a resampling that is not
-/// computed, a processing that does not fit the model (a ViT reads images of its image_size only;
-/// ViLT's size_divisor must be a multiple of its patch size; a model that reads any size needs one
-/// that is the same for all images).
+/// SiglipImageProcessor, BlipImageProcessor and, for models that read any size,
+/// ConvNextImageProcessor read it, with their defaults for absent keys, and the names they had
+/// before transformers 4.27. @throws InputError naming file and key: another processor, a form of
+/// `size` or a resampling that is not computed, a processing that does not fit the model (a ViT
+/// reads images of its image_size only; ViLT's size_divisor must be a multiple of its patch size; a
+/// model that reads any size needs one that is the same for all images).
 data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
                                           const ImageModel& model);
 

@@ -73,12 +73,12 @@ TEST_CASE("image processors compute what transformers 4 and 5 do, whatever they 
     check_recorded(recorded, recorded["kind"] == "vilt" ? kVilt : kVit, original, 5e-7);
 }
 
-TEST_CASE("CLIP's, LLaVA's and SigLIP's processors compute what transformers 4 and 5 do") {
+TEST_CASE("CLIP's, LLaVA's, SigLIP's and BLIP's processors compute what transformers 4 and 5 do") {
   const Json record = load_json(kReference.parent_path() / "vlms" / "images.json").root;
   REQUIRE(record["made"]["transformers"] == "5.24.0");
   REQUIRE(record["made"]["agrees"] == "4.57.1");
   const Image original = read_image(kReference / "images/150x100.png");
-  REQUIRE(record["processors"].size() == 3);
+  REQUIRE(record["processors"].size() == 4);
   // As many digits as are recorded.
   for (const Json& recorded : record["processors"]) check_recorded(recorded, kClip, original, 2e-6);
   // Without a file, those of the model's images.

@@ -1,4 +1,4 @@
-"""Records what the image processors of CLIP, LLaVA and SigLIP make of an image.
+"""Records what the image processors of CLIP, LLaVA, SigLIP and BLIP make of an image.
 
     python3 tests/reference/vlm_images.py
 
@@ -28,6 +28,8 @@ SETTINGS = [
     {"feature_extractor_type": "CLIPFeatureExtractor", "crop_size": 18, "size": 24, "do_center_crop": True,
      "image_mean": [0.48145466, 0.4578275, 0.40821073], "image_std": [0.26862954, 0.26130258, 0.27577711]},
     {"image_processor_type": "SiglipImageProcessor", "size": {"height": 18, "width": 18}},
+    # BLIP-2's.
+    {"image_processor_type": "BlipImageProcessor", "size": {"height": 18, "width": 18}},
 ]
 
 

@@ -51,7 +51,8 @@ inline std::string refusal(Json config, const std::string& section, const Json& 
 
 /// Whether labels stand where they are predicted: an encoder reads the text, a decoder answers.
 inline bool answers_apart(const std::string& model) {
-  return speaking_config(model).value("text_config", Json::object()).value("model_type", "") == "t5";
+  return speaking_config(model).value("text_config", Json::object()).value("model_type", "") ==
+         "t5";
 }
 
 /// A case, and which of the places behind which a token was asked for.

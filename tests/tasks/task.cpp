@@ -66,8 +66,8 @@ class Recording : public Task {
 }  // namespace
 
 TEST_CASE("a task is chosen by its name, or by what the data are") {
-  CHECK(task_names() ==
-        std::vector<std::string>{"auto", "answer_classification", "image_classification"});
+  CHECK(task_names() == std::vector<std::string>{"auto", "answer_classification",
+                                                 "image_classification", "answer_generation"});
   CHECK(choose_task("auto", labelled(false))->name() == "answer_classification");
   CHECK(choose_task("auto", labelled(true))->name() == "image_classification");
   CHECK(choose_task("image_classification", labelled(false))->name() == "image_classification");

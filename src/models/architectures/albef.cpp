@@ -52,7 +52,7 @@ class Albef : public Architecture {
   Json config() const override { return config_.json; }
   ImageModel image_model() const override {
     return {ImageSizes::kOne, static_cast<int>(config_.image_res),
-            static_cast<int>(config_.patch_size), "CLIP", /*squashes=*/true};
+            static_cast<int>(config_.patch_size), "Blip"};
   }
   std::int64_t text_tokens() const override { return config_.encoder.max_position_embeddings; }
   std::int64_t vocabulary_size() const override { return config_.encoder.vocab_size; }

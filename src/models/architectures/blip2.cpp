@@ -50,7 +50,7 @@ class Blip2 : public Architecture {
   Json config() const override { return config_.json; }
   ImageModel image_model() const override {
     return {ImageSizes::kOne, static_cast<int>(config_.tower.image_size),
-            static_cast<int>(config_.tower.patch_size)};
+            static_cast<int>(config_.tower.patch_size), "Blip"};
   }
   std::int64_t text_tokens() const override {
     return config_.language_model->most_tokens() - config_.images.count;
