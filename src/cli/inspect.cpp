@@ -55,7 +55,7 @@ std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_to
 
 /// What it can answer.
 std::string answers_text(const models::Blueprint& blueprint) {
-  if (blueprint.architecture().speech()) return "words as answers";
+  if (blueprint.architecture().labels().empty()) return "words as answers";
   return std::to_string(blueprint.architecture().labels().size()) + " answers";
 }
 

@@ -178,6 +178,12 @@ Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Ten
   return made(query.sizes().vec(), depends);
 }
 
+/// Keeps nothing but the angles, which are the batch's.
+Tensor CountingPass::rotated(const Tensor& rows, const Tensor&, const Tensor&) {
+  held(2 * bytes(rows));
+  return made(rows.sizes().vec(), rows.requires_grad());
+}
+
 Tensor CountingPass::activation(Activation kind, const Tensor& input) {
   Tensor output = made(input.sizes().vec(), input.requires_grad());
   if (input.requires_grad()) {

@@ -53,6 +53,8 @@ class CountingPass : public Pass {
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                           const torch::Tensor& value, const torch::Tensor& mask, const Heads& heads,
                           double dropout) override;
+  torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
+                        const torch::Tensor& sine) override;
   torch::Tensor activation(Activation kind, const torch::Tensor& input) override;
   torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up) override;
   torch::Tensor max_pool(const torch::Tensor& input, Window window) override;

@@ -131,6 +131,13 @@ Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& val
   return models::attention(query, key, value, mask, heads, dropout, generator_);
 }
 
+Tensor Pass::rotated(const Tensor& rows, const Tensor& cosine, const Tensor& sine) {
+  const std::int64_t size = cosine.size(1), half = size / 2;
+  const Tensor heads = rows.reshape({rows.size(0), -1, size});
+  const Tensor turned = torch::cat({-heads.narrow(2, half, half), heads.narrow(2, 0, half)}, 2);
+  return (heads * cosine.unsqueeze(1) + turned * sine.unsqueeze(1)).reshape(rows.sizes());
+}
+
 Tensor Pass::activation(Activation kind, const Tensor& input) {
   switch (kind) {
     case Activation::kGelu:

@@ -92,6 +92,10 @@ class Pass {
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,
                                   const Heads& heads, double dropout);
+  /// Every head of rows (n·T, heads·d) turned by its row's angles, of which (n·T, d) are the
+  /// cosines and sines: numbers i and i + d/2 are a pair (rotary positions, Su et al. 2021).
+  virtual torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
+                                const torch::Tensor& sine);
   virtual torch::Tensor activation(Activation kind, const torch::Tensor& input);
   /// activation(gate) ⊙ up.
   virtual torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up);

@@ -233,9 +233,9 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
 Tensor Decoder::attend(const std::string& name, const Tensor& normed, const Constants& constants,
                        Pass& pass) const {
   const Tensor &cosine = constants.at(kCosine), &sine = constants.at(kSine);
-  const Tensor query = rotated(pass.linear(name + ".q_proj", normed), cosine, sine);
+  const Tensor query = pass.rotated(pass.linear(name + ".q_proj", normed), cosine, sine);
   const auto [key, value] =
-      pass.remembered(name, {rotated(pass.linear(name + ".k_proj", normed), cosine, sine),
+      pass.remembered(name, {pass.rotated(pass.linear(name + ".k_proj", normed), cosine, sine),
                              pass.linear(name + ".v_proj", normed)});
   const Heads heads{config_.num_attention_heads, config_.num_key_value_heads};
   return pass.linear(name + ".o_proj",

@@ -67,11 +67,4 @@ Tensor rotary_angles(const Rotary& rotary, std::int64_t head_size, const Tensor&
   return torch::cat({angles, angles}, 1);
 }
 
-Tensor rotated(const Tensor& rows, const Tensor& cosine, const Tensor& sine) {
-  const std::int64_t size = cosine.size(1), half = size / 2;
-  const Tensor heads = rows.reshape({rows.size(0), -1, size});
-  const Tensor turned = torch::cat({-heads.narrow(2, half, half), heads.narrow(2, 0, half)}, 2);
-  return (heads * cosine.unsqueeze(1) + turned * sine.unsqueeze(1)).reshape(rows.sizes());
-}
-
 }  // namespace strata::models

@@ -1,6 +1,7 @@
 #pragma once
 /// \file
-/// Rotary positions: reading what configurations say of them, and turning queries and keys.
+/// Rotary positions: reading what configurations say of them, and their angles (Pass::rotated turns
+/// queries and keys).
 
 #include "core/document.h"
 #include "models/torch.h"
@@ -27,10 +28,5 @@ Rotary read_rotary(ObjectReader& reader);
 /// the pairs, twice over.
 torch::Tensor rotary_angles(const Rotary& rotary, std::int64_t head_size,
                             const torch::Tensor& positions);
-
-/// Every head of rows (n·T, heads·d) turned by its row's angles, (n·T, d): numbers i and i + d/2
-/// are a pair.
-torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
-                      const torch::Tensor& sine);
 
 }  // namespace strata::models
