@@ -76,8 +76,9 @@ class Architecture {
     return nullptr;
   }
   /// The same with other labels and, where it reads text, another number of words.
+  /// @throws InputError by default, as for a model that answers in words
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
-                                                   std::int64_t vocabulary_size) const = 0;
+                                                   std::int64_t vocabulary_size) const;
 
  protected:
   std::vector<Stage> stages_;

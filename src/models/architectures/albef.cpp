@@ -57,10 +57,6 @@ class Albef : public Architecture {
   std::int64_t text_tokens() const override { return config_.encoder.max_position_embeddings; }
   std::int64_t vocabulary_size() const override { return config_.encoder.vocab_size; }
   bool keeps_file_names() const override { return true; }
-  std::shared_ptr<const Architecture> with(std::vector<std::string>, std::int64_t) const override {
-    throw InputError("a model of the type \"" + type() +
-                     "\" answers in words: it has no labels that could be others");
-  }
 
  private:
   void declare();

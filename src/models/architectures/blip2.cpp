@@ -9,7 +9,6 @@
 #include "models/architectures/vision_language.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
-#include "strata/core/error.h"
 
 namespace strata::models {
 namespace {
@@ -58,10 +57,6 @@ class Blip2 : public Architecture {
   std::int64_t vocabulary_size() const override {
     return config_.language_model->vocabulary_size();
   }
-  std::shared_ptr<const Architecture> with(std::vector<std::string>, std::int64_t) const override {
-    throw InputError("a model of the type \"" + type() +
-                     "\" answers in words: it has no labels that could be others");
-  }
   std::optional<Speech> speech() const override;
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
@@ -91,12 +86,7 @@ class Blip2 : public Architecture {
 
 void Blip2::declare() {
   LayerList list(stages_, layers_);
-  list.begin_stage({"vision.embeddings", Role::kVision});
-  tower_.declare_embeddings(list);
-  for (std::int64_t block = 0; block < tower_.used(); ++block) {
-    list.begin_stage({"vision.block." + std::to_string(block), Role::kVision, "vision."});
-    tower_.declare_block(block, list);
-  }
+  tower_.declare_stages(list);
   list.begin_stage({"qformer.embeddings", Role::kConnector});
   tower_.declare_rest(list);
   q_former_.declare_queries(list);
@@ -147,9 +137,8 @@ State Blip2::run(std::int64_t stage, const Batch& batch, const State& input, Pas
 
 State Blip2::run_tower(std::int64_t stage, const Batch& batch, const State& input,
                        Pass& pass) const {
-  return {{{kSeen, stage == 0 ? tower_.embed(batch.pixels, pass)
-                              : tower_.run_block(stage - 1, input.values.at(kSeen), pass)}},
-          {}};
+  const Tensor below = stage == 0 ? Tensor() : input.values.at(kSeen);
+  return {{{kSeen, tower_.run_stage(stage, batch.pixels, below, pass)}}, {}};
 }
 
 State Blip2::run_q_former(std::int64_t block, const State& input, Pass& pass) const {

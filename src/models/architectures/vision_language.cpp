@@ -9,7 +9,6 @@
 #include "models/architectures/token_rows.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
-#include "strata/core/error.h"
 
 namespace strata::models {
 namespace {
@@ -65,10 +64,6 @@ class VisionLanguage : public Architecture {
   }
   std::int64_t text_tokens() const override { return config_.most_tokens - image_tokens(); }
   std::int64_t vocabulary_size() const override { return config_.decoder.vocab_size; }
-  std::shared_ptr<const Architecture> with(std::vector<std::string>, std::int64_t) const override {
-    throw InputError("a model of the type \"" + type() +
-                     "\" answers in words: it has no labels that could be others");
-  }
   std::optional<Speech> speech() const override;
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
@@ -110,12 +105,7 @@ class VisionLanguage : public Architecture {
 
 void VisionLanguage::declare() {
   LayerList list(stages_, layers_);
-  list.begin_stage({"vision.embeddings", Role::kVision});
-  tower_.declare_embeddings(list);
-  for (std::int64_t block = 0; block < tower_.used(); ++block) {
-    list.begin_stage({"vision.block." + std::to_string(block), Role::kVision, "vision."});
-    tower_.declare_block(block, list);
-  }
+  tower_.declare_stages(list);
   list.begin_stage({"connector", Role::kConnector});
   tower_.declare_rest(list);
   connector_.declare(list);
@@ -176,8 +166,8 @@ State VisionLanguage::run(std::int64_t stage, const Batch& batch, const State& i
 
 State VisionLanguage::run_tower(std::int64_t stage, const Batch& batch, const State& input,
                                 Pass& pass) const {
-  const Tensor rows = stage == 0 ? tower_.embed(batch.pixels, pass)
-                                 : tower_.run_block(stage - 1, input.values.at(kTowerRows), pass);
+  const Tensor below = stage == 0 ? Tensor() : input.values.at(kTowerRows);
+  const Tensor rows = tower_.run_stage(stage, batch.pixels, below, pass);
   State output{input.values, {}};
   output.values[kTowerRows] = rows;
   // The last one is what the tower leaves.

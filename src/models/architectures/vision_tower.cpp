@@ -87,7 +87,7 @@ TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback,
   config.initializer_range = reader.number("initializer_range", 0, 10, config.initializer_range);
   config.activation = read_activation(reader, "hidden_act", config.activation);
   if (config.together) config.qkv_bias = reader.boolean("qkv_bias", true);
-  if (!config.class_token) config.pooling_head = reader.boolean("vision_use_head", true);
+  if (!config.class_token) reader.boolean("vision_use_head", true);  // no such head is computed
   check_divisible(reader, "hidden_size", config.hidden_size, "num_attention_heads",
                   config.num_attention_heads);
   // A rest at the right and at the bottom is not read, as the convolution has it.
@@ -100,6 +100,15 @@ TowerConfig read_tower(ObjectReader& reader, const TowerConfig& fallback,
 Layer& VisionTower::named(Layer& layer, const std::string& tail) const {
   for (std::size_t i = 1; i < names_.size(); ++i) layer.aliases.push_back(names_[i] + tail);
   return layer;
+}
+
+void VisionTower::declare_stages(LayerList& list) const {
+  list.begin_stage({"vision.embeddings", Role::kVision});
+  declare_embeddings(list);
+  for (std::int64_t block = 0; block < used_; ++block) {
+    list.begin_stage({"vision.block." + std::to_string(block), Role::kVision, "vision."});
+    declare_block(block, list);
+  }
 }
 
 void VisionTower::declare_embeddings(LayerList& list) const {
@@ -160,6 +169,11 @@ void VisionTower::declare_rest(LayerList& list) const {
     declare_weights_of(block, /*frozen=*/true, list);
   named(list.add_norm(name("post_layernorm"), config_.hidden_size), "post_layernorm").frozen =
       !uses_last_norm_;
+}
+
+Tensor VisionTower::run_stage(std::int64_t stage, const Tensor& pixels, const Tensor& rows,
+                              Pass& pass) const {
+  return stage == 0 ? embed(pixels, pass) : run_block(stage - 1, rows, pass);
 }
 
 Tensor VisionTower::embed(const Tensor& pixels, Pass& pass) const {

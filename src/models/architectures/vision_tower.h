@@ -20,10 +20,9 @@ struct TowerConfig {
   std::int64_t num_attention_heads = 12, image_size = 224, patch_size = 32;
   double layer_norm_eps = 1e-5, initializer_range = 0.02;
   Activation activation = Activation::kQuickGelu;
-  bool class_token = true;    ///< before the patches
-  bool patch_bias = false;    ///< of the convolution over patches
-  bool norm_before = true;    ///< a LayerNorm before the first block (pre_layrnorm)
-  bool pooling_head = false;  ///< files have one, which is not computed (vision_use_head)
+  bool class_token = true;  ///< before the patches
+  bool patch_bias = false;  ///< of the convolution over patches
+  bool norm_before = true;  ///< a LayerNorm before the first block (pre_layrnorm)
   /// Queries, keys and values are from one linear layer, and class token and positions have names
   /// and shapes of their own, as in EVA (Fang et al. 2022, 2211.07636).
   bool together = false;
@@ -59,16 +58,21 @@ class VisionTower {
 
   const TowerConfig& config() const { return config_; }
   std::int64_t used() const { return used_; }
-  void declare_embeddings(LayerList& list) const;
-  void declare_block(std::int64_t block, LayerList& list) const;
+  /// Its first used() + 1 stages: "vision.embeddings", "vision.block.0", …
+  void declare_stages(LayerList& list) const;
   /// What comes behind the blocks that are used: the last norm, and what is never computed.
   void declare_rest(LayerList& list) const;
 
-  torch::Tensor embed(const torch::Tensor& pixels, Pass& pass) const;
-  torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows, Pass& pass) const;
+  /// The rows that stage `stage` leaves of those of the stage below; the first reads `pixels`.
+  torch::Tensor run_stage(std::int64_t stage, const torch::Tensor& pixels,
+                          const torch::Tensor& rows, Pass& pass) const;
   torch::Tensor last_norm(const torch::Tensor& rows, Pass& pass) const;
 
  private:
+  void declare_embeddings(LayerList& list) const;
+  void declare_block(std::int64_t block, LayerList& list) const;
+  torch::Tensor embed(const torch::Tensor& pixels, Pass& pass) const;
+  torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows, Pass& pass) const;
   Layer& named(Layer& layer, const std::string& tail) const;
   std::string name(const std::string& tail) const { return names_.front() + tail; }
   std::string positions() const {
