@@ -8,8 +8,9 @@
 namespace strata::fedrunner {
 
 Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
-  return {peft::load_model(folder, device), models::load_tokenizer(folder),
-          models::load_language(folder)};
+  models::Model model = peft::load_model(folder, device);
+  auto language = models::load_language(model.architecture(), folder);
+  return {std::move(model), models::load_tokenizer(folder), std::move(language)};
 }
 
 Foundation relabelled_foundation(const std::filesystem::path& folder,

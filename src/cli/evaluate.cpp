@@ -160,7 +160,8 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
                      "\" answers in words and has no labels");
   }
   std::vector<Evaluated> clients =
-      encode(arguments, manifest, *task, model, tokenizer, models::load_language(arguments.model));
+      encode(arguments, manifest, *task, model, tokenizer,
+             models::load_language(model.architecture(), arguments.model));
 
   std::vector<std::vector<tasks::Prediction>> predictions(clients.size());
   Progress progress("evaluate", static_cast<std::int64_t>(clients.size()));

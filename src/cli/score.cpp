@@ -182,9 +182,11 @@ Scoring prepare(const ScoreArguments& arguments) {
       models::choose_shares(peft::read_blueprint(arguments.model), arguments.samples, 1,
                             models::parse_device(arguments.device), arguments.threads, 0);
   models::prepare_torch(shares.threads);
-  Scoring scoring{load_model(arguments),
+  models::Model model = load_model(arguments);
+  auto language = models::load_language(model.architecture(), arguments.model);
+  Scoring scoring{std::move(model),
                   models::load_tokenizer(arguments.model),
-                  models::load_language(arguments.model),
+                  std::move(language),
                   load(arguments),
                   {},
                   {}};

@@ -260,8 +260,9 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   return tokenizer;
 }
 
-std::shared_ptr<const data::Tokenizer> load_language(const std::filesystem::path& model_folder) {
-  if (!read_architecture(model_folder / "config.json")->speech()) return nullptr;
+std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
+                                                     const std::filesystem::path& model_folder) {
+  if (!architecture.speech()) return nullptr;
   return std::make_shared<const data::Tokenizer>(model_folder / "tokenizer.json");
 }
 

@@ -22,7 +22,8 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 
 /// That of a model that speaks, from its folder's tokenizer.json; nullptr of any other.
 /// @throws InputError: no such file, or as data::Tokenizer does
-std::shared_ptr<const data::Tokenizer> load_language(const std::filesystem::path& model_folder);
+std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
+                                                     const std::filesystem::path& model_folder);
 /// Copies what a folder of a model that speaks has beside its weights and that Strata does not
 /// write: the tokenizer's files, generation_config.json, processor_config.json, templates.
 void copy_language(const std::filesystem::path& from, const std::filesystem::path& to);

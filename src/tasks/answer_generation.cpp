@@ -37,7 +37,7 @@ class SpokenData : public Dataset {
                        std::to_string(most_));
     }
     begins_.push_back(static_cast<std::int64_t>(written.answer));
-    prompts_.push_back(writer_.prompt(example.question));
+    prompts_.push_back(std::move(written.prompt));
     Dataset::add(example, std::move(written.ids));
   }
   void finish(const Source& source, std::int64_t asked) {

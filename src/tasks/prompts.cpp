@@ -80,13 +80,12 @@ std::vector<std::int64_t> PromptWriter::prompt(const std::string& question) cons
 Written PromptWriter::with_answer(const std::string& question, const std::string& answer) const {
   const std::string form = filled(question);
   const bool spaced = form.empty() || std::isspace(static_cast<unsigned char>(form.back()));
-  const std::vector<std::int64_t> alone = encoded(form);
-  Written written{encoded(form + (spaced ? "" : " ") + answer), 0};
-  const auto last = written.ids.size() < alone.size()
-                        ? alone.begin() + static_cast<std::ptrdiff_t>(written.ids.size())
-                        : alone.end();
+  Written written{encoded(form), encoded(form + (spaced ? "" : " ") + answer), 0};
+  const auto last = written.prompt.begin() + static_cast<std::ptrdiff_t>(std::min(
+                                                 written.prompt.size(), written.ids.size()));
   written.answer = static_cast<std::size_t>(
-      std::mismatch(alone.begin(), last, written.ids.begin()).first - alone.begin());
+      std::mismatch(written.prompt.begin(), last, written.ids.begin()).first -
+      written.prompt.begin());
   written.ids.push_back(speech_.end_token);
   return written;
 }

@@ -14,6 +14,7 @@ namespace strata::tasks {
 
 /// A question's tokens and those of its answer, one after the other.
 struct Written {
+  std::vector<std::int64_t> prompt;  ///< alone, as PromptWriter::prompt has it
   std::vector<std::int64_t> ids;
   std::size_t answer = 0;  ///< where it begins
 };

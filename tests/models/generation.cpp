@@ -1,10 +1,8 @@
 #include "models/generation.h"
 
 #include "catch.h"
-#include "core/document.h"
-#include "peft/files.h"
 #include "strata/core/error.h"
-#include "support/recorded.h"
+#include "support/speaking.h"
 #include "support/tiny_model.h"
 
 using namespace strata;
@@ -13,18 +11,6 @@ using test::Recorded;
 using torch::Tensor;
 
 namespace {
-
-const std::filesystem::path kReference =
-    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms";
-
-Batch prompts_of(const Recorded& recorded, const Json& cases) {
-  Batch batch;
-  batch.input_ids = recorded("generation.input_ids");
-  batch.attention_mask = recorded("generation.attention_mask").to(torch::kFloat);
-  const auto images = cases.at("generation").at("images").get<std::vector<std::int64_t>>();
-  batch.pixels = recorded("pixels").index_select(0, torch::tensor(images));
-  return batch;
-}
 
 /// As recorded: with the end, and padded behind it to the longest of the batch.
 std::vector<std::int64_t> filled(const Generated& generated, const Json& options,
@@ -68,10 +54,10 @@ TEST_CASE("what is generated is what transformers generates, by the likeliest to
   for (const std::string name :
        {"llava", "llava_full", "llava_layers", "llava_mistral", "llava_llama3", "llava_qwen2",
         "llava_med", "paligemma", "smolvlm", "blip2_opt", "blip2_opt_post"}) {
-    const Model model = peft::load_model(kReference / name);
-    const Recorded recorded(kReference / name / "expected.safetensors");
-    const Json cases = load_json(kReference / name / "cases.json").root.at("cases");
-    const Batch batch = prompts_of(recorded, cases);
+    const Model model = test::load_speaking(name);
+    const Recorded recorded = test::recorded_speaking(name);
+    const Json cases = test::speaking_cases(name);
+    const Batch batch = test::batch_of(recorded, "generation", name);
     for (const std::string how : {"greedy", "beams", "beams_flat"}) {
       const Json& options = cases.at("generation").at(how);
       const Tensor expected = recorded("generation." + how);
@@ -96,7 +82,7 @@ TEST_CASE("what is generated is what transformers generates, by the likeliest to
 }
 
 TEST_CASE("kept keys and values change nothing, with prompts and pairs, too") {
-  Model model = peft::load_model(kReference / "llava");
+  Model model = test::load_speaking("llava");
   peft::add_methods(model,
                     peft::parse_methods({"lora:rank=2,targets=q_proj+v_proj",
                                          "adapters:reduction=4", "prompts:length=3"},
@@ -106,9 +92,7 @@ TEST_CASE("kept keys and values change nothing, with prompts and pairs, too") {
     if (weight.find("lora_B") != std::string::npos || weight.find("prompt") != std::string::npos)
       tensor.copy_(torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view(tensor.sizes()));
   }
-  const Recorded recorded(kReference / "llava" / "expected.safetensors");
-  const Batch batch =
-      prompts_of(recorded, load_json(kReference / "llava" / "cases.json").root.at("cases"));
+  const Batch batch = test::batch_of(test::recorded_speaking("llava"), "generation", "llava");
   GenerationOptions options;
   options.most_tokens = 6;
   for (const std::int64_t beams : {1, 3}) {

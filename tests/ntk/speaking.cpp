@@ -73,8 +73,9 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
   }
   const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
   const auto task = tasks::answer_generation();
-  const auto data = task->encode({0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
-                                                load_language(dir.path() / "model")});
+  const auto data =
+      task->encode({0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
+                                  load_language(model.architecture(), dir.path() / "model")});
   const Batch batch = data->batch({0, 1, 2, 3}, torch::kCPU);
 
   std::vector<Unit> units;

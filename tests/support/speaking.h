@@ -31,6 +31,10 @@ inline Json speaking_config(const std::string& model) {
   return load_json(kSpeaking / model / "config.json").root;
 }
 
+inline Json speaking_cases(const std::string& model) {
+  return load_json(kSpeaking / model / "cases.json").root.at("cases");
+}
+
 inline std::shared_ptr<const models::Architecture> read_config(const Json& config) {
   const TempDir dir;
   return models::read_architecture(dir.write("config.json", config.dump()));
@@ -58,7 +62,7 @@ inline bool answers_apart(const std::string& model) {
 /// A case, and which of the places behind which a token was asked for.
 inline models::Batch batch_of(const Recorded& recorded, const std::string& name,
                               const std::string& model) {
-  const Json cases = load_json(kSpeaking / model / "cases.json").root.at("cases");
+  const Json cases = speaking_cases(model);
   models::Batch batch;
   batch.input_ids = recorded(name + ".input_ids");
   batch.attention_mask = recorded(name + ".attention_mask").to(torch::kFloat);

@@ -44,7 +44,7 @@ struct Fixture {
     test::write_speaking_model(dir.path() / "model");
     manifest = write_questions(dir.path());
     model.emplace(peft::load_model(dir.path() / "model"));
-    language = models::load_language(dir.path() / "model");
+    language = models::load_language(model->architecture(), dir.path() / "model");
   }
   Source source() const { return {manifest, model->blueprint(), none, false, nullptr, language}; }
 
@@ -140,5 +140,6 @@ TEST_CASE_METHOD(Fixture, "models and tasks that do not belong together are refu
   CHECK_THROWS_WITH(answer_generation()->encode({0}, source()),
                     Contains("40.png") && Contains("the model reads at most 160"));
   std::filesystem::remove(dir.path() / "model" / "tokenizer.json");
-  CHECK_THROWS_WITH(models::load_language(dir.path() / "model"), Contains("tokenizer.json"));
+  CHECK_THROWS_WITH(models::load_language(model->architecture(), dir.path() / "model"),
+                    Contains("tokenizer.json"));
 }
