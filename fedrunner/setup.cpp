@@ -7,6 +7,7 @@
 #include "data/image_store.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_table.h"
+#include "models/stage_inputs.h"
 #include "models/thread_count.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
@@ -155,6 +156,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
+  models::set_spill(foundation.model, options.spill);
   auto clients = make_clients(data, foundation);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +

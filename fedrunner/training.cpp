@@ -10,6 +10,7 @@
 #include "core/interrupt.h"
 #include "core/parallel.h"
 #include "models/device.h"
+#include "models/staged_gradients.h"
 #include "models/torch.h"
 #include "models/units.h"
 #include "strata/core/error.h"
@@ -71,43 +72,49 @@ struct BatchRows {
   }
 };
 
-using BatchLoss = std::function<torch::Tensor(const BatchRows&, const at::Generator&)>;
+/// How a batch, or a part that is so much of it, is differentiated.
+struct Differentiation {
+  using Gradients = models::StagedGradients;
+  /// Its loss, for autograd; empty where everything is done by the other.
+  std::function<torch::Tensor(const BatchRows&, const at::Generator&)> loss;
+  std::function<Gradients(const BatchRows&, double share, const at::Generator&)> gradients;
+};
 
 /// Leaves the gradients of the batch's mean loss, which is returned. Every part of the batch is
 /// differentiated by a thread of its own and the parts are added in their order, so that results
 /// depend on the number of generators alone.
 torch::Tensor differentiate(const std::vector<torch::Tensor>& weights, const BatchRows& batch,
-                            const BatchLoss& loss_of, const std::vector<at::Generator>& dropout) {
+                            const Differentiation& by, const std::vector<at::Generator>& dropout) {
   const std::size_t parts =
       std::clamp<std::size_t>(batch.rows.size() / std::size_t{kRowsPerPart}, 1, dropout.size());
-  if (parts == 1) {
-    auto loss = loss_of(batch, dropout.front());
+  if (parts == 1 && by.loss) {
+    auto loss = by.loss(batch, dropout.front());
     loss.backward();
     separate_gradients(weights);
     return loss.detach();
   }
   const int threads = at::get_num_threads();
-  std::vector<torch::Tensor> losses(parts);
-  std::vector<torch::autograd::variable_list> gradients(parts);
+  std::vector<Differentiation::Gradients> found(parts);
+  for (const auto& weight : weights) weight.mutable_grad().reset();  // else both would be held
   parallel_for(static_cast<int>(parts), static_cast<int>(parts), [&](int p) {
     at::set_num_threads(threads);  // a new thread does not have its creator's
     const auto part = batch.part(static_cast<std::size_t>(p), parts);
-    const auto loss =
-        loss_of(part, dropout[static_cast<std::size_t>(p)]) *
-        (static_cast<double>(part.rows.size()) / static_cast<double>(batch.rows.size()));
-    gradients[static_cast<std::size_t>(p)] = torch::autograd::grad(
-        {loss}, weights, {}, /*retain_graph=*/false, false, /*allow_unused=*/true);
-    losses[static_cast<std::size_t>(p)] = loss.detach();
+    const double share =
+        static_cast<double>(part.rows.size()) / static_cast<double>(batch.rows.size());
+    found[static_cast<std::size_t>(p)] =
+        by.gradients(part, share, dropout[static_cast<std::size_t>(p)]);
   });
   for (std::size_t i = 0; i < weights.size(); ++i) {
     torch::Tensor sum;
-    for (const auto& part : gradients) {
-      if (part[i].defined()) sum = sum.defined() ? sum.add_(part[i]) : part[i].clone();
+    for (auto& part : found) {
+      torch::Tensor& gradient = part.gradients[i];
+      if (gradient.defined()) sum = sum.defined() ? sum.add_(gradient) : gradient.clone();
+      gradient.reset();
     }
     weights[i].mutable_grad() = sum;
   }
-  auto loss = losses.front();
-  for (std::size_t p = 1; p < parts; ++p) loss = loss + losses[p];
+  auto loss = found.front().loss;
+  for (std::size_t p = 1; p < parts; ++p) loss = loss + found[p].loss;
   return loss;
 }
 
@@ -184,11 +191,30 @@ double train(models::Model& model, const tasks::Dataset& data,
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
-  const BatchLoss loss_of = [&](const BatchRows& part, const at::Generator& generator) {
+  const auto precision = models::usable_precision(model.device(), options.precision);
+  Differentiation by;
+  by.loss = [&](const BatchRows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
-    const models::Autocast autocast(model.device(), options.precision);
+    const models::Autocast autocast(model.device(), precision);
     return task.loss(model.run(batch, generator, by_batch), batch, calibration);
   };
+  by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
+    const auto loss = by.loss(part, generator) * share;
+    return Differentiation::Gradients{
+        loss.detach(), torch::autograd::grad({loss}, weights, {}, /*retain_graph=*/false,
+                                             /*create_graph=*/false, /*allow_unused=*/true)};
+  };
+  if (options.gradient_checkpointing) {
+    by.loss = nullptr;
+    by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
+      const auto batch = data.batch(part.rows, model.device(), part.flips);
+      const auto loss = [&](const models::State& output) {
+        return task.loss(output, batch, calibration) * share;
+      };
+      return models::staged_gradients(model, batch, weights, loss,
+                                      {generator, by_batch, precision});
+    };
+  }
   for (std::int64_t step = 0; step < steps; ++step) {
     stop_if_interrupted();
     const std::int64_t in_epoch = step % epoch_steps;
@@ -201,7 +227,7 @@ double train(models::Model& model, const tasks::Dataset& data,
         batch.flips.push_back(random_flip(options.flips, random));
     }
     optimizer.zero_grad();
-    epoch_loss += differentiate(weights, batch, loss_of, dropout);
+    epoch_loss += differentiate(weights, batch, by, dropout);
     add_proximal_gradients(weights, start, options.proximal);
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
     settings.lr(learning_rate_at(options, step, steps));

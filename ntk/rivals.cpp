@@ -7,7 +7,7 @@
 #include "core/interrupt.h"
 #include "models/cost.h"
 #include "models/short_weights.h"
-#include "ntk/state_gradients.h"
+#include "models/state_gradients.h"
 #include "strata/core/error.h"
 
 namespace strata::ntk {
@@ -263,7 +263,7 @@ class SynapticFlow {
       for (const Tensor& value : values_of(input)) leaves.push_back(value);
       if (leaves.empty()) break;
       const auto slopes =
-          gradients_of(values_of(own.model.run_stage(stage, ones_, input)), leaves, slope);
+          models::gradients_of(values_of(own.model.run_stage(stage, ones_, input)), leaves, slope);
       for (std::size_t i = 0; i < own.leaves.size(); ++i) {
         double& sum = flow[own.names[i]];
         if (!slopes[i].defined()) continue;
@@ -423,7 +423,7 @@ struct Needs {
     sample_bytes = size / 4 * (cost.activation_bytes + cost.working_bytes);
     std::map<std::int64_t, double> stages;
     for (const auto& [name, weight] : model.weights()) {
-      stages[model.stage_of(name)] += static_cast<double>(weight.numel());
+      stages[model.stage_of(name)] += static_cast<double>(models::number_count(weight));
       largest_piece =
           std::max(largest_piece, static_cast<double>(std::min(kPiece, weight.numel())));
     }
@@ -432,7 +432,8 @@ struct Needs {
 
   double count(const std::set<std::string>& names) const {
     double number = 0;
-    for (const std::string& name : names) number += static_cast<double>(model.weight(name).numel());
+    for (const std::string& name : names)
+      number += static_cast<double>(models::number_count(model.weight(name)));
     return number;
   }
 

@@ -5,12 +5,13 @@
 #include <numeric>
 
 #include "core/interrupt.h"
-#include "ntk/state_gradients.h"
+#include "models/state_gradients.h"
 #include "strata/core/error.h"
 
 namespace strata::ntk {
 namespace {
 
+using models::gradients_of;
 using torch::Tensor;
 using Clock = std::chrono::steady_clock;
 
@@ -64,7 +65,7 @@ Sweep::Sweep(const models::Model& model, const tasks::Task& task, const models::
       options_(options),
       targets_(targets_of(model, units)),
       samples_(batch.size()),
-      inputs_(static_cast<std::size_t>(model.stage_count())) {
+      inputs_(model.stage_count(), model.spill()) {
   for (const Unit& unit : units) {
     UnitWork work;
     work.unit = &unit;
@@ -145,7 +146,7 @@ void Sweep::run(const Finished& finished) {
     stage.plan = plan(stage, gradients, samples_, outputs);
     gradients = differentiate(stage, gradients);
     finish(stage, finished);
-    inputs_[static_cast<std::size_t>(number)] = {};
+    inputs_.drop(number);
   }
 }
 
@@ -184,7 +185,7 @@ ScoreEstimate Sweep::estimate(std::int64_t samples) {
       estimate.backward_passes += passes;
     }
     gradients = std::move(below);
-    inputs_[static_cast<std::size_t>(number)] = {};
+    inputs_.drop(number);
   }
   const double scale = static_cast<double>(samples) / static_cast<double>(samples_);
   const double rate = product_rate(values_of(last).front().options(), device);
@@ -196,7 +197,7 @@ models::State Sweep::forward() {
   const torch::NoGradGuard no_grad;
   models::State state;
   for (std::int64_t stage = 0; stage < model_.stage_count(); ++stage) {
-    if (stage >= targets_.lowest) inputs_[static_cast<std::size_t>(stage)] = state;
+    if (stage >= targets_.lowest) inputs_.keep(stage, state);
     state = model_.run_stage(stage, batch_, state);
     check_finite(model_, stage, state);
   }
@@ -229,7 +230,7 @@ Gradients Sweep::output_gradients(const models::State& output) const {
 
 Sweep::Stage Sweep::capture(std::int64_t number) const {
   Stage stage{number, {}, {}, {}, {}};
-  models::State input = inputs_[static_cast<std::size_t>(number)];
+  models::State input = inputs_.get(number);
   if (number > targets_.lowest) {
     input = leaves_of(input);
     stage.input = values_of(input);
@@ -250,8 +251,7 @@ StagePlan Sweep::plan(const Stage& stage, const Gradients& gradients, std::int64
   sizes.samples = static_cast<double>(samples);
   sizes.outputs = static_cast<double>(outputs);
   sizes.element_bytes = static_cast<double>(model_.number_bytes());
-  double held = 2 * sizes.outputs * bytes_of(gradients.front());
-  for (const models::State& kept : inputs_) held += bytes_of(values_of(kept));
+  const double held = 2 * sizes.outputs * bytes_of(gradients.front()) + inputs_.bytes();
   const double rows = sizes.samples * sizes.outputs;
   sizes.fixed_bytes = held * sizes.samples / static_cast<double>(samples_) +
                       8 * rows * rows * kernels_at(stage.number);

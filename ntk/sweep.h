@@ -11,6 +11,7 @@
 
 #include "models/capture.h"
 #include "models/model.h"
+#include "models/stage_inputs.h"
 #include "ntk/jacobian.h"
 #include "ntk/lntk.h"
 #include "ntk/stage_plan.h"
@@ -99,7 +100,7 @@ class Sweep {
   const LntkOptions& options_;
   const Targets targets_;
   const std::int64_t samples_;
-  std::vector<models::State> inputs_;  ///< by stage
+  models::StageInputs inputs_;
   std::vector<UnitWork> works_;
 };
 

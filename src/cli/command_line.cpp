@@ -227,6 +227,7 @@ void build_score(CLI::App& app, CommandLine& line) {
   add_privacy(score, line.score);
   add_seed(score, line.score.seed);
   add_device(score, line.score.device, line.score.threads);
+  add_spill(score, line.score.spill);
   score->callback([&line] { line.command = Command::kScore; });
 }
 
@@ -388,6 +389,7 @@ void build_run(CLI::App& app, CommandLine& line) {
   run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
       ->allow_extra_args(false);
   add_device(run, line.run.device, line.run.threads);
+  add_spill(run, line.run.spill);
   run->callback([&line] { line.command = Command::kRun; });
 }
 

@@ -101,6 +101,7 @@ struct ScoreArguments {
   int samples = 32;
   std::uint64_t seed = 1;
   std::uint64_t memory = std::uint64_t{4} << 30;  ///< bytes
+  std::string spill;
   bool dry_run = false;
   double private_epsilon = 0;  ///< 0: scores as they are
   double private_delta = 1e-5;
@@ -139,6 +140,7 @@ struct RunArguments {
   int parallel = 0;
   std::string device = "cpu";
   int threads = 0;
+  std::string spill;
   std::vector<std::string> set;
 };
 

@@ -82,6 +82,7 @@ constexpr LookRow kLooks[] = {
     {"--set", {"KEY=VALUE", "Input"}},
     {"--shapes", {"N", "Data"}},
     {"--size", {"PIXELS", "Data"}},
+    {"--spill", {"DIR", "Computing"}},
     {"--split", {"NAME", "Input"}},
     {"--start", {"NAME", "Search"}},
     {"--starts", {"NAME", "Search"}},

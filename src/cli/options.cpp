@@ -106,6 +106,11 @@ void add_device(CLI::App* app, std::string& device, int& threads) {
          0, 1024);
 }
 
+void add_spill(CLI::App* app, std::string& folder) {
+  app->add_option("--spill", folder,
+                  "Folder for what enters each block, in place of memory; nothing stays there");
+}
+
 CLI::Option* add_data(CLI::App* app, DataOptions& data) {
   auto* folder =
       app->add_option("--data", data.folder, "Data folder; its clients are the manifest's");

@@ -47,6 +47,8 @@ CLI::App* subcommand(CLI::App* parent, const std::string& name, const std::strin
 
 /// --device and --threads.
 void add_device(CLI::App* app, std::string& device, int& threads);
+/// --spill.
+void add_spill(CLI::App* app, std::string& folder);
 
 /// --data, and how it is read.
 CLI::Option* add_data(CLI::App* app, DataOptions& data);

@@ -107,6 +107,7 @@ int run_run(const RunArguments& arguments, const CommonArguments& common) {
   options.resume = arguments.resume;
   options.threads = arguments.threads;
   options.parallel = arguments.parallel;
+  options.spill = arguments.spill;
   const auto summaries = fedrunner::run_experiment(arguments.config, arguments.set, arguments.out,
                                                    run_tools(), options);
   if (common.json) {

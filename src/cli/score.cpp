@@ -20,6 +20,7 @@
 #include "experiment/experiment.h"
 #include "models/device.h"
 #include "models/model.h"
+#include "models/stage_inputs.h"
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
@@ -67,6 +68,7 @@ models::Model load_model(const ScoreArguments& arguments) {
   models::Model model = peft::load_model(arguments.model, models::parse_device(arguments.device));
   peft::add_methods(model, peft::parse_methods(arguments.peft, "--peft"), arguments.seed);
   peft::set_units(model, arguments.scheme);
+  models::set_spill(model, arguments.spill);
   return model;
 }
 

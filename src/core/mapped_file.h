@@ -25,4 +25,10 @@ class MappedFile {
   std::size_t size_ = 0;
 };
 
+/// The memory of the pages that lie wholly in `part` goes back to the system, which reads them from
+/// their file again when they are next looked at. Changes to them are lost. Nothing is done where
+/// `part` is not the bytes of a MappedFile. May be called by several threads, also while others
+/// read the same bytes. O(log mapped files) and a system call.
+void release_pages(std::string_view part);
+
 }  // namespace strata

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "core/console.h"
+#include "core/machine.h"
 #include "core/parallel.h"
 #include "data/image.h"
 #include "data/image_limits.h"
@@ -90,11 +91,6 @@ class Counter {
   std::mutex mutex_;
   Progress progress_;
 };
-
-std::size_t physical_memory() {
-  return static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
-         static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-}
 
 std::string mebibytes(std::size_t bytes) {
   return fixed(static_cast<double>(bytes) / (1 << 20), 1) + " MiB";

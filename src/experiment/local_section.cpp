@@ -37,6 +37,7 @@ const Fields<LocalConfig>& local_fields() {
           training("calibrate_labels"),
           training("proximal"),
           training("precision"),
+          training("gradient_checkpointing"),
       },
       complete_local);
   return fields;

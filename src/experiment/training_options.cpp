@@ -34,7 +34,13 @@ const Fields<TrainingOptions>& training_fields() {
           .written_if_changed(),
       field("precision", &Options::precision, choice(models::precisions()),
             "of the forward pass: float32, or bfloat16 by LibTorch's autocast; weights, gradients "
-            "and AdamW stay in float32. Faster on GPUs that have it, slower on most CPUs")
+            "and AdamW stay in float32. Faster on GPUs and on processors with AMX; on others "
+            "float32 is computed in, which is said")
+          .written_if_changed(),
+      field("gradient_checkpointing", &Options::gradient_checkpointing, boolean(),
+            "keeps what enters each block and runs the block again in the backward pass: the same "
+            "numbers, with the activations of one block in memory in place of all, for about a "
+            "third more time")
           .written_if_changed(),
   });
   return fields;

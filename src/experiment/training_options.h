@@ -34,6 +34,9 @@ struct TrainingOptions {
   double proximal = 0;
   /// Of the forward pass: see Autocast (models/device.h).
   models::Precision precision = models::Precision::kFloat32;
+  /// The backward pass runs each stage again in place of keeping its activations
+  /// (models/staged_gradients.h). Changes no number.
+  bool gradient_checkpointing = false;
 };
 
 /// All but `schedule`, which `pretrain` and `run.local` mean differently; each takes those that it

@@ -6,6 +6,7 @@
 
 #include "core/document.h"
 #include "core/text.h"
+#include "models/nf4.h"
 #include "models/short_weights.h"
 #include "models/tensor_bytes.h"
 #include "models/torch.h"
@@ -71,7 +72,8 @@ bool has_numbers_of(const Tensor& tensor, const Tensor& in_file) {
 struct Rewritten {
   const TensorEntry* old;
   TensorEntry entry;
-  const Tensor* changed;  ///< nullptr: the old bytes
+  const Tensor* weight;   ///< as the model has it; nullptr of what is no parameter
+  const Tensor* changed;  ///< the same; nullptr: the old bytes
 };
 
 bool all_aligned(const std::vector<Rewritten>& tensors) {
@@ -101,10 +103,11 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
     const std::string& name = found == current.end() ? entry.name : *found->second.name;
     // Two names of one parameter may be one from now on.
     if (!shards.emplace(name, file->written_name()).second) continue;
-    all.push_back({&entry, entry, nullptr});
+    all.push_back({&entry, entry, nullptr, nullptr});
     all.back().entry.name = name;
-    if (found == current.end() || has_numbers_of(*found->second.tensor, tensor_of({file, &entry})))
-      continue;
+    if (found == current.end()) continue;
+    all.back().weight = found->second.tensor;
+    if (has_numbers_of(*found->second.tensor, tensor_of({file, &entry}))) continue;
     const Tensor& tensor = *found->second.tensor;
     any = true;
     all.back().changed = &tensor;
@@ -128,6 +131,7 @@ void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tenso
   metadata.emplace("format", "pt");
   Tensor now;  // what is being written
   const auto bytes = [&](std::size_t i) {
+    if (i > 0 && tensors[i - 1].weight) release_pages(*tensors[i - 1].weight);
     if (!tensors[i].changed) return file.bytes(*tensors[i].old);
     now = plain(*tensors[i].changed);
     return bytes_of(now);
@@ -147,6 +151,27 @@ std::string changed_index(const std::string& index, std::int64_t more,
       (*metadata)["total_size"].is_number_integer())
     (*metadata)["total_size"] = (*metadata)["total_size"].get<std::int64_t>() + more;
   return json.dump(2) + "\n";
+}
+
+/// What bitsandbytes writes beside a weight of 4 bits, behind its name.
+constexpr const char* kNf4Parts[] = {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map",
+                                     ".quant_state.bitsandbytes__nf4"};
+
+/// Of an entry that is such a weight; no codes of any other.
+Nf4Parts nf4_parts(const Checkpoint& checkpoint, const Checkpoint::Found& found) {
+  const std::string& name = found.entry->name;
+  const auto state = checkpoint.find(name + ".quant_state.bitsandbytes__nf4");
+  if (found.entry->dtype != Dtype::kU8 || !state) return {};
+  const auto part = [&](const char* ending) {
+    const auto own = checkpoint.find(name + ending);
+    return own ? tensor_of(own) : Tensor();
+  };
+  return {.codes = tensor_of(found),
+          .quant_map = part(".quant_map"),
+          .absmax = part(".absmax"),
+          .nested_absmax = part(".nested_absmax"),
+          .nested_quant_map = part(".nested_quant_map"),
+          .quant_state = std::string(state.bytes())};
 }
 
 void check_entry(const std::string& path, const TensorEntry& entry, const Parameter& parameter,
@@ -263,6 +288,13 @@ Checkpoint::Found Checkpoint::find(const StoredParameter& parameter) const {
   return {};
 }
 
+std::uint64_t Checkpoint::byte_count() const {
+  std::uint64_t bytes = 0;
+  for (const auto& file : files_)
+    for (const TensorEntry& entry : file->tensors()) bytes += entry.byte_count();
+  return bytes;
+}
+
 void Checkpoint::check(const std::vector<StoredParameter>& parameters,
                        const std::string& config_file) const {
   std::vector<std::string> names;
@@ -271,7 +303,12 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
 
   // Unknown names first: a misspelt weight is both unknown and missing, and only this message can
   // say so.
-  const std::set<std::string> known(names.begin(), names.end());
+  std::set<std::string> known(names.begin(), names.end());
+  for (const std::string& name : names) {
+    const Found found = find(name);
+    if (!found || found.entry->dtype != Dtype::kU8) continue;
+    for (const char* part : kNf4Parts) known.insert(name + part);
+  }
   for (const auto& file : files_) {
     for (const TensorEntry& entry : file->tensors()) {
       if (!entry.name.ends_with("position_ids") && known.count(entry.name) == 0) {
@@ -286,7 +323,8 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
       const Found found = find(name);
       if (!found) continue;
       const std::string path = found.file->path().string();
-      check_entry(path, *found.entry, parameter.parameter, config_file);
+      if (!nf4_parts(*this, found).codes.defined())
+        check_entry(path, *found.entry, parameter.parameter, config_file);
       if (first && (first.entry->dtype != found.entry->dtype || first.bytes() != found.bytes())) {
         throw InputError(path + ": \"" + first.entry->name + "\" and \"" + name +
                          "\" are two names of one weight, but their numbers differ");
@@ -307,6 +345,14 @@ void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParam
     if (!found) {  // a counter
       into[parameter.parameter.name] =
           torch::zeros(parameter.parameter.shape, torch::kLong).to(device);
+      continue;
+    }
+    if (const Nf4Parts parts = nf4_parts(checkpoint, found); parts.codes.defined()) {
+      const Tensor weight =
+          nf4_weight(parts, parameter.parameter.shape,
+                     found.file->path().string() + ": the weight \"" + found.entry->name + "\"");
+      into[parameter.parameter.name] =
+          (numbers == Numbers::kAsStored ? weight : nf4_numbers(weight)).to(device);
       continue;
     }
     const Tensor tensor = tensor_of(found);
@@ -342,6 +388,7 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
                        const std::map<std::string, Tensor>& from, Names names) {
   std::map<std::string, Current> current;
   for (const StoredParameter& parameter : parameters) {
+    if (is_nf4(from.at(parameter.parameter.name))) continue;  // it and its parts stay as they are
     for (const std::string& name : parameter.names)
       current[name] = {&from.at(parameter.parameter.name),
                        names == Names::kOfFiles ? &name : &parameter.parameter.name};

@@ -72,11 +72,14 @@ class Checkpoint {
   const std::string& index() const { return index_; }
   /// The folder's config.json as it stands; empty where there is none.
   const std::string& config() const { return config_; }
+  /// Of all tensors in the files.
+  std::uint64_t byte_count() const;
 
-  /// Exactly `parameters`, each in its shape and in a float type, counters in int64, which may be
-  /// absent; under several names it must be one. `…position_ids` buffers, which older transformers
-  /// wrote, are let pass. `config_file` is what asks for the shapes. @throws InputError naming the
-  /// file and the missing, misshapen or unknown weight
+  /// Exactly `parameters`, each in its shape and in a float type or in 4 bits (nf4.h) with its
+  /// parts, counters in int64, which may be absent; under several names it must be one.
+  /// `…position_ids` buffers, which older transformers wrote, are let pass. `config_file` is what
+  /// asks for the shapes. @throws InputError naming the file and the missing, misshapen or unknown
+  /// weight
   void check(const std::vector<StoredParameter>& parameters, const std::string& config_file) const;
 
  private:

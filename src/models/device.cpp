@@ -5,10 +5,14 @@
 #include <c10/core/impl/DeviceGuardImplInterface.h>
 #include <dlfcn.h>
 #include <torch/version.h>
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 #include <algorithm>
 #include <fstream>
 #include <limits>
+#include <mutex>
 #include <string>
 
 #include "core/console.h"
@@ -74,7 +78,58 @@ void switch_autocast(c10::DeviceType device, bool on) {
 #endif
 }
 
+/// AMX's tiles with bfloat16, which the operating system keeps.
+bool has_amx() {
+#if defined(__x86_64__)
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  constexpr unsigned kSavesState = 1U << 27, kTiles = 1U << 24, kBfloat16 = 1U << 22;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & kSavesState)) return false;
+  unsigned low = 0, high = 0;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  constexpr unsigned kTileState = 3U << 17;
+  if ((low & kTileState) != kTileState || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
+  return (d & kTiles) && (d & kBfloat16);
+#else
+  return false;
+#endif
+}
+
+bool multiplies_bfloat16() {
+  try {
+    const auto ones = torch::ones({64, 64}, torch::kBFloat16);
+    return ones.matmul(ones).eq(64).all().item<bool>();
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
+std::optional<bool>& assumed_bfloat16() {
+  static std::optional<bool> assumed;
+  return assumed;
+}
+
 }  // namespace
+
+bool fast_bfloat16(torch::Device device) {
+  if (!device.is_cpu()) return true;
+  static const bool fast = has_amx() && multiplies_bfloat16();
+  return assumed_bfloat16().value_or(fast);
+}
+
+void assume_fast_bfloat16(std::optional<bool> fast) {
+  assumed_bfloat16() = fast;
+}
+
+Precision usable_precision(torch::Device device, Precision asked) {
+  if (asked == Precision::kFloat32 || fast_bfloat16(device)) return asked;
+  static std::once_flag said;
+  std::call_once(said, [] {
+    log_warning(
+        "precision: bfloat16 is slower than float32 on this processor, which has no AMX; "
+        "float32 is computed in");
+  });
+  return Precision::kFloat32;
+}
 
 bool autocasts(torch::Device device) {
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)

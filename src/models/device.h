@@ -5,6 +5,7 @@
 #include "models/torch.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,16 @@ class Autocast {
 };
 /// Whether an Autocast to another type than float32 lives on this thread for the device.
 bool autocasts(torch::Device device);
+
+/// Whether products in bfloat16 are worth it on the device: on every GPU that LibTorch runs on, and
+/// on a processor with AMX, where they are about three times as fast as float32's. On others they
+/// are four times slower or, on some, refused. It is asked of the processor, and a small product is
+/// tried; nothing is timed, so that the answer is always the same.
+bool fast_bfloat16(torch::Device device);
+/// For tests: what it says of the CPU from now on; nothing: the truth.
+void assume_fast_bfloat16(std::optional<bool> fast);
+/// `asked`, or float32 where that is slow, which is said once on stderr.
+Precision usable_precision(torch::Device device, Precision asked);
 
 /// "LibTorch 1.13.1; BLAS: OpenBLAS 0.3.21 (OpenMP); devices: cpu": for --version.
 std::string describe_torch();

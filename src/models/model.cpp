@@ -2,9 +2,11 @@
 
 #include <algorithm>
 
+#include "core/machine.h"
 #include "core/text.h"
 #include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
+#include "models/nf4.h"
 #include "models/preprocessor_config.h"
 #include "models/short_weights.h"
 #include "models/tensor_bytes.h"
@@ -83,6 +85,7 @@ Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
   Model model(std::move(blueprint), device);
   read_parameters(*checkpoint, parameters, Numbers::kAsStored, device, model.weights_);
   model.source_ = checkpoint;
+  model.streams_ = checkpoint->byte_count() > physical_memory() / 4;
   return model;
 }
 
@@ -179,7 +182,13 @@ void Model::load_state(const Weights& state) {
 void Model::own(const std::set<std::string>& names) {
   for (auto& [name, tensor] : weights_) {
     tensor = tensor.detach();
-    if (names.count(name)) tensor = is_short(tensor) ? computable(tensor) : tensor.clone();
+    if (!names.count(name)) continue;
+    if (is_nf4(tensor)) {
+      throw InputError("the weight \"" + name +
+                       "\" is stored in 4 bits (NF4), and stays as it is: LoRA, adapters, prompts, "
+                       "norms and biases train over it");
+    }
+    tensor = is_short(tensor) ? computable(tensor) : tensor.clone();
   }
 }
 
@@ -200,7 +209,7 @@ State Model::run(const Batch& batch, const std::optional<at::Generator>& dropout
   Pass pass(*blueprint_, weights_, dropout, by_batch);
   State state;
   for (std::int64_t stage = 0; stage < stage_count(); ++stage)
-    state = architecture().run(stage, batch, state, pass);
+    state = run_stage(stage, batch, state, pass);
   return state;
 }
 
@@ -209,9 +218,26 @@ Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dr
   return run(batch, dropout, by_batch).values.at(kLogits);
 }
 
-State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input) const {
-  Pass pass(*blueprint_, weights_);
-  return architecture().run(stage, batch, input, pass);
+State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input,
+                       const std::optional<at::Generator>& dropout,
+                       const std::set<std::string>& by_batch) const {
+  Pass pass(*blueprint_, weights_, dropout, by_batch);
+  return run_stage(stage, batch, input, pass);
+}
+
+State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input,
+                       Pass& pass) const {
+  State output = architecture().run(stage, batch, input, pass);
+  if (streams_) leave_stage(stage);
+  return output;
+}
+
+void Model::leave_stage(std::int64_t stage) const {
+  for (const Layer& layer : architecture().layers()) {
+    // What later stages use besides is looked at again by the last of them, after its own.
+    if (layer.stage != stage && stage + 1 != stage_count()) continue;
+    for (const Parameter& parameter : layer.parameters) release_pages(weights_.at(parameter.name));
+  }
 }
 
 State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& input,
@@ -219,7 +245,7 @@ State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& 
                            std::vector<CapturedOp>& ops) const {
   const torch::AutoGradMode recording(true);
   CapturingPass pass(*blueprint_, weights_, weights, ops);
-  return architecture().run(stage, batch, input, pass);
+  return run_stage(stage, batch, input, pass);
 }
 
 std::string Model::earlier_fingerprint() const {

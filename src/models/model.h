@@ -19,6 +19,7 @@
 namespace strata::models {
 
 class Checkpoint;
+class Pass;
 
 /// Selecting, freezing, averaging and saving are all by weight name, so it is no torch::nn::Module.
 class Model {
@@ -98,8 +99,12 @@ class Model {
   std::int64_t stage_count() const {
     return static_cast<std::int64_t>(architecture().stages().size());
   }
-  /// The stage's output without dropout; `input` is empty for stage 0.
-  State run_stage(std::int64_t stage, const Batch& batch, const State& input) const;
+  /// The stage's output; `input` is empty for stage 0.
+  State run_stage(std::int64_t stage, const Batch& batch, const State& input,
+                  const std::optional<at::Generator>& dropout = {},
+                  const std::set<std::string>& by_batch = {}) const;
+  /// The same through a pass of the caller's.
+  State run_stage(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const;
 
   /// run_stage that also appends to `ops` every operation with a weight or bias out of `weights`,
   /// in the order of computation; names of other stages' weights are passed over. All weights are
@@ -111,6 +116,16 @@ class Model {
   /// several operations: its gradient is their sum; operations may share one output tensor.
   State capture_stage(std::int64_t stage, const Batch& batch, const State& input,
                       const std::set<std::string>& weights, std::vector<CapturedOp>& ops) const;
+
+  /// Whether the memory of mapped weights goes back to the system behind each stage that has used
+  /// them (release_pages in tensor_bytes.h), so that a pass holds one stage of the base; it is so
+  /// where the files that the base came from have more than a quarter of the machine's memory. No
+  /// number depends on it.
+  bool streams() const { return streams_; }
+  void set_streams(bool streams) { streams_ = streams; }
+  /// The folder for what enters the stages, where they are run twice (StageInputs); empty: memory.
+  const std::filesystem::path& spill() const { return spill_; }
+  void set_spill(std::filesystem::path folder) { spill_ = std::move(folder); }
 
   /// The lowest stage that uses a weight. @throws InputError with the nearest name
   std::int64_t stage_of(const std::string& weight) const {
@@ -128,11 +143,14 @@ class Model {
  private:
   Model(Blueprint blueprint, torch::Device device);
   void draw(const Parameter& parameter, std::uint64_t seed);
+  void leave_stage(std::int64_t stage) const;
 
   std::shared_ptr<const Blueprint> blueprint_;
   torch::Device device_ = torch::kCPU;
   std::vector<Unit> units_;
   Weights weights_;
+  bool streams_ = false;
+  std::filesystem::path spill_;
   std::shared_ptr<const Checkpoint> source_;  ///< of the base, where it was loaded
   std::shared_ptr<WeightDigests> digests_ = std::make_shared<WeightDigests>();
 };

@@ -35,9 +35,10 @@ Tensor Pass::linear(const std::string& name, const Tensor& input) {
 }
 
 Tensor Pass::run_linear(const Layer& layer, const Tensor& input) {
-  const Tensor matrix = stored(layer.weight()->name).flatten(1);
+  const Tensor matrix = stored(layer.weight()->name);
   const Tensor bias = layer.bias() ? weight(layer.bias()->name) : Tensor();
-  return is_short(matrix) ? short_linear(input, matrix, bias) : torch::linear(input, matrix, bias);
+  return is_short(matrix) ? short_linear(input, matrix, bias)
+                          : torch::linear(input, matrix.flatten(1), bias);
 }
 
 Tensor Pass::layer_norm(const std::string& name, const Tensor& input, double eps) {

@@ -1,6 +1,7 @@
 #include "models/short_weights.h"
 
 #include "models/device.h"
+#include "models/nf4.h"
 
 namespace strata::models {
 namespace {
@@ -9,6 +10,10 @@ using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
 
+Tensor matrix_of(const Tensor& weight) {
+  return computable(weight).flatten(1);
+}
+
 /// rows · Wᵀ or, `transposed`, rows · W: each is the gradient of the other.
 class ShortProduct : public torch::autograd::Function<ShortProduct> {
  public:
@@ -16,7 +21,7 @@ class ShortProduct : public torch::autograd::Function<ShortProduct> {
                         bool transposed) {
     context->save_for_backward({weight});
     context->saved_data["transposed"] = transposed;
-    const Tensor matrix = computable(weight);
+    const Tensor matrix = matrix_of(weight);
     return transposed ? rows.matmul(matrix) : torch::linear(rows, matrix);
   }
 
@@ -35,12 +40,12 @@ class ShortLinear : public torch::autograd::Function<ShortLinear> {
     context->save_for_backward({weight});
     context->saved_data["sizes"] = input.sizes().vec();
     context->saved_data["passes_on"] = input.requires_grad();
-    return torch::linear(input, computable(weight), bias);
+    return torch::linear(input, matrix_of(weight), bias);
   }
 
   static tensor_list backward(AutogradContext* context, tensor_list gradients) {
     const Tensor weight = context->get_saved_variables()[0];
-    const Tensor rows = gradients[0].reshape({-1, weight.size(0)});
+    const Tensor rows = gradients[0].reshape({-1, gradients[0].size(-1)});
     Tensor input;  // undefined where the gradient of the bias alone is wanted
     if (context->saved_data["passes_on"].toBool()) {
       input =
@@ -54,10 +59,16 @@ class ShortLinear : public torch::autograd::Function<ShortLinear> {
 }  // namespace
 
 bool is_short(const Tensor& tensor) {
-  return tensor.scalar_type() == torch::kHalf || tensor.scalar_type() == torch::kBFloat16;
+  return tensor.scalar_type() == torch::kHalf || tensor.scalar_type() == torch::kBFloat16 ||
+         is_nf4(tensor);
+}
+
+std::int64_t number_count(const Tensor& tensor) {
+  return is_nf4(tensor) ? nf4_count(tensor) : tensor.numel();
 }
 
 Tensor computable(const Tensor& tensor) {
+  if (is_nf4(tensor)) return nf4_numbers(tensor);
   return is_short(tensor) ? tensor.to(torch::kFloat) : tensor;
 }
 
@@ -65,7 +76,7 @@ Tensor short_linear(const Tensor& input, const Tensor& weight, const Tensor& bia
   if (autocasts(input.device())) {
     // It converts to its own type, in which the weight may be already.
     const bool same = weight.scalar_type() == torch::kBFloat16;
-    return torch::linear(input, same ? weight : computable(weight), bias);
+    return torch::linear(input, same ? weight.flatten(1) : matrix_of(weight), bias);
   }
   return bias.defined() ? ShortLinear::apply(input, weight, bias)
                         : ShortProduct::apply(input, weight, false);

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "core/mapped_file.h"
+
 namespace strata::models {
 namespace {
 
@@ -35,6 +37,13 @@ Dtype dtype_of(const torch::Tensor& tensor) {
   });
   if (found == kTypes.end()) throw std::logic_error("no file holds a tensor of this type");
   return found->first;
+}
+
+void release_pages(const torch::Tensor& tensor) {
+  // A change in place stands in the pages alone, and counts.
+  const bool unchanged = tensor.defined() && tensor.is_cpu() && tensor.is_contiguous() &&
+                         !tensor.requires_grad() && tensor._version() == 0;
+  if (unchanged) strata::release_pages(bytes_of(tensor));
 }
 
 }  // namespace strata::models

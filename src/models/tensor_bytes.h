@@ -25,4 +25,9 @@ inline std::string_view bytes_of(const torch::Tensor& tensor) {
   return {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()};
 }
 
+/// The memory of a weight that is a mapped file's, and has not been changed since it was mapped,
+/// goes back to the system; it is read from the file again when it is next looked at. Of any other
+/// tensor nothing is done.
+void release_pages(const torch::Tensor& tensor);
+
 }  // namespace strata::models

@@ -27,6 +27,7 @@ std::string WeightDigests::of(const Tensor& tensor) {
       tensor.data_ptr(),
       Known{tensor.storage().getWeakStorageImpl(), static_cast<std::int64_t>(tensor._version()),
             tensor.sizes().vec(), tensor.strides().vec(), tensor.scalar_type(), digest});
+  release_pages(tensor);
   return digest;
 }
 

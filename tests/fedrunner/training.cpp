@@ -13,6 +13,7 @@
 #include "fedrunner/client.h"
 #include "fedrunner/tiny.h"
 #include "models/cost.h"
+#include "models/device.h"
 #include "models/units.h"
 #include "strata/core/error.h"
 
@@ -449,15 +450,56 @@ TEST_CASE_METHOD(Fixture, "bfloat16 computes the forward pass so, and keeps weig
   auto local = local_config();
   const auto global = model.state();
   const auto whole = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  models::assume_fast_bfloat16(true);
   local.training.precision = Precision::kBfloat16;
   const auto mixed = train_client(model, global, ct, {"block.2", "head"}, local, 5);
   CHECK(mixed.train_loss == Approx(whole.train_loss).epsilon(0.02));
   CHECK(mixed.train_loss != whole.train_loss);
   for (const auto& [name, weight] : mixed.weights) CHECK(weight.scalar_type() == torch::kFloat);
+  // A processor that is slow at it computes in float32.
+  models::assume_fast_bfloat16(false);
+  const auto wide = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  for (const auto& [name, weight] : wide.weights) CHECK(same_bits(weight, whole.weights.at(name)));
+  models::assume_fast_bfloat16({});
   // Nothing of it is left behind.
   local.training.precision = Precision::kFloat32;
   const auto again = train_client(model, global, ct, {"block.2", "head"}, local, 5);
   for (const auto& [name, weight] : again.weights) CHECK(same_bits(weight, whole.weights.at(name)));
+}
+
+TEST_CASE_METHOD(Fixture, "gradient checkpointing trains the same weights, whatever the parts") {
+  const auto ct = client("ct");
+  const auto data = test::answers(manifest, repeated(test::examples_of(manifest, "ct", "train"), 2),
+                                  config, tokenizer);
+  const std::vector<std::string> units = {"block.1", "head"};
+  const auto global = model.state();
+  auto options = local_config().training;
+  options.batch_size = 2 * kRowsPerPart;
+  options.clip_norm = 0.5;
+  for (const int parts : {1, 2}) {
+    CAPTURE(parts);
+    models::Weights trained[2];
+    double losses[2] = {};
+    for (const bool staged : {false, true}) {
+      options.gradient_checkpointing = staged;
+      model.load_state(global);
+      losses[staged] = train(model, *data, units, 3, options, 5, {}, parts);
+      for (const auto& unit : units)
+        for (const auto& name : model.unit(unit).parameters)
+          trained[staged][name] = model.weight(name).detach().clone();
+    }
+    CHECK(losses[0] == losses[1]);
+    for (const auto& [name, weight] : trained[0]) {
+      INFO(name);
+      CHECK(same_bits(weight, trained[1].at(name)));
+      CHECK_FALSE(same_bits(weight, global.at(name)));
+    }
+  }
+  model.set_spill(dir / "none");
+  CHECK_THROWS_WITH(train(model, *ct.train, units, 1, options, 5),
+                    Contains("none: no file can be made there"));
+  options.gradient_checkpointing = false;
+  CHECK_NOTHROW(train(model, *ct.train, units, 1, options, 5));
 }
 
 TEST_CASE_METHOD(Fixture, "a straggler's share of the steps are its first ones") {

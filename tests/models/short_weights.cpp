@@ -74,6 +74,18 @@ bool is_mapped(const void* address, const std::filesystem::path& file) {
   return false;
 }
 
+/// Bytes of a mapped file that are in this process's memory.
+std::int64_t resident_bytes(const std::filesystem::path& file) {
+  std::ifstream maps("/proc/self/smaps");
+  std::int64_t kibibytes = 0;
+  bool here = false;
+  for (std::string line; std::getline(maps, line);) {
+    if (line.find('-') < 17) here = line.find(file.string()) != std::string::npos;
+    if (here && line.rfind("Rss:", 0) == 0) kibibytes += std::stoll(line.substr(4));
+  }
+  return kibibytes * 1024;
+}
+
 double heap() {
   const struct mallinfo2 info = mallinfo2();
   return static_cast<double>(info.uordblks + info.hblkhd);
@@ -204,6 +216,48 @@ TEST_CASE("a base in a short type is the file's own pages") {
     const Tensor kept = peft::load_model(pair.dir / "short").weights().begin()->second;
     CHECK(is_mapped(kept.data_ptr(), file));
   });
+}
+
+TEST_CASE("a base that streams is in memory a stage at a time, and computes the same") {
+  const test::TempDir dir;
+  test::ModelShape shape = test::small_shape();
+  shape.hidden_size = 128;
+  shape.intermediate_size = 512;
+  shape.num_hidden_layers = 6;
+  peft::save_model(test::make_model(shape, 3), dir / "wide");
+  test::copy_rounded(dir / "wide", dir / "short", Dtype::kBF16, false);
+  for (const std::string folder : {"wide", "short"}) {
+    CAPTURE(folder);
+    const auto file = dir / (folder + "/model.safetensors");
+    const auto size = static_cast<std::int64_t>(std::filesystem::file_size(file));
+    Model model = peft::load_model(dir / folder);
+    CHECK_FALSE(model.streams());  // it is no quarter of any machine
+    const Batch batch = batch_for(model);
+    const torch::NoGradGuard no_grad;
+    const Tensor kept = model.forward(batch);
+    const std::string fingerprint = model.fingerprint();
+    CHECK(resident_bytes(file) < size / 4);  // reading it for a digest leaves nothing
+    model.forward(batch);
+    CHECK(resident_bytes(file) > size * 9 / 10);
+
+    model.set_streams(true);
+    CHECK(torch::equal(model.forward(batch), kept));
+    CHECK(resident_bytes(file) < size / 4);
+    model.set_streams(false);
+    model.forward(batch);
+    peft::save_model(model, dir / "again");
+    CHECK(resident_bytes(file) < size / 4);
+    CHECK(peft::load_model(dir / "again").fingerprint() == fingerprint);
+
+    // What has been changed in place is kept.
+    model.set_streams(true);
+    Tensor& weight = model.weight("vilt.encoder.layer.3.intermediate.dense.weight");
+    weight.add_(1);
+    const Tensor changed = weight.clone();
+    model.forward(batch);
+    CHECK(torch::equal(weight, changed));
+    CHECK_FALSE(torch::equal(model.forward(batch), kept));
+  }
 }
 
 TEST_CASE("what is owned, trained or loaded is float32, and the rest stays as it is") {

@@ -21,8 +21,10 @@ class Recorded {
     const TensorEntry* entry = file_.find(name);
     INFO(name);
     REQUIRE(entry);
-    torch::Tensor tensor =
-        torch::empty(entry->shape, entry->dtype == Dtype::kI64 ? torch::kInt64 : torch::kFloat);
+    const auto type = entry->dtype == Dtype::kI64  ? torch::kInt64
+                      : entry->dtype == Dtype::kU8 ? torch::kByte
+                                                   : torch::kFloat;
+    torch::Tensor tensor = torch::empty(entry->shape, type);
     REQUIRE(entry->byte_count() == tensor.nbytes());
     std::memcpy(tensor.data_ptr(), file_.bytes(*entry).data(), tensor.nbytes());
     return tensor;

@@ -92,6 +92,9 @@ struct RunOptions {
   /// Changes no result for given threads, but with 2 or more peak memory is not measured. 0: 1
   /// where threads are given, and otherwise as many as the threads leave cores.
   int parallel = 1;
+  /// A folder for what enters the blocks of a model that are run twice (scores, and training with
+  /// gradient_checkpointing), in place of memory; empty: memory. Changes no result.
+  std::filesystem::path spill = {};
   /// Orders and replies go through their bytes, as between machines, which changes no result.
   bool encode_messages = false;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.

@@ -61,6 +61,22 @@ const Row& row_of_timm(ObjectReader& config) {
   return *rows[static_cast<std::size_t>(std::find(all.begin(), all.end(), name) - all.begin())];
 }
 
+/// Of weights in few bits, those that are read: bitsandbytes' NF4 (nf4.h).
+void check_quantization(ObjectReader& config) {
+  if (!config.has("quantization_config")) return;
+  ObjectReader quantization = config.object("quantization_config");
+  const auto refuse = [&](const char* key, const std::string& found) {
+    quantization.fail(key, found +
+                               " weights are not read; bitsandbytes' NF4 is, and the model as it "
+                               "was before they were made");
+  };
+  const std::string method = quantization.text("quant_method", "bitsandbytes");
+  if (method != "bitsandbytes") refuse("quant_method", "\"" + method + "\"");
+  if (quantization.boolean("load_in_8bit", false)) refuse("load_in_8bit", "8-bit");
+  const std::string type = quantization.text("bnb_4bit_quant_type", "nf4");
+  if (type != "nf4") refuse("bnb_4bit_quant_type", "\"" + type + "\"");
+}
+
 }  // namespace
 
 std::vector<std::string> architecture_names() {
@@ -73,6 +89,7 @@ std::shared_ptr<const Architecture> read_architecture(const std::filesystem::pat
   const Document document = load_json(config);
   ObjectReader reader(document);
   if (is_of_timm(document.root)) return row_of_timm(reader).read(reader);
+  check_quantization(reader);
   return row_of(reader.choice("model_type", architecture_names())).read(reader);
 }
 

@@ -1,17 +1,17 @@
-#include "ntk/state_gradients.h"
+#include "models/state_gradients.h"
 
-namespace strata::ntk {
+namespace strata::models {
 
 using torch::Tensor;
 
-std::vector<Tensor> values_of(const models::State& state) {
+std::vector<Tensor> values_of(const State& state) {
   std::vector<Tensor> values;
   for (const auto& [name, value] : state.values) values.push_back(value);
   return values;
 }
 
-models::State leaves_of(const models::State& state) {
-  models::State leaves = state;
+State leaves_of(const State& state) {
+  State leaves = state;
   for (auto& [name, value] : leaves.values) value = value.detach().requires_grad_(true);
   return leaves;
 }
@@ -30,4 +30,4 @@ std::vector<Tensor> gradients_of(const std::vector<Tensor>& output,
                                /*allow_unused=*/true);
 }
 
-}  // namespace strata::ntk
+}  // namespace strata::models

@@ -6,13 +6,13 @@
 
 #include "models/batch.h"
 
-namespace strata::ntk {
+namespace strata::models {
 
 /// A state's values, in the order of their names: the only order of gradients here.
-std::vector<torch::Tensor> values_of(const models::State& state);
+std::vector<torch::Tensor> values_of(const State& state);
 
 /// The same state with values from which autograd begins.
-models::State leaves_of(const models::State& state);
+State leaves_of(const State& state);
 
 /// Of Σ ⟨output, gradient⟩ over a stage's values, of which an undefined gradient is 0. Those of
 /// targets on which it does not depend are undefined.
@@ -21,4 +21,4 @@ std::vector<torch::Tensor> gradients_of(const std::vector<torch::Tensor>& output
                                         const std::vector<torch::Tensor>& gradients,
                                         bool retain_graph = false);
 
-}  // namespace strata::ntk
+}  // namespace strata::models
