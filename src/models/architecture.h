@@ -20,7 +20,7 @@ struct Batch;
 struct State;
 class Pass;
 
-/// Of a model that answers in words.
+/// How a model with a language model is asked.
 struct Speech {
   std::int64_t image_token = 0;   ///< stands in a prompt's ids where an image does
   std::int64_t image_tokens = 0;  ///< so many times
@@ -63,7 +63,8 @@ class Architecture {
   /// The longest text in tokens; 0 where the model reads none.
   virtual std::int64_t text_tokens() const { return 0; }
   virtual std::int64_t vocabulary_size() const { return 0; }
-  /// Of one that answers in words, which has no labels; none of any other.
+  /// Of one that answers in words, and then has no labels, or that chose among labels in their
+  /// place: none of any other.
   virtual std::optional<Speech> speech() const { return std::nullopt; }
 
   /// Whether a model of it is written under the names that its files had, all of which transformers
@@ -75,10 +76,10 @@ class Architecture {
       const std::function<bool(const std::string&)>&) const {
     return nullptr;
   }
-  /// The same with other labels and, where it reads text, another number of words.
-  /// @throws InputError by default, as for a model that answers in words
+  /// The same with other labels and, where it reads text and has no language model, another number
+  /// of words. One that answers in words gets a classifier's head in place of the words'.
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
-                                                   std::int64_t vocabulary_size) const;
+                                                   std::int64_t vocabulary_size) const = 0;
 
  protected:
   std::vector<Stage> stages_;

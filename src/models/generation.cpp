@@ -236,7 +236,7 @@ std::vector<Generated> by_beams(const Model& model, const Batch& batch,
 
 std::vector<Generated> generate(const Model& model, const Batch& batch,
                                 const GenerationOptions& options) {
-  if (!model.architecture().speech()) {
+  if (!model.architecture().speech() || !model.architecture().labels().empty()) {
     throw InputError("a model of the type \"" + model.architecture().type() +
                      "\" does not answer in words");
   }

@@ -120,6 +120,16 @@ void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
 void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
   blueprint_ = std::make_shared<const Blueprint>(blueprint_->with(std::move(labels)));
   units_ = stage_units(*blueprint_);
+  Weights kept;
+  for (const auto& parameters : {blueprint_->parameters(), blueprint_->buffers()}) {
+    for (const Parameter& parameter : parameters) {
+      if (const auto known = weights_.find(parameter.name); known != weights_.end())
+        kept.insert(*known);
+    }
+  }
+  weights_ = std::move(kept);
+  for (const Parameter& parameter : blueprint_->parameters())
+    if (!weights_.count(parameter.name)) draw(parameter, seed);
   const auto& layers = architecture().layers();
   const auto output = std::find_if(layers.rbegin(), layers.rend(),
                                    [](const Layer& layer) { return !layer.parameters.empty(); });

@@ -243,19 +243,23 @@ Json tokenizer_json(const data::WordPiece& tokenizer) {
 
 data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
-  std::optional<std::int64_t> words;
-  if (std::filesystem::exists(model)) {
-    const auto architecture = read_architecture(model);
-    if (architecture->text_tokens() == 0 || architecture->speech())
-      return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
-    words = architecture->vocabulary_size();
-  }
+  if (std::filesystem::exists(model))
+    return load_tokenizer(*read_architecture(model), model_folder);
+  std::string file;
+  return read_files(model_folder, file);
+}
+
+data::WordPiece load_tokenizer(const Architecture& architecture,
+                               const std::filesystem::path& model_folder) {
+  if (architecture.text_tokens() == 0 || architecture.speech())
+    return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
   std::string file;
   data::WordPiece tokenizer = read_files(model_folder, file);
   const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  if (words && found > *words) {
+  const std::int64_t words = architecture.vocabulary_size();
+  if (found > words) {
     throw InputError(file + ": " + std::to_string(found) + " tokens, but the model has " +
-                     std::to_string(*words) + " (vocab_size in config.json)");
+                     std::to_string(words) + " (vocab_size in config.json)");
   }
   return tokenizer;
 }

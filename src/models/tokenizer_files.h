@@ -15,12 +15,15 @@ namespace strata::models {
 /// tokenizer.json, which is all that transformers 5 writes. Of tokenizer_config.json the special
 /// tokens, do_lower_case, strip_accents and tokenize_chinese_chars are read; as in transformers,
 /// these come before what tokenizer.json says of the same. Of a model that reads no text, or that
-/// speaks: a tokenizer of the special tokens alone.
+/// has a language model (Architecture::speech): a tokenizer of the special tokens alone.
 /// @throws InputError naming the file and the key: neither vocabulary, another kind of tokenizer
 /// than BERT's, a key on which the two files differ without a word, more tokens than the model has.
 data::WordPiece load_tokenizer(const std::filesystem::path& model_folder);
+/// The same for a model that is not quite the folder's.
+data::WordPiece load_tokenizer(const Architecture& architecture,
+                               const std::filesystem::path& model_folder);
 
-/// That of a model that speaks, from its folder's tokenizer.json; nullptr of any other.
+/// That of a model with a language model, from its folder's tokenizer.json; nullptr of any other.
 /// @throws InputError: no such file, or as data::Tokenizer does
 std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
                                                      const std::filesystem::path& model_folder);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/bert.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/patch_tokens.h"
 #include "models/batch.h"
@@ -23,12 +24,14 @@ constexpr const char* kSampleOfAnswer = "sample_of_answer";
 constexpr double kVisionEps = 1e-6;  // of the authors' VisionTransformer, whatever the texts'
 const std::string kVisualEncoder = "visual_encoder.";
 const std::string kPredictions = "text_decoder.cls.predictions";
+const std::string kClassifierHead = "cls_head.";
 
 struct AlbefConfig {
   std::int64_t image_res = 384, patch_size = 16;
   std::int64_t vision_width = 768, vision_layers = 12, vision_heads = 12, mlp_ratio = 4;
   BertConfig encoder, decoder;
-  Json json;  ///< config.json as it was read
+  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
+  Json json;                        ///< config.json
 
   std::int64_t grid() const { return image_res / patch_size; }
   std::int64_t image_tokens() const { return grid() * grid() + 1; }
@@ -40,6 +43,7 @@ class Albef : public Architecture {
       : config_(std::move(config)),
         encoder_(config_.encoder, "text_encoder."),
         decoder_(config_.decoder, "text_decoder.bert.") {
+    labels_ = config_.labels;
     declare();
   }
 
@@ -57,10 +61,19 @@ class Albef : public Architecture {
   std::int64_t text_tokens() const override { return config_.encoder.max_position_embeddings; }
   std::int64_t vocabulary_size() const override { return config_.encoder.vocab_size; }
   bool keeps_file_names() const override { return true; }
+  std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                           std::int64_t) const override {
+    AlbefConfig changed = config_;
+    changed.json = with_classes(std::move(changed.json), labels);
+    changed.labels = std::move(labels);
+    return std::make_shared<Albef>(std::move(changed));
+  }
 
  private:
   void declare();
   void declare_vision(LayerList& list) const;
+  void declare_decoder(LayerList& list) const;
+  void declare_classifier(LayerList& list) const;
   void declare_head(LayerList& list) const;
   std::string vision_block(std::int64_t block) const {
     return kVisualEncoder + "blocks." + std::to_string(block);
@@ -73,6 +86,7 @@ class Albef : public Architecture {
   State run_answer(const Batch& batch, const State& input, Pass& pass) const;
   State run_answer_block(std::int64_t block, const State& input, Pass& pass) const;
   State run_head(const Batch& batch, const State& input, Pass& pass) const;
+  State run_classifier(const Batch& batch, const State& input, Pass& pass) const;
 
   AlbefConfig config_;
   Bert encoder_, decoder_;
@@ -90,6 +104,13 @@ void Albef::declare() {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     encoder_.declare_block(block, list);
   }
+  if (labels_.empty())
+    declare_decoder(list);
+  else
+    declare_classifier(list);
+}
+
+void Albef::declare_decoder(LayerList& list) const {
   list.begin_stage({"decoder.embeddings", Role::kEmbeddings});
   Layer& words = decoder_.declare_words(list);
   words.frozen = true;  // the head computes with it, too
@@ -135,12 +156,22 @@ void Albef::declare_head(LayerList& list) const {
   bias.aliases.push_back(kPredictions + ".decoder.bias");
 }
 
+/// That of the authors' model for visual entailment.
+void Albef::declare_classifier(LayerList& list) const {
+  const std::int64_t hidden = config_.encoder.hidden_size;
+  const Init init{Init::Kind::kNormal, config_.encoder.initializer_range};
+  list.begin_stage({"head", Role::kHead});
+  list.add_linear(kClassifierHead + "0", hidden, hidden, init);
+  list.add_linear(kClassifierHead + "2", static_cast<std::int64_t>(labels_.size()), hidden, init);
+}
+
 Batch Albef::example(std::int64_t text_tokens) const {
   constexpr std::int64_t kAnswer = 10;  // LAVIS's longest answer
   const std::int64_t side = config_.image_res;
   const std::int64_t answer = std::min(kAnswer, config_.decoder.max_position_embeddings);
   Batch batch{torch::zeros({1, text_tokens}, torch::kInt64), torch::ones({1, text_tokens}),
               torch::zeros({1, 3, side, side}), Tensor()};
+  if (!labels_.empty()) return batch;
   batch.decoder_ids = torch::zeros({1, answer}, torch::kInt64);
   const Tensor places = torch::arange(std::max<std::int64_t>(1, answer - 1), torch::kInt64);
   batch.outputs = torch::stack({torch::zeros_like(places), places}, 1);
@@ -157,6 +188,7 @@ State Albef::run(std::int64_t stage, const Batch& batch, const State& input, Pas
   }
   if (stage == question) return run_question(batch, input, pass);
   if (stage < answer) return run_question_block(stage - question - 1, input, pass);
+  if (!labels_.empty()) return run_classifier(batch, input, pass);
   if (stage == answer) return run_answer(batch, input, pass);
   if (stage < head) return run_answer_block(stage - answer - 1, input, pass);
   return run_head(batch, input, pass);
@@ -263,6 +295,16 @@ State Albef::run_head(const Batch& batch, const State& input, Pass& pass) const 
   return {{{kTokenLogits, pass.used(Use::kBias, bias, Tensor(), logits)}}, {}};
 }
 
+/// Of the question's first token, [CLS], behind what methods put before it.
+State Albef::run_classifier(const Batch& batch, const State& input, Pass& pass) const {
+  const Tensor& rows = input.values.at(kQuestionStates);
+  const Tensor texts = rows.view({batch.size(), -1, rows.size(1)});
+  const Tensor first = texts.select(1, texts.size(1) - batch.input_ids.size(1));
+  const Tensor inner =
+      pass.activation(Activation::kRelu, pass.linear(kClassifierHead + "0", first));
+  return {{{kLogits, pass.linear(kClassifierHead + "2", inner)}}, {}};
+}
+
 /// What both texts' parts have.
 BertConfig read_albef_text(ObjectReader& reader) {
   BertConfig config;
@@ -327,6 +369,7 @@ std::shared_ptr<const Architecture> read_albef(ObjectReader& reader) {
                                     " must attend to the image");
   }
   check_albef_widths(reader, config);
+  config.labels = read_classes(reader);
   config.json = reader.whole();
   return std::make_shared<Albef>(std::move(config));
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 #include "models/architectures/rotary.h"
@@ -163,7 +164,7 @@ void Decoder::declare_words(LayerList& list) const {
       list.add_table(names_.front().model + tail, config_.vocab_size, config_.hidden_size,
                      {Init::Kind::kNormal, config_.initializer_range});
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   named(words, tail);
 }
 
@@ -195,9 +196,14 @@ void Decoder::declare_block(std::int64_t block, LayerList& list) const {
 void Decoder::declare_head(LayerList& list) const {
   named(list.add_rms_norm(names_.front().model + "norm", config_.hidden_size, config_.norm_offset),
         "norm");
+  const Init init{Init::Kind::kNormal, config_.initializer_range};
+  if (config_.labels > 0) {
+    list.add_linear(kScoreHead, config_.labels, config_.hidden_size, init, /*bias=*/false);
+    return;
+  }
   if (config_.tied) return;
-  Layer& head = list.add_linear(names_.front().head, config_.vocab_size, config_.hidden_size,
-                                {Init::Kind::kNormal, config_.initializer_range}, /*bias=*/false);
+  Layer& head = list.add_linear(names_.front().head, config_.vocab_size, config_.hidden_size, init,
+                                /*bias=*/false);
   for (std::size_t i = 1; i < names_.size(); ++i) {
     if (names_[i].head != names_.front().head) head.aliases.push_back(names_[i].head);
   }
@@ -259,6 +265,7 @@ Tensor Decoder::run_block(std::int64_t block, const Tensor& rows, const Constant
 Tensor Decoder::logits(const Tensor& rows, Pass& pass) const {
   const Tensor normed =
       pass.rms_norm(names_.front().model + "norm", rows, config_.rms_norm_eps, config_.norm_offset);
+  if (config_.labels > 0) return pass.linear(kScoreHead, normed);
   return pass.linear(config_.tied ? names_.front().model + "embed_tokens" : names_.front().head,
                      normed);
 }

@@ -25,17 +25,21 @@ class LanguageModel {
   virtual std::int64_t most_tokens() const = 0;
   /// Begins its stages, and adds their layers.
   virtual void declare(LayerList& list) const = 0;
-  /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits.
+  /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits,
+  /// a classifier's kLogits.
   virtual State run(std::int64_t stage, const Batch& batch, const State& input,
                     const ImagePlaces& images, Pass& pass) const = 0;
   /// Whether a text may be continued with a batch of its next tokens alone, without kImageRows:
   /// keys and values go through Pass::remembered.
   virtual bool continues() const { return false; }
-  /// Gives a batch of one text what else it needs: an answer, and what is asked for.
+  /// Gives a batch of one text what else it needs: an answer, and what is asked for. A classifier
+  /// needs neither.
   virtual void complete(Batch& sample) const = 0;
   /// See Architecture::as_stored.
   virtual std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const = 0;
+  /// With a classifier's head for so many labels in place of the words'.
+  virtual std::shared_ptr<const LanguageModel> with(std::int64_t labels) const = 0;
 };
 
 }  // namespace strata::models

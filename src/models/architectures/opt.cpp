@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 
@@ -43,13 +44,20 @@ class Opt : public LanguageModel {
             Pass& pass) const override;
   bool continues() const override { return true; }
   void complete(Batch& sample) const override {
+    if (config_.labels > 0) return;
     sample.outputs = torch::tensor({std::int64_t{0}, sample.input_ids.size(1) - 1}).view({1, 2});
   }
   std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const override {
+    if (config_.labels > 0) return nullptr;
     OptConfig stored = config_;
     stored.tied = !has(kOptHead + ".weight");
     return stored.tied == config_.tied ? nullptr : std::make_shared<Opt>(stored);
+  }
+  std::shared_ptr<const LanguageModel> with(std::int64_t labels) const override {
+    OptConfig changed = config_;
+    changed.labels = labels;
+    return std::make_shared<Opt>(changed);
   }
 
  private:
@@ -69,7 +77,7 @@ void Opt::declare(LayerList& list) const {
   list.begin_stage({"embeddings", Role::kEmbeddings});
   Layer& words = list.add_table(kOptWords, config_.vocab_size, config_.hidden_size, init);
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   list.add_table(kOptPositions, config_.max_position_embeddings + kPositionOffset,
                  config_.hidden_size, init);
   list.add_place(kOptSequence, LayerKind::kSequence, config_.hidden_size);
@@ -77,9 +85,11 @@ void Opt::declare(LayerList& list) const {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     declare_block(block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", config_.labels > 0 ? Role::kHead : Role::kOutput});
   if (config_.last_norm) list.add_norm(kOptModel + "final_layer_norm", config_.hidden_size);
-  if (!config_.tied)
+  if (config_.labels > 0)
+    list.add_linear(kScoreHead, config_.labels, config_.hidden_size, init, /*bias=*/false);
+  else if (!config_.tied)
     list.add_linear(kOptHead, config_.vocab_size, config_.hidden_size, init, /*bias=*/false);
 }
 
@@ -164,8 +174,11 @@ Tensor Opt::run_block(std::int64_t block, const Tensor& rows, const Tensor& visi
 }
 
 State Opt::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  Tensor rows = asked_rows(batch, input.values.at(kOptRows), batch.input_ids.size(1));
+  const bool chooses = config_.labels > 0;
+  Tensor rows = input.values.at(kOptRows);
+  rows = chooses ? last_rows(batch, rows) : asked_rows(batch, rows, batch.input_ids.size(1));
   if (config_.last_norm) rows = pass.layer_norm(kOptModel + "final_layer_norm", rows, kOptEps);
+  if (chooses) return {{{kLogits, pass.linear(kScoreHead, rows)}}, {}};
   return {{{kTokenLogits, pass.linear(config_.tied ? kOptWords : kOptHead, rows)}}, {}};
 }
 

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 #include "strata/core/error.h"
@@ -28,6 +29,8 @@ constexpr const char* kEncoderPadding = "encoder_padding";
 constexpr std::int64_t kMostT5Tokens = 512;
 /// Twice those of the largest T5: what positions add has a number for each pair of tokens and head.
 constexpr std::int64_t kMostHeads = 256;
+/// decoder_start_token_id of every T5: the padding begins answers.
+constexpr std::int64_t kAnswerStart = 0;
 /// Of an answer whose costs are counted: the most that BLIP-2's authors let it write.
 constexpr std::int64_t kAnswerTokens = 10;
 
@@ -42,14 +45,21 @@ class T5 : public LanguageModel {
   State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
             Pass& pass) const override;
   void complete(Batch& sample) const override {
+    if (config_.labels > 0) return;
     sample.decoder_ids = torch::zeros({1, kAnswerTokens}, torch::kInt64);
     sample.outputs = torch::tensor({std::int64_t{0}, kAnswerTokens - 1}).view({1, 2});
   }
   std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const override {
+    if (config_.labels > 0) return nullptr;
     T5Config stored = config_;
     stored.tied = !has(kT5Head + ".weight");
     return stored.tied == config_.tied ? nullptr : std::make_shared<T5>(stored);
+  }
+  std::shared_ptr<const LanguageModel> with(std::int64_t labels) const override {
+    T5Config changed = config_;
+    changed.labels = labels;
+    return std::make_shared<T5>(changed);
   }
 
  private:
@@ -60,6 +70,7 @@ class T5 : public LanguageModel {
   void declare_block(const std::string& stack, std::int64_t block, LayerList& list) const;
   State run_words(const Batch& batch, const State& input, const ImagePlaces& images,
                   Pass& pass) const;
+  static Batch begun(Batch batch);
   Tensor looked_up(const Tensor& ids, Pass& pass) const;
   Tensor bias(const std::string& stack, std::int64_t tokens, torch::Device device,
               Pass& pass) const;
@@ -86,7 +97,7 @@ void T5::declare(LayerList& list) const {
   list.begin_stage({"embeddings", Role::kEmbeddings});
   Layer& words = list.add_table(kT5Words, config_.vocab_size, config_.d_model, normal(1));
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   words.aliases = {kEncoder + "embed_tokens", kDecoder + "embed_tokens"};
   list.add_place(kT5Sequence, LayerKind::kSequence, config_.d_model);
   for (std::int64_t block = 0; block < config_.num_layers; ++block) {
@@ -98,9 +109,12 @@ void T5::declare(LayerList& list) const {
     list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, "decoder."});
     declare_block(kDecoder, block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", config_.labels > 0 ? Role::kHead : Role::kOutput});
   list.add_rms_norm(kDecoder + "final_layer_norm", config_.d_model);
-  if (!config_.tied)
+  if (config_.labels > 0)
+    list.add_linear(kScoreHead, config_.labels, config_.d_model,
+                    normal(1.0 / static_cast<double>(config_.d_model)), /*bias=*/false);
+  else if (!config_.tied)
     list.add_linear(kT5Head, config_.vocab_size, config_.d_model, normal(1), /*bias=*/false);
 }
 
@@ -140,12 +154,18 @@ void T5::declare_block(const std::string& stack, std::int64_t block, LayerList& 
 
 State T5::run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
               Pass& pass) const {
-  if (stage == 0) return run_words(batch, input, images, pass);
+  if (stage == 0) return run_words(config_.labels > 0 ? begun(batch) : batch, input, images, pass);
   const std::int64_t block = stage - 1;
   if (block < config_.num_layers) return run_encoder(block, input, pass);
   if (block < config_.num_layers + config_.num_decoder_layers)
     return run_decoder(block - config_.num_layers, input, pass);
   return run_head(batch, input, pass);
+}
+
+/// With what begins every answer for the decoder to read.
+Batch T5::begun(Batch batch) {
+  batch.decoder_ids = torch::full({batch.size(), 1}, kAnswerStart, batch.input_ids.options());
+  return batch;
 }
 
 Tensor T5::looked_up(const Tensor& ids, Pass& pass) const {
@@ -237,7 +257,10 @@ State T5::run_decoder(std::int64_t block, const State& input, Pass& pass) const 
 }
 
 State T5::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor asked = asked_rows(batch, input.values.at(kDecoderRows), batch.decoder_ids.size(1));
+  const Tensor& all = input.values.at(kDecoderRows);
+  if (config_.labels > 0)
+    return {{{kLogits, pass.linear(kScoreHead, last_norm(kDecoder, all, pass))}}, {}};
+  const Tensor asked = asked_rows(batch, all, batch.decoder_ids.size(1));
   Tensor rows = last_norm(kDecoder, asked, pass);
   if (config_.scaled) rows = rows / std::sqrt(static_cast<double>(config_.d_model));
   return {{{kTokenLogits, pass.linear(config_.tied ? kT5Words : kT5Head, rows)}}, {}};

@@ -44,4 +44,12 @@ Tensor asked_rows(const Batch& batch, const Tensor& rows, std::int64_t tokens) {
   return rows.index_select(0, at.to(rows.device()));
 }
 
+Tensor last_rows(const Batch& batch, const Tensor& rows) {
+  const std::int64_t tokens = batch.input_ids.size(1), all = rows.size(0) / batch.size();
+  const Tensor place = torch::arange(tokens, batch.input_ids.options());
+  const Tensor last = place.mul(batch.attention_mask > 0).amax(1);
+  const Tensor first = torch::arange(batch.size(), batch.input_ids.options()) * all;
+  return rows.index_select(0, (first + all - tokens + last).to(rows.device()));
+}
+
 }  // namespace strata::models

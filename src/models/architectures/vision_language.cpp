@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
 #include "models/architectures/decoder.h"
@@ -39,7 +40,8 @@ struct VisionLanguageConfig {
   std::int64_t image_token = 0, end_token = 2;
   std::string prompt;  ///< see Speech
   std::int64_t most_tokens = 0;
-  Json json;  ///< config.json as it was read
+  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
+  Json json;                        ///< config.json
 };
 
 class VisionLanguage : public Architecture {
@@ -50,6 +52,7 @@ class VisionLanguage : public Architecture {
                config_.tower_norm, config_.tower_names),
         connector_(connector_config(config_), config_.connector_names),
         decoder_(config_.decoder, config_.decoder_names) {
+    labels_ = config_.labels;
     declare();
   }
 
@@ -68,6 +71,8 @@ class VisionLanguage : public Architecture {
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
       const std::function<bool(const std::string&)>& has) const override;
+  std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                           std::int64_t vocabulary_size) const override;
 
  private:
   static ConnectorConfig connector_config(const VisionLanguageConfig& config) {
@@ -117,12 +122,22 @@ void VisionLanguage::declare() {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     decoder_.declare_block(block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", labels_.empty() ? Role::kOutput : Role::kHead});
   decoder_.declare_head(list);
+}
+
+std::shared_ptr<const Architecture> VisionLanguage::with(std::vector<std::string> labels,
+                                                         std::int64_t) const {
+  VisionLanguageConfig changed = config_;
+  changed.json = with_classes(std::move(changed.json), labels);
+  changed.decoder.labels = static_cast<std::int64_t>(labels.size());
+  changed.labels = std::move(labels);
+  return std::make_shared<VisionLanguage>(std::move(changed));
 }
 
 std::shared_ptr<const Architecture> VisionLanguage::as_stored(
     const std::function<bool(const std::string&)>& has) const {
+  if (!labels_.empty()) return nullptr;
   const auto& names = config_.decoder_names;
   const bool head = std::any_of(names.begin(), names.end(), [&](const DecoderNames& each) {
     return has(each.head + ".weight");
@@ -148,7 +163,7 @@ Batch VisionLanguage::example(std::int64_t text_tokens) const {
   if (config_.image_token == 0) ids.fill_(1);
   ids.narrow(1, 0, image_tokens()).fill_(config_.image_token);
   Batch batch{ids, torch::ones({1, tokens}), torch::zeros({1, 3, side, side}), Tensor()};
-  batch.outputs = torch::tensor({std::int64_t{0}, tokens - 1}).view({1, 2});
+  if (labels_.empty()) batch.outputs = torch::tensor({std::int64_t{0}, tokens - 1}).view({1, 2});
   return batch;
 }
 
@@ -221,8 +236,19 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
 }
 
 State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor asked = asked_rows(batch, input.values.at(kTokenRows), batch.input_ids.size(1));
+  const Tensor& rows = input.values.at(kTokenRows);
+  if (!labels_.empty()) return {{{kLogits, decoder_.logits(last_rows(batch, rows), pass)}}, {}};
+  const Tensor asked = asked_rows(batch, rows, batch.input_ids.size(1));
   return {{{kTokenLogits, decoder_.logits(asked, pass)}}, {}};
+}
+
+/// With what all kinds of configurations have in common.
+std::shared_ptr<const Architecture> vision_language_of(ObjectReader& reader,
+                                                       VisionLanguageConfig config) {
+  config.labels = read_classes(reader);
+  config.decoder.labels = static_cast<std::int64_t>(config.labels.size());
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
 }
 
 /// A tower's outputs as numbers of outputs: negative ones count from the last.
@@ -329,8 +355,7 @@ std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
   config.prompt = config.decoder.model_type == "qwen2"
                       ? "<|im_start|>user <image>\n{question}<|im_end|><|im_start|>assistant\n"
                       : "USER: <image>\n{question} ASSISTANT:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
@@ -359,8 +384,7 @@ std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
           : "A chat between a curious user and an artificial intelligence assistant. The "
             "assistant gives helpful, detailed, and polite answers to the user's "
             "questions. USER: <image>\n{question} ASSISTANT:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
@@ -376,8 +400,7 @@ std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
   config.image_token = read_image_token(reader, 256000);
   config.end_token = read_end_token(reader, 1);
   config.prompt = "<image><bos>answer en {question}\n";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
@@ -405,8 +428,7 @@ std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
   config.prompt =
       "<|im_start|>User:<fake_token_around_image><global-img><image><fake_token_around_image>"
       "{question}<end_of_utterance>\nAssistant:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 }  // namespace strata::models
