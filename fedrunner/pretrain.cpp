@@ -82,19 +82,21 @@ struct Language {
     }
   }
 
-  std::vector<std::string> questions() const {
-    std::set<std::string> questions;
+  std::vector<std::string> texts() const {
+    std::set<std::string> texts;
     for (const tasks::Split& split : training) {
-      for (const int i : split.examples)
-        questions.insert(split.manifest.examples[static_cast<std::size_t>(i)].question);
+      for (const int i : split.examples) {
+        const data::Example& example = split.manifest.examples[static_cast<std::size_t>(i)];
+        texts.insert({example.question, example.text});
+      }
     }
-    return {questions.begin(), questions.end()};
+    return {texts.begin(), texts.end()};
   }
 };
 
 Foundation fresh_model(const ExperimentConfig& config, const Language& language,
                        const std::vector<std::string>& labels, torch::Device device) {
-  data::WordPiece tokenizer(data::build_vocabulary(language.questions()));
+  data::WordPiece tokenizer(data::build_vocabulary(language.texts()));
   const auto words = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   const models::Blueprint blueprint(config.model.architecture->with(labels, words));
   return {models::Model(blueprint, config.pretrain->seed, device), std::move(tokenizer)};
@@ -149,8 +151,9 @@ class Pretraining {
     const auto images = std::make_shared<data::ImageStore>(
         data_.manifest, blueprint.image_processor(), config.data.cache);
     // Every training answer is a label, as the labels are made of them; test answers need not be.
-    const tasks::Source source{data_.manifest, blueprint, foundation_.tokenizer,
-                               config.data.drop_unseen, images};
+    const tasks::Source source{data_.manifest,          blueprint, foundation_.tokenizer,
+                               config.data.drop_unseen, images,    foundation_.language,
+                               config.data.prompt};
     train_ = task_.encode(data_.train, source);
     test_ = task_.encode(data_.test, source);
     tasks::log_unseen({{"", test_.get()}}, "test examples are kept and counted as wrong");
@@ -187,6 +190,7 @@ class Pretraining {
     StagedFolder stage(out, "config.json");
     save_foundation(foundation_.model, data_.manifest.multi_label, stage.path());
     models::save_tokenizer(foundation_.tokenizer, foundation_.model.architecture(), stage.path());
+    if (foundation_.language) models::copy_language(pretrain_.from, stage.path());
     write_file(stage.path() / "pretrain.json", report().dump(1) + "\n");
     stage.commit();
   }

@@ -155,7 +155,7 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
   const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
   const data::Manifest manifest = load(arguments.data);
   const tasks::TaskPtr task = tasks::choose_task(arguments.data.task, manifest);
-  if (arguments.logits && model.architecture().speech()) {
+  if (arguments.logits && model.architecture().labels().empty()) {
     throw InputError("--logits: a model of the type \"" + model.architecture().type() +
                      "\" answers in words and has no labels");
   }

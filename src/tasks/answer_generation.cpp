@@ -112,7 +112,8 @@ class AnswerGeneration : public Task {
 
   std::unique_ptr<Dataset> encode(const std::vector<int>& indices,
                                   const Source& source) const override {
-    if (!source.blueprint.architecture().speech() || !source.language) {
+    const models::Architecture& architecture = source.blueprint.architecture();
+    if (!architecture.labels().empty() || !architecture.speech() || !source.language) {
       throw InputError("task: " + kWords + " is for models that speak; one of the type \"" +
                        source.blueprint.architecture().type() + "\" chooses among labels");
     }

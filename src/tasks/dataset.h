@@ -32,7 +32,7 @@ struct Source {
   /// Images are added to it, and it is for its owner to load; nullptr: a store of the data set's
   /// own, which is loaded when the data set is made.
   std::shared_ptr<data::ImageStore> images = nullptr;
-  /// Of a model that speaks (Architecture::speech), and its alone.
+  /// Of a model with a language model (Architecture::speech), and its alone.
   std::shared_ptr<const data::Tokenizer> language = nullptr;
   std::string prompt = {};  ///< likewise; empty: the model's own
 };
@@ -65,9 +65,8 @@ class Dataset {
 
  protected:
   Dataset(std::shared_ptr<const Task> task, const Source& source);
-  /// Takes the example's image and text as the next row: its question, as BERT's tokenizer has it.
-  void add(const Source& source, const data::Example& example);
-  /// The same with the text's tokens.
+  /// Takes the example's image and its text's tokens, none where the model reads no text, as the
+  /// next row.
   void add(const data::Example& example, std::vector<std::int64_t> ids);
   /// After the last one.
   void finish(const Source& source);

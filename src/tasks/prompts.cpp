@@ -16,6 +16,19 @@ std::int64_t times(const std::string& text, const std::string& part) {
   return count;
 }
 
+bool is_space(char c) {
+  return std::isspace(static_cast<unsigned char>(c)) != 0;
+}
+
+/// Where the text's words end.
+std::vector<std::size_t> word_ends(const std::string& text) {
+  std::vector<std::size_t> ends;
+  for (std::size_t at = 1; at <= text.size(); ++at) {
+    if (!is_space(text[at - 1]) && (at == text.size() || is_space(text[at]))) ends.push_back(at);
+  }
+  return ends;
+}
+
 std::string without_space_around(const std::string& text) {
   const char* space = " \t\r\n";
   const std::size_t first = text.find_first_not_of(space);
@@ -77,9 +90,24 @@ std::vector<std::int64_t> PromptWriter::prompt(const std::string& question) cons
   return encoded(filled(question));
 }
 
+std::vector<std::int64_t> PromptWriter::prompt(const std::string& question,
+                                               std::size_t most) const {
+  std::vector<std::int64_t> ids = prompt(question);
+  if (ids.size() <= most) return ids;
+  const std::vector<std::size_t> ends = word_ends(question);
+  const auto fits = [&](std::size_t end) { return prompt(question.substr(0, end)).size() <= most; };
+  const auto first_long = std::partition_point(ends.begin(), ends.end(), fits);
+  ids = prompt(question.substr(0, first_long == ends.begin() ? 0 : *std::prev(first_long)));
+  if (ids.size() > most) {
+    throw InputError("prompt: it has " + std::to_string(ids.size()) +
+                     " tokens without a text, but the model reads at most " + std::to_string(most));
+  }
+  return ids;
+}
+
 Written PromptWriter::with_answer(const std::string& question, const std::string& answer) const {
   const std::string form = filled(question);
-  const bool spaced = form.empty() || std::isspace(static_cast<unsigned char>(form.back()));
+  const bool spaced = form.empty() || is_space(form.back());
   Written written{encoded(form), encoded(form + (spaced ? "" : " ") + answer), 0};
   const auto last = written.prompt.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                  written.prompt.size(), written.ids.size()));

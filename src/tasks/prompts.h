@@ -28,6 +28,9 @@ class PromptWriter {
 
   /// @throws InputError for a question with the text <image>, which stands for one
   std::vector<std::int64_t> prompt(const std::string& question) const;
+  /// The same with as many of the question's words, from the first on, as make at most so many
+  /// tokens. @throws InputError where those without any are more
+  std::vector<std::int64_t> prompt(const std::string& question, std::size_t most) const;
   /// The prompt, a space unless the prompt ends with white space, the answer, and the token that
   /// ends it. Where the tokenizer joins the two, the answer begins with the first token that is not
   /// the prompt's.

@@ -6,6 +6,7 @@
 #include "tasks/answer_classification.h"
 #include "tasks/answer_generation.h"
 #include "tasks/image_classification.h"
+#include "tasks/image_text_classification.h"
 
 namespace strata::tasks {
 namespace {
@@ -15,13 +16,15 @@ constexpr const char* kAuto = "auto";
 struct TaskRow {
   TaskPtr (*task)();
   data::Reading reading;  ///< what of a data set is the task's
+  bool in_words = false;  ///< a model answers so, not by its labels
 };
 
 // A further task is a file and a row. "auto" takes the first whose examples the data have.
 constexpr TaskRow kTasks[] = {
     {answer_classification, data::Reading::kQuestions},
     {image_classification, data::Reading::kLabels},
-    {answer_generation, data::Reading::kQuestions},
+    {image_text_classification, data::Reading::kLabelledTexts},
+    {answer_generation, data::Reading::kQuestions, /*in_words=*/true},
 };
 
 const TaskRow& row_of(const std::string& name) {
@@ -41,6 +44,10 @@ std::vector<std::string> task_names() {
 data::Reading reading_of(const std::string& name, const std::string& where) {
   require_name(where, name, task_names());
   return name == kAuto ? data::Reading::kEither : row_of(name).reading;
+}
+
+bool is_in_words(const std::string& name) {
+  return name != kAuto && row_of(name).in_words;
 }
 
 TaskPtr choose_task(const std::string& name, const data::Manifest& manifest) {

@@ -15,6 +15,8 @@ std::vector<std::string> task_names();
 /// What is to be read of a data set for it. @throws InputError beginning with `where` for an
 /// unknown name
 data::Reading reading_of(const std::string& name, const std::string& where);
+/// Whether models answer in words for the task of that name, not by labels.
+bool is_in_words(const std::string& name);
 /// The task of that name; for "auto" the one that the data are for: questions are answered, and
 /// images with labels are classified. The name is one of task_names().
 TaskPtr choose_task(const std::string& name, const data::Manifest& manifest);
