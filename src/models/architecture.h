@@ -23,14 +23,18 @@ class Pass;
 /// Of a model that answers in words.
 struct Speech {
   std::int64_t image_token = 0;   ///< stands in a prompt's ids where an image does
-  std::int64_t image_tokens = 0;  ///< so many times
+  std::int64_t image_tokens = 0;  ///< so many times; 0: the image is no part of the text
   std::int64_t end_token = 0;     ///< behind an answer
-  /// A question's prompt: {question} stands for its text, <image> for the image.
+  /// A question's prompt: {question} stands for its text, <image> for an image that is part of it.
   std::string prompt;
   /// Whether a text gets the tokenizer's special tokens around it.
   bool special_tokens = true;
   bool image_first = false;      ///< before these, not within the text
   std::int64_t words_stage = 0;  ///< that tokens enter which follow others
+  /// Of one whose decoder answers what its encoder has read: the token before an answer's first.
+  std::optional<std::int64_t> decoder_start = {};
+  /// Questions are asked in small letters, without punctuation, as ALBEF's program has them.
+  bool plain_questions = false;
 };
 
 /// Immutable: models of any number share one.

@@ -263,13 +263,19 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
 std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
                                                      const std::filesystem::path& model_folder) {
   if (!architecture.speech()) return nullptr;
-  return std::make_shared<const data::Tokenizer>(model_folder / "tokenizer.json");
+  const std::filesystem::path own = model_folder / "tokenizer.json";
+  // BERT's words alone, as bert-base-uncased has them and a checkpoint of ALBEF's authors needs.
+  if (std::filesystem::exists(own) || !std::filesystem::exists(model_folder / "vocab.txt"))
+    return std::make_shared<const data::Tokenizer>(own);
+  std::string file;
+  const Json root = tokenizer_json(read_files(model_folder, file));
+  return std::make_shared<const data::Tokenizer>(parse_json(root.dump(), file));
 }
 
 void copy_language(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "tokenizer.model", "vocab.json", "merges.txt", "generation_config.json",
+        "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "generation_config.json",
         "processor_config.json", "chat_template.json", "chat_template.jinja"}) {
     const std::filesystem::path file = from / name;
     if (std::filesystem::exists(file)) write_file(to / name, read_file(file));

@@ -20,8 +20,8 @@ namespace strata::models {
 /// than BERT's, a key on which the two files differ without a word, more tokens than the model has.
 data::WordPiece load_tokenizer(const std::filesystem::path& model_folder);
 
-/// That of a model that speaks, from its folder's tokenizer.json; nullptr of any other.
-/// @throws InputError: no such file, or as data::Tokenizer does
+/// That of a model that speaks, from its folder's tokenizer.json or, where there is none, BERT's of
+/// vocab.txt; nullptr of any other. @throws InputError: neither file, or as data::Tokenizer does
 std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
                                                      const std::filesystem::path& model_folder);
 /// Copies what a folder of a model that speaks has beside its weights and that Strata does not

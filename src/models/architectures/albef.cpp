@@ -28,7 +28,8 @@ struct AlbefConfig {
   std::int64_t image_res = 384, patch_size = 16;
   std::int64_t vision_width = 768, vision_layers = 12, vision_heads = 12, mlp_ratio = 4;
   BertConfig encoder, decoder;
-  Json json;  ///< config.json as it was read
+  std::int64_t cls_token = 101, sep_token = 102;  ///< of bert-base-uncased
+  Json json;                                      ///< config.json as it was read
 
   std::int64_t grid() const { return image_res / patch_size; }
   std::int64_t image_tokens() const { return grid() * grid() + 1; }
@@ -39,14 +40,11 @@ class Albef : public Architecture {
   explicit Albef(AlbefConfig config)
       : config_(std::move(config)),
         encoder_(config_.encoder, "text_encoder."),
-        decoder_(config_.decoder, "text_decoder.bert.") {
+        decoder_(config_.decoder, "text_decoder.bert.", /*goes_on=*/true) {
     declare();
   }
 
-  const std::string& type() const override {
-    static const std::string name = "albef";
-    return name;
-  }
+  const std::string& type() const override { return kAlbefType; }
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override;
   Batch example(std::int64_t text_tokens) const override;
   Json config() const override { return config_.json; }
@@ -57,6 +55,7 @@ class Albef : public Architecture {
   std::int64_t text_tokens() const override { return config_.encoder.max_position_embeddings; }
   std::int64_t vocabulary_size() const override { return config_.encoder.vocab_size; }
   bool keeps_file_names() const override { return true; }
+  std::optional<Speech> speech() const override;
 
  private:
   void declare();
@@ -133,6 +132,17 @@ void Albef::declare_head(LayerList& list) const {
   Layer& bias = list.add_tokens(kPredictions + ".bias", {words}, {});
   bias.parameters.front().bias = true;
   bias.aliases.push_back(kPredictions + ".decoder.bias");
+}
+
+/// As the authors' program has it: a question begins with [CLS] and has no [SEP], an answer has
+/// both.
+std::optional<Speech> Albef::speech() const {
+  return Speech{.end_token = config_.sep_token,
+                .prompt = "[CLS]{question}",
+                .special_tokens = false,
+                .words_stage = config_.vision_layers + 1 + config_.encoder.num_hidden_layers + 1,
+                .decoder_start = config_.cls_token,
+                .plain_questions = true};
 }
 
 Batch Albef::example(std::int64_t text_tokens) const {
@@ -226,9 +236,11 @@ State Albef::run_answer(const Batch& batch, const State& input, Pass& pass) cons
   const Tensor rows = words.reshape({-1, words.size(2)});
   State output = input;
   output.values[kAnswerRows] = rows;
-  const Tensor seen = torch::ones({tokens, tokens}, rows.options().requires_grad(false)).tril();
+  const std::int64_t before = pass.tokens_before();
+  const Tensor seen =
+      torch::ones({tokens, before + tokens}, rows.options().requires_grad(false)).tril(before);
   output.constants[kAnswerMask] =
-      bert_mask(seen, rows.scalar_type()).expand({answers, 1, tokens, tokens});
+      bert_mask(seen, rows.scalar_type()).expand({answers, 1, tokens, before + tokens});
   if (batch.decoder_rows.defined()) {
     const Tensor of_answer = batch.decoder_rows.to(rows.device());
     output.constants[kSampleOfAnswer] = of_answer;
@@ -238,9 +250,14 @@ State Albef::run_answer(const Batch& batch, const State& input, Pass& pass) cons
 }
 
 State Albef::run_answer_block(std::int64_t block, const State& input, Pass& pass) const {
-  const auto sample = input.constants.find(kSampleOfAnswer);
-  const OtherStates others{input.values.at(kQuestionStates), input.constants.at(kQuestionMask),
-                           sample == input.constants.end() ? Tensor() : sample->second};
+  const auto constant = [&](const char* name) {
+    const auto found = input.constants.find(name);
+    return found == input.constants.end() ? Tensor() : found->second;
+  };
+  // Of answers that go on the pass has kept what they see of the question.
+  const auto question = input.values.find(kQuestionStates);
+  const OtherStates others{question == input.values.end() ? Tensor() : question->second,
+                           constant(kQuestionMask), constant(kSampleOfAnswer)};
   State output = input;
   output.values[kAnswerRows] = decoder_.run_block(block, input.values.at(kAnswerRows),
                                                   input.constants.at(kAnswerMask), others, pass);
@@ -326,6 +343,12 @@ std::shared_ptr<const Architecture> read_albef(ObjectReader& reader) {
                                     std::to_string(config.encoder.num_hidden_layers) +
                                     " must attend to the image");
   }
+  const std::int64_t last_word = config.decoder.vocab_size - 1;
+  config.cls_token = reader.integer("cls_token_id", 0, last_word, config.cls_token);
+  config.sep_token = reader.integer("sep_token_id", 0, last_word, config.sep_token);
+  if (std::max(config.cls_token, config.sep_token) > last_word)
+    reader.fail("vocab_size", "found " + std::to_string(last_word + 1) +
+                                  ", which needs cls_token_id and sep_token_id below it");
   check_albef_widths(reader, config);
   config.json = reader.whole();
   return std::make_shared<Albef>(std::move(config));

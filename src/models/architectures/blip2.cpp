@@ -99,15 +99,15 @@ void Blip2::declare() {
   config_.language_model->declare(list);
 }
 
-/// Of T5, whose answers its decoder would begin, not yet.
 std::optional<Speech> Blip2::speech() const {
-  if (!config_.images.token || !config_.language_model->continues()) return std::nullopt;
+  if (!config_.images.token) return std::nullopt;
   return Speech{.image_token = *config_.images.token,
                 .image_tokens = config_.images.count,
                 .end_token = config_.end_token,
                 .prompt = "<image>Question: {question} Short answer:",
                 .image_first = true,
-                .words_stage = connector_stage() + 1};
+                .words_stage = connector_stage() + 1,
+                .decoder_start = config_.language_model->decoder_start()};
 }
 
 Batch Blip2::example(std::int64_t text_tokens) const {
@@ -178,7 +178,7 @@ std::shared_ptr<const Architecture> read_blip2(ObjectReader& reader) {
                 "found " + std::to_string(config.images.count) + ", but the language model reads " +
                     std::to_string(config.language_model->most_tokens()) + " tokens at most");
   }
-  config.end_token = read_end_token(reader, 2);
+  config.end_token = read_end_token(reader, config.language_model->decoder_start() ? 1 : 2);
   config.json = reader.whole();
   return std::make_shared<Blip2>(std::move(config));
 }

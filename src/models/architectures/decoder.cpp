@@ -210,13 +210,19 @@ Tensor Decoder::words(const Tensor& ids, Pass& pass) const {
 }
 
 Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Tensor& together,
-                             torch::ScalarType type) const {
+                             const Tensor& continuations, torch::ScalarType type) const {
   const std::int64_t tokens = attended.size(1);
   const Tensor place = torch::arange(tokens, attended.options().dtype(torch::kLong));
   const Tensor from = place.narrow(0, tokens - rows, rows).view({1, rows, 1});
   const Tensor to = place.view({1, 1, tokens});
   Tensor seen = to <= from;
-  if (config_.sliding_window > 0) seen = seen.logical_and(from - to < config_.sliding_window);
+  const Tensor positions = (counted_tokens(attended, continuations) - 1).clamp_min(0);
+  Tensor distance = from - to;
+  if (continuations.defined()) {
+    seen = seen.logical_and(of_own_text(continuations, rows));
+    distance = positions.narrow(1, tokens - rows, rows).unsqueeze(2) - positions.unsqueeze(1);
+  }
+  if (config_.sliding_window > 0) seen = seen.logical_and(distance < config_.sliding_window);
   if (together.defined()) {
     const Tensor both =
         together.narrow(1, tokens - rows, rows).unsqueeze(2).logical_and(together.unsqueeze(1));
@@ -224,7 +230,6 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
   }
   seen = seen.logical_and(attended.unsqueeze(1) > 0).unsqueeze(1);  // (n, 1, rows, tokens)
   const Tensor visible = added_mask(seen, type);
-  const Tensor positions = (attended.to(torch::kLong).cumsum(1) - 1).clamp_min(0);
   const Tensor angles =
       rotary_angles(config_.rotary, config_.head_dim, positions.narrow(1, tokens - rows, rows));
   return {{kVisible, visible}, {kCosine, angles.cos().to(type)}, {kSine, angles.sin().to(type)}};

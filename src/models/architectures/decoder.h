@@ -61,9 +61,10 @@ class Decoder {
   torch::Tensor words(const torch::Tensor& ids, Pass& pass) const;
   /// What all blocks take of a batch: where its tokens stand, and which look at which. `attended`
   /// (n, S) is 1 for tokens and 0 for padding; the T rows are the last of these. With `together`
-  /// (n, S), those look at each other both ways.
+  /// (n, S), those look at each other both ways; with `continuations` (n, S), see Batch.
   std::map<std::string, torch::Tensor> constants(const torch::Tensor& attended, std::int64_t rows,
                                                  const torch::Tensor& together,
+                                                 const torch::Tensor& continuations,
                                                  torch::ScalarType type) const;
   torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows,
                           const std::map<std::string, torch::Tensor>& constants, Pass& pass) const;

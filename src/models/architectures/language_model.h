@@ -3,6 +3,7 @@
 /// What answers in words behind a Q-Former (blip2.h): a language model with stages of its own.
 
 #include <memory>
+#include <optional>
 
 #include "models/architectures/layer_list.h"
 #include "models/architectures/token_rows.h"
@@ -26,11 +27,12 @@ class LanguageModel {
   /// Begins its stages, and adds their layers.
   virtual void declare(LayerList& list) const = 0;
   /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits.
+  /// Without kImageRows the batch has the next tokens of texts alone, which go on: keys and values
+  /// are those of Pass::remembered and Pass::once.
   virtual State run(std::int64_t stage, const Batch& batch, const State& input,
                     const ImagePlaces& images, Pass& pass) const = 0;
-  /// Whether a text may be continued with a batch of its next tokens alone, without kImageRows:
-  /// keys and values go through Pass::remembered.
-  virtual bool continues() const { return false; }
+  /// Of one whose decoder answers what its encoder has read: see Speech.
+  virtual std::optional<std::int64_t> decoder_start() const { return std::nullopt; }
   /// Gives a batch of one text what else it needs: an answer, and what is asked for.
   virtual void complete(Batch& sample) const = 0;
   /// See Architecture::as_stored.

@@ -41,7 +41,6 @@ class Opt : public LanguageModel {
   void declare(LayerList& list) const override;
   State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
             Pass& pass) const override;
-  bool continues() const override { return true; }
   void complete(Batch& sample) const override {
     sample.outputs = torch::tensor({std::int64_t{0}, sample.input_ids.size(1) - 1}).view({1, 2});
   }
@@ -119,15 +118,20 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
       with_ones_before(batch.attention_mask, goes_on ? 0 : rows.size(1) - ids.size(1))
           .narrow(1, before, batch.attention_mask.size(1) - ids.size(1) + rows.size(1) - before)
           .to(torch::kLong);
-  const Tensor counted = attended.cumsum(1) * attended - 1 + kPositionOffset;
+  const auto continuations = [&](const Tensor& mask) {
+    return continuations_of(batch.continuations, mask.size(1));
+  };
+  const Tensor counted =
+      counted_tokens(attended, continuations(attended)) * attended - 1 + kPositionOffset;
   const Tensor places = counted.narrow(1, counted.size(1) - rows.size(1), rows.size(1));
   rows =
       pass.used(Use::kEmbedding, positions, places, pass.sum(rows, pass.lookup(positions, places)));
   const std::int64_t own = rows.size(1);
   rows = pass.sequence(kOptSequence, rows);
   const Tensor all = with_ones_before(attended, before + rows.size(1) - own);
-  const Tensor seen =
-      causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
+  Tensor seen = causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
+  if (batch.continuations.defined())
+    seen = seen.logical_and(of_own_text(continuations(all), rows.size(1)));
   return {{{kOptRows, rows.reshape({-1, config_.hidden_size})}},
           {{kOptVisible, added_mask(seen.unsqueeze(1), rows.scalar_type())}}};
 }

@@ -34,7 +34,8 @@ Tensor with_ones_before(const Tensor& mask, std::int64_t tokens) {
 }
 
 Tensor asked_rows(const Batch& batch, const Tensor& rows, std::int64_t tokens) {
-  const std::int64_t all = rows.size(0) / batch.size(), before = all - tokens;
+  const std::int64_t texts = batch.decoder_ids.defined() ? batch.decoder_ids.size(0) : batch.size();
+  const std::int64_t all = rows.size(0) / texts, before = all - tokens;
   if (!batch.outputs.defined()) {
     if (before == 0) return rows;
     const std::int64_t width = rows.size(1);

@@ -6,6 +6,7 @@
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
 #include "models/architectures/decoder.h"
+#include "models/architectures/masks.h"
 #include "models/architectures/token_rows.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
@@ -215,9 +216,11 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
                                        : torch::ones_like(batch.attention_mask, torch::kBool);
     together = before(together);
   }
-  return {
-      {{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
-      decoder_.constants(before(batch.attention_mask), rows.size(1), together, rows.scalar_type())};
+  const Tensor attended = before(batch.attention_mask);
+  return {{{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
+          decoder_.constants(attended, rows.size(1), together,
+                             continuations_of(batch.continuations, attended.size(1)),
+                             rows.scalar_type())};
 }
 
 State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {
