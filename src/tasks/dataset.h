@@ -37,6 +37,12 @@ struct Source {
   std::string prompt = {};  ///< likewise; empty: the model's own
 };
 
+/// Whose log-likelihoods are the outputs of a model that speaks.
+struct AnswerChoice {
+  std::vector<std::string> answers = {};  ///< empty: the most frequent first answers of the data
+  std::int64_t most = 8;                  ///< of these; equally frequent ones by their bytes
+};
+
 /// A task's examples, ready to be batched: made by Task::encode. Images are bytes, shared by all
 /// examples that show them and, in an ImageStore, by several data sets.
 class Dataset {
@@ -54,6 +60,12 @@ class Dataset {
   /// or that the model cannot read.
   models::Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
                       const std::vector<int>& flips = {}) const;
+  /// The same for Task::outputs: of a model that speaks with the answers of choice in place of the
+  /// rows' own, the same for each row.
+  virtual models::Batch outputs_batch(const std::vector<std::int64_t>& rows, torch::Device device,
+                                      const AnswerChoice&) const {
+    return batch(rows, device);
+  }
   /// The longest encoded text, in tokens; 0 where there is none.
   virtual std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
   /// Whether the row has a loss: a kept example whose truth the model cannot give has none.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "data/manifest.h"
+#include "tasks/answering.h"
 #include "tasks/task.h"
 
 namespace strata::tasks {
@@ -17,6 +18,9 @@ std::vector<std::string> task_names();
 data::Reading reading_of(const std::string& name, const std::string& where);
 /// The task of that name; for "auto" the one that the data are for: questions are answered, and
 /// images with labels are classified. The name is one of task_names().
-TaskPtr choose_task(const std::string& name, const data::Manifest& manifest);
+/// `answering` is for a model that speaks. @throws InputError where it says something and the task
+/// is another one, or names a file that cannot be read
+TaskPtr choose_task(const std::string& name, const data::Manifest& manifest,
+                    const AnsweringOptions& answering = {});
 
 }  // namespace strata::tasks

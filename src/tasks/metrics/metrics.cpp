@@ -8,6 +8,7 @@
 #include "tasks/metrics/macro_f1.h"
 #include "tasks/metrics/open_accuracy.h"
 #include "tasks/metrics/token_overlap.h"
+#include "tasks/metrics/yes_no_accuracy.h"
 
 namespace strata::tasks {
 namespace {
@@ -27,6 +28,7 @@ const std::vector<MetricRow>& rows() {
       {accuracy(), {kAnswers, kImages, kWords}},
       {open_accuracy(), {kAnswers, kWords}},
       {closed_accuracy(), {kAnswers, kWords}},
+      {yes_no_accuracy(), {kWords}},
       {balanced_accuracy(), {kImages}},
       {macro_f1(), {kImages}},
       {auroc(), {kImages}},
