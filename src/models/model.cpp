@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "models/architectures/albef_checkpoint.h"
 #include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
 #include "models/preprocessor_config.h"
@@ -77,6 +78,12 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
                        torch::Device device) {
+  if (const auto file = albef_checkpoint_in(folder, blueprint.architecture())) {
+    Model model(std::move(blueprint), device);
+    for (const auto& [name, weight] : read_albef_checkpoint(model.architecture(), *file))
+      model.weights_[name] = weight.to(device);
+    return model;
+  }
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
   const auto parameters = readable(blueprint.architecture().layers());
   checkpoint->check(parameters, "config.json");
