@@ -42,7 +42,7 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
   PretrainData data;
   if (config.pretrain->epochs == 0) return data;
   if (config.pretrain->data == kPublicData) {
-    auto experiment = load_experiment_data(config.data, config.task);
+    auto experiment = load_experiment_data(config.data, config.task, config.answering);
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
   } else {
@@ -73,7 +73,7 @@ struct Language {
     if (training.empty())
       throw InputError(config.file + ": pretrain.vocabulary: no data set, so no label");
     const data::Manifest& first = training.front().manifest;
-    task = tasks::choose_task(config.task, first);
+    task = tasks::choose_task(config.task, first, config.answering);
     for (const data::Manifest& manifest : further) {
       if (manifest.has_labels() == first.has_labels()) continue;
       throw InputError(config.file + ": pretrain.vocabulary: " + manifest.folder.string() +

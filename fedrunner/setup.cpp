@@ -131,13 +131,17 @@ Wanted select_wanted(const ExperimentConfig& config) {
     };
     if (config.model.answers == Answers::kData) refuse("model.answers: data");
     if (config.run->local.training.calibrate_labels) refuse("run.local.calibrate_labels");
+  } else if (!config.run->score.answers.empty()) {
+    throw InputError(config.file +
+                     ": run.score.answers is for models that answer in words; one of " +
+                     "the type \"" + blueprint.architecture().type() + "\" chooses among labels");
   }
   return {std::move(blueprint), std::move(units)};
 }
 
 Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
              torch::Device device, const RunOptions& options) {
-  const auto data = load_experiment_data(config.data, config.task);
+  const auto data = load_experiment_data(config.data, config.task, config.answering);
   const models::CoreShares shares =
       shares_for(config, wanted.blueprint, data.partition.clients.size(),
                  folders.recorded_threads(), device, options);
