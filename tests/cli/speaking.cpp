@@ -120,7 +120,7 @@ TEST_CASE("answers are said by beams, or ranked from a list") {
     std::vector<std::string> arguments = {"evaluate",      "model",
                                           "--data",        "data",
                                           "--task",        "answer_generation",
-                                          "--predictions", "p.jsonl",
+                                          "--predictions", "said.jsonl",
                                           "--prompt",      "<image>{question} ",
                                           "--json"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -129,7 +129,7 @@ TEST_CASE("answers are said by beams, or ranked from a list") {
     REQUIRE(outcome.code == 0);
     CHECK(json::parse(outcome.out).at("all").at("yes_no_accuracy").is_number());
     std::vector<std::string> found;
-    std::ifstream lines(folder / "p.jsonl");
+    std::ifstream lines(folder / "said.jsonl");
     for (std::string line; std::getline(lines, line);)
       found.push_back(json::parse(line).at("prediction"));
     return found;

@@ -172,8 +172,6 @@ Tensor T5::bias(const std::string& stack, std::int64_t queries, std::int64_t key
 /// The decoder's rows and what its blocks take. The biases are made here and in run_words, once for
 /// all blocks: their tables are never trained.
 State T5::run_answer_words(const Batch& batch, Pass& pass) const {
-  if (!batch.decoder_ids.defined())
-    throw InputError("T5 needs the tokens that its answers begin with (Batch::decoder_ids)");
   const Tensor answer = looked_up(batch.decoder_ids, pass);
   const std::int64_t written = answer.size(1), all = pass.tokens_before() + written;
   const torch::Device device = answer.device();
@@ -188,6 +186,8 @@ State T5::run_answer_words(const Batch& batch, Pass& pass) const {
 
 State T5::run_words(const Batch& batch, const State& input, const ImagePlaces& images,
                     Pass& pass) const {
+  if (!batch.decoder_ids.defined())
+    throw InputError("T5 needs the tokens that its answers begin with (Batch::decoder_ids)");
   const auto image = input.values.find(kImageRows);
   if (image == input.values.end()) return run_answer_words(batch, pass);
   const Tensor& ids = batch.input_ids;
