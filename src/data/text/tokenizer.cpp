@@ -10,6 +10,7 @@
 #include "data/text/post_processors.h"
 #include "data/text/pre_tokenizers.h"
 #include "data/text/token_model.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -61,16 +62,19 @@ struct Tokenizer::Parts {
   AddedTokens added;
 };
 
-Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json) {
+Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json)
+    : Tokenizer(read_file(tokenizer_json), tokenizer_json.string()) {}
+
+Tokenizer::Tokenizer(const std::string& text, const std::string& name) {
   try {
-    read(tokenizer_json);
+    read(text, name);
   } catch (const InputError& error) {
     throw InputError(without_control_characters(error.what()));
   }
 }
 
-void Tokenizer::read(const std::filesystem::path& tokenizer_json) {
-  const Document document = load_json(tokenizer_json);
+void Tokenizer::read(const std::string& text, const std::string& name) {
+  const Document document = parse_json(text, name);
   ObjectReader root(document);
   if (root.text("version", "1.0") != "1.0")
     root.fail("version", "found " + excerpt(root.raw("version")) + ", but only \"1.0\" is read");

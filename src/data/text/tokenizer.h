@@ -30,6 +30,8 @@ class Tokenizer {
   /// @throws InputError, in one line with file and key: no such file, no JSON, a part that is not
   /// known (with the nearest that is), a wrong value.
   explicit Tokenizer(const std::filesystem::path& tokenizer_json);
+  /// Of such a file's text, which errors call `name`.
+  Tokenizer(const std::string& text, const std::string& name);
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
@@ -54,7 +56,7 @@ class Tokenizer {
   const std::vector<AddedToken>& added_tokens() const;
 
  private:
-  void read(const std::filesystem::path& tokenizer_json);
+  void read(const std::string& text, const std::string& name);
 
   struct Parts;
   std::unique_ptr<const Parts> parts_;
