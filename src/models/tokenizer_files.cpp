@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/document.h"
+#include "data/text/learnt_tokenizer.h"
 #include "models/architectures/architectures.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -241,13 +242,16 @@ Json tokenizer_json(const data::WordPiece& tokenizer) {
 
 }  // namespace
 
+data::WordPiece no_tokenizer() {
+  return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+}
+
 data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
   std::optional<std::int64_t> words;
   if (std::filesystem::exists(model)) {
     const auto architecture = read_architecture(model);
-    if (architecture->text_tokens() == 0 || architecture->speech())
-      return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    if (architecture->text_tokens() == 0 || architecture->speech()) return no_tokenizer();
     words = architecture->vocabulary_size();
   }
   std::string file;
@@ -274,6 +278,31 @@ void copy_language(const std::filesystem::path& from, const std::filesystem::pat
     const std::filesystem::path file = from / name;
     if (std::filesystem::exists(file)) write_file(to / name, read_file(file));
   }
+}
+
+void save_learnt_language(const std::string& text, const Architecture& architecture,
+                          const std::filesystem::path& folder) {
+  const auto write = [&](const char* name, const Json& json) {
+    write_file(folder / name, json.dump(2) + "\n");
+  };
+  const std::int64_t tokens = architecture.text_tokens() + architecture.speech()->image_tokens;
+  const auto& names = data::kLearntTokens;
+  write_file(folder / "tokenizer.json", text);
+  write("tokenizer_config.json", {{"bos_token", names[data::kLearntBegin]},
+                                  {"clean_up_tokenization_spaces", false},
+                                  {"eos_token", names[data::kLearntEnd]},
+                                  {"model_max_length", tokens},
+                                  {"pad_token", names[data::kLearntPad]},
+                                  {"padding_side", "left"},
+                                  {"tokenizer_class", "PreTrainedTokenizerFast"}});
+  write("processor_config.json", {{"image_token", names[data::kLearntImage]},
+                                  {"num_additional_image_tokens", 1},
+                                  {"patch_size", architecture.image_model().patch_size},
+                                  {"processor_class", "LlavaProcessor"},
+                                  {"vision_feature_select_strategy", "default"}});
+  write("generation_config.json", {{"bos_token_id", static_cast<std::int64_t>(data::kLearntBegin)},
+                                   {"eos_token_id", static_cast<std::int64_t>(data::kLearntEnd)},
+                                   {"pad_token_id", static_cast<std::int64_t>(data::kLearntPad)}});
 }
 
 void save_tokenizer(const data::WordPiece& tokenizer, const Architecture& architecture,

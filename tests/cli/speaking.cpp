@@ -43,9 +43,9 @@ const fs::path& workshop() {
   static const bool made = [] {
     test::write_speaking_model(dir.path() / "model");
     std::ofstream(dir.path() / "speaking.yaml") << kConfig;
-    return run_strata(
-               {"data", "make", "phantoms", "--out", "data", "--images", "5", "--size", "32"},
-               dir.path())
+    return run_strata({"data", "make", "phantoms", "--out", "data", "--images", "5", "--shapes",
+                       "10", "--size", "32"},
+                      dir.path())
                .code == 0;
   }();
   REQUIRE(made);
@@ -108,6 +108,61 @@ TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
   CHECK(test::slurp(folder / model / "model.safetensors") ==
         test::slurp(folder / "model" / "model.safetensors"));
   CHECK(loss_of(model) < 0.95 * loss_of("model"));
+}
+
+TEST_CASE("a model is trained from nothing to answer in words, and goes through every program") {
+  const auto& folder = workshop();
+  std::ofstream(folder / "fresh.yaml") << R"(version: 1
+name: fresh
+task: answer_generation
+data: {folder: data, partition: dirichlet, clients: 2, alpha: 1}
+model:
+  folder: fresh
+  architecture:
+    {type: llava, hidden_size: 16, layers: 2, heads: 2, image_size: 32, patch_size: 16, vision_layers: 1}
+pretrain: {data: data/shapes, vocabulary: [data], epochs: 1, batch_size: 16, learning_rate: 0.001}
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 2
+  budget: 1
+  score: {samples: 2}
+  local: {steps: 2, batch_size: 2, learning_rate: 1.0e-3}
+)";
+  const auto done = [&](const std::vector<std::string>& arguments) {
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome.out;
+  };
+  const std::string made = done({"pretrain", "fresh.yaml", "--out", "fresh", "--threads", "1"});
+  for (const char* column : {"open_accuracy", "closed_accuracy", "token_f1"})
+    CHECK_THAT(made, Catch::Matchers::Contains(column));
+  const json report = json::parse(test::slurp(folder / "fresh" / "pretrain.json"));
+  CHECK(report.at("test").at("loss").get<double>() > 0);
+
+  const std::string evaluated =
+      done({"evaluate", "fresh", "--data", "data/shapes", "--task", "answer_generation", "--json"});
+  CHECK(json::parse(evaluated).at("all").at("loss").get<double>() ==
+        Approx(report.at("test").at("loss").get<double>()).epsilon(1e-5));
+  CHECK_THAT(done({"inspect", "fresh"}), Catch::Matchers::Contains("vision.block.0"));
+
+  // What goes on from a finished round is what was never interrupted.
+  done({"run", "fresh.yaml", "--out", "at-once", "--threads", "1"});
+  done({"run", "fresh.yaml", "--out", "resumed", "--threads", "1", "--set", "run.rounds=1"});
+  done({"run", "fresh.yaml", "--out", "resumed", "--threads", "1", "--resume"});
+  for (const char* file : {"model.safetensors", "tokenizer.json", "processor_config.json"}) {
+    CAPTURE(file);
+    CHECK(test::slurp(folder / "at-once" / "model" / file) ==
+          test::slurp(folder / "resumed" / "model" / file));
+  }
+  CHECK(test::slurp(folder / "at-once" / "model" / "tokenizer.json") ==
+        test::slurp(folder / "fresh" / "tokenizer.json"));
+
+  test::check_refused(
+      {"pretrain", "fresh.yaml", "--out", "no", "--set", "model.architecture.vision_layer=2"},
+      folder, {"vision_layers"});
+  CHECK_FALSE(fs::exists(folder / "no"));
 }
 
 TEST_CASE("what does not fit a model that speaks is refused in one line") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/text/learnt_tokenizer.h"
 #include "models/architectures/activations.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
@@ -290,6 +291,31 @@ TowerConfig named_tower(ObjectReader& reader) {
   return read_tower(tower, tower_defaults("clip_vision_model"));
 }
 
+/// Sizes of one of the two transformers of a fresh model, under transformers' names.
+struct FreshSizes {
+  std::int64_t hidden = 0, intermediate = 0, layers = 0, heads = 0;
+
+  /// Those whose keys begin with `prefix`; the fallback's where there are none. @throws InputError
+  FreshSizes(ObjectReader& section, const std::string& prefix, const FreshSizes* fallback) {
+    const auto integer = [&](const char* key, std::int64_t high, std::int64_t FreshSizes::*field) {
+      const auto otherwise = fallback ? std::optional(fallback->*field) : std::nullopt;
+      this->*field = section.integer(prefix + key, 1, high, otherwise);
+    };
+    integer("hidden_size", kLargestWidth, &FreshSizes::hidden);
+    integer("layers", kMostLayers, &FreshSizes::layers);
+    integer("heads", kLargestWidth, &FreshSizes::heads);
+    intermediate =
+        section.integer(prefix + "intermediate_size", 1, kLargestIntermediate, 4 * hidden);
+    check_divisible(section, prefix + "hidden_size", hidden, prefix + "heads", heads);
+  }
+
+  Json json(const char* model_type, double initializer_range) const {
+    return {{"model_type", model_type},          {"hidden_size", hidden},
+            {"intermediate_size", intermediate}, {"num_hidden_layers", layers},
+            {"num_attention_heads", heads},      {"initializer_range", initializer_range}};
+  }
+};
+
 std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
   const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
   return reader.integer(key, 0, kLargestVocabulary, fallback);
@@ -331,6 +357,60 @@ std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
                       : "USER: <image>\n{question} ASSISTANT:";
   config.json = reader.whole();
   return std::make_shared<VisionLanguage>(std::move(config));
+}
+
+std::shared_ptr<const Architecture> llava_from_yaml(ObjectReader& section) {
+  const FreshSizes words(section, "", nullptr), vision(section, "vision_", &words);
+  const std::int64_t side = section.integer("image_size", 1, kLargestImage);
+  const std::int64_t patch = section.integer("patch_size", 1, kLargestImage);
+  const double range = section.number("initializer_range", 0, 10, 0.02);
+  const std::int64_t vocabulary =
+      section.integer("vocabulary", data::kLeastLearntTokens, kLargestVocabulary, 512);
+  check_divisible(section, "image_size", side, "patch_size", patch);
+  const std::int64_t patches = side / patch * (side / patch);
+  const std::int64_t most = section.integer("max_text", 2, kLongestText, 64) + patches;
+  if (words.hidden / words.heads % 2 != 0) {
+    section.fail("heads", "each has " + std::to_string(words.hidden / words.heads) +
+                              " numbers of hidden_size; rotary positions turn pairs, so that "
+                              "these must be even");
+  }
+  if (most > kLongestText) {
+    section.fail("patch_size", "an image has " + std::to_string(patches) +
+                                   " patches, which with max_text are more than " +
+                                   std::to_string(kLongestText) + " tokens");
+  }
+
+  Json text = words.json("llama", range), tower = vision.json("clip_vision_model", range);
+  text["vocab_size"] = vocabulary;
+  text["max_position_embeddings"] = most;
+  text["num_key_value_heads"] = words.heads;
+  text["head_dim"] = words.hidden / words.heads;
+  text["rms_norm_eps"] = 1e-5;
+  text["tie_word_embeddings"] = false;
+  text["bos_token_id"] = static_cast<std::int64_t>(data::kLearntBegin);
+  text["eos_token_id"] = static_cast<std::int64_t>(data::kLearntEnd);
+  text["pad_token_id"] = static_cast<std::int64_t>(data::kLearntPad);
+  tower["image_size"] = side;
+  tower["patch_size"] = patch;
+  tower["projection_dim"] = vision.hidden;  // of CLIP's own head, which no LLaVA has
+  const Document config{section.file(),
+                        {{"architectures", Json::array({"LlavaForConditionalGeneration"})},
+                         {"image_seq_length", patches},
+                         {"image_token_index", static_cast<std::int64_t>(data::kLearntImage)},
+                         {"model_type", "llava"},
+                         {"multimodal_projector_bias", true},
+                         {"pad_token_id", static_cast<std::int64_t>(data::kLearntPad)},
+                         {"projector_hidden_act", "gelu"},
+                         {"text_config", std::move(text)},
+                         {"tie_word_embeddings", false},
+                         {"torch_dtype", "float32"},
+                         {"vision_config", std::move(tower)},
+                         {"vision_feature_layer", -1},
+                         {"vision_feature_select_strategy", "default"}},
+                        {},
+                        {}};
+  ObjectReader reader(config);
+  return read_llava(reader);
 }
 
 std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
