@@ -26,7 +26,7 @@ ARG PRESET
 # What the programs link, and what draws the report's figures.
 RUN apt-get update -qq \
  && apt-get install -qq -y --no-install-recommends \
-      libjpeg62-turbo libpagmo8 libpng16-16 libtbb12 libtiff6 libyaml-cpp0.7 zlib1g gnuplot-nox fonts-dejavu-core \
+      libjpeg62-turbo libpagmo8 libpng16-16 libpugixml1v5 libtbb12 libtiff6 libyaml-cpp0.7 zlib1g gnuplot-nox fonts-dejavu-core \
       $(if [ "$PRESET" = release ]; then echo libtorch1.13 libopenblas0-openmp libicu72 libgomp1; fi) \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --shell /usr/sbin/nologin strata \

@@ -10,6 +10,7 @@ find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)
+find_package(pugixml 1.13 REQUIRED)
 find_package(ICU REQUIRED COMPONENTS i18n uc)
 # pagmo's package file looks for Boost through a removed module interface; the policy keeps it quiet.
 find_package(pagmo 2.18 REQUIRED)

@@ -82,7 +82,8 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
   load(loan.model(), order);
   try {
     return {scorer_(loan.model(), *data_.train, order.units,
-                    {work.metric, static_cast<int>(work.samples), work.seed, data_.name})};
+                    {work.metric, static_cast<int>(work.samples), work.seed, data_.name,
+                     work.answers, static_cast<int>(work.top_answers)})};
   } catch (const InputError& error) {
     throw InputError(where + error.what());
   } catch (const WorkError& error) {

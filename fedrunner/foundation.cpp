@@ -7,18 +7,26 @@
 
 namespace strata::fedrunner {
 
-Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
-  models::Model model = peft::load_model(folder, device);
+namespace {
+
+Foundation with_tokenizers(models::Model model, const std::filesystem::path& folder) {
+  auto tokenizer = models::load_tokenizer(model.architecture(), folder);
   auto language = models::load_language(model.architecture(), folder);
-  return {std::move(model), models::load_tokenizer(folder), std::move(language)};
+  return {std::move(model), std::move(tokenizer), std::move(language)};
+}
+
+}  // namespace
+
+Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
+  return with_tokenizers(peft::load_model(folder, device), folder);
 }
 
 Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
                                  torch::Device device) {
-  Foundation foundation = load_foundation(folder, device);
-  foundation.model.relabel(labels, seed);
-  return foundation;
+  models::Model model = peft::load_model(folder, device);
+  model.relabel(labels, seed);
+  return with_tokenizers(std::move(model), folder);
 }
 
 void save_foundation(const models::Model& model, bool several_labels,

@@ -17,14 +17,15 @@ namespace strata::fedrunner {
 struct Foundation {
   models::Model model;
   data::WordPiece tokenizer;
-  std::shared_ptr<const data::Tokenizer> language = nullptr;  ///< of a model that speaks
+  std::shared_ptr<const data::Tokenizer> language = nullptr;  ///< of a language model
 };
 
 /// The model and the tokenizer of a Hugging Face folder. @throws InputError naming the file
 Foundation load_foundation(const std::filesystem::path& folder, torch::Device device);
 
 /// The same for other answers, as transformers loads a model with ignore_mismatched_sizes: all the
-/// folder's weights but the output layer's, which are drawn afresh for `labels` from `seed`.
+/// folder's weights but the output layer's, which are drawn afresh for `labels` from `seed`. A
+/// model that answers in words gets a classifier's head (see models::Model::relabel).
 Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
                                  torch::Device device);

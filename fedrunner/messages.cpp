@@ -147,7 +147,11 @@ Json written(const HelloWork&) {
   return Json::object();
 }
 Json written(const ScoreWork& work) {
-  return {{"metric", work.metric}, {"samples", work.samples}, {"seed", work.seed}};
+  return {{"metric", work.metric},
+          {"samples", work.samples},
+          {"seed", work.seed},
+          {"answers", work.answers},
+          {"top_answers", work.top_answers}};
 }
 Json written(const TrainWork& work) {
   return {{"local", experiment::local_fields().write(work.local)},
@@ -165,6 +169,8 @@ Work read_work(Phase phase, ObjectReader reader) {
     score.metric = reader.filled_text("metric");
     score.samples = reader.integer("samples", 1, std::numeric_limits<int>::max());
     score.seed = reader.seed("seed");
+    score.answers = distinct_texts().read(reader, "answers", std::nullopt);
+    score.top_answers = reader.integer("top_answers", 1, std::numeric_limits<int>::max());
     work = score;
   } else if (phase == Phase::kTrain) {
     TrainWork train;

@@ -39,6 +39,8 @@ struct ScoreWork {
   std::string metric;
   std::int64_t samples = 1;  ///< examples to score on, ≥ 1
   std::uint64_t seed = 0;
+  std::vector<std::string> answers = {};  ///< see tasks::AnswerChoice
+  std::int64_t top_answers = 8;           ///< likewise, ≥ 1
 };
 /// Train the order's units and send their weights. An order without units asks for nothing: the
 /// client takes part in the round by scoring and being evaluated.

@@ -34,8 +34,10 @@ std::vector<Order> Orders::hello() const {
 }
 
 std::vector<Order> Orders::score(int round, const States& states) const {
-  auto orders = all(round, states, units_.selectable,
-                    ScoreWork{run_.strategy.metric, task_.run.score.samples});
+  const auto& score = task_.run.score;
+  auto orders =
+      all(round, states, units_.selectable,
+          ScoreWork{run_.strategy.metric, score.samples, 0, score.answers, score.top_answers});
   for (auto& order : orders)
     std::get<ScoreWork>(order.work).seed = stream(run_.seed, Purpose::kScore, round, order.client);
   return orders;

@@ -1,10 +1,12 @@
 #include "strata/fedrunner/pretrain.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <set>
 
 #include "core/console.h"
+#include "data/text/learnt_tokenizer.h"
 #include "experiment/experiment.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/run_folder.h"
@@ -42,7 +44,7 @@ PretrainData load_pretrain_data(const ExperimentConfig& config) {
   PretrainData data;
   if (config.pretrain->epochs == 0) return data;
   if (config.pretrain->data == kPublicData) {
-    auto experiment = load_experiment_data(config.data, config.task);
+    auto experiment = load_experiment_data(config.data, config.task, config.answering);
     data.manifest = std::move(experiment.manifest);
     data.train = std::move(experiment.partition.public_train);
   } else {
@@ -73,7 +75,7 @@ struct Language {
     if (training.empty())
       throw InputError(config.file + ": pretrain.vocabulary: no data set, so no label");
     const data::Manifest& first = training.front().manifest;
-    task = tasks::choose_task(config.task, first);
+    task = tasks::choose_task(config.task, first, config.answering);
     for (const data::Manifest& manifest : further) {
       if (manifest.has_labels() == first.has_labels()) continue;
       throw InputError(config.file + ": pretrain.vocabulary: " + manifest.folder.string() +
@@ -82,19 +84,51 @@ struct Language {
     }
   }
 
-  std::vector<std::string> questions() const {
-    std::set<std::string> questions;
+  std::vector<std::string> texts() const {
+    std::set<std::string> texts;
     for (const tasks::Split& split : training) {
-      for (const int i : split.examples)
-        questions.insert(split.manifest.examples[static_cast<std::size_t>(i)].question);
+      for (const int i : split.examples) {
+        const data::Example& example = split.manifest.examples[static_cast<std::size_t>(i)];
+        texts.insert({example.question, example.text});
+      }
     }
-    return {questions.begin(), questions.end()};
+    return {texts.begin(), texts.end()};
+  }
+
+  bool has_examples() const {
+    return std::any_of(training.begin(), training.end(),
+                       [](const tasks::Split& split) { return !split.examples.empty(); });
+  }
+
+  /// Every training question in this prompt, and its first answer behind a space.
+  std::vector<std::string> conversations(const std::string& prompt) const {
+    const std::string place = "{question}";
+    std::vector<std::string> texts;
+    for (const tasks::Split& split : training) {
+      for (const int i : split.examples) {
+        const data::Example& example = split.manifest.examples[static_cast<std::size_t>(i)];
+        std::string& text = texts.emplace_back(prompt);
+        if (const std::size_t at = text.find(place); at != std::string::npos)
+          text.replace(at, place.size(), example.question);
+        text += " " + example.answers.front();
+      }
+    }
+    return texts;
   }
 };
 
+/// tokenizer.json of a fresh model that answers in words.
+std::string learnt_tokenizer(const ExperimentConfig& config, const Language& language) {
+  const models::Architecture& architecture = *config.model.architecture;
+  const std::string& own = config.data.prompt;
+  return data::learn_tokenizer(
+      language.conversations(own.empty() ? architecture.speech()->prompt : own),
+      architecture.vocabulary_size());
+}
+
 Foundation fresh_model(const ExperimentConfig& config, const Language& language,
                        const std::vector<std::string>& labels, torch::Device device) {
-  data::WordPiece tokenizer(data::build_vocabulary(language.questions()));
+  data::WordPiece tokenizer(data::build_vocabulary(language.texts()));
   const auto words = static_cast<std::int64_t>(tokenizer.vocabulary().size());
   const models::Blueprint blueprint(config.model.architecture->with(labels, words));
   return {models::Model(blueprint, config.pretrain->seed, device), std::move(tokenizer)};
@@ -132,14 +166,15 @@ void refuse_model_folder(const std::filesystem::path& out) {
 /// One pretraining, from its data to its folder.
 class Pretraining {
  public:
-  Pretraining(const ExperimentConfig& config, torch::Device device, models::CoreShares shares)
+  Pretraining(const ExperimentConfig& config, const models::Blueprint& wanted, torch::Device device,
+              models::CoreShares shares)
       : config_(config),
         pretrain_(*config.pretrain),
         shares_(shares),
         data_(load_pretrain_data(config)),
         language_(config, data_),
         task_(*language_.task),
-        foundation_(make_foundation(device)) {
+        foundation_(make_foundation(wanted.architecture(), device)) {
     models::Model& model = foundation_.model;
     model.set_units(models::stage_units(model.blueprint(), models::Buffers::kAverage));
     std::set<std::string> moving;  // which may not change a file's pages
@@ -149,8 +184,9 @@ class Pretraining {
     const auto images = std::make_shared<data::ImageStore>(
         data_.manifest, blueprint.image_processor(), config.data.cache);
     // Every training answer is a label, as the labels are made of them; test answers need not be.
-    const tasks::Source source{data_.manifest, blueprint, foundation_.tokenizer,
-                               config.data.drop_unseen, images};
+    const tasks::Source source{data_.manifest,          blueprint, foundation_.tokenizer,
+                               config.data.drop_unseen, images,    foundation_.language,
+                               config.data.prompt};
     train_ = task_.encode(data_.train, source);
     test_ = task_.encode(data_.test, source);
     tasks::log_unseen({{"", test_.get()}}, "test examples are kept and counted as wrong");
@@ -186,7 +222,7 @@ class Pretraining {
     // config.json is what calls a folder a model.
     StagedFolder stage(out, "config.json");
     save_foundation(foundation_.model, data_.manifest.multi_label, stage.path());
-    models::save_tokenizer(foundation_.tokenizer, foundation_.model.architecture(), stage.path());
+    save_language(stage.path());
     write_file(stage.path() / "pretrain.json", report().dump(1) + "\n");
     stage.commit();
   }
@@ -194,8 +230,19 @@ class Pretraining {
   const PretrainSummary& summary() const { return summary_; }
 
  private:
-  Foundation make_foundation(torch::Device device) const {
+  Foundation make_foundation(const models::Architecture& wanted, torch::Device device) {
     const std::vector<std::string> labels = task_.labels(language_.training);
+    const auto refuse = [&](const std::string& what) {
+      throw InputError(config_.file + ": task: " + task_.name() + what + " \"" + wanted.type() +
+                       "\"");
+    };
+    // A folder's model can get a classifier's head.
+    if (wanted.speech() && (labels.empty() || pretrain_.from.empty())) {
+      if (!labels.empty()) refuse(" is for models with labels; answer_generation is for a");
+      return make_speaker(device);
+    }
+    if (labels.empty() && language_.has_examples())
+      refuse(" is for models that answer in words, unlike a");
     if (labels.empty()) {
       throw InputError(config_.file +
                        ": pretrain.vocabulary: no training example in it, so no label");
@@ -204,15 +251,44 @@ class Pretraining {
     return relabelled_foundation(pretrain_.from, labels, pretrain_.seed, device);
   }
 
+  /// A model that answers in words.
+  Foundation make_speaker(torch::Device device) {
+    if (pretrain_.from.empty()) {
+      learnt_tokenizer_ = learnt_tokenizer(config_, language_);
+      return {models::Model(models::Blueprint(config_.model.architecture), pretrain_.seed, device),
+              models::no_tokenizer(),
+              std::make_shared<const data::Tokenizer>(learnt_tokenizer_, "tokenizer.json")};
+    }
+    if (pretrain_.epochs == 0) {
+      throw InputError(config_.file + ": pretrain.epochs: 0 is for a new output layer, but " +
+                       pretrain_.from + " answers in words and has none");
+    }
+    return load_foundation(pretrain_.from, device);
+  }
+
+  void save_language(const std::filesystem::path& folder) const {
+    const models::Architecture& architecture = foundation_.model.architecture();
+    if (!foundation_.language) {
+      models::save_tokenizer(foundation_.tokenizer, architecture, folder);
+    } else if (learnt_tokenizer_.empty()) {
+      models::copy_language(pretrain_.from, folder);
+    } else {
+      models::save_learnt_language(learnt_tokenizer_, architecture, folder);
+    }
+  }
+
   void announce() const {
     if (pretrain_.epochs == 0) {
       log_info(pretrain_.from + " with an output layer for " + std::to_string(summary_.labels) +
                " labels, not trained");
       return;
     }
+    const std::string gives = foundation_.language
+                                  ? std::to_string(foundation_.language->size()) + " tokens"
+                                  : std::to_string(summary_.labels) + " labels";
     log_info("pretraining " + std::to_string(summary_.parameters) + " weights on " +
              std::to_string(summary_.train_samples) + " examples of " + data_.manifest.name + ", " +
-             std::to_string(summary_.labels) + " labels");
+             gives);
   }
 
   std::string end_epoch(int epoch, double loss) {
@@ -254,6 +330,7 @@ class Pretraining {
   const PretrainData data_;
   const Language language_;
   const tasks::Task& task_;
+  std::string learnt_tokenizer_;  ///< tokenizer.json of a fresh model that answers in words
   Foundation foundation_;
   std::unique_ptr<tasks::Dataset> train_, test_;
   PretrainSummary summary_;
@@ -282,7 +359,7 @@ PretrainSummary pretrain_model(const std::filesystem::path& experiment_file,
   const models::CoreShares shares =
       models::choose_shares(wanted, batch, batch / kRowsPerPart, torch_device, threads, parallel);
   models::prepare_torch(shares.threads);
-  Pretraining pretraining(config, torch_device, shares);
+  Pretraining pretraining(config, wanted, torch_device, shares);
   pretraining.train_model();
   pretraining.write(out);
   return pretraining.summary();

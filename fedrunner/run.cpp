@@ -97,7 +97,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                                        const std::vector<std::string>& set,
                                        const std::filesystem::path& out, const RunTools& tools,
                                        const RunOptions& options) {
-  const auto config = read_experiment_file(experiment_file, set, tools.names);
+  auto config = read_experiment_file(experiment_file, set, tools.names);
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
   const auto device = models::parse_device(options.device);
   if (options.parallel > 1 && device.is_cuda()) {
@@ -106,6 +106,7 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   }
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   Wanted wanted = select_wanted(config);
+  settle_metrics(*config.run, wanted.blueprint);
   const ExperimentFolders folders(config, out, options.resume);
   folders.check(wanted.units);
   const Setup setup = set_up(config, std::move(wanted), folders, device, options);

@@ -11,12 +11,28 @@
 #include "models/thread_count.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
+#include "tasks/tasks.h"
 
 namespace strata::fedrunner {
 
 using namespace experiment;
 
 namespace {
+
+[[noreturn]] void refuse_labels(const ExperimentConfig& config, const std::string& key,
+                                const std::string& reason) {
+  throw InputError(config.file + ": " + key + " is for models with labels; " + reason);
+}
+
+/// Labels are for tasks that choose among them, and for models that have them or get them.
+void check_labels(const ExperimentConfig& config, const models::Architecture& architecture) {
+  const bool gets = config.model.answers == Answers::kData;
+  if (gets && tasks::is_in_words(config.task))
+    refuse_labels(config, "model.answers: data", "the task " + config.task + " answers in words");
+  if (config.run->local.training.calibrate_labels && !gets && architecture.labels().empty())
+    refuse_labels(config, "run.local.calibrate_labels",
+                  "one of the type \"" + architecture.type() + "\" answers in words");
+}
 
 models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
@@ -119,26 +135,27 @@ std::vector<std::string> client_names(const ExperimentData& data, bool name_fold
 
 Wanted select_wanted(const ExperimentConfig& config) {
   auto blueprint = with_peft(config, read_foundation_blueprint(config));
+  check_labels(config, blueprint.architecture());
+  // How many there are is known with the data, and that there are any makes other units.
+  if (config.model.answers == Answers::kData && blueprint.architecture().labels().empty())
+    blueprint = blueprint.with({"label"});
   auto units = select_units(config, blueprint);
   if (config.run->server.aggregation.lora == LoraAverage::kProduct &&
       peft::factors_of(blueprint).empty()) {
     throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
                      "does not have (model.peft.lora adds them)");
   }
-  if (blueprint.architecture().speech()) {
-    const auto refuse = [&](const char* key) {
-      throw InputError(config.file + ": " + key + " is for models with labels; one of the type \"" +
-                       blueprint.architecture().type() + "\" answers in words");
-    };
-    if (config.model.answers == Answers::kData) refuse("model.answers: data");
-    if (config.run->local.training.calibrate_labels) refuse("run.local.calibrate_labels");
+  if (!config.run->score.answers.empty() && !blueprint.architecture().answers_in_words()) {
+    throw InputError(config.file +
+                     ": run.score.answers is for models that answer in words; one of " +
+                     "the type \"" + blueprint.architecture().type() + "\" chooses among labels");
   }
   return {std::move(blueprint), std::move(units)};
 }
 
 Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
              torch::Device device, const RunOptions& options) {
-  const auto data = load_experiment_data(config.data, config.task);
+  const auto data = load_experiment_data(config.data, config.task, config.answering);
   const models::CoreShares shares =
       shares_for(config, wanted.blueprint, data.partition.clients.size(),
                  folders.recorded_threads(), device, options);

@@ -30,6 +30,16 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
   return rows;
 }
 
+std::string settled(const models::Model& model, const std::string& metric) {
+  return metric == "auto" ? default_metric(model) : metric;
+}
+
+/// For what is made of the outputs' gradients.
+models::Batch outputs_batch(const models::Model& model, const tasks::Dataset& data,
+                            const std::vector<std::int64_t>& rows, const ScoreOptions& options) {
+  return data.outputs_batch(rows, model.device(), {options.answers, options.top_answers});
+}
+
 void check(const tasks::Dataset& data, const std::vector<std::string>& metrics,
            const ScoreOptions& options) {
   for (const std::string& metric : metrics) require_name("metric", metric, metric_names());
@@ -39,6 +49,10 @@ void check(const tasks::Dataset& data, const std::vector<std::string>& metrics,
   }
   if (options.top < 1) {
     throw InputError("top: found " + std::to_string(options.top) + ", at least 1 is needed");
+  }
+  if (options.top_answers < 1) {
+    throw InputError("top_answers: found " + std::to_string(options.top_answers) +
+                     ", at least 1 is needed");
   }
   if (data.size() == 0) throw InputError("there are no samples to score on");
 }
@@ -104,11 +118,17 @@ const Row* find_row(const Row (&rows)[N], const std::string& name) {
 
 }  // namespace
 
+std::string default_metric(const models::Model& model) {
+  return model.architecture().answers_in_words() ? "gradient" : "lntk";
+}
+
 std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
                                                   const tasks::Dataset& data,
                                                   const std::vector<Unit>& units,
-                                                  const std::vector<std::string>& metrics,
+                                                  const std::vector<std::string>& asked_for,
                                                   const ScoreOptions& options) {
+  std::vector<std::string> metrics;
+  for (const std::string& metric : asked_for) metrics.push_back(settled(model, metric));
   check(data, metrics, options);
   std::vector<std::vector<UnitScore>> scores(metrics.size());
   if (units.empty()) return scores;
@@ -116,26 +136,28 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
     return std::find(metrics.begin(), metrics.end(), metric) != metrics.end();
   };
   const auto rows = sample_rows(data.size(), options.samples, options.seed);
-  const models::Batch batch = data.batch(rows, model.device());
 
   std::map<std::string, std::vector<UnitScore>> found;
   if (asked("lntk") || asked("trace")) {
     LntkOptions lntk = lntk_options(options, false);
     lntk.trace = asked("trace");
-    for (const UnitSpectrum& unit : layerwise_spectra(model, data.task(), batch, units, lntk)) {
+    const models::Batch outputs = outputs_batch(model, data, rows, options);
+    for (const UnitSpectrum& unit : layerwise_spectra(model, data.task(), outputs, units, lntk)) {
       found["lntk"].push_back(eigenvalue_score(unit.spectrum));
       found["trace"].push_back(plain_score(unit.trace));
-    }
-  }
-  if (asked("gradient")) {
-    for (const UnitSpectrum& unit :
-         layerwise_spectra(model, data.task(), batch, units, lntk_options(options, true))) {
-      found["gradient"].push_back(eigenvalue_score(unit.spectrum));
     }
   }
   std::vector<std::string> rivals;
   for (const std::string& metric : rival_metrics()) {
     if (asked(metric)) rivals.push_back(metric);
+  }
+  const bool of_losses = asked("gradient") || !rivals.empty();
+  const models::Batch batch = of_losses ? data.batch(rows, model.device()) : models::Batch();
+  if (asked("gradient")) {
+    for (const UnitSpectrum& unit :
+         layerwise_spectra(model, data.task(), batch, units, lntk_options(options, true))) {
+      found["gradient"].push_back(eigenvalue_score(unit.spectrum));
+    }
   }
   if (!rivals.empty()) {
     if (std::any_of(rivals.begin(), rivals.end(), reads_samples)) check_activations(model, batch);
@@ -170,14 +192,16 @@ std::vector<UnitScore> score_units(const models::Model& model, const tasks::Data
 
 ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
-  check(data, {options.metric}, options);
+  const std::string metric = settled(model, options.metric);
+  check(data, {metric}, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
-  const models::Batch trial = data.batch(sample_rows(data.size(), 2, options.seed), model.device());
-  const std::string& metric = options.metric;
+  const auto rows = sample_rows(data.size(), 2, options.seed);
+  const models::Batch trial = data.batch(rows, model.device());
   const auto& rivals = rival_metrics();
   if (const Spectral* spectral = find_row(kSpectral, metric)) {
-    return estimate_spectra(model, data.task(), trial, samples, units,
-                            lntk_options(options, spectral->loss));
+    return estimate_spectra(model, data.task(),
+                            spectral->loss ? trial : outputs_batch(model, data, rows, options),
+                            samples, units, lntk_options(options, spectral->loss));
   }
   // Metrics of the unit's place or of chance take nothing.
   if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};

@@ -133,6 +133,26 @@ void build_pretrain(CLI::App& app, CommandLine& line) {
   pretrain->callback([&line] { line.command = Command::kPretrain; });
 }
 
+/// How a model that speaks answers.
+void add_answering(CLI::App* evaluate, EvaluateArguments& arguments) {
+  evaluate
+      ->add_option("--answering", arguments.answering,
+                   "Of a model that speaks: what it says (generate), or the likeliest answer of a "
+                   "list (rank)")
+      ->check(one_of({"generate", "rank"}))
+      ->capture_default_str();
+  ranged(evaluate, "--beams", arguments.beams,
+         "generate: beams; 1 takes the likeliest token each time", 1, 1024);
+  ranged(evaluate, "--most-tokens", arguments.most_tokens, "generate: tokens of an answer", 1,
+         kMany);
+  evaluate->add_option("--answer-list", arguments.answer_list,
+                       "rank: a file with an answer on each line, or FILE.json with a list of "
+                       "texts; by default the training examples' first answers");
+  ranged(evaluate, "--candidates", arguments.candidates,
+         "rank: so many of the list, those with the likeliest first tokens, are compared as wholes",
+         1, kMany);
+}
+
 void build_evaluate(CLI::App& app, CommandLine& line) {
   CLI::App* evaluate =
       subcommand(&app, "evaluate", "Measure how well a model does on a data set", line.common);
@@ -141,6 +161,7 @@ void build_evaluate(CLI::App& app, CommandLine& line) {
   evaluate->add_option("--split", line.evaluate.split, "The examples to evaluate on")
       ->check(one_of({data::kTrainSplit, data::kTestSplit}))
       ->capture_default_str();
+  add_answering(evaluate, line.evaluate);
   auto* predictions = evaluate->add_option("--predictions", line.evaluate.predictions,
                                            "Write a JSON line for every example");
   evaluate->add_flag("--logits", line.evaluate.logits, "With every label's logit in the JSON lines")
@@ -151,6 +172,8 @@ void build_evaluate(CLI::App& app, CommandLine& line) {
 
 /// What is scored, by which metrics, and where the scores go.
 void add_scored(CLI::App* score, ScoreArguments& arguments) {
+  std::vector<std::string> metrics = {"auto"};
+  metrics.insert(metrics.end(), ntk::metric_names().begin(), ntk::metric_names().end());
   score->add_option("--model", arguments.model, "Model folder")->required();
   auto* score_data = add_data(score, arguments.data);
   score
@@ -166,10 +189,12 @@ void add_scored(CLI::App* score, ScoreArguments& arguments) {
                    "default")
       ->allow_extra_args(false);
   score
-      ->add_option("--metric", arguments.metrics,
-                   "Importance measure (repeatable; several need --table)")
+      ->add_option(
+          "--metric", arguments.metrics,
+          "Importance measure (repeatable; several need --table); auto is lntk, of a model "
+          "that answers in words gradient")
       ->allow_extra_args(false)
-      ->check(one_of(ntk::metric_names()))
+      ->check(one_of(metrics))
       ->capture_default_str();
   score->add_option("--table", arguments.table,
                     "CSV of metric × client × unit; the metrics' rank agreement is printed");
@@ -190,6 +215,14 @@ void add_scoring(CLI::App* score, ScoreArguments& arguments) {
   ranged(score, "--random-outputs", arguments.random_outputs,
          "lntk, trace: only so many answers, drawn from the seed; 0 is all", 0, kMany)
       ->excludes(output);
+  score
+      ->add_option("--answers", arguments.answers,
+                   "lntk, trace of a model that answers in words: the answers whose "
+                   "log-likelihoods are differentiated, e.g. yes,no; by default the client's most "
+                   "frequent ones")
+      ->delimiter(',')
+      ->allow_extra_args(false);
+  ranged(score, "--top-answers", arguments.top_answers, "How many of these", 1, kMany);
   ranged(score, "--top", arguments.top, "Eigenvalues to find of each unit (--json prints them)", 1,
          1000);
   ranged(score, "--samples", arguments.samples, "Training samples of a client to score on", 1,

@@ -75,6 +75,11 @@ struct DataOptions {
 struct EvaluateArguments {
   std::string model;
   DataOptions data;
+  std::string answering = "generate";  ///< or rank; of a model that speaks, as the next four
+  int beams = 1;
+  int most_tokens = 32;
+  std::string answer_list;  ///< a file; empty: the training examples' answers
+  int candidates = 128;
   std::string split = "test";
   std::string predictions;  ///< JSON lines; empty: none
   bool logits = false;      ///< in them
@@ -88,15 +93,17 @@ struct ScoreArguments {
   std::string
       config;  ///< optional experiment file: its data partition instead of the manifest's clients
   std::string out;
-  std::vector<std::string> clients;  ///< empty: all
-  std::vector<std::string> units;    ///< empty: all
-  std::vector<std::string> metrics = {"lntk"};
-  std::string table;  ///< CSV of all metrics; needed for more than one
+  std::vector<std::string> clients;             ///< empty: all
+  std::vector<std::string> units;               ///< empty: all
+  std::vector<std::string> metrics = {"auto"};  ///< the model's default
+  std::string table;                            ///< CSV of all metrics; needed for more than one
   std::string scheme = "block";
   std::vector<std::string> peft;     ///< see peft::parse_method; with fresh weights
   std::vector<std::string> freeze;   ///< shell patterns of weights that are not trained
   std::vector<std::string> outputs;  ///< answers to differentiate; empty: all
   int random_outputs = 0;            ///< or so many of them, drawn from the seed; 0: all
+  std::vector<std::string> answers;  ///< of a model that speaks; empty: the most frequent
+  int top_answers = 8;               ///< of these
   int top = 1;
   int samples = 32;
   std::uint64_t seed = 1;

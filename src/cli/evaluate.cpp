@@ -37,6 +37,11 @@ data::Manifest load(const DataOptions& options) {
   return data::load_data(options.folder, load);
 }
 
+tasks::AnsweringOptions answering_of(const EvaluateArguments& arguments) {
+  return {tasks::answering_methods().value(arguments.answering), arguments.beams,
+          arguments.most_tokens, arguments.answer_list, arguments.candidates};
+}
+
 std::vector<Evaluated> encode(const EvaluateArguments& arguments, const data::Manifest& manifest,
                               const tasks::Task& task, const models::Model& model,
                               const data::WordPiece& tokenizer,
@@ -154,8 +159,9 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
   const models::Model model = peft::load_model(arguments.model, device);
   const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
   const data::Manifest manifest = load(arguments.data);
-  const tasks::TaskPtr task = tasks::choose_task(arguments.data.task, manifest);
-  if (arguments.logits && model.architecture().speech()) {
+  const tasks::TaskPtr task =
+      tasks::choose_task(arguments.data.task, manifest, answering_of(arguments));
+  if (arguments.logits && model.architecture().labels().empty()) {
     throw InputError("--logits: a model of the type \"" + model.architecture().type() +
                      "\" answers in words and has no labels");
   }

@@ -28,6 +28,8 @@ fedrunner::RunTools run_tools() {
     options.metric = request.metric;
     options.samples = request.samples;
     options.seed = request.seed;
+    options.answers = request.answers;
+    options.top_answers = request.top_answers;
     options.progress = [](std::int64_t, std::int64_t, const std::string&) {
       stop_if_interrupted();
     };

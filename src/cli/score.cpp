@@ -114,6 +114,14 @@ std::vector<Unit> trainable_units(const models::Model& model, const ScoreArgumen
 std::vector<std::int64_t> chosen_outputs(const models::Model& model,
                                          const ScoreArguments& arguments) {
   const std::vector<std::string>& labels = model.architecture().labels();
+  if (model.architecture().answers_in_words() &&
+      (arguments.random_outputs > 0 || !arguments.outputs.empty()))
+    throw InputError(std::string(arguments.outputs.empty() ? "--random-outputs" : "--output") +
+                     ": a model of the type \"" + model.architecture().type() +
+                     "\" answers in words and has no labels; --answers names answers");
+  if (!model.architecture().answers_in_words() && !arguments.answers.empty())
+    throw InputError("--answers: a model of the type \"" + model.architecture().type() +
+                     "\" chooses among labels, of which --output names some");
   std::vector<std::int64_t> outputs;
   const auto count = static_cast<int>(labels.size());
   if (arguments.random_outputs > count) {
@@ -147,12 +155,6 @@ void check(const ScoreArguments& arguments) {
   if (arguments.memory < 1 || arguments.memory > std::numeric_limits<std::int64_t>::max()) {
     throw InputError("--memory: a number of bytes above 0 was expected, e.g. 4GiB");
   }
-  std::set<std::string> metrics;
-  for (const std::string& metric : arguments.metrics) {
-    if (!metrics.insert(metric).second) {
-      throw InputError("--metric: \"" + metric + "\" stands twice");
-    }
-  }
   if (arguments.private_epsilon > 0 && !arguments.table.empty()) {
     throw InputError("--private-epsilon: --table would hold the scores without noise");
   }
@@ -163,6 +165,18 @@ void check(const ScoreArguments& arguments) {
   }
 }
 
+/// With the model's default for "auto".
+std::vector<std::string> settled_metrics(const ScoreArguments& arguments,
+                                         const models::Model& model) {
+  std::vector<std::string> metrics;
+  for (const std::string& metric : arguments.metrics) {
+    metrics.push_back(metric == "auto" ? ntk::default_metric(model) : metric);
+    if (std::count(metrics.begin(), metrics.end(), metrics.back()) > 1)
+      throw InputError("--metric: \"" + metrics.back() + "\" stands twice");
+  }
+  return metrics;
+}
+
 /// All that scoring takes.
 struct Scoring {
   models::Model model;
@@ -170,6 +184,7 @@ struct Scoring {
   std::shared_ptr<const data::Tokenizer> language;  ///< of a model that speaks
   experiment::ExperimentData data;  ///< its partition has the clients asked for alone
   std::vector<Unit> units;
+  std::vector<std::string> metrics;
   ntk::ScoreOptions options;  ///< of all metrics and clients
 };
 
@@ -191,7 +206,9 @@ Scoring prepare(const ScoreArguments& arguments) {
                   std::move(language),
                   load(arguments),
                   {},
+                  {},
                   {}};
+  scoring.metrics = settled_metrics(arguments, scoring.model);
   ntk::ScoreOptions& options = scoring.options;
   scoring.units = trainable_units(scoring.model, arguments, options.frozen);
   options.samples = arguments.samples;
@@ -199,6 +216,8 @@ Scoring prepare(const ScoreArguments& arguments) {
   // Only the kernels' products are apart, so they do not keep cores from the rest.
   if (arguments.threads == 0) options.parallel = std::max(1, models::core_count() / shares.threads);
   options.outputs = chosen_outputs(scoring.model, arguments);
+  options.answers = arguments.answers;
+  options.top_answers = arguments.top_answers;
   options.top = arguments.top;
   options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
 
@@ -332,7 +351,7 @@ int print_estimates(const Scoring& scoring, const ScoreArguments& arguments,
   for (const data::ClientExamples& client : scoring.data.partition.clients) {
     with_context("client " + client.name, [&] {
       const auto examples = training_examples(scoring, client);
-      for (const std::string& metric : arguments.metrics) {
+      for (const std::string& metric : scoring.metrics) {
         options.metric = metric;
         const ntk::ScoreEstimate found =
             ntk::estimate_score(scoring.model, *examples, scoring.units, options);
@@ -364,7 +383,7 @@ int print_estimates(const Scoring& scoring, const ScoreArguments& arguments,
 Result empty_result(const Scoring& scoring, const ScoreArguments& arguments) {
   Result result;
   ScoreTable& table = result.table;
-  table.metric = arguments.metrics.front();
+  table.metric = scoring.metrics.front();
   table.model_fingerprint = scoring.model.fingerprint();
   table.samples = arguments.samples;
   for (const Unit& unit : scoring.units) {
@@ -373,7 +392,7 @@ Result empty_result(const Scoring& scoring, const ScoreArguments& arguments) {
   }
   table.clients = names_of(scoring.data.partition.clients);
   table.raw.resize(table.client_count(), table.unit_count());
-  result.metrics = {arguments.metrics, table.clients, table.units, {}};
+  result.metrics = {scoring.metrics, table.clients, table.units, {}};
   result.metrics.allocate();
   return result;
 }
@@ -407,8 +426,7 @@ Result score_clients(const Scoring& scoring, const ScoreArguments& arguments) {
     };
     const auto scores = with_context("client " + client.name, [&] {
       const auto examples = training_examples(scoring, client);
-      return ntk::score_metrics(scoring.model, *examples, scoring.units, arguments.metrics,
-                                options);
+      return ntk::score_metrics(scoring.model, *examples, scoring.units, scoring.metrics, options);
     });
     take(scores, done, result);
     ++done;

@@ -112,6 +112,7 @@ void write_manifest_lines(const Manifest& manifest) {
     } else {
       line["label"] = example.labels.front();
     }
+    if (!example.text.empty()) line["text"] = example.text;
     line["split"] = example.split;
     line["client"] = example.client;
     if (!manifest.has_labels()) line["answer_type"] = example.answer_type;

@@ -1,14 +1,15 @@
 #pragma once
 /// \file
 /// The manifest: what every reader of data sets makes, and what every task takes. An example is an
-/// image with a question and its answers, or an image with the names of the classes that it shows.
+/// image with a question and its answers, or an image with the names of the classes that it shows,
+/// and perhaps a text beside it.
 ///
 /// A task says which of the two it wants by LoadOptions::reading. Question answering leaves it as
 /// it is, and every example has `question`, `answers` (the first is the one to learn) and
 /// `answer_type`. Image classification sets Reading::kLabels; then every example has `labels`
 /// instead, `Manifest::classes` are the classes in the order of a model's outputs, and
 /// `Manifest::multi_label` says whether an image has exactly one label or any number of them, none
-/// included:
+/// included. Reading::kLabelledTexts is the same, and every example has a `text`, too:
 /// \code
 /// LoadOptions options;
 /// options.reading = Reading::kLabels;
@@ -36,6 +37,7 @@ struct Example {
   std::string dataset;               ///< the set's name where several were merged, else ""
   /// Names of classes, in the manifest's order, none twice.
   std::vector<std::string> labels = {};
+  std::string text = {};  ///< beside an image with labels; "" where there is none
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }
@@ -65,9 +67,10 @@ struct Manifest {
 
 /// What is read of a data set. Some have both: MedMNIST is classes, or a question about each image.
 enum class Reading {
-  kQuestions,  ///< a set without them is an error
-  kLabels,     ///< likewise
-  kEither,     ///< the questions, or the labels where a set has no questions
+  kQuestions,      ///< a set without them is an error
+  kLabels,         ///< likewise
+  kLabelledTexts,  ///< labels and texts: likewise
+  kEither,         ///< the questions, or the labels where a set has no questions
 };
 
 struct LoadOptions {

@@ -93,12 +93,13 @@ const Fields<DataConfig>& data_fields() {
   return fields;
 }
 
-ExperimentData load_experiment_data(const DataConfig& data, const std::string& task) {
+ExperimentData load_experiment_data(const DataConfig& data, const std::string& task,
+                                    const tasks::AnsweringOptions& answering) {
   ExperimentData result;
   result.config = data;
   result.config.load.reading = tasks::reading_of(task, "task");
   result.manifest = data::load_data(data.folder, result.config.load);
-  result.task = tasks::choose_task(task, result.manifest);
+  result.task = tasks::choose_task(task, result.manifest, answering);
   result.partition = data::make_partition(result.manifest, data.partition);
   return result;
 }

@@ -8,6 +8,7 @@
 #include "core/fields.h"
 #include "data/manifest.h"
 #include "data/partition.h"
+#include "tasks/answering.h"
 #include "tasks/task.h"
 
 namespace strata::experiment {
@@ -33,6 +34,7 @@ struct ExperimentData {
 };
 
 /// Loads and partitions the data set for the task of this name (tasks/tasks.h). @throws InputError
-ExperimentData load_experiment_data(const DataConfig& data, const std::string& task);
+ExperimentData load_experiment_data(const DataConfig& data, const std::string& task,
+                                    const tasks::AnsweringOptions& answering = {});
 
 }  // namespace strata::experiment

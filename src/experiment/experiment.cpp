@@ -47,6 +47,8 @@ Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
           version_field(),
           field("name", &ExperimentConfig::name, text(), "shown in reports").required(),
           task_field(),
+          section("answering", &ExperimentConfig::answering, answering_fields())
+              .written_if_changed(),
           section("data", &ExperimentConfig::data, data_fields()).required(),
           section("model", &ExperimentConfig::model, model_fields()).required(),
           section("units", &ExperimentConfig::units, units_fields()),
@@ -74,6 +76,15 @@ ExperimentData load_experiment_data(const std::filesystem::path& experiment_file
   ExperimentConfig config;
   task_field().read(reader, config, false);
   return load_experiment_data(data_fields().read(reader.object("data", true)), config.task);
+}
+
+void settle_metrics(RunConfig& run, const models::Blueprint& model) {
+  const std::string metric = model.architecture().answers_in_words() ? "gradient" : "lntk";
+  const auto settle = [&](std::string& name) {
+    if (name == kAutoMetric) name = metric;
+  };
+  settle(run.score.metric);
+  for (Strategy& strategy : run.strategies) settle(strategy.metric);
 }
 
 models::Blueprint with_peft(const ExperimentConfig& config, const models::Blueprint& foundation) {

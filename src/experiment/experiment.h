@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/document.h"
+#include "experiment/answering_section.h"
 #include "experiment/data_section.h"
 #include "experiment/model_section.h"
 #include "experiment/pretrain_section.h"
@@ -23,7 +24,8 @@ namespace strata::experiment {
 struct ExperimentConfig {
   std::string file;
   std::string name;
-  std::string task = "auto";  ///< one of tasks::task_names()
+  std::string task = "auto";          ///< one of tasks::task_names()
+  tasks::AnsweringOptions answering;  ///< of a model that speaks
   DataConfig data;
   ModelConfig model;
   UnitsConfig units;
@@ -38,6 +40,9 @@ ExperimentConfig read_experiment_file(const std::filesystem::path& file,
 /// The data of an experiment file of which only `data` is read and checked, as `strata score` needs
 /// it. @throws InputError
 ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);
+
+/// Puts the metric that is the model's default in the place of kAutoMetric.
+void settle_metrics(RunConfig& run, const models::Blueprint& model);
 
 /// The foundation with the experiment's PEFT methods. @throws InputError where it has one of them
 /// already, or one does not fit.

@@ -36,9 +36,11 @@ const Fields<PretrainConfig>& pretrain_fields() {
   };
   static const Fields<Config> fields(
       {
-          field("from", &Config::from, text(),
-                "a model folder to begin with: it keeps its weights and its tokenizer and gets a "
-                "fresh output layer for the answers of `vocabulary`, as with `model.answers: data`")
+          field(
+              "from", &Config::from, text(),
+              "a model folder to begin with: it keeps its weights and its tokenizer and gets a "
+              "fresh output layer for the answers of `vocabulary`, as with `model.answers: data`; "
+              "one that answers in words is trained on as it is")
               .default_text("a fresh model")
               .written_if_changed(),
           field("data", &Config::data, text(),

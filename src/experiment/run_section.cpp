@@ -10,12 +10,22 @@ namespace strata::experiment {
 namespace {
 
 Fields<ScoreConfig> score_fields(const ToolNames& names) {
+  auto metrics = names.metrics;
+  metrics.push_back(kAutoMetric);
   return Fields<ScoreConfig>({
-      field("metric", &ScoreConfig::metric, one_of(names.metrics, "a metric of `strata score`"),
-            "of the units' importance"),
+      field("metric", &ScoreConfig::metric,
+            one_of(metrics, "a metric of `strata score`, or `auto`"),
+            "of the units' importance; `auto` is `lntk`, of a model that answers in words "
+            "`gradient` ([importance.md](importance.md))"),
       field("samples", &ScoreConfig::samples, whole(1), "examples a client scores on"),
       field("every", &ScoreConfig::every, whole(1),
             "rounds between scorings; in between the last scores are planned on again"),
+      field("answers", &ScoreConfig::answers, distinct_texts(),
+            "of a model that answers in words: answers whose log-likelihoods `lntk` and `trace` "
+            "differentiate, such as `[yes, no]`; `[]`: the client's most frequent ones")
+          .written_if_changed(),
+      field("top_answers", &ScoreConfig::top_answers, whole(1), "how many of these")
+          .written_if_changed(),
   });
 }
 

@@ -16,9 +16,11 @@
 namespace strata::experiment {
 
 struct ScoreConfig {
-  std::string metric = "lntk";
+  std::string metric = kAutoMetric;
   std::int64_t samples = 32;
-  std::int64_t every = 1;  ///< rounds
+  std::vector<std::string> answers;  ///< see tasks::AnswerChoice
+  std::int64_t top_answers = 8;      ///< likewise
+  std::int64_t every = 1;            ///< rounds
 };
 
 struct PlanConfig {

@@ -108,6 +108,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
   const auto& own = own_algorithms().names();
   algorithms.insert(algorithms.end(), own.begin(), own.end());
   auto metrics = names.metrics;
+  metrics.push_back(kAutoMetric);
   metrics.push_back(kNoMetric);
 
   auto algorithm = field(
@@ -133,7 +134,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
   return Fields<Strategy>(
       {
           field("name", &Strategy::name, folder_name(), "names a folder").required(),
-          field("metric", &Strategy::metric, one_of(metrics, "a metric, or `none`"),
+          field("metric", &Strategy::metric, one_of(metrics, "a metric, `auto` or `none`"),
                 "of the scores")
               .read_last(),
           algorithm,

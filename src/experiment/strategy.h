@@ -15,6 +15,9 @@ namespace strata::experiment {
 /// units dealt out in turn, a random subset.
 enum class OwnAlgorithm { kFull, kNone, kRotate, kDropout };
 
+/// Stands for the metric that is a model's default (settle_metrics).
+inline const std::string kAutoMetric = "auto";
+
 struct Strategy {
   std::string name;
   std::string metric;     ///< "none": nothing is scored

@@ -20,17 +20,21 @@ struct Batch;
 struct State;
 class Pass;
 
-/// Of a model that answers in words.
+/// How a model with a language model is asked.
 struct Speech {
   std::int64_t image_token = 0;   ///< stands in a prompt's ids where an image does
-  std::int64_t image_tokens = 0;  ///< so many times
+  std::int64_t image_tokens = 0;  ///< so many times; 0: the image is no part of the text
   std::int64_t end_token = 0;     ///< behind an answer
-  /// A question's prompt: {question} stands for its text, <image> for the image.
+  /// A question's prompt: {question} stands for its text, <image> for an image that is part of it.
   std::string prompt;
   /// Whether a text gets the tokenizer's special tokens around it.
   bool special_tokens = true;
   bool image_first = false;      ///< before these, not within the text
   std::int64_t words_stage = 0;  ///< that tokens enter which follow others
+  /// Of one whose decoder answers what its encoder has read: the token before an answer's first.
+  std::optional<std::int64_t> decoder_start = {};
+  /// Questions are asked in small letters, without punctuation, as ALBEF's program has them.
+  bool plain_questions = false;
 };
 
 /// Immutable: models of any number share one.
@@ -63,8 +67,11 @@ class Architecture {
   /// The longest text in tokens; 0 where the model reads none.
   virtual std::int64_t text_tokens() const { return 0; }
   virtual std::int64_t vocabulary_size() const { return 0; }
-  /// Of one that answers in words, which has no labels; none of any other.
+  /// Of one that answers in words, and then has no labels, or that chose among labels in their
+  /// place: none of any other.
   virtual std::optional<Speech> speech() const { return std::nullopt; }
+  /// Whether it answers in words: one that speaks with a classifier's head chooses among labels.
+  bool answers_in_words() const { return labels_.empty() && speech().has_value(); }
 
   /// Whether a model of it is written under the names that its files had, all of which transformers
   /// reads, and not under those of the layers.
@@ -75,10 +82,10 @@ class Architecture {
       const std::function<bool(const std::string&)>&) const {
     return nullptr;
   }
-  /// The same with other labels and, where it reads text, another number of words.
-  /// @throws InputError by default, as for a model that answers in words
+  /// The same with other labels and, where it reads text and has no language model, another number
+  /// of words. One that answers in words gets a classifier's head in place of the words'.
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
-                                                   std::int64_t vocabulary_size) const;
+                                                   std::int64_t vocabulary_size) const = 0;
 
  protected:
   std::vector<Stage> stages_;

@@ -25,6 +25,7 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
   Batch part{cut(batch.input_ids, samples), cut(batch.attention_mask, samples),
              cut(batch.pixels, samples),    cut(batch.labels, samples),
              cut(batch.grids, samples),     cut(batch.answers, rows)};
+  part.continuations = cut(batch.continuations, samples);
   part.decoder_ids = cut(batch.decoder_ids, rows);
   if (batch.decoder_rows.defined()) part.decoder_rows = cut(batch.decoder_rows, rows) - begin;
   if (batch.outputs.defined()) {

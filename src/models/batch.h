@@ -15,7 +15,9 @@ struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
   torch::Tensor pixels;          ///< float (n, 3, height, width); undefined where a text goes on
-  /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right.
+  /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right; of
+  /// words int64 (n, K, L), the tokens of K texts, each asked for by one of `outputs`, in their
+  /// order.
   torch::Tensor labels;
   /// int64 (n, 2) on the CPU: rows and columns of each image's patches; all else of `pixels` is
   /// never read. Undefined where all images have the architecture's own size.
@@ -33,6 +35,10 @@ struct Batch {
   /// int64 (m): the sample that each row of `decoder_ids` answers, ascending; undefined where each
   /// sample has one row.
   torch::Tensor decoder_rows = {};
+  /// Of a model that answers behind its prompt. int64 (n, T): 0 for the prompt's tokens, k for
+  /// those of the k-th of several texts that go on from it. A token sees the prompt and its own
+  /// text, and stands where it would if that were the only one. Undefined: there is one text.
+  torch::Tensor continuations = {};
   std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };
 

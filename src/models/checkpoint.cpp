@@ -68,9 +68,14 @@ bool has_numbers_of(const Tensor& tensor, const Tensor& in_file) {
   return true;
 }
 
+/// A buffer that older transformers wrote, and that is no parameter.
+bool is_let_pass(const std::string& name) {
+  return name.ends_with("position_ids");
+}
+
 /// A tensor of a file as it is written again.
 struct Rewritten {
-  const TensorEntry* old;
+  const TensorEntry* old;  ///< nullptr: the file did not hold it
   TensorEntry entry;
   const Tensor* weight;   ///< as the model has it; nullptr of what is no parameter
   const Tensor* changed;  ///< the same; nullptr: the old bytes
@@ -92,14 +97,17 @@ struct Current {
 };
 
 /// What becomes of a file's tensors when those in `current`, by their names in files, may have
-/// changed. Those in `shards` are left out, and the others added to it, with the file's name.
+/// changed. Those in `shards` are left out, and the others added to it, with the file's name; last
+/// come `further` ones.
 std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
                                const std::map<std::string, Current>& current,
+                               const std::vector<Rewritten>& further,
                                std::map<std::string, std::string>& shards) {
   std::vector<Rewritten> all;
-  bool any = false;
+  bool any = !further.empty();
   for (const TensorEntry& entry : file->tensors()) {
     const auto found = current.find(entry.name);
+    if (found == current.end() && !is_let_pass(entry.name)) continue;
     const std::string& name = found == current.end() ? entry.name : *found->second.name;
     // Two names of one parameter may be one from now on.
     if (!shards.emplace(name, file->written_name()).second) continue;
@@ -113,6 +121,10 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
     all.back().changed = &tensor;
     all.back().entry.dtype = tensor.is_floating_point() ? Dtype::kF32 : Dtype::kI64;
     all.back().entry.shape = tensor.sizes().vec();
+  }
+  for (const Rewritten& tensor : further) {
+    shards.emplace(tensor.entry.name, file->written_name());
+    all.push_back(tensor);
   }
   if ((any || file->format() == FileFormat::kPyTorch) && !all_aligned(all)) {
     std::stable_sort(all.begin(), all.end(), [](const Rewritten& a, const Rewritten& b) {
@@ -137,6 +149,21 @@ void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tenso
     return bytes_of(now);
   };
   write_safetensors(path, entries, bytes, metadata);
+}
+
+/// The parameters that no file of `source` holds.
+std::vector<Rewritten> further_ones(const Checkpoint& source,
+                                    const std::vector<StoredParameter>& parameters,
+                                    const std::map<std::string, Tensor>& from) {
+  std::vector<Rewritten> all;
+  for (const auto& [parameter, names] : parameters) {
+    if (parameter.counter || source.find(StoredParameter{parameter, names})) continue;
+    all.push_back(
+        {nullptr,
+         TensorEntry{.name = parameter.name, .dtype = Dtype::kF32, .shape = parameter.shape},
+         &from.at(parameter.name), &from.at(parameter.name)});
+  }
+  return all;
 }
 
 /// The index of shards that have so many bytes more, which it says where it said how many they had,
@@ -311,7 +338,7 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
   }
   for (const auto& file : files_) {
     for (const TensorEntry& entry : file->tensors()) {
-      if (!entry.name.ends_with("position_ids") && known.count(entry.name) == 0) {
+      if (!is_let_pass(entry.name) && known.count(entry.name) == 0) {
         throw InputError(file->path().string() + ": unknown weight \"" + entry.name + "\"" +
                          did_you_mean(entry.name, names));
       }
@@ -395,20 +422,23 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
   }
   std::set<Dtype> types;
   std::map<std::string, std::string> shards;  // by the names that they hold
+  const std::vector<Rewritten> further = further_ones(source, parameters, from);
   bool renamed = false;
   std::int64_t grown = 0;
   for (const auto& file : source.files()) {
     for (const TensorEntry& entry : file->tensors())
       grown -= static_cast<std::int64_t>(entry.byte_count());
-    const std::vector<Rewritten> rewritten = rewrite(file, current, shards);
+    const std::vector<Rewritten> rewritten = rewrite(
+        file, current, file == source.files().back() ? further : std::vector<Rewritten>(), shards);
     for (const Rewritten& tensor : rewritten) {
-      if (current.count(tensor.old->name) && is_float(tensor.entry.dtype))
+      if (!is_let_pass(tensor.entry.name) && is_float(tensor.entry.dtype))
         types.insert(tensor.entry.dtype);
       grown += static_cast<std::int64_t>(tensor.entry.byte_count());
-      renamed |= tensor.old->name != tensor.entry.name;
+      renamed |= !tensor.old || tensor.old->name != tensor.entry.name;
     }
+    renamed |= rewritten.size() != file->tensors().size();
     renamed |= file->written_name() != file->path().filename();
-    write_rewritten(*file, rewritten, folder / file->written_name());
+    if (!rewritten.empty()) write_rewritten(*file, rewritten, folder / file->written_name());
   }
   if (!renamed) shards.clear();
   if (!source.index().empty())

@@ -111,14 +111,16 @@ void write_parameters(const std::filesystem::path& file,
 enum class Names : std::uint8_t { kOfFiles, kOfParameters };
 
 /// Writes into a folder what `source` holds, into files of its files' names, each with its tensors
-/// in their order and its metadata, and the index. Bytes are copied, also of tensors that are no
-/// parameters, but for parameters whose numbers or shape are no longer those of `source`: they are
-/// float32. Only where a type of more bytes would then begin at an address that it must not (that
-/// is no multiple of them), the wider types stand first, as in the files of the reference
-/// implementation. Of PyTorch's files the tensors' bytes are copied likewise, row by row, into
-/// safetensors of the names that transformers gives to these. A file that the folder had in place
-/// of these (one for shards, or the other way round) is removed. Returns the type that the
-/// parameters have, as config.json calls it; "float32" where they have several.
+/// in their order and its metadata, and the index. Bytes are copied, also of `…position_ids`, but
+/// for parameters whose numbers or shape are no longer those of `source`: they are float32, as are
+/// parameters that it does not hold, which stand last in the last file. Other tensors are left out.
+/// Counters that it does not hold are not written. Only where a type of more bytes would then begin
+/// at an address that it must not (that is no multiple of them), the wider types stand first, as in
+/// the files of the reference implementation. Of PyTorch's files the tensors' bytes are copied
+/// likewise, row by row, into safetensors of the names that transformers gives to these. A file
+/// that the folder had in place of these (one for shards, or the other way round) is removed.
+/// Returns the type that the parameters have, as config.json calls it; "float32" where they have
+/// several.
 std::string write_like(const Checkpoint& source, const std::filesystem::path& folder,
                        const std::vector<StoredParameter>& parameters,
                        const std::map<std::string, at::Tensor>& from,

@@ -12,98 +12,39 @@ namespace {
 
 using torch::Tensor;
 
-/// The pass that keeps keys and values of the tokens that it has seen.
-class RememberingPass : public Pass {
- public:
-  using Pass::Pass;
+/// Logits that are formed at once.
+constexpr double kMostLogitBytes = 256.0 * 1024 * 1024;
 
-  Kept remembered(const std::string& name, const Kept& now) override {
-    auto& before = kept_[name];
-    const auto joined = [&](const Tensor& old, const Tensor& rows) {
-      const Tensor own = rows.view({samples_, -1, rows.size(1)});
-      return old.defined() ? torch::cat({old, own}, 1) : own;
-    };
-    before = {joined(before.keys, now.keys), joined(before.values, now.values)};
-    return {before.keys.reshape({-1, before.keys.size(2)}),
-            before.values.reshape({-1, before.values.size(2)})};
-  }
-  bool begins() const override { return begins_; }
-
-  void expect(std::int64_t samples, bool begins) {
-    samples_ = samples;
-    begins_ = begins;
-  }
-  /// Row i goes on as row order[i] has begun.
-  void reorder(const Tensor& order) {
-    for (auto& [name, before] : kept_) {
-      before.keys = before.keys.index_select(0, order);
-      before.values = before.values.index_select(0, order);
-    }
-  }
-
- private:
-  std::map<std::string, Kept> kept_;  // (samples, tokens, width)
-  std::int64_t samples_ = 0;
-  bool begins_ = true;
+/// Texts side by side, padded at their end.
+struct Padded {
+  Tensor ids, mask;  // int64 and bool (texts, longest)
 };
-
-/// Log-likelihoods of the next token behind rows that go on.
-class Writer {
- public:
-  Writer(const Model& model, const Batch& prompts)
-      : model_(model),
-        pass_(model.blueprint(), model.weights()),
-        speech_(*model.architecture().speech()) {
-    const std::int64_t n = prompts.size(), tokens = prompts.input_ids.size(1);
-    Batch asked = prompts;
-    asked.outputs = torch::stack({torch::arange(n), torch::full({n}, tokens - 1)}, 1);
-    attended_ = prompts.attention_mask;
-    pass_.expect(n, true);
-    for (std::int64_t stage = 0; stage < model.stage_count(); ++stage) {
-      state_ = model.architecture().run(stage, asked, state_, pass_);
-    }
-    const std::int64_t prefix = model.blueprint().prefix_tokens();
-    if (prefix > 0)
-      attended_ = torch::cat({torch::ones({n, prefix}, attended_.options()), attended_}, 1);
+Padded padded(const std::vector<Tokens>& texts, torch::Device device) {
+  std::size_t longest = 0;
+  for (const Tokens& text : texts) longest = std::max(longest, text.size());
+  const auto n = static_cast<std::int64_t>(texts.size()),
+             width = static_cast<std::int64_t>(longest);
+  const Tensor ids = torch::zeros({n, width}, torch::kLong);
+  const Tensor mask = torch::zeros({n, width}, torch::kBool);
+  for (std::int64_t i = 0; i < n; ++i) {
+    const Tokens& text = texts[static_cast<std::size_t>(i)];
+    const auto length = static_cast<std::int64_t>(text.size());
+    if (length == 0) continue;
+    ids[i].narrow(0, 0, length).copy_(torch::tensor(text, torch::kLong));
+    mask[i].narrow(0, 0, length).fill_(true);
   }
-
-  /// (rows, vocabulary), float32.
-  Tensor log_likelihoods() const {
-    return torch::log_softmax(state_.values.at(kTokenLogits).to(torch::kFloat), -1);
-  }
-  /// The rows order[i], each followed by a token.
-  void go_on(const Tensor& order, const Tensor& tokens) {
-    const std::int64_t n = tokens.size(0);
-    pass_.reorder(order);
-    attended_ =
-        torch::cat({attended_.index_select(0, order), torch::ones({n, 1}, attended_.options())}, 1);
-    Batch next;
-    next.input_ids = tokens.view({n, 1});
-    next.attention_mask = attended_;
-    pass_.expect(n, false);
-    state_ = {};
-    for (std::int64_t stage = speech_.words_stage; stage < model_.stage_count(); ++stage)
-      state_ = model_.architecture().run(stage, next, state_, pass_);
-  }
-
- private:
-  const Model& model_;
-  RememberingPass pass_;
-  Speech speech_;
-  Tensor attended_;
-  State state_;
-};
+  return {ids.to(device), mask.to(device)};
+}
 
 bool is_end(const GenerationOptions& options, std::int64_t token) {
   return std::find(options.ends.begin(), options.ends.end(), token) != options.ends.end();
 }
 
-std::vector<Generated> likeliest(const Model& model, const Batch& batch,
-                                 const GenerationOptions& options) {
-  const std::int64_t n = batch.size();
-  Writer writer(model, batch);
+template <typename Writer>
+std::vector<Generated> likeliest(Writer writer, const GenerationOptions& options) {
+  const std::int64_t n = writer.samples();
   std::vector<Generated> found(static_cast<std::size_t>(n));
-  const Tensor all = torch::arange(n, torch::TensorOptions(torch::kLong).device(model.device()));
+  const Tensor all = torch::arange(n, torch::TensorOptions(torch::kLong).device(writer.device()));
   for (std::int64_t length = 1;; ++length) {
     const auto [values, tokens] = writer.log_likelihoods().max(1);
     const Tensor likelihoods = values.to(torch::kCPU), taken = tokens.to(torch::kCPU);
@@ -206,11 +147,9 @@ std::vector<Generated> best_of(const std::vector<Beams>& all) {
   return best;
 }
 
-std::vector<Generated> by_beams(const Model& model, const Batch& batch,
-                                const GenerationOptions& options) {
-  const std::int64_t n = batch.size();
-  Writer writer(model, batch);
-  std::vector<Beams> all(static_cast<std::size_t>(n));
+template <typename Writer>
+std::vector<Generated> by_beams(Writer writer, const GenerationOptions& options) {
+  std::vector<Beams> all(static_cast<std::size_t>(writer.samples()));
   for (Beams& beams : all) beams.running.resize(1);
   for (std::int64_t length = 1;; ++length) {
     const Tensor likelihoods = writer.log_likelihoods().to(torch::kCPU);
@@ -228,20 +167,272 @@ std::vector<Generated> by_beams(const Model& model, const Batch& batch,
       running = running || !beams.done;
     }
     if (!running) return best_of(all);
-    writer.go_on(torch::tensor(order).to(model.device()), torch::tensor(tokens).to(model.device()));
+    writer.go_on(torch::tensor(order).to(writer.device()),
+                 torch::tensor(tokens).to(writer.device()));
   }
 }
 
 }  // namespace
 
-std::vector<Generated> generate(const Model& model, const Batch& batch,
-                                const GenerationOptions& options) {
-  if (!model.architecture().speech()) {
+/// Log-likelihoods of the next token behind rows that go on.
+class Prompted::Writer {
+ public:
+  Writer(const Model& model, const Batch& prompts)
+      : model_(model), speech_(*model.architecture().speech()) {
+    const std::int64_t n = prompts.size();
+    Batch asked = prompts;
+    std::int64_t last = 0;  // token, of those that the first answer's comes behind
+    if (speech_.decoder_start) {
+      asked.decoder_ids = torch::full({n, 1}, *speech_.decoder_start, torch::kLong).to(device());
+    } else {
+      last = prompts.input_ids.size(1) - 1;
+      attended_ = prompts.attention_mask;
+    }
+    asked.outputs = torch::stack({torch::arange(n), torch::full({n}, last)}, 1);
+    run(asked, 0, n, last + 1);
+    const std::int64_t prefix = model.blueprint().prefix_tokens();
+    if (prefix > 0 && attended_.defined())
+      attended_ = torch::cat({torch::ones({n, prefix}, attended_.options()), attended_}, 1);
+  }
+
+  std::int64_t samples() const { return memory_.samples; }
+  torch::Device device() const { return model_.device(); }
+
+  /// (rows, vocabulary), float32.
+  Tensor log_likelihoods() const {
+    return torch::log_softmax(state_.values.at(kTokenLogits).to(torch::kFloat), -1);
+  }
+  /// The rows order[i], each followed by a token.
+  void go_on(const Tensor& order, const Tensor& tokens) {
+    const std::int64_t n = tokens.size(0);
+    memory_.reorder(order);
+    Batch next;
+    if (attended_.defined()) {
+      attended_ = torch::cat(
+          {attended_.index_select(0, order), torch::ones({n, 1}, attended_.options())}, 1);
+      next.input_ids = tokens.view({n, 1});
+      next.attention_mask = attended_;
+    } else {
+      next.decoder_ids = tokens.view({n, 1});
+    }
+    run(next, speech_.words_stage, n, 1);
+  }
+
+  /// For each of the texts that go on from samples, texts[i] being those of sample i, the sum of
+  /// the log-likelihoods of its tokens behind the first.
+  std::vector<std::vector<double>> behind_the_first(const std::vector<std::vector<Tokens>>& texts) {
+    std::vector<std::vector<double>> sums;
+    for (const auto& of_sample : texts) sums.emplace_back(of_sample.size());
+    const Asked asked = attended_.defined() ? beside_each_other(texts) : one_a_row(texts);
+    if (asked.next.numel() == 0) return sums;
+    const Tensor likely = torch::log_softmax(asked.logits.to(torch::kFloat), -1);
+    const Tensor found = likely.gather(1, asked.next.unsqueeze(1)).squeeze(1).to(torch::kCPU);
+    const Tensor wide = found.to(torch::kDouble).contiguous();
+    for (std::size_t i = 0; i < asked.of.size(); ++i)
+      sums[asked.of[i].first][asked.of[i].second] += wide.data_ptr<double>()[i];
+    return sums;
+  }
+
+ private:
+  /// What is kept of texts: keys and values of their tokens, and what attention sees beside them.
+  struct Memory {
+    std::map<std::string, Pass::Kept> tokens;   // (samples, tokens, width)
+    std::map<std::string, Pass::Seen> besides;  // likewise; the mask's first dimension is samples
+    std::int64_t samples = 0;                   // of now
+    std::int64_t before = 0;                    // tokens of each text
+    bool begins = true;
+
+    /// Row i goes on as row order[i] has begun.
+    void reorder(const Tensor& order) {
+      for (auto& [name, kept] : tokens)
+        for (Tensor* each : {&kept.keys, &kept.values}) *each = each->index_select(0, order);
+      for (auto& [name, seen] : besides)
+        for (Tensor* all : {&seen.keys, &seen.values, &seen.mask})
+          *all = all->index_select(0, order);
+    }
+  };
+
+  /// The pass that keeps keys and values of the tokens that it has seen.
+  class RememberingPass : public Pass {
+   public:
+    RememberingPass(const Blueprint& blueprint, const Weights& weights, Memory& memory)
+        : Pass(blueprint, weights), memory_(memory) {}
+
+    Kept remembered(const std::string& name, const Kept& now) override {
+      Kept& before = memory_.tokens[name];
+      const auto joined = [&](const Tensor& old, const Tensor& rows) {
+        const Tensor own = by_sample(rows);
+        return old.defined() ? torch::cat({old, own}, 1) : own;
+      };
+      before = {joined(before.keys, now.keys), joined(before.values, now.values)};
+      return {rows_of_all(before.keys), rows_of_all(before.values)};
+    }
+    Seen once(const std::string& name, const std::function<Seen()>& make) override {
+      auto found = memory_.besides.find(name);
+      if (found == memory_.besides.end()) {
+        const Seen made = make();
+        found = memory_.besides
+                    .emplace(name, Seen{by_sample(made.keys), by_sample(made.values), made.mask})
+                    .first;
+      }
+      const Seen& seen = found->second;
+      return {rows_of_all(seen.keys), rows_of_all(seen.values), seen.mask};
+    }
+    std::int64_t tokens_before() const override { return memory_.before; }
+    bool begins() const override { return memory_.begins; }
+
+   private:
+    Tensor by_sample(const Tensor& rows) const {
+      return rows.view({memory_.samples, -1, rows.size(1)});
+    }
+    static Tensor rows_of_all(const Tensor& parts) { return parts.reshape({-1, parts.size(2)}); }
+
+    Memory& memory_;
+  };
+
+  /// Tokens that are asked for: their logits, and which text of which sample each is of.
+  struct Asked {
+    Tensor logits, next;  // (m, vocabulary), (m)
+    std::vector<std::pair<std::size_t, std::size_t>> of;
+  };
+
+  void run(const Batch& batch, std::int64_t first_stage, std::int64_t samples,
+           std::int64_t tokens) {
+    RememberingPass pass(model_.blueprint(), model_.weights(), memory_);
+    memory_.samples = samples;
+    memory_.begins = first_stage == 0;
+    state_ = {};
+    for (std::int64_t stage = first_stage; stage < model_.stage_count(); ++stage)
+      state_ = model_.run_stage(stage, batch, state_, pass);
+    memory_.before += tokens;
+  }
+
+  Asked asked_of(const std::vector<std::vector<Tokens>>& texts) const {
+    Asked asked;
+    Tokens next;
+    for (std::size_t sample = 0; sample < texts.size(); ++sample) {
+      for (std::size_t text = 0; text < texts[sample].size(); ++text) {
+        const Tokens& tokens = texts[sample][text];
+        for (std::size_t t = 1; t < tokens.size(); ++t) {
+          next.push_back(tokens[t]);
+          asked.of.emplace_back(sample, text);
+        }
+      }
+    }
+    asked.next = torch::tensor(next, torch::kLong).to(device());
+    return asked;
+  }
+
+  /// All texts of a sample in one row behind its prompt, each seeing the prompt and itself.
+  Asked beside_each_other(const std::vector<std::vector<Tokens>>& texts) {
+    std::vector<Tokens> rows, numbers;
+    for (const auto& of_sample : texts) {
+      Tokens& row = rows.emplace_back();
+      Tokens& number = numbers.emplace_back();
+      for (std::size_t text = 0; text < of_sample.size(); ++text) {
+        row.insert(row.end(), of_sample[text].begin(), of_sample[text].end() - 1);
+        number.resize(row.size(), static_cast<std::int64_t>(text) + 1);
+      }
+    }
+    Asked asked = asked_of(texts);
+    if (asked.next.numel() == 0) return asked;
+    const Padded own = padded(rows, device());
+    const Tensor of_prompt = torch::zeros(attended_.sizes(), own.ids.options());
+    Batch next;
+    next.input_ids = own.ids;
+    next.attention_mask = torch::cat({attended_, own.mask.to(attended_.scalar_type())}, 1);
+    next.continuations = torch::cat({of_prompt, padded(numbers, device()).ids}, 1);
+    next.answers = torch::cat({of_prompt.to(torch::kBool), torch::ones_like(own.mask)}, 1);
+    next.outputs = own.mask.nonzero();
+    run(next, speech_.words_stage, samples(), own.ids.size(1));
+    asked.logits = state_.values.at(kTokenLogits);
+    return asked;
+  }
+
+  /// A row of the decoder for each text.
+  Asked one_a_row(const std::vector<std::vector<Tokens>>& texts) {
+    std::vector<Tokens> rows;
+    Tokens order;
+    for (std::size_t sample = 0; sample < texts.size(); ++sample) {
+      for (const Tokens& text : texts[sample]) {
+        rows.emplace_back(text.begin(), text.end() - 1);
+        order.push_back(static_cast<std::int64_t>(sample));
+      }
+    }
+    Asked asked = asked_of(texts);
+    if (asked.next.numel() == 0) return asked;
+    const Padded own = padded(rows, device());
+    memory_.reorder(torch::tensor(order, torch::kLong).to(device()));
+    Batch next;
+    next.decoder_ids = own.ids;
+    next.outputs = own.mask.nonzero();
+    run(next, speech_.words_stage, own.ids.size(0), own.ids.size(1));
+    asked.logits = state_.values.at(kTokenLogits);
+    return asked;
+  }
+
+  const Model& model_;
+  Speech speech_;
+  Memory memory_;
+  Tensor attended_;  // undefined where an encoder has read the prompts
+  State state_;
+};
+
+Prompted::Prompted(const Model& model, const Batch& prompts) {
+  if (!model.architecture().answers_in_words()) {
     throw InputError("a model of the type \"" + model.architecture().type() +
                      "\" does not answer in words");
   }
   const torch::NoGradGuard no_grad;
-  return options.beams == 1 ? likeliest(model, batch, options) : by_beams(model, batch, options);
+  begun_ = std::make_unique<const Writer>(model, prompts);
+}
+
+Prompted::~Prompted() = default;
+
+Tensor Prompted::first_log_likelihoods() const {
+  return begun_->log_likelihoods();
+}
+
+std::vector<std::vector<double>> Prompted::log_likelihoods(
+    const std::vector<std::vector<Tokens>>& answers) const {
+  const torch::NoGradGuard no_grad;
+  const Tensor first = first_log_likelihoods().to(torch::kCPU);
+  std::size_t most = 0, tokens = 1;  // answers of a sample; behind the first of an answer
+  for (const auto& of_sample : answers) {
+    most = std::max(most, of_sample.size());
+    for (const Tokens& answer : of_sample) tokens = std::max(tokens, answer.size());
+  }
+  const double bytes_of_one =
+      4.0 * static_cast<double>(answers.size() * tokens) * static_cast<double>(first.size(1));
+  const auto at_once =
+      std::max<std::size_t>(1, static_cast<std::size_t>(kMostLogitBytes / bytes_of_one));
+  std::vector<std::vector<double>> found(answers.size());
+  for (std::size_t begin = 0; begin < most; begin += at_once) {
+    std::vector<std::vector<Tokens>> part;
+    for (const auto& all : answers) {
+      const auto from = all.begin() + static_cast<std::ptrdiff_t>(std::min(begin, all.size()));
+      const auto to =
+          all.begin() + static_cast<std::ptrdiff_t>(std::min(begin + at_once, all.size()));
+      part.emplace_back(from, to);
+    }
+    const auto rest = Writer(*begun_).behind_the_first(part);
+    for (std::size_t i = 0; i < part.size(); ++i) {
+      const float* own = first.data_ptr<float>() + static_cast<std::int64_t>(i) * first.size(1);
+      for (std::size_t k = 0; k < part[i].size(); ++k)
+        found[i].push_back(double{own[part[i][k].front()]} + rest[i][k]);
+    }
+  }
+  return found;
+}
+
+std::vector<Generated> Prompted::generate(const GenerationOptions& options) const {
+  const torch::NoGradGuard no_grad;
+  return options.beams == 1 ? likeliest(*begun_, options) : by_beams(*begun_, options);
+}
+
+std::vector<Generated> generate(const Model& model, const Batch& batch,
+                                const GenerationOptions& options) {
+  return Prompted(model, batch).generate(options);
 }
 
 }  // namespace strata::models

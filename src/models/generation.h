@@ -4,6 +4,7 @@
 /// keys and values of earlier tokens kept.
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "models/model.h"
@@ -25,11 +26,35 @@ struct Generated {
   double log_likelihood = 0;
 };
 
-/// One a sample. The batch's prompts are padded on the left. Beams end as in transformers with
-/// `early_stopping` false: when as many have ended as there are beams, and no running one, at its
-/// length, would be better than the worst of them. O(tokens) passes of the blocks, with one row a
-/// beam each but for the first. Without gradients.
-/// \throws InputError for a model that does not speak
+using Tokens = std::vector<std::int64_t>;
+
+/// Prompts that a model which speaks has read, once, for all that is then asked of it. Without
+/// gradients; all but the answers' own tokens is computed a single time.
+class Prompted {
+ public:
+  /// The batch's prompts are padded on the left, or on the right where an encoder reads them. The
+  /// model must outlive this. @throws InputError for a model that does not speak
+  Prompted(const Model& model, const Batch& prompts);
+  ~Prompted();
+
+  /// Of each word to be the first of an answer, (n, vocabulary), float32.
+  torch::Tensor first_log_likelihoods() const;
+  /// For every sample those of whole answers, in nats. An answer's tokens are those behind the
+  /// prompt, its end among them; samples may have different numbers of answers. One pass over all
+  /// answers' tokens of a sample side by side, or more where their logits would take over 256 MiB.
+  std::vector<std::vector<double>> log_likelihoods(
+      const std::vector<std::vector<Tokens>>& answers) const;
+  /// One a sample. Beams end as in transformers with `early_stopping` false: when as many have
+  /// ended as there are beams, and no running one, at its length, would be better than the worst of
+  /// them. O(tokens) passes of the blocks, with one row a beam each but for the first.
+  std::vector<Generated> generate(const GenerationOptions& options) const;
+
+ private:
+  class Writer;
+  std::unique_ptr<const Writer> begun_;
+};
+
+/// Prompted(model, batch).generate(options).
 std::vector<Generated> generate(const Model& model, const Batch& batch,
                                 const GenerationOptions& options);
 

@@ -4,6 +4,7 @@
 
 #include "core/machine.h"
 #include "core/text.h"
+#include "models/architectures/albef_checkpoint.h"
 #include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
 #include "models/nf4.h"
@@ -79,6 +80,12 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
                        torch::Device device) {
+  if (const auto file = albef_checkpoint_in(folder, blueprint.architecture())) {
+    Model model(std::move(blueprint), device);
+    for (const auto& [name, weight] : read_albef_checkpoint(model.architecture(), *file))
+      model.weights_[name] = weight.to(device);
+    return model;
+  }
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
   const auto parameters = readable(blueprint.architecture().layers());
   checkpoint->check(parameters, "config.json");
@@ -123,6 +130,16 @@ void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
 void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
   blueprint_ = std::make_shared<const Blueprint>(blueprint_->with(std::move(labels)));
   units_ = stage_units(*blueprint_);
+  Weights kept;
+  for (const auto& parameters : {blueprint_->parameters(), blueprint_->buffers()}) {
+    for (const Parameter& parameter : parameters) {
+      if (const auto known = weights_.find(parameter.name); known != weights_.end())
+        kept.insert(*known);
+    }
+  }
+  weights_ = std::move(kept);
+  for (const Parameter& parameter : blueprint_->parameters())
+    if (!weights_.count(parameter.name)) draw(parameter, seed);
   const auto& layers = architecture().layers();
   const auto output = std::find_if(layers.rbegin(), layers.rend(),
                                    [](const Layer& layer) { return !layer.parameters.empty(); });

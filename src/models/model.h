@@ -40,7 +40,8 @@ class Model {
   /// have changed, which become float32. Names are the files' own, beside a config.json of timm in
   /// its form, too; beside one of transformers they are the architecture's, whatever the files'
   /// were. A fresh model becomes model.safetensors, its weights in the architecture's order. One
-  /// weight at a time is in memory besides.
+  /// weight at a time is in memory besides. What relabel() has left out is left out of the files,
+  /// and what it has added stands in the last of them.
   void save_base(const std::filesystem::path& folder) const;
 
   const Blueprint& blueprint() const { return *blueprint_; }
@@ -51,8 +52,9 @@ class Model {
   /// the constructor. The units stay what they are until set_units.
   void set_attachments(Attachments attachments, std::uint64_t seed);
 
-  /// Other labels, with a fresh output layer (the last with weights) drawn from the seed. The units
-  /// become those of the constructor.
+  /// Other labels, with a fresh output layer (the last with weights) drawn from the seed, as are
+  /// the other layers of a head that the model did not have; what it has no more is forgotten. The
+  /// units become those of the constructor.
   void relabel(std::vector<std::string> labels, std::uint64_t seed);
 
   /// At first one for each stage with all of the base's weights.

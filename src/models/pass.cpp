@@ -170,6 +170,10 @@ Pass::Kept Pass::remembered(const std::string&, const Kept& now) {
   return now;
 }
 
+Pass::Seen Pass::once(const std::string&, const std::function<Seen()>& make) {
+  return make();
+}
+
 Tensor Pass::sequence(const std::string& layer, const Tensor& rows) {
   if (!begins()) return rows;
   return with_attachments(blueprint_.layer(layer), rows, rows);

@@ -4,6 +4,7 @@
 /// backward pass, goes through it. What computes, records or counts is a kind of pass; methods
 /// beside the architecture's layers (attachment.h) act in each of them.
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -107,6 +108,15 @@ class Pass {
     torch::Tensor keys, values;
   };
   virtual Kept remembered(const std::string& name, const Kept& now);
+  /// How many tokens of each text those of now come behind, where the pass keeps them.
+  virtual std::int64_t tokens_before() const { return 0; }
+  /// What attention looks at: keys and values, (m·S, width), and what is added to their scores.
+  struct Seen {
+    torch::Tensor keys, values, mask;
+  };
+  /// That of attention named so to states which stay the same while a text goes on: made once,
+  /// where the pass keeps it.
+  virtual Seen once(const std::string& name, const std::function<Seen()>& make);
 
   /// The rows (n, tokens, width) that enter the first block, where they begin a text, and what a
   /// block leaves: places without parameters, beside which attachments may act.

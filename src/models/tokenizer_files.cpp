@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/document.h"
+#include "data/text/learnt_tokenizer.h"
 #include "models/architectures/architectures.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -241,21 +242,29 @@ Json tokenizer_json(const data::WordPiece& tokenizer) {
 
 }  // namespace
 
+data::WordPiece no_tokenizer() {
+  return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+}
+
 data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
   const std::filesystem::path model = model_folder / "config.json";
-  std::optional<std::int64_t> words;
-  if (std::filesystem::exists(model)) {
-    const auto architecture = read_architecture(model);
-    if (architecture->text_tokens() == 0 || architecture->speech())
-      return data::WordPiece({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
-    words = architecture->vocabulary_size();
-  }
+  if (std::filesystem::exists(model))
+    return load_tokenizer(*read_architecture(model), model_folder);
+  std::string file;
+  return read_files(model_folder, file);
+}
+
+data::WordPiece load_tokenizer(const Architecture& architecture,
+                               const std::filesystem::path& model_folder) {
+  if (architecture.text_tokens() == 0 || architecture.speech())
+    return no_tokenizer();
   std::string file;
   data::WordPiece tokenizer = read_files(model_folder, file);
   const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());
-  if (words && found > *words) {
+  const std::int64_t words = architecture.vocabulary_size();
+  if (found > words) {
     throw InputError(file + ": " + std::to_string(found) + " tokens, but the model has " +
-                     std::to_string(*words) + " (vocab_size in config.json)");
+                     std::to_string(words) + " (vocab_size in config.json)");
   }
   return tokenizer;
 }
@@ -263,17 +272,48 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
 std::shared_ptr<const data::Tokenizer> load_language(const Architecture& architecture,
                                                      const std::filesystem::path& model_folder) {
   if (!architecture.speech()) return nullptr;
-  return std::make_shared<const data::Tokenizer>(model_folder / "tokenizer.json");
+  const std::filesystem::path own = model_folder / "tokenizer.json";
+  // BERT's words alone, as bert-base-uncased has them and a checkpoint of ALBEF's authors needs.
+  if (std::filesystem::exists(own) || !std::filesystem::exists(model_folder / "vocab.txt"))
+    return std::make_shared<const data::Tokenizer>(own);
+  std::string file;
+  const Json root = tokenizer_json(read_files(model_folder, file));
+  return std::make_shared<const data::Tokenizer>(parse_json(root.dump(), file));
 }
 
 void copy_language(const std::filesystem::path& from, const std::filesystem::path& to) {
   for (const char* name :
        {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-        "tokenizer.model", "vocab.json", "merges.txt", "generation_config.json",
+        "tokenizer.model", "vocab.json", "vocab.txt", "merges.txt", "generation_config.json",
         "processor_config.json", "chat_template.json", "chat_template.jinja"}) {
     const std::filesystem::path file = from / name;
     if (std::filesystem::exists(file)) write_file(to / name, read_file(file));
   }
+}
+
+void save_learnt_language(const std::string& text, const Architecture& architecture,
+                          const std::filesystem::path& folder) {
+  const auto write = [&](const char* name, const Json& json) {
+    write_file(folder / name, json.dump(2) + "\n");
+  };
+  const std::int64_t tokens = architecture.text_tokens() + architecture.speech()->image_tokens;
+  const auto& names = data::kLearntTokens;
+  write_file(folder / "tokenizer.json", text);
+  write("tokenizer_config.json", {{"bos_token", names[data::kLearntBegin]},
+                                  {"clean_up_tokenization_spaces", false},
+                                  {"eos_token", names[data::kLearntEnd]},
+                                  {"model_max_length", tokens},
+                                  {"pad_token", names[data::kLearntPad]},
+                                  {"padding_side", "left"},
+                                  {"tokenizer_class", "PreTrainedTokenizerFast"}});
+  write("processor_config.json", {{"image_token", names[data::kLearntImage]},
+                                  {"num_additional_image_tokens", 1},
+                                  {"patch_size", architecture.image_model().patch_size},
+                                  {"processor_class", "LlavaProcessor"},
+                                  {"vision_feature_select_strategy", "default"}});
+  write("generation_config.json", {{"bos_token_id", static_cast<std::int64_t>(data::kLearntBegin)},
+                                   {"eos_token_id", static_cast<std::int64_t>(data::kLearntEnd)},
+                                   {"pad_token_id", static_cast<std::int64_t>(data::kLearntPad)}});
 }
 
 void save_tokenizer(const data::WordPiece& tokenizer, const Architecture& architecture,

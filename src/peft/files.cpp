@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "models/architectures/albef_checkpoint.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/torch.h"
@@ -109,8 +110,12 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
 }
 
 void check_weights(const std::filesystem::path& folder, const Blueprint& blueprint) {
-  models::Checkpoint::of_folder(folder).check(models::readable(blueprint.architecture().layers()),
-                                              "config.json");
+  const models::Architecture& architecture = blueprint.architecture();
+  if (const auto file = models::albef_checkpoint_in(folder, architecture))
+    models::read_albef_checkpoint(architecture, *file);
+  else
+    models::Checkpoint::of_folder(folder).check(models::readable(architecture.layers()),
+                                                "config.json");
   for (const WeightsFile& file : weights_files(blueprint, folder))
     models::Checkpoint(folder / file.file).check(file.parameters, file.config_file);
 }

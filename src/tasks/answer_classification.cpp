@@ -24,11 +24,6 @@ class AnswerClassification : public Classification {
 
   std::unique_ptr<Dataset> encode(const std::vector<int>& indices,
                                   const Source& source) const override {
-    if (source.blueprint.architecture().speech()) {
-      throw InputError("task: " + name() + " is for models with labels; one of the type \"" +
-                       source.blueprint.architecture().type() +
-                       "\" speaks: answer_generation is its task");
-    }
     const std::vector<std::string>& known = source.blueprint.architecture().labels();
     const LabelIds ids(known);
     auto data = std::make_unique<LabelledData>(shared_from_this(), source, /*several=*/false);

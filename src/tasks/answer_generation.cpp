@@ -1,100 +1,23 @@
 #include "tasks/answer_generation.h"
 
 #include <algorithm>
-#include <map>
+#include <numeric>
+#include <set>
 
 #include "models/generation.h"
 #include "models/model.h"
 #include "strata/core/error.h"
 #include "tasks/answer_words.h"
-#include "tasks/dataset.h"
 #include "tasks/metrics/metrics.h"
-#include "tasks/prompts.h"
+#include "tasks/spoken_data.h"
 
 namespace strata::tasks {
 namespace {
 
+using models::Tokens;
 using torch::Tensor;
 
-constexpr std::int64_t kNoWord = -100;  // in Batch::labels: nobody asks for it
 const std::string kWords = "answer_generation";
-
-/// Questions with their answers as texts.
-class SpokenData : public Dataset {
- public:
-  SpokenData(std::shared_ptr<const Task> task, const Source& source)
-      : Dataset(std::move(task), source),
-        writer_(*source.blueprint.architecture().speech(), source.language, source.prompt),
-        image_tokens_(source.blueprint.architecture().speech()->image_tokens),
-        most_(image_tokens_ + source.blueprint.architecture().text_tokens()) {}
-
-  void add(const Source& source, const data::Example& example) {
-    Written written = writer_.with_answer(example.question, example.answers.front());
-    if (static_cast<std::int64_t>(written.ids.size()) > most_) {
-      throw InputError((source.manifest.folder / example.image).string() + ", question \"" +
-                       example.question + "\": prompt and answer have " +
-                       std::to_string(written.ids.size()) + " tokens, the model reads at most " +
-                       std::to_string(most_));
-    }
-    begins_.push_back(static_cast<std::int64_t>(written.answer));
-    prompts_.push_back(std::move(written.prompt));
-    Dataset::add(example, std::move(written.ids));
-  }
-  void finish(const Source& source, std::int64_t asked) {
-    asked_ = asked;
-    Dataset::finish(source);
-  }
-
-  bool has_target(std::int64_t) const override { return true; }
-  /// Beside the images'.
-  std::int64_t max_tokens() const override { return Dataset::max_tokens() - image_tokens_; }
-
-  /// The questions alone, padded on the left, with the images of a batch of the same rows.
-  models::Batch prompts(const std::vector<std::int64_t>& rows, models::Batch batch) const {
-    std::size_t longest = 0;
-    for (const std::int64_t row : rows)
-      longest = std::max(longest, prompts_[static_cast<std::size_t>(row)].size());
-    const auto n = static_cast<std::int64_t>(rows.size()),
-               width = static_cast<std::int64_t>(longest);
-    Tensor ids = torch::zeros({n, width}, torch::kInt64), mask = torch::zeros({n, width});
-    for (std::int64_t i = 0; i < n; ++i) {
-      const auto& own = prompts_[static_cast<std::size_t>(rows[static_cast<std::size_t>(i)])];
-      const auto length = static_cast<std::int64_t>(own.size());
-      ids[i].narrow(0, width - length, length).copy_(torch::tensor(own, torch::kInt64));
-      mask[i].narrow(0, width - length, length).fill_(1);
-    }
-    const auto device = batch.pixels.device();
-    return {ids.to(device), mask.to(device), batch.pixels, Tensor(), batch.grids};
-  }
-  const PromptWriter& writer() const { return writer_; }
-
- protected:
-  Tensor targets(const Tensor&) const override { return {}; }
-  /// labels: the answer's tokens where they stand, kNoWord elsewhere.
-  void complete(models::Batch& batch, const std::vector<std::int64_t>& rows) const override {
-    std::vector<std::int64_t> begins;
-    for (const std::int64_t row : rows) begins.push_back(begins_[static_cast<std::size_t>(row)]);
-    const Tensor begin = torch::tensor(begins, torch::kInt64).to(batch.input_ids.device());
-    const Tensor place =
-        torch::arange(batch.input_ids.size(1), batch.input_ids.options()).unsqueeze(0);
-    batch.answers = (place >= begin.unsqueeze(1)).logical_and(batch.attention_mask > 0);
-    batch.labels = batch.input_ids.masked_fill(batch.answers.logical_not(), kNoWord);
-    // As many of each sample, whose rows then stand together: behind the end of a shorter answer
-    // the first token is asked about, which is no answer's.
-    const Tensor lengths = batch.answers.sum(1, /*keepdim=*/true);
-    const Tensor count = torch::arange(lengths.max().item<std::int64_t>(), place.options());
-    const Tensor places = torch::where(count.unsqueeze(0) < lengths, begin.unsqueeze(1) - 1 + count,
-                                       torch::zeros_like(count));
-    const Tensor samples = torch::arange(places.size(0), place.options()).unsqueeze(1);
-    batch.outputs = torch::stack({samples.expand_as(places), places}, 2).view({-1, 2});
-  }
-
- private:
-  PromptWriter writer_;
-  std::int64_t image_tokens_, most_;
-  std::vector<std::int64_t> begins_;                // of the answer, in each row's ids
-  std::vector<std::vector<std::int64_t>> prompts_;  // of each row
-};
 
 const SpokenData& spoken(const Dataset& data) {
   return static_cast<const SpokenData&>(data);
@@ -105,14 +28,109 @@ bool accepts(const data::Example& example, const std::string& text) {
                      [&](const std::string& answer) { return same_answer(answer, text); });
 }
 
+/// What an evaluation takes as the answer.
+struct Answer {
+  std::string text;
+  double log_likelihood;
+};
+
+std::vector<Answer> say(const models::Model& model, const models::Prompted& prompted,
+                        const SpokenData& data, const AnsweringOptions& answering) {
+  const models::Speech speech = *model.architecture().speech();
+  models::GenerationOptions options;
+  options.beams = answering.beams;
+  options.most_tokens = answering.most_tokens;
+  if (speech.decoder_start)
+    options.most_tokens = std::min(options.most_tokens, model.architecture().text_tokens() - 1);
+  options.ends = {speech.end_token};
+  std::vector<Answer> answers;
+  for (const models::Generated& generated : prompted.generate(options))
+    answers.push_back({data.writer().text(generated.tokens), generated.log_likelihood});
+  return answers;
+}
+
+/// The `count` answers of a list whose first tokens are likeliest, in the list's order.
+std::vector<std::size_t> best_begun(const AnswerList& list, const float* first,
+                                    std::int64_t count) {
+  std::vector<std::size_t> order(list.texts.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  if (static_cast<std::int64_t>(order.size()) <= count) return order;
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    return first[list.tokens[a].front()] > first[list.tokens[b].front()];
+  });
+  order.resize(static_cast<std::size_t>(count));
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+std::vector<Answer> rank(const models::Prompted& prompted, const AnswerList& list,
+                         std::int64_t candidates) {
+  const Tensor first = prompted.first_log_likelihoods().to(torch::kCPU).contiguous();
+  std::vector<std::vector<std::size_t>> chosen;
+  std::vector<std::vector<Tokens>> tokens;
+  for (std::int64_t i = 0; i < first.size(0); ++i) {
+    chosen.push_back(best_begun(list, first[i].data_ptr<float>(), candidates));
+    auto& own = tokens.emplace_back();
+    for (const std::size_t answer : chosen.back()) own.push_back(list.tokens[answer]);
+  }
+  const auto found = prompted.log_likelihoods(tokens);
+  std::vector<Answer> answers;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const auto best = std::max_element(found[i].begin(), found[i].end());
+    answers.push_back(
+        {list.texts[chosen[i][static_cast<std::size_t>(best - found[i].begin())]], *best});
+  }
+  return answers;
+}
+
+/// "yes" or "no" as a closed question's accepted answer writes it, and the other one, which is
+/// wrong; nothing of other questions.
+std::optional<std::pair<std::string, std::string>> yes_or_no(const data::Example& example) {
+  if (!example.closed()) return std::nullopt;
+  for (const std::string& answer : example.answers) {
+    for (const bool yes : {true, false}) {
+      if (!same_answer(answer, yes ? "yes" : "no")) continue;
+      const bool capital = answer.front() == 'Y' || answer.front() == 'N';
+      const std::string texts[] = {capital ? "No" : "no", capital ? "Yes" : "yes"};
+      return std::pair(texts[yes], texts[!yes]);
+    }
+  }
+  return std::nullopt;
+}
+
+/// See Outcome::right_is_likelier.
+std::vector<std::optional<bool>> right_is_likelier(const models::Prompted& prompted,
+                                                   const SpokenData& data,
+                                                   const std::vector<std::int64_t>& rows) {
+  std::vector<std::vector<Tokens>> tokens;
+  bool any = false;
+  for (const std::int64_t row : rows) {
+    auto& own = tokens.emplace_back();
+    const auto pair = yes_or_no(data.example(row));
+    any = any || pair;
+    if (pair) own = {data.writer().answer(pair->first), data.writer().answer(pair->second)};
+  }
+  std::vector<std::optional<bool>> likelier(rows.size());
+  if (!any) return likelier;
+  const auto found = prompted.log_likelihoods(tokens);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (!found[i].empty()) likelier[i] = found[i][0] > found[i][1];
+  return likelier;
+}
+
 class AnswerGeneration : public Task {
  public:
+  explicit AnswerGeneration(const AnsweringOptions& options) : options_(options) {
+    if (!options.answer_list.empty()) list_ = read_answer_list(options.answer_list);
+  }
+
   const std::string& name() const override { return kWords; }
   std::vector<std::string> labels(const std::vector<Split>&) const override { return {}; }
 
   std::unique_ptr<Dataset> encode(const std::vector<int>& indices,
                                   const Source& source) const override {
-    if (!source.blueprint.architecture().speech() || !source.language) {
+    const models::Architecture& architecture = source.blueprint.architecture();
+    if (!architecture.labels().empty() || !architecture.speech() || !source.language) {
       throw InputError("task: " + kWords + " is for models that speak; one of the type \"" +
                        source.blueprint.architecture().type() + "\" chooses among labels");
     }
@@ -120,16 +138,12 @@ class AnswerGeneration : public Task {
     for (const int index : indices)
       data->add(source, source.manifest.examples.at(static_cast<std::size_t>(index)));
     data->finish(source, static_cast<std::int64_t>(indices.size()));
+    if (options_.method == Answering::kRank) data->set_list(list_of(source.manifest));
     return data;
   }
 
-  /// Sums over each sample's tokens.
   Tensor losses(const models::State& output, const models::Batch& batch) const override {
-    const Tensor& logits = output.values.at(models::kTokenLogits);
-    const Tensor sample = batch.outputs.select(1, 0), place = batch.outputs.select(1, 1);
-    const Tensor targets = batch.labels.index({sample, place + 1});
-    const Tensor of_tokens = torch::cross_entropy_loss(logits, targets, {}, at::Reduction::None);
-    return torch::zeros({batch.size()}, of_tokens.options()).index_add(0, sample, of_tokens);
+    return -outputs(output, batch).squeeze(1);
   }
   using Task::loss;
   Tensor loss(const models::State& output, const models::Batch& batch,
@@ -140,7 +154,10 @@ class AnswerGeneration : public Task {
     throw InputError("run.local.calibrate_labels: " + kWords + " has no labels to calibrate");
   }
   Tensor outputs(const models::State& output, const models::Batch& batch) const override {
-    return -losses(output, batch).unsqueeze(1);
+    const Tensor each =
+        torch::cross_entropy_loss(output.values.at(models::kTokenLogits), batch.labels.view(-1), {},
+                                  at::Reduction::None, kNoWord);
+    return -each.view(batch.labels.sizes()).sum(2);
   }
 
   std::vector<std::string> metrics() const override { return metric_names(kWords); }
@@ -150,13 +167,7 @@ class AnswerGeneration : public Task {
 
   /// The most frequent first answer; of equally frequent ones the first by its bytes.
   std::vector<bool> majority_right(const Dataset& train, const Dataset& test) const override {
-    std::map<std::string, std::int64_t> counts;
-    for (std::int64_t row = 0; row < train.size(); ++row)
-      ++counts[train.example(row).answers.front()];
-    std::string most;
-    std::int64_t count = 0;
-    for (const auto& [answer, times] : counts)
-      if (times > count) most = answer, count = times;
+    const std::string most = most_frequent_answers(train, 1).front();
     std::vector<bool> right;
     for (std::int64_t row = 0; row < test.size(); ++row)
       right.push_back(accepts(test.example(row), most));
@@ -167,14 +178,15 @@ class AnswerGeneration : public Task {
   void judge(const models::Model& model, const models::State&, const models::Batch& batch,
              const std::vector<std::int64_t>& rows, Judgement& to) const override {
     const SpokenData& data = spoken(to.data);
-    models::GenerationOptions options;
-    options.most_tokens = kMostAnswerTokens;
-    options.ends = {model.architecture().speech()->end_token};
-    const auto answers = models::generate(model, data.prompts(rows, batch), options);
+    const models::Prompted prompted(model, data.prompts(rows, batch));
+    const std::vector<Answer> answers = options_.method == Answering::kRank
+                                            ? rank(prompted, data.list(), options_.candidates)
+                                            : say(model, prompted, data, options_);
+    const auto likelier = right_is_likelier(prompted, data, rows);
     const std::vector<const Metric*> metrics = metrics_of(kWords);
     for (std::size_t i = 0; i < rows.size(); ++i) {
       const data::Example& example = data.example(rows[i]);
-      const std::string text = data.writer().text(answers[i].tokens);
+      const std::string& text = answers[i].text;
       const std::vector<std::int64_t> none;
       const Outcome outcome{.truth = none,
                             .chosen = none,
@@ -182,20 +194,36 @@ class AnswerGeneration : public Task {
                             .right = accepts(example, text),
                             .closed = example.closed(),
                             .answers = &example.answers,
-                            .text = text};
+                            .text = text,
+                            .right_is_likelier = likelier[i]};
       for (const Metric* metric : metrics) metric->add(outcome, to.tally);
       if (to.right) to.right->push_back(outcome.right);
       if (to.predictions)
         to.predictions->push_back({example.answers, {text}, answers[i].log_likelihood, {}});
     }
   }
+
+ private:
+  std::vector<std::string> list_of(const data::Manifest& manifest) const {
+    if (!list_.empty()) return list_;
+    std::set<std::string> answers;
+    for (const data::Example& example : manifest.examples)
+      if (example.trains()) answers.insert(example.answers.front());
+    if (answers.empty())
+      throw InputError(
+          "answering: the data have no training examples, whose answers would be "
+          "ranked; answer_list names a file of answers");
+    return {answers.begin(), answers.end()};
+  }
+
+  AnsweringOptions options_;
+  std::vector<std::string> list_;  ///< of the options' file
 };
 
 }  // namespace
 
-TaskPtr answer_generation() {
-  static const TaskPtr task = std::make_shared<const AnswerGeneration>();
-  return task;
+TaskPtr answer_generation(const AnsweringOptions& options) {
+  return std::make_shared<const AnswerGeneration>(options);
 }
 
 }  // namespace strata::tasks

@@ -91,14 +91,36 @@ std::int64_t LabelIds::of(const std::string& label) const {
   return found == ids_.end() ? kNoLabel : found->second;
 }
 
-LabelledData::LabelledData(std::shared_ptr<const Task> task, const Source& source, bool several)
+LabelledData::LabelledData(std::shared_ptr<const Task> task, const Source& source, bool several,
+                           std::string data::Example::*text)
     : Dataset(std::move(task), source),
       several_(several),
-      labels_(static_cast<std::int64_t>(source.blueprint.architecture().labels().size())) {}
+      labels_(static_cast<std::int64_t>(source.blueprint.architecture().labels().size())),
+      text_(text),
+      most_tokens_(source.blueprint.architecture().text_tokens()) {
+  const models::Architecture& architecture = source.blueprint.architecture();
+  if (labels_ == 0) {
+    throw InputError("task: " + this->task().name() +
+                     " is for models with labels; one of the type \"" + architecture.type() +
+                     "\" speaks: answer_generation is its task, and model.answers: data gives it "
+                     "the data's labels");
+  }
+  if (const auto speech = architecture.speech()) {
+    writer_.emplace(*speech, source.language, source.prompt);
+    image_tokens_ = speech->image_tokens;
+  }
+}
+
+std::vector<std::int64_t> LabelledData::tokens(const Source& source,
+                                               const std::string& text) const {
+  if (writer_) return writer_->prompt(text, static_cast<std::size_t>(image_tokens_ + most_tokens_));
+  return most_tokens_ > 0 ? source.tokenizer.encode(text, static_cast<int>(most_tokens_))
+                          : std::vector<std::int64_t>();
+}
 
 void LabelledData::add(const Source& source, const data::Example& example, Row row) {
   rows_.push_back(std::move(row));
-  Dataset::add(source, example);
+  Dataset::add(example, tokens(source, example.*text_));
 }
 
 void LabelledData::finish(const Source& source, std::int64_t asked, const std::string& what) {

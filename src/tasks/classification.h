@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "models/torch.h"
 #include "tasks/dataset.h"
 #include "tasks/metrics/metric.h"
+#include "tasks/prompts.h"
 #include "tasks/task.h"
 
 namespace strata::tasks {
@@ -33,7 +35,9 @@ class LabelIds {
   std::unordered_map<std::string, std::int64_t> ids_;
 };
 
-/// Examples with the labels that are right for them.
+/// Examples with the labels that are right for them, and the text that the model reads beside the
+/// image: as BERT's tokenizer has it, or within the prompt of a language model, as much of it as
+/// the model reads.
 class LabelledData : public Dataset {
  public:
   struct Row {
@@ -43,7 +47,9 @@ class LabelledData : public Dataset {
     bool closed = false;  ///< the question is yes/no or a choice
   };
 
-  LabelledData(std::shared_ptr<const Task> task, const Source& source, bool several);
+  /// `text` is the one of an example. @throws InputError for a model without labels
+  LabelledData(std::shared_ptr<const Task> task, const Source& source, bool several,
+               std::string data::Example::*text = &data::Example::question);
 
   /// Takes an example as the next row.
   void add(const Source& source, const data::Example& example, Row row);
@@ -66,6 +72,8 @@ class LabelledData : public Dataset {
   std::int64_t label(std::int64_t row) const;
   /// Whether these labels, one without several, are right.
   bool accepts(std::int64_t row, const std::vector<std::int64_t>& labels) const;
+  /// Beside the images'.
+  std::int64_t max_tokens() const override { return Dataset::max_tokens() - image_tokens_; }
   bool has_target(std::int64_t row) const override { return several_ || label(row) != kNoTarget; }
   /// How many rows have each label as a target; (labels), float64.
   torch::Tensor counts() const;
@@ -74,8 +82,13 @@ class LabelledData : public Dataset {
   torch::Tensor targets(const torch::Tensor& rows) const override;
 
  private:
+  std::vector<std::int64_t> tokens(const Source& source, const std::string& text) const;
+
   bool several_;
   std::int64_t labels_;
+  std::string data::Example::*text_;
+  std::optional<PromptWriter> writer_;  // of a language model
+  std::int64_t image_tokens_ = 0, most_tokens_;
   std::vector<Row> rows_;
   torch::Tensor targets_;  // int64 (n), or with several labels float (n, labels)
 };

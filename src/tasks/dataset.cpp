@@ -67,12 +67,6 @@ Dataset::Dataset(std::shared_ptr<const Task> task, const Source& source)
       patch_size_(source.blueprint.architecture().image_model().patch_size),
       grid_(source.blueprint.architecture().image_model().image_size / patch_size_) {}
 
-void Dataset::add(const Source& source, const data::Example& example) {
-  const auto longest = static_cast<int>(source.blueprint.architecture().text_tokens());
-  add(example, longest > 0 ? source.tokenizer.encode(example.question, longest)
-                           : std::vector<std::int64_t>());
-}
-
 void Dataset::add(const data::Example& example, std::vector<std::int64_t> ids) {
   examples_.push_back(example);
   image_index_.push_back(images_->add(example.image));

@@ -32,9 +32,15 @@ struct Source {
   /// Images are added to it, and it is for its owner to load; nullptr: a store of the data set's
   /// own, which is loaded when the data set is made.
   std::shared_ptr<data::ImageStore> images = nullptr;
-  /// Of a model that speaks (Architecture::speech), and its alone.
+  /// Of a model with a language model (Architecture::speech), and its alone.
   std::shared_ptr<const data::Tokenizer> language = nullptr;
   std::string prompt = {};  ///< likewise; empty: the model's own
+};
+
+/// Whose log-likelihoods are the outputs of a model that speaks.
+struct AnswerChoice {
+  std::vector<std::string> answers = {};  ///< empty: the most frequent first answers of the data
+  std::int64_t most = 8;                  ///< of these; equally frequent ones by their bytes
 };
 
 /// A task's examples, ready to be batched: made by Task::encode. Images are bytes, shared by all
@@ -54,6 +60,12 @@ class Dataset {
   /// or that the model cannot read.
   models::Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
                       const std::vector<int>& flips = {}) const;
+  /// The same for Task::outputs: of a model that speaks with the answers of choice in place of the
+  /// rows' own, the same for each row.
+  virtual models::Batch outputs_batch(const std::vector<std::int64_t>& rows, torch::Device device,
+                                      const AnswerChoice&) const {
+    return batch(rows, device);
+  }
   /// The longest encoded text, in tokens; 0 where there is none.
   virtual std::int64_t max_tokens() const { return input_ids_.defined() ? input_ids_.size(1) : 0; }
   /// Whether the row has a loss: a kept example whose truth the model cannot give has none.
@@ -65,9 +77,8 @@ class Dataset {
 
  protected:
   Dataset(std::shared_ptr<const Task> task, const Source& source);
-  /// Takes the example's image and text as the next row: its question, as BERT's tokenizer has it.
-  void add(const Source& source, const data::Example& example);
-  /// The same with the text's tokens.
+  /// Takes the example's image and its text's tokens, none where the model reads no text, as the
+  /// next row.
   void add(const data::Example& example, std::vector<std::int64_t> ids);
   /// After the last one.
   void finish(const Source& source);

@@ -7,7 +7,7 @@
 
 namespace strata::tasks {
 
-/// An image's labels are matched with the model's by their names, whatever their order.
+/// As label_classification.h has it.
 TaskPtr image_classification();
 
 }  // namespace strata::tasks

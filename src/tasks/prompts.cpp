@@ -16,6 +16,19 @@ std::int64_t times(const std::string& text, const std::string& part) {
   return count;
 }
 
+bool is_space(char c) {
+  return std::isspace(static_cast<unsigned char>(c)) != 0;
+}
+
+/// Where the text's words end.
+std::vector<std::size_t> word_ends(const std::string& text) {
+  std::vector<std::size_t> ends;
+  for (std::size_t at = 1; at <= text.size(); ++at) {
+    if (!is_space(text[at - 1]) && (at == text.size() || is_space(text[at]))) ends.push_back(at);
+  }
+  return ends;
+}
+
 std::string without_space_around(const std::string& text) {
   const char* space = " \t\r\n";
   const std::size_t first = text.find_first_not_of(space);
@@ -25,17 +38,39 @@ std::string without_space_around(const std::string& text) {
 
 }  // namespace
 
+std::string plain_question(const std::string& question) {
+  constexpr int kMostWords = 50;
+  const std::string dropped = ",.'!?\"()*#:;~", spaced = "-/";
+  std::string plain;
+  for (const char c : question) {
+    if (dropped.find(c) != std::string::npos) continue;
+    plain += spaced.find(c) != std::string::npos
+                 ? ' '
+                 : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  plain.resize(plain.find_last_not_of(' ') + 1);
+  int words = 1;
+  for (std::size_t i = 0; i < plain.size(); ++i)
+    if (plain[i] == ' ' && ++words > kMostWords) plain.resize(i);
+  return plain;
+}
+
 PromptWriter::PromptWriter(const models::Speech& speech,
                            std::shared_ptr<const data::Tokenizer> tokenizer,
                            const std::string& prompt)
     : speech_(speech), tokenizer_(std::move(tokenizer)) {
   const std::string& form = prompt.empty() ? speech_.prompt : prompt;
-  for (const std::string& part : {kQuestion, kImage}) {
+  const auto check = [&](const std::string& part, std::int64_t wanted) {
     const std::int64_t found = times(form, part);
-    if (found != 1)
-      throw InputError("prompt: " + part + " must be in it once, found " + std::to_string(found) +
-                       " times");
-  }
+    if (found == wanted) return;
+    throw InputError("prompt: " + part +
+                     (wanted == 1 ? " must be in it once"
+                                  : " must not be in it, as the model has "
+                                    "the image beside the text") +
+                     ", found " + std::to_string(found) + " times");
+  };
+  check(kQuestion, 1);
+  check(kImage, speech_.image_tokens > 0 ? 1 : 0);
   const std::size_t at = form.find(kQuestion);
   before_ = form.substr(0, at);
   behind_ = form.substr(at + kQuestion.size());
@@ -46,11 +81,12 @@ std::string PromptWriter::filled(const std::string& question) const {
   if (question.find(kImage) != std::string::npos)
     throw InputError("the question \"" + question +
                      "\" has the text <image>, which stands for one");
-  return before_ + question + behind_;
+  return before_ + (speech_.plain_questions ? plain_question(question) : question) + behind_;
 }
 
 std::vector<std::int64_t> PromptWriter::encoded(const std::string& text) const {
   const std::size_t at = text.find(kImage);
+  if (at == std::string::npos) return tokenizer_->encode(text, speech_.special_tokens);
   const std::string before = text.substr(0, at), behind = text.substr(at + kImage.size());
   if (speech_.image_first) {
     std::vector<std::int64_t> ids(static_cast<std::size_t>(speech_.image_tokens),
@@ -77,9 +113,29 @@ std::vector<std::int64_t> PromptWriter::prompt(const std::string& question) cons
   return encoded(filled(question));
 }
 
+std::vector<std::int64_t> PromptWriter::prompt(const std::string& question,
+                                               std::size_t most) const {
+  std::vector<std::int64_t> ids = prompt(question);
+  if (ids.size() <= most) return ids;
+  const std::vector<std::size_t> ends = word_ends(question);
+  const auto fits = [&](std::size_t end) { return prompt(question.substr(0, end)).size() <= most; };
+  const auto first_long = std::partition_point(ends.begin(), ends.end(), fits);
+  ids = prompt(question.substr(0, first_long == ends.begin() ? 0 : *std::prev(first_long)));
+  if (ids.size() > most) {
+    throw InputError("prompt: it has " + std::to_string(ids.size()) +
+                     " tokens without a text, but the model reads at most " + std::to_string(most));
+  }
+  return ids;
+}
+
 Written PromptWriter::with_answer(const std::string& question, const std::string& answer) const {
   const std::string form = filled(question);
-  const bool spaced = form.empty() || std::isspace(static_cast<unsigned char>(form.back()));
+  if (speech_.decoder_start) {
+    Written apart{encoded(form), tokenizer_->encode(answer, /*add_special_tokens=*/false), 0};
+    apart.ids.push_back(speech_.end_token);
+    return apart;
+  }
+  const bool spaced = form.empty() || is_space(form.back());
   Written written{encoded(form), encoded(form + (spaced ? "" : " ") + answer), 0};
   const auto last = written.prompt.begin() + static_cast<std::ptrdiff_t>(std::min(
                                                  written.prompt.size(), written.ids.size()));
@@ -88,6 +144,11 @@ Written PromptWriter::with_answer(const std::string& question, const std::string
       written.prompt.begin());
   written.ids.push_back(speech_.end_token);
   return written;
+}
+
+std::vector<std::int64_t> PromptWriter::answer(const std::string& answer) const {
+  const Written written = with_answer("", answer);
+  return {written.ids.begin() + static_cast<std::ptrdiff_t>(written.answer), written.ids.end()};
 }
 
 std::string PromptWriter::text(const std::vector<std::int64_t>& ids) const {

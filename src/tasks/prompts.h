@@ -12,26 +12,37 @@
 
 namespace strata::tasks {
 
-/// A question's tokens and those of its answer, one after the other.
+/// A question's tokens and those of its answer, one after the other; the answer's alone where a
+/// decoder speaks that its encoder's text is no part of.
 struct Written {
   std::vector<std::int64_t> prompt;  ///< alone, as PromptWriter::prompt has it
   std::vector<std::int64_t> ids;
   std::size_t answer = 0;  ///< where it begins
 };
 
+/// A question as ALBEF's program asks it: in small letters (ASCII), without , . ' ! ? " ( ) * # : ;
+/// ~, with a space for - and /, at most 50 words.
+std::string plain_question(const std::string& question);
+
 class PromptWriter {
  public:
   /// `prompt` stands for the model's own; empty: that. @throws InputError where {question} is not
-  /// in it once, or <image> more or less often
+  /// in it once, or <image> more or less often (of a model whose image is no part of the text: at
+  /// all)
   PromptWriter(const models::Speech& speech, std::shared_ptr<const data::Tokenizer> tokenizer,
                const std::string& prompt = "");
 
   /// @throws InputError for a question with the text <image>, which stands for one
   std::vector<std::int64_t> prompt(const std::string& question) const;
+  /// The same with as many of the question's words, from the first on, as make at most so many
+  /// tokens. @throws InputError where those without any are more
+  std::vector<std::int64_t> prompt(const std::string& question, std::size_t most) const;
   /// The prompt, a space unless the prompt ends with white space, the answer, and the token that
   /// ends it. Where the tokenizer joins the two, the answer begins with the first token that is not
   /// the prompt's.
   Written with_answer(const std::string& question, const std::string& answer) const;
+  /// An answer's tokens as they come behind the end of a prompt, with the token that ends it.
+  std::vector<std::int64_t> answer(const std::string& answer) const;
   /// What the tokens say, without white space around it.
   std::string text(const std::vector<std::int64_t>& ids) const;
 

@@ -404,6 +404,7 @@ TEST_CASE("names that do not exist are refused with the nearest, and contradicti
   refused({"--client", "mrt"}, {"--client", "\"mrt\"", "did you mean \"mri\"?"});
   refused({"--output", "yess"}, {"--output", "\"yess\"", "did you mean \"yes\"?"});
   refused({"--random-outputs", "1000"}, {"--random-outputs", "1000"});
+  refused({"--answers", "yes"}, {"--answers", "chooses among labels", "--output"});
   refused({"--freeze", "vilt.layernorm.weigth"},
           {"--freeze", "vilt.layernorm.weigth", "did you mean \"vilt.layernorm.weight\"?"});
   refused({"--client", "ct", "--client", "ct"}, {"--client", "\"ct\"", "twice"});

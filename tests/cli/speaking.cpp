@@ -2,6 +2,7 @@
 // what it is worth afterwards, and what is refused.
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <sstream>
 
 #include "catch.h"
@@ -43,9 +44,9 @@ const fs::path& workshop() {
   static const bool made = [] {
     test::write_speaking_model(dir.path() / "model");
     std::ofstream(dir.path() / "speaking.yaml") << kConfig;
-    return run_strata(
-               {"data", "make", "phantoms", "--out", "data", "--images", "5", "--size", "32"},
-               dir.path())
+    return run_strata({"data", "make", "phantoms", "--out", "data", "--images", "5", "--shapes",
+                       "10", "--size", "32"},
+                      dir.path())
                .code == 0;
   }();
   REQUIRE(made);
@@ -90,6 +91,112 @@ TEST_CASE("every unit of a model that speaks is scored, by its kernel and by oth
   CHECK(rows == 4 * 2 * 8);
 }
 
+TEST_CASE("scores go by gradient, and lntk by the answers that are asked for") {
+  const auto& folder = workshop();
+  const auto scored = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "score",     "--model", "model",    "--data", "data",   "--task",  "answer_generation",
+        "--samples", "3",       "--client", "ct",     "--unit", "block.*", "--threads",
+        "1",         "--out",   "s.json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return json::parse(test::slurp(folder / "s.json"));
+  };
+  CHECK(scored({}).at("metric") == "gradient");
+  CHECK(scored({"--metric", "auto"}) == scored({"--metric", "gradient"}));
+  const json most = scored({"--metric", "lntk"});
+  CHECK(most.at("metric") == "lntk");
+  const json named = scored({"--metric", "lntk", "--answers", "yes,no"});
+  CHECK(named != most);
+  CHECK(named != scored({"--metric", "lntk", "--answers", "yes,no,left"}));
+  CHECK(scored({"--metric", "lntk", "--top-answers", "1"}) != most);
+}
+
+TEST_CASE("answers are said by beams, or ranked from a list") {
+  const auto& folder = workshop();
+  const auto answers = [&](std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"evaluate",      "model",
+                                          "--data",        "data",
+                                          "--task",        "answer_generation",
+                                          "--predictions", "said.jsonl",
+                                          "--prompt",      "<image>{question} ",
+                                          "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(json::parse(outcome.out).at("all").at("yes_no_accuracy").is_number());
+    std::vector<std::string> found;
+    std::ifstream lines(folder / "said.jsonl");
+    for (std::string line; std::getline(lines, line);)
+      found.push_back(json::parse(line).at("prediction"));
+    return found;
+  };
+  const auto said = answers({});
+  CHECK(answers({"--beams", "3"}) != said);
+  for (const std::string& answer : answers({"--most-tokens", "2"})) CHECK(answer.size() <= 2);
+  std::ofstream(folder / "list.txt") << "left\nright\n";
+  for (const std::string& answer : answers({"--answering", "rank", "--answer-list", "list.txt"}))
+    CHECK((answer == "left" || answer == "right"));
+  std::set<std::string> training;
+  std::ifstream manifest(folder / "data" / "manifest.jsonl");
+  for (std::string line; std::getline(manifest, line);) {
+    const json example = json::parse(line);
+    if (example.at("split") == "train") training.insert(example.at("answers").at(0));
+  }
+  for (const std::string& answer : answers({"--answering", "rank", "--candidates", "5"}))
+    CHECK(training.count(answer) == 1);
+}
+
+TEST_CASE("a checkpoint of ALBEF's authors is a model of all commands") {
+  const auto& folder = workshop();
+  fs::create_directories(folder / "albef");
+  const fs::path recorded = test::recorded_model("albef");
+  fs::copy(recorded / "pretrained.pth", folder / "albef" / "ALBEF.pth");
+  fs::copy(recorded / "config.json", folder / "albef" / "config.json");
+  std::ofstream(folder / "albef" / "vocab.txt") << test::albef_words();
+  // Questions that eight tokens hold.
+  fs::create_directories(folder / "short");
+  fs::copy(folder / "data" / "images", folder / "short" / "images", fs::copy_options::recursive);
+  std::ifstream manifest(folder / "data" / "manifest.jsonl");
+  std::ofstream shortened(folder / "short" / "manifest.jsonl");
+  for (std::string line; std::getline(manifest, line);) {
+    json example = json::parse(line);
+    if (example.at("answer_type") != "closed") continue;
+    example["question"] = "Is it red?";
+    shortened << example.dump() << "\n";
+  }
+  shortened.close();
+  const auto ran = [&](const std::vector<std::string>& arguments) {
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome.out;
+  };
+  CHECK_THAT(ran({"inspect", "albef"}), Catch::Matchers::Contains("decoder.block.1"));
+  ran({"score", "--model", "albef", "--data", "short", "--task", "answer_generation", "--samples",
+       "3", "--client", "ct", "--out", "a.json"});
+  const json scores = json::parse(test::slurp(folder / "a.json"));
+  CHECK(scores.at("metric") == "gradient");
+  const json found = json::parse(ran({"evaluate", "albef", "--data", "short", "--task",
+                                      "answer_generation", "--answering", "rank", "--json"}));
+  CHECK(found.at("all").at("accuracy").is_number());
+  std::string config = kConfig;
+  config.replace(config.find("folder: data"), 12, "folder: short");
+  config.replace(config.find("folder: model"), 13, "folder: albef");
+  config.replace(config.find("  prompt: \"<image>{question} \"\n"), 31, "");
+  config.replace(config.find("[q_proj, v_proj]"), 16, "[query]");
+  std::ofstream(folder / "albef.yaml") << config << "answering: {method: rank}\n";
+  ran({"run", "albef.yaml", "--out", "run-albef", "--threads", "1", "--set", "run.rounds=1",
+       "--set", "run.score.answers=[yes, no]", "--set", "run.score.metric=lntk"});
+  const fs::path model = folder / "run-albef" / "model";
+  CHECK(fs::exists(model / "model.safetensors"));
+  CHECK(fs::exists(model / "vocab.txt"));
+  ran({"evaluate", "run-albef/model", "--data", "short", "--task", "answer_generation"});
+}
+
 TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
   const auto& folder = workshop();
   const auto run = run_strata({"run", "speaking.yaml", "--out", "whole", "--threads", "1"}, folder);
@@ -110,6 +217,61 @@ TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
   CHECK(loss_of(model) < 0.95 * loss_of("model"));
 }
 
+TEST_CASE("a model is trained from nothing to answer in words, and goes through every program") {
+  const auto& folder = workshop();
+  std::ofstream(folder / "fresh.yaml") << R"(version: 1
+name: fresh
+task: answer_generation
+data: {folder: data, partition: dirichlet, clients: 2, alpha: 1}
+model:
+  folder: fresh
+  architecture:
+    {type: llava, hidden_size: 16, layers: 2, heads: 2, image_size: 32, patch_size: 16, vision_layers: 1}
+pretrain: {data: data/shapes, vocabulary: [data], epochs: 1, batch_size: 16, learning_rate: 0.001}
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 2
+  budget: 1
+  score: {samples: 2}
+  local: {steps: 2, batch_size: 2, learning_rate: 1.0e-3}
+)";
+  const auto done = [&](const std::vector<std::string>& arguments) {
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return outcome.out;
+  };
+  const std::string made = done({"pretrain", "fresh.yaml", "--out", "fresh", "--threads", "1"});
+  for (const char* column : {"open_accuracy", "closed_accuracy", "token_f1"})
+    CHECK_THAT(made, Catch::Matchers::Contains(column));
+  const json report = json::parse(test::slurp(folder / "fresh" / "pretrain.json"));
+  CHECK(report.at("test").at("loss").get<double>() > 0);
+
+  const std::string evaluated =
+      done({"evaluate", "fresh", "--data", "data/shapes", "--task", "answer_generation", "--json"});
+  CHECK(json::parse(evaluated).at("all").at("loss").get<double>() ==
+        Approx(report.at("test").at("loss").get<double>()).epsilon(1e-5));
+  CHECK_THAT(done({"inspect", "fresh"}), Catch::Matchers::Contains("vision.block.0"));
+
+  // What goes on from a finished round is what was never interrupted.
+  done({"run", "fresh.yaml", "--out", "at-once", "--threads", "1"});
+  done({"run", "fresh.yaml", "--out", "resumed", "--threads", "1", "--set", "run.rounds=1"});
+  done({"run", "fresh.yaml", "--out", "resumed", "--threads", "1", "--resume"});
+  for (const char* file : {"model.safetensors", "tokenizer.json", "processor_config.json"}) {
+    CAPTURE(file);
+    CHECK(test::slurp(folder / "at-once" / "model" / file) ==
+          test::slurp(folder / "resumed" / "model" / file));
+  }
+  CHECK(test::slurp(folder / "at-once" / "model" / "tokenizer.json") ==
+        test::slurp(folder / "fresh" / "tokenizer.json"));
+
+  test::check_refused(
+      {"pretrain", "fresh.yaml", "--out", "no", "--set", "model.architecture.vision_layer=2"},
+      folder, {"vision_layers"});
+  CHECK_FALSE(fs::exists(folder / "no"));
+}
+
 TEST_CASE("what does not fit a model that speaks is refused in one line") {
   const auto& folder = workshop();
   test::check_refused({"evaluate", "model", "--data", "data"}, folder,
@@ -127,4 +289,16 @@ TEST_CASE("what does not fit a model that speaks is refused in one line") {
       {"run", "speaking.yaml", "--out", "no", "--set", "run.local.calibrate_labels=true"}, folder,
       {"calibrate_labels"});
   CHECK_FALSE(fs::exists(folder / "no"));
+  test::check_refused({"score", "--model", "model", "--data", "data", "--task", "answer_generation",
+                       "--output", "yes", "--out", "no.json"},
+                      folder, {"--output", "answers in words", "--answers"});
+  test::check_refused({"score", "--model", "model", "--data", "data", "--task", "answer_generation",
+                       "--answers", "yes,yes", "--metric", "lntk", "--out", "no.json"},
+                      folder, {"answers", "\"yes\" stands twice"});
+  test::check_refused(
+      {"evaluate", "model", "--data", "data", "--task", "answer_classification", "--beams", "3"},
+      folder, {"answering", "answer_generation"});
+  test::check_refused({"evaluate", "model", "--data", "data", "--task", "answer_generation",
+                       "--answering", "rank", "--answer-list", "none.txt"},
+                      folder, {"none.txt"});
 }

@@ -26,8 +26,8 @@ TEST_CASE("an experiment file is read, with its defaults") {
   const auto& run = *config.run;
   REQUIRE(run.strategies.size() == 5);
   const std::vector<std::vector<std::string>> expected = {
-      {"f3ocus", "lntk", "nsga2", "importance"},
-      {"topk", "lntk", "topk", "importance"},
+      {"f3ocus", "auto", "nsga2", "importance"},
+      {"topk", "auto", "topk", "importance"},
       {"random", "none", "random", "importance"},
       {"full", "none", "full", "importance"},
       {"mine", "gradient", "nsga2", "importance"}};
@@ -72,6 +72,10 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.seeds=7", "run.seeds: a list of whole numbers was expected"},
       {"run.seeds=[-7]", "run.seeds: a whole number of at least 0 was expected, found -7"},
       {"run.score.metric=ltnk", "(did you mean \"lntk\"?)"},
+      {"run.score.top_answers=0", "run.score.top_answers: a whole number from 1"},
+      {"run.score.answers=[no, no]", "run.score.answers: \"no\" stands twice"},
+      {"answering.method=say", "answering.method: \"say\" is not one of \"generate\", \"rank\""},
+      {"answering.beam=3", "answering.beam: unknown key (did you mean \"beams\"?)"},
       {"run.budget=many", "run.budget: a whole number, an amount such as 400kB"},
       {"run.local={steps: 2, epochs: 2, learning_rate: 1}",
        "run.local.epochs: give either local.steps or local.epochs, not both"},
@@ -92,6 +96,34 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
     CHECK_THAT(error, Contains("demo.yaml"));
     CHECK(error.find('\n') == std::string::npos);
   }
+}
+
+TEST_CASE("scores without a metric go by the model's default") {
+  auto config = read_experiment(kExperiment);
+  settle_metrics(*config.run, small_shape());
+  CHECK(config.run->score.metric == "lntk");
+  const auto metrics = [&] {
+    std::vector<std::string> found;
+    for (const Strategy& strategy : config.run->strategies) found.push_back(strategy.metric);
+    return found;
+  };
+  CHECK(metrics() == std::vector<std::string>{"lntk", "lntk", "none", "none", "gradient"});
+  config = read_experiment(kExperiment, {"run.strategies=[f3ocus, {name: a, algorithm: topk, "
+                                         "metric: lntk}]"});
+  const std::filesystem::path speaks =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / "llava";
+  settle_metrics(*config.run, read_base_blueprint(speaks));
+  CHECK(config.run->score.metric == "gradient");
+  CHECK(metrics() == std::vector<std::string>{"gradient", "lntk"});
+}
+
+TEST_CASE("how a model that speaks answers is read, and written where it is not as ever") {
+  const auto config =
+      read_experiment(kExperiment, {"answering={method: rank, answer_list: list.txt, "
+                                    "candidates: 12, beams: 3, most_tokens: 7}"});
+  CHECK(config.answering == tasks::AnsweringOptions{tasks::Answering::kRank, 3, 7, "list.txt", 12});
+  CHECK(written(answering_fields(), "{beams: 3}") == R"({"beams":3})");
+  CHECK(written(answering_fields(), "{}") == "{}");
 }
 
 TEST_CASE("units are selected by name and checked against the model") {

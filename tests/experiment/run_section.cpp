@@ -30,8 +30,8 @@ TEST_CASE("budgets are those of a problem file, with something for somebody") {
 TEST_CASE("a run is written with its defaults, and without what is not in use") {
   const auto fields = run_fields(kNames);
   const std::string plain =
-      R"({"strategies":[{"name":"topk","metric":"lntk","algorithm":"topk","choose":"knee"}],)"
-      R"("seeds":[1],"rounds":3,"budget":2,"score":{"metric":"lntk","samples":32,"every":1},)"
+      R"({"strategies":[{"name":"topk","metric":"auto","algorithm":"topk","choose":"knee"}],)"
+      R"("seeds":[1],"rounds":3,"budget":2,"score":{"metric":"auto","samples":32,"every":1},)"
       R"("plan":{"algorithm":"exact","choose":"knee","evaluations":20000},)"
       R"("local":{"epochs":1,"batch_size":32,"learning_rate":0.5,"schedule":"constant",)"
       R"("weight_decay":0.01,"clip_norm":1.0,"flips":"none","calibrate_labels":false},)"

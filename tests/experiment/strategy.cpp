@@ -15,7 +15,7 @@ TEST_CASE("a name alone makes a strategy: the runner's, a metric, an algorithm")
   const std::vector<std::vector<std::string>> expected = {
       {"head", "none", "none"},         {"dropout", "none", "dropout"},
       {"roundrobin", "none", "rotate"}, {"gradient", "gradient", "topk"},
-      {"exact", "lntk", "exact"},       {"mine", "none", "rotate"}};
+      {"exact", "auto", "exact"},       {"mine", "none", "rotate"}};
   REQUIRE(config.run->strategies.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& strategy = config.run->strategies[i];

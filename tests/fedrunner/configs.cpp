@@ -114,6 +114,45 @@ struct Workshop {
     image(folder + "/1.png");
   }
 
+  /// Reports of six findings, by turns.
+  void open_i(const std::string& folder) const {
+    const std::vector<std::string> terms = {
+        "normal",       "Cardiomegaly/mild", "Opacity/lung/base",
+        "Nodule/small", "Pleural Effusion",  "Emphysema"};
+    for (std::size_t i = 0; i < 120; ++i) {
+      const std::string number = std::to_string(i + 1), id = "CXR" + number + "_IM-0001-1001";
+      dir.write(folder + "/ecgen-radiology/" + number + ".xml",
+                "<eCitation><MedlineCitation><Article><Abstract>"
+                R"(<AbstractText Label="FINDINGS">The heart is large.</AbstractText>)"
+                "</Abstract></Article></MedlineCitation><MeSH><major>" +
+                    terms[i % terms.size()] + "</major></MeSH><parentImage id=\"" + id +
+                    "\"/></eCitation>");
+      image(folder + "/NLMCXR_png/" + id + ".png");
+    }
+  }
+
+  /// Studies of six findings and of none, by turns.
+  void mimic_cxr(const std::string& folder) const {
+    std::string labels = "subject_id,study_id,A,B,C,D,E,F\n";
+    std::string views = "dicom_id,subject_id,study_id,ViewPosition\n";
+    std::string splits = "dicom_id,study_id,subject_id,split\n";
+    for (int i = 0; i < 350; ++i) {
+      const std::string subject = std::to_string(10000032 + i),
+                        study = std::to_string(50000000 + i);
+      std::string row = subject + "," + study;
+      for (int finding = 0; finding < 6; ++finding) row += i % 7 == finding ? ",1.0" : ",";
+      labels += row + "\n";
+      views += "a," + subject + "," + study + ",PA\n";
+      splits += "a," + study + "," + subject + (i < 280 ? ",train\n" : ",test\n");
+      const std::string at = folder + "/files/p10/p" + subject + "/s" + study;
+      dir.write(at + ".txt", " FINDINGS: The heart is large.\n");
+      image(at + "/a.jpg");
+    }
+    dir.write(folder + "/mimic-cxr-2.0.0-chexpert.csv", labels);
+    dir.write(folder + "/mimic-cxr-2.0.0-metadata.csv", views);
+    dir.write(folder + "/mimic-cxr-2.0.0-split.csv", splits);
+  }
+
   /// One round with nothing but the data's folder, in which the model is; the clients' names.
   std::vector<std::string> run(const std::string& name) const {
     test::write_tiny_foundation(dir / (name + "/vilt-b32-finetuned-vqa"));
@@ -141,7 +180,7 @@ TEST_CASE("every file in configs/ is an experiment file") {
     CHECK_NOTHROW(read_experiment_file(entry.path(), {}, tools().names));
     ++files;
   }
-  CHECK(files >= 8);
+  CHECK(files >= 11);
 }
 
 TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layouts") {
@@ -167,6 +206,11 @@ TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layou
   const auto nine = run("f3ocus_task3");
   CHECK(nine.size() == 9);
   CHECK(std::count(nine.begin(), nine.end(), "abdominal ct") == 1);
+
+  open_i("f3ocus_task4");
+  CHECK(run("f3ocus_task4").size() == 4);
+  mimic_cxr("f3ocus_task5");
+  CHECK(run("f3ocus_task5").size() == 10);
 
   slake("f3ocus_task6/1-slake");
   vqa_rad("f3ocus_task6/2-rad");

@@ -142,6 +142,12 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   CHECK(asked.metric == "lntk");
   CHECK(asked.samples == 4);
   CHECK(asked.seed == 12345678901234567890u);
+  CHECK(asked.answers.empty());
+  CHECK(asked.top_answers == 8);
+  score.work = ScoreWork{"lntk", 4, 1, {"yes", "no, thanks"}, 3};
+  const auto named = std::get<ScoreWork>(decode_order(encode(score)).work);
+  CHECK(named.answers == std::vector<std::string>{"yes", "no, thanks"});
+  CHECK(named.top_answers == 3);
   Order evaluate = order;
   evaluate.work = EvaluateWork();
   CHECK(decode_order(encode(evaluate)).phase() == Phase::kEvaluate);

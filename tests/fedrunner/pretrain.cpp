@@ -3,9 +3,11 @@
 #include "catch.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "fedrunner/foundation.h"
 #include "fedrunner/tiny.h"
 #include "models/thread_count.h"
 #include "strata/core/error.h"
+#include "tasks/tasks.h"
 
 using namespace strata;
 using namespace strata::data;
@@ -121,6 +123,77 @@ TEST_CASE_METHOD(Fixture,
   CHECK_THROWS_WITH(
       pretrain_model(dir / "from.yaml", {"pretrain.data=x"}, dir / "out", "cpu", names),
       Contains("pretrain.data: with pretrain.epochs 0 nothing is trained"));
+}
+
+TEST_CASE_METHOD(Fixture, "a model that answers in words is trained from nothing, and trained on") {
+  const std::vector<std::string> speaking = {
+      "task=answer_generation",
+      "model.architecture={type: llava, hidden_size: 16, layers: 2, heads: 2, image_size: 16, "
+      "patch_size: 8, vision_layers: 1, vocabulary: 300, max_text: 40, initializer_range: 0.1}",
+      "data.prompt=<image>{question}"};
+  const auto with = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> set = speaking;
+    set.insert(set.end(), more.begin(), more.end());
+    return set;
+  };
+  const auto summary = pretrain("words", with({}));
+  CHECK(summary.labels == 0);
+  CHECK(summary.metrics[0].first == "accuracy");
+  CHECK(summary.metrics[0].second >= 0.9);
+
+  // The folder is the model that was measured, and transformers' files are there.
+  const auto foundation = load_foundation(dir / "words", torch::kCPU);
+  const auto task = tasks::choose_task("answer_generation", manifest);
+  const auto test_set = task->encode(test::examples_of(manifest, "", "test"),
+                                     {manifest, foundation.model.blueprint(), foundation.tokenizer,
+                                      false, nullptr, foundation.language, "<image>{question}"});
+  const auto again = task->evaluate(foundation.model, *test_set);
+  CHECK(task->value("accuracy", again) == summary.metrics[0].second);
+  CHECK(again.of("loss").mean() == Approx(summary.loss).epsilon(1e-9));
+  CHECK(foundation.language->size() <= 300);
+  // Words as they stand in the prompt, and the answer's.
+  CHECK(foundation.language->encode("is it red?", false).size() == 4);
+  CHECK(foundation.language->encode(" blue", false).size() == 1);
+  for (const char* file : {"tokenizer_config.json", "processor_config.json",
+                           "preprocessor_config.json", "generation_config.json"}) {
+    CAPTURE(file);
+    CHECK(fs::exists(dir / "words" / file));
+  }
+  CHECK_FALSE(fs::exists(dir / "words" / "vocab.txt"));
+
+  pretrain("same", with({}), 1, 1);
+  pretrain("seed", with({}), 1, 1);
+  for (const char* file : {"tokenizer.json", "model.safetensors"})
+    CHECK(test::slurp(dir / "same" / file) == test::slurp(dir / "seed" / file));
+
+  // Trained on: the same words, other weights.
+  dir.write("on.yaml",
+            "version: 1\nname: on\ntask: answer_generation\nmodel: {folder: x}\ndata: {folder: " +
+                (dir / "data").string() +
+                ", prompt: \"<image>{question}\"}\n"
+                "pretrain: {from: " +
+                (dir / "words").string() +
+                ", data: public, epochs: 1, batch_size: 8, learning_rate: 0.001}\n");
+  const auto on = [&](const std::string& out, const std::vector<std::string>& set) {
+    return pretrain_model(dir / "on.yaml", set, dir / out, "cpu", test::tiny_tools().names);
+  };
+  CHECK(on("on", {"data.public_fraction=0.5"}).train_samples == 16);
+  CHECK(test::slurp(dir / "on" / "tokenizer.json") ==
+        test::slurp(dir / "words" / "tokenizer.json"));
+  CHECK(load_foundation(dir / "on", torch::kCPU).model.fingerprint() !=
+        foundation.model.fingerprint());
+
+  CHECK_THROWS_WITH(on("out", {"pretrain={from: " + (dir / "words").string() + ", epochs: 0}"}),
+                    Contains("pretrain.epochs: 0 is for a new output layer, but ") &&
+                        Contains("answers in words"));
+  CHECK_THROWS_WITH(
+      pretrain("out", with({"task=answer_classification"})),
+      Contains("task: answer_classification is for models with labels") && Contains("\"llava\""));
+  CHECK_THROWS_WITH(pretrain("out", {"task=answer_generation"}),
+                    Contains("task: answer_generation is for models that answer in words") &&
+                        Contains("\"vilt\""));
+  CHECK_THROWS_WITH(pretrain("out", with({"data.prompt=what?"})), Contains("{question}"));
+  CHECK_FALSE(fs::exists(dir / "out"));
 }
 
 TEST_CASE_METHOD(Fixture, "a pretraining takes the cores, and says how") {

@@ -113,6 +113,25 @@ TEST_CASE("a model in shards is the model") {
   CHECK_THROWS_WITH(peft::load_model(dir.path()), Contains("model.safetensors"));
 }
 
+TEST_CASE("a head in place of another stands in the last shard, and in the index") {
+  const test::TempDir dir, out;
+  write_shards(dir,
+               std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / "llava");
+  Model model = peft::load_model(dir.path());
+  model.relabel({"edema", "nodule"}, 3);
+  peft::save_model(model, out.path());
+  CHECK(peft::load_model(out.path()).fingerprint() == model.fingerprint());
+  const Json map = load_json(out.path() / "model.safetensors.index.json").root.at("weight_map");
+  CHECK(map.at("score.weight") == kSecond);
+  CHECK_FALSE(map.contains("language_model.lm_head.weight"));
+  const auto first = contents(out.path() / kFirst), second = contents(out.path() / kSecond);
+  CHECK(first.size() + second.size() == map.size());
+  CHECK(second.count("score.weight") == 1);
+  auto before = contents(dir.path() / kFirst);
+  before.erase("language_model.lm_head.weight");
+  CHECK(first == before);
+}
+
 TEST_CASE("an index and its shards must agree") {
   const auto refused = [](const test::TempDir& dir, const std::string& message) {
     CHECK_THROWS_WITH(Checkpoint::of_folder(dir.path()), Contains(message));

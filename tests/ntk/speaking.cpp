@@ -1,4 +1,4 @@
-// Kernels of models that speak: a row a sample, the log-likelihood of its answer.
+// Kernels of models that speak: rows are the log-likelihoods of answers.
 #include <Eigen/Eigenvalues>
 #include <set>
 
@@ -9,6 +9,7 @@
 #include "ntk/lntk.h"
 #include "peft/files.h"
 #include "support/speaking_model.h"
+#include "support/tiny_model.h"
 #include "tasks/answer_generation.h"
 #include "tasks/dataset.h"
 #include "temp_dir.h"
@@ -54,7 +55,63 @@ Eigen::MatrixXd brute_force(Model& model, const std::vector<Tensor>& losses, con
   return jacobian * jacobian.transpose();
 }
 
+/// Weights and images in double, all of them leaves.
+Model widened(const Model& model, Batch& batch) {
+  Model wide = model.clone();
+  batch.pixels = batch.pixels.to(torch::kDouble);
+  for (auto& [name, tensor] : wide.weights())
+    tensor = tensor.to(torch::kDouble).requires_grad_(true);
+  return wide;
+}
+
 }  // namespace
+
+TEST_CASE("lntk of a model that speaks is of the log-likelihoods of several answers") {
+  struct Kind {
+    void (*write)(const std::filesystem::path&);
+    std::vector<std::string> schemes;
+  };
+  const std::vector<Kind> kinds = {{test::write_speaking_model, {"block", "norm"}},
+                                   {test::write_t5_model, {"block", "norm"}},
+                                   {test::write_albef_model, {"block", "layernorm"}}};
+  for (const Kind& kind : kinds) {
+    const test::TempDir dir;
+    kind.write(dir.path() / "model");
+    const data::Manifest manifest = write_questions(dir.path());
+    const Model model = peft::load_model(dir.path() / "model");
+    CAPTURE(model.architecture().type());
+    const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    const auto task = tasks::answer_generation();
+    const auto data =
+        task->encode({0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
+                                    load_language(model.architecture(), dir.path() / "model")});
+    const Batch batch = data->outputs_batch({0, 1, 3}, torch::kCPU, {{"no", "dark blue"}});
+    std::vector<Unit> units;
+    for (const std::string& scheme : kind.schemes)
+      for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) units.push_back(unit);
+
+    Batch in_double = batch;
+    Model wide = widened(model, in_double);
+    const Tensor all = task->outputs(wide.run(in_double), in_double).reshape(-1);
+    REQUIRE(all.size(0) == 6);
+    std::vector<Tensor> rows;
+    for (std::int64_t i = 0; i < 6; ++i) rows.push_back(all[i]);
+    for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
+      LntkOptions options;
+      options.trace = true;
+      options.method = method;
+      const auto spectra = layerwise_spectra(model, *task, batch, units, options);
+      for (std::size_t u = 0; u < units.size(); ++u) {
+        CAPTURE(units[u].name);
+        const Eigen::MatrixXd theta = brute_force(wide, rows, units[u]);
+        const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
+        CHECK(spectra[u].spectrum.values.front() ==
+              Approx(solver.eigenvalues().maxCoeff()).epsilon(1e-4));
+        CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
+      }
+    }
+  }
+}
 
 TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a float64 Jacobian") {
   const test::TempDir dir;
@@ -86,11 +143,8 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
   }
   REQUIRE(units.size() == 8 + 4 + 4 + 4 + 1);
 
-  Model wide = model.clone();
   Batch in_double = batch;
-  in_double.pixels = batch.pixels.to(torch::kDouble);
-  for (auto& [name, tensor] : wide.weights())
-    tensor = tensor.to(torch::kDouble).requires_grad_(true);
+  Model wide = widened(model, in_double);
   const Tensor all = task->losses(wide.run(in_double), in_double);
   std::vector<Tensor> losses;
   for (std::int64_t i = 0; i < 4; ++i) losses.push_back(all[i]);
@@ -111,4 +165,30 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
       CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
     }
   }
+}
+
+TEST_CASE("the default metric of a model that speaks is gradient, and lntk has several answers") {
+  const test::TempDir dir;
+  test::write_speaking_model(dir.path() / "model");
+  const data::Manifest manifest = write_questions(dir.path());
+  const Model model = peft::load_model(dir.path() / "model");
+  CHECK(default_metric(model) == "gradient");
+  CHECK(default_metric(test::make_model(test::small_shape(), 1)) == "lntk");
+  const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+  const auto data = tasks::answer_generation()->encode(
+      {0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
+                     load_language(model.architecture(), dir.path() / "model")});
+  const std::vector<Unit> units = {model.unit("block.0")};
+  const auto value = [&](const ScoreOptions& options) {
+    return score_units(model, *data, units, options).front().value;
+  };
+  CHECK(value({}) == value({.metric = "gradient"}));
+  const double all = value({.metric = "lntk"});
+  CHECK(all != value({}));
+  CHECK(all == value({.metric = "lntk", .answers = {"12", "dark blue", "no", "so"}}));
+  CHECK(value({.metric = "lntk", .top_answers = 2}) ==
+        value({.metric = "lntk", .answers = {"12", "dark blue"}}));
+  CHECK(estimate_score(model, *data, units, {.metric = "lntk"}).backward_passes ==
+        4 * estimate_score(model, *data, units, {}).backward_passes);
+  CHECK_THROWS_WITH(value({.top_answers = 0}), Catch::Matchers::Contains("top_answers: found 0"));
 }

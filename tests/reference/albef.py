@@ -47,6 +47,8 @@ CONFIG = {
     "type_vocab_size": 2,
     "vocab_size": 40,
     "pad_token_id": PAD,
+    "cls_token_id": CLS,
+    "sep_token_id": SEP,
     "decoder_layers": 2,
 }
 GRADIENTS = """

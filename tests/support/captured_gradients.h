@@ -64,8 +64,7 @@ inline void check_captured_gradients(models::Model& model, models::Batch batch,
     // Each stage on the one graph, so that the deltas of all are those of the loss.
     state = model.capture_stage(stage, batch, state, all, ops);
   }
-  const torch::Tensor loss =
-      torch::cross_entropy_loss(state.values.at(models::kTokenLogits), targets);
+  const torch::Tensor loss = torch::cross_entropy_loss(any_logits(state), targets);
   std::vector<torch::Tensor> outputs;
   for (const models::CapturedOp& op : ops) outputs.push_back(op.output);
   const auto deltas = torch::autograd::grad({loss}, outputs, {}, true, false, true);

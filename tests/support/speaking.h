@@ -95,9 +95,15 @@ inline double difference(const torch::Tensor& found, const torch::Tensor& expect
   return (found - expected).abs().max().item<double>();
 }
 
+/// A classifier's logits, or those of tokens.
+inline const torch::Tensor& any_logits(const models::State& output) {
+  const auto found = output.values.find(models::kLogits);
+  return found == output.values.end() ? output.values.at(models::kTokenLogits) : found->second;
+}
+
 inline torch::Tensor loss_of(const models::Model& model, const models::Batch& batch,
                              const torch::Tensor& targets) {
-  return torch::cross_entropy_loss(model.run(batch).values.at(models::kTokenLogits), targets);
+  return torch::cross_entropy_loss(any_logits(model.run(batch)), targets);
 }
 
 /// Logits at every token of a case, 0 where none were recorded.

@@ -52,10 +52,41 @@ inline std::string character_tokenizer() {
   return root.dump(1);
 }
 
+inline std::filesystem::path recorded_model(const std::string& name) {
+  return std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / name;
+}
+
+/// tests/reference/vlms/blip2_t5 with the same tokenizer: an encoder reads, a decoder answers.
+inline void write_t5_model(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (const char* file : {"model.safetensors", "config.json"})
+    std::filesystem::copy(recorded_model("blip2_t5") / file, folder / file);
+  std::ofstream(folder / "tokenizer.json") << character_tokenizer();
+}
+
+/// 40 words of BERT, as a checkpoint of ALBEF's authors has them beside it.
+inline std::string albef_words() {
+  std::string lines;
+  for (const std::string word :
+       {"[PAD]", "[CLS]", "[SEP]", "[UNK]", "is",  "it",  "red",  "which", "colour", "why",
+        "no",    "yes",   "dark",  "blue",  "so",  "the", "##s",  "left",  "right",  "lung",
+        "a",     "b",     "c",     "d",     "e",   "f",   "g",    "h",     "i",      "j",
+        "12",    "one",   "two",   "ct",    "mri", "we",  "this", "that",  "there",  "none"})
+    lines += word + "\n";
+  return lines;
+}
+
+/// tests/reference/vlms/albef with these words. Texts may have 8 tokens.
+inline void write_albef_model(const std::filesystem::path& folder) {
+  std::filesystem::create_directories(folder);
+  for (const char* file : {"model.safetensors", "config.json"})
+    std::filesystem::copy(recorded_model("albef") / file, folder / file);
+  std::ofstream(folder / "vocab.txt") << albef_words();
+}
+
 /// Its folder: config.json, weights and tokenizer. Texts may have 160 tokens.
 inline void write_speaking_model(const std::filesystem::path& folder) {
-  const std::filesystem::path from =
-      std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / "llava";
+  const std::filesystem::path from = recorded_model("llava");
   std::filesystem::create_directories(folder);
   std::filesystem::copy(from / "model.safetensors", folder / "model.safetensors");
   Json config = load_json(from / "config.json").root;

@@ -9,6 +9,7 @@
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
+#include "support/error_text.h"
 #include "support/speaking_model.h"
 #include "support/tiny_model.h"
 #include "tasks/dataset.h"
@@ -40,8 +41,8 @@ data::Manifest write_questions(const std::filesystem::path& folder) {
 }
 
 struct Fixture {
-  Fixture() {
-    test::write_speaking_model(dir.path() / "model");
+  explicit Fixture(void (*write)(const std::filesystem::path&) = test::write_speaking_model) {
+    write(dir.path() / "model");
     manifest = write_questions(dir.path());
     model.emplace(peft::load_model(dir.path() / "model"));
     language = models::load_language(model->architecture(), dir.path() / "model");
@@ -70,14 +71,14 @@ TEST_CASE_METHOD(Fixture, "a sample's loss is minus the log-likelihood of its an
     CAPTURE(row);
     // Alone, and from all logits.
     models::Batch one = data->batch({row}, torch::kCPU);
-    const Tensor labels = one.labels[0];
     one.outputs = Tensor();
     const Tensor likely = torch::log_softmax(model->run(one).values.at(models::kTokenLogits), 1);
     double sum = 0;
-    for (std::int64_t t = 1; t < labels.size(0); ++t) {
-      const auto token = labels[t].item<std::int64_t>();
-      if (token >= 0) sum -= likely[t - 1][token].item<double>();
+    for (std::int64_t t = 1; t < one.input_ids.size(1); ++t) {
+      const auto token = one.input_ids[0][t].item<std::int64_t>();
+      if (one.answers[0][t].item<bool>()) sum -= likely[t - 1][token].item<double>();
     }
+    CHECK(one.input_ids[0][one.input_ids.size(1) - 1].item<int>() == 2);
     CHECK(losses[row].item<double>() == Approx(sum).epsilon(1e-5));
   }
   CHECK(task->loss(model->run(batch), batch).item<double>() ==
@@ -85,6 +86,181 @@ TEST_CASE_METHOD(Fixture, "a sample's loss is minus the log-likelihood of its an
   const Tensor outputs = task->outputs(model->run(batch), batch);
   CHECK(outputs.sizes() == torch::IntArrayRef({3, 1}));
   CHECK(torch::equal(outputs.squeeze(1), -task->losses(model->run(batch), batch)));
+}
+
+/// Models that answer behind the prompt, and by a decoder.
+const std::vector<void (*)(const std::filesystem::path&)> kKinds = {
+    test::write_speaking_model, test::write_t5_model, test::write_albef_model};
+
+/// The log-likelihoods of an answer to all three questions, each as the one to learn.
+Tensor alone(Fixture& fixture, const std::string& answer) {
+  for (data::Example& example : fixture.manifest.examples) example.answers = {answer};
+  const TaskPtr task = answer_generation();
+  const auto data = task->encode({0, 1, 2}, fixture.source());
+  const models::Batch batch = data->batch({0, 1, 2}, torch::kCPU);
+  return -task->losses(fixture.model->run(batch), batch);
+}
+
+TEST_CASE("outputs are the log-likelihoods of several answers, each as if it were alone") {
+  for (const auto write : kKinds) {
+    Fixture fixture(write);
+    CAPTURE(fixture.model->architecture().type());
+    const std::vector<std::string> answers = {"yes", "no", "dark blue", "12"};
+    const TaskPtr task = answer_generation();
+    const auto data = task->encode({0, 1, 2}, fixture.source());
+    const models::Batch batch = data->outputs_batch({0, 1, 2}, torch::kCPU, {answers});
+    const Tensor outputs = task->outputs(fixture.model->run(batch), batch);
+    REQUIRE(outputs.sizes() == torch::IntArrayRef({3, 4}));
+    // Some of the samples alone have the same.
+    const models::Batch last = models::rows_of(batch, 1, 2);
+    CHECK((task->outputs(fixture.model->run(last), last) - outputs.narrow(0, 1, 2))
+              .abs()
+              .max()
+              .item<double>() < 1e-4);
+    for (std::size_t k = 0; k < answers.size(); ++k) {
+      CAPTURE(answers[k]);
+      const Tensor expected = alone(fixture, answers[k]);
+      CHECK(
+          (outputs.select(1, static_cast<std::int64_t>(k)) - expected).abs().max().item<double>() <
+          1e-4);
+    }
+  }
+}
+
+TEST_CASE("without a choice the answers are the most frequent ones, by their bytes") {
+  Fixture fixture;
+  const std::vector<std::string> first = {"so", "no", "b", "no", "a"};
+  fixture.manifest.examples.resize(5, fixture.manifest.examples.front());
+  for (std::size_t i = 0; i < 5; ++i) fixture.manifest.examples[i].answers = {first[i], "x"};
+  const TaskPtr task = answer_generation();
+  const auto data = task->encode({0, 1, 2, 3, 4}, fixture.source());
+  const auto outputs = [&](const AnswerChoice& choice) {
+    const models::Batch batch = data->outputs_batch({0}, torch::kCPU, choice);
+    return task->outputs(fixture.model->run(batch), batch);
+  };
+  CHECK(outputs({{}, 3}).equal(outputs({{"no", "a", "b"}})));
+  CHECK(outputs({}).equal(outputs({{"no", "a", "b", "so"}})));
+  CHECK_THROWS_WITH(outputs({{"no", ""}}), Contains("answers: found an empty one"));
+  CHECK_THROWS_WITH(outputs({{"no", "no"}}), "answers: \"no\" stands twice");
+  CHECK_THROWS_WITH(outputs({{std::string(160, 'x')}}),
+                    Contains("40.png") && Contains("the model reads at most 160"));
+}
+
+TEST_CASE("ranked is the likeliest answer of those whose first tokens are likeliest") {
+  for (const auto write : kKinds) {
+    Fixture fixture(write);
+    CAPTURE(fixture.model->architecture().type());
+    const std::vector<std::string> listed = {"no", "yes", "dark", "dark blue", "so", "12"};
+    std::string lines;
+    for (const std::string& answer : listed) lines += answer + "\n";
+    AnsweringOptions options;
+    options.method = Answering::kRank;
+    options.answer_list = fixture.dir.write("answers.txt", lines);
+    std::vector<Tensor> columns;
+    const auto examples = fixture.manifest.examples;
+    for (const std::string& answer : listed) columns.push_back(alone(fixture, answer));
+    fixture.manifest.examples = examples;
+    const Tensor all = torch::stack(columns, 1);
+    const auto predictions = [&] {
+      const TaskPtr task = answer_generation(options);
+      std::vector<Prediction> found;
+      const auto data = task->encode({0, 1, 2}, fixture.source());
+      task->evaluate(*fixture.model, *data, nullptr, &found);
+      return found;
+    };
+    const auto found = predictions();
+    for (std::size_t i = 0; i < 3; ++i) {
+      const Tensor own = all[static_cast<std::int64_t>(i)];
+      CHECK(found[i].prediction ==
+            std::vector<std::string>{
+                listed[static_cast<std::size_t>(own.argmax().item<std::int64_t>())]});
+      CHECK(found[i].log_probability == Approx(own.max().item<double>()).epsilon(1e-4));
+    }
+    // A list without a file is of the training answers: of the third example there is none.
+    options.answer_list.clear();
+    for (const Prediction& each : predictions())
+      CHECK((each.prediction.front() == "no" || each.prediction.front() == "dark blue"));
+    // Of one candidate the first token decides, which "dark" and "dark blue" share.
+    options.answer_list = fixture.dir.write("answers.json", R"(["dark blue", "dark"])");
+    options.candidates = 1;
+    for (const Prediction& each : predictions()) CHECK(each.prediction.front() == "dark blue");
+  }
+}
+
+TEST_CASE("of a list those answers are ranked whose first tokens are likeliest") {
+  // Behind a prompt that ends with white space the first token is a letter.
+  Fixture fixture;
+  Source source = fixture.source();
+  source.prompt = "<image>{question}\n";
+  const TaskPtr unlisted = answer_generation();
+  const auto plain = unlisted->encode({0}, source);
+  const models::Batch batch = plain->batch({0}, torch::kCPU);
+  const std::vector<std::string> letters = {"a", "b", "c", "d", "e", "f"};
+  const models::Batch asked = plain->outputs_batch({0}, torch::kCPU, {letters});
+  const Tensor likely =
+      torch::log_softmax(fixture.model->run(asked).values.at(models::kTokenLogits), 1);
+  // Of each letter the first of its two tokens, the second being the end.
+  std::size_t best = 0;
+  const auto first = [&](std::size_t k) {
+    const auto row = static_cast<std::int64_t>(k);
+    return likely[2 * row][asked.labels[0][row][0].item<std::int64_t>()].item<double>();
+  };
+  for (std::size_t k = 1; k < letters.size(); ++k)
+    if (first(k) > first(best)) best = k;
+  REQUIRE(best != 0);
+  AnsweringOptions options;
+  options.method = Answering::kRank;
+  options.candidates = 1;
+  std::string lines;
+  for (const std::string& letter : letters) lines += letter + "\n";
+  options.answer_list = fixture.dir.write("letters.txt", lines);
+  const TaskPtr task = answer_generation(options);
+  std::vector<Prediction> found;
+  task->evaluate(*fixture.model, *task->encode({0}, source), nullptr, &found);
+  CHECK(found.front().prediction == std::vector<std::string>{letters[best]});
+}
+
+TEST_CASE("closed questions are judged by which of yes and no is the likelier, too") {
+  for (const auto write : kKinds) {
+    Fixture fixture(write);
+    CAPTURE(fixture.model->architecture().type());
+    const auto examples = fixture.manifest.examples;
+    const Tensor yes = alone(fixture, "yes"), no = alone(fixture, "no");
+    fixture.manifest.examples = examples;
+    const bool no_is_likelier = no[0].item<double>() > yes[0].item<double>();
+    const TaskPtr task = answer_generation();
+    const auto value = [&] {
+      const auto data = task->encode({0, 1, 2}, fixture.source());
+      return task->value("yes_no_accuracy", task->evaluate(*fixture.model, *data));
+    };
+    CHECK(value() == (no_is_likelier ? 1 : 0));
+    fixture.manifest.examples[0].answers = {"yes"};
+    CHECK(value() == (no_is_likelier ? 0 : 1));
+    fixture.manifest.examples[0].answers = {"left"};  // a choice
+    CHECK(std::isnan(value()));
+    fixture.manifest.examples[1].answers = {"yes"};  // of an open question
+    CHECK(std::isnan(value()));
+  }
+}
+
+TEST_CASE("a list of answers that is none is refused") {
+  const test::TempDir dir;
+  const auto refused = [&](const std::string& name, const std::string& text) {
+    AnsweringOptions options;
+    options.answer_list = dir.write(name, text);
+    return test::input_error([&] { answer_generation(options); });
+  };
+  CHECK_THAT(refused("a.txt", "yes\n\nno\n"), Contains("a.txt:2: the line is empty"));
+  CHECK_THAT(refused("a.txt", ""), Contains("a.txt: there are no answers in it"));
+  CHECK_THAT(refused("a.json", "[\"yes\", 3]"),
+             Contains("a.json: answer 2") && Contains("found 3"));
+  CHECK_THAT(refused("a.json", "{}"), Contains("a.json: a list of texts was expected"));
+  CHECK(read_answer_list(dir.write("b.txt", "yes\r\nno\nyes\n")) ==
+        std::vector<std::string>{"yes", "no"});
+  AnsweringOptions rank;
+  rank.method = Answering::kRank;
+  CHECK_THROWS_WITH(choose_task("answer_classification", {}, rank),
+                    Contains("answering") && Contains("answer_generation"));
 }
 
 TEST_CASE_METHOD(Fixture, "an evaluation is of what the model says") {
@@ -119,7 +295,7 @@ TEST_CASE_METHOD(Fixture, "an evaluation is of what the model says") {
   CHECK(task->value("open_accuracy", better) == 1);
   CHECK(task->value("token_recall", better) == 1);
   CHECK(task->metrics() == std::vector<std::string>{"accuracy", "open_accuracy", "closed_accuracy",
-                                                    "token_recall", "token_f1"});
+                                                    "yes_no_accuracy", "token_recall", "token_f1"});
 }
 
 TEST_CASE_METHOD(Fixture, "the majority is the most frequent training answer") {

@@ -80,3 +80,46 @@ TEST_CASE("an image may stand before all of a text") {
         std::vector<std::int64_t>{60, 60, 60, 1});
   CHECK(writer.text(prompt) == "so? a");
 }
+
+TEST_CASE("a decoder's answers stand apart from the question, whose image may be beside it") {
+  models::Speech apart = speech();
+  apart.prompt = "{question}";
+  apart.image_tokens = 0;
+  apart.special_tokens = false;
+  apart.decoder_start = 1;
+  const auto tokenizer = characters();
+  const PromptWriter writer(apart, tokenizer);
+  const Written written = writer.with_answer("so?", "no");
+  CHECK(written.prompt == tokenizer->encode("so?", false));
+  CHECK(written.ids ==
+        std::vector<std::int64_t>{*tokenizer->id_of("n"), *tokenizer->id_of("o"), 2});
+  CHECK(written.answer == 0);
+  CHECK(writer.answer("no") == written.ids);
+  CHECK_THROWS_WITH(PromptWriter(apart, tokenizer, "<image>{question}"),
+                    Contains("<image> must not be in it") && Contains("found 1 times"));
+}
+
+TEST_CASE("an answer's tokens are those behind any prompt, with the end") {
+  const auto tokenizer = characters();
+  const PromptWriter writer(speech(), tokenizer);
+  const Written written = writer.with_answer("is it red?", "dark blue");
+  CHECK(writer.answer("dark blue") ==
+        std::vector<std::int64_t>(written.ids.begin() + static_cast<std::ptrdiff_t>(written.answer),
+                                  written.ids.end()));
+}
+
+TEST_CASE("questions are asked as ALBEF's program asks them") {
+  CHECK(plain_question("Is the left-lung/heart (R), \"normal\"?  ") ==
+        "is the left lung heart r normal");
+  CHECK(plain_question("?!") == "");
+  std::string long_one, kept;
+  for (int i = 0; i < 60; ++i) {
+    long_one += (i > 0 ? " " : "") + std::to_string(i);
+    if (i < 50) kept += (i > 0 ? " " : "") + std::to_string(i);
+  }
+  CHECK(plain_question(long_one) == kept);
+  models::Speech plain = speech();
+  plain.plain_questions = true;
+  const PromptWriter writer(plain, characters());
+  CHECK(writer.text(writer.prompt("Is it RED?")) == "USER: \nis it red ASSISTANT:");
+}

@@ -67,13 +67,18 @@ class Recording : public Task {
 
 TEST_CASE("a task is chosen by its name, or by what the data are") {
   CHECK(task_names() == std::vector<std::string>{"auto", "answer_classification",
-                                                 "image_classification", "answer_generation"});
+                                                 "image_classification",
+                                                 "image_text_classification", "answer_generation"});
   CHECK(choose_task("auto", labelled(false))->name() == "answer_classification");
   CHECK(choose_task("auto", labelled(true))->name() == "image_classification");
   CHECK(choose_task("image_classification", labelled(false))->name() == "image_classification");
   CHECK(reading_of("auto", "task") == data::Reading::kEither);
   CHECK(reading_of("answer_classification", "task") == data::Reading::kQuestions);
   CHECK(reading_of("image_classification", "task") == data::Reading::kLabels);
+  CHECK(reading_of("image_text_classification", "task") == data::Reading::kLabelledTexts);
+  CHECK(is_in_words("answer_generation"));
+  for (const std::string name : {"auto", "answer_classification", "image_text_classification"})
+    CHECK_FALSE(is_in_words(name));
   CHECK_THROWS_WITH(reading_of("image_clasification", "--task"),
                     Contains("--task: unknown name \"image_clasification\" (did you mean "
                              "\"image_classification\"?)"));

@@ -37,7 +37,8 @@ struct PretrainSummary {
 /// Trains a fresh model as the `model.architecture` and `pretrain` sections say, or the one that
 /// `pretrain.from` names with a fresh output layer for the answers of the vocabulary (not at all
 /// with 0 epochs, which makes a foundation of a published model), and writes a Hugging Face folder
-/// (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor files) with
+/// (config.json, model.safetensors, vocab.txt, tokenizer and preprocessor files; of a model that
+/// answers in words tokenizer.json, which for a fresh one is learnt from the texts) with
 /// `pretrain.json`: accuracies per epoch, seconds, the data, the provenance. `names` are those that
 /// the rest of the file is checked against. LibTorch gets so many `threads`; 0: as many as the
 /// model and the batch feed (models/thread_count.h). A batch is split into up to `parallel` parts

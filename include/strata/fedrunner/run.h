@@ -54,7 +54,9 @@ struct ScoreRequest {
   std::string metric;
   int samples = 0;
   std::uint64_t seed = 0;
-  std::string client;  ///< for messages
+  std::string client;                     ///< for messages
+  std::vector<std::string> answers = {};  ///< as ntk::ScoreOptions has them
+  int top_answers = 8;                    ///< likewise
 };
 using Scorer = std::function<std::vector<double>(
     const models::Model& model, const tasks::Dataset& data, const std::vector<std::string>& units,

@@ -29,11 +29,15 @@ class Dataset;  // src/tasks/dataset.h
 namespace strata::ntk {
 
 struct ScoreOptions {
-  std::string metric = "lntk";
+  std::string metric = "auto";        ///< that is default_metric(), or one of metric_names()
   int samples = 32;                   ///< n; a client with fewer uses all it has
   std::uint64_t seed = 1;             ///< which samples; the solvers' starts; the random metric
   std::vector<std::int64_t> outputs;  ///< lntk and trace: outputs to differentiate; empty: all K
-  int top = 1;                        ///< lntk and gradient: how many eigenvalues to find
+  /// lntk and trace of a model that answers in words: the answers whose log-likelihoods are
+  /// differentiated; empty: the `top_answers` that are most frequent in the data.
+  std::vector<std::string> answers = {};
+  int top_answers = 8;
+  int top = 1;  ///< lntk and gradient: how many eigenvalues to find
   /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
   /// activations); less memory takes longer.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
@@ -49,6 +53,10 @@ struct ScoreOptions {
   std::function<void(std::int64_t done, std::int64_t total, const std::string& stage)> progress =
       {};
 };
+
+/// lntk; of a model that answers in words gradient: a row a sample, the log-likelihood of its
+/// answer.
+std::string default_metric(const models::Model& model);
 
 /// One unit's value with its certificate.
 struct UnitScore {

@@ -13,6 +13,8 @@ const std::vector<Dataset>& datasets() {
       easy_vqa(),      //
       vqa_rad(),       //
       omni_med_vqa(),  //
+      open_i(),        //
+      mimic_cxr(),     //
       path_vqa(),      //
       slake(),         //
       medmnist(),      //
@@ -43,8 +45,10 @@ const Dataset* find_inner_dataset(const std::filesystem::path& folder) {
 }
 
 std::string reading_problem(const Dataset& dataset, Reading reading) {
-  if (reading == dataset.offers || reading == Reading::kEither ||
-      dataset.offers == Reading::kEither)
+  if (reading == Reading::kLabelledTexts && !dataset.texts)
+    return "it has no labels with texts beside the images";
+  if (reading == Reading::kLabelledTexts || reading == dataset.offers ||
+      reading == Reading::kEither || dataset.offers == Reading::kEither)
     return "";
   return reading == Reading::kLabels ? "it has questions, no labels"
                                      : "it has labels, no questions";

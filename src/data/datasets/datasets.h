@@ -25,6 +25,7 @@ struct Dataset {
   /// Its files may lie in folders of the folder, where they must not hide the data sets beside
   /// them: it is looked for where no folder in the folder is a data set of its own.
   bool deep = false;
+  bool texts = false;  ///< images with labels have texts, or may have
 };
 
 /// The format of the folder's own files, or null. Where several would do, the table's first.
@@ -48,7 +49,9 @@ std::string folder_name(const std::filesystem::path& folder);
 Dataset easy_vqa();
 Dataset image_folder();
 Dataset medmnist();
+Dataset mimic_cxr();
 Dataset omni_med_vqa();
+Dataset open_i();
 Dataset own_layout();
 Dataset path_vqa();
 Dataset slake();

@@ -21,17 +21,11 @@
 #include "data/datasets/published.h"
 #include "data/image.h"
 #include "strata/core/error.h"
-#include "strata/core/sha256.h"
 
 namespace strata::data {
 namespace {
 
 constexpr const char* kFolder = "QA_information";
-
-std::string split_of(const std::string& image) {
-  const int share = std::stoi(sha256_hex(image).substr(0, 4), nullptr, 16);
-  return share < 0x10000 / 5 ? kTestSplit : kTrainSplit;
-}
 
 /// An answer or option as it is compared: loaders do so without regard to case and a final period.
 std::string choice_of(const std::string& text) {
@@ -67,7 +61,7 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
       example.question = record.question("question");
       const std::string answer = record.text("gt_answer");
       example.answers = {record.answer("gt_answer")};
-      example.split = split_of(example.image);
+      example.split = hashed_split(example.image);
       const bool rename = !record.has_value("modality_type") && record.has_value("modality");
       if (rename && ++renamed == 1) first_renamed = record.where();
       example.client = lower_ascii(record.text(rename ? "modality" : "modality_type"));

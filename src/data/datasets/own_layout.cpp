@@ -4,11 +4,13 @@
 //    "split":"train","client":"ct","answer_type":"closed"}
 //   {"image":"images/ct/0001.png","label":"nodule","split":"train","client":"ct"}
 //   {"image":"images/ct/0002.png","labels":["nodule","cyst"],"split":"train","client":"ct"}
+//   {"image":"images/ct/0002.png","text":"Two round foci.","labels":["nodule"],…}
 // image: path relative to the folder, which it may not leave. answers: one or more accepted ones,
 // the first is the target. label: the class; labels: all that the image shows, an empty list where
-// that is none. A set has one of the three kinds of lines. split: "train" or "test". client:
-// modality or site. answer_type: "closed" (yes/no or a choice) or "open". dataset (optional): the
-// set's name where several were merged.
+// that is none. A set has one of the three kinds of lines. text (optional, with labels): what
+// stands beside the image, such as a report. split: "train" or "test". client: modality or site.
+// answer_type: "closed" (yes/no or a choice) or "open". dataset (optional): the set's name where
+// several were merged.
 //
 // `dataset.json` beside it (optional): {"version":1,"name":…,"synthetic":…,"classes":[…]}. classes:
 // the order of a model's outputs; without it they are sorted.
@@ -49,7 +51,10 @@ void read_description(Manifest& manifest) {
 /// The lines of one manifest.jsonl.
 class Lines {
  public:
-  Lines(Manifest& manifest, Reading reading) : manifest_(manifest), reading_(reading) {}
+  Lines(Manifest& manifest, Reading reading)
+      : manifest_(manifest),
+        reading_(reading == Reading::kLabelledTexts ? Reading::kLabels : reading),
+        needs_texts_(reading == Reading::kLabelledTexts) {}
 
   void read(ObjectReader& reader) {
     Example example;
@@ -57,6 +62,7 @@ class Lines {
     if (wants_labels(reader)) {
       example.labels = labels_.read(reader);
       check_classes(reader, example.labels);
+      if (needs_texts_ || reader.has("text")) example.text = reader.filled_text("text");
     } else {
       example.question = reader.filled_text("question");
       example.answers = reader.filled_texts("answers");
@@ -106,6 +112,7 @@ class Lines {
 
   Manifest& manifest_;
   Reading reading_;
+  bool needs_texts_;  ///< beside labels
   LabelFields labels_;
   std::unordered_set<std::string> images_;
 };
@@ -135,7 +142,7 @@ Manifest read_own_layout(const std::filesystem::path& folder, const LoadOptions&
 
 Dataset own_layout() {
   return {"Strata's own layout", "manifest.jsonl", is_own_layout, read_own_layout,
-          Reading::kEither};
+          Reading::kEither,      /*deep=*/false,   /*texts=*/true};
 }
 
 }  // namespace strata::data

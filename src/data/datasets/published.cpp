@@ -7,6 +7,7 @@
 
 #include "data/image.h"
 #include "strata/core/error.h"
+#include "strata/core/sha256.h"
 
 namespace strata::data {
 namespace {
@@ -118,6 +119,11 @@ void LeftOut::write(Manifest& manifest) const {
     manifest.notes.push_back(std::to_string(count.first) +
                              (count.first == 1 ? " record" : " records") + " left out: " + reason +
                              " (first: " + count.second + ")");
+}
+
+std::string hashed_split(const std::string& name) {
+  const int share = std::stoi(sha256_hex(name).substr(0, 4), nullptr, 16);
+  return share < 0x10000 / 5 ? kTestSplit : kTrainSplit;
 }
 
 void settle_validation(Manifest& manifest) {

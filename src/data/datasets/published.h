@@ -93,6 +93,10 @@ class LeftOut {
   std::map<std::string, std::pair<std::int64_t, std::string>> reasons_;
 };
 
+/// For sets without a published split: of one name in five, by its SHA-256, the test, or else
+/// training.
+std::string hashed_split(const std::string& name);
+
 /// A manifest knows training and test examples only. Published validation examples become training
 /// examples where their data set has test examples; where it has none, they are the test. A note
 /// says so.

@@ -31,6 +31,12 @@ const ByteAlphabet& byte_alphabet() {
 
 }  // namespace
 
+icu::UnicodeString byte_characters() {
+  icu::UnicodeString all;
+  for (const auto& [character, byte] : byte_alphabet().bytes) all.append(character);
+  return all;
+}
+
 icu::UnicodeString as_byte_characters(const icu::UnicodeString& text) {
   icu::UnicodeString out;
   for (const char byte : utf8_of(text))

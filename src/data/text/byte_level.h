@@ -9,6 +9,9 @@
 
 namespace strata::data {
 
+/// All 256 characters, by their code points.
+icu::UnicodeString byte_characters();
+
 /// Each byte of the text's UTF-8 as its character.
 icu::UnicodeString as_byte_characters(const icu::UnicodeString& text);
 

@@ -10,6 +10,7 @@
 #include "data/text/post_processors.h"
 #include "data/text/pre_tokenizers.h"
 #include "data/text/token_model.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -63,14 +64,25 @@ struct Tokenizer::Parts {
 
 Tokenizer::Tokenizer(const std::filesystem::path& tokenizer_json) {
   try {
-    read(tokenizer_json);
+    read(load_json(tokenizer_json));
   } catch (const InputError& error) {
     throw InputError(without_control_characters(error.what()));
   }
 }
 
-void Tokenizer::read(const std::filesystem::path& tokenizer_json) {
-  const Document document = load_json(tokenizer_json);
+Tokenizer::Tokenizer(const Document& tokenizer_json) {
+  read(tokenizer_json);
+}
+
+Tokenizer::Tokenizer(const std::string& text, const std::string& name) {
+  try {
+    read(parse_json(text, name));
+  } catch (const InputError& error) {
+    throw InputError(without_control_characters(error.what()));
+  }
+}
+
+void Tokenizer::read(const Document& document) {
   ObjectReader root(document);
   if (root.text("version", "1.0") != "1.0")
     root.fail("version", "found " + excerpt(root.raw("version")) + ", but only \"1.0\" is read");

@@ -9,6 +9,10 @@
 #include <string>
 #include <vector>
 
+namespace strata {
+struct Document;
+}
+
 namespace strata::data {
 
 /// A token that is found in a text before anything else.
@@ -30,6 +34,10 @@ class Tokenizer {
   /// @throws InputError, in one line with file and key: no such file, no JSON, a part that is not
   /// known (with the nearest that is), a wrong value.
   explicit Tokenizer(const std::filesystem::path& tokenizer_json);
+  /// The same of such a file's contents.
+  explicit Tokenizer(const Document& tokenizer_json);
+  /// Of such a file's text, which errors call `name`.
+  Tokenizer(const std::string& text, const std::string& name);
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
@@ -54,7 +62,7 @@ class Tokenizer {
   const std::vector<AddedToken>& added_tokens() const;
 
  private:
-  void read(const std::filesystem::path& tokenizer_json);
+  void read(const Document& tokenizer_json);
 
   struct Parts;
   std::unique_ptr<const Parts> parts_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/bert.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/patch_tokens.h"
 #include "models/batch.h"
@@ -23,12 +24,15 @@ constexpr const char* kSampleOfAnswer = "sample_of_answer";
 constexpr double kVisionEps = 1e-6;  // of the authors' VisionTransformer, whatever the texts'
 const std::string kVisualEncoder = "visual_encoder.";
 const std::string kPredictions = "text_decoder.cls.predictions";
+const std::string kClassifierHead = "cls_head.";
 
 struct AlbefConfig {
   std::int64_t image_res = 384, patch_size = 16;
   std::int64_t vision_width = 768, vision_layers = 12, vision_heads = 12, mlp_ratio = 4;
   BertConfig encoder, decoder;
-  Json json;  ///< config.json as it was read
+  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
+  std::int64_t cls_token = 101, sep_token = 102;  ///< of bert-base-uncased
+  Json json;                                      ///< config.json as it was read
 
   std::int64_t grid() const { return image_res / patch_size; }
   std::int64_t image_tokens() const { return grid() * grid() + 1; }
@@ -39,14 +43,12 @@ class Albef : public Architecture {
   explicit Albef(AlbefConfig config)
       : config_(std::move(config)),
         encoder_(config_.encoder, "text_encoder."),
-        decoder_(config_.decoder, "text_decoder.bert.") {
+        decoder_(config_.decoder, "text_decoder.bert.", /*goes_on=*/true) {
+    labels_ = config_.labels;
     declare();
   }
 
-  const std::string& type() const override {
-    static const std::string name = "albef";
-    return name;
-  }
+  const std::string& type() const override { return kAlbefType; }
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override;
   Batch example(std::int64_t text_tokens) const override;
   Json config() const override { return config_.json; }
@@ -57,10 +59,20 @@ class Albef : public Architecture {
   std::int64_t text_tokens() const override { return config_.encoder.max_position_embeddings; }
   std::int64_t vocabulary_size() const override { return config_.encoder.vocab_size; }
   bool keeps_file_names() const override { return true; }
+  std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                           std::int64_t) const override {
+    AlbefConfig changed = config_;
+    changed.json = with_classes(std::move(changed.json), labels);
+    changed.labels = std::move(labels);
+    return std::make_shared<Albef>(std::move(changed));
+  }
+  std::optional<Speech> speech() const override;
 
  private:
   void declare();
   void declare_vision(LayerList& list) const;
+  void declare_decoder(LayerList& list) const;
+  void declare_classifier(LayerList& list) const;
   void declare_head(LayerList& list) const;
   std::string vision_block(std::int64_t block) const {
     return kVisualEncoder + "blocks." + std::to_string(block);
@@ -73,6 +85,7 @@ class Albef : public Architecture {
   State run_answer(const Batch& batch, const State& input, Pass& pass) const;
   State run_answer_block(std::int64_t block, const State& input, Pass& pass) const;
   State run_head(const Batch& batch, const State& input, Pass& pass) const;
+  State run_classifier(const Batch& batch, const State& input, Pass& pass) const;
 
   AlbefConfig config_;
   Bert encoder_, decoder_;
@@ -90,6 +103,13 @@ void Albef::declare() {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     encoder_.declare_block(block, list);
   }
+  if (labels_.empty())
+    declare_decoder(list);
+  else
+    declare_classifier(list);
+}
+
+void Albef::declare_decoder(LayerList& list) const {
   list.begin_stage({"decoder.embeddings", Role::kEmbeddings});
   Layer& words = decoder_.declare_words(list);
   words.frozen = true;  // the head computes with it, too
@@ -135,12 +155,34 @@ void Albef::declare_head(LayerList& list) const {
   bias.aliases.push_back(kPredictions + ".decoder.bias");
 }
 
+/// That of the authors' model for visual entailment.
+void Albef::declare_classifier(LayerList& list) const {
+  const std::int64_t hidden = config_.encoder.hidden_size;
+  const Init init{Init::Kind::kNormal, config_.encoder.initializer_range};
+  list.begin_stage({"head", Role::kHead});
+  list.add_linear(kClassifierHead + "0", hidden, hidden, init);
+  list.add_linear(kClassifierHead + "2", static_cast<std::int64_t>(labels_.size()), hidden, init);
+}
+
+/// As the authors' program has it: a question begins with [CLS] and has no [SEP], an answer has
+/// both.
+std::optional<Speech> Albef::speech() const {
+  if (!labels_.empty()) return std::nullopt;
+  return Speech{.end_token = config_.sep_token,
+                .prompt = "[CLS]{question}",
+                .special_tokens = false,
+                .words_stage = config_.vision_layers + 1 + config_.encoder.num_hidden_layers + 1,
+                .decoder_start = config_.cls_token,
+                .plain_questions = true};
+}
+
 Batch Albef::example(std::int64_t text_tokens) const {
   constexpr std::int64_t kAnswer = 10;  // LAVIS's longest answer
   const std::int64_t side = config_.image_res;
   const std::int64_t answer = std::min(kAnswer, config_.decoder.max_position_embeddings);
   Batch batch{torch::zeros({1, text_tokens}, torch::kInt64), torch::ones({1, text_tokens}),
               torch::zeros({1, 3, side, side}), Tensor()};
+  if (!labels_.empty()) return batch;
   batch.decoder_ids = torch::zeros({1, answer}, torch::kInt64);
   const Tensor places = torch::arange(std::max<std::int64_t>(1, answer - 1), torch::kInt64);
   batch.outputs = torch::stack({torch::zeros_like(places), places}, 1);
@@ -157,6 +199,7 @@ State Albef::run(std::int64_t stage, const Batch& batch, const State& input, Pas
   }
   if (stage == question) return run_question(batch, input, pass);
   if (stage < answer) return run_question_block(stage - question - 1, input, pass);
+  if (!labels_.empty()) return run_classifier(batch, input, pass);
   if (stage == answer) return run_answer(batch, input, pass);
   if (stage < head) return run_answer_block(stage - answer - 1, input, pass);
   return run_head(batch, input, pass);
@@ -226,9 +269,11 @@ State Albef::run_answer(const Batch& batch, const State& input, Pass& pass) cons
   const Tensor rows = words.reshape({-1, words.size(2)});
   State output = input;
   output.values[kAnswerRows] = rows;
-  const Tensor seen = torch::ones({tokens, tokens}, rows.options().requires_grad(false)).tril();
+  const std::int64_t before = pass.tokens_before();
+  const Tensor seen =
+      torch::ones({tokens, before + tokens}, rows.options().requires_grad(false)).tril(before);
   output.constants[kAnswerMask] =
-      bert_mask(seen, rows.scalar_type()).expand({answers, 1, tokens, tokens});
+      bert_mask(seen, rows.scalar_type()).expand({answers, 1, tokens, before + tokens});
   if (batch.decoder_rows.defined()) {
     const Tensor of_answer = batch.decoder_rows.to(rows.device());
     output.constants[kSampleOfAnswer] = of_answer;
@@ -238,9 +283,14 @@ State Albef::run_answer(const Batch& batch, const State& input, Pass& pass) cons
 }
 
 State Albef::run_answer_block(std::int64_t block, const State& input, Pass& pass) const {
-  const auto sample = input.constants.find(kSampleOfAnswer);
-  const OtherStates others{input.values.at(kQuestionStates), input.constants.at(kQuestionMask),
-                           sample == input.constants.end() ? Tensor() : sample->second};
+  const auto constant = [&](const char* name) {
+    const auto found = input.constants.find(name);
+    return found == input.constants.end() ? Tensor() : found->second;
+  };
+  // Of answers that go on the pass has kept what they see of the question.
+  const auto question = input.values.find(kQuestionStates);
+  const OtherStates others{question == input.values.end() ? Tensor() : question->second,
+                           constant(kQuestionMask), constant(kSampleOfAnswer)};
   State output = input;
   output.values[kAnswerRows] = decoder_.run_block(block, input.values.at(kAnswerRows),
                                                   input.constants.at(kAnswerMask), others, pass);
@@ -261,6 +311,16 @@ State Albef::run_head(const Batch& batch, const State& input, Pass& pass) const 
       pass.layer_norm(transform + ".LayerNorm", inner, config_.decoder.layer_norm_eps);
   const Tensor logits = pass.linear(decoder_.words(), normed) + pass.weight(bias);
   return {{{kTokenLogits, pass.used(Use::kBias, bias, Tensor(), logits)}}, {}};
+}
+
+/// Of the question's first token, [CLS], behind what methods put before it.
+State Albef::run_classifier(const Batch& batch, const State& input, Pass& pass) const {
+  const Tensor& rows = input.values.at(kQuestionStates);
+  const Tensor texts = rows.view({batch.size(), -1, rows.size(1)});
+  const Tensor first = texts.select(1, texts.size(1) - batch.input_ids.size(1));
+  const Tensor inner =
+      pass.activation(Activation::kRelu, pass.linear(kClassifierHead + "0", first));
+  return {{{kLogits, pass.linear(kClassifierHead + "2", inner)}}, {}};
 }
 
 /// What both texts' parts have.
@@ -326,7 +386,14 @@ std::shared_ptr<const Architecture> read_albef(ObjectReader& reader) {
                                     std::to_string(config.encoder.num_hidden_layers) +
                                     " must attend to the image");
   }
+  const std::int64_t last_word = config.decoder.vocab_size - 1;
+  config.cls_token = reader.integer("cls_token_id", 0, last_word, config.cls_token);
+  config.sep_token = reader.integer("sep_token_id", 0, last_word, config.sep_token);
+  if (std::max(config.cls_token, config.sep_token) > last_word)
+    reader.fail("vocab_size", "found " + std::to_string(last_word + 1) +
+                                  ", which needs cls_token_id and sep_token_id below it");
   check_albef_widths(reader, config);
+  config.labels = read_classes(reader);
   config.json = reader.whole();
   return std::make_shared<Albef>(std::move(config));
 }

@@ -6,10 +6,13 @@
 /// momentum copies that train it by distillation.
 
 #include <memory>
+#include <string>
 
 #include "models/architecture.h"
 
 namespace strata::models {
+
+inline const std::string kAlbefType = "albef";
 
 /// `model_type: albef` with the fields of the authors' config_bert.json and VQA.yaml: see
 /// docs/models.md.

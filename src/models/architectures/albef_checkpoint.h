@@ -3,6 +3,8 @@
 /// The weights of a model of ALBEF out of the authors' checkpoints (ALBEF.pth, vqa.pth, and
 /// LAVIS's), which hold more and, after pretraining, less.
 
+#include <filesystem>
+#include <optional>
 #include <string>
 
 #include "models/architecture.h"
@@ -23,5 +25,14 @@ namespace strata::models {
 /// is not the table of words
 Weights albef_weights(const Architecture& albef, const Weights& checkpoint,
                       const std::string& file);
+
+/// The authors' checkpoint in a folder of an ALBEF: its only FILE.pth or FILE.pt, where none of the
+/// files is there that transformers has for weights. None in the folder of another model.
+/// @throws InputError: there are several
+std::optional<std::filesystem::path> albef_checkpoint_in(const std::filesystem::path& folder,
+                                                         const Architecture& architecture);
+/// albef_weights() of that file, each with memory of its own. @throws InputError also as TorchFile
+/// does
+Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& file);
 
 }  // namespace strata::models

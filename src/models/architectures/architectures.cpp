@@ -30,7 +30,7 @@ constexpr Row kArchitectures[] = {
     {"vilt", read_vilt, vilt_from_yaml, kViltKeys},
     {"vit", read_vit, vit_from_yaml, kVitKeys},
     {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
-    {"llava", read_llava},
+    {"llava", read_llava, llava_from_yaml, kLlavaKeys},
     {"llava_llama", read_original_llava},
     {"llava_mistral", read_original_llava},
     {"paligemma", read_paligemma},

@@ -48,9 +48,9 @@ void Bert::declare_block(std::int64_t block, LayerList& list) const {
 }
 
 Tensor Bert::embed(const Tensor& ids, Pass& pass) const {
-  const std::int64_t texts = ids.size(0), tokens = ids.size(1);
-  if (tokens > config_.max_position_embeddings) {
-    throw InputError("a text has " + std::to_string(tokens) + " tokens, but there are " +
+  const std::int64_t texts = ids.size(0), tokens = ids.size(1), before = pass.tokens_before();
+  if (before + tokens > config_.max_position_embeddings) {
+    throw InputError("a text has " + std::to_string(before + tokens) + " tokens, but there are " +
                      std::to_string(config_.max_position_embeddings) +
                      " positions (max_position_embeddings)");
   }
@@ -58,10 +58,11 @@ Tensor Bert::embed(const Tensor& ids, Pass& pass) const {
   const std::string word = words() + ".weight", position = name + "position_embeddings.weight",
                     type = name + "token_type_embeddings.weight";
   Tensor rows = pass.lookup(word, ids) +
-                (pass.weight(position).narrow(0, 0, tokens) + pass.weight(type).select(0, 0));
+                (pass.weight(position).narrow(0, before, tokens) + pass.weight(type).select(0, 0));
   rows = pass.used(Use::kEmbedding, word, ids, rows);
   rows = pass.used(Use::kEmbedding, position,
-                   torch::arange(tokens, ids.options()).expand({texts, tokens}), rows);
+                   torch::arange(before, before + tokens, ids.options()).expand({texts, tokens}),
+                   rows);
   rows = pass.used(Use::kEmbedding, type, torch::zeros_like(ids), rows);
   return pass.dropout(pass.layer_norm(name + "LayerNorm", rows, config_.layer_norm_eps),
                       config_.hidden_dropout_prob);
@@ -72,8 +73,14 @@ Tensor Bert::added(const std::string& name, const Tensor& x, const Tensor& rows,
   return pass.layer_norm(name + ".LayerNorm", found + rows, config_.layer_norm_eps);
 }
 
-Tensor Bert::attend(const std::string& name, const Tensor& rows, const OtherStates& others,
-                    Pass& pass) const {
+Pass::Seen Bert::own_tokens(const std::string& name, const Tensor& rows, const Tensor& mask,
+                            Pass& pass) const {
+  Pass::Kept kept{pass.linear(name + ".self.key", rows), pass.linear(name + ".self.value", rows)};
+  if (goes_on_) kept = pass.remembered(name, kept);
+  return {kept.keys, kept.values, mask};
+}
+
+Pass::Seen Bert::seen_of(const std::string& name, const OtherStates& others, Pass& pass) const {
   // Keys and values of a sample are formed once, however many texts read them.
   const auto projected = [&](const char* layer) {
     const Tensor all = pass.linear(name + layer, others.rows);
@@ -81,19 +88,28 @@ Tensor Bert::attend(const std::string& name, const Tensor& rows, const OtherStat
     const std::int64_t states = others.mask.size(-1), hidden = config_.hidden_size;
     return all.view({-1, states, hidden}).index_select(0, others.of_text).view({-1, hidden});
   };
-  const Tensor query = pass.linear(name + ".self.query", rows);
-  const Tensor key = projected(".self.key"), value = projected(".self.value");
+  const auto make = [&] {
+    return Pass::Seen{projected(".self.key"), projected(".self.value"), others.mask};
+  };
+  return goes_on_ ? pass.once(name, make) : make();
+}
+
+Tensor Bert::attend(const std::string& name, const Tensor& rows, const Pass::Seen& seen,
+                    Pass& pass) const {
   const Tensor found =
-      pass.attention(query, key, value, others.mask, Heads{config_.num_attention_heads},
-                     config_.attention_probs_dropout_prob);
+      pass.attention(pass.linear(name + ".self.query", rows), seen.keys, seen.values, seen.mask,
+                     Heads{config_.num_attention_heads}, config_.attention_probs_dropout_prob);
   return added(name + ".output", found, rows, pass);
 }
 
 Tensor Bert::run_block(std::int64_t block, const Tensor& rows, const Tensor& mask,
                        const OtherStates& others, Pass& pass) const {
-  const std::string name = block_name(block);
-  Tensor x = attend(name + ".attention", rows, {rows, mask, Tensor()}, pass);
-  if (block >= config_.fusion_layer) x = attend(name + ".crossattention", x, others, pass);
+  const std::string name = block_name(block), own = name + ".attention";
+  Tensor x = attend(own, rows, own_tokens(own, rows, mask, pass), pass);
+  if (block >= config_.fusion_layer) {
+    const std::string cross = name + ".crossattention";
+    x = attend(cross, x, seen_of(cross, others, pass), pass);
+  }
   const Tensor inner =
       pass.activation(Activation::kGelu, pass.linear(name + ".intermediate.dense", x));
   return pass.block_end(name, added(name + ".output", inner, x, pass));

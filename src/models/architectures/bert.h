@@ -35,9 +35,10 @@ struct OtherStates {
 /// Its layers and what they compute. Rows are (m·T, hidden), those of a text together.
 class Bert {
  public:
-  /// `prefix`: what the names of its weights begin with.
-  Bert(BertConfig config, std::string prefix)
-      : config_(std::move(config)), prefix_(std::move(prefix)) {}
+  /// `prefix`: what the names of its weights begin with. One that `goes_on` takes texts a few
+  /// tokens at a time where the pass keeps those before (Pass::remembered, Pass::once).
+  Bert(BertConfig config, std::string prefix, bool goes_on = false)
+      : config_(std::move(config)), prefix_(std::move(prefix)), goes_on_(goes_on) {}
 
   const BertConfig& config() const { return config_; }
   std::string words() const { return prefix_ + "embeddings.word_embeddings"; }
@@ -48,7 +49,7 @@ class Bert {
   void declare_block(std::int64_t block, LayerList& list) const;
 
   /// The vectors (m, T, hidden) of ids (m, T), all of the first type. @throws InputError where
-  /// there are more tokens than positions
+  /// there are more tokens, those before them among them, than positions
   torch::Tensor embed(const torch::Tensor& ids, Pass& pass) const;
   /// `mask` is added to the scores of the texts' own tokens: (m, T), or (m, 1, T, T).
   torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows, const torch::Tensor& mask,
@@ -59,14 +60,19 @@ class Bert {
     return prefix_ + "encoder.layer." + std::to_string(block);
   }
   void declare_attention(const std::string& name, LayerList& list) const;
-  torch::Tensor attend(const std::string& name, const torch::Tensor& rows,
-                       const OtherStates& others, Pass& pass) const;
+  /// What the texts' own tokens, and what other states are to attention of that name.
+  Pass::Seen own_tokens(const std::string& name, const torch::Tensor& rows,
+                        const torch::Tensor& mask, Pass& pass) const;
+  Pass::Seen seen_of(const std::string& name, const OtherStates& others, Pass& pass) const;
+  torch::Tensor attend(const std::string& name, const torch::Tensor& rows, const Pass::Seen& seen,
+                       Pass& pass) const;
   /// norm(rows + dropout(dense(x))).
   torch::Tensor added(const std::string& name, const torch::Tensor& x, const torch::Tensor& rows,
                       Pass& pass) const;
 
   BertConfig config_;
   std::string prefix_;
+  bool goes_on_;
 };
 
 /// What is added to scores: 0 where `seen` is 1, -10,000 where it is 0.

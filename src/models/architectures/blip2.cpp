@@ -1,5 +1,6 @@
 #include "models/architectures/blip2.h"
 
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
 #include "models/architectures/language_model.h"
@@ -27,7 +28,8 @@ struct Blip2Config {
   std::shared_ptr<const LanguageModel> language_model;
   ImagePlaces images;
   std::int64_t end_token = 2;
-  Json json;  ///< config.json as it was read
+  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
+  Json json;                        ///< config.json
 };
 
 class Blip2 : public Architecture {
@@ -40,6 +42,7 @@ class Blip2 : public Architecture {
         projection_({config_.q_former.hidden_size, config_.language_model->width(), /*bias=*/true,
                      std::nullopt, config_.q_former.initializer_range},
                     {{"language_projection"}}) {
+    labels_ = config_.labels;
     declare();
   }
 
@@ -65,6 +68,14 @@ class Blip2 : public Architecture {
     if (!stored) return nullptr;
     Blip2Config changed = config_;
     changed.language_model = std::move(stored);
+    return std::make_shared<Blip2>(std::move(changed));
+  }
+  std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                           std::int64_t) const override {
+    Blip2Config changed = config_;
+    changed.json = with_classes(std::move(changed.json), labels);
+    changed.language_model = changed.language_model->with(static_cast<std::int64_t>(labels.size()));
+    changed.labels = std::move(labels);
     return std::make_shared<Blip2>(std::move(changed));
   }
 
@@ -99,15 +110,15 @@ void Blip2::declare() {
   config_.language_model->declare(list);
 }
 
-/// Of T5, whose answers its decoder would begin, not yet.
 std::optional<Speech> Blip2::speech() const {
-  if (!config_.images.token || !config_.language_model->continues()) return std::nullopt;
+  if (!config_.images.token) return std::nullopt;
   return Speech{.image_token = *config_.images.token,
                 .image_tokens = config_.images.count,
                 .end_token = config_.end_token,
                 .prompt = "<image>Question: {question} Short answer:",
                 .image_first = true,
-                .words_stage = connector_stage() + 1};
+                .words_stage = connector_stage() + 1,
+                .decoder_start = config_.language_model->decoder_start()};
 }
 
 Batch Blip2::example(std::int64_t text_tokens) const {
@@ -178,7 +189,11 @@ std::shared_ptr<const Architecture> read_blip2(ObjectReader& reader) {
                 "found " + std::to_string(config.images.count) + ", but the language model reads " +
                     std::to_string(config.language_model->most_tokens()) + " tokens at most");
   }
-  config.end_token = read_end_token(reader, 2);
+  config.end_token = read_end_token(reader, config.language_model->decoder_start() ? 1 : 2);
+  config.labels = read_classes(reader);
+  if (!config.labels.empty())
+    config.language_model =
+        config.language_model->with(static_cast<std::int64_t>(config.labels.size()));
   config.json = reader.whole();
   return std::make_shared<Blip2>(std::move(config));
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 #include "models/architectures/rotary.h"
@@ -163,7 +164,7 @@ void Decoder::declare_words(LayerList& list) const {
       list.add_table(names_.front().model + tail, config_.vocab_size, config_.hidden_size,
                      {Init::Kind::kNormal, config_.initializer_range});
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   named(words, tail);
 }
 
@@ -195,9 +196,14 @@ void Decoder::declare_block(std::int64_t block, LayerList& list) const {
 void Decoder::declare_head(LayerList& list) const {
   named(list.add_rms_norm(names_.front().model + "norm", config_.hidden_size, config_.norm_offset),
         "norm");
+  const Init init{Init::Kind::kNormal, config_.initializer_range};
+  if (config_.labels > 0) {
+    list.add_linear(kScoreHead, config_.labels, config_.hidden_size, init, /*bias=*/false);
+    return;
+  }
   if (config_.tied) return;
-  Layer& head = list.add_linear(names_.front().head, config_.vocab_size, config_.hidden_size,
-                                {Init::Kind::kNormal, config_.initializer_range}, /*bias=*/false);
+  Layer& head = list.add_linear(names_.front().head, config_.vocab_size, config_.hidden_size, init,
+                                /*bias=*/false);
   for (std::size_t i = 1; i < names_.size(); ++i) {
     if (names_[i].head != names_.front().head) head.aliases.push_back(names_[i].head);
   }
@@ -210,13 +216,19 @@ Tensor Decoder::words(const Tensor& ids, Pass& pass) const {
 }
 
 Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Tensor& together,
-                             torch::ScalarType type) const {
+                             const Tensor& continuations, torch::ScalarType type) const {
   const std::int64_t tokens = attended.size(1);
   const Tensor place = torch::arange(tokens, attended.options().dtype(torch::kLong));
   const Tensor from = place.narrow(0, tokens - rows, rows).view({1, rows, 1});
   const Tensor to = place.view({1, 1, tokens});
   Tensor seen = to <= from;
-  if (config_.sliding_window > 0) seen = seen.logical_and(from - to < config_.sliding_window);
+  const Tensor positions = (counted_tokens(attended, continuations) - 1).clamp_min(0);
+  Tensor distance = from - to;
+  if (continuations.defined()) {
+    seen = seen.logical_and(of_own_text(continuations, rows));
+    distance = positions.narrow(1, tokens - rows, rows).unsqueeze(2) - positions.unsqueeze(1);
+  }
+  if (config_.sliding_window > 0) seen = seen.logical_and(distance < config_.sliding_window);
   if (together.defined()) {
     const Tensor both =
         together.narrow(1, tokens - rows, rows).unsqueeze(2).logical_and(together.unsqueeze(1));
@@ -224,7 +236,6 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
   }
   seen = seen.logical_and(attended.unsqueeze(1) > 0).unsqueeze(1);  // (n, 1, rows, tokens)
   const Tensor visible = added_mask(seen, type);
-  const Tensor positions = (attended.to(torch::kLong).cumsum(1) - 1).clamp_min(0);
   const Tensor angles =
       rotary_angles(config_.rotary, config_.head_dim, positions.narrow(1, tokens - rows, rows));
   return {{kVisible, visible}, {kCosine, angles.cos().to(type)}, {kSine, angles.sin().to(type)}};
@@ -259,6 +270,7 @@ Tensor Decoder::run_block(std::int64_t block, const Tensor& rows, const Constant
 Tensor Decoder::logits(const Tensor& rows, Pass& pass) const {
   const Tensor normed =
       pass.rms_norm(names_.front().model + "norm", rows, config_.rms_norm_eps, config_.norm_offset);
+  if (config_.labels > 0) return pass.linear(kScoreHead, normed);
   return pass.linear(config_.tied ? names_.front().model + "embed_tokens" : names_.front().head,
                      normed);
 }

@@ -27,7 +27,8 @@ struct DecoderConfig {
   double embedding_scale = 1;  ///< √hidden_size in Gemma
   Activation activation = Activation::kSilu;
   bool qkv_bias = false, output_bias = false, mlp_bias = false;
-  bool tied = false;  ///< the head's weight is that of the words
+  bool tied = false;        ///< the head's weight is that of the words
+  std::int64_t labels = 0;  ///< of a classifier, whose head stands in place of the words'
   Rotary rotary;
 };
 
@@ -54,20 +55,21 @@ class Decoder {
   const DecoderConfig& config() const { return config_; }
   void declare_words(LayerList& list) const;
   void declare_block(std::int64_t block, LayerList& list) const;
-  /// The last norm and, unless it is tied, the head.
+  /// The last norm and, unless it is tied, the head: a classifier's, where there are labels.
   void declare_head(LayerList& list) const;
 
   /// The words' vectors, (n, T, hidden), for ids (n, T).
   torch::Tensor words(const torch::Tensor& ids, Pass& pass) const;
   /// What all blocks take of a batch: where its tokens stand, and which look at which. `attended`
   /// (n, S) is 1 for tokens and 0 for padding; the T rows are the last of these. With `together`
-  /// (n, S), those look at each other both ways.
+  /// (n, S), those look at each other both ways; with `continuations` (n, S), see Batch.
   std::map<std::string, torch::Tensor> constants(const torch::Tensor& attended, std::int64_t rows,
                                                  const torch::Tensor& together,
+                                                 const torch::Tensor& continuations,
                                                  torch::ScalarType type) const;
   torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows,
                           const std::map<std::string, torch::Tensor>& constants, Pass& pass) const;
-  /// (m, vocabulary) of rows (m, hidden).
+  /// (m, vocabulary), or (m, labels) of a classifier, of rows (m, hidden).
   torch::Tensor logits(const torch::Tensor& rows, Pass& pass) const;
 
  private:

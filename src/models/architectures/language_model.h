@@ -3,6 +3,7 @@
 /// What answers in words behind a Q-Former (blip2.h): a language model with stages of its own.
 
 #include <memory>
+#include <optional>
 
 #include "models/architectures/layer_list.h"
 #include "models/architectures/token_rows.h"
@@ -25,17 +26,21 @@ class LanguageModel {
   virtual std::int64_t most_tokens() const = 0;
   /// Begins its stages, and adds their layers.
   virtual void declare(LayerList& list) const = 0;
-  /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits.
+  /// Its stage `stage`, the first of which is 0 and takes kImageRows; the last leaves kTokenLogits,
+  /// a classifier's kLogits. Without kImageRows the batch has the next tokens of texts alone, which
+  /// go on: keys and values are those of Pass::remembered and Pass::once.
   virtual State run(std::int64_t stage, const Batch& batch, const State& input,
                     const ImagePlaces& images, Pass& pass) const = 0;
-  /// Whether a text may be continued with a batch of its next tokens alone, without kImageRows:
-  /// keys and values go through Pass::remembered.
-  virtual bool continues() const { return false; }
-  /// Gives a batch of one text what else it needs: an answer, and what is asked for.
+  /// Of one whose decoder answers what its encoder has read: see Speech.
+  virtual std::optional<std::int64_t> decoder_start() const { return std::nullopt; }
+  /// Gives a batch of one text what else it needs: an answer, and what is asked for. A classifier
+  /// needs neither.
   virtual void complete(Batch& sample) const = 0;
   /// See Architecture::as_stored.
   virtual std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const = 0;
+  /// With a classifier's head for so many labels in place of the words'.
+  virtual std::shared_ptr<const LanguageModel> with(std::int64_t labels) const = 0;
 };
 
 }  // namespace strata::models

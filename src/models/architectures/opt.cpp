@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 
@@ -41,15 +42,21 @@ class Opt : public LanguageModel {
   void declare(LayerList& list) const override;
   State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
             Pass& pass) const override;
-  bool continues() const override { return true; }
   void complete(Batch& sample) const override {
+    if (config_.labels > 0) return;
     sample.outputs = torch::tensor({std::int64_t{0}, sample.input_ids.size(1) - 1}).view({1, 2});
   }
   std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const override {
+    if (config_.labels > 0) return nullptr;
     OptConfig stored = config_;
     stored.tied = !has(kOptHead + ".weight");
     return stored.tied == config_.tied ? nullptr : std::make_shared<Opt>(stored);
+  }
+  std::shared_ptr<const LanguageModel> with(std::int64_t labels) const override {
+    OptConfig changed = config_;
+    changed.labels = labels;
+    return std::make_shared<Opt>(changed);
   }
 
  private:
@@ -69,7 +76,7 @@ void Opt::declare(LayerList& list) const {
   list.begin_stage({"embeddings", Role::kEmbeddings});
   Layer& words = list.add_table(kOptWords, config_.vocab_size, config_.hidden_size, init);
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   list.add_table(kOptPositions, config_.max_position_embeddings + kPositionOffset,
                  config_.hidden_size, init);
   list.add_place(kOptSequence, LayerKind::kSequence, config_.hidden_size);
@@ -77,9 +84,11 @@ void Opt::declare(LayerList& list) const {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     declare_block(block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", config_.labels > 0 ? Role::kHead : Role::kOutput});
   if (config_.last_norm) list.add_norm(kOptModel + "final_layer_norm", config_.hidden_size);
-  if (!config_.tied)
+  if (config_.labels > 0)
+    list.add_linear(kScoreHead, config_.labels, config_.hidden_size, init, /*bias=*/false);
+  else if (!config_.tied)
     list.add_linear(kOptHead, config_.vocab_size, config_.hidden_size, init, /*bias=*/false);
 }
 
@@ -119,15 +128,20 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
       with_ones_before(batch.attention_mask, goes_on ? 0 : rows.size(1) - ids.size(1))
           .narrow(1, before, batch.attention_mask.size(1) - ids.size(1) + rows.size(1) - before)
           .to(torch::kLong);
-  const Tensor counted = attended.cumsum(1) * attended - 1 + kPositionOffset;
+  const auto continuations = [&](const Tensor& mask) {
+    return continuations_of(batch.continuations, mask.size(1));
+  };
+  const Tensor counted =
+      counted_tokens(attended, continuations(attended)) * attended - 1 + kPositionOffset;
   const Tensor places = counted.narrow(1, counted.size(1) - rows.size(1), rows.size(1));
   rows =
       pass.used(Use::kEmbedding, positions, places, pass.sum(rows, pass.lookup(positions, places)));
   const std::int64_t own = rows.size(1);
   rows = pass.sequence(kOptSequence, rows);
   const Tensor all = with_ones_before(attended, before + rows.size(1) - own);
-  const Tensor seen =
-      causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
+  Tensor seen = causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
+  if (batch.continuations.defined())
+    seen = seen.logical_and(of_own_text(continuations(all), rows.size(1)));
   return {{{kOptRows, rows.reshape({-1, config_.hidden_size})}},
           {{kOptVisible, added_mask(seen.unsqueeze(1), rows.scalar_type())}}};
 }
@@ -164,8 +178,11 @@ Tensor Opt::run_block(std::int64_t block, const Tensor& rows, const Tensor& visi
 }
 
 State Opt::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  Tensor rows = asked_rows(batch, input.values.at(kOptRows), batch.input_ids.size(1));
+  const bool chooses = config_.labels > 0;
+  Tensor rows = input.values.at(kOptRows);
+  rows = chooses ? last_rows(batch, rows) : asked_rows(batch, rows, batch.input_ids.size(1));
   if (config_.last_norm) rows = pass.layer_norm(kOptModel + "final_layer_norm", rows, kOptEps);
+  if (chooses) return {{{kLogits, pass.linear(kScoreHead, rows)}}, {}};
   return {{{kTokenLogits, pass.linear(config_.tied ? kOptWords : kOptHead, rows)}}, {}};
 }
 

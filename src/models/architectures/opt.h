@@ -21,6 +21,7 @@ struct OptConfig {
   bool last_norm = true;    ///< above the blocks; only with norm_before
   bool bias = true;         ///< enable_bias
   bool tied = true;         ///< the head's weight is that of the words
+  std::int64_t labels = 0;  ///< of a classifier, whose head stands in place of the words'
 };
 
 /// `text_config`. @throws InputError naming key, value and range; word_embed_proj_dim other than

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/masks.h"
 #include "strata/core/error.h"
@@ -23,6 +24,7 @@ constexpr const char* kDecoderRows = "decoder_rows";
 constexpr const char* kEncoderBias = "encoder_bias";
 constexpr const char* kDecoderBias = "decoder_bias";
 constexpr const char* kEncoderPadding = "encoder_padding";
+constexpr const char* kSampleOfText = "sample_of_text";
 
 /// What its tokenizers cut texts to; its positions have no end of their own.
 constexpr std::int64_t kMostT5Tokens = 512;
@@ -41,15 +43,23 @@ class T5 : public LanguageModel {
   void declare(LayerList& list) const override;
   State run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
             Pass& pass) const override;
+  std::optional<std::int64_t> decoder_start() const override { return config_.decoder_start; }
   void complete(Batch& sample) const override {
+    if (config_.labels > 0) return;
     sample.decoder_ids = torch::zeros({1, kAnswerTokens}, torch::kInt64);
     sample.outputs = torch::tensor({std::int64_t{0}, kAnswerTokens - 1}).view({1, 2});
   }
   std::shared_ptr<const LanguageModel> as_stored(
       const std::function<bool(const std::string&)>& has) const override {
+    if (config_.labels > 0) return nullptr;
     T5Config stored = config_;
     stored.tied = !has(kT5Head + ".weight");
     return stored.tied == config_.tied ? nullptr : std::make_shared<T5>(stored);
+  }
+  std::shared_ptr<const LanguageModel> with(std::int64_t labels) const override {
+    T5Config changed = config_;
+    changed.labels = labels;
+    return std::make_shared<T5>(changed);
   }
 
  private:
@@ -60,11 +70,16 @@ class T5 : public LanguageModel {
   void declare_block(const std::string& stack, std::int64_t block, LayerList& list) const;
   State run_words(const Batch& batch, const State& input, const ImagePlaces& images,
                   Pass& pass) const;
+  Batch begun(Batch batch) const;
+  State run_answer_words(const Batch& batch, Pass& pass) const;
   Tensor looked_up(const Tensor& ids, Pass& pass) const;
-  Tensor bias(const std::string& stack, std::int64_t tokens, torch::Device device,
-              Pass& pass) const;
+  Tensor bias(const std::string& stack, std::int64_t queries, std::int64_t keys,
+              torch::Device device, Pass& pass) const;
+  /// `look` gives what is seen of what the attention's name and its normed rows are.
+  using Look = std::function<Pass::Seen(const std::string& name, const Tensor& normed)>;
   Tensor attend(const std::string& layer, const char* attention, const Tensor& rows,
-                const Tensor& seen, const Tensor& mask, Pass& pass) const;
+                const Look& look, Pass& pass) const;
+  Pass::Seen encoded(const std::string& name, const State& input, Pass& pass) const;
   Tensor feed(const std::string& layer, const Tensor& rows, Pass& pass) const;
   State run_encoder(std::int64_t block, const State& input, Pass& pass) const;
   State run_decoder(std::int64_t block, const State& input, Pass& pass) const;
@@ -86,7 +101,7 @@ void T5::declare(LayerList& list) const {
   list.begin_stage({"embeddings", Role::kEmbeddings});
   Layer& words = list.add_table(kT5Words, config_.vocab_size, config_.d_model, normal(1));
   words.vocabulary = true;
-  words.frozen = config_.tied;
+  words.frozen = config_.tied && config_.labels == 0;
   words.aliases = {kEncoder + "embed_tokens", kDecoder + "embed_tokens"};
   list.add_place(kT5Sequence, LayerKind::kSequence, config_.d_model);
   for (std::int64_t block = 0; block < config_.num_layers; ++block) {
@@ -98,9 +113,12 @@ void T5::declare(LayerList& list) const {
     list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, "decoder."});
     declare_block(kDecoder, block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", config_.labels > 0 ? Role::kHead : Role::kOutput});
   list.add_rms_norm(kDecoder + "final_layer_norm", config_.d_model);
-  if (!config_.tied)
+  if (config_.labels > 0)
+    list.add_linear(kScoreHead, config_.labels, config_.d_model,
+                    normal(1.0 / static_cast<double>(config_.d_model)), /*bias=*/false);
+  else if (!config_.tied)
     list.add_linear(kT5Head, config_.vocab_size, config_.d_model, normal(1), /*bias=*/false);
 }
 
@@ -140,7 +158,7 @@ void T5::declare_block(const std::string& stack, std::int64_t block, LayerList& 
 
 State T5::run(std::int64_t stage, const Batch& batch, const State& input, const ImagePlaces& images,
               Pass& pass) const {
-  if (stage == 0) return run_words(batch, input, images, pass);
+  if (stage == 0) return run_words(config_.labels > 0 ? begun(batch) : batch, input, images, pass);
   const std::int64_t block = stage - 1;
   if (block < config_.num_layers) return run_encoder(block, input, pass);
   if (block < config_.num_layers + config_.num_decoder_layers)
@@ -148,58 +166,92 @@ State T5::run(std::int64_t stage, const Batch& batch, const State& input, const 
   return run_head(batch, input, pass);
 }
 
+/// With what begins every answer for the decoder to read.
+Batch T5::begun(Batch batch) const {
+  batch.decoder_ids =
+      torch::full({batch.size(), 1}, config_.decoder_start, batch.input_ids.options());
+  return batch;
+}
+
 Tensor T5::looked_up(const Tensor& ids, Pass& pass) const {
   const std::string words = kT5Words + ".weight";
   return pass.used(Use::kEmbedding, words, ids, pass.lookup(words, ids));
 }
 
-/// What relative positions add to the scores of a stack's heads, (1, heads, tokens, tokens).
-Tensor T5::bias(const std::string& stack, std::int64_t tokens, torch::Device device,
-                Pass& pass) const {
-  const Tensor buckets = relative_buckets(tokens, tokens, /*both_ways=*/stack == kEncoder,
+/// What relative positions add to the scores of a stack's heads, (1, heads, queries, keys).
+Tensor T5::bias(const std::string& stack, std::int64_t queries, std::int64_t keys,
+                torch::Device device, Pass& pass) const {
+  const Tensor buckets = relative_buckets(queries, keys, /*both_ways=*/stack == kEncoder,
                                           config_.buckets, config_.max_distance);
   return pass.lookup(stack + kTable + ".weight", buckets.to(device))
       .permute({2, 0, 1})
       .unsqueeze(0);
 }
 
-/// The biases are made here, once for all blocks: their tables are never trained.
+/// The decoder's rows and what its blocks take. The biases are made here and in run_words, once for
+/// all blocks: their tables are never trained.
+State T5::run_answer_words(const Batch& batch, Pass& pass) const {
+  const Tensor answer = looked_up(batch.decoder_ids, pass);
+  const std::int64_t written = answer.size(1), all = pass.tokens_before() + written;
+  const torch::Device device = answer.device();
+  const Tensor before = added_mask(causal(written, all, device), answer.scalar_type()).unsqueeze(1);
+  State output{
+      {{kDecoderRows, pass.dropout(answer.reshape({-1, config_.d_model}), config_.dropout_rate)}},
+      {{kDecoderBias, (bias(kDecoder, written, all, device, pass) + before)
+                          .expand({answer.size(0), -1, -1, -1})}}};
+  if (batch.decoder_rows.defined()) output.constants[kSampleOfText] = batch.decoder_rows.to(device);
+  return output;
+}
+
 State T5::run_words(const Batch& batch, const State& input, const ImagePlaces& images,
                     Pass& pass) const {
   if (!batch.decoder_ids.defined())
     throw InputError("T5 needs the tokens that its answers begin with (Batch::decoder_ids)");
+  const auto image = input.values.find(kImageRows);
+  if (image == input.values.end()) return run_answer_words(batch, pass);
   const Tensor& ids = batch.input_ids;
-  Tensor text = joined(looked_up(ids, pass), ids, input.values.at(kImageRows), images);
+  Tensor text = joined(looked_up(ids, pass), ids, image->second, images);
   text = pass.sequence(kT5Sequence, text);
-  const Tensor answer = looked_up(batch.decoder_ids, pass);
-  const std::int64_t read = text.size(1), written = answer.size(1);
-  const torch::ScalarType type = text.scalar_type();
+  const std::int64_t read = text.size(1);
   const Tensor attended = with_ones_before(batch.attention_mask, read - ids.size(1));
-  const Tensor padding = added_mask(attended > 0, type);
-  const Tensor before = added_mask(causal(written, written, text.device()), type).unsqueeze(1);
-  const Tensor of_decoder =
-      (bias(kDecoder, written, text.device(), pass) + before).expand({text.size(0), -1, -1, -1});
-  const auto entering = [&](const Tensor& rows) {
-    return pass.dropout(rows.reshape({-1, config_.d_model}), config_.dropout_rate);
-  };
-  return {
-      {{kEncoderRows, entering(text)}, {kDecoderRows, entering(answer)}},
-      {{kEncoderPadding, padding},
-       {kEncoderBias, bias(kEncoder, read, text.device(), pass) + padding.view({-1, 1, 1, read})},
-       {kDecoderBias, of_decoder}}};
+  const Tensor padding = added_mask(attended > 0, text.scalar_type());
+  const Tensor rows = pass.dropout(text.reshape({-1, config_.d_model}), config_.dropout_rate);
+  State output = run_answer_words(batch, pass);
+  output.values[kEncoderRows] = rows;
+  output.constants[kEncoderPadding] = padding;
+  output.constants[kEncoderBias] =
+      bias(kEncoder, read, read, text.device(), pass) + padding.view({-1, 1, 1, read});
+  return output;
 }
 
-/// The rows with what attention adds to them. `seen` is looked at; undefined: the rows themselves.
+/// The rows with what attention adds to them.
 Tensor T5::attend(const std::string& layer, const char* attention, const Tensor& rows,
-                  const Tensor& seen, const Tensor& mask, Pass& pass) const {
+                  const Look& look, Pass& pass) const {
   const Tensor own = normed(layer + ".layer_norm", rows, pass);
-  const Tensor& other = seen.defined() ? seen : own;
   const std::string at = layer + "." + attention;
+  const auto [keys, values, mask] = look(at, own);
   const Heads heads{config_.num_heads, config_.num_heads, /*scale=*/1};
   const Tensor context =
-      pass.attention(pass.linear(at + ".q", own), pass.linear(at + ".k", other),
-                     pass.linear(at + ".v", other), mask, heads, config_.dropout_rate);
+      pass.attention(pass.linear(at + ".q", own), keys, values, mask, heads, config_.dropout_rate);
   return pass.sum(rows, pass.dropout(pass.linear(at + ".o", context), config_.dropout_rate));
+}
+
+/// What answers see of the texts that the encoder has read. Keys and values of a text are formed
+/// once, however many answers see them.
+Pass::Seen T5::encoded(const std::string& name, const State& input, Pass& pass) const {
+  return pass.once(name, [&] {
+    const Tensor &rows = input.values.at(kEncoderRows), &mask = input.constants.at(kEncoderPadding);
+    Pass::Seen seen{pass.linear(name + ".k", rows), pass.linear(name + ".v", rows), mask};
+    const auto sample = input.constants.find(kSampleOfText);
+    if (sample == input.constants.end()) return seen;
+    const std::int64_t texts = mask.size(0);
+    for (Tensor* each : {&seen.keys, &seen.values}) {
+      const std::int64_t width = each->size(1);
+      *each = each->view({texts, -1, width}).index_select(0, sample->second).view({-1, width});
+    }
+    seen.mask = mask.index_select(0, sample->second);
+    return seen;
+  });
 }
 
 Tensor T5::feed(const std::string& layer, const Tensor& rows, Pass& pass) const {
@@ -212,9 +264,14 @@ Tensor T5::feed(const std::string& layer, const Tensor& rows, Pass& pass) const 
 }
 
 State T5::run_encoder(std::int64_t block, const State& input, Pass& pass) const {
+  const auto text = input.values.find(kEncoderRows);
+  if (text == input.values.end()) return input;  // answers that go on
   const std::string at = block_name(kEncoder, block);
-  Tensor rows = attend(at + ".layer.0", "SelfAttention", input.values.at(kEncoderRows), Tensor(),
-                       input.constants.at(kEncoderBias), pass);
+  const auto itself = [&](const std::string& name, const Tensor& own) {
+    return Pass::Seen{pass.linear(name + ".k", own), pass.linear(name + ".v", own),
+                      input.constants.at(kEncoderBias)};
+  };
+  Tensor rows = attend(at + ".layer.0", "SelfAttention", text->second, itself, pass);
   rows = pass.block_end(at, feed(at + ".layer.1", rows, pass));
   if (block + 1 == config_.num_layers) rows = last_norm(kEncoder, rows, pass);
   State output = input;
@@ -224,11 +281,17 @@ State T5::run_encoder(std::int64_t block, const State& input, Pass& pass) const 
 
 State T5::run_decoder(std::int64_t block, const State& input, Pass& pass) const {
   const std::string at = block_name(kDecoder, block);
-  const Tensor& encoded = input.values.at(kEncoderRows);
-  Tensor rows = attend(at + ".layer.0", "SelfAttention", input.values.at(kDecoderRows), Tensor(),
-                       input.constants.at(kDecoderBias), pass);
-  rows = attend(at + ".layer.1", "EncDecAttention", rows, encoded,
-                input.constants.at(kEncoderPadding), pass);
+  const auto itself = [&](const std::string& name, const Tensor& own) {
+    const auto [keys, values] =
+        pass.remembered(name, {pass.linear(name + ".k", own), pass.linear(name + ".v", own)});
+    return Pass::Seen{keys, values, input.constants.at(kDecoderBias)};
+  };
+  const auto text = [&](const std::string& name, const Tensor&) {
+    return encoded(name, input, pass);
+  };
+  Tensor rows =
+      attend(at + ".layer.0", "SelfAttention", input.values.at(kDecoderRows), itself, pass);
+  rows = attend(at + ".layer.1", "EncDecAttention", rows, text, pass);
   rows = pass.block_end(at, feed(at + ".layer.2", rows, pass));
   if (block + 1 == config_.num_decoder_layers) return {{{kDecoderRows, rows}}, {}};
   State output = input;
@@ -237,7 +300,10 @@ State T5::run_decoder(std::int64_t block, const State& input, Pass& pass) const 
 }
 
 State T5::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor asked = asked_rows(batch, input.values.at(kDecoderRows), batch.decoder_ids.size(1));
+  const Tensor& all = input.values.at(kDecoderRows);
+  if (config_.labels > 0)
+    return {{{kLogits, pass.linear(kScoreHead, last_norm(kDecoder, all, pass))}}, {}};
+  const Tensor asked = asked_rows(batch, all, batch.decoder_ids.size(1));
   Tensor rows = last_norm(kDecoder, asked, pass);
   if (config_.scaled) rows = rows / std::sqrt(static_cast<double>(config_.d_model));
   return {{{kTokenLogits, pass.linear(config_.tied ? kT5Words : kT5Head, rows)}}, {}};
@@ -284,6 +350,8 @@ std::shared_ptr<const LanguageModel> read_t5(ObjectReader& reader) {
   if (!reader.raw("num_decoder_layers").is_null())
     integer("num_decoder_layers", kMostLayers, config.num_decoder_layers);
   integer("vocab_size", kLargestVocabulary, config.vocab_size);
+  if (!reader.raw("decoder_start_token_id").is_null())
+    config.decoder_start = reader.integer("decoder_start_token_id", 0, config.vocab_size - 1);
   config.buckets = reader.integer("relative_attention_num_buckets", 4, 4096, config.buckets);
   config.max_distance =
       reader.integer("relative_attention_max_distance", 1, 1 << 20, config.max_distance);

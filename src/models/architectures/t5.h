@@ -17,8 +17,10 @@ struct T5Config {
   std::int64_t num_layers = 6, num_decoder_layers = 6, vocab_size = 32128;
   std::int64_t buckets = 32, max_distance = 128;  ///< relative_attention_…
   double layer_norm_epsilon = 1e-6, dropout_rate = 0.1, initializer_factor = 1;
-  bool tied = true;    ///< the head's weight is that of the words
-  bool scaled = true;  ///< what the head reads is divided by √d_model
+  bool tied = true;                ///< the head's weight is that of the words
+  bool scaled = true;              ///< what the words' head reads is divided by √d_model
+  std::int64_t decoder_start = 0;  ///< decoder_start_token_id
+  std::int64_t labels = 0;         ///< of a classifier, whose head stands in place of the words'
 };
 
 /// `text_config`. The first stage looks up the words of text and answer, then come the blocks of

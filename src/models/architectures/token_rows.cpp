@@ -34,7 +34,8 @@ Tensor with_ones_before(const Tensor& mask, std::int64_t tokens) {
 }
 
 Tensor asked_rows(const Batch& batch, const Tensor& rows, std::int64_t tokens) {
-  const std::int64_t all = rows.size(0) / batch.size(), before = all - tokens;
+  const std::int64_t texts = batch.decoder_ids.defined() ? batch.decoder_ids.size(0) : batch.size();
+  const std::int64_t all = rows.size(0) / texts, before = all - tokens;
   if (!batch.outputs.defined()) {
     if (before == 0) return rows;
     const std::int64_t width = rows.size(1);
@@ -42,6 +43,14 @@ Tensor asked_rows(const Batch& batch, const Tensor& rows, std::int64_t tokens) {
   }
   const Tensor at = batch.outputs.select(1, 0) * all + before + batch.outputs.select(1, 1);
   return rows.index_select(0, at.to(rows.device()));
+}
+
+Tensor last_rows(const Batch& batch, const Tensor& rows) {
+  const std::int64_t tokens = batch.input_ids.size(1), all = rows.size(0) / batch.size();
+  const Tensor place = torch::arange(tokens, batch.input_ids.options());
+  const Tensor last = place.mul(batch.attention_mask > 0).amax(1);
+  const Tensor first = torch::arange(batch.size(), batch.input_ids.options()) * all;
+  return rows.index_select(0, (first + all - tokens + last).to(rows.device()));
 }
 
 }  // namespace strata::models

@@ -32,4 +32,8 @@ torch::Tensor with_ones_before(const torch::Tensor& mask, std::int64_t tokens);
 /// Batch::outputs, (m, width); without outputs all of the text's.
 torch::Tensor asked_rows(const Batch& batch, const torch::Tensor& rows, std::int64_t tokens);
 
+/// Of the same rows that of each text's last token that is no padding, (n, width): what a
+/// classifier reads.
+torch::Tensor last_rows(const Batch& batch, const torch::Tensor& rows);
+
 }  // namespace strata::models

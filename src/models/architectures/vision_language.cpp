@@ -2,10 +2,13 @@
 
 #include <algorithm>
 
+#include "data/text/learnt_tokenizer.h"
 #include "models/architectures/activations.h"
+#include "models/architectures/classifier_head.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/connector.h"
 #include "models/architectures/decoder.h"
+#include "models/architectures/masks.h"
 #include "models/architectures/token_rows.h"
 #include "models/architectures/vision_tower.h"
 #include "models/batch.h"
@@ -39,7 +42,8 @@ struct VisionLanguageConfig {
   std::int64_t image_token = 0, end_token = 2;
   std::string prompt;  ///< see Speech
   std::int64_t most_tokens = 0;
-  Json json;  ///< config.json as it was read
+  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
+  Json json;                        ///< config.json
 };
 
 class VisionLanguage : public Architecture {
@@ -50,6 +54,7 @@ class VisionLanguage : public Architecture {
                config_.tower_norm, config_.tower_names),
         connector_(connector_config(config_), config_.connector_names),
         decoder_(config_.decoder, config_.decoder_names) {
+    labels_ = config_.labels;
     declare();
   }
 
@@ -68,6 +73,8 @@ class VisionLanguage : public Architecture {
   bool keeps_file_names() const override { return true; }
   std::shared_ptr<const Architecture> as_stored(
       const std::function<bool(const std::string&)>& has) const override;
+  std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
+                                           std::int64_t vocabulary_size) const override;
 
  private:
   static ConnectorConfig connector_config(const VisionLanguageConfig& config) {
@@ -117,12 +124,22 @@ void VisionLanguage::declare() {
     list.begin_stage({"block." + std::to_string(block), Role::kBody});
     decoder_.declare_block(block, list);
   }
-  list.begin_stage({"head", Role::kOutput});
+  list.begin_stage({"head", labels_.empty() ? Role::kOutput : Role::kHead});
   decoder_.declare_head(list);
+}
+
+std::shared_ptr<const Architecture> VisionLanguage::with(std::vector<std::string> labels,
+                                                         std::int64_t) const {
+  VisionLanguageConfig changed = config_;
+  changed.json = with_classes(std::move(changed.json), labels);
+  changed.decoder.labels = static_cast<std::int64_t>(labels.size());
+  changed.labels = std::move(labels);
+  return std::make_shared<VisionLanguage>(std::move(changed));
 }
 
 std::shared_ptr<const Architecture> VisionLanguage::as_stored(
     const std::function<bool(const std::string&)>& has) const {
+  if (!labels_.empty()) return nullptr;
   const auto& names = config_.decoder_names;
   const bool head = std::any_of(names.begin(), names.end(), [&](const DecoderNames& each) {
     return has(each.head + ".weight");
@@ -148,7 +165,7 @@ Batch VisionLanguage::example(std::int64_t text_tokens) const {
   if (config_.image_token == 0) ids.fill_(1);
   ids.narrow(1, 0, image_tokens()).fill_(config_.image_token);
   Batch batch{ids, torch::ones({1, tokens}), torch::zeros({1, 3, side, side}), Tensor()};
-  batch.outputs = torch::tensor({std::int64_t{0}, tokens - 1}).view({1, 2});
+  if (labels_.empty()) batch.outputs = torch::tensor({std::int64_t{0}, tokens - 1}).view({1, 2});
   return batch;
 }
 
@@ -215,14 +232,27 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
                                        : torch::ones_like(batch.attention_mask, torch::kBool);
     together = before(together);
   }
-  return {
-      {{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
-      decoder_.constants(before(batch.attention_mask), rows.size(1), together, rows.scalar_type())};
+  const Tensor attended = before(batch.attention_mask);
+  return {{{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
+          decoder_.constants(attended, rows.size(1), together,
+                             continuations_of(batch.continuations, attended.size(1)),
+                             rows.scalar_type())};
 }
 
 State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {
-  const Tensor asked = asked_rows(batch, input.values.at(kTokenRows), batch.input_ids.size(1));
+  const Tensor& rows = input.values.at(kTokenRows);
+  if (!labels_.empty()) return {{{kLogits, decoder_.logits(last_rows(batch, rows), pass)}}, {}};
+  const Tensor asked = asked_rows(batch, rows, batch.input_ids.size(1));
   return {{{kTokenLogits, decoder_.logits(asked, pass)}}, {}};
+}
+
+/// With what all kinds of configurations have in common.
+std::shared_ptr<const Architecture> vision_language_of(ObjectReader& reader,
+                                                       VisionLanguageConfig config) {
+  config.labels = read_classes(reader);
+  config.decoder.labels = static_cast<std::int64_t>(config.labels.size());
+  config.json = reader.whole();
+  return std::make_shared<VisionLanguage>(std::move(config));
 }
 
 /// A tower's outputs as numbers of outputs: negative ones count from the last.
@@ -290,6 +320,31 @@ TowerConfig named_tower(ObjectReader& reader) {
   return read_tower(tower, tower_defaults("clip_vision_model"));
 }
 
+/// Sizes of one of the two transformers of a fresh model, under transformers' names.
+struct FreshSizes {
+  std::int64_t hidden = 0, intermediate = 0, layers = 0, heads = 0;
+
+  /// Those whose keys begin with `prefix`; the fallback's where there are none. @throws InputError
+  FreshSizes(ObjectReader& section, const std::string& prefix, const FreshSizes* fallback) {
+    const auto integer = [&](const char* key, std::int64_t high, std::int64_t FreshSizes::*field) {
+      const auto otherwise = fallback ? std::optional(fallback->*field) : std::nullopt;
+      this->*field = section.integer(prefix + key, 1, high, otherwise);
+    };
+    integer("hidden_size", kLargestWidth, &FreshSizes::hidden);
+    integer("layers", kMostLayers, &FreshSizes::layers);
+    integer("heads", kLargestWidth, &FreshSizes::heads);
+    intermediate =
+        section.integer(prefix + "intermediate_size", 1, kLargestIntermediate, 4 * hidden);
+    check_divisible(section, prefix + "hidden_size", hidden, prefix + "heads", heads);
+  }
+
+  Json json(const char* model_type, double initializer_range) const {
+    return {{"model_type", model_type},          {"hidden_size", hidden},
+            {"intermediate_size", intermediate}, {"num_hidden_layers", layers},
+            {"num_attention_heads", heads},      {"initializer_range", initializer_range}};
+  }
+};
+
 std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
   const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
   return reader.integer(key, 0, kLargestVocabulary, fallback);
@@ -329,8 +384,61 @@ std::shared_ptr<const Architecture> read_llava(ObjectReader& reader) {
   config.prompt = config.decoder.model_type == "qwen2"
                       ? "<|im_start|>user <image>\n{question}<|im_end|><|im_start|>assistant\n"
                       : "USER: <image>\n{question} ASSISTANT:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
+}
+
+std::shared_ptr<const Architecture> llava_from_yaml(ObjectReader& section) {
+  const FreshSizes words(section, "", nullptr), vision(section, "vision_", &words);
+  const std::int64_t side = section.integer("image_size", 1, kLargestImage);
+  const std::int64_t patch = section.integer("patch_size", 1, kLargestImage);
+  const double range = section.number("initializer_range", 0, 10, 0.02);
+  const std::int64_t vocabulary =
+      section.integer("vocabulary", data::kLeastLearntTokens, kLargestVocabulary, 512);
+  check_divisible(section, "image_size", side, "patch_size", patch);
+  const std::int64_t patches = side / patch * (side / patch);
+  const std::int64_t most = section.integer("max_text", 2, kLongestText, 64) + patches;
+  if (words.hidden / words.heads % 2 != 0) {
+    section.fail("heads", "each has " + std::to_string(words.hidden / words.heads) +
+                              " numbers of hidden_size; rotary positions turn pairs, so that "
+                              "these must be even");
+  }
+  if (most > kLongestText) {
+    section.fail("patch_size", "an image has " + std::to_string(patches) +
+                                   " patches, which with max_text are more than " +
+                                   std::to_string(kLongestText) + " tokens");
+  }
+
+  Json text = words.json("llama", range), tower = vision.json("clip_vision_model", range);
+  text["vocab_size"] = vocabulary;
+  text["max_position_embeddings"] = most;
+  text["num_key_value_heads"] = words.heads;
+  text["head_dim"] = words.hidden / words.heads;
+  text["rms_norm_eps"] = 1e-5;
+  text["tie_word_embeddings"] = false;
+  text["bos_token_id"] = static_cast<std::int64_t>(data::kLearntBegin);
+  text["eos_token_id"] = static_cast<std::int64_t>(data::kLearntEnd);
+  text["pad_token_id"] = static_cast<std::int64_t>(data::kLearntPad);
+  tower["image_size"] = side;
+  tower["patch_size"] = patch;
+  tower["projection_dim"] = vision.hidden;  // of CLIP's own head, which no LLaVA has
+  const Document config{section.file(),
+                        {{"architectures", Json::array({"LlavaForConditionalGeneration"})},
+                         {"image_seq_length", patches},
+                         {"image_token_index", static_cast<std::int64_t>(data::kLearntImage)},
+                         {"model_type", "llava"},
+                         {"multimodal_projector_bias", true},
+                         {"pad_token_id", static_cast<std::int64_t>(data::kLearntPad)},
+                         {"projector_hidden_act", "gelu"},
+                         {"text_config", std::move(text)},
+                         {"tie_word_embeddings", false},
+                         {"torch_dtype", "float32"},
+                         {"vision_config", std::move(tower)},
+                         {"vision_feature_layer", -1},
+                         {"vision_feature_select_strategy", "default"}},
+                        {},
+                        {}};
+  ObjectReader reader(config);
+  return read_llava(reader);
 }
 
 std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
@@ -359,8 +467,7 @@ std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
           : "A chat between a curious user and an artificial intelligence assistant. The "
             "assistant gives helpful, detailed, and polite answers to the user's "
             "questions. USER: <image>\n{question} ASSISTANT:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
@@ -376,8 +483,7 @@ std::shared_ptr<const Architecture> read_paligemma(ObjectReader& reader) {
   config.image_token = read_image_token(reader, 256000);
   config.end_token = read_end_token(reader, 1);
   config.prompt = "<image><bos>answer en {question}\n";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
@@ -405,8 +511,7 @@ std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
   config.prompt =
       "<|im_start|>User:<fake_token_around_image><global-img><image><fake_token_around_image>"
       "{question}<end_of_utterance>\nAssistant:";
-  config.json = reader.whole();
-  return std::make_shared<VisionLanguage>(std::move(config));
+  return vision_language_of(reader, std::move(config));
 }
 
 }  // namespace strata::models

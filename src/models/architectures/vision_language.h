@@ -16,6 +16,17 @@ std::int64_t read_end_token(ObjectReader& config, std::int64_t fallback);
 /// LlavaForConditionalGeneration (Liu et al. 2023, 2310.03744): CLIP or SigLIP, two linear layers,
 /// LLaMA, Mistral or Qwen2.
 std::shared_ptr<const Architecture> read_llava(ObjectReader& config);
+/// One to be trained from scratch, whose texts a learnt tokenizer reads (data/text/
+/// learnt_tokenizer.h): LLaVA-1.5's kind, CLIP and LLaMA. All of the tower's blocks are used.
+std::shared_ptr<const Architecture> llava_from_yaml(ObjectReader& section);
+/// Its keys, for docs/runs.md.
+inline constexpr const char* kLlavaKeys =
+    "`hidden_size`, `layers`, `heads` of the language model, `image_size`, `patch_size`; optional "
+    "`intermediate_size` (4 × hidden), `vision_hidden_size`, `vision_layers`, `vision_heads` of "
+    "the image encoder (as the language model), `vision_intermediate_size` (4 × its hidden), "
+    "`max_text` (64 tokens beside the image's), `vocabulary` (512 tokens at most, which "
+    "`pretrain` learns from its texts), `initializer_range` (0.02)";
+
 /// The same as its makers' own program writes it, and LLaVA-Med's: LlavaLlamaForCausalLM and
 /// LlavaMistralForCausalLM, with keys `mm_…`. The tower is the one that `mm_vision_tower` names,
 /// and its weights must be in the model's files.

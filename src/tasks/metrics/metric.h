@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ struct Outcome {
   /// Of a model that answers in words: what it is to say, and what it says.
   const std::vector<std::string>* answers = nullptr;
   std::string text = {};
+  /// Of closed questions that are answered yes or no: whether the right one is the likelier.
+  std::optional<bool> right_is_likelier = {};
 };
 
 struct Metric {

@@ -6,8 +6,10 @@
 #include "tasks/metrics/auroc.h"
 #include "tasks/metrics/balanced_accuracy.h"
 #include "tasks/metrics/macro_f1.h"
+#include "tasks/metrics/micro_f1.h"
 #include "tasks/metrics/open_accuracy.h"
 #include "tasks/metrics/token_overlap.h"
+#include "tasks/metrics/yes_no_accuracy.h"
 
 namespace strata::tasks {
 namespace {
@@ -18,18 +20,20 @@ struct MetricRow {
 };
 
 const std::string kAnswers = "answer_classification", kImages = "image_classification",
-                  kWords = "answer_generation";
+                  kImagesAndTexts = "image_text_classification", kWords = "answer_generation";
 
 // A further metric is a file and a row.
 // clang-format off
 const std::vector<MetricRow>& rows() {
   static const std::vector<MetricRow> rows = {
-      {accuracy(), {kAnswers, kImages, kWords}},
+      {accuracy(), {kAnswers, kImages, kImagesAndTexts, kWords}},
       {open_accuracy(), {kAnswers, kWords}},
       {closed_accuracy(), {kAnswers, kWords}},
-      {balanced_accuracy(), {kImages}},
-      {macro_f1(), {kImages}},
-      {auroc(), {kImages}},
+      {yes_no_accuracy(), {kWords}},
+      {balanced_accuracy(), {kImages, kImagesAndTexts}},
+      {macro_f1(), {kImages, kImagesAndTexts}},
+      {micro_f1(), {kImagesAndTexts}},
+      {auroc(), {kImages, kImagesAndTexts}},
       {token_recall(), {kWords}},
       {token_f1(), {kWords}},
   };

@@ -277,3 +277,13 @@ TEST_CASE("folders of data sets, and sets with their own layout, are no ImageFol
   options.questions_only = true;
   CHECK(load_data(med.path(), options).examples.size() == 1);
 }
+
+TEST_CASE("an ImageFolder has no texts") {
+  const TempDir folder;
+  folder.write("train/nodule/1.png", "");
+  folder.write("test/nodule/2.png", "");
+  LoadOptions options;
+  options.reading = Reading::kLabelledTexts;
+  CHECK(contains(input_error([&] { load_data(folder.path(), options); }),
+                 "ImageFolder: it has no labels with texts beside the images"));
+}

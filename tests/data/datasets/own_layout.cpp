@@ -192,3 +192,35 @@ TEST_CASE("wrong labels are errors with file and line") {
   folder.write("dataset.json", R"({"version":1,"name":"x","classes":["a","a"]})");
   CHECK(contains(input_error([&] { load_data(folder.path()); }), "classes: \"a\" stands twice"));
 }
+
+TEST_CASE("a text may stand beside labels, and must where labelled texts are asked for") {
+  const TempDir folder;
+  folder.write("a.png", "");
+  const auto read = [&](const std::string& text, Reading reading) {
+    folder.write("manifest.jsonl", R"({"image":"a.png",)" + text +
+                                       R"("label":"nodule","split":"train","client":"ct"})");
+    LoadOptions options;
+    options.reading = reading;
+    return load_data(folder.path(), options);
+  };
+  const std::string text = R"("text":"A round focus.",)";
+  for (const Reading reading : {Reading::kLabels, Reading::kEither, Reading::kLabelledTexts}) {
+    const Manifest manifest = read(text, reading);
+    CHECK(manifest.examples[0].text == "A round focus.");
+    CHECK(manifest.examples[0].labels == std::vector<std::string>{"nodule"});
+  }
+  CHECK(read("", Reading::kLabels).examples[0].text.empty());
+  CHECK(contains(input_error([&] { read("", Reading::kLabelledTexts); }),
+                 "text: the key is missing"));
+  CHECK(
+      contains(input_error([&] { read(R"("text":"",)", Reading::kLabels); }), "the text is empty"));
+  // It is written again.
+  const Manifest manifest = read(text, Reading::kLabels);
+  write_manifest(manifest);
+  LoadOptions options;
+  options.reading = Reading::kLabelledTexts;
+  CHECK(load_data(folder.path(), options).examples[0].text == "A round focus.");
+  // Beside a question it is a key like any other that is not known.
+  folder.write("manifest.jsonl", replaced("\"image\"", "\"text\":\"x\",\"image\""));
+  CHECK(contains(input_error([&] { load_data(folder.path()); }), "text: unknown key"));
+}

@@ -130,6 +130,42 @@ TEST_CASE("from a pretrained checkpoint answering starts as ALBEF's authors have
   CHECK(loss.item<double>() == Approx(given("start.loss").item<double>()).epsilon(1e-5));
 }
 
+TEST_CASE(
+    "a folder may hold a checkpoint of ALBEF's authors, finished or pretrained, as it stands") {
+  for (const std::string name : {"model.pth", "pretrained.pth"}) {
+    CAPTURE(name);
+    const test::TempDir dir;
+    std::filesystem::copy(kReference / "config.json", dir / "config.json");
+    std::filesystem::copy(kReference / name, dir / "ALBEF.pth");
+    Model model = peft::load_model(dir.path());
+    CHECK(model.fingerprint() == model_of(tensors_of(name)).fingerprint());
+    CHECK_NOTHROW(peft::check_weights(dir.path(), model.blueprint()));
+    // The decoder's layers, which a pretrained one has from its encoder, are its own.
+    const Tensor encoder = model.weight("text_encoder.encoder.layer.2.output.dense.bias").clone();
+    model.weight("text_decoder.bert.encoder.layer.0.output.dense.bias").add_(1);
+    CHECK(model.weight("text_encoder.encoder.layer.2.output.dense.bias").equal(encoder));
+    const test::TempDir out;
+    peft::save_model(model, out.path());
+    CHECK(peft::load_model(out.path()).fingerprint() == model.fingerprint());
+
+    std::filesystem::copy(kReference / name, dir / "LAVIS.pt");
+    CHECK_THROWS_WITH(peft::load_model(dir.path()),
+                      Contains("\"ALBEF.pth\" and \"LAVIS.pt\" are checkpoints"));
+    // What transformers has for weights comes first.
+    std::filesystem::copy(kReference / "model.safetensors", dir / "model.safetensors");
+    CHECK(peft::load_model(dir.path()).fingerprint() == peft::load_model(kReference).fingerprint());
+  }
+  const test::TempDir other;
+  std::filesystem::copy(kReference / "model.pth", other / "ALBEF.pth");
+  const auto llava = read_architecture(kReference.parent_path() / "llava" / "config.json");
+  CHECK_FALSE(albef_checkpoint_in(other.path(), *llava));
+  std::filesystem::copy(kReference / "config.json", other / "config.json");
+  other.write("ALBEF.pth", "no checkpoint");
+  CHECK_THROWS_WITH(peft::load_model(other.path()), Contains("ALBEF.pth"));
+  CHECK_THROWS_WITH(peft::check_weights(other.path(), peft::read_blueprint(other.path())),
+                    Contains("ALBEF.pth"));
+}
+
 TEST_CASE("a checkpoint that is not of this ALBEF is refused by the weight") {
   for (const std::string name : {"model.pth", "pretrained.pth"}) {
     CAPTURE(name);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "catch.h"
+#include "data/text/learnt_tokenizer.h"
 #include "models/cost.h"
 #include "models/units.h"
 #include "strata/core/unit_choice.h"
@@ -294,7 +295,6 @@ TEST_CASE("what is not computed of a model that speaks is refused by its key") {
   batch.input_ids = batch.input_ids.clone();
   batch.input_ids.masked_fill_(batch.input_ids == 60, 5);
   CHECK_THROWS_WITH(model.run(batch), "a prompt has 0 image tokens (id 60), but its image takes 9");
-  CHECK_THROWS_WITH(model.blueprint().with({"yes"}), Contains("answers in words"));
 }
 
 TEST_CASE("SmolVLM's configurations that leave out defaults have those of its types") {
@@ -324,4 +324,69 @@ TEST_CASE("SmolVLM's configurations that leave out defaults have those of its ty
   CHECK_THAT(
       test::refusal(config_of("llava"), "vision_config", {{"model_type", "blip_2_vision_model"}}),
       Contains("vision_config.model_type") && Contains("siglip_vision_model"));
+}
+
+TEST_CASE("a LLaVA to be trained from scratch has the sizes that an experiment file says") {
+  const test::TempDir dir;
+  const auto from_yaml = [&](const std::string& text) {
+    const Document document = load_yaml(dir.write("a.yaml", "type: llava\n" + text));
+    return architecture_from_yaml(ObjectReader(document));
+  };
+  const std::string required =
+      "hidden_size: 16\nlayers: 3\nheads: 2\nimage_size: 32\npatch_size: 8\n";
+  const auto plain = from_yaml(required);
+  const Json config = plain->config();
+  CHECK(config.at("text_config").at("intermediate_size") == 64);
+  CHECK(config.at("vision_config").at("hidden_size") == 16);
+  CHECK(config.at("vision_config").at("num_hidden_layers") == 3);
+  CHECK(config.at("vision_config").at("num_attention_heads") == 2);
+  CHECK(plain->vocabulary_size() == 512);
+  CHECK(plain->text_tokens() == 64);
+  CHECK(plain->image_model().image_size == 32);
+  const Speech speech = plain->speech().value();
+  CHECK(speech.image_tokens == 16);  // the class token is left out
+  CHECK(speech.image_token == data::kLearntImage);
+  CHECK(speech.end_token == data::kLearntEnd);
+
+  const auto other =
+      from_yaml(required +
+                "intermediate_size: 40\nvision_hidden_size: 24\nvision_layers: 2\n"
+                "vision_heads: 3\nvision_intermediate_size: 32\nmax_text: 20\nvocabulary: 300\n"
+                "initializer_range: 0.1\n");
+  CHECK(other->text_tokens() == 20);
+  const Model model(Blueprint(other), 1);
+  const auto shape = [&](const std::string& name) { return model.weight(name).sizes().vec(); };
+  const std::string tower = "vision_tower.vision_model.encoder.layers.1.mlp.fc1.weight";
+  CHECK(shape(tower) == Shape{32, 24});
+  CHECK(shape("multi_modal_projector.linear_1.weight") == Shape{16, 24});
+  CHECK(shape("language_model.model.embed_tokens.weight") == Shape{300, 16});
+  CHECK(shape("language_model.model.layers.2.mlp.up_proj.weight") == Shape{40, 16});
+  CHECK(shape("language_model.lm_head.weight") == Shape{300, 16});
+  CHECK(model.weight(tower).std().item<double>() == Approx(0.1).epsilon(0.1));
+  std::set<std::string> units;
+  for (const Unit& unit : model.units()) units.insert(unit.name);
+  // All of the tower's blocks are computed.
+  CHECK(units.count("vision.block.1") == 1);
+  CHECK(units.count("block.2") == 1);
+
+  // Its folder is one of any LLaVA's.
+  std::filesystem::create_directories(dir.path() / "model");
+  peft::save_model(model, dir.path() / "model");
+  const Model again = peft::load_model(dir.path() / "model");
+  CHECK(again.fingerprint() == model.fingerprint());
+  CHECK(again.architecture().config() == other->config());
+
+  const auto refused = [&](const std::string& text, const std::string& what) {
+    CHECK_THROWS_WITH(from_yaml(text), Contains(what));
+  };
+  refused(required + "vocabluary: 300\n", "did you mean \"vocabulary\"?");
+  refused(required + "vocabulary: 259\n", "vocabulary: a whole number from 260 to");
+  refused(required + "vision_heads: 3\n",
+          "vision_hidden_size: 16 is not a multiple of vision_heads");
+  refused(required + "max_text: 65530\n", "patch_size: an image has 16 patches");
+  refused("hidden_size: 16\nlayers: 3\nheads: 16\nimage_size: 32\npatch_size: 8\n", "even");
+  refused("hidden_size: 16\nlayers: 3\nheads: 2\nimage_size: 30\npatch_size: 8\n",
+          "image_size: 30 is not a multiple of patch_size = 8");
+  refused("layers: 3\nheads: 2\nimage_size: 32\npatch_size: 8\n",
+          "hidden_size: the key is missing");
 }
