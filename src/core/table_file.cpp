@@ -13,7 +13,7 @@
 namespace strata {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{1} << 30;
+constexpr std::size_t kMostTableBytes = std::size_t{1} << 30;
 
 class Inflater {
  public:
@@ -44,7 +44,7 @@ class Inflater {
       if ((state != Z_OK && state != Z_STREAM_END) || (made == 0 && part == 0))
         throw InputError(file + ": is gzipped, but damaged or not whole");
       text.append(reinterpret_cast<const char*>(buffer.data()), made);
-      if (text.size() > kMostBytes) throw InputError(file + ": unpacks to more than 1 GiB");
+      if (text.size() > kMostTableBytes) throw InputError(file + ": unpacks to more than 1 GiB");
     }
     return text;
   }

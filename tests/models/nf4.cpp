@@ -118,7 +118,7 @@ TEST_CASE("a base in NF4 computes as its numbers do, and LoRA trains over it to 
   Model packed = pair.packed(), plain = pair.plain();
   int count = 0;
   for (const auto& [name, weight] : packed.weights()) count += is_nf4(weight) ? 1 : 0;
-  CHECK(count == 14);  // seven of each of two blocks
+  CHECK(count == 26);  // seven of each of two blocks, four of each of the tower's three
   CHECK(packed.number_bytes() == 4);
   add_lora(packed);
   add_lora(plain);

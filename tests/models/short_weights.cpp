@@ -224,6 +224,7 @@ TEST_CASE("a base that streams is in memory a stage at a time, and computes the 
   shape.hidden_size = 128;
   shape.intermediate_size = 512;
   shape.num_hidden_layers = 6;
+  shape.vocab_size = 20;
   peft::save_model(test::make_model(shape, 3), dir / "wide");
   test::copy_rounded(dir / "wide", dir / "short", Dtype::kBF16, false);
   for (const std::string folder : {"wide", "short"}) {
