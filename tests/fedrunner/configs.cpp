@@ -7,6 +7,7 @@
 #include "strata/fedrunner/metrics.h"
 #include "strata/ntk/metric_names.h"
 #include "support/npz_file.h"
+#include "support/speaking_model.h"
 
 using namespace strata;
 using namespace strata::data;
@@ -156,10 +157,26 @@ struct Workshop {
   /// One round with nothing but the data's folder, in which the model is; the clients' names.
   std::vector<std::string> run(const std::string& name) const {
     test::write_tiny_foundation(dir / (name + "/vilt-b32-finetuned-vqa"));
-    const std::vector<std::string> set = {"data.folder=" + (dir / name).string(),
-                                          "run.strategies=[f3ocus]", "run.rounds=1",
-                                          "run.budget=1"};
+    run_once(name, dir / name);
+    // A model that answers in words has the same clients.
+    const std::string words = name + "_vlm";
+    fs::create_directories(dir / words);
+    for (const auto& entry : fs::directory_iterator(dir / name))
+      if (entry.path().filename() != "vilt-b32-finetuned-vqa")
+        fs::create_symlink(entry.path(), dir / words / entry.path().filename());
+    test::write_speaking_model(dir / words / "llava-1.5-7b-hf");
+    run_once(words, dir / words);
+    CHECK(clients_of(words) == clients_of(name));
+    return clients_of(name);
+  }
+
+  void run_once(const std::string& name, const fs::path& data) const {
+    const std::vector<std::string> set = {"data.folder=" + data.string(), "run.strategies=[f3ocus]",
+                                          "run.rounds=1", "run.budget=1"};
     run_experiment(kConfigs / (name + ".yaml"), set, dir / (name + "-run"), tools(), {});
+  }
+
+  std::vector<std::string> clients_of(const std::string& name) const {
     std::vector<std::string> clients;
     for (const auto& row : read_metrics(dir / (name + "-run") / "metrics.csv").rows) {
       if (row.round == 1 && row.client != "all" && row.client != "mean")
@@ -180,7 +197,7 @@ TEST_CASE("every file in configs/ is an experiment file") {
     CHECK_NOTHROW(read_experiment_file(entry.path(), {}, tools().names));
     ++files;
   }
-  CHECK(files >= 11);
+  CHECK(files >= 16);
 }
 
 TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layouts") {
