@@ -497,7 +497,7 @@ TEST_CASE_METHOD(Fixture, "gradient checkpointing trains the same weights, whate
   }
   model.set_spill(dir / "none");
   CHECK_THROWS_WITH(train(model, *ct.train, units, 1, options, 5),
-                    Contains("none: no file can be made there"));
+                    Catch::Matchers::Contains("none: no file can be made there"));
   options.gradient_checkpointing = false;
   CHECK_NOTHROW(train(model, *ct.train, units, 1, options, 5));
 }
