@@ -92,8 +92,8 @@ bool all_aligned(const std::vector<Rewritten>& tensors) {
 
 /// A parameter as the model has it.
 struct Current {
-  const Tensor* tensor;
-  const std::string* name;  ///< to write it under
+  const Tensor* tensor = nullptr;     ///< nullptr: as the file has it
+  const std::string* name = nullptr;  ///< to write it under; nullptr: its own
 };
 
 /// What becomes of a file's tensors when those in `current`, by their names in files, may have
@@ -108,12 +108,13 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
   for (const TensorEntry& entry : file->tensors()) {
     const auto found = current.find(entry.name);
     if (found == current.end() && !is_let_pass(entry.name)) continue;
-    const std::string& name = found == current.end() ? entry.name : *found->second.name;
+    const bool renamed = found != current.end() && found->second.name;
+    const std::string& name = renamed ? *found->second.name : entry.name;
     // Two names of one parameter may be one from now on.
     if (!shards.emplace(name, file->written_name()).second) continue;
     all.push_back({&entry, entry, nullptr, nullptr});
     all.back().entry.name = name;
-    if (found == current.end()) continue;
+    if (found == current.end() || !found->second.tensor) continue;
     all.back().weight = found->second.tensor;
     if (has_numbers_of(*found->second.tensor, tensor_of({file, &entry}))) continue;
     const Tensor& tensor = *found->second.tensor;
@@ -415,10 +416,14 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
                        const std::map<std::string, Tensor>& from, Names names) {
   std::map<std::string, Current> current;
   for (const StoredParameter& parameter : parameters) {
-    if (is_nf4(from.at(parameter.parameter.name))) continue;  // it and its parts stay as they are
-    for (const std::string& name : parameter.names)
-      current[name] = {&from.at(parameter.parameter.name),
-                       names == Names::kOfFiles ? &name : &parameter.parameter.name};
+    const Tensor& tensor = from.at(parameter.parameter.name);
+    const bool packed = is_nf4(tensor);  // it and its parts stay as they are
+    for (const std::string& name : parameter.names) {
+      current[name] = {&tensor, names == Names::kOfFiles ? &name : &parameter.parameter.name};
+      if (!packed) continue;
+      current[name] = {};
+      for (const char* part : kNf4Parts) current[name + part] = {};
+    }
   }
   std::set<Dtype> types;
   std::map<std::string, std::string> shards;  // by the names that they hold
@@ -431,8 +436,7 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
     const std::vector<Rewritten> rewritten = rewrite(
         file, current, file == source.files().back() ? further : std::vector<Rewritten>(), shards);
     for (const Rewritten& tensor : rewritten) {
-      if (!is_let_pass(tensor.entry.name) && is_float(tensor.entry.dtype))
-        types.insert(tensor.entry.dtype);
+      if (tensor.weight && is_float(tensor.entry.dtype)) types.insert(tensor.entry.dtype);
       grown += static_cast<std::int64_t>(tensor.entry.byte_count());
       renamed |= !tensor.old || tensor.old->name != tensor.entry.name;
     }
