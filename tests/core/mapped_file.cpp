@@ -30,6 +30,8 @@ TEST_CASE("released pages are the file's again, and only whole pages of a mapped
   CHECK(file.bytes().substr(0, page) == std::string(page, 'x'));
   CHECK(file.bytes().substr(page, page) == std::string(page, 'a'));
   CHECK(file.bytes().substr(2 * page) == std::string(2 * page, 'x'));
+  release_pages({file.bytes().data() + 2 * page, 3 * page});  // it ends behind the file
+  CHECK(file.bytes().substr(2 * page) == std::string(2 * page, 'x'));
   release_pages(file.bytes().substr(3 * page));
   CHECK(file.bytes().substr(2 * page) == std::string(page, 'x') + std::string(page, 'a'));
   release_pages(file.bytes().substr(0, 10));
