@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/interrupt.h"
+#include "models/staged_gradients.h"
 #include "models/state_gradients.h"
 #include "strata/core/error.h"
 
@@ -145,6 +146,7 @@ void Sweep::run(const Finished& finished) {
     Stage stage = capture(number);
     stage.plan = plan(stage, gradients, samples_, outputs);
     gradients = differentiate(stage, gradients);
+    models::release_stage(model_, number);
     finish(stage, finished);
     inputs_.drop(number);
   }

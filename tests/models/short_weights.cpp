@@ -7,6 +7,7 @@
 
 #include "catch.h"
 #include "models/device.h"
+#include "models/staged_gradients.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
@@ -243,6 +244,16 @@ TEST_CASE("a base that streams is in memory a stage at a time, and computes the 
 
     model.set_streams(true);
     CHECK(torch::equal(model.forward(batch), kept));
+    CHECK(resident_bytes(file) < size / 4);
+    {
+      const torch::AutoGradMode grad(true);
+      Model trained = model.clone({"classifier.1.weight"});
+      trained.train_only({"embeddings"});
+      const auto loss = [](const State& output) {
+        return output.values.at(kLogits).square().sum();
+      };
+      staged_gradients(trained, batch, trained.weights_of(trained.unit("embeddings")), loss);
+    }
     CHECK(resident_bytes(file) < size / 4);
     model.set_streams(false);
     model.forward(batch);
