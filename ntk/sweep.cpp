@@ -5,7 +5,6 @@
 #include <numeric>
 
 #include "core/interrupt.h"
-#include "models/staged_gradients.h"
 #include "models/state_gradients.h"
 #include "strata/core/error.h"
 
@@ -146,7 +145,7 @@ void Sweep::run(const Finished& finished) {
     Stage stage = capture(number);
     stage.plan = plan(stage, gradients, samples_, outputs);
     gradients = differentiate(stage, gradients);
-    models::release_stage(model_, number);
+    model_.release_stage(number);
     finish(stage, finished);
     inputs_.drop(number);
   }

@@ -182,14 +182,17 @@ std::string changed_index(const std::string& index, std::int64_t more,
 }
 
 /// What bitsandbytes writes beside a weight of 4 bits, behind its name.
+constexpr const char* kQuantState = ".quant_state.bitsandbytes__nf4";
 constexpr const char* kNf4Parts[] = {".absmax", ".quant_map", ".nested_absmax", ".nested_quant_map",
-                                     ".quant_state.bitsandbytes__nf4"};
+                                     kQuantState};
 
-/// Of an entry that is such a weight; no codes of any other.
+bool holds_nf4(const Checkpoint& checkpoint, const Checkpoint::Found& found) {
+  return found.entry->dtype == Dtype::kU8 && checkpoint.find(found.entry->name + kQuantState);
+}
+
+/// Of an entry that is such a weight.
 Nf4Parts nf4_parts(const Checkpoint& checkpoint, const Checkpoint::Found& found) {
   const std::string& name = found.entry->name;
-  const auto state = checkpoint.find(name + ".quant_state.bitsandbytes__nf4");
-  if (found.entry->dtype != Dtype::kU8 || !state) return {};
   const auto part = [&](const char* ending) {
     const auto own = checkpoint.find(name + ending);
     return own ? tensor_of(own) : Tensor();
@@ -199,7 +202,7 @@ Nf4Parts nf4_parts(const Checkpoint& checkpoint, const Checkpoint::Found& found)
           .absmax = part(".absmax"),
           .nested_absmax = part(".nested_absmax"),
           .nested_quant_map = part(".nested_quant_map"),
-          .quant_state = std::string(state.bytes())};
+          .quant_state = std::string(checkpoint.find(name + kQuantState).bytes())};
 }
 
 void check_entry(const std::string& path, const TensorEntry& entry, const Parameter& parameter,
@@ -351,7 +354,7 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
       const Found found = find(name);
       if (!found) continue;
       const std::string path = found.file->path().string();
-      if (!nf4_parts(*this, found).codes.defined())
+      if (!holds_nf4(*this, found))
         check_entry(path, *found.entry, parameter.parameter, config_file);
       if (first && (first.entry->dtype != found.entry->dtype || first.bytes() != found.bytes())) {
         throw InputError(path + ": \"" + first.entry->name + "\" and \"" + name +
@@ -375,9 +378,9 @@ void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParam
           torch::zeros(parameter.parameter.shape, torch::kLong).to(device);
       continue;
     }
-    if (const Nf4Parts parts = nf4_parts(checkpoint, found); parts.codes.defined()) {
+    if (holds_nf4(checkpoint, found)) {
       const Tensor weight =
-          nf4_weight(parts, parameter.parameter.shape,
+          nf4_weight(nf4_parts(checkpoint, found), parameter.parameter.shape,
                      found.file->path().string() + ": the weight \"" + found.entry->name + "\"");
       into[parameter.parameter.name] =
           (numbers == Numbers::kAsStored ? weight : nf4_numbers(weight)).to(device);

@@ -245,11 +245,12 @@ State Model::run_stage(std::int64_t stage, const Batch& batch, const State& inpu
 State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input,
                        Pass& pass) const {
   State output = architecture().run(stage, batch, input, pass);
-  if (streams_) leave_stage(stage);
+  release_stage(stage);
   return output;
 }
 
-void Model::leave_stage(std::int64_t stage) const {
+void Model::release_stage(std::int64_t stage) const {
+  if (!streams_) return;
   for (const Layer& layer : architecture().layers()) {
     // What later stages use besides is looked at again by the last of them, after its own.
     if (layer.stage != stage && stage + 1 != stage_count()) continue;

@@ -125,6 +125,9 @@ class Model {
   /// number depends on it.
   bool streams() const { return streams_; }
   void set_streams(bool streams) { streams_ = streams; }
+  /// Gives them back where the base streams. A backward pass through a stage reads its weights once
+  /// more after run_stage or capture_stage has let them go.
+  void release_stage(std::int64_t stage) const;
   /// The folder for what enters the stages, where they are run twice (StageInputs); empty: memory.
   const std::filesystem::path& spill() const { return spill_; }
   void set_spill(std::filesystem::path folder) { spill_ = std::move(folder); }
@@ -145,7 +148,6 @@ class Model {
  private:
   Model(Blueprint blueprint, torch::Device device);
   void draw(const Parameter& parameter, std::uint64_t seed);
-  void leave_stage(std::int64_t stage) const;
 
   std::shared_ptr<const Blueprint> blueprint_;
   torch::Device device_ = torch::kCPU;

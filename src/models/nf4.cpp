@@ -17,15 +17,11 @@ namespace {
 
 using torch::Tensor;
 
-constexpr std::array<char, 16> kMagic = {'s', 't', 'r', 'a', 't', 'a', ' ', 'n',
-                                         'f', '4', ' ', 'v', '1', 0,   0,   0};
-
 constexpr std::int64_t kLongestBlock = 1 << 20;
 constexpr double kLargest = std::numeric_limits<float>::max();
 
 /// What a weight begins with; scales as float32 and the codes follow.
 struct Head {
-  std::array<char, 16> magic = kMagic;
   std::int64_t rows = 0, columns = 0, block = 0;
   std::int64_t type = 0;  ///< torch::ScalarType that numbers are rounded to
   std::array<float, 16> map = {};

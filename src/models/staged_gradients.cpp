@@ -5,7 +5,6 @@
 #include "models/device.h"
 #include "models/stage_inputs.h"
 #include "models/state_gradients.h"
-#include "models/tensor_bytes.h"
 
 namespace strata::models {
 namespace {
@@ -120,7 +119,7 @@ class StagedPass {
       output = run_stage(stage, input);
     }
     std::vector<Tensor> found = gradients_of(values_of(output), targets, gradients);
-    release_stage(model_, stage);
+    model_.release_stage(stage);
     for (std::size_t w = 0; w < weights.size(); ++w) {
       const Tensor& share = found[values + w];
       if (share.defined()) sums[w] = sums[w].defined() ? sums[w] + share : share;
@@ -138,14 +137,6 @@ class StagedPass {
 };
 
 }  // namespace
-
-void release_stage(const Model& model, std::int64_t stage) {
-  if (!model.streams()) return;
-  for (const Layer& layer : model.architecture().layers()) {
-    if (layer.stage != stage) continue;
-    for (const Parameter& parameter : layer.parameters) release_pages(model.weight(parameter.name));
-  }
-}
 
 StagedGradients staged_gradients(const Model& model, const Batch& batch,
                                  const std::vector<Tensor>& weights,

@@ -35,8 +35,4 @@ StagedGradients staged_gradients(const Model& model, const Batch& batch,
                                  const std::function<torch::Tensor(const State&)>& loss,
                                  const StagedOptions& options = {});
 
-/// Of a base that streams (Model::streams): the pages of the stage's weights go back to the system.
-/// A backward pass through a stage reads them once more after the stage was run.
-void release_stage(const Model& model, std::int64_t stage);
-
 }  // namespace strata::models
