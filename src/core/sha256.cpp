@@ -20,6 +20,18 @@ std::uint32_t rotate_right(std::uint32_t x, int n) {
   return (x >> n) | (x << (32 - n));
 }
 
+/// Of FIPS 180-4's eight variables only two become others; the caller renames them instead of
+/// moving them.
+inline void round(std::uint32_t a, std::uint32_t b, std::uint32_t c, std::uint32_t& d,
+                  std::uint32_t e, std::uint32_t f, std::uint32_t g, std::uint32_t& h,
+                  std::uint32_t added) {
+  const std::uint32_t e1 = rotate_right(e, 6) ^ rotate_right(e, 11) ^ rotate_right(e, 25);
+  const std::uint32_t t1 = h + e1 + ((e & f) ^ (~e & g)) + added;
+  const std::uint32_t e0 = rotate_right(a, 2) ^ rotate_right(a, 13) ^ rotate_right(a, 22);
+  d += t1;
+  h = t1 + e0 + ((a & b) ^ (a & c) ^ (b & c));
+}
+
 }  // namespace
 
 Sha256::Sha256()
@@ -38,25 +50,29 @@ void Sha256::block(const unsigned char* data) {
         rotate_right(w[i - 2], 17) ^ rotate_right(w[i - 2], 19) ^ (w[i - 2] >> 10);
     w[i] = w[i - 16] + s0 + w[i - 7] + s1;
   }
-  std::uint32_t s[8];
-  std::copy(state_, state_ + 8, s);
-  for (int i = 0; i < 64; ++i) {
-    const std::uint32_t e1 =
-        rotate_right(s[4], 6) ^ rotate_right(s[4], 11) ^ rotate_right(s[4], 25);
-    const std::uint32_t t1 = s[7] + e1 + ((s[4] & s[5]) ^ (~s[4] & s[6])) + kRound[i] + w[i];
-    const std::uint32_t e0 =
-        rotate_right(s[0], 2) ^ rotate_right(s[0], 13) ^ rotate_right(s[0], 22);
-    const std::uint32_t t2 = e0 + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
-    std::copy_backward(s, s + 7, s + 8);
-    s[4] += t1;
-    s[0] = t1 + t2;
+  auto [a, b, c, d, e, f, g, h] = state_;
+  for (int i = 0; i < 64; i += 8) {
+    round(a, b, c, d, e, f, g, h, kRound[i] + w[i]);
+    round(h, a, b, c, d, e, f, g, kRound[i + 1] + w[i + 1]);
+    round(g, h, a, b, c, d, e, f, kRound[i + 2] + w[i + 2]);
+    round(f, g, h, a, b, c, d, e, kRound[i + 3] + w[i + 3]);
+    round(e, f, g, h, a, b, c, d, kRound[i + 4] + w[i + 4]);
+    round(d, e, f, g, h, a, b, c, kRound[i + 5] + w[i + 5]);
+    round(c, d, e, f, g, h, a, b, kRound[i + 6] + w[i + 6]);
+    round(b, c, d, e, f, g, h, a, kRound[i + 7] + w[i + 7]);
   }
-  for (int i = 0; i < 8; ++i) state_[i] += s[i];
+  const std::uint32_t after[8] = {a, b, c, d, e, f, g, h};
+  for (int i = 0; i < 8; ++i) state_[i] += after[i];
 }
 
 void Sha256::update(std::string_view bytes) {
   length_ += bytes.size();
   while (!bytes.empty()) {
+    if (buffered_ == 0 && bytes.size() >= sizeof buffer_) {
+      block(reinterpret_cast<const unsigned char*>(bytes.data()));
+      bytes.remove_prefix(sizeof buffer_);
+      continue;
+    }
     const std::size_t take = std::min(bytes.size(), sizeof buffer_ - buffered_);
     std::memcpy(buffer_ + buffered_, bytes.data(), take);
     buffered_ += take;

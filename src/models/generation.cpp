@@ -45,20 +45,21 @@ std::vector<Generated> likeliest(Writer writer, const GenerationOptions& options
   const std::int64_t n = writer.samples();
   std::vector<Generated> found(static_cast<std::size_t>(n));
   const Tensor all = torch::arange(n, torch::TensorOptions(torch::kLong).device(writer.device()));
+  const std::vector<std::int64_t> most = writer.most_tokens(options);
   for (std::int64_t length = 1;; ++length) {
     const auto [values, tokens] = writer.log_likelihoods().max(1);
     const Tensor likelihoods = values.to(torch::kCPU), taken = tokens.to(torch::kCPU);
     bool running = false;
     for (std::int64_t i = 0; i < n; ++i) {
       Generated& own = found[static_cast<std::size_t>(i)];
-      if (own.ended) continue;
+      if (own.ended || length > most[static_cast<std::size_t>(i)]) continue;
       const std::int64_t token = taken[i].item<std::int64_t>();
       own.log_likelihood += likelihoods[i].item<double>();
       own.ended = is_end(options, token);
       if (!own.ended) own.tokens.push_back(token);
-      running = running || !own.ended;
+      running = running || (!own.ended && length < most[static_cast<std::size_t>(i)]);
     }
-    if (!running || length == options.most_tokens) return found;
+    if (!running) return found;
     writer.go_on(all, tokens);
   }
 }
@@ -77,9 +78,10 @@ struct Beams {
 /// One step of a sample's beams.
 class BeamStep {
  public:
-  BeamStep(const GenerationOptions& options, std::int64_t length, Beams& beams)
+  BeamStep(const GenerationOptions& options, std::int64_t length, std::int64_t most, Beams& beams)
       : options_(options),
         length_(length),
+        is_last_(length == most),
         count_(static_cast<std::size_t>(options.beams)),
         beams_(beams) {}
 
@@ -102,7 +104,7 @@ class BeamStep {
       next.log_likelihood = values[rank].item<double>();
       next.ended = is_end(options_, token);
       if (!next.ended) next.tokens.push_back(token);
-      if (next.ended || length_ == options_.most_tokens) {
+      if (next.ended || is_last_) {
         // Those behind the first ones are too unlikely to count as answers.
         if (rank < options_.beams) add(next);
       }
@@ -112,7 +114,7 @@ class BeamStep {
       }
     }
     beams_.running = std::move(going);
-    beams_.done = beams_.done || length_ == options_.most_tokens || none_is_better();
+    beams_.done = beams_.done || is_last_ || none_is_better();
     return taken;
   }
 
@@ -136,6 +138,7 @@ class BeamStep {
 
   const GenerationOptions& options_;
   std::int64_t length_;
+  bool is_last_;
   std::size_t count_;
   Beams& beams_;
 };
@@ -151,14 +154,16 @@ template <typename Writer>
 std::vector<Generated> by_beams(Writer writer, const GenerationOptions& options) {
   std::vector<Beams> all(static_cast<std::size_t>(writer.samples()));
   for (Beams& beams : all) beams.running.resize(1);
+  const std::vector<std::int64_t> most = writer.most_tokens(options);
   for (std::int64_t length = 1;; ++length) {
     const Tensor likelihoods = writer.log_likelihoods().to(torch::kCPU);
     std::vector<std::int64_t> order, tokens;
     std::int64_t first = 0;  // row of the sample
     bool running = false;
-    for (Beams& beams : all) {
+    for (std::size_t sample = 0; sample < all.size(); ++sample) {
+      Beams& beams = all[sample];
       const auto rows = static_cast<std::int64_t>(beams.running.size());
-      BeamStep step(options, length, beams);
+      BeamStep step(options, length, most[sample], beams);
       for (const auto& [beam, token] : step.take(likelihoods.narrow(0, first, rows))) {
         order.push_back(first + beam);
         tokens.push_back(token);
@@ -189,6 +194,7 @@ class Prompted::Writer {
       attended_ = prompts.attention_mask;
     }
     asked.outputs = torch::stack({torch::arange(n), torch::full({n}, last)}, 1);
+    room_ = room(n);
     run(asked, 0, n, last + 1);
     const std::int64_t prefix = model.blueprint().prefix_tokens();
     if (prefix > 0 && attended_.defined())
@@ -196,6 +202,13 @@ class Prompted::Writer {
   }
 
   std::int64_t samples() const { return memory_.samples; }
+  /// Of each sample: no more than there are places for.
+  std::vector<std::int64_t> most_tokens(const GenerationOptions& options) const {
+    std::vector<std::int64_t> most;
+    for (const std::int64_t room : room_)
+      most.push_back(std::max<std::int64_t>(1, std::min(options.most_tokens, room)));
+    return most;
+  }
   torch::Device device() const { return model_.device(); }
 
   /// (rows, vocabulary), float32.
@@ -307,6 +320,18 @@ class Prompted::Writer {
     memory_.before += tokens;
   }
 
+  /// The last token that is said takes no place of its own. A decoder's first place is its start.
+  std::vector<std::int64_t> room(std::int64_t samples) const {
+    const std::int64_t places = model_.architecture().text_tokens();
+    std::vector<std::int64_t> found(static_cast<std::size_t>(samples), places - 1);
+    if (!attended_.defined()) return found;
+    const Tensor read = attended_.sum(1).to(torch::kCPU, torch::kLong).contiguous();
+    for (std::int64_t i = 0; i < samples; ++i)
+      found[static_cast<std::size_t>(i)] =
+          places + speech_.image_tokens - read.data_ptr<std::int64_t>()[i] + 1;
+    return found;
+  }
+
   Asked asked_of(const std::vector<std::vector<Tokens>>& texts) const {
     Asked asked;
     Tokens next;
@@ -375,6 +400,7 @@ class Prompted::Writer {
   Speech speech_;
   Memory memory_;
   Tensor attended_;  // undefined where an encoder has read the prompts
+  std::vector<std::int64_t> room_;
   State state_;
 };
 

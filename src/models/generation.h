@@ -13,7 +13,8 @@ namespace strata::models {
 
 /// As transformers' GenerationConfig.
 struct GenerationOptions {
-  std::int64_t most_tokens = 20;   ///< max_new_tokens
+  std::int64_t most_tokens =
+      20;  ///< max_new_tokens; a text also ends where the model has no place for more
   std::int64_t beams = 1;          ///< num_beams; 1 takes the likeliest token each time
   double length_penalty = 1;       ///< a beam's score is its log-likelihood / length^length_penalty
   std::vector<std::int64_t> ends;  ///< eos_token_id: tokens behind which nothing comes
@@ -21,7 +22,7 @@ struct GenerationOptions {
 
 struct Generated {
   std::vector<std::int64_t> tokens;  ///< without the end
-  bool ended = false;                ///< before there were most_tokens
+  bool ended = false;  ///< by an end, before there were most_tokens or no place was left
   /// The sum of the tokens' log-likelihoods, the end's among them; in nats.
   double log_likelihood = 0;
 };

@@ -40,8 +40,6 @@ std::vector<Answer> say(const models::Model& model, const models::Prompted& prom
   models::GenerationOptions options;
   options.beams = answering.beams;
   options.most_tokens = answering.most_tokens;
-  if (speech.decoder_start)
-    options.most_tokens = std::min(options.most_tokens, model.architecture().text_tokens() - 1);
   options.ends = {speech.end_token};
   std::vector<Answer> answers;
   for (const models::Generated& generated : prompted.generate(options))

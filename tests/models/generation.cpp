@@ -147,6 +147,25 @@ TEST_CASE("kept keys and values change nothing, with prompts and pairs, too") {
   }
 }
 
+TEST_CASE("a text ends where the model has no place for more, whatever stands beside it") {
+  const Model model = test::load_speaking("blip2_opt");
+  const Batch batch =
+      test::batch_of(test::recorded_speaking("blip2_opt"), "generation", "blip2_opt");
+  const Tensor read = batch.attention_mask.sum(1);
+  for (const std::int64_t beams : {1, 3}) {
+    GenerationOptions options{.most_tokens = 1000, .beams = beams};
+    const auto found = generate(model, batch, options);
+    for (std::int64_t i = 0; i < batch.size(); ++i) {
+      CAPTURE(beams, i);
+      const Generated& text = found[static_cast<std::size_t>(i)];
+      // 40 places, and the last token needs none.
+      CHECK(static_cast<double>(text.tokens.size()) == 41 - read[i].item<double>());
+      CHECK_FALSE(text.ended);
+      CHECK(generate(model, rows_of(batch, i, 1), options).front().tokens == text.tokens);
+    }
+  }
+}
+
 TEST_CASE("answers side by side have the log-likelihoods that they have alone") {
   const std::map<std::string, std::string> targets = {{"llava", "q_proj+v_proj"},
                                                       {"llava_mistral", "q_proj"},

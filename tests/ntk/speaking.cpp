@@ -8,6 +8,7 @@
 #include "models/tokenizer_files.h"
 #include "ntk/lntk.h"
 #include "peft/files.h"
+#include "peft/lora.h"
 #include "support/speaking_model.h"
 #include "support/tiny_model.h"
 #include "tasks/answer_generation.h"
@@ -162,6 +163,69 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
       const double largest = solver.eigenvalues().maxCoeff();
       CHECK(largest > 0);
       CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(1e-4));
+      CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
+    }
+  }
+}
+
+TEST_CASE("of every architecture that speaks, every kind of unit's kernel is that of brute force") {
+  for (const std::string name : {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava",
+                                 "llava_mistral", "llava_qwen2", "paligemma", "smolvlm"}) {
+    CAPTURE(name);
+    const test::TempDir dir;
+    const std::filesystem::path folder = dir.path() / "model";
+    test::write_recorded_model(name, folder);
+    Model model = peft::load_model(folder);
+    const bool prompts = name == "llava";
+    std::string targets;
+    for (const std::string& target : peft::lora_targets(model.blueprint()))
+      targets += (targets.empty() ? "" : "+") + target;
+    std::vector<std::string> methods = {"lora:rank=1,targets=" + targets, "adapters:reduction=2"};
+    if (prompts) methods.push_back("prompts:length=2");
+    peft::add_methods(model, peft::parse_methods(methods, "--peft"), 3);
+    // Second factors begin at 0, which gives the first ones no gradient.
+    for (auto& [weight, tensor] : model.weights()) {
+      if (tensor.is_floating_point() && tensor.count_nonzero().item<std::int64_t>() == 0)
+        tensor.copy_(0.3 *
+                     torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view_as(tensor));
+    }
+    const data::Manifest manifest = write_questions(dir.path());
+    const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    const auto task = tasks::answer_generation();
+    const auto data = task->encode({0, 1, 2}, {manifest, model.blueprint(), none, false, nullptr,
+                                               load_language(model.architecture(), folder)});
+    const Batch batch = data->batch({0, 1, 2}, torch::kCPU);
+
+    std::vector<Unit> units;
+    std::set<std::string> names;
+    std::vector<std::string> schemes = {"block", "lora", "adapter", "norm", "bias"};
+    if (prompts) schemes.push_back("prompt");
+    for (const std::string& scheme : schemes) {
+      int of_scheme = 0;
+      for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) {
+        ++of_scheme;
+        if (names.insert(unit.name).second) units.push_back(unit);
+      }
+      CAPTURE(scheme);
+      CHECK(of_scheme > 0);
+    }
+
+    Batch in_double = batch;
+    Model wide = widened(model, in_double);
+    const Tensor all = task->losses(wide.run(in_double), in_double);
+    std::vector<Tensor> losses;
+    for (std::int64_t i = 0; i < 3; ++i) losses.push_back(all[i]);
+    LntkOptions options;
+    options.trace = true;
+    const auto spectra = layerwise_spectra(model, *task, batch, units, options);
+    REQUIRE(spectra.size() == units.size());
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      CAPTURE(units[u].name);
+      const Eigen::MatrixXd theta = brute_force(wide, losses, units[u]);
+      const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
+      CHECK(solver.eigenvalues().maxCoeff() > 0);
+      CHECK(spectra[u].spectrum.values.front() ==
+            Approx(solver.eigenvalues().maxCoeff()).epsilon(1e-4));
       CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
     }
   }

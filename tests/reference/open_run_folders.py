@@ -29,6 +29,8 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
+import vlm_models
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "bright", "dark", "red", "?"]
 LABELS = ["no", "yes"]
 SIZE = 16
@@ -327,6 +329,82 @@ def check_resnet(strata, folder):
         print(f"resnet, {scheme}: from_pretrained opens the model, with Strata's losses")
 
 
+def character_tokenizer(image):
+    """tokenizer.json whose tokens are single characters; `image` is the id of <image>."""
+    vocabulary = {token: number for number, token in enumerate(["<pad>", "<s>", "</s>"])}
+    for character in "abcdefghijklmnopqrstuvwxyz0123456789 ?.,:#":
+        vocabulary[character] = len(vocabulary)
+    while len(vocabulary) < image:
+        vocabulary[f"<unused{len(vocabulary)}>"] = len(vocabulary)
+    added = [
+        dict(id=number, content=content, special=True, normalized=False, lstrip=False, rstrip=False, single_word=False)
+        for number, content in [(0, "<pad>"), (1, "<s>"), (2, "</s>"), (image, "<image>")]
+    ]
+    model = dict(type="BPE", dropout=None, unk_token="#", continuing_subword_prefix=None, end_of_word_suffix=None,
+                 fuse_unk=False, byte_fallback=False, vocab=vocabulary, merges=[])
+    return json.dumps(dict(version="1.0", added_tokens=added, normalizer=None, pre_tokenizer=None, post_processor=None,
+                           decoder=dict(type="Fuse"), model=model))
+
+
+def check_speaking(strata, folder):
+    """Every model that answers in words, saved by this transformers: after a run it opens there as it was, but for
+    what was trained."""
+    for reference in vlm_models.references():
+        if reference.write or "vision_config" not in reference.config:
+            continue
+        foundation = folder / reference.name
+        model = reference.build(11)
+        with torch.no_grad():
+            for weight in model.parameters():
+                weight.add_(0.1 * torch.randn(weight.shape))
+        model.save_pretrained(foundation)
+        config = reference.config
+        image = config.get("image_token_id", config.get("image_token_index"))
+        (foundation / "tokenizer.json").write_text(character_tokenizer(image))
+        for scheme, methods in [("block", ""), ("lora", "{lora: {rank: 2, targets: [%s]}}")]:
+            target = "q" if config["text_config"]["model_type"] == "t5" else "q_proj"
+            peft_key = f", peft: {methods % target}" if methods else ""
+            out = folder / f"{reference.name}-{scheme}"
+            (folder / f"{out.name}.yaml").write_text(f"""version: 1
+name: opened
+task: answer_generation
+data: {{folder: data, partition: modality, prompt: "<image>{{question}} "}}
+model: {{folder: {reference.name}{peft_key}}}
+units: {{scheme: {scheme}, selectable: blocks}}
+run:
+  strategies: [f3ocus]
+  seeds: [1]
+  rounds: 1
+  budget: 1
+  score: {{samples: 2}}
+  local: {{steps: 2, batch_size: 2, learning_rate: 0.03}}
+""")
+            command = [strata, "run", f"{out.name}.yaml", "--out", out.name, "--threads", "1"]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            assert done.returncode == 0, (reference.name, done.stderr)
+            bare_folder = out / "bare"
+            bare_folder.mkdir()
+            for file in ["config.json", "model.safetensors"]:
+                shutil.copy(out / "model" / file, bare_folder / file)
+            opened, info = type(model).from_pretrained(bare_folder, output_loading_info=True)
+            assert not info["missing_keys"] and not info["unexpected_keys"], (reference.name, info)
+            before = model.state_dict()
+            changed = {name for name, weight in opened.state_dict().items() if not torch.equal(weight, before[name])}
+            blocks = {re.match(r"(.*?\.(?:layers?|block)\.\d+)\.", name) for name in changed}
+            if scheme == "lora":
+                assert not changed, (reference.name, changed)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    adapted = peft.PeftModel.from_pretrained(opened, out / "model")
+                said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
+                assert not said, (reference.name, said)
+                seconds = [weight for name, weight in adapted.named_parameters() if ".lora_B." in name]
+                assert seconds and any(weight.abs().max() > 0 for weight in seconds), reference.name
+            else:
+                assert changed and None not in blocks and len({found[1] for found in blocks}) <= 2, (reference.name, changed)
+            print(f"{reference.name}, {scheme}: opens without missing or unexpected weights")
+
+
 def tiny(model_type):
     """A tiny random model of a family."""
     t = transformers
@@ -429,4 +507,5 @@ if __name__ == "__main__":
         check_plans(program, pathlib.Path(work))
         check_runs(program, pathlib.Path(work))
         check_resnet(program, pathlib.Path(work))
+        check_speaking(program, pathlib.Path(work))
     print("all opened")

@@ -11,13 +11,14 @@
 namespace strata::test {
 
 /// tokenizer.json of 64 ids: <pad>, <s>, </s>, letters, digits and a few signs, a character each;
-/// 60 is <image>. Others are "#".
-inline std::string character_tokenizer() {
+/// `image` is <image>. Others are "#".
+inline std::string character_tokenizer(int image = 60) {
   Json vocabulary = Json::object();
   int id = 0;
   for (const char* token : {"<pad>", "<s>", "</s>"}) vocabulary[token] = id++;
   for (const char c : std::string("abcdefghijklmnopqrstuvwxyz0123456789 ?.,:\nUSERAINTO-'/()#"))
     if (!vocabulary.contains(std::string(1, c))) vocabulary[std::string(1, c)] = id++;
+  for (; id < image; ++id) vocabulary["<unused" + std::to_string(id) + ">"] = id;
   const auto added = [](int number, const char* content) {
     return Json{{"id", number},        {"content", content}, {"special", true},
                 {"normalized", false}, {"lstrip", false},    {"rstrip", false},
@@ -26,7 +27,7 @@ inline std::string character_tokenizer() {
   const Json root{
       {"version", "1.0"},
       {"added_tokens",
-       {added(0, "<pad>"), added(1, "<s>"), added(2, "</s>"), added(60, "<image>")}},
+       {added(0, "<pad>"), added(1, "<s>"), added(2, "</s>"), added(image, "<image>")}},
       {"normalizer", nullptr},
       {"pre_tokenizer", nullptr},
       {"post_processor",
@@ -82,6 +83,17 @@ inline void write_albef_model(const std::filesystem::path& folder) {
   for (const char* file : {"model.safetensors", "config.json"})
     std::filesystem::copy(recorded_model("albef") / file, folder / file);
   std::ofstream(folder / "vocab.txt") << albef_words();
+}
+
+/// Any of tests/reference/vlms, with one of these tokenizers, whose <image> is the model's.
+inline void write_recorded_model(const std::string& name, const std::filesystem::path& folder) {
+  if (name == "albef") return write_albef_model(folder);
+  std::filesystem::create_directories(folder);
+  for (const char* file : {"model.safetensors", "config.json"})
+    std::filesystem::copy(recorded_model(name) / file, folder / file);
+  const Json config = load_json(folder / "config.json").root;
+  const char* key = config.contains("image_token_id") ? "image_token_id" : "image_token_index";
+  std::ofstream(folder / "tokenizer.json") << character_tokenizer(config.value(key, 60));
 }
 
 /// Its folder: config.json, weights and tokenizer. Texts may have 160 tokens.
