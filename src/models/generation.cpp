@@ -49,7 +49,7 @@ std::vector<Generated> likeliest(Writer writer, const GenerationOptions& options
   for (std::int64_t length = 1;; ++length) {
     const auto [values, tokens] = writer.log_likelihoods().max(1);
     const Tensor likelihoods = values.to(torch::kCPU), taken = tokens.to(torch::kCPU);
-    bool running = false;
+    std::vector<std::int64_t> running(static_cast<std::size_t>(n));
     for (std::int64_t i = 0; i < n; ++i) {
       Generated& own = found[static_cast<std::size_t>(i)];
       if (own.ended || length > most[static_cast<std::size_t>(i)]) continue;
@@ -57,10 +57,11 @@ std::vector<Generated> likeliest(Writer writer, const GenerationOptions& options
       own.log_likelihood += likelihoods[i].item<double>();
       own.ended = is_end(options, token);
       if (!own.ended) own.tokens.push_back(token);
-      running = running || (!own.ended && length < most[static_cast<std::size_t>(i)]);
+      running[static_cast<std::size_t>(i)] =
+          !own.ended && length < most[static_cast<std::size_t>(i)];
     }
-    if (!running) return found;
-    writer.go_on(all, tokens);
+    if (std::count(running.begin(), running.end(), 1) == 0) return found;
+    writer.go_on(all, tokens, torch::tensor(running));
   }
 }
 
@@ -157,9 +158,8 @@ std::vector<Generated> by_beams(Writer writer, const GenerationOptions& options)
   const std::vector<std::int64_t> most = writer.most_tokens(options);
   for (std::int64_t length = 1;; ++length) {
     const Tensor likelihoods = writer.log_likelihoods().to(torch::kCPU);
-    std::vector<std::int64_t> order, tokens;
+    std::vector<std::int64_t> order, tokens, running;
     std::int64_t first = 0;  // row of the sample
-    bool running = false;
     for (std::size_t sample = 0; sample < all.size(); ++sample) {
       Beams& beams = all[sample];
       const auto rows = static_cast<std::int64_t>(beams.running.size());
@@ -169,11 +169,11 @@ std::vector<Generated> by_beams(Writer writer, const GenerationOptions& options)
         tokens.push_back(token);
       }
       first += rows;
-      running = running || !beams.done;
+      running.resize(order.size(), beams.done ? 0 : 1);
     }
-    if (!running) return best_of(all);
+    if (std::count(running.begin(), running.end(), 1) == 0) return best_of(all);
     writer.go_on(torch::tensor(order).to(writer.device()),
-                 torch::tensor(tokens).to(writer.device()));
+                 torch::tensor(tokens).to(writer.device()), torch::tensor(running));
   }
 }
 
@@ -215,14 +215,15 @@ class Prompted::Writer {
   Tensor log_likelihoods() const {
     return torch::log_softmax(state_.values.at(kTokenLogits).to(torch::kFloat), -1);
   }
-  /// The rows order[i], each followed by a token.
-  void go_on(const Tensor& order, const Tensor& tokens) {
+  /// The rows order[i], each followed by a token; those that are not `running`, 1 or 0 each, only
+  /// stand beside the others, and it takes no place of theirs.
+  void go_on(const Tensor& order, const Tensor& tokens, const Tensor& running) {
     const std::int64_t n = tokens.size(0);
     memory_.reorder(order);
     Batch next;
     if (attended_.defined()) {
       attended_ = torch::cat(
-          {attended_.index_select(0, order), torch::ones({n, 1}, attended_.options())}, 1);
+          {attended_.index_select(0, order), running.to(attended_.options()).view({n, 1})}, 1);
       next.input_ids = tokens.view({n, 1});
       next.attention_mask = attended_;
     } else {

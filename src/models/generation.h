@@ -13,8 +13,8 @@ namespace strata::models {
 
 /// As transformers' GenerationConfig.
 struct GenerationOptions {
-  std::int64_t most_tokens =
-      20;  ///< max_new_tokens; a text also ends where the model has no place for more
+  /// max_new_tokens; a text also ends where the model has no place for more.
+  std::int64_t most_tokens = 20;
   std::int64_t beams = 1;          ///< num_beams; 1 takes the likeliest token each time
   double length_penalty = 1;       ///< a beam's score is its log-likelihood / length^length_penalty
   std::vector<std::int64_t> ends;  ///< eos_token_id: tokens behind which nothing comes

@@ -131,10 +131,8 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
   const auto continuations = [&](const Tensor& mask) {
     return continuations_of(batch.continuations, mask.size(1));
   };
-  // A text that has ended may go on beside longer ones, past the last place; nobody looks at it.
   const Tensor counted =
-      (counted_tokens(attended, continuations(attended)) * attended - 1 + kPositionOffset)
-          .clamp_max(config_.max_position_embeddings - 1 + kPositionOffset);
+      counted_tokens(attended, continuations(attended)) * attended - 1 + kPositionOffset;
   const Tensor places = counted.narrow(1, counted.size(1) - rows.size(1), rows.size(1));
   rows =
       pass.used(Use::kEmbedding, positions, places, pass.sum(rows, pass.lookup(positions, places)));
