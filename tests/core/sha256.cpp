@@ -14,7 +14,9 @@ TEST_CASE("FIPS 180-4's published digests") {
 }
 
 TEST_CASE("pieces give the digest of the whole") {
-  const std::string text(777, 'x');
+  std::string text(777, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i)
+    text[i] = static_cast<char>('a' + (i + i / 64) % 26);
   for (const std::size_t piece : {1u, 55u, 56u, 63u, 64u, 65u, 500u}) {
     Sha256 hash;
     for (std::size_t at = 0; at < text.size(); at += piece)

@@ -65,6 +65,28 @@ Model widened(const Model& model, Batch& batch) {
   return wide;
 }
 
+/// λ₁ and trace of every unit are those of its rows in double.
+void check_spectra(const std::vector<UnitSpectrum>& spectra, const std::vector<Unit>& units,
+                   Model& wide, const std::vector<Tensor>& rows) {
+  REQUIRE(spectra.size() == units.size());
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    CAPTURE(units[u].name);
+    const Eigen::MatrixXd theta = brute_force(wide, rows, units[u]);
+    const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
+    const double largest = solver.eigenvalues().maxCoeff();
+    CHECK(largest > 0);
+    CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(1e-4));
+    CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
+  }
+}
+
+/// The entries of a vector.
+std::vector<Tensor> each_of(const Tensor& all) {
+  std::vector<Tensor> entries;
+  for (std::int64_t i = 0; i < all.size(0); ++i) entries.push_back(all[i]);
+  return entries;
+}
+
 }  // namespace
 
 TEST_CASE("lntk of a model that speaks is of the log-likelihoods of several answers") {
@@ -95,21 +117,12 @@ TEST_CASE("lntk of a model that speaks is of the log-likelihoods of several answ
     Model wide = widened(model, in_double);
     const Tensor all = task->outputs(wide.run(in_double), in_double).reshape(-1);
     REQUIRE(all.size(0) == 6);
-    std::vector<Tensor> rows;
-    for (std::int64_t i = 0; i < 6; ++i) rows.push_back(all[i]);
+    const std::vector<Tensor> rows = each_of(all);
     for (const NtkMethod method : {NtkMethod::kGram, NtkMethod::kLanczos}) {
       LntkOptions options;
       options.trace = true;
       options.method = method;
-      const auto spectra = layerwise_spectra(model, *task, batch, units, options);
-      for (std::size_t u = 0; u < units.size(); ++u) {
-        CAPTURE(units[u].name);
-        const Eigen::MatrixXd theta = brute_force(wide, rows, units[u]);
-        const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
-        CHECK(spectra[u].spectrum.values.front() ==
-              Approx(solver.eigenvalues().maxCoeff()).epsilon(1e-4));
-        CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
-      }
+      check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, rows);
     }
   }
 }
@@ -146,25 +159,12 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
 
   Batch in_double = batch;
   Model wide = widened(model, in_double);
-  const Tensor all = task->losses(wide.run(in_double), in_double);
-  std::vector<Tensor> losses;
-  for (std::int64_t i = 0; i < 4; ++i) losses.push_back(all[i]);
-
+  const std::vector<Tensor> losses = each_of(task->losses(wide.run(in_double), in_double));
   for (const NtkOutputs outputs : {NtkOutputs::kOutputs, NtkOutputs::kLoss}) {
     LntkOptions options;
     options.outputs = outputs;
     options.trace = true;
-    const auto spectra = layerwise_spectra(model, *task, batch, units, options);
-    REQUIRE(spectra.size() == units.size());
-    for (std::size_t u = 0; u < units.size(); ++u) {
-      CAPTURE(units[u].name);
-      const Eigen::MatrixXd theta = brute_force(wide, losses, units[u]);
-      const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
-      const double largest = solver.eigenvalues().maxCoeff();
-      CHECK(largest > 0);
-      CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(1e-4));
-      CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
-    }
+    check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
   }
 }
 
@@ -215,22 +215,10 @@ TEST_CASE("of every architecture that speaks, every kind of unit's kernel is tha
 
     Batch in_double = batch;
     Model wide = widened(model, in_double);
-    const Tensor all = task->losses(wide.run(in_double), in_double);
-    std::vector<Tensor> losses;
-    for (std::int64_t i = 0; i < 3; ++i) losses.push_back(all[i]);
+    const std::vector<Tensor> losses = each_of(task->losses(wide.run(in_double), in_double));
     LntkOptions options;
     options.trace = true;
-    const auto spectra = layerwise_spectra(model, *task, batch, units, options);
-    REQUIRE(spectra.size() == units.size());
-    for (std::size_t u = 0; u < units.size(); ++u) {
-      CAPTURE(units[u].name);
-      const Eigen::MatrixXd theta = brute_force(wide, losses, units[u]);
-      const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
-      CHECK(solver.eigenvalues().maxCoeff() > 0);
-      CHECK(spectra[u].spectrum.values.front() ==
-            Approx(solver.eigenvalues().maxCoeff()).epsilon(1e-4));
-      CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
-    }
+    check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
   }
 }
 

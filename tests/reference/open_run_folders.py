@@ -128,11 +128,15 @@ run:
   score: {{samples: 2}}
   local: {{steps: 3, batch_size: 4, learning_rate: 0.03}}
 """
-    file = folder / f"{out.name}.yaml"
+    return run_config(strata, out, config)
+
+
+def run_config(strata, out, config):
+    file = out.parent / f"{out.name}.yaml"
     file.write_text(config)
     command = [strata, "run", file.name, "--out", out.name, "--threads", "1"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = subprocess.run(command, cwd=out.parent, capture_output=True, text=True)
+    assert done.returncode == 0, (out.name, done.stderr)
     return out
 
 
@@ -144,13 +148,17 @@ def class_of(architecture):
     }[architecture]
 
 
-def bare(out, architecture):
-    """The run's base model, opened without what lies beside it."""
+def bare_folder(out):
+    """The files of the run's base model without what lies beside it."""
     folder = out / "bare"
     folder.mkdir(exist_ok=True)
     for file in ["config.json", "model.safetensors"]:
         shutil.copy(out / "model" / file, folder / file)
-    return class_of(architecture).from_pretrained(folder).eval()
+    return folder
+
+
+def bare(out, architecture):
+    return class_of(architecture).from_pretrained(bare_folder(out)).eval()
 
 
 def inputs_of(architecture, data, examples):
@@ -365,7 +373,7 @@ def check_speaking(strata, folder):
             target = "q" if config["text_config"]["model_type"] == "t5" else "q_proj"
             peft_key = f", peft: {methods % target}" if methods else ""
             out = folder / f"{reference.name}-{scheme}"
-            (folder / f"{out.name}.yaml").write_text(f"""version: 1
+            run_config(strata, out, f"""version: 1
 name: opened
 task: answer_generation
 data: {{folder: data, partition: modality, prompt: "<image>{{question}} "}}
@@ -379,14 +387,7 @@ run:
   score: {{samples: 2}}
   local: {{steps: 2, batch_size: 2, learning_rate: 0.03}}
 """)
-            command = [strata, "run", f"{out.name}.yaml", "--out", out.name, "--threads", "1"]
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-            assert done.returncode == 0, (reference.name, done.stderr)
-            bare_folder = out / "bare"
-            bare_folder.mkdir()
-            for file in ["config.json", "model.safetensors"]:
-                shutil.copy(out / "model" / file, bare_folder / file)
-            opened, info = type(model).from_pretrained(bare_folder, output_loading_info=True)
+            opened, info = type(model).from_pretrained(bare_folder(out), output_loading_info=True)
             assert not info["missing_keys"] and not info["unexpected_keys"], (reference.name, info)
             before = model.state_dict()
             changed = {name for name, weight in opened.state_dict().items() if not torch.equal(weight, before[name])}

@@ -57,11 +57,16 @@ inline std::filesystem::path recorded_model(const std::string& name) {
   return std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / name;
 }
 
-/// tests/reference/vlms/blip2_t5 with the same tokenizer: an encoder reads, a decoder answers.
-inline void write_t5_model(const std::filesystem::path& folder) {
+/// A new folder with its weights and config.json.
+inline void copy_recorded_model(const std::string& name, const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   for (const char* file : {"model.safetensors", "config.json"})
-    std::filesystem::copy(recorded_model("blip2_t5") / file, folder / file);
+    std::filesystem::copy(recorded_model(name) / file, folder / file);
+}
+
+/// tests/reference/vlms/blip2_t5 with the same tokenizer: an encoder reads, a decoder answers.
+inline void write_t5_model(const std::filesystem::path& folder) {
+  copy_recorded_model("blip2_t5", folder);
   std::ofstream(folder / "tokenizer.json") << character_tokenizer();
 }
 
@@ -79,18 +84,14 @@ inline std::string albef_words() {
 
 /// tests/reference/vlms/albef with these words. Texts may have 8 tokens.
 inline void write_albef_model(const std::filesystem::path& folder) {
-  std::filesystem::create_directories(folder);
-  for (const char* file : {"model.safetensors", "config.json"})
-    std::filesystem::copy(recorded_model("albef") / file, folder / file);
+  copy_recorded_model("albef", folder);
   std::ofstream(folder / "vocab.txt") << albef_words();
 }
 
 /// Any of tests/reference/vlms, with one of these tokenizers, whose <image> is the model's.
 inline void write_recorded_model(const std::string& name, const std::filesystem::path& folder) {
   if (name == "albef") return write_albef_model(folder);
-  std::filesystem::create_directories(folder);
-  for (const char* file : {"model.safetensors", "config.json"})
-    std::filesystem::copy(recorded_model(name) / file, folder / file);
+  copy_recorded_model(name, folder);
   const Json config = load_json(folder / "config.json").root;
   const char* key = config.contains("image_token_id") ? "image_token_id" : "image_token_index";
   std::ofstream(folder / "tokenizer.json") << character_tokenizer(config.value(key, 60));
