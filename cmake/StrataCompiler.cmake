@@ -28,6 +28,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL GNU)
   add_compile_options(--param=ggc-min-expand=200 --param=ggc-min-heapsize=600000)
 endif()
 
+# What calls LibTorch spends its time there; a release that optimises it further takes a quarter longer to compile.
+set(STRATA_TORCH_OPTIONS $<$<CONFIG:Release>:-O1>)
+
 # strata_precompiled(NAME LIBRARIES libs... HEADERS headers...): headers compiled once, for the modules and tests
 # that name it. GCC refuses them where the flags differ.
 function(strata_precompiled name)

@@ -5,6 +5,9 @@ install(TARGETS strata_core strata_optimizers EXPORT strata-targets
 install(TARGETS strata RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 if(STRATA_WITH_TORCH)
   install(TARGETS strata-torch RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  if(STRATA_UNUSED_LIBRARIES)
+    install(FILES ${STRATA_UNUSED_LIBRARIES} DESTINATION ${CMAKE_INSTALL_LIBDIR}/strata)
+  endif()
 endif()
 install(DIRECTORY include/strata/core include/strata/optimizers
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/strata)
