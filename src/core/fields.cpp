@@ -55,7 +55,7 @@ Json option_value(const std::string& text, Form form) {
       if (text == "false") return false;
       break;
     case Form::kList:
-      return split(text, '+');
+      return text.empty() ? Json::array() : Json(split(text, '+'));
     case Form::kText:
     case Form::kMapping:
       break;

@@ -42,6 +42,10 @@ data::ImageProcessor Blueprint::image_processor() const {
 void Blueprint::index() {
   layers_ = architecture_->layers();
   for (const auto& attachment : attachments_) {
+    for (Layer& layer : attachment->shared_layers(architecture_->layers())) {
+      layer.method = attachment->name();
+      layers_.push_back(std::move(layer));
+    }
     for (const Layer& at : architecture_->layers()) {
       for (Layer& layer : attachment->layers(at)) {
         layer.method = attachment->name();

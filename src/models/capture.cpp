@@ -76,15 +76,33 @@ Tensor CapturingPass::run_rms_norm(const Layer& layer, const Tensor& input, doub
   return record(CapturedOp::Kind::kNorm, gamma, "", normalised, normalised * (scale + offset));
 }
 
-Tensor CapturingPass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
-                                      std::int64_t padding) {
+Tensor CapturingPass::each(const std::string& parameter) {
+  if (!wants(parameter)) return Pass::each(parameter);
+  std::vector<std::int64_t> shape = {samples_};
+  const Tensor one = weight(parameter);
+  shape.insert(shape.end(), one.sizes().begin(), one.sizes().end());
+  return record(CapturedOp::Kind::kAdded, parameter, "", Tensor(),
+                one.unsqueeze(0).expand(shape).contiguous());
+}
+
+Tensor CapturingPass::run_scale(const Layer& layer, const Tensor& input) {
+  const bool maps = input.dim() == 4;
+  const std::string bias = layer.bias() ? layer.bias()->name : "";
+  const Tensor output = Pass::run_scale(layer, input);
+  const Tensor rows =
+      record(CapturedOp::Kind::kNorm, layer.weight()->name, bias,
+             maps ? channels_last(input) : input, maps ? channels_last(output) : output);
+  return maps ? channels_second(rows) : rows;
+}
+
+Tensor CapturingPass::run_convolution(const Layer& layer, const Tensor& input) {
   const Parameter* bias = layer.bias();
   const std::string &name = layer.weight()->name, bias_name = bias ? bias->name : "";
-  const Tensor output = Pass::run_convolution(layer, input, stride, padding);
+  const Tensor output = Pass::run_convolution(layer, input);
   if (!wants(name) && !wants(bias_name)) return output;
   const Tensor rows =
       record(CapturedOp::Kind::kLinear, name, bias_name, input, channels_last(output));
-  ops_.back().window = Window{layer.weight()->shape.back(), stride, padding};
+  ops_.back().window = Window{layer.weight()->shape.back(), layer.stride, layer.padding};
   return channels_second(rows);
 }
 

@@ -17,7 +17,7 @@ namespace strata::models {
 /// over
 ///   patches: `input` is then its images, of which rows() makes the patches.
 /// - kNorm: output = input ⊙ γ + β, the input being the normalised x̂ (or input ⊙ (γ + 1), without
-///   β, as of an RMSNorm); ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
+///   β, as of an RMSNorm), or what a kScale scales; ∂/∂γ = Σₜ δₜ ⊙ inputₜ,
 ///   ∂/∂β = Σₜ δₜ.
 /// - kEmbedding: output = … + W[input]; ∂/∂W[r] = Σ over the t with inputₜ = r of δₜ.
 /// - kMixture: output = … + input · W, the rows of a table mixed, as where positions are
@@ -43,9 +43,14 @@ struct CapturedOp {
 /// is constant, so their outputs are made the leaves from which autograd records.
 class CapturingPass : public Pass {
  public:
+  /// A batch of so many `samples`, which each() must know.
   CapturingPass(const Blueprint& blueprint, const Weights& weights,
-                const std::set<std::string>& wanted, std::vector<CapturedOp>& ops)
-      : Pass(blueprint, weights), wanted_(wanted), ops_(ops) {}
+                const std::set<std::string>& wanted, std::vector<CapturedOp>& ops,
+                std::int64_t samples)
+      : Pass(blueprint, weights), wanted_(wanted), ops_(ops), samples_(samples) {}
+
+  /// Of a wanted parameter: kAdded, whose output is the copies themselves.
+  torch::Tensor each(const std::string& parameter) override;
 
   torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                      torch::Tensor output) override;
@@ -57,8 +62,8 @@ class CapturingPass : public Pass {
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
   torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
                              double offset) override;
-  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
-                                std::int64_t padding) override;
+  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input) override;
+  torch::Tensor run_scale(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
 
  private:
@@ -67,6 +72,7 @@ class CapturingPass : public Pass {
 
   const std::set<std::string>& wanted_;
   std::vector<CapturedOp>& ops_;
+  std::int64_t samples_;
 };
 
 }  // namespace strata::models

@@ -100,10 +100,46 @@ Tensor CountingPass::run_rms_norm(const Layer& layer, const Tensor& input, doubl
   return made(input.sizes().vec(), depends);
 }
 
-Tensor CountingPass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
-                                     std::int64_t padding) {
+Tensor CountingPass::run_scale(const Layer& layer, const Tensor& input) {
+  const bool trained = trains(layer.weight());
+  if (trained) keep(input);
+  held(2 * bytes(input));
+  return made(input.sizes().vec(), input.requires_grad() || trained || trains(layer.bias()));
+}
+
+Tensor CountingPass::product(const std::string& layer, const Layer& at, const Tensor& input,
+                             const Tensor& matrix) {
+  Shape shape = input.sizes().vec();
+  double places = rows(input);
+  if (matrix.dim() == 5) {
+    const Window window{matrix.size(4), at.stride, at.padding};
+    shape = {input.size(0), matrix.size(1), window.places(input.size(2)),
+             window.places(input.size(3))};
+    places = static_cast<double>(shape[0] * shape[2] * shape[3]);
+  } else if (matrix.dim() == 3) {
+    shape.back() = matrix.size(1);
+  }
+  const double products = places * static_cast<double>(matrix.numel());
+  counted_.products[layer] += products;
+  if (input.requires_grad()) counted_.backward_products += products;
+  if (matrix.requires_grad()) {
+    counted_.backward_products += products;
+    keep(input);
+  }
+  if (input.requires_grad()) counted_.kept_bytes += bytes(matrix);
+  Tensor output = made(shape, input.requires_grad() || matrix.requires_grad());
+  held(bytes(input) + bytes(output) + bytes(matrix));
+  return output;
+}
+
+void CountingPass::made_by(const std::string& layer, double multiply_adds, bool differentiated) {
+  counted_.products[layer] += multiply_adds;
+  if (differentiated) counted_.backward_products += 2 * multiply_adds;
+}
+
+Tensor CountingPass::run_convolution(const Layer& layer, const Tensor& input) {
   const Parameter &weight = *layer.weight(), *bias = layer.bias();
-  const Window window{weight.shape.back(), stride, padding};
+  const Window window{weight.shape.back(), layer.stride, layer.padding};
   const Shape shape = {input.size(0), layer.width, window.places(input.size(2)),
                        window.places(input.size(3))};
   const double places = static_cast<double>(shape[0] * shape[2] * shape[3]);

@@ -37,6 +37,10 @@ struct Counted {
 ///   parameter.
 /// - A BatchNorm keeps its input if its γ is trained; one that normalises by the batch, if its
 ///   output depends on a trained parameter. (Its two numbers a channel are the batch's.)
+/// - A scale keeps its input if its γ is trained.
+/// - A product with a matrix that is made of weights is a linear layer's or a convolution's; it
+///   keeps the matrix if its input depends on a trained parameter, and its input if the matrix
+///   does. What makes the matrix takes twice as many products backwards.
 /// - Max-pooling keeps its input and an index a number that comes out; averages keep nothing.
 /// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
 ///   backwards; it keeps queries, keys, values and its A·Q·S weights.
@@ -57,6 +61,9 @@ class CountingPass : public Pass {
                         const torch::Tensor& sine) override;
   torch::Tensor activation(Activation kind, const torch::Tensor& input) override;
   torch::Tensor gated(Activation kind, const torch::Tensor& gate, const torch::Tensor& up) override;
+  torch::Tensor product(const std::string& layer, const Layer& at, const torch::Tensor& input,
+                        const torch::Tensor& matrix) override;
+  void made_by(const std::string& layer, double multiply_adds, bool differentiated) override;
   torch::Tensor max_pool(const torch::Tensor& input, Window window) override;
   torch::Tensor average_pool(const torch::Tensor& input) override;
   torch::Tensor sum(const torch::Tensor& a, const torch::Tensor& b) override;
@@ -74,8 +81,8 @@ class CountingPass : public Pass {
   torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
   torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
                              double offset) override;
-  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input, std::int64_t stride,
-                                std::int64_t padding) override;
+  torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input) override;
+  torch::Tensor run_scale(const Layer& layer, const torch::Tensor& input) override;
   torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps) override;
   torch::Tensor run_batch_norm_of_batch(const Layer& layer, const torch::Tensor& input,
                                         double eps) override;

@@ -19,11 +19,15 @@ struct Init {
   enum class Kind : std::uint8_t {
     kZeros,
     kOnes,
-    kNormal,  ///< N(0, scale²)
-    kUniform  ///< between -scale and scale
+    kNormal,    ///< N(mean, scale²)
+    kUniform,   ///< between -scale and scale
+    kIdentity,  ///< scale where the first two indices are the same, else 0
+    kRowNorms   ///< the norms of the rows of the weight `of`
   };
   Kind kind = Kind::kZeros;
   double scale = 0;
+  double mean = 0;
+  std::string of = {};
 };
 
 struct Parameter {
@@ -42,10 +46,22 @@ enum class LayerKind : std::uint8_t {
   kNorm,         ///< y = x̂ ⊙ γ + β, a row normalised by its own mean and variance (LayerNorm)
   kRmsNorm,      ///< y = x̂ ⊙ γ, a row over its root mean square
   kBatchNorm,    ///< the same with a channel's mean and variance, which are buffers
+  kScale,        ///< y = x ⊙ γ (+ β), over the last dimension of rows or the channels of maps
   kEmbedding,    ///< y = … + W[ids]
   kTokens,       ///< vectors that are there for every sample: a class token, positions, prompts
   kSequence,     ///< no parameters: the tokens that enter the first block
   kBlock         ///< no parameters: the output of a block
+};
+
+/// What a layer is for, where methods ask.
+enum class Part : std::uint8_t {
+  kOther,
+  kAttention,        ///< makes queries, keys or values
+  kAttentionOutput,  ///< what comes out of the heads, on its way to the rows
+  kMlpNorm,          ///< before the MLP of a block
+  kMlpOutput,        ///< the MLP's last layer
+  kPositions,        ///< vectors of places
+  kResidual          ///< a convolution of a residual branch
 };
 
 struct Layer {
@@ -66,6 +82,12 @@ struct Layer {
   /// In no unit: nothing is computed with it, or two stages compute with it (a word table that is
   /// the head's weight, too), whose gradients no single stage has.
   bool frozen = false;
+  Part part = Part::kOther;
+  std::int64_t stride = 1, padding = 0;  ///< of a convolution
+  bool before_batch_norm = false;        ///< a BatchNorm normalises what comes out
+  /// Of a place before which tokens of a method's can stand: numbers in a patch of an image, which
+  /// become a token. 0: they cannot.
+  std::int64_t patch_numbers = 0;
 
   const Parameter* weight() const;  ///< nullptr where it has none, as bias()
   const Parameter* bias() const;

@@ -69,11 +69,21 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
       tensor.fill_(1);
       break;
     case Init::Kind::kNormal:
-      fill([&] { return scale * random.normal(); });
+      fill([&] { return parameter.init.mean + scale * random.normal(); });
       break;
     case Init::Kind::kUniform:
       fill([&] { return random.uniform(-scale, scale); });
       break;
+    case Init::Kind::kRowNorms: {
+      const Tensor rows = computable(weights_.at(parameter.init.of)).flatten(1);
+      tensor.copy_(torch::linalg_vector_norm(rows, 2, {1}, false, {}).view(tensor.sizes()));
+      break;
+    }
+    case Init::Kind::kIdentity: {
+      const auto diagonal = tensor.diagonal(0, 0, 1);
+      diagonal.fill_(scale);
+      break;
+    }
   }
   weights_[parameter.name] = tensor.to(device_);
 }
@@ -262,7 +272,7 @@ State Model::capture_stage(std::int64_t stage, const Batch& batch, const State& 
                            const std::set<std::string>& weights,
                            std::vector<CapturedOp>& ops) const {
   const torch::AutoGradMode recording(true);
-  CapturingPass pass(*blueprint_, weights_, weights, ops);
+  CapturingPass pass(*blueprint_, weights_, weights, ops, batch.size());
   return run_stage(stage, batch, input, pass);
 }
 

@@ -29,8 +29,16 @@ Tensor Pass::with_attachments(const Layer& layer, const Tensor& input, Tensor ou
   return output;
 }
 
-Tensor Pass::linear(const std::string& name, const Tensor& input) {
+Tensor Pass::entering(const Layer& layer, Tensor input) {
+  if (!layer.method.empty()) return input;
+  for (const auto& attachment : blueprint_.attachments())
+    input = attachment->before(layer, input, *this);
+  return input;
+}
+
+Tensor Pass::linear(const std::string& name, const Tensor& rows) {
   const Layer& layer = blueprint_.layer(name);
+  const Tensor input = entering(layer, rows);
   return with_attachments(layer, input, run_linear(layer, input));
 }
 
@@ -62,17 +70,54 @@ Tensor Pass::run_rms_norm(const Layer& layer, const Tensor& input, double eps, d
   return models::rms_norm(input.to(gamma.scalar_type()), offset == 0 ? gamma : gamma + offset, eps);
 }
 
-Tensor Pass::convolution(const std::string& name, const Tensor& input, std::int64_t stride,
-                         std::int64_t padding) {
+Tensor Pass::convolution(const std::string& name, const Tensor& maps) {
   const Layer& layer = blueprint_.layer(name);
-  return with_attachments(layer, input, run_convolution(layer, input, stride, padding));
+  const Tensor input = entering(layer, maps);
+  return with_attachments(layer, input, run_convolution(layer, input));
 }
 
-Tensor Pass::run_convolution(const Layer& layer, const Tensor& input, std::int64_t stride,
-                             std::int64_t padding) {
+Tensor Pass::run_convolution(const Layer& layer, const Tensor& input) {
   const Parameter* bias = layer.bias();
   return torch::conv2d(input, weight(layer.weight()->name), bias ? weight(bias->name) : Tensor(),
-                       stride, padding);
+                       layer.stride, layer.padding);
+}
+
+Tensor Pass::scale(const std::string& name, const Tensor& input) {
+  return run_scale(blueprint_.layer(name), input);
+}
+
+Tensor Pass::run_scale(const Layer& layer, const Tensor& input) {
+  const auto shaped = [&](const Parameter& parameter) {
+    const Tensor values = weight(parameter.name).flatten();
+    return input.dim() == 4 ? values.view({1, -1, 1, 1}) : values;
+  };
+  const Tensor scaled = input * shaped(*layer.weight());
+  return layer.bias() ? scaled + shaped(*layer.bias()) : scaled;
+}
+
+Tensor Pass::each(const std::string& parameter) {
+  return weight(parameter).unsqueeze(0);
+}
+
+Tensor Pass::product(const std::string&, const Layer& at, const Tensor& input,
+                     const Tensor& matrix) {
+  const std::int64_t n = matrix.size(0);
+  if (matrix.dim() == 5) {
+    if (n == 1) return torch::conv2d(input, matrix[0], {}, at.stride, at.padding);
+    // A sample's maps are a group of channels.
+    const Tensor maps = input.reshape({1, n * input.size(1), input.size(2), input.size(3)});
+    const Tensor sums = torch::conv2d(maps, matrix.flatten(0, 1), {}, at.stride, at.padding, 1, n);
+    return sums.reshape({n, matrix.size(1), sums.size(2), sums.size(3)});
+  }
+  if (matrix.dim() == 4) {
+    const Tensor rows = input.reshape({n, -1, matrix.size(1), matrix.size(3)}).transpose(1, 2);
+    return torch::matmul(rows, matrix.transpose(2, 3)).transpose(1, 2).reshape(input.sizes());
+  }
+  if (n == 1) return torch::linear(input, matrix[0]);
+  const Tensor rows = input.reshape({n, -1, input.size(-1)});
+  Shape shape = input.sizes().vec();
+  shape.back() = matrix.size(1);
+  return torch::bmm(rows, matrix.transpose(1, 2)).reshape(shape);
 }
 
 Tensor Pass::batch_norm(const std::string& name, const Tensor& input, double eps) {
@@ -181,6 +226,22 @@ Tensor Pass::sequence(const std::string& layer, const Tensor& rows) {
 
 Tensor Pass::block_end(const std::string& layer, const Tensor& rows) {
   return with_attachments(blueprint_.layer(layer), rows, rows);
+}
+
+Tensor Pass::block_begin(const std::string& name, const Tensor& rows, std::int64_t n) {
+  Tensor changed = rows;
+  for (const auto& attachment : blueprint_.attachments()) {
+    if (!attachment->enters_blocks()) continue;
+    const Tensor samples = changed.view({n, -1, rows.size(-1)});
+    changed = attachment->entering(blueprint_.layer(name), samples, *this).reshape(rows.sizes());
+  }
+  return changed;
+}
+
+Tensor Pass::noted(const std::string& name) {
+  Tensor tensor = notes_.at(name);
+  notes_.erase(name);
+  return tensor;
 }
 
 Tensor Pass::used(Use, const std::string&, const Tensor&, Tensor output) {

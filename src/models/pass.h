@@ -77,9 +77,24 @@ class Pass {
   /// x̂ ⊙ (γ + offset), x̂ being the row over its root mean square (rms_norm.h).
   torch::Tensor rms_norm(const std::string& layer, const torch::Tensor& input, double eps,
                          double offset = 0);
-  /// (n, in, h, w) to (n, out, h', w'); the window's size is the weight's.
-  torch::Tensor convolution(const std::string& layer, const torch::Tensor& input,
-                            std::int64_t stride, std::int64_t padding);
+  /// (n, in, h, w) to (n, out, h', w'); the window's size is the weight's, its stride and padding
+  /// the layer's.
+  torch::Tensor convolution(const std::string& layer, const torch::Tensor& input);
+  /// x ⊙ γ (+ β) over the last dimension of rows, or the channels of maps (n, channels, h, w).
+  torch::Tensor scale(const std::string& layer, const torch::Tensor& input);
+  /// For weights that are computed with otherwise than by the layers above: the parameter with one
+  /// more dimension in front, (1, …); where its per-sample gradients are recorded, (n, …), a copy a
+  /// sample. What is made of it is broadcast over that dimension.
+  virtual torch::Tensor each(const std::string& parameter);
+  /// What the layer `at`, linear or a convolution, would make of the input with another weight and
+  /// no bias: `matrix`, (1 or n, out, in) or (1 or n, out, in, size, size), made of each(); or
+  /// (1 or n, blocks, b, b), whose blocks turn the b numbers of an input that are theirs. Its
+  /// multiply-adds are counted as those of `layer`.
+  virtual torch::Tensor product(const std::string& layer, const Layer& at,
+                                const torch::Tensor& input, const torch::Tensor& matrix);
+  /// Says that so many multiply-adds went into what was made of weights, and whether gradients go
+  /// through it; they are counted as those of `layer`.
+  virtual void made_by(const std::string& layer, double multiply_adds, bool differentiated) {}
   /// Each channel of (n, channels, h, w). @throws WorkError where the batch's own statistics are
   /// asked for and a channel has a single number
   torch::Tensor batch_norm(const std::string& layer, const torch::Tensor& input, double eps);
@@ -122,6 +137,13 @@ class Pass {
   /// block leaves: places without parameters, beside which attachments may act.
   torch::Tensor sequence(const std::string& layer, const torch::Tensor& rows);
   torch::Tensor block_end(const std::string& layer, const torch::Tensor& rows);
+  /// The rows (n·tokens, width) that enter a block, tokens of attachments replaced by the block's.
+  torch::Tensor block_begin(const std::string& layer, const torch::Tensor& rows, std::int64_t n);
+
+  /// What an attachment has made beside one layer and needs beside a later one of the same stage.
+  void note(const std::string& name, torch::Tensor tensor) { notes_[name] = std::move(tensor); }
+  /// Takes it away. @throws std::out_of_range
+  torch::Tensor noted(const std::string& name);
 
   /// Says that `output` depends on a parameter, and returns what stands for it from here on.
   /// `input` are the ids, or the matrix, and undefined for kAdded and kBias.
@@ -139,8 +161,8 @@ class Pass {
   virtual torch::Tensor run_layer_norm(const Layer& layer, const torch::Tensor& input, double eps);
   virtual torch::Tensor run_rms_norm(const Layer& layer, const torch::Tensor& input, double eps,
                                      double offset);
-  virtual torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input,
-                                        std::int64_t stride, std::int64_t padding);
+  virtual torch::Tensor run_convolution(const Layer& layer, const torch::Tensor& input);
+  virtual torch::Tensor run_scale(const Layer& layer, const torch::Tensor& input);
   /// By the running statistics, and by the batch's.
   virtual torch::Tensor run_batch_norm(const Layer& layer, const torch::Tensor& input, double eps);
   virtual torch::Tensor run_batch_norm_of_batch(const Layer& layer, const torch::Tensor& input,
@@ -150,6 +172,7 @@ class Pass {
   torch::Tensor running_scale(const Layer& layer, double eps);
 
  private:
+  torch::Tensor entering(const Layer& layer, torch::Tensor input);
   torch::Tensor with_attachments(const Layer& layer, const torch::Tensor& input,
                                  torch::Tensor output);
 
@@ -157,6 +180,7 @@ class Pass {
   const Weights& weights_;
   std::optional<at::Generator> generator_;
   std::set<std::string> by_batch_;
+  std::map<std::string, torch::Tensor> notes_;
 };
 
 }  // namespace strata::models

@@ -256,8 +256,7 @@ data::WordPiece load_tokenizer(const std::filesystem::path& model_folder) {
 
 data::WordPiece load_tokenizer(const Architecture& architecture,
                                const std::filesystem::path& model_folder) {
-  if (architecture.text_tokens() == 0 || architecture.speech())
-    return no_tokenizer();
+  if (architecture.text_tokens() == 0 || architecture.speech()) return no_tokenizer();
   std::string file;
   data::WordPiece tokenizer = read_files(model_folder, file);
   const auto found = static_cast<std::int64_t>(tokenizer.vocabulary().size());

@@ -29,7 +29,10 @@ bool holds_prompts(const Blueprint& blueprint, const UnitKind& kind) {
 /// Units by stage: of a block what the kinds hold, of any other its own weights.
 class Division {
  public:
-  Division(const Blueprint& blueprint, const std::vector<UnitKind>& kinds) : blueprint_(blueprint) {
+  Division(const Blueprint& blueprint, const std::vector<UnitKind>& kinds, bool only)
+      : blueprint_(blueprint), only_(only) {
+    for (const Layer& layer : blueprint.architecture().layers())
+      if (layer.role == Role::kHead && layer.weight() && !layer.frozen) classifier_ = layer.name;
     for (const UnitKind& kind : kinds) {
       if (holds_prompts(blueprint, kind)) {
         prompts_.push_back(&kind);
@@ -79,14 +82,16 @@ class Division {
       return nullptr;
     }
     const bool in_block = blueprint_.architecture().stages()[stage].is_block();
+    const bool whole = !in_block && layer.method.empty() && (!only_ || layer.name == classifier_);
     const bool held =
-        in_block ? std::any_of(in_block_.begin(), in_block_.end(),
-                               [&](const UnitKind* kind) { return kind->holds(layer, parameter); })
-                 : layer.method.empty();
+        whole || std::any_of(in_block_.begin(), in_block_.end(),
+                             [&](const UnitKind* kind) { return kind->holds(layer, parameter); });
     return held ? &units_[of_stage_[stage]] : nullptr;
   }
 
   const Blueprint& blueprint_;
+  bool only_;
+  std::string classifier_;
   std::vector<const UnitKind*> prompts_, in_block_;
   std::string block_name_;
   std::vector<std::size_t> of_stage_;  // the unit of each
@@ -103,8 +108,8 @@ const UnitKind& block_kind() {
 }
 
 std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
-                             std::int64_t text_tokens, Buffers buffers) {
-  std::vector<Unit> units = Division(blueprint, kinds).fill();
+                             std::int64_t text_tokens, Buffers buffers, bool only) {
+  std::vector<Unit> units = Division(blueprint, kinds, only).fill();
   set_buffers(blueprint, buffers, units);
   const bool whole =
       std::any_of(kinds.begin(), kinds.end(), [](const UnitKind& kind) { return kind.whole; });

@@ -38,11 +38,12 @@ const Choices<Buffers>& buffers_choices();
 /// The units, bottom to top: one a stage, and after the embeddings one for each kind that holds
 /// weights of the role kPrompt, named after it. Those of blocks are named after all other kinds and
 /// their number ("adapter+layernorm.3", "vision.adapter+layernorm.3"), others after their stage
-/// ("embeddings", "head"), of which they hold the architecture's own weights. What would hold none
-/// is left out. No weight is in two units; what is in none stays frozen. With what goes with
+/// ("embeddings", "head"), of which they hold the architecture's own weights and those of the
+/// kinds; with `only` the kinds' alone and, of the head, those of its last layer. What would hold
+/// none is left out. No weight is in two units; what is in none stays frozen. With what goes with
 /// their BatchNorms (set_buffers), and the costs of count_costs with so many text tokens.
 std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
-                             std::int64_t text_tokens, Buffers buffers);
+                             std::int64_t text_tokens, Buffers buffers, bool only = false);
 
 /// Those of block_kind() for the longest text: every weight of the architecture is in one.
 std::vector<Unit> stage_units(const Blueprint& blueprint, Buffers buffers = Buffers::kFrozen);

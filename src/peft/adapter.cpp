@@ -13,35 +13,51 @@ using torch::Tensor;
 
 const std::string kAdapter = "adapter";
 
+const Choices<AdapterPlace>& places() {
+  static const Choices<AdapterPlace> choices(
+      {{AdapterPlace::kPfeiffer, "pfeiffer"}, {AdapterPlace::kHoulsby, "houlsby"}});
+  return choices;
+}
+
 class Adapters : public Method {
  public:
-  explicit Adapters(std::int64_t reduction) : reduction_(reduction) {}
+  Adapters(std::int64_t reduction, AdapterPlace place) : reduction_(reduction), place_(place) {}
   const std::string& name() const override { return kAdapter; }
-  std::int64_t reduction() const { return reduction_; }
+  /// What version 1 of the file says of it.
+  std::int64_t number() const { return place_ == AdapterPlace::kPfeiffer ? reduction_ : 0; }
 
   std::vector<Layer> layers(const Layer& at) const override {
-    if (at.kind != models::LayerKind::kBlock) return {};
+    if (!adapts(at)) return {};
     // Never 0, as AdapterHub has it.
     const std::int64_t size = std::max<std::int64_t>(1, at.width / reduction_);
     return {linear(at, down(at), size, at.width), linear(at, up(at), at.width, size)};
   }
   Tensor after(const Layer& at, const Tensor&, const Tensor& rows,
                models::Pass& pass) const override {
-    if (at.kind != models::LayerKind::kBlock) return rows;
+    if (!adapts(at)) return rows;
     const Tensor bottleneck =
         pass.activation(models::Activation::kRelu, pass.linear(down(at), rows));
     return rows + pass.linear(up(at), bottleneck);
   }
-  Json options() const override { return {{"reduction", reduction_}}; }
+  Json options() const override {
+    Json json = {{"reduction", reduction_}};
+    if (place_ != AdapterPlace::kPfeiffer) json["placement"] = places().name(place_);
+    return json;
+  }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    require_place(where, blueprint, models::LayerKind::kBlock, "adapters");
-    for (const Layer& layer : blueprint.architecture().layers()) {
-      if (layer.kind == models::LayerKind::kBlock)
-        require_range(where, "adapter_reduction", reduction_, 1, layer.width);
+    const auto& layers = blueprint.architecture().layers();
+    if (std::none_of(layers.begin(), layers.end(), [&](const Layer& at) { return adapts(at); }))
+      no_place(where, blueprint, "adapters");
+    for (const Layer& layer : layers) {
+      if (adapts(layer)) require_range(where, "adapter_reduction", reduction_, 1, layer.width);
     }
   }
 
  private:
+  bool adapts(const Layer& at) const {
+    if (place_ == AdapterPlace::kPfeiffer) return at.kind == models::LayerKind::kBlock;
+    return at.part == models::Part::kAttentionOutput || at.part == models::Part::kMlpOutput;
+  }
   static std::string down(const Layer& at) {
     return at.name + ".output.adapters.strata.adapter_down.0";
   }
@@ -57,33 +73,38 @@ class Adapters : public Method {
   }
 
   std::int64_t reduction_;
+  AdapterPlace place_;
 };
 
 }  // namespace
 
-MethodPtr make_adapters(std::int64_t reduction) {
-  return std::make_shared<Adapters>(reduction);
+MethodPtr make_adapters(std::int64_t reduction, AdapterPlace place) {
+  return std::make_shared<Adapters>(reduction, place);
 }
 
 MethodType adapter_type() {
   struct Options {
     std::int64_t reduction = 16;
+    AdapterPlace place = AdapterPlace::kPfeiffer;
   };
   static const Fields<Options> fields({
       field("reduction", &Options::reduction, whole(1), "hidden size over the bottleneck's"),
+      field("placement", &Options::place, choice(places()),
+            "one behind every block, or two in it: behind its attention and behind its MLP"),
   });
   return from_fields(
       {.name = kAdapter,
        .section = "adapters",
        .plural = "adapters",
-       .help = "a bottleneck behind every block (Pfeiffer)",
+       .help = "a bottleneck behind every block (Pfeiffer), or two in it (Houlsby)",
        .needs = "adapter_reduction",
        .trains = own_layers(kAdapter),
        .own_number =
-           [](const Method& method) { return static_cast<const Adapters&>(method).reduction(); },
-       .from_own_number = make_adapters,
+           [](const Method& method) { return static_cast<const Adapters&>(method).number(); },
+       .from_own_number = [](std::int64_t reduction) { return make_adapters(reduction); },
        .largest_own_number = kLargestField},
-      fields, [](const Options& options) { return make_adapters(options.reduction); });
+      fields,
+      [](const Options& options) { return make_adapters(options.reduction, options.place); });
 }
 
 }  // namespace strata::peft

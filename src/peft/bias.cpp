@@ -7,7 +7,6 @@ MethodType bias_type() {
           .section = "",
           .plural = "biases",
           .help = "",
-          .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter& parameter) {
             return layer.method.empty() && parameter.bias;
           }};

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <stdexcept>
 
 #include "models/architectures/albef_checkpoint.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/torch.h"
-#include "peft/lora.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -18,16 +18,15 @@ namespace {
 using models::Blueprint;
 using models::StoredParameter;
 
-bool is_own(const MethodType& type) {
+bool has_number(const MethodType& type) {
   return type.own_number != nullptr;
 }
 
-/// The field of strata_adapters.json for a method.
-Methods read_own(ObjectReader reader) {
-  reader.version(1);
+/// strata_adapters.json. Version 1 has a number a method, version 2 `peft`, as `model.peft`.
+Methods read_numbers(ObjectReader& reader) {
   Methods methods;
   for (const MethodType& type : method_types()) {
-    if (!is_own(type)) continue;
+    if (!has_number(type)) continue;
     const std::int64_t number = reader.integer(type.needs, 0, type.largest_own_number, 0);
     if (number > 0) methods.push_back(type.from_own_number(number));
   }
@@ -35,41 +34,103 @@ Methods read_own(ObjectReader reader) {
   return methods;
 }
 
-std::string own_config(const Methods& methods) {
+Methods read_own(ObjectReader reader) {
+  if (reader.integer("version", 1, 2) == 1) return read_numbers(reader);
+  Methods methods = read_methods(reader.object("peft", true));
+  reader.finish();
+  return methods;
+}
+
+std::string own_config(const Methods& all) {
+  Methods methods;
+  bool numbered = true;
+  for (const MethodPtr& method : all) {
+    const MethodType& type = type_of(*method);
+    if (!type.own()) continue;
+    methods.push_back(method);
+    numbered = numbered && has_number(type) && type.own_number(*method) > 0;
+  }
+  if (!numbered) return Json{{"version", 2}, {"peft", methods_json(methods)}}.dump(2) + "\n";
   Json json = {{"version", 1}};
   // In the order of their names, as the file has always had them.
   std::map<std::string, std::int64_t> numbers;
   for (const MethodType& type : method_types())
-    if (is_own(type)) numbers[type.needs] = 0;
-  for (const MethodPtr& method : methods) {
-    const MethodType& type = type_of(*method);
-    if (is_own(type)) numbers[type.needs] = type.own_number(*method);
-  }
+    if (has_number(type)) numbers[type.needs] = 0;
+  for (const MethodPtr& method : methods)
+    numbers[type_of(*method).needs] = type_of(*method).own_number(*method);
   for (const auto& [field, number] : numbers) json[field] = number;
   return json.dump(2) + "\n";
 }
 
-/// A file of weights beside a base's, and which it holds.
-struct WeightsFile {
-  std::string file, config_file;
-  std::vector<StoredParameter> parameters;
+/// A method with PEFT's files and the folder of a model folder that they are in: the first one's
+/// are in the model's own, a further one's in one of its name, as PEFT's further adapters are.
+struct PeftPlace {
+  MethodPtr method;
+  std::filesystem::path folder;
 };
 
-std::vector<WeightsFile> weights_files(const Blueprint& blueprint) {
-  WeightsFile own{kOwnWeightsFile, kOwnConfigFile, {}};
-  WeightsFile theirs{kPeftWeightsFile, kPeftConfigFile, {}};
+std::vector<PeftPlace> peft_places(const Blueprint& blueprint) {
+  std::vector<PeftPlace> places;
   for (const MethodPtr& method : methods_of(blueprint)) {
-    auto& into = is_own(type_of(*method)) ? own : theirs;
-    for (const models::Layer& layer : blueprint.layers()) {
-      if (layer.method != method->name()) continue;
-      for (const models::Parameter& parameter : layer.parameters)
-        into.parameters.push_back({parameter, method->file_names(layer, parameter)});
-    }
+    const MethodType& type = type_of(*method);
+    if (!type.own()) places.push_back({method, places.empty() ? "" : type.section});
   }
+  return places;
+}
+
+/// A file of weights beside a base's, and which it holds.
+struct WeightsFile {
+  std::filesystem::path file, config_file;
+  std::vector<StoredParameter> parameters = {};
+};
+
+void add_parameters(const Blueprint& blueprint, const Method& method, WeightsFile& file) {
+  for (const models::Layer& layer : blueprint.layers()) {
+    if (layer.method != method.name()) continue;
+    for (const models::Parameter& parameter : layer.parameters)
+      file.parameters.push_back({parameter, method.file_names(layer, parameter)});
+  }
+}
+
+std::vector<WeightsFile> weights_files(const Blueprint& blueprint) {
   std::vector<WeightsFile> files;
-  for (WeightsFile* file : {&own, &theirs})
-    if (!file->parameters.empty()) files.push_back(std::move(*file));
+  WeightsFile own{kOwnWeightsFile, kOwnConfigFile};
+  for (const MethodPtr& method : methods_of(blueprint))
+    if (type_of(*method).own()) add_parameters(blueprint, *method, own);
+  if (!own.parameters.empty()) files.push_back(std::move(own));
+  for (const PeftPlace& place : peft_places(blueprint)) {
+    files.push_back({place.folder / kPeftWeightsFile, place.folder / kPeftConfigFile});
+    add_parameters(blueprint, *place.method, files.back());
+  }
   return files;
+}
+
+/// Every file that a folder may have of methods, of whatever model.
+std::set<std::filesystem::path> possible_files(const char* name, const char* own) {
+  std::set<std::filesystem::path> files = {name, own};
+  for (const MethodType& type : method_types())
+    if (!type.own()) files.insert(std::filesystem::path(type.section) / name);
+  return files;
+}
+
+/// Removes files, and the folders of further methods that are then empty.
+void remove_all(const std::filesystem::path& folder, const std::set<std::filesystem::path>& files) {
+  for (const std::filesystem::path& file : files) {
+    std::error_code ignored;
+    if (!std::filesystem::remove(folder / file, ignored) || !file.has_parent_path()) continue;
+    std::filesystem::remove(folder / file.parent_path(), ignored);
+  }
+}
+
+/// A method's, from PEFT's configuration of it.
+MethodPtr read_peft(ObjectReader& reader) {
+  std::vector<std::string> known;
+  for (const MethodType& type : method_types())
+    if (!type.own()) known.push_back(type.peft_type);
+  const std::string found = reader.choice("peft_type", known);
+  for (const MethodType& type : method_types())
+    if (type.peft_type == found) return type.read_peft(reader);
+  throw std::logic_error("no method is PEFT's " + found);
 }
 
 /// The same of a folder that may be of an earlier Strata, which wrote all to PEFT's files.
@@ -94,13 +155,20 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
     const Document document = load_json(theirs);
     ObjectReader reader(document);
     Methods methods;
-    if (reader.has("peft_type") || !reader.has("strata"))
-      methods.push_back(read_lora_config(reader));
+    if (reader.has("peft_type") || !reader.has("strata")) methods.push_back(read_peft(reader));
     if (reader.has("strata")) {
-      for (MethodPtr& method : read_own(reader.object("strata")))
-        methods.push_back(std::move(method));
+      ObjectReader own_numbers = reader.object("strata");
+      own_numbers.version(1);
+      for (MethodPtr& method : read_numbers(own_numbers)) methods.push_back(std::move(method));
     }
     blueprint = with_methods(blueprint, methods, theirs.string());
+  }
+  for (const MethodType& type : method_types()) {
+    const std::filesystem::path further = folder / type.section / kPeftConfigFile;
+    if (type.own() || !std::filesystem::exists(further)) continue;
+    const Document document = load_json(further);
+    ObjectReader reader(document);
+    blueprint = with_methods(blueprint, {read_peft(reader)}, further.string());
   }
   if (std::filesystem::exists(own)) {
     const Document document = load_json(own);
@@ -117,7 +185,7 @@ void check_weights(const std::filesystem::path& folder, const Blueprint& bluepri
     models::Checkpoint::of_folder(folder).check(models::readable(architecture.layers()),
                                                 "config.json");
   for (const WeightsFile& file : weights_files(blueprint, folder))
-    models::Checkpoint(folder / file.file).check(file.parameters, file.config_file);
+    models::Checkpoint(folder / file.file).check(file.parameters, file.config_file.string());
 }
 
 models::Model load_model(const std::filesystem::path& folder, const c10::Device& device) {
@@ -125,7 +193,7 @@ models::Model load_model(const std::filesystem::path& folder, const c10::Device&
   models::Model model = models::Model::load_base(blueprint, folder, device);
   for (const WeightsFile& file : weights_files(blueprint, folder)) {
     const models::Checkpoint checkpoint(folder / file.file);
-    checkpoint.check(file.parameters, file.config_file);
+    checkpoint.check(file.parameters, file.config_file.string());
     models::read_parameters(checkpoint, file.parameters, models::Numbers::kFloat32, device,
                             model.weights());
   }
@@ -138,27 +206,34 @@ models::Model load_model(const std::filesystem::path& folder) {
 
 void save_configs(const Blueprint& blueprint, const std::filesystem::path& folder) {
   const Methods methods = methods_of(blueprint);
-  std::set<std::string> unused = {kPeftConfigFile, kOwnConfigFile};
-  for (const MethodPtr& method : methods) {
-    const bool own = is_own(type_of(*method));
-    const std::string file = own ? kOwnConfigFile : kPeftConfigFile;
-    if (unused.erase(file) > 0)
-      write_file(folder / file, own ? own_config(methods) : lora_config(*method, blueprint));
+  auto unused = possible_files(kPeftConfigFile, kOwnConfigFile);
+  const auto write = [&](const std::filesystem::path& file, const std::string& text) {
+    unused.erase(file);
+    std::filesystem::create_directories((folder / file).parent_path());
+    write_file(folder / file, text);
+  };
+  if (std::any_of(methods.begin(), methods.end(),
+                  [](const MethodPtr& method) { return type_of(*method).own(); }))
+    write(kOwnConfigFile, own_config(methods));
+  for (const PeftPlace& place : peft_places(blueprint)) {
+    const Json config = type_of(*place.method).write_peft(*place.method, blueprint);
+    write(place.folder / kPeftConfigFile, config.dump(2) + "\n");
   }
-  for (const std::string& file : unused) std::filesystem::remove(folder / file);
+  remove_all(folder, unused);
 }
 
 void save_model(const models::Model& model, const std::filesystem::path& folder) {
   model.save_base(folder);
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
-  std::set<std::string> unused = {kPeftWeightsFile, kOwnWeightsFile};
+  auto unused = possible_files(kPeftWeightsFile, kOwnWeightsFile);
   for (const WeightsFile& file : weights_files(model.blueprint())) {
+    std::filesystem::create_directories((folder / file.file).parent_path());
     models::write_parameters(folder / file.file, file.parameters, model.weights());
     unused.erase(file.file);
   }
   save_configs(model.blueprint(), folder);
-  for (const std::string& file : unused) std::filesystem::remove(folder / file);
+  remove_all(folder, unused);
 }
 
 void add_methods(models::Model& model, const Methods& methods, std::uint64_t seed) {

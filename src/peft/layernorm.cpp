@@ -7,7 +7,6 @@ MethodType layernorm_type() {
           .section = "",
           .plural = "LayerNorms",
           .help = "",
-          .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter&) {
             return layer.method.empty() && layer.kind == models::LayerKind::kNorm;
           }};

@@ -14,6 +14,9 @@ namespace strata::peft {
 /// What a field may hold before the model is known.
 constexpr std::int64_t kLargestField = std::numeric_limits<int>::max();
 
+/// Of LoRA and its kin.
+constexpr double kLargestAlpha = 1e6;
+
 /// AdapterHub's and PEFT's own, whatever the model's initializer_range.
 inline models::Init library_normal() {
   return {models::Init::Kind::kNormal, 0.02};

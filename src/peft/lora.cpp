@@ -1,10 +1,11 @@
 #include "peft/lora.h"
 
 #include <algorithm>
-#include <set>
+#include <cmath>
 
 #include "models/pass.h"
 #include "peft/limits.h"
+#include "peft/targeted.h"
 #include "strata/core/error.h"
 
 namespace strata::peft {
@@ -12,150 +13,194 @@ namespace {
 
 using models::Blueprint;
 using models::Layer;
+using models::LayerKind;
+using models::Parameter;
 using torch::Tensor;
 
 const std::string kLora = "lora";
-constexpr double kLargestAlpha = 1e6;
+
+/// `read` of every value of a mapping from names.
+template <typename Value, typename Read>
+Kind<std::map<std::string, Value>> by_name(const Read& read) {
+  using Map = std::map<std::string, Value>;
+  const auto read_all = [=](ObjectReader& reader, const std::string& key,
+                            const std::optional<Map>& fallback) {
+    if (!reader.has(key)) return fallback.value_or(Map());
+    ObjectReader mapping = reader.object(key);
+    Map found;
+    for (const std::string& name : mapping.keys()) found[name] = read(mapping, name);
+    return found;
+  };
+  return {read_all, [](const Map& map) { return Json(map); }, Form::kMapping,
+          "a mapping from ends of layers' names"};
+}
+
+/// As numbers, or as an option's text has them.
+Kind<std::vector<std::int64_t>> whole_numbers() {
+  using List = std::vector<std::int64_t>;
+  const auto read = [](ObjectReader& reader, const std::string& key,
+                       const std::optional<List>& fallback) {
+    const Json& raw = reader.raw(key);
+    if (raw.is_null()) return fallback.value_or(List());
+    List found;
+    for (const Json& value : raw.is_array() ? raw : Json::array({raw})) {
+      const Json number =
+          value.is_string() ? Json::parse(value.get<std::string>(), nullptr, false) : value;
+      if (!number.is_number_integer() || number < 0 || number > kLargestField)
+        reader.fail(key, excerpt(raw) + " is no list of whole numbers from 0 on");
+      found.push_back(number);
+    }
+    return found;
+  };
+  return {read, [](const List& list) { return Json(list); }, Form::kList,
+          "a list of blocks' numbers from 0"};
+}
+
+Kind<std::map<std::string, std::int64_t>> rank_pattern_kind() {
+  return by_name<std::int64_t>([](ObjectReader& reader, const std::string& name) {
+    return reader.integer(name, 1, kLargestField);
+  });
+}
+
+Kind<std::map<std::string, double>> alpha_pattern_kind() {
+  return by_name<double>([](ObjectReader& reader, const std::string& name) {
+    return reader.number(name, 1e-6, kLargestAlpha);
+  });
+}
 
 const Fields<LoraFields>& lora_fields() {
-  Kind<std::vector<std::string>> names = distinct_texts();
-  names.allowed = "a list of ends of layers' names: `query`, `key`, `output.dense`, …";
+  const Kind<std::vector<std::string>> names = layer_names();
   static const Fields<LoraFields> fields({
       field("rank", &LoraFields::rank, whole(1), "rows of A, columns of B"),
       field("alpha", &LoraFields::alpha, number(1e-6, kLargestAlpha),
             "a pair's weight is `alpha` / `rank`"),
-      field("targets", &LoraFields::targets, names, "the linear layers of a block that get a pair"),
+      field("targets", &LoraFields::targets, names,
+            "the linear layers of a block, or convolutions, that get a pair"),
+      field("rank_pattern", &LoraFields::rank_pattern, rank_pattern_kind(),
+            "other ranks than `rank`: `{output.dense: 4}`")
+          .written_if_changed(),
+      field("alpha_pattern", &LoraFields::alpha_pattern, alpha_pattern_kind(),
+            "other numbers than `alpha`")
+          .written_if_changed(),
+      field("layers", &LoraFields::layers, whole_numbers(),
+            "the blocks whose layers get a pair; all without")
+          .written_if_changed(),
+      field("exclude", &LoraFields::exclude, names, "targets that get none all the same")
+          .written_if_changed(),
+      field("rank_stabilized", &LoraFields::rank_stabilized, boolean(),
+            "a pair's weight is `alpha` / √`rank` (rsLoRA)")
+          .written_if_changed(),
+      field("dora", &LoraFields::dora, boolean(),
+            "rows of W + B A have trained lengths of their own (DoRA)")
+          .written_if_changed(),
   });
   return fields;
 }
 
-bool all_digits(const std::string& text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+/// The value of the pattern's first name that selects the layer.
+template <typename Value>
+Value by_pattern(const std::map<std::string, Value>& pattern, const Layer& at, Value fallback) {
+  for (const auto& [name, value] : pattern)
+    if (selects(name, at)) return value;
+  return fallback;
 }
 
-/// PEFT's rule for `target_modules`.
-bool selects(const std::string& target, const std::string& name) {
-  return name == target || (name.size() > target.size() && name.ends_with(target) &&
-                            name[name.size() - target.size() - 1] == '.');
-}
-
-bool selects(const std::string& target, const Layer& layer) {
-  return selects(target, layer.name) || (!layer.renamed.empty() && selects(target, layer.renamed));
-}
-
-bool can_have_pair(const Layer& layer) {
-  return layer.kind == models::LayerKind::kLinear &&
-         (layer.role == Role::kBody || layer.role == Role::kVision) && layer.method.empty();
-}
-
-/// The endings of a name at its dots, the shortest first.
-std::vector<std::string> endings(const std::string& name) {
-  std::vector<std::string> found;
-  for (std::size_t dot = name.rfind('.');; dot = name.rfind('.', dot - 1)) {
-    found.push_back(name.substr(dot == std::string::npos ? 0 : dot + 1));
-    if (dot == std::string::npos || dot == 0) return found;
-  }
-}
-
-/// What comes behind the number of its block in a layer's name; all of a name without one.
-std::string behind_number(const std::string& name) {
-  std::string tail = name;
-  for (const std::string& ending : endings(name)) {
-    if (all_digits(ending.substr(0, ending.find('.')))) return tail;
-    tail = ending;
-  }
-  return name;
-}
-
-/// The same with the number and the word before it: "layer.3.output.dense".
-std::string with_number(const std::string& name) {
-  const std::size_t tail = behind_number(name).size();
-  for (const std::string& ending : endings(name)) {
-    if (ending.size() > tail && !all_digits(ending.substr(0, ending.find('.')))) return ending;
-  }
-  return name;
-}
-
-/// The architecture's layers by one of their two names.
-struct Named {
-  std::string name;
-  const Layer* layer;
-};
-std::vector<Named> named_layers(const Blueprint& blueprint, std::string Layer::*name) {
-  std::vector<Named> all;
-  for (const Layer& layer : blueprint.architecture().layers()) {
-    const std::string& own = (layer.*name).empty() ? layer.name : layer.*name;
-    if (layer.weight()) all.push_back({own, &layer});
-  }
-  return all;
-}
-
-/// Whether an ending selects layers of which `may` is true alone.
-template <typename May>
-bool selects_only(const std::string& ending, const std::vector<Named>& all, const May& may) {
-  return std::all_of(all.begin(), all.end(),
-                     [&](const Named& at) { return !selects(ending, at.name) || may(at); });
-}
-
-class Lora : public Method {
+class Lora : public Targeted {
  public:
-  Lora(LoraFields fields, bool from_peft) : fields_(std::move(fields)), from_peft_(from_peft) {}
+  Lora(LoraFields fields, bool from_peft)
+      : Targeted(fields.targets, from_peft, is_matrix, {"LoRA", "LoRA pairs"}),
+        fields_(std::move(fields)),
+        from_peft_(from_peft) {}
   const std::string& name() const override { return kLora; }
   const LoraFields& fields() const { return fields_; }
 
-  bool targets(const Layer& layer) const {
-    return can_have_pair(layer) &&
-           std::any_of(fields_.targets.begin(), fields_.targets.end(),
-                       [&](const std::string& target) { return selects(target, layer); });
+  bool pairs(const Layer& layer) const {
+    return has(layer) && !selects_any(fields_.exclude, layer) &&
+           (fields_.layers.empty() || std::find(fields_.layers.begin(), fields_.layers.end(),
+                                                block_number(layer)) != fields_.layers.end());
+  }
+  std::int64_t rank(const Layer& at) const {
+    return by_pattern(fields_.rank_pattern, at, fields_.rank);
+  }
+  double alpha(const Layer& at) const {
+    return by_pattern(fields_.alpha_pattern, at, fields_.alpha);
   }
 
   std::vector<Layer> layers(const Layer& at) const override {
-    if (!targets(at)) return {};
-    const models::Shape& shape = at.weight()->shape;  // (out, in)
-    const double bound = 1 / std::sqrt(static_cast<double>(shape[1]));
-    return {factor(at, ".lora_A", fields_.rank, shape[1], {models::Init::Kind::kUniform, bound}),
-            factor(at, ".lora_B", shape[0], fields_.rank, {})};
+    if (!pairs(at)) return {};
+    const models::Shape& shape = at.weight()->shape;  // (out, in) or (out, in, size, size)
+    const std::int64_t r = rank(at), inputs = at.weight()->numel() / shape[0];
+    models::Shape down = shape, up = {shape[0], r};
+    down[0] = r;
+    if (shape.size() == 4) up.insert(up.end(), {1, 1});
+    std::vector<Layer> own = {beside(at, ".lora_A", at.kind, down, kaiming(inputs), ".weight"),
+                              beside(at, ".lora_B", at.kind, up, {}, ".weight")};
+    own.front().stride = at.stride;
+    own.front().padding = at.padding;
+    if (fields_.dora) own.push_back(magnitude(at));
+    return own;
   }
   Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
                models::Pass& pass) const override {
-    if (!targets(at)) return output;
-    const Tensor small = pass.linear(at.name + ".lora_A", input);
-    const double scale = fields_.alpha / static_cast<double>(fields_.rank);
-    return output + pass.linear(at.name + ".lora_B", small * scale);
+    if (!pairs(at)) return output;
+    const std::string down = at.name + ".lora_A", up = at.name + ".lora_B";
+    const bool maps = at.kind == LayerKind::kConvolution;
+    const Tensor small = maps ? pass.convolution(down, input) : pass.linear(down, input);
+    const Tensor weighted = small * scale(at);
+    const Tensor change = maps ? pass.convolution(up, weighted) : pass.linear(up, weighted);
+    return fields_.dora ? with_magnitude(at, output, change, pass) : output + change;
   }
 
   Json options() const override { return lora_fields().write(fields_); }
   void check(const Blueprint& blueprint, const std::string& where) const override;
 
-  std::vector<std::string> file_names(const Layer& layer,
-                                      const models::Parameter& parameter) const override {
-    const std::string prefix = "base_model.model.", ending = ".weight";
-    std::vector<std::string> names = {prefix + parameter.name};
-    if (layer.two_names) names.push_back(prefix + layer.renamed + ending);
-    return names;
-  }
   std::vector<FactorPair> factors(const Blueprint& blueprint) const override {
-    std::vector<FactorPair> pairs;
+    std::vector<FactorPair> found;
     for (const Layer& layer : blueprint.architecture().layers()) {
-      if (targets(layer))
-        pairs.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight"});
+      if (pairs(layer))
+        found.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight"});
     }
-    return pairs;
+    return found;
   }
 
  private:
-  static Layer factor(const Layer& at, const std::string& ending, std::int64_t out, std::int64_t in,
-                      models::Init init) {
-    return {.name = at.name + ending,
-            .kind = models::LayerKind::kLinear,
-            .stage = at.stage,
-            .role = at.role,
-            .width = out,
-            .parameters = {{at.name + ending + ".weight", {out, in}, init}},
-            .renamed = at.renamed.empty() ? "" : at.renamed + ending,
-            .two_names = at.two_names,
-            .frozen = at.frozen};
+  double scale(const Layer& at) const {
+    const auto r = static_cast<double>(rank(at));
+    return alpha(at) / (fields_.rank_stabilized ? std::sqrt(r) : r);
+  }
+  static Layer magnitude(const Layer& at) {
+    const std::int64_t out = at.weight()->shape[0];
+    models::Init norms{models::Init::Kind::kRowNorms};
+    norms.of = at.weight()->name;
+    models::Shape shape = {out};
+    if (at.kind == LayerKind::kConvolution) shape = {1, out, 1, 1};
+    Layer layer = beside(at, ".lora_magnitude_vector", LayerKind::kScale, shape, norms);
+    layer.width = out;
+    return layer;
+  }
+  /// m ⊙ (W x + s B A x) / ‖W + s B A‖ + b, by rows; the norm is taken as a constant (DoRA, §4.3).
+  Tensor with_magnitude(const Layer& at, const Tensor& output, const Tensor& change,
+                        models::Pass& pass) const {
+    const std::string name = at.name + ".lora_magnitude_vector";
+    const bool maps = at.kind == LayerKind::kConvolution;
+    Tensor bias = at.bias() ? pass.weight(at.bias()->name) : Tensor();
+    Tensor norms;
+    {
+      const torch::NoGradGuard no_grad;
+      const Tensor down = pass.weight(at.name + ".lora_A.weight").flatten(1);
+      const Tensor up = pass.weight(at.name + ".lora_B.weight").flatten(1);
+      const Tensor matrix = pass.weight(at.weight()->name).flatten(1);
+      norms =
+          torch::linalg_vector_norm(matrix + scale(at) * torch::mm(up, down), 2, {1}, false, {});
+      pass.made_by(name, static_cast<double>(up.numel() * down.size(1)), false);
+    }
+    if (maps) {
+      norms = norms.view({1, -1, 1, 1});
+      if (bias.defined()) bias = bias.view({1, -1, 1, 1});
+    }
+    const Tensor without = bias.defined() ? output - bias : output;
+    const Tensor scaled = pass.scale(name, (without + change) / norms);
+    return bias.defined() ? scaled + bias : scaled;
   }
 
   LoraFields fields_;
@@ -165,99 +210,82 @@ class Lora : public Method {
 void Lora::check(const Blueprint& blueprint, const std::string& where) const {
   if (!(fields_.alpha > 0 && fields_.alpha <= kLargestAlpha))
     throw InputError(where + ": lora_alpha must be above 0 and at most 1e6");
-  const std::vector<std::string> known = lora_targets(blueprint);
-  if (known.empty()) no_place(where, blueprint, "LoRA pairs");
-  if (fields_.targets.empty()) {
-    throw InputError(where + ": LoRA needs at least one target; the targets are " +
-                     quoted_list(known));
+  Targeted::check(blueprint, where);
+  const std::vector<std::string> known = target_names(blueprint, is_matrix);
+  std::vector<std::string> named = fields_.exclude;
+  for (const auto& [name, value] : fields_.rank_pattern) named.push_back(name);
+  for (const auto& [name, value] : fields_.alpha_pattern) named.push_back(name);
+  const auto& layers = blueprint.architecture().layers();
+  for (const std::string& name : named) {
+    if (from_peft_ || std::any_of(layers.begin(), layers.end(), [&](const Layer& layer) {
+          return is_matrix(layer) && selects(name, layer);
+        }))
+      continue;
+    throw InputError(where + ": no layer that can have a LoRA pair is called \"" + name + "\"" +
+                     did_you_mean(name, known) + "; the targets are " + quoted_list(known));
   }
   bool any = false;
-  std::set<std::string> seen;
-  for (const std::string& target : fields_.targets) {
-    bool found = false, others = false;
-    for (const Layer& layer : blueprint.architecture().layers()) {
-      if (!layer.weight() || !selects(target, layer)) continue;
-      (can_have_pair(layer) ? found : others) = true;
-    }
-    any = any || found;
-    if (others || (!found && !from_peft_)) {
-      throw InputError(where + ": unknown LoRA target \"" + target + "\"" +
-                       did_you_mean(target, known) + "; the targets are " + quoted_list(known));
-    }
-    if (!seen.insert(target).second)
-      throw InputError(where + ": the LoRA target \"" + target + "\" is named twice");
-  }
-  if (!any) {
-    throw InputError(where + ": target_modules: no layer of the model is called " +
-                     quoted_list(fields_.targets));
-  }
-  for (const Layer& layer : blueprint.architecture().layers()) {
-    if (!targets(layer)) continue;
+  for (const Layer& layer : layers) {
+    if (!pairs(layer)) continue;
+    any = true;
     const models::Shape& shape = layer.weight()->shape;
-    require_range(where, "lora_rank", fields_.rank, 1, std::min(shape[0], shape[1]));
+    require_range(where, "lora_rank", rank(layer), 1,
+                  std::min(shape[0], layer.weight()->numel() / shape[0]));
   }
-}
-
-/// A field of PEFT's LoraConfig that must be absent, null or what it is when nothing asks for it.
-void check_neutral(ObjectReader& reader, const std::string& key, const Json& neutral) {
-  const Json& found = reader.raw(key);
-  const bool empty = found.is_null() || ((found.is_array() || found.is_object()) && found.empty());
-  if (!empty && found != neutral)
-    reader.fail(key, excerpt(found) + " is not supported; only " + neutral.dump() + " is");
+  if (!any)
+    throw InputError(where + ": no target is left: `layers` and `exclude` take all of them away");
 }
 
 void check_neutral_fields(ObjectReader& reader) {
   for (const auto& [key, neutral] :
-       std::vector<std::pair<std::string, Json>>{{"alpha_pattern", Json::object()},
-                                                 {"bias", "none"},
-                                                 {"exclude_modules", nullptr},
+       std::vector<std::pair<std::string, Json>>{{"bias", "none"},
                                                  {"fan_in_fan_out", false},
                                                  {"layer_replication", nullptr},
-                                                 {"layers_to_transform", nullptr},
+                                                 {"layers_pattern", nullptr},
                                                  {"lora_bias", false},
                                                  {"lora_dropout", 0.0},
                                                  {"modules_to_save", nullptr},
-                                                 {"rank_pattern", Json::object()},
                                                  {"target_parameters", nullptr},
                                                  {"trainable_token_indices", nullptr},
-                                                 {"use_dora", false},
-                                                 {"use_qalora", false},
-                                                 {"use_rslora", false}}) {
+                                                 {"use_qalora", false}}) {
     check_neutral(reader, key, neutral);
   }
 }
 
-/// Whether an ending is of layers of several kinds and says so little that other models' poolers
-/// are called so, too: "dense".
-bool is_vague(const std::string& ending, const std::vector<Named>& all) {
-  std::set<std::string> tails;
-  for (const Named& at : all)
-    if (selects(ending, at.name)) tails.insert(behind_number(at.name));
-  return ending.find('.') == std::string::npos && tails.size() > 1;
+/// Those of PEFT's fields that are ours under other names; each may be null.
+void read_choices(ObjectReader& reader, LoraFields& fields) {
+  const auto is_there = [&](const char* key) { return !reader.raw(key).is_null(); };
+  if (is_there("rank_pattern"))
+    fields.rank_pattern = rank_pattern_kind().read(reader, "rank_pattern", {});
+  if (is_there("alpha_pattern"))
+    fields.alpha_pattern = alpha_pattern_kind().read(reader, "alpha_pattern", {});
+  if (is_there("layers_to_transform"))
+    fields.layers = whole_numbers().read(reader, "layers_to_transform", {});
+  if (is_there("exclude_modules")) fields.exclude = reader.texts("exclude_modules");
+  if (is_there("use_dora")) fields.dora = reader.boolean("use_dora", false);
+  if (is_there("use_rslora")) fields.rank_stabilized = reader.boolean("use_rslora", false);
+  // PEFT takes its patterns for regular expressions; these are names in either reading.
+  for (const char* key : {"rank_pattern", "alpha_pattern"}) {
+    for (const auto& [name, value] : reader.raw(key).items()) {
+      if (name.find_first_of("*+?()[]{}|^$\\") != std::string::npos)
+        reader.fail(key, "\"" + name +
+                             "\" is a regular expression; only names of layers, or their "
+                             "ends, are supported");
+    }
+  }
 }
 
-/// Appends the targets of one naming.
-void add_target_modules(const Lora& lora, const std::vector<Named>& all,
-                        std::vector<std::string>& targets) {
-  const auto targeted = [&](const Named& at) { return lora.targets(*at.layer); };
-  std::set<std::string> done;  // kinds of layers that have an ending
-  for (const Named& at : all) {
-    if (!targeted(at)) continue;
-    const std::string tail = behind_number(at.name);
-    if (done.count(tail)) continue;
-    std::string ending;
-    for (const std::string& candidate : endings(tail)) {
-      if (ending.empty() && selects_only(candidate, all, targeted) && !is_vague(candidate, all))
-        ending = candidate;
+/// Ranks and alphas that are not the file's own, by the whole names of layers: an end might select
+/// others in a transformers that names them otherwise.
+void add_patterns(const Lora& lora, const Blueprint& blueprint, Json& json) {
+  for (const Layer& layer : blueprint.architecture().layers()) {
+    if (!lora.pairs(layer)) continue;
+    for (const std::string* name : {&layer.name, &layer.renamed}) {
+      if (name == &layer.renamed && !layer.two_names) continue;
+      if (lora.rank(layer) != lora.fields().rank) json["rank_pattern"][*name] = lora.rank(layer);
+      if (lora.alpha(layer) != lora.fields().alpha)
+        json["alpha_pattern"][*name] = lora.alpha(layer);
     }
-    if (ending.empty()) {
-      targets.push_back(with_number(at.name));
-      continue;
-    }
-    done.insert(tail);
-    // An ending of two kinds of layers stands where the second would.
-    targets.erase(std::remove(targets.begin(), targets.end(), ending), targets.end());
-    targets.push_back(ending);
   }
 }
 
@@ -268,32 +296,13 @@ MethodPtr make_lora(LoraFields fields) {
 }
 
 std::vector<std::string> lora_targets(const Blueprint& blueprint) {
-  std::vector<std::string> names;
-  for (const auto name : {&Layer::name, &Layer::renamed}) {
-    const auto all = named_layers(blueprint, name);
-    for (const Named& at : all) {
-      if (!can_have_pair(*at.layer)) continue;
-      const std::string tail = behind_number(at.name);
-      const auto ends = endings(tail);
-      const auto ending = std::find_if(ends.begin(), ends.end(), [&](const std::string& candidate) {
-        return selects_only(candidate, all, [&](const Named& other) {
-          return can_have_pair(*other.layer) && behind_number(other.name) == tail;
-        });
-      });
-      const std::string& found = ending == ends.end() ? tail : *ending;
-      if (std::find(names.begin(), names.end(), found) == names.end()) names.push_back(found);
-    }
-  }
-  return names;
+  return target_names(blueprint, is_matrix);
 }
 
-std::string lora_config(const Method& method, const Blueprint& blueprint) {
+namespace {
+
+Json lora_config(const Method& method, const Blueprint& blueprint) {
   const auto& lora = static_cast<const Lora&>(method);
-  std::vector<std::string> targets;
-  add_target_modules(lora, named_layers(blueprint, &Layer::name), targets);
-  const auto& layers = blueprint.architecture().layers();
-  if (std::any_of(layers.begin(), layers.end(), [](const Layer& at) { return at.two_names; }))
-    add_target_modules(lora, named_layers(blueprint, &Layer::renamed), targets);
   Json json = Json::object();
   json["base_model_name_or_path"] = nullptr;
   json["bias"] = "none";
@@ -311,17 +320,23 @@ std::string lora_config(const Method& method, const Blueprint& blueprint) {
   json["modules_to_save"] = nullptr;
   json["peft_type"] = "LORA";
   json["r"] = lora.fields().rank;
-  json["target_modules"] = targets;
+  json["target_modules"] =
+      target_modules(blueprint, [&](const Layer& layer) { return lora.pairs(layer); });
   json["task_type"] = nullptr;
-  return json.dump(2) + "\n";
+  add_patterns(lora, blueprint, json);
+  if (lora.fields().dora) json["use_dora"] = true;
+  if (lora.fields().rank_stabilized) json["use_rslora"] = true;
+  return json;
 }
+
+}  // namespace
 
 MethodPtr read_lora_config(ObjectReader& reader) {
   LoraFields fields;
-  reader.choice("peft_type", {"LORA"});
   fields.rank = reader.integer("r", 1, kLargestField);
   fields.alpha = reader.number("lora_alpha", 0, kLargestAlpha, fields.alpha);
   fields.targets = reader.texts("target_modules");
+  read_choices(reader, fields);
   check_neutral_fields(reader);
   // Others (pissa, olora, …) change the model's own weights when PEFT adds the pairs.
   const Json& start = reader.raw("init_lora_weights");
@@ -340,7 +355,10 @@ MethodType lora_type() {
                       .plural = "LoRA pairs",
                       .help = "low-rank pairs beside linear layers of the blocks",
                       .needs = "lora_rank",
-                      .trains = own_layers(kLora)},
+                      .trains = own_layers(kLora),
+                      .peft_type = "LORA",
+                      .write_peft = lora_config,
+                      .read_peft = read_lora_config},
                      lora_fields(), make_lora);
 }
 

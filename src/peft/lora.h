@@ -1,9 +1,14 @@
 #pragma once
 /// \file
-/// LoRA (Hu et al., ICLR 2022): a linear layer W x + b becomes W x + b + (alpha / rank) · B A x,
-/// A (rank × in), B (out × rank).
+/// LoRA (Hu et al., ICLR 2022): a linear layer W x + b becomes W x + b + s · B A x,
+/// A (rank × in), B (out × rank), s = alpha / rank, or alpha / √rank. Of a convolution A is one
+/// with its window and stride, and B one of 1 × 1. With DoRA the rows of W + s B A get trained
+/// lengths m,
+///   m ⊙ (W x + s B A x) / ‖W + s B A‖ + b,
+/// of which the norm counts as a constant in gradients; m begins as the rows' lengths.
 
 #include <filesystem>
+#include <map>
 
 #include "peft/method.h"
 
@@ -16,22 +21,26 @@ struct LoraFields {
   /// and one of these, as in PEFT's `target_modules`. Layers of two names (Layer::renamed) may be
   /// called by either.
   std::vector<std::string> targets = {"query", "value"};
+  /// Other ranks and alphas, of layers that the names select as targets do; the first name in
+  /// alphabetical order is taken where several do.
+  std::map<std::string, std::int64_t> rank_pattern = {};
+  std::map<std::string, double> alpha_pattern = {};
+  std::vector<std::int64_t> layers = {};  ///< the numbers of the blocks that have pairs; empty: all
+  std::vector<std::string> exclude = {};  ///< targets that have none all the same
+  bool rank_stabilized = false;           ///< alpha / √rank (rsLoRA: Kalajdzievski, 2312.03732)
+  bool dora = false;                      ///< DoRA (Liu et al., ICML 2024, 2402.09353)
 };
 
 MethodType lora_type();
 MethodPtr make_lora(LoraFields fields);
 
-/// What may be a target in a model: the ends of its layers' names ("query", "output.dense"; not
-/// "dense", which to PEFT is a pooler's, too), and those of their other names. A target may also
-/// say more of a name: "layer.3.attention.attention.query".
+/// What may be a target in a model (target_names).
 std::vector<std::string> lora_targets(const models::Blueprint& blueprint);
 
-/// PEFT's adapter_config.json. `target_modules` hold the fewest names that select the targeted
-/// layers and nothing else, under both names where layers have two, so that every transformers
-/// finds them.
-std::string lora_config(const Method& lora, const models::Blueprint& blueprint);
-/// @throws InputError naming the file and key: another `peft_type`, or a field whose computation
-/// Strata does not have (dropout, bias, DoRA, rsLoRA, patterns, chosen layers)
+/// PEFT's adapter_config.json of type LORA. `target_modules` hold the fewest names that select the
+/// targeted layers and nothing else, under both names where layers have two, so that every
+/// transformers finds them. @throws InputError naming the file and key: a field whose computation
+/// Strata does not have (dropout, biases, modules to save, patterns that are regular expressions)
 MethodPtr read_lora_config(ObjectReader& reader);
 
 }  // namespace strata::peft

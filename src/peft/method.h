@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,9 @@ class Method : public models::Attachment {
                                               const models::Parameter& parameter) const {
     return {parameter.name};
   }
+  /// That its units can be trained while these BatchNorms normalise by the batch.
+  /// @throws InputError beginning with `where`
+  virtual void check_moving(const std::set<std::string>& norms, const std::string& where) const {}
   /// Those of its parameters that are averaged better as products (see aggregate).
   virtual std::vector<FactorPair> factors(const models::Blueprint& blueprint) const { return {}; }
 };
@@ -42,19 +46,25 @@ using MethodPtr = std::shared_ptr<const Method>;
 
 /// What the list holds of a method.
 struct MethodType {
-  std::string name;     ///< Attachment::name, and what schemes of units call it
-  std::string section;  ///< its key in `model.peft`, and in --peft; empty: it adds nothing
-  std::string plural;   ///< what messages call its weights: "LoRA pairs"
-  std::string help;     ///< Markdown: what it puts where
-  std::string needs;    ///< the field without which a model has none: "lora_rank"
+  std::string name;        ///< Attachment::name, and what schemes of units call it
+  std::string section;     ///< its key in `model.peft`, and in --peft; empty: it adds nothing
+  std::string plural;      ///< what messages call its weights: "LoRA pairs"
+  std::string help;        ///< Markdown: what it puts where
+  std::string needs = {};  ///< the number that version 1 of a file has of it: "lora_rank"
   /// From its section, and from the text of an option. @throws InputError
   std::function<MethodPtr(ObjectReader section)> read = nullptr;
   std::function<MethodPtr(const std::string& text, const std::string& where)> parse = nullptr;
   std::function<std::vector<FieldRow>()> rows = nullptr;  ///< documents its fields
   /// Which parameters of a model are its own to train.
   std::function<bool(const models::Layer&, const models::Parameter&)> trains = nullptr;
-  /// Of methods that PEFT does not know, for strata_adapters.json: the one number that describes
-  /// it.
+  /// PEFT's name of it, where its files are PEFT's; empty: they are ours (peft/files.h).
+  std::string peft_type = {};
+  /// adapter_config.json of it, and back. @throws InputError naming the file and key
+  std::function<Json(const Method&, const models::Blueprint&)> write_peft = nullptr;
+  std::function<MethodPtr(ObjectReader&)> read_peft = nullptr;
+  bool own() const { return peft_type.empty(); }
+  /// Of methods that version 1 of strata_adapters.json had: the one number that describes it, or 0
+  /// where it takes more.
   std::function<std::int64_t(const Method&)> own_number = nullptr;
   std::function<MethodPtr(std::int64_t)> from_own_number = nullptr;
   std::int64_t largest_own_number = 0;

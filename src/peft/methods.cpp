@@ -7,11 +7,20 @@
 
 #include "models/units.h"
 #include "peft/adapter.h"
+#include "peft/adaptformer.h"
+#include "peft/attention.h"
 #include "peft/bias.h"
+#include "peft/ia3.h"
 #include "peft/layernorm.h"
+#include "peft/loha.h"
+#include "peft/lokr.h"
 #include "peft/lora.h"
 #include "peft/norm.h"
+#include "peft/oft.h"
 #include "peft/prompt.h"
+#include "peft/ssf.h"
+#include "peft/tsa.h"
+#include "peft/vera.h"
 #include "strata/core/error.h"
 
 namespace strata::peft {
@@ -45,10 +54,19 @@ class Scheme {
   Scheme(const Blueprint& blueprint, const std::string& text)
       : where_("unit scheme \"" + text + "\": ") {
     std::istringstream parts(text + "+");
-    for (std::string kind; std::getline(parts, kind, '+');) add(blueprint, kind);
+    for (std::string kind; std::getline(parts, kind, '+');) {
+      if (kind != kOnly) {
+        add(blueprint, kind);
+      } else {
+        if (only_) throw InputError(where_ + "\"only\" is named twice");
+        only_ = true;
+      }
+    }
+    if (kinds_.empty()) throw InputError(where_ + "\"only\" says of other kinds where they end");
     refuse_overlap();
   }
   const std::vector<models::UnitKind>& kinds() const { return kinds_; }
+  bool only() const { return only_; }
 
  private:
   bool has(const std::string& name) const {
@@ -66,12 +84,15 @@ class Scheme {
     if (!type) {
       std::vector<std::string> names = {models::block_kind().name};
       for (const MethodType& known : method_types()) names.push_back(known.name);
+      names.push_back(kOnly);
       throw InputError(where_ + "unknown kind \"" + name + "\"" + did_you_mean(name, names) +
                        "; the kinds are " + quoted_list(names) + ", joined by '+'");
     }
     if (type->read && !has_method(blueprint, name)) {
-      throw InputError(where_ + "the model has no " + type->plural + " (its " + type->needs +
-                       " is 0)");
+      throw InputError(where_ + "the model has no " + type->plural +
+                       (type->needs.empty()
+                            ? "; `model.peft` or --peft " + type->section + " adds them"
+                            : " (its " + type->needs + " is 0)"));
     }
     if (!type->read && !in_a_block(blueprint, *type))
       throw InputError(where_ + "the model has no " + type->plural + " in its blocks");
@@ -98,8 +119,12 @@ class Scheme {
     }
   }
 
+  /// Not a kind: of the stages beside the blocks, too, what the kinds hold, and the classifier.
+  static constexpr const char* kOnly = "only";
+
   std::string where_;
   std::vector<models::UnitKind> kinds_;
+  bool only_ = false;
 };
 
 }  // namespace
@@ -107,7 +132,9 @@ class Scheme {
 // A further method is a file and a line.
 const std::vector<MethodType>& method_types() {
   static const std::vector<MethodType> types = {
-      prompt_type(), lora_type(), adapter_type(), layernorm_type(), norm_type(), bias_type(),
+      prompt_type(), lora_type(),      adapter_type(), adaptformer_type(), oft_type(),
+      loha_type(),   lokr_type(),      vera_type(),    tsa_type(),         ia3_type(),
+      ssf_type(),    layernorm_type(), norm_type(),    bias_type(),        attention_type(),
   };
   return types;
 }
@@ -217,7 +244,12 @@ std::vector<FactorPair> factors_of(const Blueprint& blueprint) {
 
 std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,
                                std::int64_t text_tokens, models::Buffers buffers) {
-  return models::make_units(blueprint, Scheme(blueprint, scheme).kinds(), text_tokens, buffers);
+  const Scheme parsed(blueprint, scheme);
+  auto units = models::make_units(blueprint, parsed.kinds(), text_tokens, buffers, parsed.only());
+  const auto moving = models::moving_norms(blueprint, units);
+  for (const MethodPtr& method : methods_of(blueprint))
+    method->check_moving(moving, "unit scheme \"" + scheme + "\": ");
+  return units;
 }
 
 std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,

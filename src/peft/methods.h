@@ -46,9 +46,13 @@ Methods methods_of(const models::Blueprint& blueprint);
 std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
 
 /// The units of a scheme: one kind, or several joined by '+', each once.
-/// - block: all weights of the block itself; not together with layernorm, norm and bias, which it
-/// holds;
+/// - block: all weights of the block itself; not together with attention, layernorm, norm and bias,
+/// which it holds;
 /// - the name of a method: what it trains. Methods that add weights must be the model's.
+///
+/// Units of stages beside the blocks hold all of the architecture's own weights there; with `only`
+/// as one more part they hold what the kinds do, and that of the head the classifier besides:
+/// "bias+only" is BitFit. Of a method's layers there, they hold those of the scheme's kinds.
 ///
 /// "adapter+layernorm" gives "adapter+layernorm.0", …; "lora+prompt" gives "prompt", "lora.0", ….
 /// @throws InputError for a scheme with an unknown or repeated kind, or one whose weights the model

@@ -7,7 +7,6 @@ MethodType norm_type() {
           .section = "",
           .plural = "normalisation layers",
           .help = "",
-          .needs = "",
           .trains = [](const models::Layer& layer, const models::Parameter&) {
             return layer.method.empty() && (layer.kind == models::LayerKind::kNorm ||
                                             layer.kind == models::LayerKind::kRmsNorm ||

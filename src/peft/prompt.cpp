@@ -1,5 +1,8 @@
 #include "peft/prompt.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "models/pass.h"
 #include "peft/limits.h"
 
@@ -7,65 +10,168 @@ namespace strata::peft {
 namespace {
 
 using models::Layer;
+using models::LayerKind;
 using torch::Tensor;
 
-const std::string kPrompt = "prompt", kWeight = "prompt_embeddings";
+const std::string kPrompt = "prompt", kWeight = "prompt_embeddings", kU = "prompt_u",
+                  kV = "prompt_v";
 constexpr std::int64_t kLongestPrompt = 4096;
+
+const Choices<PromptDepth>& depths() {
+  static const Choices<PromptDepth> choices(
+      {{PromptDepth::kShallow, "shallow"}, {PromptDepth::kDeep, "deep"}});
+  return choices;
+}
+
+const Choices<PromptInit>& initializations() {
+  static const Choices<PromptInit> choices(
+      {{PromptInit::kNormal, "normal"}, {PromptInit::kVpt, "vpt"}});
+  return choices;
+}
+
+const Fields<PromptFields>& prompt_fields() {
+  static const Fields<PromptFields> fields({
+      field("length", &PromptFields::length, whole(1), "vectors before the tokens").required(),
+      field("depth", &PromptFields::depth, choice(depths()),
+            "before the first block, or before every block in place of what the block before has "
+            "made of its own (VPT-deep)")
+          .written_if_changed(),
+      field("rank", &PromptFields::rank, whole(0),
+            "the vectors are a product of two matrices of so many columns and rows (DVPT); 0: they "
+            "are none")
+          .written_if_changed(),
+      field("initialization", &PromptFields::initialization, choice(initializations()),
+            "N(0, 0.02²), or VPT's uniform numbers between ±√(6 / (numbers of a patch + width))")
+          .written_if_changed(),
+  });
+  return fields;
+}
 
 class Prompts : public Method {
  public:
-  explicit Prompts(std::int64_t length) : length_(length) {}
+  explicit Prompts(PromptFields fields) : fields_(fields) {}
   const std::string& name() const override { return kPrompt; }
-  std::int64_t prefix_tokens() const override { return length_; }
+  std::int64_t prefix_tokens() const override { return fields_.length; }
+  bool enters_blocks() const override { return deep(); }
+  /// What version 1 of the file says of it.
+  std::int64_t number() const {
+    const bool plain =
+        !deep() && fields_.rank == 0 && fields_.initialization == PromptInit::kNormal;
+    return plain ? fields_.length : 0;
+  }
 
   std::vector<Layer> layers(const Layer& at) const override {
-    if (at.kind != models::LayerKind::kSequence) return {};
-    return {{.name = kWeight,
-             .kind = models::LayerKind::kTokens,
-             .stage = at.stage,
-             .role = Role::kPrompt,
-             .width = at.width,
-             .parameters = {{kWeight, {length_, at.width}, library_normal()}}}};
+    if (!stands_at(at)) return {};
+    if (fields_.rank == 0)
+      return {vectors(at, kWeight, LayerKind::kTokens, {fields_.length, at.width}, init(at))};
+    const double of_rank = 1 / std::sqrt(static_cast<double>(fields_.rank));
+    return {vectors(at, kU, LayerKind::kLinear, {fields_.length, fields_.rank},
+                    {models::Init::Kind::kNormal, of_rank}),
+            vectors(at, kV, LayerKind::kTokens, {fields_.rank, at.width}, init(at))};
   }
   Tensor after(const Layer& at, const Tensor&, const Tensor& rows,
                models::Pass& pass) const override {
-    if (at.kind != models::LayerKind::kSequence) return rows;
-    const Tensor prompts = pass.weight(kWeight).expand({rows.size(0), length_, rows.size(2)});
-    return torch::cat({pass.used(models::Use::kAdded, kWeight, Tensor(), prompts), rows}, 1);
+    if (at.kind != LayerKind::kSequence) return rows;
+    const std::int64_t n = rows.size(0);
+    // The first block puts its own in their place.
+    const Tensor first = deep() ? torch::zeros({n, fields_.length, rows.size(2)}, rows.options())
+                                : prompts(at, n, pass);
+    return torch::cat({first, rows}, 1);
   }
-  Json options() const override { return {{"length", length_}}; }
-  void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    require_place(where, blueprint, models::LayerKind::kSequence, "prompts");
-    require_range(where, "prompt_length", length_, 1, kLongestPrompt);
+  Tensor entering(const Layer& block, const Tensor& rows, models::Pass& pass) const override {
+    const std::int64_t own = fields_.length;
+    return torch::cat({prompts(block, rows.size(0), pass), rows.narrow(1, own, rows.size(1) - own)},
+                      1);
   }
+  std::vector<FactorPair> factors(const models::Blueprint& blueprint) const override {
+    std::vector<FactorPair> found;
+    if (fields_.rank == 0) return found;
+    for (const Layer& at : blueprint.architecture().layers())
+      if (stands_at(at)) found.push_back({prefix(at) + kV, prefix(at) + kU});
+    return found;
+  }
+  Json options() const override { return prompt_fields().write(fields_); }
+  void check(const models::Blueprint& blueprint, const std::string& where) const override;
 
  private:
-  std::int64_t length_;
+  bool deep() const { return fields_.depth == PromptDepth::kDeep; }
+  bool stands_at(const Layer& at) const {
+    return deep() ? at.kind == LayerKind::kBlock && at.patch_numbers > 0
+                  : at.kind == LayerKind::kSequence;
+  }
+  std::string prefix(const Layer& at) const { return deep() ? at.name + "." : ""; }
+  models::Init init(const Layer& at) const {
+    if (fields_.initialization == PromptInit::kNormal) return library_normal();
+    return {models::Init::Kind::kUniform,
+            std::sqrt(6 / static_cast<double>(at.patch_numbers + at.width))};
+  }
+  Layer vectors(const Layer& at, const std::string& tail, LayerKind kind, models::Shape shape,
+                models::Init init) const {
+    const std::string name = prefix(at) + tail;
+    return {.name = name,
+            .kind = kind,
+            .stage = at.stage,
+            .role = deep() ? at.role : Role::kPrompt,
+            .width = at.width,
+            .parameters = {{name, std::move(shape), std::move(init)}}};
+  }
+  /// (n, length, width).
+  Tensor prompts(const Layer& at, std::int64_t n, models::Pass& pass) const {
+    const std::string name = prefix(at);
+    if (fields_.rank == 0) {
+      const Tensor own = pass.weight(name + kWeight);
+      return pass.used(models::Use::kAdded, name + kWeight, Tensor(),
+                       own.expand({n, own.size(0), own.size(1)}));
+    }
+    // Vᵀ Uᵀ by a linear layer with the weight U; that it mixes V's rows is said besides.
+    const Tensor v = pass.weight(name + kV).t();
+    const Tensor turned = pass.linear(name + kU, v.expand({n, v.size(0), v.size(1)}));
+    const Tensor u = pass.weight(name + kU);
+    return pass.used(models::Use::kMixture, name + kV, u.expand({n, u.size(0), u.size(1)}),
+                     turned.transpose(1, 2));
+  }
+
+  PromptFields fields_;
 };
+
+void Prompts::check(const models::Blueprint& blueprint, const std::string& where) const {
+  const auto& layers = blueprint.architecture().layers();
+  const auto place =
+      std::find_if(layers.begin(), layers.end(), [&](const Layer& at) { return stands_at(at); });
+  require_place(where, blueprint, LayerKind::kSequence, "prompts");
+  if (place == layers.end()) no_place(where, blueprint, "prompts of every block");
+  if (fields_.initialization == PromptInit::kVpt && place->patch_numbers == 0)
+    no_place(where, blueprint, "VPT's prompts: what enters its blocks is no image's");
+  require_range(where, "prompt_length", fields_.length, 1, kLongestPrompt);
+  require_range(where, "prompts.rank", fields_.rank, 0, std::min(fields_.length, place->width));
+}
 
 }  // namespace
 
+MethodPtr make_prompts(PromptFields fields) {
+  return std::make_shared<Prompts>(fields);
+}
+
 MethodPtr make_prompts(std::int64_t length) {
-  return std::make_shared<Prompts>(length);
+  PromptFields fields;
+  fields.length = length;
+  return make_prompts(fields);
 }
 
 MethodType prompt_type() {
-  struct Options {
-    std::int64_t length = 0;
-  };
-  static const Fields<Options> fields({
-      field("length", &Options::length, whole(1), "vectors before the tokens").required(),
-  });
-  return from_fields({.name = kPrompt,
-                      .section = "prompts",
-                      .plural = "prompts",
-                      .help = "learned vectors before the tokens of the first block",
-                      .needs = "prompt_length",
-                      .trains = own_layers(kPrompt),
-                      .own_number = [](const Method& method) { return method.prefix_tokens(); },
-                      .from_own_number = make_prompts,
-                      .largest_own_number = kLongestPrompt},
-                     fields, [](const Options& options) { return make_prompts(options.length); });
+  return from_fields(
+      {.name = kPrompt,
+       .section = "prompts",
+       .plural = "prompts",
+       .help =
+           "learned vectors before the tokens of the first block, or of every block (VPT, DVPT)",
+       .needs = "prompt_length",
+       .trains = own_layers(kPrompt),
+       .own_number =
+           [](const Method& method) { return static_cast<const Prompts&>(method).number(); },
+       .from_own_number = [](std::int64_t length) { return make_prompts(length); },
+       .largest_own_number = kLongestPrompt},
+      prompt_fields(), [](const PromptFields& fields) { return make_prompts(fields); });
 }
 
 }  // namespace strata::peft

@@ -1,14 +1,35 @@
 #pragma once
 /// \file
 /// Prompts: learned vectors put before the tokens that enter the first block, with no position of
-/// their own (VPT-shallow, Jia et al., ECCV 2022; PromptFL trains such vectors federatedly, Guo et
-/// al., IEEE Transactions on Mobile Computing 2024).
+/// their own (VPT-shallow, Jia et al., ECCV 2022, arXiv 2203.12119; PromptFL trains such vectors
+/// federatedly, Guo et al., IEEE Transactions on Mobile Computing 2024). Deep ones are before the
+/// tokens of every block, in place of what the block before has made of its own (VPT-deep): of a
+/// ViT-B/16 92,160 numbers for ten. Attention does not ask for their order, so that it is the same
+/// whether they come before the class token or behind it, as in the authors' code.
+///
+/// With a rank they are a product P = U V, U (length × rank) and V (rank × width), the decomposed
+/// prompts (DVPT) of federated fine-tuning of ViTs (arXiv 2407.11573): 778 numbers for ten of rank
+/// 1. V is drawn as prompts are, U so that P has numbers of the size of V's. With rank 1 the vectors
+/// differ in length and sign alone, and a norm at the beginning of a block leaves of that the sign.
 
+#include "core/choices.h"
 #include "peft/method.h"
 
 namespace strata::peft {
 
+enum class PromptDepth : std::uint8_t { kShallow, kDeep };
+/// N(0, 0.02²), or VPT's: between ±√(6 / (numbers of a patch + width)).
+enum class PromptInit : std::uint8_t { kNormal, kVpt };
+
+struct PromptFields {
+  std::int64_t length = 0;
+  PromptDepth depth = PromptDepth::kShallow;
+  std::int64_t rank = 0;  ///< 0: no product
+  PromptInit initialization = PromptInit::kNormal;
+};
+
 MethodType prompt_type();
+MethodPtr make_prompts(PromptFields fields);
 MethodPtr make_prompts(std::int64_t length);
 
 }  // namespace strata::peft

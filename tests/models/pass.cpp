@@ -32,9 +32,9 @@ class Convolutional : public Architecture {
       : width_(width), side_(side) {
     labels_ = {"cat", "dog"};
     stages_ = {{"embeddings", Role::kEmbeddings}, {"block.0", Role::kBody}, {"head", Role::kHead}};
-    add_convolution("first", 0, 3, 3, true);
+    add_convolution("first", 0, 3, 3, true, 2);
     add_norm("first_norm", 0);
-    add_convolution("second", 1, width, 3, false);
+    add_convolution("second", 1, width, 3, false, 1);
     add_norm("second_norm", 1);
     layers_.push_back({.name = "head",
                        .kind = LayerKind::kLinear,
@@ -50,14 +50,14 @@ class Convolutional : public Architecture {
   }
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override {
     if (stage == 0) {
-      const Tensor first = pass.convolution("first", batch.pixels, 2, 1);
+      const Tensor first = pass.convolution("first", batch.pixels);
       const Tensor active =
           pass.activation(Activation::kRelu, pass.batch_norm("first_norm", first, kEps));
       return {{{"maps", pass.max_pool(active, {3, 2, 1})}}, {}};
     }
     const Tensor& maps = input.values.at("maps");
     if (stage == 1) {
-      const Tensor second = pass.convolution("second", maps, 1, 1);
+      const Tensor second = pass.convolution("second", maps);
       return {{{"maps", pass.activation(Activation::kRelu,
                                         maps + pass.batch_norm("second_norm", second, kEps))}},
               {}};
@@ -77,14 +77,16 @@ class Convolutional : public Architecture {
  private:
   Role role(std::int64_t stage) const { return stages_[static_cast<std::size_t>(stage)].role; }
   void add_convolution(const std::string& name, std::int64_t stage, std::int64_t in,
-                       std::int64_t size, bool bias) {
+                       std::int64_t size, bool bias, std::int64_t stride) {
     Layer layer{
         .name = name,
         .kind = LayerKind::kConvolution,
         .stage = stage,
         .role = role(stage),
         .width = width_,
-        .parameters = {{name + ".weight", {width_, in, size, size}, {Init::Kind::kNormal, 0.3}}}};
+        .parameters = {{name + ".weight", {width_, in, size, size}, {Init::Kind::kNormal, 0.3}}},
+        .stride = stride,
+        .padding = 1};
     if (bias)
       layer.parameters.push_back({name + ".bias", {width_}, {Init::Kind::kNormal, 1}, true});
     layers_.push_back(std::move(layer));

@@ -16,6 +16,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/ntk/score.h"
 #include "support/answers.h"
+#include "support/peft_methods.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
@@ -287,6 +288,60 @@ TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
       train(model, batch, 4);
       check_against_brute_force(model, batch);
     }
+  }
+}
+
+namespace {
+
+/// Those of the method's scheme, each of its layers alone, and all of it together.
+std::vector<Unit> method_units(Model model) {
+  const std::string method = peft::methods_of(model.blueprint()).back()->name();
+  peft::set_units(model, method);
+  std::vector<Unit> units = model.units();
+  Unit all;
+  all.name = "all of " + method;
+  for (const Layer& layer : model.blueprint().layers()) {
+    if (layer.method != method || layer.frozen) continue;
+    Unit own;
+    own.name = layer.name;
+    for (const Parameter& parameter : layer.parameters) {
+      own.parameters.push_back(parameter.name);
+      all.parameters.push_back(parameter.name);
+    }
+    units.push_back(std::move(own));
+  }
+  units.push_back(std::move(all));
+  return units;
+}
+
+void check_method(Model model, const Batch& batch, const std::string& method) {
+  CAPTURE(method);
+  test::add_method(model, method);
+  const std::vector<Unit> units = method_units(model);
+  const auto expected = brute_force(model, batch, units, false);
+  LntkOptions options;
+  for (const NtkMethod way : {NtkMethod::kGram, NtkMethod::kLanczos}) {
+    options.method = way;
+    check_spectra(model, batch, units, expected, options);
+  }
+  options.method = NtkMethod::kAutomatic;
+  options.memory_bytes =
+      estimate_spectra(model, test::answering(), batch, batch.size(), units, options).least_bytes *
+      5 / 4;
+  check_spectra(model, batch, units, expected, options);
+}
+
+}  // namespace
+
+TEST_CASE("kernels of every PEFT method are those of a float64 Jacobian by brute force") {
+  const Model transformer = make_model(Sizes{8, 2, 2, 3, 5, true, "vit"});
+  const Batch images = make_batch(transformer, 5);
+  for (const std::string& method : test::transformer_methods())
+    check_method(transformer, images, method);
+  const Batch photographs = test::resnet_batch(5, 7);
+  for (const bool bottleneck : {false, true}) {
+    for (const std::string& method : test::resnet_methods())
+      check_method(test::tiny_resnet(bottleneck, 5), photographs, method);
   }
 }
 

@@ -43,8 +43,8 @@ std::vector<std::string> written_targets(const std::vector<std::string>& targets
   test::ModelShape shape = test::narrow_shape(type);
   shape.num_hidden_layers = layers;
   const models::Blueprint blueprint = with_methods(shape, {make_lora({2, 8, targets})}, "here");
-  const Document document =
-      parse_json(lora_config(*methods_of(blueprint).front(), blueprint), "written");
+  const Document document = parse_json(
+      lora_type().write_peft(*methods_of(blueprint).front(), blueprint).dump(), "written");
   return document.root.at("target_modules").get<std::vector<std::string>>();
 }
 
@@ -204,7 +204,7 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
       "init_lora_weights": true})");
   CHECK(methods_in(dir.path()) == R"({"lora":{"rank":4,"alpha":8.0,"targets":["query"]}})");
   refused("", "peft_type: the key is missing");
-  refused(R"("peft_type": "IA3")", "\"IA3\" is not one of");
+  refused(R"("peft_type": "IA4")", "\"IA4\" is not one of");
   refused(R"("peft_type": "LORA", "target_modules": ["query"])", "r: the key is missing");
   refused(R"("peft_type": "LORA", "r": 9, "target_modules": ["query"])", "from 1 to 8");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": "all-linear")", "target_modules");
@@ -214,11 +214,13 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["dense"])",
           "unknown LoRA target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
-  refused(lora + R"(, "use_dora": true)", "use_dora: true is not supported; only false is");
+  refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
+  refused(lora + R"(, "rank_pattern": {"layers.[0-3].query": 2})", "is a regular expression");
+  refused(lora + R"(, "exclude_modules": ["query"])", "no target is left");
   refused(lora + R"(, "init_lora_weights": "pissa")",
           "init_lora_weights: \"pissa\" is not supported, as it changes the model's own weights");
   refused(lora + R"(, "lora_dropout": 0.1)", "lora_dropout: 0.1 is not supported");
-  refused(lora + R"(, "layers_to_transform": [3])", "layers_to_transform: [3]");
+  refused(lora + R"(, "layers_to_transform": [17])", "no target is left");
   refused(lora + R"(, "lora_alpha": 0)", "lora_alpha must be above 0");
   refused(R"("strata": {"version": 1, "adapter_reduction": 4, "promt_length": 3})", "promt_length");
   refused(R"("strata": {"version": 2})", "version");
@@ -244,9 +246,11 @@ TEST_CASE("a wrong strata_adapters.json is refused by key") {
     CHECK_THROWS_AS(read_blueprint(dir.path()), InputError);
   };
   refused(R"("adapter_reduction": 16)", "version: the key is missing");
-  refused(R"("version": 2, "adapter_reduction": 4)", "version");
+  refused(R"("version": 3, "adapter_reduction": 4)", "version");
   refused(R"("version": 1, "adapter_reduction": 9)", "from 1 to 8");
   refused(R"("version": 1, "promt_length": 3)", "promt_length");
+  refused(R"("version": 2)", "peft: the key is missing");
+  refused(R"("version": 2, "peft": {"sff": {}})", "did you mean \"ssf\"?");
 }
 
 TEST_CASE("a LoRA weight of ViT has two names in files, every other weight one") {

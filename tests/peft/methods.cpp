@@ -40,7 +40,9 @@ TEST_CASE("--peft has the fields of model.peft, and their defaults") {
   CHECK(parse_method("adapter:reduction=4", "--peft")->name() == "adapter");  // as in schemes
 
   refused("lorra:rank=4", "unknown method \"lorra\" (did you mean \"lora\"?)");
-  refused("bias", "the methods are \"adapters\", \"lora\", \"prompts\"");
+  refused("bias",
+          "the methods are \"adapters\", \"adaptformer\", \"ia3\", \"loha\", \"lokr\", \"lora\", "
+          "\"oft\", \"prompts\", \"ssf\", \"tsa\", \"vera\"");
   refused("prompts", "length: the key is missing");
   refused("lora:rnak=4", "did you mean \"rank\"?");
   refused("lora:rank", "\"rank\": key=value was expected");
@@ -118,8 +120,13 @@ TEST_CASE("methods refuse an architecture that has no place for them") {
   };
   refuse(make_adapters(2), "adapters");
   refuse(make_prompts(1), "prompts");
-  refuse(make_lora({2, 8, {"query"}}), "LoRA pairs");
-  refuse(make_lora({2, 8, {"fc"}}), "LoRA pairs");
+  // Convolutions may have pairs, the classifier not.
+  for (const char* target : {"query", "fc"}) {
+    CHECK_THAT(test::input_error([&] {
+                 with_methods(resnet, {make_lora({2, 8, {target}})}, "here");
+               }),
+               Contains("here: unknown LoRA target \"" + std::string(target) + "\""));
+  }
   CHECK_THROWS_WITH(
       scheme_units(resnet, "layernorm"),
       Contains("unit scheme \"layernorm\": the model has no LayerNorms in its blocks"));

@@ -135,8 +135,8 @@ void Albef::declare_vision(LayerList& list) const {
     list.begin_stage({"vision.block." + std::to_string(block), Role::kBody, "vision."});
     const std::string name = vision_block(block);
     list.add_norm(name + ".norm1", width);
-    list.add_linear(name + ".attn.qkv", 3 * width, width, init);
-    list.add_linear(name + ".attn.proj", width, width, init);
+    list.add_linear(name + ".attn.qkv", 3 * width, width, init).part = Part::kAttention;
+    list.add_linear(name + ".attn.proj", width, width, init).part = Part::kAttention;
     list.add_norm(name + ".norm2", width);
     list.add_linear(name + ".mlp.fc1", inner, width, init);
     list.add_linear(name + ".mlp.fc2", width, inner, init);

@@ -31,7 +31,7 @@ void Bert::declare_attention(const std::string& name, LayerList& list) const {
   const Init init{Init::Kind::kNormal, config_.initializer_range};
   const std::int64_t hidden = config_.hidden_size;
   for (const char* projection : {".self.query", ".self.key", ".self.value", ".output.dense"})
-    list.add_linear(name + projection, hidden, hidden, init);
+    list.add_linear(name + projection, hidden, hidden, init).part = Part::kAttention;
   list.add_norm(name + ".output.LayerNorm", hidden);
 }
 

@@ -174,17 +174,20 @@ void Decoder::declare_block(std::int64_t block, LayerList& list) const {
   const std::int64_t keys = config_.num_key_value_heads * config_.head_dim;
   const Init init{Init::Kind::kNormal, config_.initializer_range};
   const std::string at = "layers." + std::to_string(block) + ".";
-  const auto linear = [&](const char* name, std::int64_t out, std::int64_t in, bool bias) {
-    named(list.add_linear(names_.front().model + at + name, out, in, init, bias), at + name);
+  const auto linear = [&](const char* name, std::int64_t out, std::int64_t in, bool bias,
+                          Part part = Part::kOther) {
+    Layer& layer = list.add_linear(names_.front().model + at + name, out, in, init, bias);
+    layer.part = part;
+    named(layer, at + name);
   };
   const auto norm = [&](const char* name) {
     named(list.add_rms_norm(names_.front().model + at + name, hidden, config_.norm_offset),
           at + name);
   };
-  linear("self_attn.q_proj", queries, hidden, config_.qkv_bias);
-  linear("self_attn.k_proj", keys, hidden, config_.qkv_bias);
-  linear("self_attn.v_proj", keys, hidden, config_.qkv_bias);
-  linear("self_attn.o_proj", hidden, queries, config_.output_bias);
+  linear("self_attn.q_proj", queries, hidden, config_.qkv_bias, Part::kAttention);
+  linear("self_attn.k_proj", keys, hidden, config_.qkv_bias, Part::kAttention);
+  linear("self_attn.v_proj", keys, hidden, config_.qkv_bias, Part::kAttention);
+  linear("self_attn.o_proj", hidden, queries, config_.output_bias, Part::kAttention);
   linear("mlp.gate_proj", inner, hidden, config_.mlp_bias);
   linear("mlp.up_proj", inner, hidden, config_.mlp_bias);
   linear("mlp.down_proj", hidden, inner, config_.mlp_bias);

@@ -97,7 +97,8 @@ void Opt::declare_block(std::int64_t block, LayerList& list) const {
   const Init init{Init::Kind::kNormal, config_.init_std};
   const std::string at = opt_block_name(block);
   for (const char* projection : {"k_proj", "v_proj", "q_proj", "out_proj"})
-    list.add_linear(at + ".self_attn." + projection, hidden, hidden, init, config_.bias);
+    list.add_linear(at + ".self_attn." + projection, hidden, hidden, init, config_.bias).part =
+        Part::kAttention;
   list.add_norm(at + ".self_attn_layer_norm", hidden);
   list.add_linear(at + ".fc1", config_.ffn_dim, hidden, init, config_.bias);
   list.add_linear(at + ".fc2", hidden, config_.ffn_dim, init, config_.bias);

@@ -122,20 +122,23 @@ void PatchTransformer::add_blocks(bool two_names) {
     declared_.begin_stage({"block." + std::to_string(i), Role::kBody});
     const std::string block = prefix() + "encoder.layer." + std::to_string(i) + ".";
     const std::string other = prefix() + "layers." + std::to_string(i) + ".";
-    const auto linear = [&](const BlockLinear& layer, std::int64_t out, std::int64_t in,
-                            bool ends_branch, bool bias = true) {
+    const auto linear = [&](const BlockLinear& layer, std::int64_t out, std::int64_t in, Part part,
+                            bool bias = true) {
+      const bool ends_branch = part == Part::kAttentionOutput || part == Part::kMlpOutput;
       Layer& added = add_linear(block + layer.name, out, in, ends_branch, bias);
       added.renamed = other + layer.renamed;
       added.two_names = two_names;
+      added.part = part;
     };
     for (const BlockLinear& projection : {kQuery, kKey, kValue})
-      linear(projection, hidden, hidden, false, shared_.qkv_bias);
-    linear(kOutput, hidden, hidden, true);
-    linear(kUp, inner, hidden, false);
-    linear(kDown, hidden, inner, true);
+      linear(projection, hidden, hidden, Part::kAttention, shared_.qkv_bias);
+    linear(kOutput, hidden, hidden, Part::kAttentionOutput);
+    linear(kUp, inner, hidden, Part::kOther);
+    linear(kDown, hidden, inner, Part::kMlpOutput);
     declared_.add_norm(block + "layernorm_before", hidden);
-    declared_.add_norm(block + "layernorm_after", hidden);
-    add_place(prefix() + "encoder.layer." + std::to_string(i), LayerKind::kBlock);
+    declared_.add_norm(block + "layernorm_after", hidden).part = Part::kMlpNorm;
+    add_place(prefix() + "encoder.layer." + std::to_string(i), LayerKind::kBlock).patch_numbers =
+        patch_numbers();
   }
 }
 
@@ -186,7 +189,8 @@ State PatchTransformer::run_block(std::int64_t block, const Batch& batch, const 
                                   Pass& pass) const {
   const std::int64_t n = batch.size(), hidden = shared_.hidden_size;
   const double eps = shared_.layer_norm_eps, dropout = shared_.hidden_dropout_prob;
-  const Tensor& rows = input.values.at(kRows);
+  const std::string name = prefix() + "encoder.layer." + std::to_string(block);
+  const Tensor rows = pass.block_begin(name, input.values.at(kRows), n);
   const Tensor& mask = input.constants.at(kMask);
   const std::int64_t tokens = rows.size(0) / n;
 
@@ -196,7 +200,6 @@ State PatchTransformer::run_block(std::int64_t block, const Batch& batch, const 
   const auto queried = [&](const Tensor& all) {
     return last ? all.view({n, tokens, hidden}).select(1, pass.blueprint().prefix_tokens()) : all;
   };
-  const std::string name = prefix() + "encoder.layer." + std::to_string(block);
   const auto linear = [&](const BlockLinear& layer, const Tensor& x) {
     return pass.linear(name + "." + layer.name, x);
   };

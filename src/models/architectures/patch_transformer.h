@@ -89,6 +89,10 @@ class PatchTransformer : public Architecture {
   /// A stage each. With `two_names`, as transformers has them before and since 5.9.
   void add_blocks(bool two_names);
 
+  /// Numbers in a patch of an image.
+  std::int64_t patch_numbers() const {
+    return shared_.num_channels * shared_.patch_size * shared_.patch_size;
+  }
   Init matrix(std::int64_t out, std::int64_t in, bool ends_branch) const;
   Init embedding() const;
 

@@ -64,10 +64,13 @@ void QFormer::declare_block(std::int64_t block, LayerList& list) const {
   const Init init{Init::Kind::kNormal, config_.initializer_range};
   const std::string at = q_block_name(block);
   const auto attention = [&](const std::string& name, std::int64_t seen) {
-    list.add_linear(name + ".attention.query", hidden, hidden, init);
-    list.add_linear(name + ".attention.key", hidden, seen, init);
-    list.add_linear(name + ".attention.value", hidden, seen, init);
-    list.add_linear(name + ".output.dense", hidden, hidden, init);
+    const auto linear = [&](const char* tail, std::int64_t in) {
+      list.add_linear(name + tail, hidden, in, init).part = Part::kAttention;
+    };
+    linear(".attention.query", hidden);
+    linear(".attention.key", seen);
+    linear(".attention.value", seen);
+    linear(".output.dense", hidden);
     list.add_norm(name + ".output.LayerNorm", hidden);
   };
   attention(at + ".attention", hidden);

@@ -74,12 +74,11 @@ class Resnet : public Architecture {
   static constexpr std::int64_t kChannels = 3;
 
   void add_residual(std::size_t size, std::int64_t number, std::int64_t in, std::int64_t stride);
-  void declare(const Convolution& convolution);
+  void declare(const Convolution& convolution, Part part = Part::kOther);
   void declare_classifier(std::int64_t in);
 
   static Tensor apply(const Convolution& convolution, const Tensor& maps, Pass& pass) {
-    const Tensor sums = pass.convolution(convolution.name + "convolution", maps, convolution.stride,
-                                         convolution.size / 2);
+    const Tensor sums = pass.convolution(convolution.name + "convolution", maps);
     return pass.batch_norm(convolution.name + "normalization", sums, kNormEps);
   }
 
@@ -118,12 +117,12 @@ void Resnet::add_residual(std::size_t size, std::int64_t number, std::int64_t in
         name + "shortcut.", other + "downsample.0", other + "downsample.1", in, out, 1, stride};
     declare(*residual.shortcut);  // transformers has it first
   }
-  for (const Convolution& convolution : residual.path) declare(convolution);
+  for (const Convolution& convolution : residual.path) declare(convolution, Part::kResidual);
   residuals_.push_back(std::move(residual));
 }
 
 /// As transformers initialises them: He et al.'s normal by the outputs of a window.
-void Resnet::declare(const Convolution& c) {
+void Resnet::declare(const Convolution& c, Part part) {
   const std::string name = c.name + "convolution", norm = c.name + "normalization";
   const double scale = std::sqrt(2.0 / static_cast<double>(c.out * c.size * c.size));
   declared_.add({.name = name,
@@ -132,7 +131,11 @@ void Resnet::declare(const Convolution& c) {
                  .parameters = {{name + ".weight",
                                  {c.out, c.in, c.size, c.size},
                                  {Init::Kind::kNormal, scale}}},
-                 .renamed = c.convolution});
+                 .renamed = c.convolution,
+                 .part = part,
+                 .stride = c.stride,
+                 .padding = c.size / 2,
+                 .before_batch_norm = true});
   declared_.add({.name = norm,
                  .kind = LayerKind::kBatchNorm,
                  .width = c.out,

@@ -132,17 +132,18 @@ void T5::declare_block(const std::string& stack, std::int64_t block, LayerList& 
   const std::int64_t width = config_.d_model, heads = config_.num_heads * config_.d_kv;
   const std::string at = block_name(stack, block) + ".layer.";
   const auto linear = [&](const std::string& name, std::int64_t out, std::int64_t in,
-                          std::int64_t inverse_variance) {
+                          std::int64_t inverse_variance, Part part = Part::kOther) {
     list.add_linear(name, out, in, normal(1.0 / static_cast<double>(inverse_variance)),
-                    /*bias=*/false);
+                    /*bias=*/false)
+        .part = part;
   };
   int layer = 0;
   const auto attention = [&](const char* name) {
     const std::string in = at + std::to_string(layer) + "." + name;
-    linear(in + ".q", heads, width, width * config_.d_kv);
-    linear(in + ".k", heads, width, width);
-    linear(in + ".v", heads, width, width);
-    linear(in + ".o", width, heads, heads);
+    linear(in + ".q", heads, width, width * config_.d_kv, Part::kAttention);
+    linear(in + ".k", heads, width, width, Part::kAttention);
+    linear(in + ".v", heads, width, width, Part::kAttention);
+    linear(in + ".o", width, heads, heads, Part::kAttention);
     if (block == 0 && layer == 0) declare_table(stack, list);
     list.add_rms_norm(at + std::to_string(layer++) + ".layer_norm", width);
   };

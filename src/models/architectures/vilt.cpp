@@ -70,14 +70,15 @@ void Vilt::declare() {
       config_.scaled_initialization ? embedding() : Init{};  // 0, as transformers has it
   declared().begin_stage({"embeddings", Role::kEmbeddings});
   add_tokens("vilt.embeddings.cls_token", 1, token);
-  add_tokens("vilt.embeddings.position_embeddings", config_.patches() + 1, token);
+  add_tokens("vilt.embeddings.position_embeddings", config_.patches() + 1, token).part =
+      Part::kPositions;
   add_table(kText + "word_embeddings", config_.vocab_size).vocabulary = true;
   add_table(kText + "position_embeddings", config_.max_position_embeddings);
   add_table(kText + "token_type_embeddings", config_.type_vocab_size);
   declared().add_norm(kText + "LayerNorm", hidden);
   add_projection();
   add_table("vilt.embeddings.token_type_embeddings", config_.modality_type_vocab_size);
-  add_place("vilt.embeddings", LayerKind::kSequence);
+  add_place("vilt.embeddings", LayerKind::kSequence).patch_numbers = patch_numbers();
   add_blocks(false);
   declared().begin_stage({"head", Role::kHead});
   declared().add_norm("vilt.layernorm", hidden);

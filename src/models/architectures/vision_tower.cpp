@@ -141,8 +141,11 @@ void VisionTower::declare_weights_of(std::int64_t block, bool frozen, LayerList&
     named(layer, at + tail).frozen = frozen;
     layer.role = Role::kVision;  // also of a block that stands in the connector's stage
   };
+  Part part = Part::kAttention;
   const auto linear = [&](const char* tail, std::int64_t out, std::int64_t in, bool bias = true) {
-    add(list.add_linear(name(at + tail), out, in, init, bias), tail);
+    Layer& layer = list.add_linear(name(at + tail), out, in, init, bias);
+    layer.part = part;
+    add(layer, tail);
   };
   const auto norm = [&](const char* tail) { add(list.add_norm(name(at + tail), hidden), tail); };
   if (config_.together) {
@@ -154,6 +157,7 @@ void VisionTower::declare_weights_of(std::int64_t block, bool frozen, LayerList&
       linear(projection, hidden, hidden);
   }
   norm("layer_norm1");
+  part = Part::kOther;
   linear("mlp.fc1", inner, hidden);
   linear("mlp.fc2", hidden, inner);
   norm("layer_norm2");

@@ -14,9 +14,10 @@ class Vit : public PatchTransformer {
     const std::int64_t hidden = config_.hidden_size;
     declared().begin_stage({"embeddings", Role::kEmbeddings});
     add_tokens("vit.embeddings.cls_token", 1, embedding());
-    add_tokens("vit.embeddings.position_embeddings", config_.patches() + 1, embedding());
+    add_tokens("vit.embeddings.position_embeddings", config_.patches() + 1, embedding()).part =
+        Part::kPositions;
     add_projection();
-    add_place("vit.embeddings", LayerKind::kSequence);
+    add_place("vit.embeddings", LayerKind::kSequence).patch_numbers = patch_numbers();
     add_blocks(true);
     declared().begin_stage({"head", Role::kHead});
     declared().add_norm("vit.layernorm", hidden);

@@ -1,0 +1,115 @@
+#include "peft/loha.h"
+
+#include "models/pass.h"
+#include "peft/limits.h"
+#include "peft/targeted.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Layer;
+using models::LayerKind;
+using torch::Tensor;
+
+const std::string kLoha = "loha";
+
+const Fields<LohaFields>& loha_fields() {
+  const Kind<std::vector<std::string>> names = layer_names();
+  static const Fields<LohaFields> fields({
+      field("rank", &LohaFields::rank, whole(1), "columns of w1_a and w2_a"),
+      field("alpha", &LohaFields::alpha, number(1e-6, kLargestAlpha),
+            "the product's weight is `alpha` / `rank`"),
+      field("targets", &LohaFields::targets, names,
+            "the linear layers of a block, or convolutions, whose weight it changes"),
+  });
+  return fields;
+}
+
+class Loha : public Targeted {
+ public:
+  Loha(LohaFields fields, bool from_peft)
+      : Targeted(fields.targets, from_peft, is_matrix, {"LoHa", "LoHa's factors"}),
+        fields_(std::move(fields)) {}
+  const std::string& name() const override { return kLoha; }
+  const LohaFields& fields() const { return fields_; }
+  using Targeted::peft_config;
+
+  std::vector<Layer> layers(const Layer& at) const override {
+    if (!has(at)) return {};
+    const std::int64_t r = fields_.rank, out = at.weight()->shape[0];
+    const std::int64_t in = at.weight()->numel() / out;
+    return {beside(at, ".hada_w1_a", LayerKind::kLinear, {out, r}, kaiming(r)),
+            beside(at, ".hada_w1_b", LayerKind::kLinear, {r, in}, kaiming(in)),
+            beside(at, ".hada_w2_a", LayerKind::kLinear, {out, r}, kaiming(r)),
+            beside(at, ".hada_w2_b", LayerKind::kLinear, {r, in}, {})};
+  }
+  Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
+               models::Pass& pass) const override {
+    if (!has(at)) return output;
+    const auto product = [&](const char* first, const char* second) {
+      return torch::matmul(pass.each(at.name + first), pass.each(at.name + second));
+    };
+    const double scale = fields_.alpha / static_cast<double>(fields_.rank);
+    const Tensor change =
+        product(".hada_w1_a", ".hada_w1_b") * product(".hada_w2_a", ".hada_w2_b") * scale;
+    std::vector<std::int64_t> shape = at.weight()->shape;
+    shape.insert(shape.begin(), change.size(0));
+    const std::string name = at.name + ".hada_w1_a";
+    pass.made_by(name, 2.0 * static_cast<double>(fields_.rank * at.weight()->numel()),
+                 change.requires_grad());
+    return output + pass.product(name, at, input, change.reshape(shape));
+  }
+  Json options() const override { return loha_fields().write(fields_); }
+  void check(const models::Blueprint& blueprint, const std::string& where) const override {
+    Targeted::check(blueprint, where);
+    for (const Layer& layer : blueprint.architecture().layers()) {
+      if (!has(layer)) continue;
+      const models::Parameter& weight = *layer.weight();
+      require_range(where, "loha.rank", fields_.rank, 1,
+                    std::min(weight.shape[0], weight.numel() / weight.shape[0]));
+    }
+  }
+
+ private:
+  LohaFields fields_;
+};
+
+Json write_loha(const Method& method, const models::Blueprint& blueprint) {
+  const auto& loha = static_cast<const Loha&>(method);
+  Json json = loha.peft_config("LOHA", blueprint);
+  json["alpha"] = loha.fields().alpha;
+  json["init_weights"] = true;
+  json["r"] = loha.fields().rank;
+  json["use_effective_conv2d"] = false;
+  return json;
+}
+
+MethodPtr read_loha(ObjectReader& reader) {
+  LohaFields fields;
+  fields.rank = reader.integer("r", 1, kLargestField);
+  fields.alpha = reader.number("alpha", 1e-6, kLargestAlpha, fields.alpha);
+  fields.targets = reader.texts("target_modules");
+  check_neutral_choices(reader);
+  check_neutral(reader, "use_effective_conv2d", false);
+  return std::make_shared<Loha>(std::move(fields), true);
+}
+
+}  // namespace
+
+MethodPtr make_loha(LohaFields fields) {
+  return std::make_shared<Loha>(std::move(fields), false);
+}
+
+MethodType loha_type() {
+  return from_fields({.name = kLoha,
+                      .section = "loha",
+                      .plural = "LoHa's factors",
+                      .help = "a Hadamard product of two low-rank products beside a weight (LoHa)",
+                      .trains = own_layers(kLoha),
+                      .peft_type = "LOHA",
+                      .write_peft = write_loha,
+                      .read_peft = read_loha},
+                     loha_fields(), make_loha);
+}
+
+}  // namespace strata::peft

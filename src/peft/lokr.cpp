@@ -1,0 +1,145 @@
+#include "peft/lokr.h"
+
+#include <algorithm>
+
+#include "models/pass.h"
+#include "peft/limits.h"
+#include "peft/targeted.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Layer;
+using models::LayerKind;
+using torch::Tensor;
+
+const std::string kLokr = "lokr";
+
+const Fields<LokrFields>& lokr_fields() {
+  const Kind<std::vector<std::string>> names = layer_names();
+  static const Fields<LokrFields> fields({
+      field("rank", &LokrFields::rank, whole(1), "columns of w2_a"),
+      field("alpha", &LokrFields::alpha, number(1e-6, kLargestAlpha),
+            "the product's weight is `alpha` / `rank`"),
+      field("targets", &LokrFields::targets, names,
+            "the linear layers of a block, or convolutions, whose weight it changes"),
+  });
+  return fields;
+}
+
+/// The sizes of w1 (l × m) and w2 (k × n) of a weight (out, in, …), whose window has `window`
+/// numbers.
+struct Sizes {
+  std::int64_t l, k, m, n, window;
+};
+Sizes sizes_of(const Layer& at) {
+  const models::Shape& shape = at.weight()->shape;
+  const auto [l, k] = nearest_factors(shape[0]);
+  const auto [m, n] = nearest_factors(shape[1]);
+  return {l, k, m, n, at.weight()->numel() / shape[0] / shape[1]};
+}
+
+class Lokr : public Targeted {
+ public:
+  Lokr(LokrFields fields, bool from_peft)
+      : Targeted(fields.targets, from_peft, is_matrix, {"LoKr", "LoKr's factors"}),
+        fields_(std::move(fields)) {}
+  const std::string& name() const override { return kLokr; }
+  const LokrFields& fields() const { return fields_; }
+  using Targeted::peft_config;
+
+  std::vector<Layer> layers(const Layer& at) const override {
+    if (!has(at)) return {};
+    const Sizes size = sizes_of(at);
+    const std::int64_t r = fields_.rank, columns = size.n * size.window;
+    std::vector<Layer> own = {beside(at, ".lokr_w1", LayerKind::kLinear, {size.l, size.m}, {})};
+    if (splits(size)) {
+      own.push_back(beside(at, ".lokr_w2_a", LayerKind::kLinear, {size.k, r}, kaiming(r)));
+      own.push_back(beside(at, ".lokr_w2_b", LayerKind::kLinear, {r, columns}, kaiming(columns)));
+    } else {
+      models::Shape shape = at.weight()->shape;
+      shape[0] = size.k;
+      shape[1] = size.n;
+      own.push_back(beside(at, ".lokr_w2", LayerKind::kLinear, shape, kaiming(columns)));
+    }
+    return own;
+  }
+  Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
+               models::Pass& pass) const override {
+    if (!has(at)) return output;
+    const Sizes size = sizes_of(at);
+    const std::string name = at.name + ".lokr_w1";
+    const Tensor first = pass.each(name);
+    Tensor second;
+    if (splits(size)) {
+      second = torch::matmul(pass.each(at.name + ".lokr_w2_a"), pass.each(at.name + ".lokr_w2_b"));
+      pass.made_by(name, static_cast<double>(size.k * fields_.rank * size.n * size.window),
+                   second.requires_grad());
+    } else {
+      second = pass.each(at.name + ".lokr_w2");
+    }
+    const Tensor left = first.view({-1, size.l, 1, size.m, 1, 1});
+    const Tensor right = second.reshape({-1, 1, size.k, 1, size.n, size.window});
+    const Tensor change = left * right * (fields_.alpha / static_cast<double>(fields_.rank));
+    std::vector<std::int64_t> shape = at.weight()->shape;
+    shape.insert(shape.begin(), change.size(0));
+    return output + pass.product(name, at, input, change.reshape(shape));
+  }
+  Json options() const override { return lokr_fields().write(fields_); }
+
+ private:
+  bool splits(const Sizes& size) const { return 2 * fields_.rank < std::max(size.k, size.n); }
+
+  LokrFields fields_;
+};
+
+Json write_lokr(const Method& method, const models::Blueprint& blueprint) {
+  const auto& lokr = static_cast<const Lokr&>(method);
+  Json json = lokr.peft_config("LOKR", blueprint);
+  json["alpha"] = lokr.fields().alpha;
+  json["decompose_both"] = false;
+  json["decompose_factor"] = -1;
+  json["init_weights"] = true;
+  json["r"] = lokr.fields().rank;
+  json["use_effective_conv2d"] = false;
+  return json;
+}
+
+MethodPtr read_lokr(ObjectReader& reader) {
+  LokrFields fields;
+  fields.rank = reader.integer("r", 1, kLargestField);
+  fields.alpha = reader.number("alpha", 1e-6, kLargestAlpha, fields.alpha);
+  fields.targets = reader.texts("target_modules");
+  check_neutral_choices(reader);
+  check_neutral(reader, "decompose_both", false);
+  check_neutral(reader, "decompose_factor", -1);
+  check_neutral(reader, "use_effective_conv2d", false);
+  return std::make_shared<Lokr>(std::move(fields), true);
+}
+
+}  // namespace
+
+std::pair<std::int64_t, std::int64_t> nearest_factors(std::int64_t number) {
+  std::int64_t smaller = 1;
+  for (std::int64_t factor = 2; factor * factor <= number; ++factor)
+    if (number % factor == 0) smaller = factor;
+  return {smaller, number / smaller};
+}
+
+MethodPtr make_lokr(LokrFields fields) {
+  return std::make_shared<Lokr>(std::move(fields), false);
+}
+
+MethodType lokr_type() {
+  return from_fields({.name = kLokr,
+                      .section = "lokr",
+                      .plural = "LoKr's factors",
+                      .help = "a Kronecker product beside a weight (LoKr)",
+                      .trains = own_layers(kLokr),
+                      .peft_type = "LOKR",
+                      .write_peft = write_lokr,
+                      .read_peft = read_lokr},
+                     lokr_fields(), make_lokr);
+}
+
+}  // namespace strata::peft

@@ -1,0 +1,147 @@
+#include "peft/oft.h"
+
+#include "models/pass.h"
+#include "peft/limits.h"
+#include "peft/targeted.h"
+#include "strata/core/error.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Layer;
+using models::LayerKind;
+using torch::Tensor;
+
+const std::string kOft = "oft", kRotation = ".oft_R";
+constexpr int kTerms = 5;  // PEFT's own number of terms
+
+const Fields<OftFields>& oft_fields() {
+  const Kind<std::vector<std::string>> names = layer_names();
+  static const Fields<OftFields> fields({
+      field("block", &OftFields::block, whole(2), "numbers of an input that are turned together"),
+      field("targets", &OftFields::targets, names,
+            "the linear layers of a block whose inputs are turned"),
+      field("series", &OftFields::series, boolean(),
+            "five terms of the Cayley transform's series, as PEFT has it, or the transform itself"),
+  });
+  return fields;
+}
+
+/// (…, b(b-1)/2) to skew-symmetric (…, b, b), rows of the upper triangle one after the other.
+Tensor skew(const Tensor& numbers, std::int64_t size) {
+  const Tensor at = torch::triu_indices(size, size, 1, numbers.options().dtype(torch::kLong));
+  std::vector<std::int64_t> shape = numbers.sizes().vec();
+  shape.back() = size * size;
+  const Tensor places = (at[0] * size + at[1]).expand(numbers.sizes());
+  const Tensor upper = torch::zeros(shape, numbers.options()).scatter(-1, places, numbers);
+  shape.back() = size;
+  shape.push_back(size);
+  const Tensor square = upper.view(shape);
+  return square - square.transpose(-2, -1);
+}
+
+/// I + 2Q + 2Q² + … + Q^(terms - 1), the last one once.
+Tensor series(const Tensor& q) {
+  Tensor power = q, sum = torch::eye(q.size(-1), q.options()) + 2 * q;
+  for (int term = 2; term + 1 < kTerms; ++term) {
+    power = torch::matmul(power, q);
+    sum = sum + 2 * power;
+  }
+  return sum + torch::matmul(power, q);
+}
+
+/// (I + Q)⁻¹ (I - Q) from the right: X with X (I + Q) = I - Q.
+Tensor cayley(const Tensor& q) {
+  const Tensor identity = torch::eye(q.size(-1), q.options()).expand_as(q);
+  const Tensor turned = std::get<0>(
+      torch::linalg_solve_ex((identity + q).transpose(-2, -1), (identity - q).transpose(-2, -1)));
+  return turned.transpose(-2, -1);
+}
+
+class Oft : public Targeted {
+ public:
+  Oft(OftFields fields, bool from_peft)
+      : Targeted(fields.targets, from_peft, is_linear_matrix, {"OFT", "OFT's rotations"}),
+        fields_(std::move(fields)) {}
+  const std::string& name() const override { return kOft; }
+  const OftFields& fields() const { return fields_; }
+  using Targeted::peft_config;
+
+  std::vector<Layer> layers(const Layer& at) const override {
+    if (!has(at)) return {};
+    const std::int64_t b = fields_.block, blocks = at.weight()->shape[1] / b;
+    return {beside(at, kRotation, LayerKind::kLinear, {blocks, b * (b - 1) / 2}, {}, ".weight")};
+  }
+  /// x R for rows x, each block by itself: PEFT's R is the transpose of one that stands before x.
+  Tensor before(const Layer& at, const Tensor& input, models::Pass& pass) const override {
+    if (!has(at)) return input;
+    const std::int64_t b = fields_.block, blocks = input.size(-1) / b;
+    const std::string name = at.name + kRotation;
+    const Tensor q = skew(pass.each(name + ".weight"), b);  // (1 or n, blocks, b, b)
+    const Tensor turn = fields_.series ? series(q) : cayley(q);
+    pass.made_by(name, static_cast<double>((kTerms - 2) * blocks * b * b * b),
+                 turn.requires_grad());
+    return pass.product(name, at, input, turn.transpose(-2, -1));
+  }
+  Json options() const override { return oft_fields().write(fields_); }
+  void check(const models::Blueprint& blueprint, const std::string& where) const override {
+    Targeted::check(blueprint, where);
+    for (const Layer& layer : blueprint.architecture().layers()) {
+      if (!has(layer) || layer.weight()->shape[1] % fields_.block == 0) continue;
+      throw InputError(where + ": oft.block: found " + std::to_string(fields_.block) +
+                       ", but it must divide the " + std::to_string(layer.weight()->shape[1]) +
+                       " inputs of \"" + layer.name + "\"");
+    }
+  }
+
+ private:
+  OftFields fields_;
+};
+
+Json write_oft(const Method& method, const models::Blueprint& blueprint) {
+  const auto& oft = static_cast<const Oft&>(method);
+  Json json = oft.peft_config("OFT", blueprint);
+  json["bias"] = "none";
+  json["block_share"] = false;
+  json["coft"] = false;
+  json["fan_in_fan_out"] = false;
+  json["init_weights"] = true;
+  json["num_cayley_neumann_terms"] = kTerms;
+  json["oft_block_size"] = oft.fields().block;
+  json["r"] = 0;
+  json["use_cayley_neumann"] = oft.fields().series;
+  return json;
+}
+
+MethodPtr read_oft(ObjectReader& reader) {
+  OftFields fields;
+  fields.block = reader.integer("oft_block_size", 2, kLargestField);
+  fields.targets = reader.texts("target_modules");
+  fields.series = reader.boolean("use_cayley_neumann", true);
+  check_neutral_choices(reader);
+  check_neutral(reader, "r", 0);
+  check_neutral(reader, "block_share", false);
+  check_neutral(reader, "coft", false);
+  if (fields.series) check_neutral(reader, "num_cayley_neumann_terms", kTerms);
+  return std::make_shared<Oft>(std::move(fields), true);
+}
+
+}  // namespace
+
+MethodPtr make_oft(OftFields fields) {
+  return std::make_shared<Oft>(std::move(fields), false);
+}
+
+MethodType oft_type() {
+  return from_fields({.name = kOft,
+                      .section = "oft",
+                      .plural = "OFT's rotations",
+                      .help = "rotations of the inputs of linear layers, in blocks (OFT)",
+                      .trains = own_layers(kOft),
+                      .peft_type = "OFT",
+                      .write_peft = write_oft,
+                      .read_peft = read_oft},
+                     oft_fields(), make_oft);
+}
+
+}  // namespace strata::peft
