@@ -67,8 +67,13 @@ Assignment Rotation::deal(const PlanningProblem& problem, std::int64_t number) {
   return assignment;
 }
 
+bool Planning::drops() const {
+  return run_.strategy.own == OwnAlgorithm::kDropout ||
+         run_.strategy.own == OwnAlgorithm::kSharedDropout;
+}
+
 std::int64_t Planning::every() const {
-  return run_.strategy.own == OwnAlgorithm::kDropout ? 1 : task_.run.plan.every;
+  return drops() ? 1 : task_.run.plan.every;
 }
 
 std::vector<std::int64_t> Planning::budgets() const {
@@ -121,9 +126,8 @@ Plan Planning::own_plan(const PlanningProblem& problem, int round, std::uint64_t
   plan.seed = seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
-  plan.assignment = run_.strategy.own == OwnAlgorithm::kDropout
-                        ? dropout(problem, round)
-                        : rotation_.deal(problem, (round - 1) / every());
+  plan.assignment =
+      drops() ? dropout(problem, round) : rotation_.deal(problem, (round - 1) / every());
   plan.objectives = evaluate(problem, plan.assignment);
   plan.front = {plan.objectives};
   return plan;
@@ -132,7 +136,9 @@ Plan Planning::own_plan(const PlanningProblem& problem, int round, std::uint64_t
 Assignment Planning::dropout(const PlanningProblem& problem, int round) const {
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
   for (int i = 0; i < problem.client_count(); ++i) {
-    const auto& name = problem.clients[static_cast<std::size_t>(i)];
+    // One draw for everybody: whoever has the smaller budget trains the first of it.
+    const bool shared = run_.strategy.own == OwnAlgorithm::kSharedDropout;
+    const std::string name = shared ? "" : problem.clients[static_cast<std::size_t>(i)];
     Random random(stream(run_.seed, Purpose::kDropout, round, name));
     Purse purse = purse_of(problem, i);
     for (const int unit : random.sample(problem.unit_count(), problem.unit_count()))

@@ -45,6 +45,8 @@ class Planning {
 
   /// Rounds between plans. A dropped subset that stayed for several rounds would be no dropout.
   std::int64_t every() const;
+  /// Whether units are drawn in every round.
+  bool drops() const;
 
   /// What the strategy makes of the clients' budgets: nothing to spend, as much as all units cost,
   /// or what they are.

@@ -153,6 +153,14 @@ void add_answering(CLI::App* evaluate, EvaluateArguments& arguments) {
          1, kMany);
 }
 
+void build_merge(CLI::App& app, CommandLine& line) {
+  CLI::App* merge = subcommand(
+      &app, "merge", "Compute LoRA and other methods' weights into a model's own", line.common);
+  merge->add_option("model", line.merge.model, "Model folder")->required();
+  merge->add_option("--out", line.merge.out, "Model folder to write")->required();
+  merge->callback([&line] { line.command = Command::kMerge; });
+}
+
 void build_evaluate(CLI::App& app, CommandLine& line) {
   CLI::App* evaluate =
       subcommand(&app, "evaluate", "Measure how well a model does on a data set", line.common);
@@ -440,6 +448,7 @@ void build(CLI::App& app, CommandLine& line) {
   build_data(app, line);
   build_inspect(app, line);
   build_pretrain(app, line);
+  build_merge(app, line);
   build_evaluate(app, line);
   build_score(app, line);
   build_plan(app, line);
@@ -621,7 +630,8 @@ HelpCommand command_help() {
 
 bool needs_torch(Command command) {
   return command == Command::kInspect || command == Command::kEvaluate ||
-         command == Command::kPretrain || command == Command::kScore || command == Command::kRun;
+         command == Command::kMerge || command == Command::kPretrain ||
+         command == Command::kScore || command == Command::kRun;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

@@ -151,6 +151,11 @@ struct RunArguments {
   std::vector<std::string> set;
 };
 
+struct MergeArguments {
+  std::string model;
+  std::string out;
+};
+
 struct CompareArguments {
   std::vector<std::string> instances;  ///< sizes such as 9x24, folders, CSV files of scores
   std::string budget;                  ///< of files without budgets beside them
@@ -172,6 +177,7 @@ enum class Command {
   kInspect,
   kEvaluate,
   kPretrain,
+  kMerge,
   kScore,
   kPlan,
   kCompare,
@@ -188,6 +194,7 @@ struct CommandLine {
   InspectArguments inspect;
   EvaluateArguments evaluate;
   PretrainArguments pretrain;
+  MergeArguments merge;
   ScoreArguments score;
   PlanArguments plan;
   CompareArguments compare;
@@ -195,7 +202,7 @@ struct CommandLine {
   ReportArguments report;
 };
 
-/// inspect, score, run, pretrain, evaluate and the second half of --version.
+/// inspect, score, run, pretrain, merge, evaluate and the second half of --version.
 bool needs_torch(Command command);
 
 /// What help says of the program and, below it, of every subcommand.
@@ -210,6 +217,7 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
 int run_data_check(const DataCheckArguments& arguments, const CommonArguments& common);
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common);
 int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& common);
+int run_merge(const MergeArguments& arguments, const CommonArguments& common);
 int run_plan(const PlanArguments& arguments, const CommonArguments& common);
 int run_compare(const CompareArguments& arguments, const CommonArguments& common);
 int run_report(const ReportArguments& arguments, const CommonArguments& common);

@@ -144,6 +144,8 @@ constexpr ExampleRow kExamples[] = {
      "strata evaluate models/demo --data phantoms"},
     {"strata evaluate", "What it answers to each of them",
      "strata evaluate models/demo --data phantoms --predictions answers.jsonl"},
+    {"strata merge", "A plain model of one that was trained with LoRA",
+     "strata merge run/model --out merged"},
     {"strata pretrain", "The foundation of the demo's run",
      "strata pretrain configs/demo.yaml --out models/demo"},
     {"strata score", "Score with the layerwise neural tangent kernel",

@@ -24,6 +24,8 @@ int work(const strata::cli::CommandLine& line) {
       return run_inspect(line.inspect, line.common);
     case Command::kEvaluate:
       return run_evaluate(line.evaluate, line.common);
+    case Command::kMerge:
+      return run_merge(line.merge, line.common);
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
     case Command::kScore:
@@ -36,7 +38,8 @@ int work(const strata::cli::CommandLine& line) {
       return kExitDone;
     default:
       throw InputError(
-          "strata-torch runs inspect, evaluate, score, run and pretrain only; call strata instead");
+          "strata-torch runs inspect, evaluate, merge, score, run and pretrain only; call strata "
+          "instead");
   }
 }
 

@@ -20,7 +20,8 @@ const Choices<OwnAlgorithm>& own_algorithms() {
   static const Choices<OwnAlgorithm> table({{OwnAlgorithm::kFull, "full"},
                                             {OwnAlgorithm::kNone, "none"},
                                             {OwnAlgorithm::kRotate, "rotate"},
-                                            {OwnAlgorithm::kDropout, "dropout"}});
+                                            {OwnAlgorithm::kDropout, "dropout"},
+                                            {OwnAlgorithm::kSharedDropout, "shared_dropout"}});
   return table;
 }
 
@@ -31,8 +32,9 @@ bool needs_scores(const std::string& algorithm) {
 /// The runner's strategies and their algorithms, of which the first is `run.plan.algorithm`.
 const std::vector<std::pair<std::string, std::string>>& named_strategies() {
   static const std::vector<std::pair<std::string, std::string>> rows = {
-      {"f3ocus", ""},   {"topk", kTopK},        {"random", kRandom},     {"full", "full"},
-      {"head", "none"}, {"dropout", "dropout"}, {"roundrobin", "rotate"}};
+      {"f3ocus", ""},           {"topk", kTopK},          {"random", kRandom},
+      {"full", "full"},         {"head", "none"},         {"dropout", "dropout"},
+      {"roundrobin", "rotate"}, {"sba", "shared_dropout"}};
   return rows;
 }
 

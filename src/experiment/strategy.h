@@ -13,7 +13,7 @@ namespace strata::experiment {
 
 /// The algorithms that the runner itself has, which need no scores: every selectable unit, none,
 /// units dealt out in turn, a random subset.
-enum class OwnAlgorithm { kFull, kNone, kRotate, kDropout };
+enum class OwnAlgorithm { kFull, kNone, kRotate, kDropout, kSharedDropout };
 
 /// Stands for the metric that is a model's default (settle_metrics).
 inline const std::string kAutoMetric = "auto";

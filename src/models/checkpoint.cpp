@@ -68,9 +68,10 @@ bool has_numbers_of(const Tensor& tensor, const Tensor& in_file) {
   return true;
 }
 
-/// A buffer that older transformers wrote, and that is no parameter.
+/// A buffer that older transformers wrote, and what PEFT keeps of a module from before it was
+/// trained: no parameters.
 bool is_let_pass(const std::string& name) {
-  return name.ends_with("position_ids");
+  return name.ends_with("position_ids") || name.find(".original_module.") != std::string::npos;
 }
 
 /// A tensor of a file as it is written again.

@@ -23,6 +23,7 @@ class Adapters : public Method {
  public:
   Adapters(std::int64_t reduction, AdapterPlace place) : reduction_(reduction), place_(place) {}
   const std::string& name() const override { return kAdapter; }
+  bool folds() const override { return false; }
   /// What version 1 of the file says of it.
   std::int64_t number() const { return place_ == AdapterPlace::kPfeiffer ? reduction_ : 0; }
 

@@ -31,6 +31,7 @@ class AdaptFormer : public Method {
  public:
   explicit AdaptFormer(AdaptFormerFields fields) : fields_(fields) {}
   const std::string& name() const override { return kAdaptFormer; }
+  bool folds() const override { return false; }
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (at.part != Part::kMlpNorm) return {};

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <stdexcept>
 
 #include "models/architectures/albef_checkpoint.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/torch.h"
+#include "peft/replaced.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -122,28 +122,54 @@ void remove_all(const std::filesystem::path& folder, const std::set<std::filesys
   }
 }
 
-/// A method's, from PEFT's configuration of it.
-MethodPtr read_peft(ObjectReader& reader) {
-  std::vector<std::string> known;
+/// A method's, from PEFT's configuration of it; none where that changes weights of the base alone.
+Methods read_peft(ObjectReader& reader) {
+  std::vector<std::string> known = {kNormTuning};
   for (const MethodType& type : method_types())
     if (!type.own()) known.push_back(type.peft_type);
   const std::string found = reader.choice("peft_type", known);
   for (const MethodType& type : method_types())
-    if (type.peft_type == found) return type.read_peft(reader);
-  throw std::logic_error("no method is PEFT's " + found);
+    if (type.peft_type == found) return {type.read_peft(reader)};
+  return {};
 }
 
-/// The same of a folder that may be of an earlier Strata, which wrote all to PEFT's files.
+/// Adds what a folder of PEFT's brings of the base's weights to its file's list.
+void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprint,
+                  const Method* method, WeightsFile& file) {
+  if (!std::filesystem::exists(folder / file.config_file)) return;
+  const Document document = load_json(folder / file.config_file);
+  ObjectReader reader(document);
+  if (!reader.has("peft_type")) return;
+  for (StoredParameter& parameter : replaced_by(reader, method, blueprint))
+    file.parameters.push_back(std::move(parameter));
+}
+
+/// The same of a folder, which may be of an earlier Strata, which wrote all to PEFT's files, and
+/// may bring weights of the base.
 std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
                                        const std::filesystem::path& folder) {
   auto files = weights_files(blueprint);
   const bool own_beside = files.size() > 0 && files.front().file == kOwnWeightsFile &&
                           !std::filesystem::exists(folder / kOwnConfigFile);
-  if (!own_beside) return files;
-  WeightsFile all{kPeftWeightsFile, kPeftConfigFile, {}};
-  for (WeightsFile& file : files)
-    std::move(file.parameters.begin(), file.parameters.end(), std::back_inserter(all.parameters));
-  return {all};
+  if (own_beside) {
+    WeightsFile all{kPeftWeightsFile, kPeftConfigFile, {}};
+    for (WeightsFile& file : files)
+      std::move(file.parameters.begin(), file.parameters.end(), std::back_inserter(all.parameters));
+    return {all};
+  }
+  const auto places = peft_places(blueprint);
+  if (places.empty()) {
+    WeightsFile base_alone{kPeftWeightsFile, kPeftConfigFile};
+    add_replaced(folder, blueprint, nullptr, base_alone);
+    if (!base_alone.parameters.empty()) files.push_back(std::move(base_alone));
+  }
+  for (const PeftPlace& place : places) {
+    const auto at = std::find_if(files.begin(), files.end(), [&](const WeightsFile& file) {
+      return file.file == place.folder / kPeftWeightsFile;
+    });
+    add_replaced(folder, blueprint, place.method.get(), *at);
+  }
+  return files;
 }
 
 }  // namespace
@@ -155,7 +181,7 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
     const Document document = load_json(theirs);
     ObjectReader reader(document);
     Methods methods;
-    if (reader.has("peft_type") || !reader.has("strata")) methods.push_back(read_peft(reader));
+    if (reader.has("peft_type") || !reader.has("strata")) methods = read_peft(reader);
     if (reader.has("strata")) {
       ObjectReader own_numbers = reader.object("strata");
       own_numbers.version(1);
@@ -168,12 +194,14 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
     if (type.own() || !std::filesystem::exists(further)) continue;
     const Document document = load_json(further);
     ObjectReader reader(document);
-    blueprint = with_methods(blueprint, {read_peft(reader)}, further.string());
+    blueprint = with_methods(blueprint, read_peft(reader), further.string());
   }
   if (std::filesystem::exists(own)) {
     const Document document = load_json(own);
     blueprint = with_methods(blueprint, read_own(ObjectReader(document)), own.string());
   }
+  // Whatever is wrong in PEFT's files is said before weights are looked for.
+  weights_files(blueprint, folder);
   return blueprint;
 }
 

@@ -238,13 +238,11 @@ void Lora::check(const Blueprint& blueprint, const std::string& where) const {
 
 void check_neutral_fields(ObjectReader& reader) {
   for (const auto& [key, neutral] :
-       std::vector<std::pair<std::string, Json>>{{"bias", "none"},
-                                                 {"fan_in_fan_out", false},
+       std::vector<std::pair<std::string, Json>>{{"fan_in_fan_out", false},
                                                  {"layer_replication", nullptr},
                                                  {"layers_pattern", nullptr},
                                                  {"lora_bias", false},
                                                  {"lora_dropout", 0.0},
-                                                 {"modules_to_save", nullptr},
                                                  {"target_parameters", nullptr},
                                                  {"trainable_token_indices", nullptr},
                                                  {"use_qalora", false}}) {

@@ -38,6 +38,8 @@ class Method : public models::Attachment {
   /// That its units can be trained while these BatchNorms normalise by the batch.
   /// @throws InputError beginning with `where`
   virtual void check_moving(const std::set<std::string>& norms, const std::string& where) const {}
+  /// Whether all it does at a layer is linear in the layer's input or output (peft/merge.h).
+  virtual bool folds() const { return true; }
   /// Those of its parameters that are averaged better as products (see aggregate).
   virtual std::vector<FactorPair> factors(const models::Blueprint& blueprint) const { return {}; }
 };

@@ -51,6 +51,7 @@ class Prompts : public Method {
  public:
   explicit Prompts(PromptFields fields) : fields_(fields) {}
   const std::string& name() const override { return kPrompt; }
+  bool folds() const override { return false; }
   std::int64_t prefix_tokens() const override { return fields_.length; }
   bool enters_blocks() const override { return deep(); }
   /// What version 1 of the file says of it.

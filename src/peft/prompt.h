@@ -9,8 +9,9 @@
 ///
 /// With a rank they are a product P = U V, U (length × rank) and V (rank × width), the decomposed
 /// prompts (DVPT) of federated fine-tuning of ViTs (arXiv 2407.11573): 778 numbers for ten of rank
-/// 1. V is drawn as prompts are, U so that P has numbers of the size of V's. With rank 1 the vectors
-/// differ in length and sign alone, and a norm at the beginning of a block leaves of that the sign.
+/// 1. V is drawn as prompts are, U so that P has numbers of the size of V's. With rank 1 the
+/// vectors differ in length and sign alone, and a norm at the beginning of a block leaves of that
+/// the sign.
 
 #include "core/choices.h"
 #include "peft/method.h"

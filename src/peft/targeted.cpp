@@ -64,13 +64,11 @@ void check_neutral(ObjectReader& reader, const std::string& key, const Json& neu
 void check_neutral_choices(ObjectReader& reader) {
   for (const auto& [key, neutral] :
        std::vector<std::pair<std::string, Json>>{{"alpha_pattern", Json::object()},
-                                                 {"bias", "none"},
                                                  {"exclude_modules", nullptr},
                                                  {"fan_in_fan_out", false},
                                                  {"layers_pattern", nullptr},
                                                  {"layers_to_transform", nullptr},
                                                  {"module_dropout", 0.0},
-                                                 {"modules_to_save", nullptr},
                                                  {"rank_dropout", 0.0},
                                                  {"rank_pattern", Json::object()},
                                                  {"target_parameters", nullptr}}) {

@@ -53,12 +53,12 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.rounds=-1", "run.rounds: a whole number from 1 to 99999 was expected, found -1"},
       {"run.strategies=[f3ocsu]",
        "run.strategies[0].name: \"f3ocsu\" is not one of \"f3ocus\", \"topk\", \"random\", "
-       "\"full\", \"head\", \"dropout\", \"roundrobin\", \"lntk\", \"gradient\", \"exact\", "
-       "\"nsga2\" "
+       "\"full\", \"head\", \"dropout\", \"roundrobin\", \"sba\", \"lntk\", \"gradient\", "
+       "\"exact\", … (12 in all) "
        "(did you mean \"f3ocus\"?)"},
       {"run.strategies=[{name: a, algorithm: rotat}]", "(did you mean \"rotate\"?)"},
       {"run.plan={every: 0}", "run.plan.every: a whole number from 1"},
-      {"model.peft={}", "model.peft: no method; there are \"adapters\", \"lora\", \"prompts\""},
+      {"model.peft={}", "model.peft: no method; there are \"adapters\", \"adaptformer\", \"ia3\""},
       {"model.peft={adaptors: {reduction: 2}}", "(did you mean \"adapters\"?)"},
       {"model.peft={lora: {rank: 0}}", "model.peft.lora.rank: a whole number from 1"},
       {"model.peft={prompts: {}}", "model.peft.prompts.length: the key is missing"},

@@ -10,12 +10,13 @@ using Catch::Matchers::Contains;
 
 TEST_CASE("a name alone makes a strategy: the runner's, a metric, an algorithm") {
   const auto config = read_experiment(
-      kExperiment, {"run.strategies=[head, dropout, roundrobin, gradient, exact, {name: mine, "
+      kExperiment, {"run.strategies=[head, dropout, roundrobin, sba, gradient, exact, {name: mine, "
                     "algorithm: rotate}]"});
   const std::vector<std::vector<std::string>> expected = {
       {"head", "none", "none"},         {"dropout", "none", "dropout"},
-      {"roundrobin", "none", "rotate"}, {"gradient", "gradient", "topk"},
-      {"exact", "auto", "exact"},       {"mine", "none", "rotate"}};
+      {"roundrobin", "none", "rotate"}, {"sba", "none", "shared_dropout"},
+      {"gradient", "gradient", "topk"}, {"exact", "auto", "exact"},
+      {"mine", "none", "rotate"}};
   REQUIRE(config.run->strategies.size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const auto& strategy = config.run->strategies[i];

@@ -637,8 +637,8 @@ TEST_CASE_METHOD(Fixture, "clients get the files that the plan's adapters need, 
   CHECK(asked.empty());
 }
 
-TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobin") {
-  run("out", {"run.strategies=[head, dropout, roundrobin]", "run.budget=2", "run.rounds=3",
+TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobin, sba") {
+  run("out", {"run.strategies=[head, dropout, roundrobin, sba]", "run.budget=2", "run.rounds=3",
               "run.plan={every: 3}", "units.always=[]"});
   const auto plan = [&](const std::string& strategy, int round) {
     return read_plan(dir / "out" / (strategy + "-seed1") / "rounds" /
@@ -666,6 +666,22 @@ TEST_CASE_METHOD(Fixture, "the runner's own strategies: head, dropout, roundrobi
     drawn.insert(text);
   }
   CHECK(drawn.size() > 1);
+  // Of sba all clients have the same draw, which dropout's do not.
+  std::set<std::string> shared;
+  bool alike = true;
+  for (int round = 1; round <= 3; ++round) {
+    const auto found = plan("sba", round), other = plan("dropout", round);
+    std::string text;
+    for (const auto& unit : found.units_of(0)) text += unit;
+    shared.insert(text);
+    for (int client = 0; client < 3; ++client) {
+      CHECK(found.units_of(client) == found.units_of(0));
+      CHECK(found.units_of(client).size() == 2);
+      alike = alike && other.units_of(client) == other.units_of(0);
+    }
+  }
+  CHECK(shared.size() > 1);
+  CHECK_FALSE(alike);
   CHECK((plan("roundrobin", 1).assignment == plan("roundrobin", 3).assignment));
   CHECK_FALSE(fs::exists(dir / "out" / "dropout-seed1" / "rounds" / "001" / "scores.json"));
 

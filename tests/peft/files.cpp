@@ -217,6 +217,7 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
   refused(lora + R"(, "rank_pattern": {"layers.[0-3].query": 2})", "is a regular expression");
   refused(lora + R"(, "exclude_modules": ["query"])", "no target is left");
+  refused(lora + R"(, "bias": "some")", "bias: \"some\" is not one of");
   refused(lora + R"(, "init_lora_weights": "pissa")",
           "init_lora_weights: \"pissa\" is not supported, as it changes the model's own weights");
   refused(lora + R"(, "lora_dropout": 0.1)", "lora_dropout: 0.1 is not supported");
@@ -283,4 +284,19 @@ TEST_CASE("a folder's weights are checked against its files, each under its own 
                              std::filesystem::copy_options::overwrite_existing);
   CHECK_THROWS_WITH(check_weights(dir.path(), read_blueprint(dir.path())),
                     Contains(kOwnWeightsFile) && Contains("unknown weight"));
+}
+
+TEST_CASE("what a folder of PEFT brings of the base is named by module, bias and norm") {
+  test::TempDir dir;
+  save(dir.path(), {}, "vit");
+  const std::string lora = R"({"peft_type": "LORA", "r": 4, "target_modules": ["query"])";
+  const auto refused = [&](const std::string& text, const std::string& message) {
+    dir.write(kPeftConfigFile, text);
+    CHECK_THROWS_WITH(check_weights(dir.path(), read_blueprint(dir.path())),
+                      Contains(message) && Contains("adapter_config.json"));
+  };
+  refused(lora + R"(, "modules_to_save": ["clasifier"]})", "did you mean \"classifier\"?");
+  refused(lora + R"(, "bias": "ia3_only"})", "bias: \"ia3_only\" is not one of");
+  refused(R"({"peft_type": "LN_TUNING", "target_modules": ["query"]})",
+          "no normalisation layer of the model is called \"query\"");
 }

@@ -53,18 +53,28 @@ std::size_t check_recorded(Model& model, const fs::path& adapter) {
   batch.labels = recorded("labels");
   std::vector<std::string> names, filed;
   std::vector<Tensor> leaves;
+  const auto hold = [&](const std::string& parameter, const std::string& name) {
+    if (!recorded.has("gradient:" + name)) return;
+    names.push_back(parameter);
+    filed.push_back("gradient:" + name);
+    leaves.push_back(model.weight(parameter).detach().requires_grad_(true));
+    model.weight(parameter) = leaves.back();
+  };
   for (const auto& method : peft::methods_of(model.blueprint())) {
     for (const Layer& layer : model.blueprint().layers()) {
       if (layer.method != method->name() || layer.frozen) continue;
-      for (const Parameter& parameter : layer.parameters) {
-        for (const std::string& name : method->file_names(layer, parameter)) {
-          if (!recorded.has("gradient:" + name)) continue;
-          names.push_back(parameter.name);
-          filed.push_back("gradient:" + name);
-          leaves.push_back(model.weight(parameter.name).detach().requires_grad_(true));
-          model.weight(parameter.name) = leaves.back();
-        }
-      }
+      for (const Parameter& parameter : layer.parameters)
+        for (const std::string& name : method->file_names(layer, parameter))
+          hold(parameter.name, name);
+    }
+  }
+  // Of the base, by the name that PEFT's wrappers give.
+  for (const Layer& layer : model.architecture().layers()) {
+    for (const Parameter& parameter : layer.parameters) {
+      const std::string tail = parameter.name.substr(layer.name.size());
+      for (const std::string& name : {layer.name, layer.renamed})
+        for (const char* wrapper : {"", ".base_layer", ".ln_tuning_layers"})
+          if (!name.empty()) hold(parameter.name, "base_model.model." + name + wrapper + tail);
     }
   }
   const Tensor logits = model.forward(batch);
@@ -95,20 +105,21 @@ TEST_CASE("PEFT's folders of every type are read, and give its logits and gradie
     put_together(adapter, folder / "model");
     Model model = peft::load_model(folder / "model");
     REQUIRE(check_recorded(model, adapter) > 0);
-    const std::string type = peft::type_of(*peft::methods_of(model.blueprint()).front()).peft_type;
-    types.insert(type);
+    const auto methods = peft::methods_of(model.blueprint());
+    types.insert(methods.empty() ? "LN_TUNING" : peft::type_of(*methods.front()).peft_type);
 
     // What is written back is read as the same, whatever names it chooses layers by.
     peft::save_model(model, folder / "again");
     Model again = peft::load_model(folder / "again");
     check_recorded(again, adapter);
     peft::save_model(again, folder / "third");
+    if (methods.empty()) continue;
     CHECK(test::slurp(folder / "third" / "adapter_config.json") ==
           test::slurp(folder / "again" / "adapter_config.json"));
     CHECK(test::slurp(folder / "third" / "adapter_model.safetensors") ==
           test::slurp(folder / "again" / "adapter_model.safetensors"));
   }
-  CHECK(types == std::set<std::string>{"IA3", "LOHA", "LOKR", "LORA", "OFT", "VERA"});
+  CHECK(types == std::set<std::string>{"IA3", "LN_TUNING", "LOHA", "LOKR", "LORA", "OFT", "VERA"});
 }
 
 TEST_CASE("a model of two methods of PEFT's has a folder for the second") {

@@ -41,6 +41,10 @@ def configs(since):
             "lora_patterns": peft.LoraConfig(r=2, lora_alpha=3, use_rslora=True, target_modules=[query, value, up],
                                              rank_pattern={value: 4}, alpha_pattern={up: 5},
                                              layers_to_transform=[1], exclude_modules=[query]),
+            "lora_biases": peft.LoraConfig(r=2, lora_alpha=3, bias="all", target_modules=[query],
+                                           modules_to_save=["classifier"]),
+            "norms": peft.LNTuningConfig(target_modules=["layernorm_before", "layernorm_after", "layernorm"],
+                                         modules_to_save=["classifier"]),
             "ia3": peft.IA3Config(target_modules=[query, value, up], feedforward_modules=[up]),
             "vera": peft.VeraConfig(r=5, target_modules=[query, up]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=[value, up]),
@@ -52,6 +56,7 @@ def configs(since):
         "resnet": {
             "lora": peft.LoraConfig(r=2, lora_alpha=3, target_modules=["convolution"]),
             "lora_dora": peft.LoraConfig(r=1, lora_alpha=2, use_dora=True, target_modules=["convolution"]),
+            "norms": peft.LNTuningConfig(target_modules=["normalization"], modules_to_save=["classifier"]),
             "ia3": peft.IA3Config(target_modules=["convolution"], feedforward_modules=[]),
             "ia3_input": peft.IA3Config(target_modules=["convolution"], feedforward_modules=["convolution"]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"]),
@@ -77,7 +82,8 @@ def record(folder, model, config):
     torch.nn.functional.cross_entropy(logits, labels).backward()
     tensors = {"pixels": pixels, "labels": labels, "logits": logits.detach()}
     for name, weight in trained.items():
-        saved = name.replace("lora_magnitude_vector.default.weight", "lora_magnitude_vector").replace(".default", "")
+        saved = name.replace("lora_magnitude_vector.default.weight", "lora_magnitude_vector")
+        saved = saved.replace(".modules_to_save.default", "").replace(".default", "")
         tensors["gradient:" + saved] = weight.grad.contiguous()
     versions = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__,
                 "peft": peft.__version__}

@@ -135,8 +135,9 @@ void PatchTransformer::add_blocks(bool two_names) {
     linear(kOutput, hidden, hidden, Part::kAttentionOutput);
     linear(kUp, inner, hidden, Part::kOther);
     linear(kDown, hidden, inner, Part::kMlpOutput);
-    declared_.add_norm(block + "layernorm_before", hidden);
-    declared_.add_norm(block + "layernorm_after", hidden).part = Part::kMlpNorm;
+    for (const char* name : {"layernorm_before", "layernorm_after"})
+      declared_.add_norm(block + name, hidden).renamed = other + name;
+    layers_.back().part = Part::kMlpNorm;
     add_place(prefix() + "encoder.layer." + std::to_string(i), LayerKind::kBlock).patch_numbers =
         patch_numbers();
   }

@@ -1,0 +1,116 @@
+#include "peft/replaced.h"
+
+#include <algorithm>
+#include <set>
+
+#include "peft/targeted.h"
+#include "strata/core/error.h"
+
+namespace strata::peft {
+namespace {
+
+using models::Blueprint;
+using models::Layer;
+using models::Parameter;
+using models::StoredParameter;
+
+/// "classifier" is the module of "classifier.1", too.
+bool is_in(const std::string& module, const std::string& layer) {
+  return ("." + layer + ".").find("." + module + ".") != std::string::npos;
+}
+
+bool is_norm(const Layer& layer) {
+  return layer.kind == models::LayerKind::kNorm || layer.kind == models::LayerKind::kRmsNorm ||
+         layer.kind == models::LayerKind::kBatchNorm;
+}
+
+class Replaced {
+ public:
+  /// Its parameter, as PEFT's wrapper of a layer calls it: ".base_layer", "" for none.
+  void add(const Layer& layer, const Parameter& parameter,
+           const std::vector<std::string>& wrappers) {
+    if (!known_.insert(parameter.name).second) return;
+    const std::string tail = parameter.name.substr(layer.name.size());
+    StoredParameter stored{parameter, {}};
+    for (const std::string* name : {&layer.name, &layer.renamed}) {
+      if (name->empty()) continue;
+      for (const std::string& wrapper : wrappers)
+        stored.names.push_back(kPeftPrefix + *name + wrapper + tail);
+    }
+    all_.push_back(std::move(stored));
+  }
+  void add_whole(const Layer& layer, const std::vector<std::string>& wrappers) {
+    for (const auto* own : {&layer.parameters, &layer.buffers})
+      for (const Parameter& parameter : *own) add(layer, parameter, wrappers);
+  }
+  std::vector<StoredParameter> take() { return std::move(all_); }
+
+ private:
+  std::set<std::string> known_;
+  std::vector<StoredParameter> all_;
+};
+
+void add_biases(ObjectReader& config, const std::string& type, const Method* method,
+                const Blueprint& blueprint, Replaced& replaced) {
+  if (config.raw("bias").is_null()) return;
+  std::string only = type;
+  std::transform(only.begin(), only.end(), only.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  only += "_only";
+  const std::string which = config.choice("bias", {"none", "all", only});
+  if (which == "none") return;
+  for (const Layer& layer : blueprint.architecture().layers()) {
+    const bool changed = method && !method->layers(layer).empty();
+    if (!layer.bias() || (which == only && !changed)) continue;
+    replaced.add(layer, *layer.bias(), {changed ? ".base_layer" : ""});
+  }
+}
+
+void add_modules(ObjectReader& config, const Blueprint& blueprint, Replaced& replaced) {
+  if (config.raw("modules_to_save").is_null()) return;
+  for (const std::string& module : config.texts("modules_to_save")) {
+    bool found = false;
+    std::vector<std::string> known;
+    for (const Layer& layer : blueprint.architecture().layers()) {
+      if (!layer.weight()) continue;
+      known.push_back(layer.name);
+      if (!is_in(module, layer.name) && !(layer.renamed.size() && is_in(module, layer.renamed)))
+        continue;
+      found = true;
+      replaced.add_whole(layer, {"", ".modules_to_save"});
+    }
+    if (!found) {
+      config.fail("modules_to_save",
+                  "the model has no module \"" + module + "\"" + did_you_mean(module, known));
+    }
+  }
+}
+
+void add_norms(ObjectReader& config, const Blueprint& blueprint, Replaced& replaced) {
+  check_neutral(config, "exclude_modules", nullptr);
+  const std::vector<std::string> targets = config.texts("target_modules");
+  bool found = false;
+  for (const Layer& layer : blueprint.architecture().layers()) {
+    if (!is_norm(layer) || !selects_any(targets, layer)) continue;
+    found = true;
+    replaced.add_whole(layer, {".ln_tuning_layers"});
+  }
+  if (!found) {
+    config.fail("target_modules",
+                "no normalisation layer of the model is called " + quoted_list(targets));
+  }
+}
+
+}  // namespace
+
+std::vector<StoredParameter> replaced_by(ObjectReader& config, const Method* method,
+                                         const Blueprint& blueprint) {
+  Replaced replaced;
+  const std::string type = config.text("peft_type");
+  if (type == kNormTuning) add_norms(config, blueprint, replaced);
+  add_modules(config, blueprint, replaced);
+  add_biases(config, type, method, blueprint, replaced);
+  return replaced.take();
+}
+
+}  // namespace strata::peft
