@@ -47,6 +47,11 @@ bool check(Model model, const Batch& batch, const std::string& method) {
                Contains("model: the model's ") && Contains("cannot be merged"));
     return false;
   }
+  // A convolution before a BatchNorm has no bias for SSF's shift.
+  if (method == "ssf:before_batch_norm=true") {
+    CHECK_THAT(test::input_error([&] { peft::merged(model, "model"); }), Contains("has no bias"));
+    return false;
+  }
   const Tensor logits = model.forward(batch);
   // With nothing but the base's weights the test would see nothing.
   REQUIRE(difference(logits, before) > 1e-4);
@@ -68,7 +73,7 @@ TEST_CASE("a merged model computes what the model with its methods computes") {
     for (const std::string& method : test::resnet_methods())
       folded += check(test::tiny_resnet(bottleneck, 4), test::resnet_batch(4, 2), method);
   }
-  CHECK(folded == 12 + 2 * static_cast<int>(test::resnet_methods().size()));
+  CHECK(folded == 12 + 2 * static_cast<int>(test::resnet_methods().size() - 1));
 }
 
 TEST_CASE("several methods merge together, and the folder of it is a plain one") {
