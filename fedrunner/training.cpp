@@ -131,6 +131,25 @@ std::set<std::string> moving_norms(models::Model& model, const std::vector<std::
   return norms;
 }
 
+/// The weights that are to have gradients, and no other has.
+std::vector<torch::Tensor> begin_training(models::Model& model,
+                                          const std::vector<std::string>& units,
+                                          const std::set<std::string>& frozen) {
+  model.train_only({});  // forgets gradients of an earlier training
+  model.train_only(units);
+  std::vector<torch::Tensor> weights;
+  for (const auto& unit : units) {
+    for (const auto& name : model.unit(unit).parameters) {
+      if (frozen.count(name)) {
+        model.weight(name).set_requires_grad(false);
+      } else {
+        weights.push_back(model.weight(name));
+      }
+    }
+  }
+  return weights;
+}
+
 int random_flip(Flips flips, Random& random) {
   if (flips == Flips::kNone) return 0;
   const int bits = static_cast<int>(random.below(4));
@@ -157,13 +176,8 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
 double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
-             int parts) {
-  model.train_only({});  // forgets gradients of an earlier training
-  model.train_only(units);
-  std::vector<torch::Tensor> weights;
-  for (const auto& name : units) {
-    for (auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
-  }
+             int parts, const std::set<std::string>& frozen) {
+  const auto weights = begin_training(model, units, frozen);
   const std::set<std::string> by_batch = moving_norms(model, units);
   // Parts of a batch have statistics of their own, and no order in which they would move them.
   if (!by_batch.empty()) parts = 1;

@@ -7,6 +7,7 @@
 #include "models/architectures/albef_checkpoint.h"
 #include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
+#include "models/drawn.h"
 #include "models/nf4.h"
 #include "models/preprocessor_config.h"
 #include "models/short_weights.h"
@@ -51,10 +52,11 @@ Model::Model(Blueprint blueprint, std::uint64_t seed, torch::Device device)
 }
 
 void Model::draw(const Parameter& parameter, std::uint64_t seed) {
-  if (parameter.counter) {
-    weights_[parameter.name] = torch::zeros(parameter.shape, torch::kLong).to(device_);
-    return;
-  }
+  weights_[parameter.name] = drawn(parameter, seed).to(device_);
+}
+
+Tensor drawn(const Parameter& parameter, std::uint64_t seed) {
+  if (parameter.counter) return torch::zeros(parameter.shape, torch::kLong);
   Tensor tensor = torch::zeros(parameter.shape);
   Random random(derive_seed(seed, parameter.name));
   auto* values = tensor.data_ptr<float>();
@@ -75,7 +77,7 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
       fill([&] { return random.uniform(-scale, scale); });
       break;
   }
-  weights_[parameter.name] = tensor.to(device_);
+  return tensor;
 }
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,

@@ -121,8 +121,7 @@ class Lora : public Method {
                models::Pass& pass) const override {
     if (!targets(at)) return output;
     const Tensor small = pass.linear(at.name + ".lora_A", input);
-    const double scale = fields_.alpha / static_cast<double>(fields_.rank);
-    return output + pass.linear(at.name + ".lora_B", small * scale);
+    return output + pass.linear(at.name + ".lora_B", small * scale());
   }
 
   Json options() const override { return lora_fields().write(fields_); }
@@ -139,12 +138,14 @@ class Lora : public Method {
     std::vector<FactorPair> pairs;
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (targets(layer))
-        pairs.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight"});
+        pairs.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight",
+                         layer.weight()->name, scale()});
     }
     return pairs;
   }
 
  private:
+  double scale() const { return fields_.alpha / static_cast<double>(fields_.rank); }
   static Layer factor(const Layer& at, const std::string& ending, std::int64_t out, std::int64_t in,
                       models::Init init) {
     return {.name = at.name + ending,

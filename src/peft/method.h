@@ -21,6 +21,8 @@ namespace strata::peft {
 /// Two parameters of which a layer uses the product second · first alone: LoRA's A and B.
 struct FactorPair {
   std::string first, second;
+  std::string base = {};  ///< the weight beside which scale · second · first stands; empty: none
+  double scale = 1;
 };
 
 class Method : public models::Attachment {
