@@ -1,9 +1,9 @@
 #include "fedrunner/aggregation.h"
 
 #include <algorithm>
-#include <cmath>
-#include <set>
 #include <utility>
+
+#include "fedrunner/lora_rules/lora_rule.h"
 
 namespace strata::fedrunner {
 namespace {
@@ -25,30 +25,6 @@ Tensor average(const std::string& name, const std::vector<Share>& shares) {
     weights += weight;
   }
   return sum.div_(weights);
-}
-
-/// The pair (A, B) of the average product, without ever forming the product: with B̂ = [p₁B₁ …]
-/// = Q₁R₁ and Â = [A₁; …] = R₂ᵀQ₂ᵀ, it is B̂ Â = Q₁ (R₁ R₂ᵀ) Q₂ᵀ.
-std::pair<Tensor, Tensor> average_product(const std::string& a, const std::string& b,
-                                          const std::vector<Share>& shares) {
-  double weights = 0, squares = 0, rows = 0;
-  for (const auto& share : shares) weights += share.weight;
-  std::vector<Tensor> left, right;
-  for (const auto& [update, weight] : shares) {
-    left.push_back(update->weights.at(b).to(torch::kFloat64) * (weight / weights));
-    right.push_back(update->weights.at(a).to(torch::kFloat64));
-    squares += right.back().square().sum().item<double>();
-    rows += static_cast<double>(right.back().size(0));
-  }
-  const auto rank = right.front().size(0);
-  const auto [q1, r1] = torch::linalg_qr(torch::cat(left, 1));
-  const auto [q2, r2] = torch::linalg_qr(torch::cat(right, 0).t());
-  const auto [u, s, vh] = torch::linalg_svd(torch::matmul(r1, r2.t()), false);
-  // Where every A is 0, so is the product, whatever the scale.
-  const double scale = squares > 0 ? std::sqrt(squares / rows) : 1;
-  const auto new_a = torch::matmul(vh, q2.t()).narrow(0, 0, rank) * scale;
-  const auto new_b = (torch::matmul(q1, u) * s).narrow(1, 0, rank) / scale;
-  return {new_a, new_b};
 }
 
 /// Moves `weight` along `change`.
@@ -77,6 +53,117 @@ void step(const std::string& name, Tensor& weight, const Tensor& change,
       weight.to(torch::kFloat64).add(direction, options.learning_rate).to(weight.scalar_type());
 }
 
+/// A round's uploads on their way into the global model.
+class Aggregation {
+ public:
+  Aggregation(ModelState& global, const AggregationOptions& options,
+              const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
+              const DrawWeight& draw)
+      : global_(global),
+        options_(options),
+        moments_(moments),
+        draw_(draw),
+        rule_(lora_rule(options.lora)) {
+    done_.rule = options.lora;
+    if (!rule_.merge) return;
+    for (const auto& pair : factors) {
+      pairs_[pair.first] = &pair;
+      pairs_[pair.second] = &pair;
+    }
+  }
+
+  /// `shares` is not empty.
+  void take(const Unit& unit, const std::vector<Share>& shares);
+  Aggregated& done() { return done_; }
+  /// When every unit is taken: a base's own average, where it has one, comes first.
+  void grow_bases();
+
+ private:
+  /// The pair of a parameter, where the rule merges it.
+  const peft::FactorPair* pair_of(const std::string& name, const Unit& unit,
+                                  const std::vector<Share>& shares) const;
+  void merge(const peft::FactorPair& pair, const std::vector<Share>& shares);
+  /// `target` is what takes the average's place, in float64.
+  void move(const std::string& name, const Tensor& target);
+
+  ModelState& global_;
+  const AggregationOptions& options_;
+  ServerMoments& moments_;
+  const DrawWeight& draw_;
+  const LoraRule& rule_;
+  std::map<std::string, const peft::FactorPair*> pairs_;  // by both names
+  std::map<std::string, Tensor> growth_;                  // of bases
+  Aggregated done_;
+};
+
+bool is_sent(const std::string& name, const Unit& unit, const std::vector<Share>& shares) {
+  return !is_local(unit, name) && shares.front().update->weights.count(name) > 0;
+}
+
+void Aggregation::take(const Unit& unit, const std::vector<Share>& shares) {
+  // Statistics are no direction to go on in.
+  for (const auto& name : unit.buffers) {
+    if (is_local(unit, name)) continue;
+    global_.at(name) = average(name, shares).to(global_.at(name).scalar_type());
+  }
+  for (const auto& name : unit.parameters) {
+    if (!is_sent(name, unit, shares)) continue;
+    const auto* pair = pair_of(name, unit, shares);
+    if (!pair) {
+      move(name, average(name, shares));
+    } else if (name == pair->second) {
+      merge(*pair, shares);
+    }
+  }
+}
+
+const peft::FactorPair* Aggregation::pair_of(const std::string& name, const Unit& unit,
+                                             const std::vector<Share>& shares) const {
+  const auto found = pairs_.find(name);
+  if (found == pairs_.end()) return nullptr;
+  const auto& [first, second, base, scale] = *found->second;
+  return is_sent(first, unit, shares) && is_sent(second, unit, shares) ? found->second : nullptr;
+}
+
+void Aggregation::merge(const peft::FactorPair& pair, const std::vector<Share>& shares) {
+  double weights = 0;
+  for (const auto& share : shares) weights += share.weight;
+  // Those of convolutions as matrices, their windows' numbers beside each other.
+  PairUploads uploads{
+      {}, average(pair.first, shares).flatten(1), average(pair.second, shares).flatten(1)};
+  for (const auto& [update, weight] : shares) {
+    uploads.shares.push_back({update->weights.at(pair.first).to(torch::kFloat64).flatten(1),
+                              update->weights.at(pair.second).to(torch::kFloat64).flatten(1),
+                              weight / weights});
+  }
+  uploads.draw_a = [&] {
+    const Tensor& like = global_.at(pair.first);
+    return draw_(pair.first).to(like.device(), torch::kFloat64).flatten(1);
+  };
+  const MergedPair merged = rule_.merge(uploads);
+  move(pair.first, merged.a.view(global_.at(pair.first).sizes()));
+  move(pair.second, merged.b.view(global_.at(pair.second).sizes()));
+  if (merged.base.defined()) growth_[pair.base] = merged.base * pair.scale;
+  if (rule_.loss)
+    done_.losses.push_back({pair.base.empty() ? pair.second : pair.base, merged.loss});
+}
+
+void Aggregation::grow_bases() {
+  for (const auto& [name, growth] : growth_) {
+    auto& weight = global_.at(name);
+    weight = weight.to(torch::kFloat64).add(growth.view(weight.sizes())).to(weight.scalar_type());
+  }
+}
+
+void Aggregation::move(const std::string& name, const Tensor& target) {
+  auto& weight = global_.at(name);
+  if (options_.optimizer == ServerOptimizer::kAverage && options_.learning_rate == 1) {
+    weight = target.to(weight.scalar_type()).contiguous();
+  } else {
+    step(name, weight, target - weight, options_, moments_);
+  }
+}
+
 }  // namespace
 
 const Choices<UnitStatus>& unit_statuses() {
@@ -94,25 +181,17 @@ std::vector<std::string> trained_units(const std::vector<UnitUse>& uses) {
   return units;
 }
 
-std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
-                               const std::vector<ClientUpdate>& updates,
-                               const AggregationOptions& options,
-                               const std::vector<peft::FactorPair>& factors,
-                               ServerMoments& moments) {
+Aggregated aggregate(ModelState& global, const std::vector<Unit>& units,
+                     const std::vector<ClientUpdate>& updates, const AggregationOptions& options,
+                     const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
+                     const DrawWeight& draw) {
   const torch::NoGradGuard no_grad;
   std::vector<const ClientUpdate*> by_name;
   for (const auto& update : updates) by_name.push_back(&update);
   std::sort(by_name.begin(), by_name.end(),
             [](const auto* a, const auto* b) { return a->client < b->client; });
 
-  std::set<std::string> first;                // of pairs: they move with the second
-  std::map<std::string, std::string> beside;  // the first, by the second
-  for (const auto& pair : factors) {
-    first.insert(pair.first);
-    beside[pair.second] = pair.first;
-  }
-
-  std::vector<UnitUse> uses;
+  Aggregation aggregation(global, options, factors, moments, draw);
   for (const auto& unit : units) {
     UnitUse use{unit.name, {}};
     std::vector<Share> shares;
@@ -126,35 +205,12 @@ std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& unit
     }
     if (!shares.empty()) {
       use.status = shares.size() == updates.size() ? UnitStatus::kMatched : UnitStatus::kPartial;
-      const bool products = options.lora == LoraAverage::kProduct && shares.size() > 1;
-      // Statistics are no direction to go on in.
-      for (const auto& name : unit.buffers) {
-        if (is_local(unit, name)) continue;
-        global.at(name) = average(name, shares).to(global.at(name).scalar_type());
-      }
-      for (const auto& name : unit.parameters) {
-        if (is_local(unit, name)) continue;
-        auto& weight = global.at(name);
-        if (products && first.count(name)) continue;
-        const auto pair = beside.find(name);
-        if (products && pair != beside.end()) {
-          const auto& a = pair->second;
-          const auto [new_a, new_b] = average_product(a, name, shares);
-          global.at(a) = new_a.to(weight.scalar_type()).contiguous();
-          weight = new_b.to(weight.scalar_type()).contiguous();
-          continue;
-        }
-        const auto mean = average(name, shares);
-        if (options.optimizer == ServerOptimizer::kAverage && options.learning_rate == 1) {
-          weight = mean.to(weight.scalar_type());
-        } else {
-          step(name, weight, mean - weight, options, moments);
-        }
-      }
+      aggregation.take(unit, shares);
     }
-    uses.push_back(std::move(use));
+    aggregation.done().uses.push_back(std::move(use));
   }
-  return uses;
+  aggregation.grow_bases();
+  return std::move(aggregation.done());
 }
 
 }  // namespace strata::fedrunner

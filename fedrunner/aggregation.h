@@ -5,6 +5,7 @@
 #include "models/torch.h"
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -41,6 +42,23 @@ struct UnitUse {
 /// The units that somebody trained: those that clients download next.
 std::vector<std::string> trained_units(const std::vector<UnitUse>& uses);
 
+/// Fresh numbers of a weight, on the CPU.
+using DrawWeight = std::function<torch::Tensor(const std::string& name)>;
+
+/// What a rule lost of one pair (LoraRule::loss).
+struct PairLoss {
+  std::string pair;  ///< the weight beside which it stands or, without one, the pair's second
+  double loss = 0;
+};
+
+/// What a round has done to the global model.
+struct Aggregated {
+  std::vector<UnitUse> uses;  ///< one a unit, in order
+  LoraAverage rule = LoraAverage::kFactors;
+  std::vector<PairLoss> losses =
+      {};  ///< of the pairs that the rule has merged, if it loses anything
+};
+
 /// Moves, for every unit that somebody trained, each weight w towards the clients' average
 /// ā = Σᵢ pᵢ aᵢ / Σᵢ pᵢ over the clients i that trained it, pᵢ their training samples or 1; other
 /// units keep their bits, and their moments theirs. With Δ = ā − w and the learning rate η:
@@ -50,21 +68,19 @@ std::vector<std::string> trained_units(const std::vector<UnitUse>& uses);
 /// τ²,
 ///   without bias correction (FedAdam, Reddi et al., ICLR 2021, algorithm 2).
 ///
-/// `factors` are LoRA pairs (A, B). They are averaged as factors, like all weights: mean(B) mean(A)
-/// is not mean(B A). With `lora: product`, the average of the products Bᵢ Aᵢ is factored anew by
-/// SVD, cut to the rank (FlexLoRA, Bai et al., NeurIPS 2024): with Σᵢ pᵢ Bᵢ Aᵢ / Σᵢ pᵢ = U S Vᵀ, A
-/// = ρ Vᵀ and B = U S / ρ, ρ the root mean square over the clients and rows of ‖row of Aᵢ‖, so that
-/// A keeps the scale its clients trained and never vanishes. It goes with optimizer average and
-/// learning rate 1. One client's pair is taken over as it is.
+/// `factors` are LoRA pairs (A, B). Where both are sent, the rule `options.lora` says what takes
+/// the place of their averages ā (lora_rules/lora_rules.h); rules that make no averages go with
+/// optimizer average and learning rate 1. Those that change the weights beside which pairs stand
+/// (LoraRule::changes_base) find these in `global`; those that draw pairs anew ask `draw`. What the
+/// updates of a unit do not have of its parameters, as it was frozen in the round, keeps its bits
+/// and moments.
 ///
 /// Sums are in float64 and run over the clients in the order of their names, so the result does not
 /// depend on the order of `updates`, and the average of one client, or of equal ones, is its
-/// upload, bit for bit. Returns one entry a unit of `units`, in order. O(uploaded weights), and for
-/// products O((in + out) (k r)²) a pair of rank r from k clients.
-std::vector<UnitUse> aggregate(ModelState& global, const std::vector<Unit>& units,
-                               const std::vector<ClientUpdate>& updates,
-                               const AggregationOptions& options,
-                               const std::vector<peft::FactorPair>& factors,
-                               ServerMoments& moments);
+/// upload, bit for bit. O(uploaded weights), and what the rule takes for its pairs.
+Aggregated aggregate(ModelState& global, const std::vector<Unit>& units,
+                     const std::vector<ClientUpdate>& updates, const AggregationOptions& options,
+                     const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
+                     const DrawWeight& draw = nullptr);
 
 }  // namespace strata::fedrunner

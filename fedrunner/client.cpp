@@ -1,7 +1,9 @@
 #include "fedrunner/client.h"
 
+#include <algorithm>
 #include <chrono>
 #include <limits>
+#include <set>
 
 #include "fedrunner/training.h"
 #include "models/device.h"
@@ -21,6 +23,20 @@ void check(const models::Model& model, const Order& order) {
   }
 }
 
+/// Who left a weight as it is that the server does not mean would send others than are expected.
+void check_frozen(const models::Model& model, const Order& order, const TrainWork& work) {
+  std::set<std::string> trained;
+  for (const auto& name : order.units) {
+    const auto& parameters = model.unit(name).parameters;
+    trained.insert(parameters.begin(), parameters.end());
+  }
+  for (const auto& name : work.frozen) {
+    if (!trained.count(name))
+      throw InputError("client " + order.client + " has no weight " + name +
+                       " in the order's units that it could leave as it is");
+  }
+}
+
 void load(models::Model& model, const Order& order) {
   check(model, order);
   model.load_state(*order.state);
@@ -30,7 +46,8 @@ void load(models::Model& model, const Order& order) {
 
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
-                          const LocalConfig& local, std::uint64_t seed, double share) {
+                          const LocalConfig& local, std::uint64_t seed, double share,
+                          const std::vector<std::string>& frozen) {
   ClientUpdate update;
   update.client = client.name;
   update.samples = client.train->size();
@@ -40,13 +57,15 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
   models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
   try {
-    update.train_loss = train(model, *client.train, units, update.steps, local.training, seed);
+    update.train_loss = train(model, *client.train, units, update.steps, local.training, seed, {},
+                              /*parts=*/1, {frozen.begin(), frozen.end()});
   } catch (const WorkError& error) {
     update.failure = error.what();
     update.train_loss = std::numeric_limits<double>::quiet_NaN();
   }
   for (const auto& name : update.failure.empty() ? units : std::vector<std::string>()) {
     for (const auto& weight : state_of(model.unit(name))) {
+      if (std::find(frozen.begin(), frozen.end(), weight) != frozen.end()) continue;
       update.weights[weight] = model.weight(weight).detach().clone();
     }
   }
@@ -94,8 +113,9 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
 ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
   const Workspaces::Loan loan(workspaces_);
   check(loan.model(), order);
+  check_frozen(loan.model(), order, work);
   return train_client(loan.model(), *order.state, data_, order.units, work.local, work.seed,
-                      work.share);
+                      work.share, work.frozen);
 }
 
 EvaluateResult Client::evaluate(const Order& order) const {

@@ -8,7 +8,7 @@
 namespace strata::fedrunner {
 
 RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
-                      const models::Model& model) {
+                      const models::Model& model, LoraAverage lora) {
   RunUnits run{names_of(units.selectable), names_of(units.always), units.selectable, {}};
   run.all.insert(run.all.end(), units.always.begin(), units.always.end());
   if (strategy.own == OwnAlgorithm::kNone && run.always.empty()) {
@@ -33,6 +33,8 @@ RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
   };
   std::stable_sort(run.all.begin(), run.all.end(),
                    [&](const Unit& a, const Unit& b) { return position(a) < position(b); });
+  run.pairs = UnitPairs(lora_rule(lora), model.blueprint(), run.all);
+  run.weights.merge(run.pairs.bases());
   return run;
 }
 

@@ -10,6 +10,7 @@
 
 #include "data/text/wordpiece.h"
 #include "experiment/experiment.h"
+#include "fedrunner/lora_pairs.h"
 #include "models/model.h"
 #include "tasks/task.h"
 
@@ -48,13 +49,16 @@ struct PlannedRun {
 /// The units that a run trains.
 struct RunUnits {
   std::vector<std::string> selectable, always;
-  std::vector<Unit> all;          ///< of both, from bottom to top of the model
-  std::set<std::string> weights;  ///< of all of these: what a round changes, saves and sends
+  std::vector<Unit> all;  ///< of both, from bottom to top of the model
+  /// Of all of these, with what the rule of LoRA pairs changes: what a round changes, saves and
+  /// sends.
+  std::set<std::string> weights;
+  UnitPairs pairs = {};  ///< LoRA's, and what their rule makes of them
 };
 
 /// The strategy that plans nothing trains the head where nothing else is always trained.
 RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
-                      const models::Model& model);
+                      const models::Model& model, LoraAverage lora = LoraAverage::kFactors);
 
 /// Whether plans choose among units with LoRA pairs, so that every client gets an
 /// adapter_config.json for the layers that it trains. (PEFT knows nothing of our adapters,

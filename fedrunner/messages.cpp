@@ -154,9 +154,11 @@ Json written(const ScoreWork& work) {
           {"top_answers", work.top_answers}};
 }
 Json written(const TrainWork& work) {
-  return {{"local", experiment::local_fields().write(work.local)},
-          {"seed", work.seed},
-          {"share", work.share}};
+  Json written = {{"local", experiment::local_fields().write(work.local)},
+                  {"seed", work.seed},
+                  {"share", work.share}};
+  if (!work.frozen.empty()) written["frozen"] = work.frozen;
+  return written;
 }
 Json written(const EvaluateWork&) {
   return Json::object();
@@ -177,6 +179,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     train.local = experiment::local_fields().read(reader.object("local", true));
     train.seed = reader.seed("seed");
     train.share = reader.number("share", 0, 1);
+    if (reader.has("frozen")) train.frozen = reader.texts("frozen");
     work = train;
   } else if (phase == Phase::kEvaluate) {
     work = EvaluateWork();
@@ -294,6 +297,7 @@ void check_weights(const ModelState& weights, const Order& order, const std::vec
     const auto names = state_of(unit);
     asked.insert(names.begin(), names.end());
   }
+  for (const auto& name : std::get<TrainWork>(order.work).frozen) asked.erase(name);
   for (const auto& [name, weight] : weights) {
     if (!asked.count(name)) refuse("has the weight " + name + ", which it was not asked for");
     const auto& before = order.state->at(name);

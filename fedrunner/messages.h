@@ -48,6 +48,8 @@ struct TrainWork {
   LocalConfig local;  ///< with this round's learning rate
   std::uint64_t seed = 0;
   double share = 1;  ///< of the local steps that are done before the round ends, in [0, 1]
+  /// Weights of the order's units that stay as they are in this round, and are not sent.
+  std::vector<std::string> frozen = {};
 
   /// Local steps of a client with so many training samples: that share, rounded down, but one at
   /// least.
@@ -89,7 +91,7 @@ struct ClientUpdate {
   std::int64_t samples = 0;        ///< training samples; ≥ 1
   std::int64_t steps = 1;          ///< local steps done
   std::vector<std::string> units;  ///< the units it trained
-  ModelState weights;              ///< of exactly these units
+  ModelState weights;              ///< of exactly these units, without those that were frozen
   std::string failure;             ///< why there are no weights to use; empty: there are
   double train_loss = 0;
   double seconds = 0;

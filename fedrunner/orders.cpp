@@ -54,7 +54,9 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
     auto& order = orders[i];
     order.units = plan.units_of(static_cast<int>(i));
     order.units.insert(order.units.end(), units_.always.begin(), units_.always.end());
-    std::get<TrainWork>(order.work).seed = stream(run_.seed, Purpose::kTrain, round, order.client);
+    auto& work = std::get<TrainWork>(order.work);
+    work.seed = stream(run_.seed, Purpose::kTrain, round, order.client);
+    work.frozen = units_.pairs.frozen(round, order.units);
   }
   return orders;
 }

@@ -36,7 +36,7 @@ class Orders {
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;
   /// Of `rounds`, on which the learning rate of a schedule depends. A client trains what the plan
-  /// says and what is always trained.
+  /// says and what is always trained, but for what the rule of LoRA pairs freezes in the round.
   std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states) const;
   std::vector<Order> evaluate(int round, const States& states) const;
 

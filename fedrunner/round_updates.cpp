@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "core/text.h"
+#include "fedrunner/lora_rules/lora_rule.h"
 #include "strata/core/error.h"
 
 namespace strata::fedrunner {
@@ -14,6 +15,32 @@ namespace {
 
 std::string prefix(int round) {
   return "round " + std::to_string(round) + ": ";
+}
+
+struct LossSummary {
+  double mean;
+  const PairLoss* worst;  ///< the first of equal ones
+};
+/// Of one pair at least.
+LossSummary summary_of(const std::vector<PairLoss>& losses) {
+  LossSummary summary{0, &losses.front()};
+  for (const auto& loss : losses) {
+    summary.mean += loss.loss / static_cast<double>(losses.size());
+    if (loss.loss > summary.worst->loss) summary.worst = &loss;
+  }
+  return summary;
+}
+
+Json losses_json(const Aggregated& done) {
+  const auto [mean, worst] = summary_of(done.losses);
+  Json pairs = Json::object();
+  for (const auto& [pair, loss] : done.losses) pairs[pair] = loss;
+  return {{"rule", experiment::lora_averages().name(done.rule)},
+          {"measure", lora_rule(done.rule).loss},
+          {"mean", mean},
+          {"worst", worst->loss},
+          {"worst_pair", worst->pair},
+          {"pairs", pairs}};
 }
 
 }  // namespace
@@ -93,10 +120,10 @@ void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
   }
 }
 
-void log_aggregation(int round, const RoundUpdates& updates, const std::vector<UnitUse>& uses) {
+void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& done) {
   const auto& failures = updates.failures;
   std::map<UnitStatus, std::string> units;
-  for (const auto& use : uses) {
+  for (const auto& use : done.uses) {
     auto& list = units[use.status];
     list += (list.empty() ? "" : ", ") + use.unit;
     if (use.status == UnitStatus::kPartial) list += " (" + joined(use.clients, ", ", 4) + ")";
@@ -111,16 +138,20 @@ void log_aggregation(int round, const RoundUpdates& updates, const std::vector<U
       say(UnitStatus::kUntouched, "untouched") +
       (failures.dropped.empty() ? "" : "; dropped out: " + joined(failures.dropped, ", ", 20)) +
       (failures.late.empty() ? "" : "; late: " + joined(failures.late, ", ", 20)));
+  if (done.losses.empty()) return;
+  const auto [mean, worst] = summary_of(done.losses);
+  log_info(prefix(round) + "LoRA " + experiment::lora_averages().name(done.rule) + ": " +
+           lora_rule(done.rule).loss + " " + fixed(mean, 4) + " on average, " +
+           fixed(worst->loss, 4) + " at most (" + worst->pair + ")");
 }
 
-std::string aggregation_json(int round, const RoundUpdates& updates,
-                             const std::vector<UnitUse>& uses) {
+std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done) {
   const auto& failures = updates.failures;
   Json root{{"version", 1}, {"round", round}};
   root["clients"] = Json::array();
   for (const auto& update : updates.sent) root["clients"].push_back(update.client);
   root["units"] = Json::array();
-  for (const auto& use : uses)
+  for (const auto& use : done.uses)
     root["units"].push_back({{"unit", use.unit},
                              {"status", unit_statuses().name(use.status)},
                              {"clients", use.clients}});
@@ -130,6 +161,7 @@ std::string aggregation_json(int round, const RoundUpdates& updates,
   for (const auto& refusal : failures.refused)
     root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
   root["too_few"] = failures.too_few;
+  if (!done.losses.empty()) root["lora"] = losses_json(done);
   return root.dump(1) + "\n";
 }
 

@@ -46,11 +46,13 @@ std::map<std::string, ModelState> take_local(std::vector<ClientUpdate>& updates,
 void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
                  const experiment::ServerConfig& server);
 
-/// Logs which units all, some and none of the updates have, and who is missing.
-void log_aggregation(int round, const RoundUpdates& updates, const std::vector<UnitUse>& uses);
+/// Logs which units all, some and none of the updates have, who is missing, and what was lost of
+/// LoRA pairs.
+void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& done);
 
-/// aggregation.json of a round.
-std::string aggregation_json(int round, const RoundUpdates& updates,
-                             const std::vector<UnitUse>& uses);
+/// aggregation.json of a round. Where the rule of LoRA pairs has lost something (LoraRule::loss),
+/// it has a mapping `lora`: `rule`, `measure` (the rule's loss), its `mean` over the pairs, the
+/// `worst`, whose pair that is (`worst_pair`), and `pairs`, every pair's by its name.
+std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done);
 
 }  // namespace strata::fedrunner

@@ -38,7 +38,8 @@ struct RunLog {
 RoundTable run_here(const Setup& setup, const PlannedRun& run, models::Model& model,
                     const RunTools& tools, const RunOptions& options) {
   const FederatedTask& task = setup.task;
-  const auto trained = units_of_run(task.units, run.strategy, model).weights;
+  const auto lora = task.run.server.aggregation.lora;
+  const auto trained = units_of_run(task.units, run.strategy, model, lora).weights;
   ThreadsCourier threads(setup.clients, {model, trained, tools.score, task.foundation_fingerprint},
                          {setup.parallel, options.encode_messages});
   FailingCourier failing(threads, task.run.failures, run.seed);
@@ -88,6 +89,9 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   models::Model model = setup.foundation;
   peft::add_methods(model, config.model.peft, run.seed);
   peft::set_units(model, config.units.scheme, config.units.buffers);
+  auto units = model.units();
+  fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
+  model.set_units(std::move(units));
   return summarise(run, run_here(setup, run, model, tools, options));
 }
 

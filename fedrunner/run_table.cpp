@@ -68,17 +68,16 @@ std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies) {
   return sizes;
 }
 
-TrainingRows training_rows(const std::vector<ClientSize>& clients, const std::vector<Unit>& units,
-                           const std::vector<ClientUpdate>& updates,
-                           const std::vector<std::string>& changed, std::size_t scored) {
+TrainingRows training_rows(const std::vector<ClientSize>& clients, const Traffic& traffic,
+                           const std::vector<ClientUpdate>& updates) {
   std::map<std::string, const ClientUpdate*> by_client;
   for (const auto& update : updates) by_client[update.client] = &update;
   TrainingRows rows;
   for (const auto& client : clients) {
     auto& row = rows.emplace_back();
     row.train_loss = kNaN;
-    row.down_mbit = megabits(units, changed);
-    row.up_mbit = kScoreBits * static_cast<double>(scored) / 1e6;
+    row.down_mbit = megabits(traffic.received, traffic.changed);
+    row.up_mbit = kScoreBits * static_cast<double>(traffic.scored) / 1e6;
     const auto found = by_client.find(client.name);
     if (found == by_client.end()) continue;
     const ClientUpdate& update = *found->second;
@@ -86,7 +85,7 @@ TrainingRows training_rows(const std::vector<ClientSize>& clients, const std::ve
     row.seconds = update.seconds;
     row.peak_memory_mib =
         update.peak_memory ? static_cast<double>(*update.peak_memory) / kMebibyte : kNaN;
-    row.up_mbit += megabits(units, update.units);
+    row.up_mbit += megabits(traffic.sent, update.units);
   }
   return rows;
 }

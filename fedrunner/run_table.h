@@ -28,12 +28,18 @@ std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies);
 /// train_loss, up_mbit, down_mbit, seconds and peak_memory_mib.
 using TrainingRows = std::vector<RoundMetrics>;
 
+/// What travels in a round.
+struct Traffic {
+  std::vector<Unit> sent;            ///< the run's units, with the bytes of what is sent of them
+  std::vector<Unit> received;        ///< the same, with the bytes of what is received
+  std::vector<std::string> changed;  ///< in the round before: those that every client downloads
+  std::size_t scored = 0;            ///< units of which who scored sent a float64; 0: nobody did
+};
+
 /// One row a client, in their order; a client without an update has no training loss and sent no
-/// weights. Every client downloads the units that `changed` in the round before; who scored sent a
-/// float64 for each of the units `selectable`, 0 where nobody did. `units` are the run's.
-TrainingRows training_rows(const std::vector<ClientSize>& clients, const std::vector<Unit>& units,
-                           const std::vector<ClientUpdate>& updates,
-                           const std::vector<std::string>& changed, std::size_t scored);
+/// weights.
+TrainingRows training_rows(const std::vector<ClientSize>& clients, const Traffic& traffic,
+                           const std::vector<ClientUpdate>& updates);
 
 class RunTable {
  public:

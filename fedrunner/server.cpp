@@ -14,6 +14,8 @@
 #include "fedrunner/run_folder.h"
 #include "fedrunner/run_table.h"
 #include "fedrunner/scoring.h"
+#include "fedrunner/streams.h"
+#include "models/drawn.h"
 #include "strata/core/atomic_file.h"
 #include "strata/fedrunner/round_folder.h"
 
@@ -30,7 +32,7 @@ class Server {
         model_(model),
         tools_(tools),
         courier_(courier),
-        units_(units_of_run(task.units, run.strategy, model)),
+        units_(units_of_run(task.units, run.strategy, model, task.run.server.aggregation.lora)),
         plans_lora_(plans_lora(model.blueprint(), task.units)),
         orders_(task, run, units_),
         planning_(task, run, units_, tools.plan),
@@ -129,24 +131,29 @@ void Server::run_round(int round, Progress& progress) {
   PlanArchive archive = state_.archive;
   const Plan plan = plan_of(round, scores, archive);
   auto updates = train(round, plan, progress);
-  auto rows = training_rows(clients_, units_.all, updates.sent, state_.changed_units,
-                            score_due ? units_.selectable.size() : 0);
+  const Traffic traffic{units_.pairs.sent(round, units_.all),
+                        units_.pairs.received(round - 1, units_.all), state_.changed_units,
+                        score_due ? units_.selectable.size() : 0};
+  auto rows = training_rows(clients_, traffic, updates.sent);
   auto kept = take_local(updates.sent, units_.all);
   keep_usable(round, updates, state_.weights, task_.run.server);
   for (const auto& update : updates.sent) {
     for (auto& [name, weight] : kept[update.client])
       state_.local[update.client][name] = std::move(weight);
   }
-  const auto uses =
+  const auto done =
       aggregate(state_.weights, units_.all, updates.sent, task_.run.server.aggregation,
-                peft::factors_of(model_.blueprint()), state_.moments);
-  log_aggregation(round, updates, uses);
-  write_file(folder_of(round) / "aggregation.json", aggregation_json(round, updates, uses));
+                peft::factors_of(model_.blueprint()), state_.moments, [&](const auto& name) {
+                  return models::drawn(model_.blueprint().parameter(name),
+                                       stream(run_.seed, Purpose::kLora, round));
+                });
+  log_aggregation(round, updates, done);
+  write_file(folder_of(round) / "aggregation.json", aggregation_json(round, updates, done));
   show_state();
   state_.round = round;
   state_.archive = std::move(archive);
   if (score_due) state_.scored_round = round;
-  state_.changed_units = trained_units(uses);
+  state_.changed_units = trained_units(done.uses);
   evaluate(round, std::move(rows),
            {scored ? plan.objectives.importance : kNaN, plan.objectives.usage_variance});
   write_metrics(table_.get(), run_.folder / "metrics.csv");

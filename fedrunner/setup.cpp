@@ -6,7 +6,9 @@
 #include "core/console.h"
 #include "data/image_store.h"
 #include "fedrunner/foundation.h"
+#include "fedrunner/lora_pairs.h"
 #include "fedrunner/run_table.h"
+#include "models/nf4.h"
 #include "models/stage_inputs.h"
 #include "models/thread_count.h"
 #include "peft/files.h"
@@ -131,6 +133,43 @@ std::vector<std::string> client_names(const ExperimentData& data, bool name_fold
   return names;
 }
 
+/// With what the rule of LoRA pairs leaves in them.
+SelectedUnits select_fitted_units(const ExperimentConfig& config,
+                                  const models::Blueprint& blueprint) {
+  auto units = select_units(config, blueprint);
+  const LoraRule& rule = lora_rule(config.run->server.aggregation.lora);
+  fit_units(rule, blueprint, units.selectable);
+  fit_units(rule, blueprint, units.always);
+  return units;
+}
+
+void check_lora(const ExperimentConfig& config, const models::Blueprint& blueprint) {
+  const LoraAverage lora = config.run->server.aggregation.lora;
+  const auto pairs = peft::factors_of(blueprint);
+  for (const auto& pair : pairs) {
+    if (!lora_rule(lora).changes_base || !pair.base.empty()) continue;
+    throw InputError(config.file + ": run.server.lora: " + lora_averages().name(lora) +
+                     " changes the weights beside which pairs stand, and \"" + pair.first +
+                     "\" and its like are not added to one");
+  }
+  if (lora == LoraAverage::kFactors || !pairs.empty()) return;
+  throw InputError(config.file + ": run.server.lora: " + lora_averages().name(lora) +
+                   " is of LoRA pairs, which the model does not have (model.peft.lora adds them)");
+}
+
+/// A base that is stored in 4 bits cannot change.
+void check_bases(const ExperimentConfig& config, const models::Model& foundation,
+                 const models::Blueprint& blueprint) {
+  const LoraAverage lora = config.run->server.aggregation.lora;
+  if (!lora_rule(lora).changes_base) return;
+  for (const auto& pair : peft::factors_of(blueprint)) {
+    if (models::is_nf4(foundation.weight(pair.base)))
+      throw InputError(config.file + ": run.server.lora: " + lora_averages().name(lora) +
+                       " changes the weights beside which pairs stand, of which \"" + pair.base +
+                       "\" is stored in 4 bits (NF4)");
+  }
+}
+
 }  // namespace
 
 Wanted select_wanted(const ExperimentConfig& config) {
@@ -139,12 +178,8 @@ Wanted select_wanted(const ExperimentConfig& config) {
   // How many there are is known with the data, and that there are any makes other units.
   if (config.model.answers == Answers::kData && blueprint.architecture().labels().empty())
     blueprint = blueprint.with({"label"});
-  auto units = select_units(config, blueprint);
-  if (config.run->server.aggregation.lora == LoraAverage::kProduct &&
-      peft::factors_of(blueprint).empty()) {
-    throw InputError(config.file + ": run.server.lora: product is of LoRA pairs, which the model " +
-                     "does not have (model.peft.lora adds them)");
-  }
+  check_lora(config, blueprint);
+  auto units = select_fitted_units(config, blueprint);
   if (!config.run->score.answers.empty() && !blueprint.architecture().answers_in_words()) {
     throw InputError(config.file +
                      ": run.score.answers is for models that answer in words; one of " +
@@ -166,13 +201,14 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     wanted.blueprint = wanted.blueprint.with(labels);
-    wanted.units = select_units(config, wanted.blueprint);
+    wanted.units = select_fitted_units(config, wanted.blueprint);
   }
   auto names = client_names(data, plans_lora(wanted.blueprint, wanted.units));
   auto budgets = checked_budgets(config, names, wanted.units);
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
+  check_bases(config, foundation.model, wanted.blueprint);
   models::set_spill(foundation.model, options.spill);
   auto clients = make_clients(data, foundation);
   if (!labels.empty()) {

@@ -12,7 +12,8 @@ const Choices<Purpose>& purposes() {
                                        {Purpose::kPlan, "plan"},
                                        {Purpose::kDropout, "dropout"},
                                        {Purpose::kTrain, "train"},
-                                       {Purpose::kFailures, "failures"}});
+                                       {Purpose::kFailures, "failures"},
+                                       {Purpose::kLora, "lora"}});
   return table;
 }
 

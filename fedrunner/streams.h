@@ -8,7 +8,7 @@
 namespace strata::fedrunner {
 
 /// What random numbers are for.
-enum class Purpose { kScore, kPlan, kDropout, kTrain, kFailures };
+enum class Purpose { kScore, kPlan, kDropout, kTrain, kFailures, kLora };
 
 /// The seed of one stream. Streams are keyed by what they are for, never by the strategy or by what
 /// ran before: strategies are compared on the same batches, and a resumed run needs no generator

@@ -15,6 +15,7 @@
 #include "models/units.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
+#include "tasks/loss_shape.h"
 #include "tasks/task.h"
 
 namespace strata::fedrunner {
@@ -131,6 +132,25 @@ std::set<std::string> moving_norms(models::Model& model, const std::vector<std::
   return norms;
 }
 
+/// The weights that are to have gradients, and no other has.
+std::vector<torch::Tensor> begin_training(models::Model& model,
+                                          const std::vector<std::string>& units,
+                                          const std::set<std::string>& frozen) {
+  model.train_only({});  // forgets gradients of an earlier training
+  model.train_only(units);
+  std::vector<torch::Tensor> weights;
+  for (const auto& unit : units) {
+    for (const auto& name : model.unit(unit).parameters) {
+      if (frozen.count(name)) {
+        model.weight(name).set_requires_grad(false);
+      } else {
+        weights.push_back(model.weight(name));
+      }
+    }
+  }
+  return weights;
+}
+
 int random_flip(Flips flips, Random& random) {
   if (flips == Flips::kNone) return 0;
   const int bits = static_cast<int>(random.below(4));
@@ -157,13 +177,8 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size) {
 double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
-             int parts) {
-  model.train_only({});  // forgets gradients of an earlier training
-  model.train_only(units);
-  std::vector<torch::Tensor> weights;
-  for (const auto& name : units) {
-    for (auto& weight : model.weights_of(model.unit(name))) weights.push_back(weight);
-  }
+             int parts, const std::set<std::string>& frozen) {
+  const auto weights = begin_training(model, units, frozen);
   const std::set<std::string> by_batch = moving_norms(model, units);
   // Parts of a batch have statistics of their own, and no order in which they would move them.
   if (!by_batch.empty()) parts = 1;
@@ -186,8 +201,10 @@ double train(models::Model& model, const tasks::Dataset& data,
   std::iota(order.begin(), order.end(), std::int64_t{0});
   const std::int64_t epoch_steps = steps_per_epoch(data.size(), options.batch_size);
   const tasks::Task& task = data.task();
-  torch::Tensor calibration;
-  if (options.calibrate_labels) calibration = task.calibration(data).to(model.device());
+  tasks::LossShape shape{.focal_gamma = options.focal_gamma};
+  if (options.calibrate_labels) shape.calibration = task.calibration(data).to(model.device());
+  if (options.class_weights == ClassWeights::kBalanced)
+    shape.class_weights = task.class_weights(data).to(model.device());
   const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
   auto epoch_loss = zero.clone();
   double total_loss = 0;
@@ -196,7 +213,7 @@ double train(models::Model& model, const tasks::Dataset& data,
   by.loss = [&](const BatchRows& part, const at::Generator& generator) {
     const auto batch = data.batch(part.rows, model.device(), part.flips);
     const models::Autocast autocast(model.device(), precision);
-    return task.loss(model.run(batch, generator, by_batch), batch, calibration);
+    return task.loss(model.run(batch, generator, by_batch), batch, shape);
   };
   by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
     const auto loss = by.loss(part, generator) * share;
@@ -209,7 +226,7 @@ double train(models::Model& model, const tasks::Dataset& data,
     by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
       const auto batch = data.batch(part.rows, model.device(), part.flips);
       const auto loss = [&](const models::State& output) {
-        return task.loss(output, batch, calibration) * share;
+        return task.loss(output, batch, shape) * share;
       };
       return models::staged_gradients(model, batch, weights, loss,
                                       {generator, by_batch, precision});

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 
 namespace strata::fedrunner {
 
+using experiment::ClassWeights;
 using experiment::Flips;
 using experiment::Schedule;
 using experiment::TrainingOptions;
@@ -33,20 +35,19 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 /// Below so many rows the products of a batch's part are too narrow to gain from a thread.
 constexpr std::int64_t kRowsPerPart = 8;
 
-/// Trains exactly the weights of `units` with a fresh AdamW for `steps` batches of the
-/// task's loss.
-/// Rows are shuffled anew for every pass over the data by Random(seed), and dropout has a generator
-/// of its own, so trainings in several threads do not touch each other. Returns the mean loss over
-/// the steps. Losses stay on the device until an epoch ends. `steps` ≥ 1, `data` is not empty.
-/// A batch is differentiated in up to `parts` pieces of at least kRowsPerPart rows, each by a
-/// thread of its own with at::get_num_threads() threads below it: the gradient is the same but for
-/// the last bits, which depend on `parts` (and with dropout the masks do), not on how the threads
-/// run. BatchNorms whose statistics are buffers of the units (Unit::buffers) take the batch's own,
-/// with `parts` = 1; the buffers must be the model's own.
+/// Trains exactly the weights of `units`, but for those `frozen`, with a fresh AdamW for `steps`
+/// batches of the task's loss. Rows are shuffled anew for every pass over the data by Random(seed),
+/// and dropout has a generator of its own, so trainings in several threads do not touch each other.
+/// Returns the mean loss over the steps. Losses stay on the device until an epoch ends. `steps` ≥
+/// 1, `data` is not empty. A batch is differentiated in up to `parts` pieces of at least
+/// kRowsPerPart rows, each by a thread of its own with at::get_num_threads() threads below it: the
+/// gradient is the same but for the last bits, which depend on `parts` (and with dropout the masks
+/// do), not on how the threads run. BatchNorms whose statistics are buffers of the units
+/// (Unit::buffers) take the batch's own, with `parts` = 1; the buffers must be the model's own.
 /// @throws WorkError when the loss is not finite.
 double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks = {},
-             int parts = 1);
+             int parts = 1, const std::set<std::string>& frozen = {});
 
 }  // namespace strata::fedrunner

@@ -35,6 +35,8 @@ const Fields<LocalConfig>& local_fields() {
           training("clip_norm"),
           training("flips"),
           training("calibrate_labels"),
+          training("class_weights"),
+          training("focal_gamma"),
           training("proximal"),
           training("precision"),
           training("gradient_checkpointing"),

@@ -65,6 +65,8 @@ const Fields<PretrainConfig>& pretrain_fields() {
           schedule_field().at("schedule").within(&Config::training).written_if(trains),
           training("flips").meaning(
               "random mirroring; questions about sides then lose their meaning"),
+          training("class_weights"),
+          training("focal_gamma"),
           training("clip_norm"),
           field("evaluate_every", &Config::evaluate_every, whole(1),
                 "epochs between evaluations on the test split; the last is always evaluated")

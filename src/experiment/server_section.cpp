@@ -1,5 +1,9 @@
 #include "experiment/server_section.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
 namespace strata::experiment {
 namespace {
 
@@ -13,11 +17,27 @@ bool has_momentum(const Options& options) {
   return options.optimizer != ServerOptimizer::kAverage;
 }
 
+/// Rules that make other weights than averages, with which no optimizer can go on.
+const std::vector<LoraAverage> kOnlyPlain = {LoraAverage::kProduct, LoraAverage::kFair,
+                                             LoraAverage::kFedex, LoraAverage::kFlora};
+
+bool only_plain(LoraAverage rule) {
+  return std::find(kOnlyPlain.begin(), kOnlyPlain.end(), rule) != kOnlyPlain.end();
+}
+
+/// "`product`", "`product` and `fair`".
+std::string only_plain_names() {
+  std::string names;
+  for (std::size_t i = 0; i < kOnlyPlain.size(); ++i) {
+    if (i > 0) names += i + 1 == kOnlyPlain.size() ? " and " : ", ";
+    names += "`" + lora_averages().name(kOnlyPlain[i]) + "`";
+  }
+  return names;
+}
+
 const Fields<Options>& aggregation_fields() {
   const Choices<ClientWeights> weights(
       {{ClientWeights::kSamples, "samples"}, {ClientWeights::kPlain, "plain"}});
-  const Choices<LoraAverage> lora(
-      {{LoraAverage::kFactors, "factors"}, {LoraAverage::kProduct, "product"}});
   const Choices<ServerOptimizer> optimizers({{ServerOptimizer::kAverage, "average"},
                                              {ServerOptimizer::kMomentum, "momentum"},
                                              {ServerOptimizer::kAdam, "adam"}});
@@ -25,9 +45,9 @@ const Fields<Options>& aggregation_fields() {
       field("weights", &Options::weights, choice(weights),
             "of the clients in an average: their training `samples`, or `plain`: all the same")
           .written_if_changed(),
-      field("lora", &Options::lora, choice(lora),
-            "LoRA's A and B averaged apart, or `product`: the average of B A, factored anew by "
-            "SVD; only with `average` and learning rate 1")
+      field("lora", &Options::lora, choice(lora_averages()),
+            "what of LoRA's pairs is trained, sent and averaged, and how: [below](#lora-rules); " +
+                only_plain_names() + " only with `average` and learning rate 1")
           .written_if_changed(),
       field("optimizer", &Options::optimizer, choice(optimizers),
             "what becomes of the average: `average` (FedAvg), `momentum` (FedAvgM), `adam` "
@@ -51,13 +71,26 @@ const Fields<Options>& aggregation_fields() {
 void complete_server(ObjectReader& reader, ServerConfig& server) {
   const Options& options = server.aggregation;
   const bool plain_average = !has_momentum(options) && options.learning_rate == 1;
-  if (options.lora == LoraAverage::kProduct && !plain_average)
-    reader.fail("lora", "product goes with optimizer average and learning_rate 1 alone");
+  if (only_plain(options.lora) && !plain_average)
+    reader.fail("lora", lora_averages().name(options.lora) +
+                            " goes with optimizer average and learning_rate 1 alone");
   if (server.outlier_ratio > 0 && server.outlier_ratio <= 1)
     reader.fail("outlier_ratio", "a number above 1 was expected, or 0 for no check");
 }
 
 }  // namespace
+
+const Choices<LoraAverage>& lora_averages() {
+  static const Choices<LoraAverage> choices({{LoraAverage::kFactors, "factors"},
+                                             {LoraAverage::kProduct, "product"},
+                                             {LoraAverage::kFfa, "ffa"},
+                                             {LoraAverage::kRolora, "rolora"},
+                                             {LoraAverage::kFedsa, "fedsa"},
+                                             {LoraAverage::kFair, "fair"},
+                                             {LoraAverage::kFedex, "fedex"},
+                                             {LoraAverage::kFlora, "flora"}});
+  return choices;
+}
 
 const Fields<ServerConfig>& server_fields() {
   const auto aggregation = [](const char* key) {

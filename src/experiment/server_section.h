@@ -4,14 +4,16 @@
 
 #include <cstdint>
 
+#include "core/choices.h"
 #include "core/fields.h"
 
 namespace strata::experiment {
 
 /// How much a client counts in an average: by its training samples, or as much as any other.
 enum class ClientWeights { kSamples, kPlain };
-/// What of LoRA pairs is averaged: see aggregate (fedrunner/aggregation.h).
-enum class LoraAverage { kFactors, kProduct };
+/// What becomes of LoRA pairs: one rule a file in fedrunner/lora_rules.
+enum class LoraAverage { kFactors, kProduct, kFfa, kRolora, kFedsa, kFair, kFedex, kFlora };
+const Choices<LoraAverage>& lora_averages();
 enum class ServerOptimizer { kAverage, kMomentum, kAdam };
 
 struct AggregationOptions {

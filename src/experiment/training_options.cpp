@@ -14,6 +14,8 @@ const Fields<TrainingOptions>& training_fields() {
                               {Flips::kHorizontal, "horizontal"},
                               {Flips::kVertical, "vertical"},
                               {Flips::kBoth, "both"}});
+  const Choices<ClassWeights> weights(
+      {{ClassWeights::kNone, "none"}, {ClassWeights::kBalanced, "balanced"}});
   static const Fields<Options> fields({
       field("batch_size", &Options::batch_size, whole(1, 65536), "examples of a step"),
       field("learning_rate", &Options::learning_rate, number(0, 10), "of AdamW"),
@@ -26,6 +28,14 @@ const Fields<TrainingOptions>& training_fields() {
             "in the loss, so that a client whose answers are mostly \"no\" learns from its images "
             "rather than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. "
             "2022); nothing more leaves the client"),
+      field("class_weights", &Options::class_weights, choice(weights),
+            "what a label's loss counts: the same for each, or by the client's own counts, so that "
+            "every label that it has counts the same; for one label an example")
+          .written_if_changed(),
+      field("focal_gamma", &Options::focal_gamma, number(0, 10),
+            "γ of the focal loss (Lin et al., ICCV 2017): the loss l of an example counts "
+            "(1 − e⁻ˡ)^γ times, so that what is right already counts little; 0: cross-entropy")
+          .written_if_changed(),
       field("flips", &Options::flips, choice(flips),
             "random mirroring of training images; not for questions of left and right"),
       field("proximal", &Options::proximal, number(0, 1e6),

@@ -17,6 +17,9 @@ const Choices<Schedule>& schedules();
 /// Random mirroring of the images.
 enum class Flips { kNone, kHorizontal, kVertical, kBoth };
 
+/// What a label's loss counts.
+enum class ClassWeights { kNone, kBalanced };
+
 struct TrainingOptions {
   std::int64_t batch_size = 32;
   double learning_rate = 1e-3;
@@ -28,6 +31,9 @@ struct TrainingOptions {
   /// in the loss only: a client whose answers are mostly "no" then learns from its images rather
   /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).
   bool calibrate_labels = false;
+  /// Balanced: n / (labels · count), by the client's own counts, as scikit-learn has it.
+  ClassWeights class_weights = ClassWeights::kNone;
+  double focal_gamma = 0;  ///< γ of the focal loss (Lin et al., ICCV 2017); 0: cross-entropy
   Flips flips = Flips::kNone;
   /// μ of FedProx (Li et al., MLSys 2020, equation 2): adds μ/2 ‖w − w₀‖² to the loss, w₀ the
   /// trained weights at the start. Losses are reported without it.

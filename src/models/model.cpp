@@ -1,12 +1,14 @@
 #include "models/model.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "core/machine.h"
 #include "core/text.h"
 #include "models/architectures/albef_checkpoint.h"
 #include "models/architectures/config_limits.h"
 #include "models/checkpoint.h"
+#include "models/drawn.h"
 #include "models/nf4.h"
 #include "models/preprocessor_config.h"
 #include "models/short_weights.h"
@@ -51,10 +53,17 @@ Model::Model(Blueprint blueprint, std::uint64_t seed, torch::Device device)
 }
 
 void Model::draw(const Parameter& parameter, std::uint64_t seed) {
-  if (parameter.counter) {
-    weights_[parameter.name] = torch::zeros(parameter.shape, torch::kLong).to(device_);
+  if (parameter.init.kind == Init::Kind::kRowNorms) {
+    const Tensor rows = computable(weights_.at(parameter.init.of)).flatten(1);
+    weights_[parameter.name] =
+        torch::linalg_vector_norm(rows, 2, {1}, false, {}).view(parameter.shape);
     return;
   }
+  weights_[parameter.name] = drawn(parameter, seed).to(device_);
+}
+
+Tensor drawn(const Parameter& parameter, std::uint64_t seed) {
+  if (parameter.counter) return torch::zeros(parameter.shape, torch::kLong);
   Tensor tensor = torch::zeros(parameter.shape);
   Random random(derive_seed(seed, parameter.name));
   auto* values = tensor.data_ptr<float>();
@@ -74,18 +83,15 @@ void Model::draw(const Parameter& parameter, std::uint64_t seed) {
     case Init::Kind::kUniform:
       fill([&] { return random.uniform(-scale, scale); });
       break;
-    case Init::Kind::kRowNorms: {
-      const Tensor rows = computable(weights_.at(parameter.init.of)).flatten(1);
-      tensor.copy_(torch::linalg_vector_norm(rows, 2, {1}, false, {}).view(tensor.sizes()));
-      break;
-    }
+    case Init::Kind::kRowNorms:
+      throw std::logic_error("the norms of rows are no numbers to draw");
     case Init::Kind::kIdentity: {
       const auto diagonal = tensor.diagonal(0, 0, 1);
       diagonal.fill_(scale);
       break;
     }
   }
-  weights_[parameter.name] = tensor.to(device_);
+  return tensor;
 }
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,

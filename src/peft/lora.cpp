@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/csv.h"
 #include "models/pass.h"
 #include "peft/limits.h"
 #include "peft/targeted.h"
@@ -44,8 +45,9 @@ Kind<std::vector<std::int64_t>> whole_numbers() {
     if (raw.is_null()) return fallback.value_or(List());
     List found;
     for (const Json& value : raw.is_array() ? raw : Json::array({raw})) {
-      const Json number =
-          value.is_string() ? Json::parse(value.get<std::string>(), nullptr, false) : value;
+      std::int64_t read = 0;
+      const bool text = value.is_string() && parse_integer(value.get<std::string>(), read);
+      const Json number = text ? Json(read) : value;
       if (!number.is_number_integer() || number < 0 || number > kLargestField)
         reader.fail(key, excerpt(raw) + " is no list of whole numbers from 0 on");
       found.push_back(number);
@@ -158,7 +160,8 @@ class Lora : public Targeted {
     std::vector<FactorPair> found;
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (pairs(layer))
-        found.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight"});
+        found.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight",
+                         fields_.dora ? "" : layer.weight()->name, scale(layer)});
     }
     return found;
   }

@@ -22,6 +22,11 @@ namespace strata::peft {
 /// Two parameters of which a layer uses the product second · first alone: LoRA's A and B.
 struct FactorPair {
   std::string first, second;
+  /// The weight to which scale · second · first is added; empty: none, as of DoRA, which does more,
+  /// and of prompts. Factors of a convolution are matrices once flattened behind their first
+  /// dimension.
+  std::string base = {};
+  double scale = 1;
 };
 
 class Method : public models::Attachment {

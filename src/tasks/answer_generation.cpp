@@ -8,6 +8,7 @@
 #include "models/model.h"
 #include "strata/core/error.h"
 #include "tasks/answer_words.h"
+#include "tasks/loss_shape.h"
 #include "tasks/metrics/metrics.h"
 #include "tasks/spoken_data.h"
 
@@ -145,8 +146,14 @@ class AnswerGeneration : public Task {
   }
   using Task::loss;
   Tensor loss(const models::State& output, const models::Batch& batch,
-              const Tensor&) const override {
+              const LossShape& shape) const override {
+    if (shape.focal_gamma > 0) {
+      throw InputError("run.local.focal_gamma: " + kWords + " has no labels, of which it is");
+    }
     return losses(output, batch).mean();
+  }
+  Tensor class_weights(const Dataset&) const override {
+    throw InputError("run.local.class_weights: " + kWords + " has no labels to weigh");
   }
   Tensor calibration(const Dataset&) const override {
     throw InputError("run.local.calibrate_labels: " + kWords + " has no labels to calibrate");

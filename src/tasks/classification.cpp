@@ -1,5 +1,7 @@
 #include "tasks/classification.h"
 
+#include "tasks/loss_shape.h"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -180,11 +182,35 @@ Tensor Classification::losses(const models::State& output, const models::Batch& 
 }
 
 Tensor Classification::loss(const models::State& output, const models::Batch& batch,
-                            const Tensor& calibration) const {
+                            const LossShape& shape) const {
   Tensor logits = logits_of(output);
-  if (calibration.defined()) logits = logits + calibration;
-  if (!several(batch)) return torch::cross_entropy_loss(logits, batch.labels);
-  return torch::binary_cross_entropy_with_logits(logits, batch.labels);
+  if (shape.calibration.defined()) logits = logits + shape.calibration;
+  const bool plain = shape.focal_gamma == 0 && !shape.class_weights.defined();
+  const auto focal = [&](const Tensor& each) {
+    return shape.focal_gamma == 0 ? each : (1 - (-each).exp()).pow(shape.focal_gamma) * each;
+  };
+  if (several(batch)) {
+    if (plain) return torch::binary_cross_entropy_with_logits(logits, batch.labels);
+    return focal(torch::binary_cross_entropy_with_logits(logits, batch.labels, {}, {},
+                                                         at::Reduction::None))
+        .mean();
+  }
+  if (plain) return torch::cross_entropy_loss(logits, batch.labels);
+  Tensor each = focal(torch::cross_entropy_loss(logits, batch.labels, {}, at::Reduction::None));
+  if (shape.class_weights.defined())
+    each = each * shape.class_weights.index_select(0, batch.labels.clamp_min(0));
+  return each.sum() / batch.labels.ne(kNoTarget).sum();
+}
+
+Tensor Classification::class_weights(const Dataset& data) const {
+  const LabelledData& labels = labelled(data);
+  if (labels.several()) {
+    throw InputError(
+        "run.local.class_weights: balanced is for one label an example; these have several");
+  }
+  const Tensor counts = labels.counts(), occurs = counts > 0;
+  const Tensor each = counts.sum() / (occurs.sum() * counts.clamp_min(1));
+  return (each * occurs).to(torch::kFloat);
 }
 
 Tensor Classification::calibration(const Dataset& data) const {

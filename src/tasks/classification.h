@@ -101,10 +101,13 @@ class Classification : public Task {
   at::Tensor losses(const models::State& output, const models::Batch& batch) const override;
   using Task::loss;
   at::Tensor loss(const models::State& output, const models::Batch& batch,
-                  const at::Tensor& calibration) const override;
+                  const LossShape& shape) const override;
   /// log((count + 1) / (samples + labels)) of every label, which is added to its logit: with
   /// several labels log((count + 1) / (samples - count + 1)).
   at::Tensor calibration(const Dataset& data) const override;
+  /// n / (labels that occur · count) of each of n rows' labels, 0 of those that do not occur: the
+  /// mean over the rows is 1.
+  at::Tensor class_weights(const Dataset& data) const override;
   at::Tensor outputs(const models::State& output, const models::Batch& batch) const override;
 
   std::vector<std::string> metrics() const override;

@@ -1,5 +1,7 @@
 #include "tasks/task.h"
 
+#include "tasks/loss_shape.h"
+
 #include <algorithm>
 #include <numeric>
 
@@ -29,7 +31,7 @@ Split split_of(const data::Manifest& manifest, const std::string& split) {
 }
 
 torch::Tensor Task::loss(const models::State& output, const models::Batch& batch) const {
-  return loss(output, batch, torch::Tensor());
+  return loss(output, batch, LossShape());
 }
 
 std::vector<std::pair<std::string, double>> Task::values(const Tally& tally) const {

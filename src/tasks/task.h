@@ -43,6 +43,8 @@ struct Prediction {
   std::vector<double> logits;           ///< in the order of the model's labels
 };
 
+struct LossShape;  // tasks/loss_shape.h
+
 /// Immutable; shared by its data sets.
 class Task : public std::enable_shared_from_this<Task> {
  public:
@@ -59,14 +61,17 @@ class Task : public std::enable_shared_from_this<Task> {
 
   /// Each sample's loss, in nats: (n). `output` is what the model's last stage left.
   virtual at::Tensor losses(const models::State& output, const models::Batch& batch) const = 0;
-  /// The mean loss over the samples that have a target: a scalar. `calibration`, where it is
-  /// defined, is what calibration() has made.
+  /// The mean loss over the samples that have a target: a scalar.
   virtual at::Tensor loss(const models::State& output, const models::Batch& batch,
-                          const at::Tensor& calibration) const = 0;
+                          const LossShape& shape) const = 0;
   at::Tensor loss(const models::State& output, const models::Batch& batch) const;
   /// What a loss that is calibrated for the client's own label counts needs (see
   /// `run.local.calibrate_labels`), in float32 on the CPU.
   virtual at::Tensor calibration(const Dataset& data) const = 0;
+  /// What labels' losses count, so that every label that occurs counts the same (see
+  /// `run.local.class_weights`), in float32 on the CPU. @throws InputError: there are no labels, or
+  /// several an example
+  virtual at::Tensor class_weights(const Dataset& data) const = 0;
   /// The outputs whose gradients the layerwise NTK is made of: (n, K).
   virtual at::Tensor outputs(const models::State& output, const models::Batch& batch) const = 0;
 

@@ -54,7 +54,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.strategies=[f3ocsu]",
        "run.strategies[0].name: \"f3ocsu\" is not one of \"f3ocus\", \"topk\", \"random\", "
        "\"full\", \"head\", \"dropout\", \"roundrobin\", \"sba\", \"lntk\", \"gradient\", "
-       "\"exact\", … (12 in all) "
+       "\"exact\", \"nsga2\" "
        "(did you mean \"f3ocus\"?)"},
       {"run.strategies=[{name: a, algorithm: rotat}]", "(did you mean \"rotate\"?)"},
       {"run.plan={every: 0}", "run.plan.every: a whole number from 1"},

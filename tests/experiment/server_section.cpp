@@ -22,9 +22,21 @@ TEST_CASE("adam has no natural step, and products are of plain averages") {
   CHECK(section_error(server_fields(), "{optimizer: adam}") ==
         "learning_rate: the key is missing (a number from 0 to 1000 was expected)");
   CHECK(written(server_fields(), "{lora: product}") == R"({"lora":"product"})");
+  for (const std::string any : {"ffa", "rolora", "fedsa"})
+    CHECK(written(server_fields(), "{lora: " + any + ", optimizer: momentum, beta_1: 0.5}") ==
+          "{\"lora\":\"" + any + R"(","optimizer":"momentum","beta_1":0.5})");
+  CHECK_THAT(section_error(server_fields(), "{lora: ffaa}"),
+             Catch::Matchers::Contains("lora: ") && Catch::Matchers::Contains("\"ffaa\"") &&
+                 Catch::Matchers::Contains("did you mean \"ffa\""));
   const std::string alone = "lora: product goes with optimizer average and learning_rate 1 alone";
   CHECK(section_error(server_fields(), "{lora: product, optimizer: momentum}") == alone);
   CHECK(section_error(server_fields(), "{lora: product, learning_rate: 0.5}") == alone);
+  CHECK(section_error(server_fields(), "{lora: fair, learning_rate: 0.5}") ==
+        "lora: fair goes with optimizer average and learning_rate 1 alone");
+  CHECK(section_error(server_fields(), "{lora: fedex, learning_rate: 0.5}") ==
+        "lora: fedex goes with optimizer average and learning_rate 1 alone");
+  CHECK(section_error(server_fields(), "{lora: flora, optimizer: momentum}") ==
+        "lora: flora goes with optimizer average and learning_rate 1 alone");
 }
 
 TEST_CASE("an outlier is further away than the others, or nobody is one") {

@@ -62,6 +62,6 @@ TEST_CASE("every named strategy can be named, once, if its name can name a folde
   ToolNames names = kNames;
   names.algorithms.push_back("pagmo:nsga2");
   CHECK(strategy_names(names) == std::vector<std::string>{"f3ocus", "topk", "random", "full",
-                                                          "head", "dropout", "roundrobin", "lntk",
-                                                          "gradient", "exact", "nsga2"});
+                                                          "head", "dropout", "roundrobin", "sba",
+                                                          "lntk", "gradient", "exact", "nsga2"});
 }

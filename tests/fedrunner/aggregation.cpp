@@ -61,7 +61,7 @@ std::vector<UnitUse> aggregate(ModelState& state, const std::vector<Unit>& units
                                const std::vector<ClientUpdate>& updates,
                                const AggregationOptions& options = {}) {
   ServerMoments moments;
-  return strata::fedrunner::aggregate(state, units, updates, options, kPairs, moments);
+  return strata::fedrunner::aggregate(state, units, updates, options, kPairs, moments).uses;
 }
 
 }  // namespace

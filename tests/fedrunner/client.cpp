@@ -136,6 +136,33 @@ TEST_CASE_METHOD(Fixture, "what a client sends answers the order, trained on its
   CHECK(std::get<ClientUpdate>(client.serve(share).result).steps == 1);
 }
 
+TEST_CASE_METHOD(Fixture, "weights that an order freezes are neither trained nor sent") {
+  Order asked = training();
+  const auto whole = std::get<ClientUpdate>(client.serve(asked).result);
+  const std::string kept = "classifier.3.weight";
+  std::get<TrainWork>(asked.work).frozen = {kept};
+  const Reply reply = client.serve(asked);
+  CHECK_NOTHROW(check_reply(reply, asked, {model.units(), 8}));
+  const auto& update = std::get<ClientUpdate>(reply.result);
+  CHECK(update.weights.count(kept) == 0);
+  CHECK(update.weights.size() + 1 == whole.weights.size());
+  // Over a weight that does not move, the others go elsewhere.
+  CHECK_FALSE(test::same_bits(update.weights.at("classifier.3.bias"),
+                              whole.weights.at("classifier.3.bias")));
+  // The next order trains it again.
+  std::get<TrainWork>(asked.work).frozen.clear();
+  CHECK(test::same_bits(std::get<ClientUpdate>(client.serve(asked).result).weights.at(kept),
+                        whole.weights.at(kept)));
+  for (const auto& wrong :
+       {std::string("classifier.9.weight"), model.unit("block.0").parameters[0]}) {
+    std::get<TrainWork>(asked.work).frozen = {wrong};
+    CHECK_THROWS_WITH(
+        client.serve(asked),
+        "client ct has no weight " + wrong + " in the order's units that it could leave as it is");
+    CHECK_THROWS_AS(client.serve(asked), InputError);
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "an evaluation is that of the order's state on the client's test rows") {
   models::Model scaled = model.clone();
   scaled.load_state(*state(1.5));

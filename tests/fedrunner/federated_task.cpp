@@ -22,6 +22,25 @@ TEST_CASE("a run trains what plans choose from and what is always trained, from 
   CHECK(weights.count("classifier.3.bias") == 0);
 }
 
+TEST_CASE("what the rule of LoRA pairs changes beside the units is the run's, too") {
+  auto shape = test::tiny_config();
+  shape.peft.lora_rank = 2;
+  auto model = test::make_model(shape, 3);
+  peft::set_units(model, "lora");
+  const SelectedUnits selected{{model.unit("lora.0"), model.unit("lora.2")}, {}};
+  const auto own = units_of_run(selected, {.name = "topk"}, model).weights;
+  CHECK(own.size() == 8);
+  CHECK(units_of_run(selected, {.name = "topk"}, model, LoraAverage::kFair).weights == own);
+  for (const LoraAverage rule : {LoraAverage::kFedex, LoraAverage::kFlora}) {
+    const auto all = units_of_run(selected, {.name = "topk"}, model, rule).weights;
+    CHECK(all.size() == 12);
+    int bases = 0;
+    for (const auto& name : all)
+      bases += name.ends_with(".query.weight") || name.ends_with(".value.weight");
+    CHECK(bases == 4);
+  }
+}
+
 TEST_CASE("the strategy that plans nothing trains the head where nothing else is always trained") {
   const auto model = test::make_model(test::tiny_config(), 3);
   const Strategy none{.name = "head", .own = OwnAlgorithm::kNone};

@@ -136,6 +136,12 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   CHECK(bits(work.local.training.learning_rate) == bits(0.1 / 3));
   CHECK(bits(work.local.training.proximal) == bits(5e-324));
 
+  CHECK(work.frozen.empty());
+  Order frozen = order;
+  std::get<TrainWork>(frozen.work).frozen = {"b", "a"};
+  CHECK(std::get<TrainWork>(decode_order(encode(frozen)).work).frozen ==
+        std::vector<std::string>{"b", "a"});
+
   Order score = order;
   score.work = ScoreWork{"lntk", 4, 12345678901234567890u};
   const auto asked = std::get<ScoreWork>(decode_order(encode(score)).work);
@@ -425,6 +431,14 @@ TEST_CASE("a reply that does not answer its order is refused with what is wrong"
   CHECK(refused_update([](auto& u) { u.weights["e"] = torch::ones({1}); }) ==
         "the reply has the weight e, which it was not asked for");
   CHECK(refused_update([](auto& u) { u.weights.erase("b"); }) == "the reply lacks the weight b");
+  // What was to stay as it is does not come.
+  Order frozen = order;
+  std::get<TrainWork>(frozen.work).frozen = {"b"};
+  auto rest = update();
+  rest.weights.erase("b");
+  CHECK(refused(reply_to(frozen, rest), frozen) == "");
+  CHECK(refused(reply_to(frozen, update()), frozen) ==
+        "the reply has the weight b, which it was not asked for");
   CHECK(refused_update([](auto& u) { u.weights["b"] = torch::ones({4}); }) ==
         "the reply has the weight b as F32 4, not F32 2 2");
   CHECK(refused_update([](auto& u) {

@@ -91,6 +91,30 @@ TEST_CASE_METHOD(Fixture, "a client trains what the plan gives it and what is al
   CHECK(rate(4) == Approx(0.25 * (1 + std::cos(M_PI * 3 / 4))));
 }
 
+TEST_CASE_METHOD(Fixture, "an order freezes what the rule of LoRA pairs does, of its own units") {
+  auto shape = test::tiny_config();
+  shape.peft.lora_rank = 2;
+  const auto blueprint = shape.blueprint();
+  const auto all = peft::scheme_units(blueprint, "lora");
+  units.pairs = UnitPairs(lora_rule(LoraAverage::kRolora), blueprint, all);
+  units.always = {"lora.1"};
+  Plan plan;
+  plan.clients = {"ct", "mri"};
+  plan.units = {"lora.0", "lora.2"};
+  plan.assignment = Assignment::Zero(2, 2);
+  plan.assignment(1, 1) = 1;
+  const Orders orders(task, run, units);
+  const auto frozen = [&](int round, std::size_t client) {
+    return std::get<TrainWork>(orders.train(round, 4, plan, state)[client].work).frozen;
+  };
+  CHECK(frozen(1, 0) == units.pairs.frozen(1, {"lora.1"}));
+  CHECK(frozen(2, 0) == units.pairs.frozen(2, {"lora.1"}));
+  CHECK(frozen(1, 1) == units.pairs.frozen(1, {"lora.1", "lora.2"}));
+  CHECK(frozen(1, 0).size() == 2);
+  CHECK(frozen(1, 1).size() == 4);
+  CHECK(frozen(1, 0) != frozen(2, 0));
+}
+
 TEST_CASE("a client that keeps weights to itself works on these, and on everybody's others") {
   const ModelState global = {{"a", torch::tensor({1.0f})}, {"b", torch::tensor({2.0f})}};
   const States states = states_of(global, {{"mri", {{"b", torch::tensor({5.0f})}}}});

@@ -6,6 +6,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "strata/core/error.h"
+#include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::fedrunner;
@@ -162,15 +163,37 @@ TEST_CASE("a round in which no training stayed finite ends the run, unless someb
 TEST_CASE("aggregation.json says who trained what, and who is missing") {
   auto updates = sent({update("ct"), update("oct")});
   updates.failures = {{"mri"}, {"oct"}, {{"pet", "why"}}, {"us"}};
-  const auto json = Json::parse(aggregation_json(
-      7, updates,
-      {{"block.0", {}, UnitStatus::kUntouched}, {"head", {"ct", "oct"}, UnitStatus::kMatched}}));
+  Aggregated done{
+      {{"block.0", {}, UnitStatus::kUntouched}, {"head", {"ct", "oct"}, UnitStatus::kMatched}}};
+  auto json = Json::parse(aggregation_json(7, updates, done));
   CHECK(json == Json::parse(R"({
     "version": 1, "round": 7, "clients": ["ct", "oct"],
     "units": [{"unit": "block.0", "status": "untouched", "clients": []},
               {"unit": "head", "status": "matched", "clients": ["ct", "oct"]}],
     "dropped": ["mri"], "late": ["oct"], "refused": [{"client": "pet", "reason": "why"}],
     "too_few": ["us"]})"));
+  // What a rule of LoRA pairs has lost, if it has merged any.
+  done.rule = LoraAverage::kProduct;
+  done.losses = {{"query.weight", 0.25}, {"value.weight", 0.5}, {"key.weight", 0}};
+  json = Json::parse(aggregation_json(7, updates, done));
+  CHECK(json["lora"] == Json::parse(R"({
+    "rule": "product", "measure": "cut", "mean": 0.25, "worst": 0.5, "worst_pair": "value.weight",
+    "pairs": {"query.weight": 0.25, "value.weight": 0.5, "key.weight": 0.0}})"));
+}
+
+TEST_CASE("the log has one line of what was lost of LoRA pairs") {
+  test::TempDir dir;
+  set_quiet(true);
+  set_log_file((dir / "log").string());
+  Aggregated done{{{"lora.0", {"ct"}, UnitStatus::kMatched}}};
+  log_aggregation(3, sent({update("ct")}), done);
+  CHECK_THAT(test::slurp(dir / "log"), !Contains("LoRA"));
+  done.losses = {{"query.weight", 0.25}, {"value.weight", 0.5}};
+  log_aggregation(3, sent({update("ct")}), done);
+  set_log_file("");
+  CHECK_THAT(test::slurp(dir / "log"),
+             Contains("round 3: LoRA factors: drift 0.3750 on average, 0.5000 at most "
+                      "(value.weight)\n"));
 }
 
 TEST_CASE("what clients keep to themselves is taken out of their updates, and by nobody else's") {

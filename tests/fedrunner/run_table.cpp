@@ -125,15 +125,17 @@ TEST_CASE("every bit of a round's training is counted, up and down") {
   units[0].name = "block.0", units[0].bytes = 1000000;
   units[1].name = "block.1", units[1].bytes = 500000;
   units[2].name = "head", units[2].bytes = 250000;
+  auto received = units;
+  received[2].bytes = 125000;
   ClientUpdate update;
   update.client = "mri";
   update.units = {"block.1", "head"};
   update.train_loss = 0.5;
   update.seconds = 3;
   update.peak_memory = static_cast<std::int64_t>(2 * kMebibyte);
-  const auto rows = training_rows(kClients, units, {update}, {"head"}, 1000);
+  const auto rows = training_rows(kClients, {units, received, {"head"}, 1000}, {update});
   REQUIRE(rows.size() == 3);
-  for (const auto& row : rows) CHECK(row.down_mbit == 2);
+  for (const auto& row : rows) CHECK(row.down_mbit == 1);
   CHECK(rows[0].up_mbit == 0.064);
   CHECK(std::isnan(rows[0].train_loss));
   CHECK(rows[0].seconds == 0);
@@ -142,7 +144,7 @@ TEST_CASE("every bit of a round's training is counted, up and down") {
   CHECK(rows[1].seconds == 3);
   CHECK(rows[1].peak_memory_mib == 2);
   update.peak_memory.reset();
-  const auto unmeasured = training_rows(kClients, units, {update}, {}, 0);
+  const auto unmeasured = training_rows(kClients, {units, received, {}, 0}, {update});
   CHECK(std::isnan(unmeasured[1].peak_memory_mib));
   CHECK(unmeasured[0].up_mbit == 0);
   CHECK(unmeasured[0].down_mbit == 0);

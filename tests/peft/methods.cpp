@@ -174,6 +174,8 @@ TEST_CASE("LoRA's pairs are what an average of products takes together") {
           pair.second.substr(0, pair.second.size() - 9));
     CHECK_THAT(pair.first, Catch::Matchers::EndsWith(".lora_A.weight"));
     CHECK_THAT(pair.second, Catch::Matchers::EndsWith(".lora_B.weight"));
+    CHECK(pair.base == pair.first.substr(0, pair.first.size() - 14) + ".weight");
+    CHECK(pair.scale == 4);  // 8 / 2
   }
   CHECK(factors_of(test::narrow_shape()).empty());
 }

@@ -337,6 +337,61 @@ def check_resnet(strata, folder):
         print(f"resnet, {scheme}: from_pretrained opens the model, with Strata's losses")
 
 
+METHODS = {
+    "vit": {
+        "lora": "{lora: {rank: 2, dora: true, targets: [query, fc2]}}",
+        "ia3": "{ia3: {}}",
+        "vera": "{vera: {rank: 4, targets: [value, fc1]}}",
+        "loha": "{loha: {rank: 2}}",
+        "lokr": "{lokr: {rank: 1}}",
+        "oft": "{oft: {block: 4, targets: [query, fc2]}}",
+    },
+    "resnet": {
+        "lora": "{lora: {rank: 2, targets: [convolution]}}",
+        "ia3": "{ia3: {targets: [convolution], feedforward: []}}",
+        "loha": "{loha: {rank: 2, targets: [convolution]}}",
+        "lokr": "{lokr: {rank: 1, targets: [convolution]}}",
+    },
+}
+
+
+def check_methods(strata, folder):
+    """PEFT and transformers load what runs wrote of every method that PEFT has, and merged models, and compute
+    Strata's own test losses with them."""
+    data = folder / "data"
+    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    examples = [line for line in examples if line["split"] == "test"]
+    for architecture, methods in METHODS.items():
+        inputs = inputs_of(architecture, data, examples)
+        for scheme, method in methods.items():
+            (folder / "methods").mkdir(exist_ok=True)
+            out = run(strata, folder, architecture, scheme, method).rename(
+                folder / "methods" / f"{architecture}-{scheme}")
+            subprocess.run([strata, "merge", out / "model", "--out", out / "merged"], check=True,
+                           stdout=subprocess.DEVNULL)
+            theirs = measured(out)
+            base = class_of(architecture)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                loaded = {
+                    "from_pretrained": base.from_pretrained(out / "model", **beside(out / "model")),
+                    "PeftModel": peft.PeftModel.from_pretrained(bare(out, architecture), out / "model"),
+                    "load_adapter": bare(out, architecture),
+                    "merged": base.from_pretrained(out / "merged"),
+                }
+                loaded["load_adapter"].load_adapter(str(out / "model"))
+            said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
+            assert not said, said
+            with torch.no_grad():
+                plain = losses(bare(out, architecture)(**inputs).logits, examples)
+                found = {way: losses(model.eval()(**inputs).logits, examples) for way, model in loaded.items()}
+            assert any(abs(plain[client] - theirs[client]) > 1e-4 for client in CLIENTS), (out, "does nothing")
+            for way, each in found.items():
+                for client, loss in each.items():
+                    assert abs(loss - theirs[client]) < 1e-5, (out.name, way, loss, theirs[client])
+            print(f"{architecture}, {scheme}: three ways to load, and the merged model, with Strata's losses")
+
+
 def character_tokenizer(image):
     """tokenizer.json whose tokens are single characters; `image` is the id of <image>."""
     vocabulary = {token: number for number, token in enumerate(["<pad>", "<s>", "</s>"])}
@@ -508,5 +563,6 @@ if __name__ == "__main__":
         check_plans(program, pathlib.Path(work))
         check_runs(program, pathlib.Path(work))
         check_resnet(program, pathlib.Path(work))
+        check_methods(program, pathlib.Path(work))
         check_speaking(program, pathlib.Path(work))
     print("all opened")

@@ -10,6 +10,7 @@
 #include "support/answers.h"
 #include "support/tiny_model.h"
 #include "tasks/image_classification.h"
+#include "tasks/loss_shape.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -147,6 +148,46 @@ TEST_CASE("the loss is cross-entropy, or with several labels the mean of each on
         Approx((of_first + of_second) / 2).epsilon(1e-6));
 }
 
+TEST_CASE("class weights make every label that occurs count the same, and focal losses less") {
+  test::TempDir dir;
+  const TaskPtr task = image_classification();
+  // Three cats and a dog, and no eel: 4 / (2 · 3), 4 / (2 · 1).
+  const auto data = encode(labelled_images(dir, false), {0, 1, 2, 3}, vit(kClasses));
+  const torch::Tensor weights = task->class_weights(*data);
+  REQUIRE(weights.scalar_type() == torch::kFloat);
+  CHECK(weights[0].item<double>() == Approx(2.0 / 3));
+  CHECK(weights[1].item<double>() == Approx(2));
+  CHECK(weights[2].item<double>() == 0);
+
+  const Batch batch = data->batch({0, 1, 2, 3}, torch::kCPU);
+  torch::manual_seed(3);
+  const State output{{{kLogits, torch::randn({4, 3})}}, {}};
+  const torch::Tensor each = task->losses(output, batch);
+  double weighted = 0, focal = 0;
+  for (std::int64_t i = 0; i < 4; ++i) {
+    const double loss = each[i].item<double>();
+    const double weight = weights[batch.labels[i].item<std::int64_t>()].item<double>();
+    weighted += weight * loss / 4;
+    focal += std::pow(1 - std::exp(-loss), 2) * loss / 4;
+  }
+  CHECK(task->loss(output, batch, {.class_weights = weights}).item<double>() ==
+        Approx(weighted).epsilon(1e-6));
+  CHECK(task->loss(output, batch, {.focal_gamma = 2}).item<double>() ==
+        Approx(focal).epsilon(1e-6));
+  // The loss of a batch is the sum of its parts' by their share.
+  const LossShape both{.class_weights = weights, .focal_gamma = 2};
+  const auto part = [&](std::int64_t begin, std::int64_t size) {
+    return task
+        ->loss({{{kLogits, output.values.at(kLogits).narrow(0, begin, size)}}, {}},
+               models::rows_of(batch, begin, size), both)
+        .item<double>();
+  };
+  CHECK(task->loss(output, batch, both).item<double>() ==
+        Approx(0.25 * part(0, 1) + 0.75 * part(1, 3)).epsilon(1e-6));
+  CHECK_THROWS_WITH(task->class_weights(*encode(labelled_images(dir, true), {0, 1}, vit(kClasses))),
+                    Contains("run.local.class_weights: balanced is for one label an example"));
+}
+
 TEST_CASE("calibration is the logarithm of each label's share among a client's labels") {
   test::TempDir dir;
   const TaskPtr task = image_classification();
@@ -167,7 +208,7 @@ TEST_CASE("calibration is the logarithm of each label's share among a client's l
   const auto data = encode(labelled_images(dir, false), {0, 2}, vit(kClasses));
   const Batch batch = data->batch({0, 1}, torch::kCPU);
   const torch::Tensor logits = torch::tensor({{0.5f, -1.f, 2.f}, {0.f, 1.f, -3.f}});
-  CHECK(torch::equal(task->loss({{{kLogits, logits}}, {}}, batch, one),
+  CHECK(torch::equal(task->loss({{{kLogits, logits}}, {}}, batch, {.calibration = one}),
                      task->loss({{{kLogits, logits + one}}, {}}, batch)));
 }
 

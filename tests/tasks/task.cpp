@@ -10,6 +10,7 @@
 #include "support/tiny_model.h"
 #include "tasks/dataset.h"
 #include "tasks/image_classification.h"
+#include "tasks/loss_shape.h"
 #include "tasks/tasks.h"
 #include "temp_dir.h"
 
@@ -46,10 +47,10 @@ class Recording : public Task {
     batches.push_back(batch.size());
     return torch::zeros({batch.size()});
   }
-  torch::Tensor loss(const models::State&, const models::Batch&,
-                     const torch::Tensor&) const override {
+  torch::Tensor loss(const models::State&, const models::Batch&, const LossShape&) const override {
     return {};
   }
+  torch::Tensor class_weights(const Dataset&) const override { return {}; }
   torch::Tensor calibration(const Dataset&) const override { return {}; }
   torch::Tensor outputs(const models::State& output, const models::Batch&) const override {
     return output.values.at(models::kLogits);

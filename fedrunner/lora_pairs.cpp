@@ -1,0 +1,108 @@
+#include "fedrunner/lora_pairs.h"
+
+#include <algorithm>
+
+#include "peft/methods.h"
+
+namespace strata::fedrunner {
+namespace {
+
+constexpr std::int64_t kFloatBytes = 4;  // of a weight on its way
+
+const std::string& name_of(const peft::FactorPair& pair, Factor factor) {
+  return factor == Factor::kFirst ? pair.first : pair.second;
+}
+
+bool holds(const Unit& unit, const std::string& parameter) {
+  return std::find(unit.parameters.begin(), unit.parameters.end(), parameter) !=
+         unit.parameters.end();
+}
+
+/// 0 of what the unit does not send.
+std::int64_t sent_bytes(const models::Blueprint& blueprint, const Unit& unit,
+                        const std::string& parameter) {
+  if (!holds(unit, parameter) || is_local(unit, parameter)) return 0;
+  return kFloatBytes * blueprint.parameter(parameter).numel();
+}
+
+}  // namespace
+
+void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::vector<Unit>& units) {
+  for (const auto& pair : peft::factors_of(blueprint)) {
+    for (Unit& unit : units) {
+      if (rule.untrained && holds(unit, name_of(pair, *rule.untrained))) {
+        const std::string& name = name_of(pair, *rule.untrained);
+        unit.parameters.erase(std::find(unit.parameters.begin(), unit.parameters.end(), name));
+        unit.parameter_count -= blueprint.parameter(name).numel();
+        unit.bytes -= kFloatBytes * blueprint.parameter(name).numel();
+      }
+      if (rule.local && holds(unit, name_of(pair, *rule.local))) {
+        const std::string& name = name_of(pair, *rule.local);
+        unit.local.push_back(name);
+        unit.bytes -= kFloatBytes * blueprint.parameter(name).numel();
+      }
+    }
+  }
+}
+
+UnitPairs::UnitPairs(const LoraRule& rule, const models::Blueprint& blueprint,
+                     const std::vector<Unit>& units)
+    : rule_(&rule) {
+  for (const auto& pair : peft::factors_of(blueprint)) {
+    for (const Unit& unit : units) {
+      if (!holds(unit, pair.first) && !holds(unit, pair.second)) continue;
+      const bool grows = rule.changes_base && !holds(unit, pair.base);
+      pairs_.push_back({pair, unit.name, sent_bytes(blueprint, unit, pair.first),
+                        sent_bytes(blueprint, unit, pair.second),
+                        grows ? kFloatBytes * blueprint.parameter(pair.base).numel() : 0});
+    }
+  }
+}
+
+std::optional<Factor> UnitPairs::frozen_factor(int round) const {
+  return rule_ && rule_->frozen ? rule_->frozen(round) : std::nullopt;
+}
+
+std::set<std::string> UnitPairs::bases() const {
+  std::set<std::string> names;
+  for (const UnitPair& pair : pairs_)
+    if (rule_->changes_base) names.insert(pair.names.base);
+  return names;
+}
+
+std::vector<std::string> UnitPairs::frozen(int round, const std::vector<std::string>& units) const {
+  std::vector<std::string> names;
+  const auto factor = frozen_factor(round);
+  if (!factor) return names;
+  for (const UnitPair& pair : pairs_) {
+    if (std::find(units.begin(), units.end(), pair.unit) != units.end())
+      names.push_back(name_of(pair.names, *factor));
+  }
+  return names;
+}
+
+std::vector<Unit> UnitPairs::sent(int round, std::vector<Unit> units) const {
+  const auto factor = frozen_factor(round);
+  if (!factor) return units;
+  for (const UnitPair& pair : pairs_) {
+    for (Unit& unit : units) {
+      if (unit.name == pair.unit)
+        unit.bytes -= *factor == Factor::kFirst ? pair.first_bytes : pair.second_bytes;
+    }
+  }
+  return units;
+}
+
+std::vector<Unit> UnitPairs::received(int round, std::vector<Unit> units) const {
+  units = sent(round, std::move(units));
+  for (const UnitPair& pair : pairs_) {
+    for (Unit& unit : units) {
+      if (unit.name != pair.unit) continue;
+      unit.bytes += pair.base_bytes;
+      if (rule_->draws_anew) unit.bytes -= pair.first_bytes + pair.second_bytes;
+    }
+  }
+  return units;
+}
+
+}  // namespace strata::fedrunner

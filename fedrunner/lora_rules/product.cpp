@@ -1,0 +1,40 @@
+#include <cmath>
+
+#include "fedrunner/lora_rules/lora_rules.h"
+
+namespace strata::fedrunner {
+namespace {
+
+using torch::Tensor;
+
+/// The product is never formed: with B̂ = [p₁B₁ …] = Q₁R₁ and Â = [A₁; …] = R₂ᵀQ₂ᵀ, it is B̂ Â = Q₁
+/// (R₁ R₂ᵀ) Q₂ᵀ.
+MergedPair merged_by_product(const PairUploads& uploads) {
+  if (uploads.shares.size() == 1) return {uploads.mean_a, uploads.mean_b};
+  double squares = 0, rows = 0;
+  std::vector<Tensor> left, right;
+  for (const auto& [a, b, share] : uploads.shares) {
+    left.push_back(b * share);
+    right.push_back(a);
+    squares += a.square().sum().item<double>();
+    rows += static_cast<double>(a.size(0));
+  }
+  const auto rank = right.front().size(0);
+  const auto [q1, r1] = torch::linalg_qr(torch::cat(left, 1));
+  const auto [q2, r2] = torch::linalg_qr(torch::cat(right, 0).t());
+  const auto [u, s, vh] = torch::linalg_svd(torch::matmul(r1, r2.t()), false);
+  // Where every A is 0, so is the product, whatever the scale.
+  const double scale = squares > 0 ? std::sqrt(squares / rows) : 1;
+  const double energy = s.square().sum().item<double>();
+  const double away = s.narrow(0, rank, s.size(0) - rank).square().sum().item<double>();
+  return {torch::matmul(vh, q2.t()).narrow(0, 0, rank) * scale,
+          (torch::matmul(q1, u) * s).narrow(1, 0, rank) / scale, energy > 0 ? away / energy : 0};
+}
+
+}  // namespace
+
+LoraRule product_rule() {
+  return {.value = LoraAverage::kProduct, .merge = merged_by_product, .loss = "cut"};
+}
+
+}  // namespace strata::fedrunner
