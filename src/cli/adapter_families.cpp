@@ -85,6 +85,14 @@ const Preset& preset_of(const std::string& model_type, const std::string& where)
 
 }  // namespace
 
+bool has_adapter_family(const std::string& folder) {
+  const Document document = load_json(std::filesystem::path(folder) / "config.json");
+  ObjectReader reader(document);
+  const std::string type = reader.text("model_type");
+  return std::any_of(presets().begin(), presets().end(),
+                     [&](const Preset& preset) { return preset.model_type == type; });
+}
+
 AdapterFamily common_family() {
   return {{"query", "value", "q_proj", "v_proj"},
           {"layer", "layers"},

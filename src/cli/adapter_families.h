@@ -29,5 +29,8 @@ AdapterFamily common_family();
 /// generation. @throws InputError for an unknown name or unreadable file, or a `model_type` without
 /// a preset.
 AdapterFamily adapter_family(const std::string& model);
+/// Whether there is a preset for the `model_type` of a folder's config.json: a ResNet's blocks,
+/// say, have no numbers that PEFT could be told. @throws InputError: an unreadable file
+bool has_adapter_family(const std::string& folder);
 
 }  // namespace strata::cli

@@ -49,8 +49,11 @@ fedrunner::RunTools run_tools() {
   tools.plan = optimizers::make_plan;
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
                           const std::filesystem::path& peft_config) {
+    const std::string model = peft_config.parent_path().string();
+    if (!has_adapter_family(model))
+      return std::vector<std::pair<std::filesystem::path, std::string>>();
     AdapterConfigOptions options;
-    options.family = adapter_family(peft_config.parent_path().string());
+    options.family = adapter_family(model);
     options.config = peft_config;
     options.warn = false;
     return adapter_configs(plan, folder, options);

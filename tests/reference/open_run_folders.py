@@ -355,6 +355,12 @@ METHODS = {
 }
 
 
+def transformers_loads(method):
+    """Whether transformers by itself loads such a folder of PEFT's own. VeRA's shared matrices it never does, and
+    of DoRA transformers 5 leaves the trained lengths out without a word (seen in 5.24.0 with peft 0.21.2)."""
+    return "vera" not in method and not ("dora" in method and int(transformers.__version__.split(".")[0]) >= 5)
+
+
 def check_methods(strata, folder):
     """PEFT and transformers load what runs wrote of every method that PEFT has, and merged models, and compute
     Strata's own test losses with them."""
@@ -374,12 +380,13 @@ def check_methods(strata, folder):
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 loaded = {
-                    "from_pretrained": base.from_pretrained(out / "model", **beside(out / "model")),
                     "PeftModel": peft.PeftModel.from_pretrained(bare(out, architecture), out / "model"),
-                    "load_adapter": bare(out, architecture),
                     "merged": base.from_pretrained(out / "merged"),
                 }
-                loaded["load_adapter"].load_adapter(str(out / "model"))
+                if transformers_loads(method):
+                    loaded["from_pretrained"] = base.from_pretrained(out / "model", **beside(out / "model"))
+                    loaded["load_adapter"] = bare(out, architecture)
+                    loaded["load_adapter"].load_adapter(str(out / "model"))
             said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
             assert not said, said
             with torch.no_grad():
@@ -389,7 +396,7 @@ def check_methods(strata, folder):
             for way, each in found.items():
                 for client, loss in each.items():
                     assert abs(loss - theirs[client]) < 1e-5, (out.name, way, loss, theirs[client])
-            print(f"{architecture}, {scheme}: three ways to load, and the merged model, with Strata's losses")
+            print(f"{architecture}, {scheme}: {len(loaded)} ways to load, with Strata's losses")
 
 
 def character_tokenizer(image):
