@@ -19,7 +19,7 @@ name: merged
 data: {folder: images, partition: iid, clients: 2}
 model:
   folder: foundation
-  architecture: {type: resnet, hidden_sizes: [8, 12], depths: [1, 1], embedding_size: 4, image_size: 16}
+  architecture: {type: resnet, hidden_sizes: [8, 12], depths: [1, 1], embedding_size: 4, image_size: 32}
 pretrain: {data: images, epochs: 1, batch_size: 8, learning_rate: 0.003}
 units: {scheme: lora, always: [head]}
 run:
@@ -31,8 +31,8 @@ run:
 
 /// The phantoms' images by modality: images/SPLIT/MODALITY/*.png.
 void make_images(const test::TempDir& dir) {
-  const auto made = run_strata({"data", "make", "phantoms", "--out", "data", "--size", "16",
-                                "--clients", "3", "--samples", "8"},
+  const auto made = run_strata({"data", "make", "phantoms", "--out", "data", "--size", "32",
+                                "--images", "10", "--shapes", "5"},
                                dir.path());
   INFO(made.err);
   REQUIRE(made.code == 0);
