@@ -96,6 +96,16 @@ class Aggregation {
   Aggregated done_;
 };
 
+/// A matrix as a factor of `like`'s kind, whose rank may be another: of a convolution with its
+/// window.
+Tensor as_factor(const Tensor& matrix, const Tensor& like) {
+  std::vector<std::int64_t> shape = like.sizes().vec();
+  if (shape.size() == 2) return matrix;
+  shape[0] = matrix.size(0);
+  shape[1] = -1;
+  return matrix.reshape(shape);
+}
+
 bool is_sent(const std::string& name, const Unit& unit, const std::vector<Share>& shares) {
   return !is_local(unit, name) && shares.front().update->weights.count(name) > 0;
 }
@@ -141,8 +151,8 @@ void Aggregation::merge(const peft::FactorPair& pair, const std::vector<Share>& 
     return draw_(pair.first).to(like.device(), torch::kFloat64).flatten(1);
   };
   const MergedPair merged = rule_.merge(uploads);
-  move(pair.first, merged.a.view(global_.at(pair.first).sizes()));
-  move(pair.second, merged.b.view(global_.at(pair.second).sizes()));
+  move(pair.first, as_factor(merged.a, global_.at(pair.first)));
+  move(pair.second, as_factor(merged.b, global_.at(pair.second)));
   if (merged.base.defined()) growth_[pair.base] = merged.base * pair.scale;
   if (rule_.loss)
     done_.losses.push_back({pair.base.empty() ? pair.second : pair.base, merged.loss});

@@ -135,6 +135,7 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
     refusal.finish();
   }
   reader.raw("units");
+  reader.raw("lora");  // what the rule of LoRA's pairs lost, which the page does not show
   reader.finish();
 }
 
