@@ -33,8 +33,8 @@ def resnet():
 
 def configs(since):
     """By model and method; `since` tells transformers' names of ViT's layers."""
-    query, value, up = (["q_proj", "v_proj", "fc1"] if since
-                              else ["query", "value", "intermediate.dense"])
+    query, value, up, down = (["q_proj", "v_proj", "fc1", "fc2"] if since
+                              else ["query", "value", "intermediate.dense", "output.dense"])
     return {
         "vit": {
             "lora_dora": peft.LoraConfig(r=2, lora_alpha=3, use_dora=True, target_modules=[query, up]),
@@ -46,7 +46,7 @@ def configs(since):
             "norms": peft.LNTuningConfig(target_modules=["layernorm_before", "layernorm_after", "layernorm"],
                                          modules_to_save=["classifier"]),
             "ia3": peft.IA3Config(target_modules=[query, value, up], feedforward_modules=[up]),
-            "vera": peft.VeraConfig(r=5, target_modules=[query, up]),
+            "vera": peft.VeraConfig(r=5, target_modules=[query, up, down]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=[value, up]),
             "lokr": peft.LoKrConfig(r=2, alpha=3, target_modules=[value, up]),
             "lokr_whole": peft.LoKrConfig(r=16, alpha=3, target_modules=[query]),
