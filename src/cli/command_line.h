@@ -37,6 +37,7 @@ struct DataCheckArguments {
   int clients = 0;
   double alpha = 0.3;
   double public_fraction = 0;
+  double fraction = 1;
   std::uint64_t seed = 1;
 };
 

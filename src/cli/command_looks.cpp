@@ -40,6 +40,7 @@ constexpr LookRow kLooks[] = {
     {"--device", {"NAME", "Computing"}},
     {"--dry-run", {"", "Computing"}},
     {"--evaluations", {"N", "Search"}},
+    {"--fraction", {"FRACTION", "Partition"}},
     {"--freeze", {"PATTERN", "Model"}},
     {"--front", {"FILE", "Output"}},
     {"--full-front", {"SECONDS", "Planning"}},

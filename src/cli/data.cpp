@@ -114,6 +114,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
   options.clients = arguments.clients;
   options.alpha = arguments.alpha;
   options.public_fraction = arguments.public_fraction;
+  options.fraction = arguments.fraction;
   options.seed = arguments.seed;
   const data::Partition partition = data::make_partition(manifest, options);
   const std::vector<std::string> images = distinct_images(manifest);

@@ -144,6 +144,8 @@ void add_partition(CLI::App* app, DataCheckArguments& arguments) {
   ranged(app, "--alpha", arguments.alpha, "Dirichlet concentration over answers", 1e-6, 1e6);
   ranged(app, "--public-fraction", arguments.public_fraction,
          "Share of the training images that no client holds", 0.0, 1.0);
+  ranged(app, "--fraction", arguments.fraction,
+         "Share of each client's training examples that it keeps", 1e-6, 1.0);
   app->add_option("--seed", arguments.seed, "Seed of the partition")
       ->check(seed_value())
       ->capture_default_str();

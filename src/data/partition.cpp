@@ -2,10 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <set>
 
 #include "core/console.h"
+#include "core/csv.h"
+#include "data/fraction.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
@@ -25,6 +28,9 @@ void check(const PartitionOptions& options) {
     throw InputError("partition: the public fraction is " +
                      std::to_string(options.public_fraction) +
                      ", expected a number from 0 up to, but without, 1");
+  if (!(options.fraction > 0 && options.fraction <= 1))
+    throw InputError("partition: the fraction is " + format_double(options.fraction) +
+                     ", expected a number above 0, at most 1");
 }
 
 std::set<std::string> public_images(const Manifest& manifest, const PartitionOptions& options) {
@@ -103,9 +109,31 @@ std::vector<double> dirichlet_shares(int count, double alpha, Random& random) {
   return shares;
 }
 
-void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
-               const PartitionOptions& options, Partition& partition) {
-  partition.clients = numbered_clients(options.clients);
+/// The shares of an answer's or class's examples that the clients get.
+using SharesOf = std::function<std::vector<double>(const std::string& target, Random& random)>;
+
+/// Adds these shares of the examples, drawn at random, to the clients' lists.
+void deal(std::vector<int>& examples, const std::vector<double>& shares,
+          std::vector<int> ClientExamples::*list, Random& random, Partition& partition) {
+  random.shuffle(examples);
+  const auto total = static_cast<double>(examples.size());
+  double cumulative = 0;
+  std::size_t begin = 0;
+  for (std::size_t c = 0; c < shares.size(); ++c) {
+    cumulative += shares[c];
+    const std::size_t end =
+        c + 1 == shares.size()
+            ? examples.size()
+            : std::min(examples.size(),
+                       static_cast<std::size_t>(std::floor(cumulative * total + 0.5)));
+    auto& target = partition.clients[c].*list;
+    target.insert(target.end(), examples.begin() + begin, examples.begin() + end);
+    begin = end;
+  }
+}
+
+void deal_by_target(const Manifest& manifest, const std::vector<bool>& is_public,
+                    const SharesOf& shares_of, Random random, Partition& partition) {
   struct Indices {
     std::vector<int> train, test;
   };
@@ -115,31 +143,80 @@ void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
     Indices& indices = by_target[target_of(manifest.examples[i])];
     (manifest.examples[i].trains() ? indices.train : indices.test).push_back(static_cast<int>(i));
   }
-  Random random(derive_seed(options.seed, "partition.dirichlet"));
   for (auto& [target, indices] : by_target) {
-    const std::vector<double> shares = dirichlet_shares(options.clients, options.alpha, random);
-    for (auto* list : {&indices.train, &indices.test}) {
-      random.shuffle(*list);
-      const auto total = static_cast<double>(list->size());
-      double cumulative = 0;
-      std::size_t begin = 0;
-      for (int c = 0; c < options.clients; ++c) {
-        cumulative += shares[c];
-        const std::size_t end =
-            c + 1 == options.clients
-                ? list->size()
-                : std::min(list->size(),
-                           static_cast<std::size_t>(std::floor(cumulative * total + 0.5)));
-        ClientExamples& client = partition.clients[c];
-        auto& target = list == &indices.train ? client.train : client.test;
-        target.insert(target.end(), list->begin() + begin, list->begin() + end);
-        begin = end;
-      }
-    }
+    const std::vector<double> shares = shares_of(target, random);
+    deal(indices.train, shares, &ClientExamples::train, random, partition);
+    deal(indices.test, shares, &ClientExamples::test, random, partition);
   }
   for (ClientExamples& client : partition.clients) {
     std::sort(client.train.begin(), client.train.end());
     std::sort(client.test.begin(), client.test.end());
+  }
+}
+
+void dirichlet(const Manifest& manifest, const std::vector<bool>& is_public,
+               const PartitionOptions& options, Partition& partition) {
+  partition.clients = numbered_clients(options.clients);
+  deal_by_target(
+      manifest, is_public,
+      [&](const std::string&, Random& random) {
+        return dirichlet_shares(options.clients, options.alpha, random);
+      },
+      Random(derive_seed(options.seed, "partition.dirichlet")), partition);
+}
+
+constexpr int kFesvibsClients = 6;
+constexpr double kFesvibsWeight = 6;
+/// Who is favoured in BloodMNIST's eight classes by the published code of FeSViBS (Almalik et al.
+/// 2023, arXiv 2306.14638; faresmalik/FeSViBS, utils.py).
+const std::vector<std::vector<int>> kFesvibsFavoured = {{0, 1, 2}, {0, 1, 2}, {0, 3, 5}, {0, 4, 5},
+                                                        {3, 4, 5}, {3, 4, 5}, {4, 5},    {0, 1, 2}};
+
+/// Of the class or answer with this number; a ninth is dealt as the first.
+std::vector<double> fesvibs_shares(std::size_t number) {
+  const std::vector<int>& favoured = kFesvibsFavoured[number % kFesvibsFavoured.size()];
+  const double sum = kFesvibsClients + static_cast<double>(favoured.size()) * (kFesvibsWeight - 1);
+  std::vector<double> shares(kFesvibsClients, 1 / sum);
+  for (const int client : favoured) shares[client] = kFesvibsWeight / sum;
+  return shares;
+}
+
+void fesvibs(const Manifest& manifest, const std::vector<bool>& is_public,
+             const PartitionOptions& options, Partition& partition) {
+  partition.clients = numbered_clients(kFesvibsClients);
+  const auto names = manifest.has_labels() ? manifest.classes : manifest.answers();
+  std::map<std::string, std::size_t> numbers;
+  for (const std::string& name : names) numbers.emplace(name, numbers.size());
+  deal_by_target(
+      manifest, is_public,
+      [&](const std::string& target, Random&) {
+        const auto found = numbers.find(target);
+        // Images without a label are a group behind the classes.
+        return fesvibs_shares(found == numbers.end() ? names.size() : found->second);
+      },
+      Random(derive_seed(options.seed, "partition.fesvibs")), partition);
+}
+
+/// @throws InputError: another number of clients than was asked for, one without a training example
+void check_clients(const PartitionOptions& options, const Partition& partition) {
+  const int found = static_cast<int>(partition.clients.size());
+  const bool counted = is_counted(options.scheme);
+  if (!counted && options.clients != 0 && options.clients != found)
+    throw InputError("partition: " + std::to_string(options.clients) +
+                     " clients were asked for, but the scheme \"" +
+                     partition_schemes().name(options.scheme) + "\" gives " +
+                     std::to_string(found) +
+                     "; leave the number out or use \"iid\" or \"dirichlet\"");
+  const std::string remedy =
+      !counted ? "its examples are all for testing or public"
+               : std::string("use fewer clients") + (options.scheme == PartitionScheme::kDirichlet
+                                                         ? ", a larger alpha or another seed"
+                                                         : " or a smaller public fraction");
+  for (const ClientExamples& client : partition.clients) {
+    if (client.train.empty()) {
+      throw InputError("partition: the client \"" + client.name + "\" gets no training example; " +
+                       remedy);
+    }
   }
 }
 
@@ -174,7 +251,8 @@ const Choices<PartitionScheme>& partition_schemes() {
   static const Choices<PartitionScheme> schemes({{PartitionScheme::kModality, "modality"},
                                                  {PartitionScheme::kDataset, "dataset"},
                                                  {PartitionScheme::kIid, "iid"},
-                                                 {PartitionScheme::kDirichlet, "dirichlet"}});
+                                                 {PartitionScheme::kDirichlet, "dirichlet"},
+                                                 {PartitionScheme::kFesvibs, "fesvibs"}});
   return schemes;
 }
 
@@ -192,32 +270,19 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
     is_public[i] = example.trains() && held.count(example.image) > 0;
     if (is_public[i]) partition.public_train.push_back(static_cast<int>(i));
   }
-  if (options.scheme == PartitionScheme::kIid) {
+  if (options.scheme == PartitionScheme::kIid)
     iid(manifest, is_public, options, partition);
-  } else if (options.scheme == PartitionScheme::kDirichlet) {
+  else if (options.scheme == PartitionScheme::kDirichlet)
     dirichlet(manifest, is_public, options, partition);
-  } else {
+  else if (options.scheme == PartitionScheme::kFesvibs)
+    fesvibs(manifest, is_public, options, partition);
+  else
     by_name(manifest, is_public, options.scheme == PartitionScheme::kDataset, partition);
-    const int found = static_cast<int>(partition.clients.size());
-    if (options.clients != 0 && options.clients != found)
-      throw InputError("partition: " + std::to_string(options.clients) +
-                       " clients were asked for, but the scheme \"" +
-                       partition_schemes().name(options.scheme) + "\" gives " +
-                       std::to_string(found) +
-                       "; leave the number out or use \"iid\" or \"dirichlet\"");
-  }
-  const std::string remedy =
-      !is_counted(options.scheme)
-          ? "its examples are all for testing or public"
-          : std::string("use fewer clients") + (options.scheme == PartitionScheme::kDirichlet
-                                                    ? ", a larger alpha or another seed"
-                                                    : " or a smaller public fraction");
-  for (const ClientExamples& client : partition.clients) {
-    if (client.train.empty()) {
-      throw InputError("partition: the client \"" + client.name + "\" gets no training example; " +
-                       remedy);
-    }
-  }
+  check_clients(options, partition);
+  for (ClientExamples& client : partition.clients)
+    client.train =
+        nested_share(manifest, client.train, options.fraction,
+                     derive_seed(derive_seed(options.seed, "partition.fraction"), client.name));
   return partition;
 }
 

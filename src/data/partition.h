@@ -16,7 +16,7 @@ struct ClientExamples {
   std::vector<int> train, test;  ///< indices into the manifest's examples, ascending
 };
 
-enum class PartitionScheme { kModality, kDataset, kIid, kDirichlet };
+enum class PartitionScheme { kModality, kDataset, kIid, kDirichlet, kFesvibs };
 const Choices<PartitionScheme>& partition_schemes();
 /// Whether the scheme takes any number of clients; that of the others is in the data.
 bool is_counted(PartitionScheme scheme);
@@ -27,6 +27,8 @@ struct PartitionOptions {
   double alpha = 0.3;  ///< Dirichlet concentration over first answers
   /// Share of the *training images* held by no client, for pretraining.
   double public_fraction = 0;
+  /// Share of each client's training examples that it keeps (data/fraction.h), above 0.
+  double fraction = 1;
   std::uint64_t seed = 1;
 };
 
@@ -41,8 +43,9 @@ struct Partition {
 /// Where images have several labels the first of the classes' order counts, and those without a
 /// label are a group of their own, so that there are not more groups than classes and one. Test
 /// examples follow the same scheme (under dirichlet, with the training shares of their answer or
-/// class). Every client gets at least one training example, or it is an error. Deterministic in
-/// `seed`. @throws InputError
+/// class). `fesvibs` deals the same way with fixed shares, to six clients (see partition.cpp). Of
+/// what a client gets for training, `fraction` is kept. Every client gets at least one training
+/// example, or it is an error. Deterministic in `seed`. @throws InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 
 /// client | train | test | images | answers or classes (the commonest, with the shares of examples

@@ -37,6 +37,10 @@ const Fields<PartitionOptions>& partition_fields() {
           .written_if(is_dirichlet),
       field("public_fraction", &PartitionOptions::public_fraction, number(0, 1),
             "share of the training images given to no client; less than 1"),
+      field("fraction", &PartitionOptions::fraction, number(1e-6, 1),
+            "share of each client's training examples that it keeps, at least one; a smaller share "
+            "is part of a larger ([data.md](data.md))")
+          .written_if_changed(),
       field("seed", &PartitionOptions::seed, seed_number(),
             "of the partition; the same in all runs"),
   });
@@ -82,6 +86,7 @@ const Fields<DataConfig>& data_fields() {
           partition("clients"),
           partition("alpha"),
           partition("public_fraction"),
+          partition("fraction"),
           partition("seed"),
           // Not written: a run resumes with another.
           field("cache", &DataConfig::cache, text(),

@@ -66,6 +66,34 @@ TEST_CASE("data check reads labels where there are no questions, and where they 
                       {"skin/train/mole: no image in this class's folder"});
 }
 
+TEST_CASE("data check reads a published set, and a fraction of what its clients train on") {
+  const test::TempDir dir;
+  const std::string image = test::bmp(40, 1, 1, 24, 0, std::string("\x01\x02\x03\0", 4));
+  for (const std::string name : {"benign", "malignant", "normal"})
+    for (int i = 1; i <= 10; ++i) {
+      const std::string file = "busi/" + name + "/" + name + " (" + std::to_string(i) + ")";
+      dir.write(file + ".png", image);
+      dir.write(file + "_mask.png", "no image");
+    }
+  const auto all = run_strata({"data", "check", "busi", "--json"}, dir.path());
+  CAPTURE(all.err);
+  REQUIRE(all.code == 0);
+  const auto clients = nlohmann::json::parse(all.out)["clients"];
+  CHECK(clients == nlohmann::json::parse(R"([{"name":"busi","train":24,"test":6}])"));
+  const auto fewer =
+      run_strata({"data", "check", "busi", "--json", "--fraction", "0.25"}, dir.path());
+  CAPTURE(fewer.err);
+  REQUIRE(fewer.code == 0);
+  CHECK(nlohmann::json::parse(fewer.out)["clients"] ==
+        nlohmann::json::parse(R"([{"name":"busi","train":6,"test":6}])"));
+  test::check_refused({"data", "check", "busi", "--fraction", "0"}, dir.path(), {"--fraction"});
+  test::check_refused({"data", "check", "busi", "--fraction", "1.5"}, dir.path(), {"--fraction"});
+  std::filesystem::remove_all(dir / "busi/normal");
+  dir.write("busi/Dataset_BUSI_with_GT/benign/a.png", image);
+  test::check_refused({"data", "check", "busi"}, dir.path(),
+                      {"busi/Dataset_BUSI_with_GT/malignant: no such folder"});
+}
+
 TEST_CASE("a damaged data set is refused in one line that names it") {
   const test::TempDir dir;
   const std::string line =

@@ -1,5 +1,6 @@
 #include "data/partition.h"
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -95,7 +96,7 @@ TEST_CASE("every scheme gives each example to exactly one client or to the publi
       if (scheme == "dirichlet") options.alpha = 1;
       const Partition partition = make_partition(manifest, options);
       check_cover(manifest, partition);
-      CHECK(splits_images(manifest, partition) == (scheme == "dirichlet"));
+      CHECK(splits_images(manifest, partition) == (scheme == "dirichlet" || scheme == "fesvibs"));
       // 160 training images of 6 questions.
       CHECK(partition.public_train.size() == static_cast<std::size_t>(share * 160) * 6);
 
@@ -245,9 +246,112 @@ TEST_CASE("wrong options are errors") {
       "alpha"));
   CHECK(contains(error([](auto& o) { o.public_fraction = 1; }), "public fraction"));
   CHECK(contains(error([](auto& o) { o.public_fraction = -0.1; }), "public fraction"));
+  CHECK(contains(error([](auto& o) { o.fraction = 0; }),
+                 "the fraction is 0, expected a number above 0, at most 1"));
+  CHECK(contains(error([](auto& o) { o.fraction = 1.25; }), "the fraction is 1.25"));
+  CHECK(contains(error([](auto& o) { o.fraction = std::nan(""); }), "the fraction is"));
   CHECK(contains(error([](auto& o) { o.clients = 3; }), "the scheme \"modality\" gives 4"));
+  CHECK(contains(error([](auto& o) { o.scheme = PartitionScheme::kFesvibs, o.clients = 8; }),
+                 "the scheme \"fesvibs\" gives 6"));
   CHECK(contains(error([](auto& o) { o.scheme = PartitionScheme::kIid, o.clients = 161; }),
                  "\"client-161\" gets no training example"));
+}
+
+TEST_CASE("fesvibs: a class is six times likelier at the clients that the published rule names") {
+  Manifest manifest;
+  manifest.classes = {"c0", "c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8"};
+  // 16 and 21 parts: two or three clients of six have six parts each.
+  for (const std::string& name : manifest.classes)
+    for (int i = 0; i < 2 * 16 * 21; ++i) {
+      Example example;
+      example.image = name + "-" + std::to_string(i);
+      example.labels = {name};
+      example.split = i < 16 * 21 ? "train" : "test";
+      manifest.examples.push_back(example);
+    }
+  PartitionOptions options;
+  options.scheme = PartitionScheme::kFesvibs;
+  const Partition partition = make_partition(manifest, options);
+  check_cover(manifest, partition);
+  REQUIRE(partition.clients.size() == 6);
+  CHECK(partition.clients[5].name == "client-6");
+  const std::vector<std::set<int>> favoured = {{0, 1, 2}, {0, 1, 2}, {0, 3, 5},
+                                               {0, 4, 5}, {3, 4, 5}, {3, 4, 5},
+                                               {4, 5},    {0, 1, 2}, {0, 1, 2}};
+  for (int c = 0; c < 6; ++c) {
+    for (const auto* list : {&partition.clients[c].train, &partition.clients[c].test}) {
+      std::vector<int> counts(9);
+      for (const int i : *list) ++counts[manifest.examples[i].labels[0][1] - '0'];
+      for (int k = 0; k < 9; ++k) {
+        INFO("client " << c << ", class " << k);
+        const int part = favoured[k].size() == 2 ? 21 : 16;
+        CHECK(counts[k] == (favoured[k].count(c) ? 6 * part : part));
+      }
+    }
+  }
+  // The seed says which examples, not how many.
+  options.seed = 2;
+  const Partition other = make_partition(manifest, options);
+  CHECK(other.clients[0].train != partition.clients[0].train);
+  CHECK(other.clients[0].train.size() == partition.clients[0].train.size());
+}
+
+TEST_CASE("fesvibs: images without a label are dealt as a class behind the others") {
+  Manifest manifest;
+  manifest.multi_label = true;
+  manifest.classes = {"z", "y", "x", "w", "v", "u"};
+  for (int i = 0; i < 16; ++i) {
+    Example example;
+    example.image = std::to_string(i);
+    example.split = "train";
+    manifest.examples.push_back(example);
+    example.image += "z";
+    example.labels = {"z"};
+    for (int copy = 0; copy < 3; ++copy) manifest.examples.push_back(example);
+  }
+  PartitionOptions options;
+  options.scheme = PartitionScheme::kFesvibs;
+  const Partition partition = make_partition(manifest, options);
+  std::vector<int> unlabelled;
+  for (const ClientExamples& client : partition.clients)
+    unlabelled.push_back(
+        static_cast<int>(std::count_if(client.train.begin(), client.train.end(), [&](int i) {
+          return manifest.examples[i].labels.empty();
+        })));
+  // The seventh class's: six of sixteen at each of the last two.
+  CHECK(unlabelled == std::vector<int>{1, 1, 1, 1, 6, 6});
+}
+
+TEST_CASE("a fraction of every client's training examples, and all of the tests") {
+  const Manifest manifest = manifest_of();
+  for (const std::string& scheme : partition_schemes().names()) {
+    INFO(scheme);
+    PartitionOptions options;
+    options.scheme = partition_schemes().value(scheme);
+    if (is_counted(options.scheme)) options.clients = 6;
+    options.public_fraction = 0.25;
+    const Partition all = make_partition(manifest, options);
+    options.fraction = 0.1;
+    const Partition tenth = make_partition(manifest, options);
+    options.fraction = 0.5;
+    const Partition half = make_partition(manifest, options);
+    CHECK(tenth.public_train == all.public_train);
+    REQUIRE(tenth.clients.size() == all.clients.size());
+    for (std::size_t c = 0; c < all.clients.size(); ++c) {
+      const auto &whole = all.clients[c].train, &small = tenth.clients[c].train,
+                 &large = half.clients[c].train;
+      CHECK(tenth.clients[c].test == all.clients[c].test);
+      CHECK(static_cast<double>(small.size()) ==
+            std::round(0.1 * static_cast<double>(whole.size())));
+      CHECK(static_cast<double>(large.size()) ==
+            std::round(0.5 * static_cast<double>(whole.size())));
+      CHECK(std::includes(whole.begin(), whole.end(), large.begin(), large.end()));
+      CHECK(std::includes(large.begin(), large.end(), small.begin(), small.end()));
+    }
+    options.seed = 2;
+    if (!is_counted(options.scheme))
+      CHECK(make_partition(manifest, options).clients[0].train != half.clients[0].train);
+  }
 }
 
 TEST_CASE("the table has a row for every client, the public share and the total") {

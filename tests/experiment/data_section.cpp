@@ -32,3 +32,14 @@ TEST_CASE("a public share leaves something to the clients") {
   CHECK_THAT(section_error(data_fields(), "{folder: a, public_fraction: 1}"),
              Contains("public_fraction: 1 leaves no training image"));
 }
+
+TEST_CASE("a fraction of the training examples is read, and written where it is not all of them") {
+  CHECK(read_section(data_fields(), "{folder: a}").partition.fraction == 1);
+  CHECK_THAT(written(data_fields(), "{folder: a, fraction: 1}"), !Contains("\"fraction\""));
+  CHECK(read_section(data_fields(), "{folder: a, fraction: 0.1}").partition.fraction == 0.1);
+  CHECK(written(data_fields(), "{folder: a, fraction: 0.25}") ==
+        R"({"folder":"a","partition":"modality","public_fraction":0.0,"fraction":0.25,"seed":1})");
+  for (const char* wrong : {"0", "1.5", "-0.1"})
+    CHECK_THAT(section_error(data_fields(), std::string("{folder: a, fraction: ") + wrong + "}"),
+               Contains("fraction: "));
+}

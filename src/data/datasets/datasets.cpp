@@ -9,17 +9,23 @@ namespace {
 /// set asks for by its file, and last the one that says least.
 const std::vector<Dataset>& datasets() {
   static const std::vector<Dataset> kDatasets = {
-      own_layout(),    //
-      easy_vqa(),      //
-      vqa_rad(),       //
-      omni_med_vqa(),  //
-      open_i(),        //
-      mimic_cxr(),     //
-      path_vqa(),      //
-      slake(),         //
-      medmnist(),      //
-      vqa_med(),       //
-      image_folder(),  //
+      own_layout(),      //
+      easy_vqa(),        //
+      vqa_rad(),         //
+      omni_med_vqa(),    //
+      open_i(),          //
+      mimic_cxr(),       //
+      path_vqa(),        //
+      slake(),           //
+      medmnist(),        //
+      ham10000(),        //
+      fed_isic2019(),    //
+      fitzpatrick17k(),  //
+      smdg19(),          //
+      rsna_pneumonia(),  //
+      busi(),            //
+      vqa_med(),         //
+      image_folder(),    //
   };
   return kDatasets;
 }

@@ -46,7 +46,11 @@ std::vector<std::filesystem::path> folders_in(const std::filesystem::path& folde
 std::string folder_name(const std::filesystem::path& folder);
 
 /// The readers, one a file of its name.
+Dataset busi();
 Dataset easy_vqa();
+Dataset fed_isic2019();
+Dataset fitzpatrick17k();
+Dataset ham10000();
 Dataset image_folder();
 Dataset medmnist();
 Dataset mimic_cxr();
@@ -54,7 +58,9 @@ Dataset omni_med_vqa();
 Dataset open_i();
 Dataset own_layout();
 Dataset path_vqa();
+Dataset rsna_pneumonia();
 Dataset slake();
+Dataset smdg19();
 Dataset vqa_med();
 Dataset vqa_rad();
 

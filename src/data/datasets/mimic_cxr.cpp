@@ -19,8 +19,8 @@
 #include <map>
 #include <unordered_map>
 
-#include "core/csv.h"
 #include "data/datasets/classes.h"
+#include "data/datasets/csv_table.h"
 #include "data/datasets/datasets.h"
 #include "data/datasets/published.h"
 #include "data/gzip.h"
@@ -48,51 +48,33 @@ bool is_mimic_cxr(const fs::path& folder) {
   return !table_file(folder, "chexpert").empty();
 }
 
-/// A published table, by its columns' names.
-class MimicTable {
+/// A published table, packed or not.
+class MimicTable : public CsvTable {
  public:
-  MimicTable(const fs::path& folder, const std::string& name) : file_(table_file(folder, name)) {
-    if (file_.empty()) {
-      throw InputError((folder / (kTables + name + ".csv")).string() +
-                       ": no such file, and none of that name with .gz");
-    }
-    rows_ = parse_csv(read_gzip(file_), file_.string());
-  }
+  MimicTable(const fs::path& folder, const std::string& name)
+      : MimicTable(folder, name, table_file(folder, name)) {}
 
-  std::size_t size() const { return rows_.size() - 1; }
-  const std::vector<std::string>& columns() const { return rows_.front().fields; }
-  /// @throws InputError with the nearest that there is
-  std::size_t column(const std::string& name) const {
-    const auto found = std::find(columns().begin(), columns().end(), name);
-    if (found == columns().end()) {
-      throw InputError(file_.string() + ": the column \"" + name + "\" is missing" +
-                       did_you_mean(name, columns()));
-    }
-    return static_cast<std::size_t>(found - columns().begin());
-  }
-  const std::string& at(std::size_t row, std::size_t column) const {
-    return rows_[row + 1].fields[column];
-  }
-  std::string place(std::size_t row) const {
-    return file_.string() + ":" + std::to_string(rows_[row + 1].line);
-  }
-  [[noreturn]] void fail(std::size_t row, const std::string& column,
-                         const std::string& message) const {
-    throw InputError(place(row) + ": " + column + ": " + message);
-  }
   /// A number that names a folder. @throws InputError
   const std::string& id(std::size_t row, std::size_t column) const {
     const std::string& id = at(row, column);
     const bool digits =
         std::all_of(id.begin(), id.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (id.size() < 2 || !digits)
-      fail(row, columns()[column], "\"" + id + "\" is no number such as 10000032");
+    if (id.size() < 2 || !digits) fail(row, column, "\"" + id + "\" is no number such as 10000032");
     return id;
   }
 
  private:
-  fs::path file_;
-  std::vector<CsvRow> rows_;
+  MimicTable(const fs::path& folder, const std::string& name, const fs::path& file)
+      : CsvTable(text_of(folder, name, file), file.string()) {}
+
+  static std::string text_of(const fs::path& folder, const std::string& name,
+                             const fs::path& file) {
+    if (file.empty()) {
+      throw InputError((folder / (kTables + name + ".csv")).string() +
+                       ": no such file, and none of that name with .gz");
+    }
+    return read_gzip(file);
+  }
 };
 
 /// Every study's positive findings, by its number.
@@ -103,7 +85,7 @@ bool is_positive(const MimicTable& table, std::size_t row, std::size_t column) {
   double value = 0;
   const bool number = text.empty() || parse_double(text, value);
   if (!number || (value != 0 && value != 1 && value != -1)) {
-    table.fail(row, table.columns()[column], "\"" + text + "\" is not 1, 0, -1 or nothing");
+    table.fail(row, column, "\"" + text + "\" is not 1, 0, -1 or nothing");
   }
   return value == 1;
 }
@@ -120,7 +102,7 @@ Findings read_findings(const fs::path& folder, std::vector<std::string>& classes
       if (i != subject && i != study && is_positive(table, row, i))
         found.push_back(table.columns()[i]);
     if (!findings.emplace(table.id(row, study), std::move(found)).second)
-      table.fail(row, kStudy, "the study " + table.at(row, study) + " stands twice");
+      table.fail(row, study, "the study " + table.at(row, study) + " stands twice");
   }
   return findings;
 }
@@ -216,7 +198,7 @@ class MimicReader {
     const auto found = splits.find(table.at(row, column));
     if (found == splits.end()) {
       table.fail(
-          row, "split",
+          row, column,
           "\"" + table.at(row, column) + "\" is not one of \"train\", \"validate\", \"test\"");
     }
     return found->second;

@@ -109,6 +109,30 @@ void ImageCheck::operator()(const std::string& where, const std::string& field,
   if (!problem.empty()) throw InputError(where + ": " + field + ": " + problem);
 }
 
+std::string ImageCheck::find_if_there(const std::vector<std::string>& places,
+                                      const std::string& name,
+                                      const std::vector<std::string>& endings) const {
+  for (const std::string& place : places)
+    for (const std::string& ending : endings)
+      if (image_problem(folder_, place + name + ending, questions_only_).empty())
+        return place + name + ending;
+  return "";
+}
+
+std::string ImageCheck::find(const std::string& where, const std::string& field,
+                             const std::vector<std::string>& places, const std::string& name,
+                             const std::vector<std::string>& endings) const {
+  const std::string found = find_if_there(places, name, endings);
+  if (!found.empty()) return found;
+  std::vector<std::string> others;
+  for (const std::string& place : places)
+    for (const std::string& ending : endings) others.push_back(place + name + ending);
+  const std::string first = others.front();
+  others.erase(others.begin());
+  throw InputError(where + ": " + field + ": " + image_problem(folder_, first, questions_only_) +
+                   (others.empty() ? "" : ", nor in the same folder " + quoted_list(others)));
+}
+
 void LeftOut::add(const std::string& reason, const std::string& where) {
   const auto entry = reasons_.emplace(reason, std::pair<std::int64_t, std::string>{0, where}).first;
   ++entry->second.first;

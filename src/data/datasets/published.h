@@ -75,6 +75,15 @@ class ImageCheck {
   /// `image` is relative to the folder and may not leave it. @throws InputError beginning with
   /// `where` and naming `field`.
   void operator()(const std::string& where, const std::string& field, const std::string& image);
+  /// The first image that is there among PLACE + `name` + ENDING, all endings in the first place
+  /// before the next ("" or "images/"). Where images need not be there, the first of them that may
+  /// be. @throws InputError likewise
+  std::string find(const std::string& where, const std::string& field,
+                   const std::vector<std::string>& places, const std::string& name,
+                   const std::vector<std::string>& endings) const;
+  /// The same, or "" where none is there.
+  std::string find_if_there(const std::vector<std::string>& places, const std::string& name,
+                            const std::vector<std::string>& endings) const;
 
  private:
   std::filesystem::path folder_;

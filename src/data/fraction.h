@@ -1,0 +1,19 @@
+#pragma once
+/// \file
+/// Less data: a share of a client's examples, for low-data regimes. Internal.
+
+#include <cstdint>
+#include <vector>
+
+#include "data/manifest.h"
+
+namespace strata::data {
+
+/// A share 0 < `fraction` ≤ 1 of `examples` (indices into the manifest's), rounded, at least one
+/// where there is one; ascending. Stratified: of every answer or class (target_of) as nearly that
+/// share as whole numbers allow, the commonest first where there is not enough for all. Nested:
+/// with the same `seed` the examples of a smaller fraction are among those of a larger.
+std::vector<int> nested_share(const Manifest& manifest, const std::vector<int>& examples,
+                              double fraction, std::uint64_t seed);
+
+}  // namespace strata::data
