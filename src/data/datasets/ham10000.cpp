@@ -8,12 +8,10 @@
 // no published split of these images: split_stratified makes one by lesion_id.
 #include <unordered_set>
 
-#include "data/datasets/classes.h"
 #include "data/datasets/csv_table.h"
 #include "data/datasets/datasets.h"
 #include "data/datasets/own_split.h"
 #include "data/datasets/published.h"
-#include "strata/core/error.h"
 
 namespace strata::data {
 namespace {

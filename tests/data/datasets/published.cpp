@@ -66,6 +66,27 @@ TEST_CASE("images are checked once each, and need not be there for the questions
         "\"../b.png\" is outside of the data set's folder");
 }
 
+TEST_CASE("an image is looked for in places and by endings, in their order") {
+  const TempDir folder;
+  for (const char* name : {"a/1.jpg", "b/1.png", "b/2.jpg"}) folder.write(name, "");
+  const ImageCheck check(folder.path(), {});
+  const std::vector<std::string> places = {"a/", "b/"}, endings = {".png", ".jpg"};
+  CHECK(check.find("t.csv:2", "id", places, "1", endings) == "a/1.jpg");
+  CHECK(check.find("t.csv:3", "id", places, "2", endings) == "b/2.jpg");
+  CHECK(check.find_if_there(places, "3", endings).empty());
+  CHECK(input_error([&] { check.find("t.csv:4", "id", places, "3", endings); }) ==
+        "t.csv:4: id: the image " + (folder / "a/3.png").string() +
+            " does not exist, nor in the same folder \"a/3.jpg\", \"b/3.png\", \"b/3.jpg\"");
+  CHECK(input_error([&] { check.find("t.csv:5", "id", {"a/"}, "4", {".png"}); }) ==
+        "t.csv:5: id: the image " + (folder / "a/4.png").string() + " does not exist");
+  LoadOptions options;
+  options.questions_only = true;
+  const ImageCheck names(folder.path(), options);
+  CHECK(names.find("t.csv:2", "id", places, "3", endings) == "a/3.png");
+  CHECK(input_error([&] { names.find("t.csv:2", "id", {""}, "../3", {".png"}); }) ==
+        "t.csv:2: id: \"../3.png\" is outside of the data set's folder");
+}
+
 TEST_CASE("what is left out is counted by its reason, with the first place") {
   LeftOut left_out;
   left_out.add("no answer", "record 2");
