@@ -13,16 +13,6 @@ namespace {
 
 constexpr std::int64_t kWidth = 8;
 
-Batch images(std::int64_t n) {
-  Random random(9);
-  Batch batch;
-  batch.pixels = torch::empty({n, 3, 8, 8});
-  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i)
-    batch.pixels.data_ptr<float>()[i] = static_cast<float>(random.normal());
-  batch.labels = torch::zeros({n}, torch::kInt64);
-  return batch;
-}
-
 Model vit(std::int64_t blocks) {
   test::ModelShape shape = test::narrow_shape("vit");
   shape.num_hidden_layers = blocks;
@@ -32,10 +22,6 @@ Model vit(std::int64_t blocks) {
 Model with(Model model, const std::string& method) {
   test::add_method(model, method);
   return model;
-}
-
-double difference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
 }
 
 /// (n·tokens, width) behind so many stages.
@@ -66,22 +52,24 @@ const std::string kBlock = "vit.encoder.layer.0.", kMlp = kBlock + "output.dense
 
 TEST_CASE("AdaptFormer's branch by hand") {
   const torch::NoGradGuard no_grad;
-  const Batch batch = images(3);
+  const Batch batch = test::vit_images(3);
   Model base = vit(2);
   zero(base, kMlp);  // the block then leaves what its MLP's norm reads
   const Tensor x = rows(base, batch, 2);
   const std::string down = kBlock + "adaptmlp.down_proj", up = kBlock + "adaptmlp.up_proj";
   const Model branched = with(base, "adaptformer:bottleneck=3,scale=0.5");
-  CHECK(difference(rows(branched, batch, 2), x + 0.5 * bottleneck(branched, down, up, x)) <= 1e-5);
+  CHECK(test::largest_difference(rows(branched, batch, 2),
+                                 x + 0.5 * bottleneck(branched, down, up, x)) <= 1e-5);
   const Model normed = with(base, "adaptformer:bottleneck=3,normed=true,scale=2");
   const Tensor read = torch::layer_norm(x, {kWidth}, base.weight(kBlock + "layernorm_after.weight"),
                                         base.weight(kBlock + "layernorm_after.bias"), 1e-12);
-  CHECK(difference(rows(normed, batch, 2), x + 2 * bottleneck(normed, down, up, read)) <= 1e-5);
+  CHECK(test::largest_difference(rows(normed, batch, 2),
+                                 x + 2 * bottleneck(normed, down, up, read)) <= 1e-5);
 }
 
 TEST_CASE("Houlsby's two adapters by hand") {
   const torch::NoGradGuard no_grad;
-  const Batch batch = images(3);
+  const Batch batch = test::vit_images(3);
   const Model base = vit(2);
   Model without_mlp = base;
   zero(without_mlp, kMlp);
@@ -94,14 +82,15 @@ TEST_CASE("Houlsby's two adapters by hand") {
   // One at a time, as what the first changes is the second's input.
   Model behind_attention = with(without_mlp, "adapters:reduction=2,placement=houlsby");
   zero(behind_attention, names(second, "up"));
-  CHECK(difference(rows(behind_attention, batch, 2),
-                   x + bottleneck(behind_attention, names(first, "down.0"), names(first, "up"),
-                                  attention)) <= 1e-5);
+  CHECK(test::largest_difference(rows(behind_attention, batch, 2),
+                                 x + bottleneck(behind_attention, names(first, "down.0"),
+                                                names(first, "up"), attention)) <= 1e-5);
   Model behind_mlp = with(base, "adapters:reduction=2,placement=houlsby");
   zero(behind_mlp, names(first, "up"));
-  CHECK(difference(rows(behind_mlp, batch, 2), x + mlp +
-                                                   bottleneck(behind_mlp, names(second, "down.0"),
-                                                              names(second, "up"), mlp)) <= 1e-5);
+  CHECK(test::largest_difference(
+            rows(behind_mlp, batch, 2),
+            x + mlp + bottleneck(behind_mlp, names(second, "down.0"), names(second, "up"), mlp)) <=
+        1e-5);
 }
 
 TEST_CASE("SSF scales and shifts as weights scaled by hand do") {
@@ -129,10 +118,10 @@ TEST_CASE("SSF scales and shifts as weights scaled by hand do") {
         model.weight(layer.name + ".ssf_shift") = torch::zeros_like(beta);
     }
     CHECK(count == layers);
-    CHECK(difference(model.forward(batch), scaled.forward(batch)) <= 1e-5);
+    CHECK(test::largest_difference(model.forward(batch), scaled.forward(batch)) <= 1e-5);
   };
   // The patches, the last norm, and of a block six matrices and two norms.
-  check(vit(2), images(3), "ssf", 2 + 2 * 8);
+  check(vit(2), test::vit_images(3), "ssf", 2 + 2 * 8);
   const std::size_t convolutions = 1 + 3 * 3 + 2;
   check(test::tiny_resnet(true, 5), test::resnet_batch(3, 2), "ssf", convolutions);
   check(test::tiny_resnet(true, 5), test::resnet_batch(3, 2), "ssf:before_batch_norm=true",
@@ -157,42 +146,42 @@ TEST_CASE("TSA adds to the middle of a convolution's window") {
     }
     CHECK(adapted == (bottleneck ? 9 : 6));
     const Batch batch = test::resnet_batch(3, 2);
-    CHECK(difference(model.forward(batch), plain.forward(batch)) <= 1e-5);
+    CHECK(test::largest_difference(model.forward(batch), plain.forward(batch)) <= 1e-5);
   }
   // Where it begins: 10⁻⁴ of the identity.
   Model fresh = test::tiny_resnet(true, 5);
   peft::add_methods(fresh, {peft::parse_method("tsa", "here")}, 1);
   const Tensor alpha =
       fresh.weight("resnet.encoder.stages.1.layers.0.layer.2.convolution.tsa_alpha");
-  CHECK(difference(alpha.flatten(1), 1e-4 * torch::eye(12, 3)) <= 1e-12);
+  CHECK(test::largest_difference(alpha.flatten(1), 1e-4 * torch::eye(12, 3)) <= 1e-12);
 }
 
 TEST_CASE("deep prompts stand before every block in place of the former ones") {
   const torch::NoGradGuard no_grad;
-  const Batch batch = images(3);
+  const Batch batch = test::vit_images(3);
   const Model deep = with(vit(2), "prompts:length=2,depth=deep");
   Model shallow = with(vit(2), "prompts:length=2");
   shallow.weight("prompt_embeddings") = deep.weight("vit.encoder.layer.0.prompt_embeddings");
   State state;
   for (std::int64_t stage = 0; stage < 2; ++stage) state = shallow.run_stage(stage, batch, state);
-  CHECK(difference(test::only(state), rows(deep, batch, 2)) <= 1e-6);
+  CHECK(test::largest_difference(test::only(state), rows(deep, batch, 2)) <= 1e-6);
   Tensor replaced = test::only(state).clone().view({3, -1, kWidth});
   replaced.narrow(1, 0, 2).copy_(
       deep.weight("vit.encoder.layer.1.prompt_embeddings").expand({3, 2, kWidth}));
   state = test::with_value(state, replaced.view({-1, kWidth}));
   for (std::int64_t stage = 2; stage < 4; ++stage) state = shallow.run_stage(stage, batch, state);
-  CHECK(difference(test::only(state), deep.forward(batch)) <= 1e-5);
+  CHECK(test::largest_difference(test::only(state), deep.forward(batch)) <= 1e-5);
   // The order of prompts and class token is no matter, that they are there is.
-  CHECK(difference(deep.forward(batch), vit(2).forward(batch)) > 1e-3);
+  CHECK(test::largest_difference(deep.forward(batch), vit(2).forward(batch)) > 1e-3);
 }
 
 TEST_CASE("decomposed prompts are the product of their factors") {
   const torch::NoGradGuard no_grad;
-  const Batch batch = images(3);
+  const Batch batch = test::vit_images(3);
   const Model product = with(vit(2), "prompts:length=3,rank=2");
   Model whole = with(vit(2), "prompts:length=3");
   whole.weight("prompt_embeddings") = product.weight("prompt_u").mm(product.weight("prompt_v"));
-  CHECK(difference(product.forward(batch), whole.forward(batch)) <= 1e-5);
+  CHECK(test::largest_difference(product.forward(batch), whole.forward(batch)) <= 1e-5);
 
   // VPT's bound, and a product that is not 0 at first.
   Model fresh = vit(1);

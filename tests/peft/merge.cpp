@@ -14,16 +14,6 @@ using torch::Tensor;
 
 namespace {
 
-Batch images(std::int64_t n) {
-  Random random(9);
-  Batch batch;
-  batch.pixels = torch::empty({n, 3, 8, 8});
-  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i)
-    batch.pixels.data_ptr<float>()[i] = static_cast<float>(random.normal());
-  batch.labels = torch::zeros({n}, torch::kInt64);
-  return batch;
-}
-
 /// With matrices that are not as small as at first, where attention hardly asks for its keys.
 Model wide_vit() {
   const torch::NoGradGuard no_grad;
@@ -31,10 +21,6 @@ Model wide_vit() {
   for (auto& [name, weight] : model.weights())
     if (weight.dim() == 2) weight.mul_(15);
   return model;
-}
-
-double difference(const Tensor& a, const Tensor& b) {
-  return (a - b).abs().max().item<double>();
 }
 
 /// Gives whether the method folds.
@@ -54,11 +40,11 @@ bool check(Model model, const Batch& batch, const std::string& method) {
   }
   const Tensor logits = model.forward(batch);
   // With nothing but the base's weights the test would see nothing.
-  REQUIRE(difference(logits, before) > 1e-4);
+  REQUIRE(test::largest_difference(logits, before) > 1e-4);
   const Model plain = peft::merged(model, "model");
   CHECK(plain.blueprint().attachments().empty());
   CHECK(plain.weights().size() < model.weights().size());
-  CHECK(difference(plain.forward(batch), logits) <= 1e-5);
+  CHECK(test::largest_difference(plain.forward(batch), logits) <= 1e-5);
   return true;
 }
 
@@ -68,7 +54,7 @@ TEST_CASE("a merged model computes what the model with its methods computes") {
   int folded = 0;
   const Model transformer = wide_vit();
   for (const std::string& method : test::transformer_methods())
-    folded += check(transformer, images(4), method);
+    folded += check(transformer, test::vit_images(4), method);
   for (const bool bottleneck : {false, true}) {
     for (const std::string& method : test::resnet_methods())
       folded += check(test::tiny_resnet(bottleneck, 4), test::resnet_batch(4, 2), method);
@@ -80,14 +66,14 @@ TEST_CASE("several methods merge together, and the folder of it is a plain one")
   Model model = test::make_model(test::narrow_shape("vit"), 4);
   for (const char* method : {"lora:rank=2,targets=query+fc2", "ssf", "ia3"})
     test::add_method(model, method, 5, 0.1);
-  const Batch batch = images(3);
+  const Batch batch = test::vit_images(3);
   const Tensor logits = model.forward(batch);
   const test::TempDir folder;
   peft::save_model(peft::merged(model, "model"), folder.path());
   CHECK_FALSE(std::filesystem::exists(folder / "adapter_config.json"));
   const Model read = peft::load_model(folder.path());
   CHECK(read.blueprint().attachments().empty());
-  CHECK(difference(read.forward(batch), logits) <= 1e-5);
+  CHECK(test::largest_difference(read.forward(batch), logits) <= 1e-5);
 }
 
 TEST_CASE("what has no place in a plain model is not merged") {

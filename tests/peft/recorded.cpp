@@ -7,8 +7,8 @@
 #include "models/model.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
+#include "support/peft_methods.h"
 #include "support/recorded.h"
-#include "support/tiny_model.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -40,10 +40,6 @@ std::vector<fs::path> adapters() {
         found.push_back(adapter.path());
   std::sort(found.begin(), found.end());
   return found;
-}
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  return (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>();
 }
 
 /// Logits and gradients are the recorded ones; gives how many weights were held.
@@ -79,14 +75,14 @@ std::size_t check_recorded(Model& model, const fs::path& adapter) {
     }
   }
   const Tensor logits = model.forward(batch);
-  CHECK(largest_difference(logits, recorded("logits")) <= 1e-4);
+  CHECK(test::largest_difference(logits, recorded("logits")) <= 1e-4);
   const auto gradients =
       torch::autograd::grad({torch::cross_entropy_loss(logits, batch.labels)}, leaves);
   for (std::size_t i = 0; i < names.size(); ++i) {
     INFO(names[i]);
     const Tensor expected = recorded(filed[i]);
     REQUIRE(gradients[i].sizes() == expected.sizes());
-    CHECK(largest_difference(gradients[i], expected) <=
+    CHECK(test::largest_difference(gradients[i], expected) <=
           1e-4 * std::max(1.0, expected.abs().max().item<double>()));
   }
   std::size_t all = 0;

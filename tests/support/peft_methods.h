@@ -47,6 +47,21 @@ inline std::vector<std::string> resnet_methods() {
           "lokr:rank=4,targets=convolution"};
 }
 
+/// For the narrow ViT.
+inline models::Batch vit_images(std::int64_t n) {
+  Random random(9);
+  models::Batch batch;
+  batch.pixels = torch::empty({n, 3, 8, 8});
+  for (std::int64_t i = 0; i < batch.pixels.numel(); ++i)
+    batch.pixels.data_ptr<float>()[i] = static_cast<float>(random.normal());
+  batch.labels = torch::zeros({n}, torch::kInt64);
+  return batch;
+}
+
+inline double largest_difference(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a.to(torch::kDouble) - b.to(torch::kDouble)).abs().max().item<double>();
+}
+
 /// The model with the method, whose weights are moved away from where they start, at which most
 /// methods change nothing.
 inline void add_method(models::Model& model, const std::string& text, std::uint64_t seed = 3,
