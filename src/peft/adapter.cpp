@@ -46,10 +46,9 @@ class Adapters : public Method {
     return json;
   }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    const auto& layers = blueprint.architecture().layers();
-    if (std::none_of(layers.begin(), layers.end(), [&](const Layer& at) { return adapts(at); }))
-      no_place(where, blueprint, "adapters");
-    for (const Layer& layer : layers) {
+    require_place(
+        where, blueprint, [&](const Layer& at) { return adapts(at); }, "adapters");
+    for (const Layer& layer : blueprint.architecture().layers()) {
       if (adapts(layer)) require_range(where, "adapter_reduction", reduction_, 1, layer.width);
     }
   }

@@ -1,10 +1,8 @@
 #include "peft/adaptformer.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "models/pass.h"
 #include "peft/limits.h"
+#include "peft/targeted.h"
 
 namespace strata::peft {
 namespace {
@@ -35,10 +33,8 @@ class AdaptFormer : public Method {
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (at.part != Part::kMlpNorm) return {};
-    const double bound = 1 / std::sqrt(static_cast<double>(at.width));
-    return {
-        linear(at, down(at), fields_.bottleneck, at.width, {models::Init::Kind::kUniform, bound}),
-        linear(at, up(at), at.width, fields_.bottleneck, {})};
+    return {linear(at, down(at), fields_.bottleneck, at.width, kaiming(at.width)),
+            linear(at, up(at), at.width, fields_.bottleneck, {})};
   }
   Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
                models::Pass& pass) const override {
@@ -54,12 +50,10 @@ class AdaptFormer : public Method {
   }
   Json options() const override { return adaptformer_fields().write(fields_); }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    const auto& layers = blueprint.architecture().layers();
-    const auto place = std::find_if(layers.begin(), layers.end(), [](const Layer& layer) {
-      return layer.part == Part::kMlpNorm;
-    });
-    if (place == layers.end()) no_place(where, blueprint, "AdaptFormer's branches");
-    require_range(where, "adaptformer.bottleneck", fields_.bottleneck, 1, place->width);
+    const Layer& place = require_place(
+        where, blueprint, [](const Layer& layer) { return layer.part == Part::kMlpNorm; },
+        "AdaptFormer's branches");
+    require_range(where, "adaptformer.bottleneck", fields_.bottleneck, 1, place.width);
   }
 
  private:

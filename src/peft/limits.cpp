@@ -16,10 +16,17 @@ void require_range(const std::string& where, const char* field, std::int64_t val
 
 void require_place(const std::string& where, const models::Blueprint& blueprint,
                    models::LayerKind kind, const std::string& plural) {
+  require_place(
+      where, blueprint, [&](const models::Layer& layer) { return layer.kind == kind; }, plural);
+}
+
+const models::Layer& require_place(const std::string& where, const models::Blueprint& blueprint,
+                                   const std::function<bool(const models::Layer&)>& is_place,
+                                   const std::string& plural) {
   const auto& layers = blueprint.architecture().layers();
-  if (std::none_of(layers.begin(), layers.end(),
-                   [&](const models::Layer& layer) { return layer.kind == kind; }))
-    no_place(where, blueprint, plural);
+  const auto place = std::find_if(layers.begin(), layers.end(), is_place);
+  if (place == layers.end()) no_place(where, blueprint, plural);
+  return *place;
 }
 
 void no_place(const std::string& where, const models::Blueprint& blueprint,

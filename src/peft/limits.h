@@ -3,6 +3,7 @@
 /// What fields of methods may hold.
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 
@@ -30,6 +31,10 @@ void require_range(const std::string& where, const char* field, std::int64_t val
 /// @throws InputError beginning with `where`
 void require_place(const std::string& where, const models::Blueprint& blueprint,
                    models::LayerKind kind, const std::string& plural);
+/// That it has a layer of which `is_place` holds, which is returned. @throws InputError likewise
+const models::Layer& require_place(const std::string& where, const models::Blueprint& blueprint,
+                                   const std::function<bool(const models::Layer&)>& is_place,
+                                   const std::string& plural);
 /// @throws InputError saying that the architecture has no place for the method's weights
 [[noreturn]] void no_place(const std::string& where, const models::Blueprint& blueprint,
                            const std::string& plural);

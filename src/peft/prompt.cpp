@@ -136,15 +136,13 @@ class Prompts : public Method {
 };
 
 void Prompts::check(const models::Blueprint& blueprint, const std::string& where) const {
-  const auto& layers = blueprint.architecture().layers();
-  const auto place =
-      std::find_if(layers.begin(), layers.end(), [&](const Layer& at) { return stands_at(at); });
   require_place(where, blueprint, LayerKind::kSequence, "prompts");
-  if (place == layers.end()) no_place(where, blueprint, "prompts of every block");
-  if (fields_.initialization == PromptInit::kVpt && place->patch_numbers == 0)
+  const Layer& place = require_place(
+      where, blueprint, [&](const Layer& at) { return stands_at(at); }, "prompts of every block");
+  if (fields_.initialization == PromptInit::kVpt && place.patch_numbers == 0)
     no_place(where, blueprint, "VPT's prompts: what enters its blocks is no image's");
   require_range(where, "prompt_length", fields_.length, 1, kLongestPrompt);
-  require_range(where, "prompts.rank", fields_.rank, 0, std::min(fields_.length, place->width));
+  require_range(where, "prompts.rank", fields_.rank, 0, std::min(fields_.length, place.width));
 }
 
 }  // namespace

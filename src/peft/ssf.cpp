@@ -1,7 +1,5 @@
 #include "peft/ssf.h"
 
-#include <algorithm>
-
 #include "models/pass.h"
 #include "peft/limits.h"
 #include "strata/core/error.h"
@@ -39,9 +37,8 @@ class Ssf : public Method {
   }
   Json options() const override { return {{"before_batch_norm", fields_.before_batch_norm}}; }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    const auto& layers = blueprint.architecture().layers();
-    if (std::none_of(layers.begin(), layers.end(), [&](const Layer& at) { return scales(at); }))
-      no_place(where, blueprint, "SSF's scales");
+    require_place(
+        where, blueprint, [&](const Layer& at) { return scales(at); }, "SSF's scales");
   }
   void check_moving(const std::set<std::string>& norms, const std::string& where) const override {
     if (norms.empty() || !fields_.before_batch_norm) return;

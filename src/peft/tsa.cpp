@@ -1,7 +1,5 @@
 #include "peft/tsa.h"
 
-#include <algorithm>
-
 #include "models/pass.h"
 #include "peft/limits.h"
 
@@ -41,9 +39,7 @@ class Tsa : public Method {
   }
   Json options() const override { return Json::object(); }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
-    const auto& layers = blueprint.architecture().layers();
-    if (std::none_of(layers.begin(), layers.end(), adapts))
-      no_place(where, blueprint, "TSA's convolutions");
+    require_place(where, blueprint, adapts, "TSA's convolutions");
   }
 };
 
