@@ -16,6 +16,7 @@
 
 namespace strata::fedrunner {
 
+using experiment::local_of;
 using experiment::OwnAlgorithm;
 using experiment::RunConfig;
 using experiment::SaveModel;

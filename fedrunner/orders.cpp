@@ -45,7 +45,7 @@ std::vector<Order> Orders::score(int round, const States& states) const {
 
 std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
                                  const States& states) const {
-  LocalConfig local = task_.run.local;
+  LocalConfig local = local_of(task_.run, run_.strategy);
   auto over_rounds = local.training;
   over_rounds.schedule = local.schedule;
   local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);

@@ -77,7 +77,8 @@ void Publisher::keep_provenance() {
 }
 
 void Publisher::publish(const models::Model& model, int rounds_done, bool done) {
-  if (done || task_.run.save == SaveModel::kEvery) {
+  const SaveModel save = task_.run.save;
+  if (save == SaveModel::kEvery || (done && save == SaveModel::kEnd)) {
     save_foundation(model, task_.several_labels, run_.folder / "model");
     // The same in every round, and each file waits for the disk.
     if (!tokenizer_saved_) {

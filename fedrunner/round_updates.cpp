@@ -103,8 +103,8 @@ void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
                         std::all_of(sent.begin(), sent.end(),
                                     [](const auto& update) { return !update.failure.empty(); });
   if (diverged) {
-    throw WorkError(prefix(round) + "no client's training stayed finite; client " +
-                    sent.front().client + ": " + sent.front().failure);
+    throw Diverged(prefix(round) + "no client's training stayed finite; client " +
+                   sent.front().client + ": " + sent.front().failure);
   }
   const auto spoiling = refuse_updates(global, sent, server.outlier_ratio);
   failures.refused.insert(failures.refused.end(), spoiling.begin(), spoiling.end());

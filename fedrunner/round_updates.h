@@ -12,8 +12,15 @@
 #include "fedrunner/messages.h"
 #include "fedrunner/refusal.h"
 #include "fedrunner/run_table.h"
+#include "strata/core/error.h"
 
 namespace strata::fedrunner {
+
+/// No client's training stayed finite.
+class Diverged : public WorkError {
+ public:
+  using WorkError::WorkError;
+};
 
 /// Clients whose updates were not used, but for `late` ones, whose may have been.
 struct RoundFailures {
@@ -41,7 +48,7 @@ std::map<std::string, ModelState> take_local(std::vector<ClientUpdate>& updates,
                                              const std::vector<Unit>& units);
 
 /// Leaves in `updates.sent` those that the server takes; warnings name all others. With fewer than
-/// `server.min_clients` none is left. @throws WorkError where no training of the round stayed
+/// `server.min_clients` none is left. @throws Diverged where no training of the round stayed
 /// finite, which no further round would mend.
 void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
                  const experiment::ServerConfig& server);

@@ -10,6 +10,8 @@
 #include "experiment/experiment.h"
 #include "fedrunner/experiment_folders.h"
 #include "fedrunner/failing_courier.h"
+#include "fedrunner/learning_rates.h"
+#include "fedrunner/run_configured.h"
 #include "fedrunner/run_table.h"
 #include "fedrunner/server.h"
 #include "fedrunner/setup.h"
@@ -49,11 +51,25 @@ RoundTable run_here(const Setup& setup, const PlannedRun& run, models::Model& mo
   return run_rounds(task, run, model, tools, failing, after_round);
 }
 
-RunSummary summarise(const PlannedRun& planned, const RoundTable& table) {
+/// Of `none` what is always trained, of any other strategy all that it may choose, too.
+std::int64_t trained_parameters(const FederatedTask& task, const Strategy& strategy,
+                                const models::Model& model) {
+  const auto units = units_of_run(task.units, strategy, model, task.run.server.aggregation.lora);
+  std::int64_t count = 0;
+  for (const Unit& unit : units.all) {
+    const bool always =
+        std::find(units.always.begin(), units.always.end(), unit.name) != units.always.end();
+    if (always || strategy.own != OwnAlgorithm::kNone) count += unit.parameter_count;
+  }
+  return count;
+}
+
+RunSummary summarise(const PlannedRun& planned, const LocalConfig& local, const RoundTable& table) {
   RunSummary summary;
   summary.strategy = planned.strategy.name;
   summary.seed = planned.seed;
   summary.folder = planned.folder;
+  summary.learning_rate = local.training.learning_rate;
   for (const auto& row : table.rows) {
     const double value = row.values.front();
     if (row.client == kMeanRow && !std::isnan(value)) summary.final_mean_accuracy = value;
@@ -92,7 +108,11 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   auto units = model.units();
   fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
   model.set_units(std::move(units));
-  return summarise(run, run_here(setup, run, model, tools, options));
+  const auto trained = trained_parameters(setup.task, run.strategy, model);
+  RunSummary summary = summarise(run, local_of(setup.task.run, run.strategy),
+                                 run_here(setup, run, model, tools, options));
+  summary.trained_parameters = trained;
+  return summary;
 }
 
 }  // namespace
@@ -101,7 +121,12 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
                                        const std::vector<std::string>& set,
                                        const std::filesystem::path& out, const RunTools& tools,
                                        const RunOptions& options) {
-  auto config = read_experiment_file(experiment_file, set, tools.names);
+  return run_configured(read_experiment_file(experiment_file, set, tools.names), out, tools,
+                        options);
+}
+
+std::vector<RunSummary> run_configured(ExperimentConfig config, const std::filesystem::path& out,
+                                       const RunTools& tools, const RunOptions& options) {
   if (!config.run) throw InputError(config.file + ": run: the key is missing");
   const auto device = models::parse_device(options.device);
   if (options.parallel > 1 && device.is_cuda()) {
@@ -111,6 +136,16 @@ std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_f
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   Wanted wanted = select_wanted(config);
   settle_metrics(*config.run, wanted.blueprint);
+  if (searches_learning_rates(*config.run)) {
+    if (!options.resume) ExperimentFolders(config, out, false).check(wanted.units);
+    choose_learning_rates(config, wanted.units, out, options.resume,
+                          [&](const ExperimentConfig& trial, const std::filesystem::path& folder) {
+                            RunOptions here = options;
+                            here.after_round = nullptr;
+                            here.log_clients = false;
+                            run_configured(trial, folder, tools, here);
+                          });
+  }
   const ExperimentFolders folders(config, out, options.resume);
   folders.check(wanted.units);
   const Setup setup = set_up(config, std::move(wanted), folders, device, options);

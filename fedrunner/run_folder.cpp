@@ -158,6 +158,8 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
     // A kill in the middle of the very first file leaves its temporary, and the lock's file.
     if (entry.path().filename().string().find(".tmp-") != std::string::npos) continue;
     if (entry.path().filename() == kLockFile) continue;
+    // They come before the runs, and answer for themselves.
+    if (entry.path().filename() == kTrials || entry.path().filename() == kLearningRates) continue;
     throw InputError(folder.string() + ": the folder is not empty and holds no run (it has \"" +
                      entry.path().filename().string() + "\"); choose another --out");
   }

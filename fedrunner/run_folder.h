@@ -15,6 +15,9 @@
 
 namespace strata::fedrunner {
 
+/// What trials of learning rates leave beside the runs (learning_rates.h).
+inline constexpr const char *kTrials = "trials", *kLearningRates = "learning_rates.json";
+
 /// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
 /// Strata's is there yet, or it is the same (or less, see check_run_file) and the run resumes.
 /// @throws InputError: the folder holds another run (it names the first key that differs), or this

@@ -170,6 +170,12 @@ void check_bases(const ExperimentConfig& config, const models::Model& foundation
   }
 }
 
+void check_chosen_by(const ExperimentConfig& config, const tasks::Task& task) {
+  const std::string& metric = config.run->local.chosen_by;
+  if (!metric.empty())
+    require_name(config.file + ": run.local.learning_rate.by", metric, task.metrics());
+}
+
 }  // namespace
 
 Wanted select_wanted(const ExperimentConfig& config) {
@@ -191,6 +197,7 @@ Wanted select_wanted(const ExperimentConfig& config) {
 Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
              torch::Device device, const RunOptions& options) {
   const auto data = load_experiment_data(config.data, config.task, config.answering);
+  check_chosen_by(config, *data.task);
   const models::CoreShares shares =
       shares_for(config, wanted.blueprint, data.partition.clients.size(),
                  folders.recorded_threads(), device, options);
@@ -227,7 +234,8 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
                      .tokenizer = std::move(foundation.tokenizer)};
   if (foundation.language) task.language_folder = config.model.folder;
   folders.check_foundation(foundation.model, task.foundation_fingerprint);
-  log_info("clients", data::partition_table(data.manifest, data.partition));
+  if (options.log_clients)
+    log_info("clients", data::partition_table(data.manifest, data.partition));
   return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};
 }
 

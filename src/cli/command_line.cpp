@@ -49,13 +49,16 @@ void build_pages(CLI::App& app, PageArguments& pages) {
 
 void build_data_make(CLI::App& data, CommandLine& line) {
   CLI::App* make = subcommand(&data, "make", "Write the built-in synthetic data set", line.common);
-  make->add_option("set", line.data_make.set, "Which set")->required()->check(one_of({"phantoms"}));
+  make->add_option("set", line.data_make.set, "Which set")
+      ->required()
+      ->check(one_of({"phantoms", "fractals"}));
   make->add_option("--out", line.data_make.out, "Folder to write")->required();
   add_seed(make, line.data_make.seed);
-  ranged(make, "--images", line.data_make.images, "Images per modality, 80 % for training", 5,
-         100000);
+  ranged(make, "--images", line.data_make.images,
+         "Images per modality, 80 % for training, or per class of fractals, 90 %", 5, 9999);
   ranged(make, "--shapes", line.data_make.shapes, "Images of the non-medical set to pretrain on", 5,
          1000000);
+  ranged(make, "--classes", line.data_make.classes, "Classes of fractals", 2, 10000);
   ranged(make, "--size", line.data_make.size, "Pixels a side", 32, 256);
   make->callback([&line] { line.command = Command::kDataMake; });
 }
@@ -418,20 +421,33 @@ void build_compare(CLI::App& app, CommandLine& line) {
   compare->callback([&line] { line.command = Command::kCompare; });
 }
 
+/// What `run` and `benchmark` share.
+void add_running(CLI::App* command, RunArguments& arguments) {
+  command->add_option("config", arguments.config, "Experiment file (YAML)")->required();
+  command->add_option("--out", arguments.out, "Run folder to write")->required();
+  command->add_flag("--resume", arguments.resume, "Continue a run that was interrupted");
+  ranged(command, "--parallel", arguments.parallel,
+         "Clients at the same time; 0 is as many as the threads leave cores, 1 measures memory", 0,
+         1024);
+  command->add_option("--set", arguments.set, "Replace a value of the experiment file: key=value")
+      ->allow_extra_args(false);
+  add_device(command, arguments.device, arguments.threads);
+}
+
 void build_run(CLI::App& app, CommandLine& line) {
   CLI::App* run = subcommand(
       &app, "run", "Run federated rounds: score, plan, train, aggregate, evaluate", line.common);
-  run->add_option("config", line.run.config, "Experiment file (YAML)")->required();
-  run->add_option("--out", line.run.out, "Run folder to write")->required();
-  run->add_flag("--resume", line.run.resume, "Continue a run that was interrupted");
-  ranged(run, "--parallel", line.run.parallel,
-         "Clients at the same time; 0 is as many as the threads leave cores, 1 measures memory", 0,
-         1024);
-  run->add_option("--set", line.run.set, "Replace a value of the experiment file: key=value")
-      ->allow_extra_args(false);
-  add_device(run, line.run.device, line.run.threads);
+  add_running(run, line.run);
   add_spill(run, line.run.spill);
   run->callback([&line] { line.command = Command::kRun; });
+}
+
+void build_benchmark(CLI::App& app, CommandLine& line) {
+  CLI::App* benchmark =
+      subcommand(&app, "benchmark", "Compare methods over backbones, shares of the data and seeds",
+                 line.common);
+  add_running(benchmark, line.benchmark);
+  benchmark->callback([&line] { line.command = Command::kBenchmark; });
 }
 
 void build_report(CLI::App& app, CommandLine& line) {
@@ -454,6 +470,7 @@ void build(CLI::App& app, CommandLine& line) {
   build_plan(app, line);
   build_compare(app, line);
   build_run(app, line);
+  build_benchmark(app, line);
   build_report(app, line);
 }
 
@@ -631,7 +648,7 @@ HelpCommand command_help() {
 bool needs_torch(Command command) {
   return command == Command::kInspect || command == Command::kEvaluate ||
          command == Command::kMerge || command == Command::kPretrain ||
-         command == Command::kScore || command == Command::kRun;
+         command == Command::kScore || command == Command::kRun || command == Command::kBenchmark;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

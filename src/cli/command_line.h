@@ -25,6 +25,7 @@ struct DataMakeArguments {
   std::uint64_t seed = 1;
   int images = 160;
   int shapes = 1200;
+  int classes = 64;
   int size = 64;
 };
 
@@ -183,6 +184,7 @@ enum class Command {
   kPlan,
   kCompare,
   kRun,
+  kBenchmark,
   kReport,
   kVersion
 };
@@ -200,10 +202,11 @@ struct CommandLine {
   PlanArguments plan;
   CompareArguments compare;
   RunArguments run;
+  RunArguments benchmark;  ///< but for `spill`
   ReportArguments report;
 };
 
-/// inspect, score, run, pretrain, merge, evaluate and the second half of --version.
+/// inspect, score, run, benchmark, pretrain, merge, evaluate and the second half of --version.
 bool needs_torch(Command command);
 
 /// What help says of the program and, below it, of every subcommand.
@@ -226,5 +229,7 @@ int run_pretrain(const PretrainArguments& arguments,
                  const CommonArguments& common);                                // strata-torch
 int run_score(const ScoreArguments& arguments, const CommonArguments& common);  // strata-torch
 int run_run(const RunArguments& arguments, const CommonArguments& common);      // strata-torch
+int run_benchmark(const RunArguments& arguments,
+                  const CommonArguments& common);  // strata-torch
 
 }  // namespace strata::cli

@@ -7,6 +7,7 @@
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/parallel.h"
+#include "data/fractals/fractals.h"
 #include "data/image.h"
 #include "data/partition.h"
 #include "data/phantoms/phantoms.h"
@@ -59,29 +60,37 @@ void decode_all(const data::Manifest& manifest, const std::vector<std::string>& 
                [&](int i) { data::read_image(manifest.folder / images[i]); });
 }
 
-}  // namespace
-
-int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common) {
-  const std::vector<std::string> sets = {"phantoms"};
-  if (arguments.set != sets[0])
-    throw InputError("data make: unknown set \"" + arguments.set + "\"" +
-                     did_you_mean(arguments.set, sets) + "; allowed is \"phantoms\"");
+std::vector<data::Manifest> make_sets(const DataMakeArguments& arguments) {
+  if (arguments.set == "fractals") {
+    data::FractalOptions options;
+    options.seed = arguments.seed;
+    options.classes = arguments.classes;
+    options.images_per_class = arguments.images;
+    options.size = arguments.size;
+    return {data::make_fractals(arguments.out, options)};
+  }
   data::PhantomOptions options;
   options.seed = arguments.seed;
   options.images_per_modality = arguments.images;
   options.shapes_images = arguments.shapes;
   options.size = arguments.size;
-  const data::Manifest phantoms = data::make_phantoms(arguments.out, options);
-  const data::Manifest shapes = data::load_data(std::filesystem::path(arguments.out) / "shapes");
+  data::Manifest phantoms = data::make_phantoms(arguments.out, options);
+  return {std::move(phantoms), data::load_data(std::filesystem::path(arguments.out) / "shapes")};
+}
 
-  TextTable table({"client", "images", "train questions", "test questions"});
+}  // namespace
+
+int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common) {
+  const std::vector<data::Manifest> sets = make_sets(arguments);
+  TextTable table({"client", "images", sets.front().has_labels() ? "train" : "train questions",
+                   sets.front().has_labels() ? "test" : "test questions"});
   Json clients = Json::array();
-  for (const data::Manifest* manifest : {&phantoms, &shapes})
-    for (const std::string& name : manifest->clients()) {
-      const Counts counts = count(*manifest, name);
+  for (const data::Manifest& manifest : sets)
+    for (const std::string& name : manifest.clients()) {
+      const Counts counts = count(manifest, name);
       table.row({name, std::to_string(counts.images), std::to_string(counts.train),
                  std::to_string(counts.test)});
-      clients.push_back({{"dataset", manifest->name},
+      clients.push_back({{"dataset", manifest.name},
                          {"name", name},
                          {"images", counts.images},
                          {"train", counts.train},
@@ -96,9 +105,10 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
     std::cout << printable_json(out.dump(2)) << '\n';
   } else if (!common.quiet) {
     std::cout << table.str()
-              << "All of it is synthetic: no image is, or is derived from, a patient's.\n"
-              << "phantoms: " << printable(phantoms.folder.string())
-              << "\nshapes:   " << printable(shapes.folder.string()) << '\n';
+              << "All of it is synthetic: no image is, or is derived from, a patient's.\n";
+    for (const data::Manifest& manifest : sets)
+      std::cout << (manifest.name + ":         ").substr(0, 10)
+                << printable(manifest.folder.string()) << '\n';
   }
   return kExitDone;
 }

@@ -9,7 +9,7 @@ namespace strata::cli {
 namespace {
 
 bool resumes(Command command) {
-  return command == Command::kRun || command == Command::kCompare;
+  return command == Command::kRun || command == Command::kBenchmark || command == Command::kCompare;
 }
 
 bool is_long(Command command) {

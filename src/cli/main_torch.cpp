@@ -32,14 +32,17 @@ int work(const strata::cli::CommandLine& line) {
       return run_score(line.score, line.common);
     case Command::kRun:
       return run_run(line.run, line.common);
+    case Command::kBenchmark:
+      return run_benchmark(line.benchmark, line.common);
     // The torch-free program has printed its own line before it handed over.
     case Command::kVersion:
       std::cout << models::describe_torch() << std::endl;
       return kExitDone;
     default:
       throw InputError(
-          "strata-torch runs inspect, evaluate, merge, score, run and pretrain only; call strata "
-          "instead");
+          "strata-torch runs inspect, evaluate, merge, score, run, benchmark and pretrain only; "
+          "call "
+          "strata instead");
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "cli/adapter_config.h"
 #include "cli/command_line.h"
+#include "cli/run_tools.h"
 #include "cli/runner_names.h"
 #include "core/console.h"
 #include "core/document.h"
@@ -17,7 +18,6 @@
 #include "strata/optimizers/make_plan.h"
 
 namespace strata::cli {
-namespace {
 
 fedrunner::RunTools run_tools() {
   fedrunner::RunTools tools;
@@ -61,6 +61,8 @@ fedrunner::RunTools run_tools() {
   return tools;
 }
 
+namespace {
+
 std::string table(const std::vector<fedrunner::RunSummary>& summaries) {
   TextTable table({"strategy", "seed", "rounds", "start", "accuracy", "mean", "best", "in round",
                    "MBit up/round", "MBit down/round", "seconds"});
@@ -80,6 +82,7 @@ Json to_json(const std::vector<fedrunner::RunSummary>& summaries) {
   for (const auto& run : summaries) {
     runs.push_back({{"strategy", run.strategy},
                     {"seed", run.seed},
+                    {"learning_rate", run.learning_rate},
                     {"folder", run.folder.string()},
                     {"rounds", run.rounds},
                     {"foundation_accuracy", number_or_null(run.foundation_accuracy)},

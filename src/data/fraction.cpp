@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -33,6 +34,23 @@ std::vector<int> nested_share(const Manifest& manifest, const std::vector<int>& 
   for (const auto& [place, i] : order) share.push_back(i);
   std::sort(share.begin(), share.end());
   return share;
+}
+
+HeldOut hold_out(const Manifest& manifest, const std::vector<int>& examples, double share,
+                 std::uint64_t seed) {
+  std::vector<int> firsts;  // of every image
+  std::set<std::string> seen;
+  for (const int i : examples)
+    if (seen.insert(manifest.examples[i].image).second) firsts.push_back(i);
+  if (firsts.size() < 2) return {examples, {}};
+  std::vector<int> drawn = nested_share(manifest, firsts, share, seed);
+  if (drawn.size() == firsts.size()) drawn.pop_back();
+  std::set<std::string> images;
+  for (const int i : drawn) images.insert(manifest.examples[i].image);
+  HeldOut parts;
+  for (const int i : examples)
+    (images.count(manifest.examples[i].image) > 0 ? parts.held : parts.kept).push_back(i);
+  return parts;
 }
 
 }  // namespace strata::data

@@ -16,4 +16,16 @@ namespace strata::data {
 std::vector<int> nested_share(const Manifest& manifest, const std::vector<int>& examples,
                               double fraction, std::uint64_t seed);
 
+/// Two parts of a client's examples, each ascending.
+struct HeldOut {
+  std::vector<int> kept, held;
+};
+
+/// Holds out the examples on a share 0 < `share` < 1 of the images: what is decided on them (a
+/// learning rate) has not been trained on. Stratified by the target of each image's first example,
+/// as nested_share is; all examples on an image stay together. One image at least is held and one
+/// kept; of a single image all is kept.
+HeldOut hold_out(const Manifest& manifest, const std::vector<int>& examples, double share,
+                 std::uint64_t seed);
+
 }  // namespace strata::data

@@ -31,6 +31,9 @@ void check(const PartitionOptions& options) {
   if (!(options.fraction > 0 && options.fraction <= 1))
     throw InputError("partition: the fraction is " + format_double(options.fraction) +
                      ", expected a number above 0, at most 1");
+  if (!(options.validation > 0 && options.validation < 1))
+    throw InputError("partition: the validation share is " + format_double(options.validation) +
+                     ", expected a number above 0 and below 1");
 }
 
 std::set<std::string> public_images(const Manifest& manifest, const PartitionOptions& options) {
@@ -245,7 +248,29 @@ std::vector<std::string> table_row(const Manifest& manifest, const std::string& 
           std::to_string(images.size()), answers};
 }
 
+void test_on_validation(const Manifest& manifest, const PartitionOptions& options,
+                        Partition& partition) {
+  bool any = false;
+  for (ClientExamples& client : partition.clients) {
+    auto parts =
+        hold_out(manifest, client.train, options.validation,
+                 derive_seed(derive_seed(options.seed, "partition.validation"), client.name));
+    client.train = std::move(parts.kept);
+    client.test = std::move(parts.held);
+    any = any || !client.test.empty();
+  }
+  if (!any)
+    throw InputError(
+        "partition: no client has two images for training, one of which could be for validation");
+}
+
 }  // namespace
+
+const Choices<EvaluateOn>& evaluation_splits() {
+  static const Choices<EvaluateOn> splits(
+      {{EvaluateOn::kTest, "test"}, {EvaluateOn::kValidation, "validation"}});
+  return splits;
+}
 
 const Choices<PartitionScheme>& partition_schemes() {
   static const Choices<PartitionScheme> schemes({{PartitionScheme::kModality, "modality"},
@@ -283,6 +308,8 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
     client.train =
         nested_share(manifest, client.train, options.fraction,
                      derive_seed(derive_seed(options.seed, "partition.fraction"), client.name));
+  if (options.evaluate_on == EvaluateOn::kValidation)
+    test_on_validation(manifest, options, partition);
   return partition;
 }
 

@@ -16,6 +16,13 @@ struct ClientExamples {
   std::vector<int> train, test;  ///< indices into the manifest's examples, ascending
 };
 
+/// What stands in for the test examples.
+enum class EvaluateOn {
+  kTest,
+  kValidation,  ///< a share of each client's training examples, which are not trained on then
+};
+const Choices<EvaluateOn>& evaluation_splits();
+
 enum class PartitionScheme { kModality, kDataset, kIid, kDirichlet, kFesvibs };
 const Choices<PartitionScheme>& partition_schemes();
 /// Whether the scheme takes any number of clients; that of the others is in the data.
@@ -29,6 +36,10 @@ struct PartitionOptions {
   double public_fraction = 0;
   /// Share of each client's training examples that it keeps (data/fraction.h), above 0.
   double fraction = 1;
+  /// Share of what a client has for training that kValidation holds out (hold_out), above 0 and
+  /// below 1.
+  double validation = 0.2;
+  EvaluateOn evaluate_on = EvaluateOn::kTest;
   std::uint64_t seed = 1;
 };
 
@@ -44,7 +55,9 @@ struct Partition {
 /// label are a group of their own, so that there are not more groups than classes and one. Test
 /// examples follow the same scheme (under dirichlet, with the training shares of their answer or
 /// class). `fesvibs` deals the same way with fixed shares, to six clients (see partition.cpp). Of
-/// what a client gets for training, `fraction` is kept. Every client gets at least one training
+/// what a client gets for training, `fraction` is kept, of which `evaluate_on: validation` makes a
+/// share the client's test in place of its own; one with a single image has none then. Every client
+/// gets at least one training
 /// example, or it is an error. Deterministic in `seed`. @throws InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 

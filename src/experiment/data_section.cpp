@@ -41,6 +41,15 @@ const Fields<PartitionOptions>& partition_fields() {
             "share of each client's training examples that it keeps, at least one; a smaller share "
             "is part of a larger ([data.md](data.md))")
           .written_if_changed(),
+      field("evaluate_on", &PartitionOptions::evaluate_on, choice(data::evaluation_splits()),
+            "what models are evaluated on: the test examples, or a `validation` share of each "
+            "client's training examples, which it does not train on then")
+          .written_if_changed(),
+      field("validation", &PartitionOptions::validation, number(1e-6, 1 - 1e-6),
+            "that share, stratified; all examples on an image stay together. Learning rates are "
+            "[chosen on it](#learning-rates)")
+          .default_text("`0.2`")
+          .written_if_changed(),
       field("seed", &PartitionOptions::seed, seed_number(),
             "of the partition; the same in all runs"),
   });
@@ -87,6 +96,8 @@ const Fields<DataConfig>& data_fields() {
           partition("alpha"),
           partition("public_fraction"),
           partition("fraction"),
+          partition("evaluate_on"),
+          partition("validation"),
           partition("seed"),
           // Not written: a run resumes with another.
           field("cache", &DataConfig::cache, text(),

@@ -8,12 +8,11 @@ namespace {
 
 constexpr int kVersion = 1;
 
-Document load(const std::filesystem::path& file, const std::vector<std::string>& set) {
-  auto document = load_yaml(file);
-  for (const auto& assignment : set) set_value(document, assignment);
+/// Of a benchmark's file `run` and `pretrain` read what is an experiment's (benchmark_section.h).
+void prepare(Document& document) {
+  if (document.root.is_object()) document.root.erase("benchmark");
   resolve_references(document);
   expand_strategies(document.root);
-  return document;
 }
 
 Field<ExperimentConfig> version_field() {
@@ -63,14 +62,21 @@ Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
 
 ExperimentConfig read_experiment_file(const std::filesystem::path& file,
                                       const std::vector<std::string>& set, const ToolNames& names) {
-  const Document document = load(file, set);
+  auto document = load_yaml(file);
+  for (const auto& assignment : set) set_value(document, assignment);
+  return read_experiment(std::move(document), names);
+}
+
+ExperimentConfig read_experiment(Document document, const ToolNames& names) {
+  prepare(document);
   ExperimentConfig config = experiment_fields(names).read(ObjectReader(document));
   config.file = document.file;
   return config;
 }
 
 ExperimentData load_experiment_data(const std::filesystem::path& experiment_file) {
-  const Document document = load(experiment_file, {});
+  Document document = load_yaml(experiment_file);
+  prepare(document);
   ObjectReader reader(document);
   reader.version(kVersion);
   ExperimentConfig config;
@@ -113,7 +119,9 @@ SelectedUnits select_units(const ExperimentConfig& config, const models::Bluepri
 Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
                      const Strategy& strategy, std::uint64_t seed) {
   ExperimentConfig single = config;
+  if (!is_undecided(*config.run, strategy)) single.run->local = local_of(*config.run, strategy);
   single.run->strategies = {strategy};
+  single.run->strategies.front().learning_rate.reset();  // stands in `local`
   single.run->seeds = {seed};
   return resolved_config(single, units);
 }

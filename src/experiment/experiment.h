@@ -37,6 +37,9 @@ struct ExperimentConfig {
 ExperimentConfig read_experiment_file(const std::filesystem::path& file,
                                       const std::vector<std::string>& set, const ToolNames& names);
 
+/// The same of a file that has been parsed. @throws InputError
+ExperimentConfig read_experiment(Document document, const ToolNames& names);
+
 /// The data of an experiment file of which only `data` is read and checked, as `strata score` needs
 /// it. @throws InputError
 ExperimentData load_experiment_data(const std::filesystem::path& experiment_file);

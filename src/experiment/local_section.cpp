@@ -1,7 +1,90 @@
 #include "experiment/local_section.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+
+#include "core/csv.h"
+
 namespace strata::experiment {
 namespace {
+
+constexpr double kLeastRate = 1e-12, kMostRate = 10;
+constexpr std::int64_t kMostTrials = 1000;
+
+/// Three digits are more than a learning rate can be told apart by, and name a folder.
+double rounded(double rate) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2e", rate);
+  return std::strtod(text.data(), nullptr);
+}
+
+/// From `from` to `to` in equal steps of their logarithms. With one parameter such a grid leaves
+/// smaller gaps than as many draws at random.
+std::vector<double> geometric_grid(double from, double to, std::int64_t trials) {
+  std::vector<double> rates;
+  for (std::int64_t k = 0; k < trials; ++k) {
+    const double place = static_cast<double>(k) / static_cast<double>(trials - 1);
+    rates.push_back(rounded(from * std::pow(to / from, place)));
+  }
+  rates.front() = from, rates.back() = to;
+  return rates;
+}
+
+std::vector<double> listed_rates(ObjectReader& reader, const std::string& key) {
+  std::vector<double> rates;
+  for (const Json& rate : reader.raw(key)) {
+    if (!rate.is_number() || rate.get<double>() < kLeastRate || rate.get<double>() > kMostRate)
+      reader.fail(key, "a number " + range_text(kLeastRate, kMostRate) + " was expected, found " +
+                           excerpt(rate));
+    if (std::find(rates.begin(), rates.end(), rate.get<double>()) != rates.end())
+      reader.fail(key, "the learning rate " + rate.dump() + " stands twice");
+    rates.push_back(rate.get<double>());
+  }
+  if (rates.size() < 2) reader.fail(key, "a list of at least two learning rates was expected");
+  std::sort(rates.begin(), rates.end());
+  return rates;
+}
+
+void read_search(ObjectReader reader, LocalConfig& local) {
+  local.chosen_by = reader.text("by", "");
+  if (reader.has("values")) {
+    if (!reader.raw("values").is_array()) reader.fail("values", "a list was expected");
+    local.learning_rates = listed_rates(reader, "values");
+  } else {
+    const double from = reader.number("from", kLeastRate, kMostRate);
+    const double to = reader.number("to", kLeastRate, kMostRate);
+    if (from >= to)
+      reader.fail("to", "a number above from was expected, found " + format_double(to));
+    local.learning_rates = geometric_grid(from, to, reader.integer("trials", 2, kMostTrials));
+  }
+  reader.finish();
+}
+
+/// One, or several to choose among.
+Field<LocalConfig> learning_rate_field() {
+  auto field = training_fields().at("learning_rate").within(&LocalConfig::training);
+  field.read = [one = field.read](ObjectReader& reader, LocalConfig& local, bool needed) {
+    const Json& value = reader.raw("learning_rate");
+    if (value.is_array())
+      local.learning_rates = listed_rates(reader, "learning_rate");
+    else if (value.is_object())
+      read_search(reader.object("learning_rate"), local);
+    else
+      one(reader, local, needed);
+  };
+  field.write = [one = field.write](const LocalConfig& local) {
+    if (local.learning_rates.empty()) return one(local);
+    if (local.chosen_by.empty()) return Json(local.learning_rates);
+    return Json{{"values", local.learning_rates}, {"by", local.chosen_by}};
+  };
+  field.allowed = "0 … 10, a list, or `{from, to, trials}`";
+  return field.required().meaning(
+      "constant within a round; AdamW starts afresh in every round. Of several every strategy gets "
+      "the one that [suits it](#learning-rates)");
+}
 
 void complete_local(ObjectReader& reader, LocalConfig& local) {
   if (local.steps > 0 && local.epochs > 0)
@@ -25,9 +108,7 @@ const Fields<LocalConfig>& local_fields() {
               .default_text("`1`")
               .written_if_changed(),
           training("batch_size"),
-          training("learning_rate")
-              .required()
-              .meaning("constant within a round; AdamW starts afresh in every round"),
+          learning_rate_field(),
           field("schedule", &LocalConfig::schedule, choice(schedules()),
                 "of the learning rate over the rounds: constant, or cosine, ½ (1 + cos(π (r − 1) / "
                 "rounds)) of it in round r"),

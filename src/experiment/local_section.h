@@ -3,6 +3,8 @@
 /// `run.local`: what a client does in a round.
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "core/fields.h"
 #include "experiment/training_options.h"
@@ -13,6 +15,9 @@ namespace strata::experiment {
 struct LocalConfig {
   std::int64_t steps = 0, epochs = 0;
   TrainingOptions training;  ///< within a round: the learning rate is the first round's, constant
+  /// Learning rates to choose among, ascending; empty: `training.learning_rate` it is.
+  std::vector<double> learning_rates;
+  std::string chosen_by;  ///< the task's metric by which one is chosen; "": the main one
   Schedule schedule = Schedule::kConstant;  ///< of the learning rate over the rounds
 };
 

@@ -110,11 +110,23 @@ Kind<Budget> budget_of_clients() {
 
 }  // namespace
 
+bool is_undecided(const RunConfig& run, const Strategy& strategy) {
+  return !run.local.learning_rates.empty() && !strategy.learning_rate;
+}
+
+LocalConfig local_of(const RunConfig& run, const Strategy& strategy) {
+  LocalConfig local = run.local;
+  local.learning_rates.clear();
+  if (strategy.learning_rate) local.training.learning_rate = *strategy.learning_rate;
+  return local;
+}
+
 Fields<RunConfig> run_fields(const ToolNames& names) {
   const auto plan_by_budget = [](RunConfig& run) {
     run.plan.algorithm = run.budget.counts_units() ? "exact" : "prices";
   };
-  const Choices<SaveModel> save_model({{SaveModel::kEnd, "end"}, {SaveModel::kEvery, "every"}});
+  const Choices<SaveModel> save_model(
+      {{SaveModel::kEnd, "end"}, {SaveModel::kEvery, "every"}, {SaveModel::kNever, "never"}});
   return Fields<RunConfig>({
       strategies_field(names),
       field("seeds", &RunConfig::seeds, seed_numbers(), "one run for every strategy and seed"),
@@ -132,8 +144,8 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
       field("evaluate_every", &RunConfig::evaluate_every, whole(1),
             "rounds; round 0 and the last are always evaluated"),
       field("save", &RunConfig::save, choice(save_model),
-            "when the whole model is written to `model/`: with the last round, or with every one; "
-            "`state/` has what was trained after each round")
+            "when the whole model is written to `model/`: with the last round, with every one, or "
+            "not at all; `state/` has what was trained after each round")
           .written_if_changed(),
       // Nothing of them is written where nothing is in use.
       section("server", &RunConfig::server, server_fields()).written_if_changed(),

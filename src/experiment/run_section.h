@@ -32,7 +32,7 @@ struct PlanConfig {
 };
 
 /// When a run writes its whole model; the state of every round is what was trained.
-enum class SaveModel { kEnd, kEvery };
+enum class SaveModel { kEnd, kEvery, kNever };
 
 struct RunConfig {
   std::vector<Strategy> strategies;
@@ -47,6 +47,11 @@ struct RunConfig {
   ServerConfig server;
   FailureOptions failures;
 };
+
+/// Whether a strategy's learning rate is still to be chosen among several.
+bool is_undecided(const RunConfig& run, const Strategy& strategy);
+/// What a run of the strategy does locally, with its own learning rate. It is decided.
+LocalConfig local_of(const RunConfig& run, const Strategy& strategy);
 
 /// `names` are for reading; nothing else depends on them.
 Fields<RunConfig> run_fields(const ToolNames& names);

@@ -68,6 +68,18 @@ Kind<std::string> folder_name() {
   return kind;
 }
 
+Field<Strategy> own_rate_field() {
+  Field<Strategy> field{"learning_rate", "in place of `local.learning_rate`", range_text(0.0, 10.0),
+                        "none", Form::kNumber};
+  field.read = [](ObjectReader& reader, Strategy& strategy, bool) {
+    if (reader.has("learning_rate")) strategy.learning_rate = reader.number("learning_rate", 0, 10);
+  };
+  field.write = [](const Strategy& strategy) {
+    return strategy.learning_rate ? Json(*strategy.learning_rate) : Json();
+  };
+  return field.written_if([](const Strategy& strategy) { return !strategy.rate_chosen; });
+}
+
 }  // namespace
 
 bool Strategy::scores() const {
@@ -141,6 +153,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
               .read_last(),
           algorithm,
           field("choose", &Strategy::choose, choice_rule(names), "from the front"),
+          own_rate_field(),
       },
       complete);
 }

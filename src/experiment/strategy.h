@@ -23,8 +23,10 @@ struct Strategy {
   std::string metric;     ///< "none": nothing is scored
   std::string algorithm;  ///< by its name; one of the planner's, or of the runner's own
   std::string choose;
-  std::optional<OwnAlgorithm> own = {};  ///< that one
-  bool counts_units_only = false;        ///< the planner's algorithm knows no other budgets
+  std::optional<double> learning_rate = {};  ///< in place of `run.local.learning_rate`
+  bool rate_chosen = false;                  ///< by trials: it stands in no experiment file
+  std::optional<OwnAlgorithm> own = {};      ///< that one
+  bool counts_units_only = false;            ///< the planner's algorithm knows no other budgets
 
   bool scores() const;  ///< whether rounds score
 };

@@ -1,6 +1,7 @@
 #include "report/report.h"
 
 #include "core/console.h"
+#include "report/benchmark_page.h"
 #include "report/comparison.h"
 #include "report/page.h"
 #include "report/run_statistics.h"
@@ -42,6 +43,10 @@ Report write_report(const std::filesystem::path& folder) {
     const auto name = std::filesystem::canonical(folder).filename().string();
     write_file(report.page, comparison_page(comparison, name));
     report.summary = comparison_text(comparison);
+  } else if (fedrunner::holds_benchmark(folder)) {
+    const auto results = fedrunner::read_benchmark(folder);
+    write_file(report.page, benchmark_page(results));
+    report.summary = benchmark_summary(results);
   } else {
     const Experiment experiment = read_run_folders(folder);
     write_file(report.page, page_of(experiment));

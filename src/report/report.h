@@ -16,7 +16,8 @@ struct Report {
 
 /// `folder` is a run directory (config.yaml, metrics.csv, rounds/NNN/{scores.json,plan.json},
 /// run.json) or an experiment directory whose sub-folders are run directories. Writes
-/// `folder/report.html`. A folder with a compare.json gets the page of that comparison instead.
+/// `folder/report.html`. A folder with a compare.json gets the page of that comparison instead, one
+/// with a benchmark.json that of that benchmark.
 /// Figures are gnuplot's SVG, inlined.
 /// @throws InputError when there is no run, or a file in it is damaged; WorkError when gnuplot is
 /// missing.

@@ -76,3 +76,26 @@ TEST_CASE("a share is of the examples that it is given, drawn by the seed") {
   // Not the first of every class.
   CHECK(tenth != std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100});
 }
+
+TEST_CASE("what is held out are whole images, of every class its share, and never all or none") {
+  Manifest manifest = uneven_classes();
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i)
+    manifest.examples[i].image = std::to_string(i / 2);  // two examples on each image
+  const auto parts = hold_out(manifest, all_of(manifest), 0.2, 7);
+  CHECK(class_counts(manifest, parts.held) == Counts{{"a", 20}, {"b", 2}});
+  CHECK(parts.kept.size() + parts.held.size() == 112);
+  CHECK(std::is_sorted(parts.kept.begin(), parts.kept.end()));
+  for (const int i : parts.held)
+    CHECK(std::count(parts.held.begin(), parts.held.end(), i ^ 1) == 1);
+  CHECK(hold_out(manifest, all_of(manifest), 0.2, 7).held == parts.held);
+  CHECK(hold_out(manifest, all_of(manifest), 0.2, 8).held != parts.held);
+
+  const auto sizes = [&](const std::vector<int>& examples, double share) {
+    const auto two = hold_out(manifest, examples, share, 7);
+    return std::pair(two.kept.size(), two.held.size());
+  };
+  CHECK(sizes({0, 1}, 0.5) == std::pair<std::size_t, std::size_t>(2, 0));
+  CHECK(sizes({0, 1, 2}, 0.01).second > 0);
+  CHECK(sizes({0, 1, 2}, 0.99).first > 0);
+  CHECK(sizes({}, 0.5) == std::pair<std::size_t, std::size_t>(0, 0));
+}

@@ -99,6 +99,7 @@ struct RunOptions {
   std::filesystem::path spill = {};
   /// Orders and replies go through their bytes, as between machines, which changes no result.
   bool encode_messages = false;
+  bool log_clients = true;  ///< who holds what
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;
@@ -112,6 +113,8 @@ struct RunSummary {
   std::string strategy;
   std::uint64_t seed = 0;
   std::filesystem::path folder;
+  std::int64_t trained_parameters = 0;  ///< of the units that its rounds may train
+  double learning_rate = kNone;  ///< local; of several, the one that the strategy's trials chose
   int rounds = 0;
   double foundation_accuracy = kNone;  ///< "all", round 0
   double final_accuracy = kNone;       ///< "all", last round
@@ -124,6 +127,9 @@ struct RunSummary {
 
 /// Runs every strategy × seed of the experiment file, changed by `set` ("run.rounds=10"). One pair:
 /// `out` is the run folder. Several: `out` holds one run folder a pair, `<strategy>-seed<seed>`.
+///
+/// Where `run.local.learning_rate` names several, every strategy first gets the one with which a
+/// trial on held-out training examples reached most: `out/trials/` and `out/learning_rates.json`.
 ///
 /// With `model.peft`, every run adds fresh weights from its own seed to the foundation.
 ///

@@ -44,7 +44,7 @@ void read_description(Manifest& manifest) {
   for (const std::string& name : manifest.classes)
     if (!seen.insert(name).second) reader.fail("classes", "\"" + name + "\" stands twice");
   // What `strata data make` adds to say how the set was made.
-  for (const char* key : {"seed", "size", "images_per_modality", "shapes_images"}) reader.raw(key);
+  for (const char* key : {"seed", "size", "images_per_modality", "shapes_images", "images_per_class"}) reader.raw(key);
   reader.finish();
 }
 

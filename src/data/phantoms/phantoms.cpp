@@ -7,6 +7,7 @@
 #include "core/document.h"
 #include "core/parallel.h"
 #include "data/image.h"
+#include "data/made_set.h"
 #include "data/phantoms/optics.h"
 #include "data/phantoms/radiology.h"
 #include "data/phantoms/shapes.h"
@@ -298,28 +299,6 @@ std::string description(const std::string& name, const PhantomOptions& options,
   return json.dump(2) + "\n";
 }
 
-void check_range(const char* what, int value, int low, int high) {
-  if (value < low || value > high)
-    throw InputError(std::string("phantoms: ") + what + " is " + std::to_string(value) +
-                     ", expected " + std::to_string(low) + " to " + std::to_string(high));
-}
-
-/// The folder is ours to write if it is new, empty, or holds this very set.
-void check_folder(const std::filesystem::path& out, const std::string& expected) {
-  namespace fs = std::filesystem;
-  if (!fs::exists(out)) return;
-  if (!fs::is_directory(out)) throw InputError(out.string() + ": is a file, not a folder");
-  if (fs::is_empty(out)) return;
-  const fs::path file = out / "dataset.json";
-  if (!fs::exists(file))
-    throw InputError(out.string() +
-                     ": the folder is not empty and holds no phantoms; choose another");
-  if (read_file(file) != expected)
-    throw InputError(file.string() +
-                     ": the folder holds another data set or the phantoms with other "
-                     "options; choose another folder or the same options");
-}
-
 }  // namespace
 
 const std::vector<std::string>& phantom_modalities() {
@@ -332,11 +311,11 @@ const std::vector<std::string>& phantom_modalities() {
 }
 
 Manifest make_phantoms(const std::filesystem::path& out, const PhantomOptions& options) {
-  check_range("the image size", options.size, 32, 256);
-  check_range("the number of images per modality", options.images_per_modality, 5, 9999);
-  check_range("the number of shapes images", options.shapes_images, 5, 9999);
+  check_made("phantoms: the image size", options.size, 32, 256);
+  check_made("phantoms: the number of images per modality", options.images_per_modality, 5, 9999);
+  check_made("phantoms: the number of shapes images", options.shapes_images, 5, 9999);
   const std::string about = description("phantoms", options, true);
-  check_folder(out, about);
+  check_made_folder(out, "phantoms", about);
   // The description comes first and the manifests last: an interrupted run can be repeated, and
   // cannot be mistaken for a whole set.
   write_file(out / "dataset.json", about);
