@@ -103,6 +103,11 @@ SelectedUnits select_units(const ExperimentConfig& config, const models::Bluepri
   const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);
   SelectedUnits selected;
   for (const std::size_t unit : choice.competing) selected.selectable.push_back(units[unit]);
+  for (const std::size_t unit : choice.personal) {
+    units[unit].local = state_of(units[unit]);
+    units[unit].bytes = 0;
+    selected.personal.push_back(units[unit].name);
+  }
   for (const std::size_t unit : choice.always) selected.always.push_back(units[unit]);
   if (selected.selectable.empty())
     throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
@@ -122,6 +127,7 @@ Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units)
   ExperimentConfig resolved = config;
   resolved.units.wishes.competing = names_of(units.selectable);
   resolved.units.wishes.always = names_of(units.always);
+  resolved.units.wishes.personal = units.personal;
   resolved.pretrain.reset();  // says nothing about a run
   return experiment_fields({}).write(resolved);
 }

@@ -454,6 +454,10 @@ TEST_CASE("wrong input is refused in one line, with nothing written") {
   test::check_refused(run("run.strategies=[f3ocos]"), folder, {"f3ocos", "f3ocus"});
   test::check_refused(run("model.folder=nowhere"), folder, {"nowhere"});
   test::check_refused(run("units.always=[haed]"), folder, {"haed", "head"});
+  test::check_refused(run("units.personal=[haed]"), folder,
+                      {"units.personal: the model has no unit \"haed\" (did you mean \"head\"?)"});
+  test::check_refused(run("units.personal=[block.0]"), folder,
+                      {"units.personal: \"block.0\" is selectable, too"});
   rewrite("typo.yaml", std::string(kConfig) + "evaluate: 3\n");
   test::check_refused({"run", "typo.yaml", "--out", "o"}, folder, {"typo.yaml:", "evaluate"});
   test::check_refused({"run", "tiny.yaml", "--out", "data"}, folder,
