@@ -91,6 +91,7 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   peft::set_units(model, config.units.scheme, config.units.buffers);
   auto units = model.units();
   fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
+  keep_personal(setup.task.units.personal, units);
   model.set_units(std::move(units));
   return summarise(run, run_here(setup, run, model, tools, options));
 }

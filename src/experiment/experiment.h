@@ -55,6 +55,8 @@ struct SelectedUnits {
   /// Unit::local, and Unit::bytes is 0 (FedPer: Arivazhagan et al., arXiv 1912.00818).
   std::vector<std::string> personal = {};
 };
+/// Makes units with these names personal.
+void keep_personal(const std::vector<std::string>& names, std::vector<Unit>& units);
 /// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
 /// that is both selectable and always trained or personal, nothing selectable.
 SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model);

@@ -25,9 +25,8 @@ const Fields<LocalConfig>& local_fields() {
               .default_text("`1`")
               .written_if_changed(),
           training("batch_size"),
-          training("learning_rate")
-              .required()
-              .meaning("constant within a round; AdamW starts afresh in every round"),
+          training("optimizer"),
+          training("learning_rate").required().meaning("constant within a round"),
           field("schedule", &LocalConfig::schedule, choice(schedules()),
                 "of the learning rate over the rounds: constant, or cosine, ½ (1 + cos(π (r − 1) / "
                 "rounds)) of it in round r"),

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "strata/core/error.h"
 
@@ -108,6 +109,13 @@ Kind<Budget> budget_of_clients() {
           "as in a problem file ([planner.md](planner.md))"};
 }
 
+void complete_run(ObjectReader& reader, RunConfig& run) {
+  const FederatedAlgorithm algorithm = run.server.algorithm.algorithm;
+  if (needs_sgd(algorithm) && run.local.training.optimizer != LocalOptimizer::kSgd)
+    reader.object("server").fail("algorithm", federated_algorithms().name(algorithm) +
+                                                  " goes with run.local.optimizer sgd alone");
+}
+
 }  // namespace
 
 Fields<RunConfig> run_fields(const ToolNames& names) {
@@ -115,7 +123,7 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
     run.plan.algorithm = run.budget.counts_units() ? "exact" : "prices";
   };
   const Choices<SaveModel> save_model({{SaveModel::kEnd, "end"}, {SaveModel::kEvery, "every"}});
-  return Fields<RunConfig>({
+  std::vector<Field<RunConfig>> fields({
       strategies_field(names),
       field("seeds", &RunConfig::seeds, seed_numbers(), "one run for every strategy and seed"),
       field("rounds", &RunConfig::rounds, whole(1, 99999), "of training").required(),
@@ -139,6 +147,7 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
       section("server", &RunConfig::server, server_fields()).written_if_changed(),
       section("failures", &RunConfig::failures, failure_fields()).written_if_changed(),
   });
+  return Fields<RunConfig>(std::move(fields), complete_run);
 }
 
 }  // namespace strata::experiment
