@@ -9,8 +9,10 @@ TrainingHooks regularised(const ClientRound& round) {
   TrainingHooks hooks;
   hooks.change_gradient = [&](const std::string& name, const Tensor& weight, Tensor& gradient) {
     const Tensor moved = weight.detach() - round.received.at(name).to(weight.device());
-    gradient.add_(moved, round.work.algorithm.alpha)
-        .sub_(value_or_zero(round.work.memory, name, weight));
+    gradient.add_(moved, round.work.algorithm.alpha);
+    const auto remembered = round.work.memory.find(name);
+    if (remembered != round.work.memory.end())
+      gradient.sub_(remembered->second.to(weight.device()));
   };
   return hooks;
 }

@@ -1,5 +1,7 @@
 #include "fedrunner/algorithms/algorithms.h"
 
+#include <memory>
+
 namespace strata::fedrunner {
 namespace {
 
@@ -7,9 +9,17 @@ using torch::Tensor;
 
 TrainingHooks corrected(const ClientRound& round) {
   TrainingHooks hooks;
-  hooks.correct_gradient = [&](const std::string& name, const Tensor& weight, Tensor& gradient) {
-    gradient.add_(value_or_zero(round.work.control, name, weight) -
-                  value_or_zero(round.work.memory, name, weight));
+  // Those of the weights that are trained, made once.
+  const auto corrections = std::make_shared<ModelState>();
+  hooks.correct_gradient = [=, &work = round.work](const std::string& name, const Tensor& weight,
+                                                   Tensor& gradient) {
+    Tensor& correction = (*corrections)[name];
+    if (!correction.defined()) {
+      correction =
+          value_or_zero(work.control, name, weight) - value_or_zero(work.memory, name, weight);
+      correction = correction.to(weight.scalar_type());
+    }
+    gradient.add_(correction);
   };
   return hooks;
 }

@@ -272,6 +272,9 @@ TEST_CASE_METHOD(Fixture, "scaffold's variates double what travels; the others s
     CHECK(row(selected, 1, "mri").up_mbit ==
           Approx(times * (kBlock + kHead) * kMegabit).epsilon(1e-12));
   }
+  // In the first round there is nothing yet to correct by.
+  CHECK(row("scaffold", 1, "ct").test_loss == row("fedavg", 1, "ct").test_loss);
+  CHECK(row("scaffold", 2, "ct").test_loss != row("fedavg", 2, "ct").test_loss);
 }
 
 TEST_CASE_METHOD(Fixture, "what clients keep to themselves is no part of scaffold") {
