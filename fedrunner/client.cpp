@@ -5,6 +5,7 @@
 #include <limits>
 #include <set>
 
+#include "fedrunner/algorithms/algorithm.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/error.h"
@@ -14,8 +15,8 @@ namespace strata::fedrunner {
 namespace {
 
 /// A weight of another shape would be stretched to the model's.
-void check(const models::Model& model, const Order& order) {
-  for (const auto& [name, weight] : *order.state) {
+void check(const models::Model& model, const Order& order, const ModelState& weights) {
+  for (const auto& [name, weight] : weights) {
     const auto found = model.weights().find(name);
     if (found == model.weights().end() || found->second.sizes() != weight.sizes())
       throw InputError("client " + order.client + " has no weight " + name +
@@ -38,40 +39,124 @@ void check_frozen(const models::Model& model, const Order& order, const TrainWor
 }
 
 void load(models::Model& model, const Order& order) {
-  check(model, order);
+  check(model, order, *order.state);
   model.load_state(*order.state);
 }
+
+std::vector<Unit> units_named(const models::Model& model, const std::vector<std::string>& names) {
+  std::vector<Unit> units;
+  for (const auto& name : names) units.push_back(model.unit(name));
+  return units;
+}
+
+/// Of parameters that are not sent an algorithm says nothing.
+GradientChange of_weights(const std::vector<std::string>& names, GradientChange change) {
+  if (!change) return nullptr;
+  const std::set<std::string> among(names.begin(), names.end());
+  return [=](const std::string& name, const torch::Tensor& weight, torch::Tensor& gradient) {
+    if (among.count(name)) change(name, weight, gradient);
+  };
+}
+
+/// One client's training in one round.
+class LocalTraining {
+ public:
+  LocalTraining(models::Model& model, const FederatedClient& client,
+                const std::vector<std::string>& units, const ClientRound& round)
+      : model_(model),
+        client_(client),
+        names_(units),
+        units_(units_named(model, units)),
+        round_(round),
+        algorithm_(algorithm_of(round.work.algorithm.algorithm)) {}
+
+  /// @throws WorkError
+  void carry_out(ClientUpdate& update) {
+    const auto& frozen = round_.work.frozen;
+    TrainingHooks hooks = algorithm_.guide ? algorithm_.guide(round_) : TrainingHooks();
+    const auto sent = sent_parameters(units_, names_, frozen);
+    hooks.change_gradient = of_weights(sent, hooks.change_gradient);
+    hooks.correct_gradient = of_weights(sent, hooks.correct_gradient);
+    update.train_loss = train(round_.work.local.training, hooks);
+    update.weights = trained();
+    const torch::NoGradGuard no_grad;
+    for (const auto& name : algorithm_.remember ? sent : std::vector<std::string>())
+      update.memory[name] =
+          algorithm_.remember(round_, name, update.weights.at(name)).to(torch::kFloat32);
+  }
+
+  /// The second training. @throws WorkError
+  void train_personal(ClientUpdate& update) {
+    if (!algorithm_.personal) return;
+    model_.load_state(round_.received);
+    model_.load_state(round_.work.memory);
+    auto options = round_.work.local.training;
+    options.proximal = 0;  // holds what is sent to where it began
+    train(options, algorithm_.personal(round_));
+    update.memory = trained();
+  }
+
+ private:
+  double train(const TrainingOptions& options, const TrainingHooks& hooks) {
+    const auto& frozen = round_.work.frozen;
+    return fedrunner::train(model_, *client_.train, names_, round_.steps, options, round_.work.seed,
+                            hooks, /*parts=*/1, {frozen.begin(), frozen.end()});
+  }
+
+  ModelState trained() const {
+    const auto& frozen = round_.work.frozen;
+    ModelState weights;
+    for (const Unit& unit : units_) {
+      for (const auto& name : state_of(unit)) {
+        if (std::find(frozen.begin(), frozen.end(), name) == frozen.end())
+          weights[name] = model_.weight(name).detach().clone();
+      }
+    }
+    return weights;
+  }
+
+  models::Model& model_;
+  const FederatedClient& client_;
+  const std::vector<std::string>& names_;
+  const std::vector<Unit> units_;
+  const ClientRound& round_;
+  const Algorithm& algorithm_;
+};
 
 }  // namespace
 
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
-                          const LocalConfig& local, std::uint64_t seed, double share,
-                          const std::vector<std::string>& frozen) {
+                          const TrainWork& work) {
   ClientUpdate update;
   update.client = client.name;
   update.samples = client.train->size();
   update.units = units;
   model.load_state(global);
-  update.steps = TrainWork{local, seed, share}.steps(update.samples);
+  update.steps = work.steps(update.samples);
   models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
+  const ClientRound round{work, global, update.steps};
+  LocalTraining training(model, client, units, round);
   try {
-    update.train_loss = train(model, *client.train, units, update.steps, local.training, seed, {},
-                              /*parts=*/1, {frozen.begin(), frozen.end()});
+    training.carry_out(update);
+    training.train_personal(update);
   } catch (const WorkError& error) {
     update.failure = error.what();
     update.train_loss = std::numeric_limits<double>::quiet_NaN();
-  }
-  for (const auto& name : update.failure.empty() ? units : std::vector<std::string>()) {
-    for (const auto& weight : state_of(model.unit(name))) {
-      if (std::find(frozen.begin(), frozen.end(), weight) != frozen.end()) continue;
-      update.weights[weight] = model.weight(weight).detach().clone();
-    }
+    update.weights.clear();
+    update.memory.clear();
   }
   update.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   update.peak_memory = models::peak_memory(model.device());
   return update;
+}
+
+ClientUpdate train_client(models::Model& model, const ModelState& global,
+                          const FederatedClient& client, const std::vector<std::string>& units,
+                          const LocalConfig& local, std::uint64_t seed, double share,
+                          const std::vector<std::string>& frozen) {
+  return train_client(model, global, client, units, TrainWork{local, seed, share, frozen});
 }
 
 Reply Client::serve(const Order& order) const {
@@ -112,10 +197,10 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
 
 ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
   const Workspaces::Loan loan(workspaces_);
-  check(loan.model(), order);
+  for (const ModelState* weights : {order.state.get(), &work.memory, &work.control})
+    check(loan.model(), order, *weights);
   check_frozen(loan.model(), order, work);
-  return train_client(loan.model(), *order.state, data_, order.units, work.local, work.seed,
-                      work.share, work.frozen);
+  return train_client(loan.model(), *order.state, data_, order.units, work);
 }
 
 EvaluateResult Client::evaluate(const Order& order) const {

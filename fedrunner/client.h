@@ -52,11 +52,15 @@ class Client {
   const std::string& base_;
 };
 
-/// Trains `units` of a copy of `global` on the client's examples, but for their weights `frozen`;
-/// every other weight stays as it is, too. `model` is the workspace: its weights are overwritten. A
-/// client that gets only a `share` of its steps done does that many, rounded down, but one at
-/// least. When the loss is not finite the update has no weights and says so
-/// (ClientUpdate::failure).
+/// Trains `units` of a copy of `global` on the client's examples as the work says, but for their
+/// weights that are frozen; every other weight stays as it is, too. `model` is the workspace: its
+/// weights are overwritten. A client that gets only a share of its steps done does that many,
+/// rounded down, but one at least. When the loss is not finite, of a second training neither, the
+/// update has no weights and says so (ClientUpdate::failure).
+ClientUpdate train_client(models::Model& model, const ModelState& global,
+                          const FederatedClient& client, const std::vector<std::string>& units,
+                          const TrainWork& work);
+/// The same without an algorithm of its own (FedAvg).
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const LocalConfig& local, std::uint64_t seed, double share = 1,

@@ -32,14 +32,16 @@ void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::ve
     for (Unit& unit : units) {
       if (rule.untrained && holds(unit, name_of(pair, *rule.untrained))) {
         const std::string& name = name_of(pair, *rule.untrained);
-        unit.parameters.erase(std::find(unit.parameters.begin(), unit.parameters.end(), name));
+        unit.bytes -= sent_bytes(blueprint, unit, name);
         unit.parameter_count -= blueprint.parameter(name).numel();
-        unit.bytes -= kFloatBytes * blueprint.parameter(name).numel();
+        std::erase(unit.parameters, name);
+        std::erase(unit.local, name);
       }
-      if (rule.local && holds(unit, name_of(pair, *rule.local))) {
+      if (rule.local) {
         const std::string& name = name_of(pair, *rule.local);
+        if (!holds(unit, name) || is_local(unit, name)) continue;
+        unit.bytes -= sent_bytes(blueprint, unit, name);
         unit.local.push_back(name);
-        unit.bytes -= kFloatBytes * blueprint.parameter(name).numel();
       }
     }
   }
@@ -51,7 +53,8 @@ UnitPairs::UnitPairs(const LoraRule& rule, const models::Blueprint& blueprint,
   for (const auto& pair : peft::factors_of(blueprint)) {
     for (const Unit& unit : units) {
       if (!holds(unit, pair.first) && !holds(unit, pair.second)) continue;
-      const bool grows = rule.changes_base && !holds(unit, pair.base);
+      const bool grows =
+          rule.changes_base && !holds(unit, pair.base) && !is_local(unit, pair.second);
       pairs_.push_back({pair, unit.name, sent_bytes(blueprint, unit, pair.first),
                         sent_bytes(blueprint, unit, pair.second),
                         grows ? kFloatBytes * blueprint.parameter(pair.base).numel() : 0});

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/document.h"
+#include "fedrunner/algorithms/algorithm.h"
 #include "fedrunner/training.h"
 #include "models/tensor_bytes.h"
 #include "strata/core/error.h"
@@ -21,6 +22,7 @@ using torch::Tensor;
 constexpr int kVersion = 1;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 const std::string kText = "strata", kWeight = "weight/";
+const std::string kMemory = "memory/", kControl = "control/";  // then the weight
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
 const std::string kLoss = "train_loss", kSeconds = "seconds";
 
@@ -47,8 +49,8 @@ struct Writer {
     const auto& kept = tensors.back();
     views.push_back({name, models::dtype_of(kept), kept.sizes().vec(), models::bytes_of(kept)});
   }
-  void add(const ModelState& weights) {
-    for (const auto& [name, weight] : weights) add(kWeight + name, weight);
+  void add(const ModelState& weights, const std::string& kind = kWeight) {
+    for (const auto& [name, weight] : weights) add(kind + name, weight);
   }
   std::string bytes() const { return safetensors_bytes(views, {{kText, text.dump()}}); }
 };
@@ -93,11 +95,11 @@ class Reader {
     return flags;
   }
   /// Every tensor whose name begins so; in no message the name of a weight is empty.
-  ModelState weights() {
+  ModelState weights(const std::string& kind = kWeight) {
     ModelState weights;
     for (const auto& entry : file_.tensors()) {
-      if (entry.name.rfind(kWeight, 0) == 0 && entry.name != kWeight)
-        weights[entry.name.substr(kWeight.size())] = take(entry);
+      if (entry.name.rfind(kind, 0) == 0 && entry.name != kind)
+        weights[entry.name.substr(kind.size())] = take(entry);
     }
     return weights;
   }
@@ -158,6 +160,8 @@ Json written(const TrainWork& work) {
                   {"seed", work.seed},
                   {"share", work.share}};
   if (!work.frozen.empty()) written["frozen"] = work.frozen;
+  const Json algorithm = experiment::algorithm_fields().write(work.algorithm);
+  if (!algorithm.empty()) written["algorithm"] = algorithm;
   return written;
 }
 Json written(const EvaluateWork&) {
@@ -180,6 +184,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     train.seed = reader.seed("seed");
     train.share = reader.number("share", 0, 1);
     if (reader.has("frozen")) train.frozen = reader.texts("frozen");
+    train.algorithm = experiment::algorithm_fields().read(reader.object("algorithm"));
     work = train;
   } else if (phase == Phase::kEvaluate) {
     work = EvaluateWork();
@@ -206,6 +211,7 @@ void write(Writer& out, const ClientUpdate& update) {
   out.add(kLoss, numbers({update.train_loss}).squeeze(0));
   out.add(kSeconds, numbers({update.seconds}).squeeze(0));
   out.add(update.weights);
+  out.add(update.memory, kMemory);
 }
 void write(Writer& out, const EvaluateResult& evaluation) {
   Json names = Json::array();
@@ -232,6 +238,7 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   update.train_loss = in.number(kLoss);
   update.seconds = in.number(kSeconds);
   update.weights = in.weights();
+  update.memory = in.weights(kMemory);
   return update;
 }
 
@@ -290,23 +297,32 @@ void check(const ScoreResult& score, const Order& order) {
   }
 }
 
-void check_weights(const ModelState& weights, const Order& order, const std::vector<Unit>& units) {
+/// Exactly those `asked` for; `what` they are begins their names in messages.
+void check_tensors(const ModelState& tensors, const std::set<std::string>& asked,
+                   const Order& order, const std::string& what) {
+  for (const auto& [name, tensor] : tensors) {
+    if (!asked.count(name)) refuse("has " + what + name + ", which it was not asked for");
+    const auto& before = order.state->at(name);
+    if (tensor.scalar_type() != before.scalar_type() || tensor.sizes() != before.sizes())
+      refuse("has " + what + name + " as " + shape_text(tensor) + ", not " + shape_text(before));
+  }
+  for (const auto& name : asked)
+    if (!tensors.count(name)) refuse("lacks " + what + name);
+}
+
+void check_weights(const ClientUpdate& update, const Order& order, const std::vector<Unit>& units) {
+  const auto& work = std::get<TrainWork>(order.work);
   std::set<std::string> asked;
   for (const auto& unit : units) {
     if (std::find(order.units.begin(), order.units.end(), unit.name) == order.units.end()) continue;
     const auto names = state_of(unit);
     asked.insert(names.begin(), names.end());
   }
-  for (const auto& name : std::get<TrainWork>(order.work).frozen) asked.erase(name);
-  for (const auto& [name, weight] : weights) {
-    if (!asked.count(name)) refuse("has the weight " + name + ", which it was not asked for");
-    const auto& before = order.state->at(name);
-    if (weight.scalar_type() != before.scalar_type() || weight.sizes() != before.sizes())
-      refuse("has the weight " + name + " as " + shape_text(weight) + ", not " +
-             shape_text(before));
-  }
-  for (const auto& name : asked)
-    if (!weights.count(name)) refuse("lacks the weight " + name);
+  for (const auto& name : work.frozen) asked.erase(name);
+  check_tensors(update.weights, asked, order, "the weight ");
+  const auto remembered =
+      remembered_weights(algorithm_of(work.algorithm.algorithm), units, order.units, work.frozen);
+  check_tensors(update.memory, {remembered.begin(), remembered.end()}, order, "a memory of ");
 }
 
 void check(const ClientUpdate& update, const Order& order, const Expected& expected) {
@@ -321,10 +337,11 @@ void check(const ClientUpdate& update, const Order& order, const Expected& expec
     refuse("says that training took " + std::to_string(update.seconds) + " seconds");
   if (update.units != order.units) refuse("is of other units than the order");
   if (!update.failure.empty()) {
-    if (!update.weights.empty()) refuse("has weights, and says that there are none");
+    if (!update.weights.empty() || !update.memory.empty())
+      refuse("has weights, and says that there are none");
     return;
   }
-  check_weights(update.weights, order, expected.units);
+  check_weights(update, order, expected.units);
 }
 
 void check(const EvaluateResult& evaluation) {
@@ -372,6 +389,10 @@ std::string encode(const Order& order) {
                    {"base", order.base},
                    {"work", std::visit([](const auto& w) { return written(w); }, order.work)}});
   if (order.state) out.add(*order.state);
+  if (const auto* work = std::get_if<TrainWork>(&order.work)) {
+    out.add(work->memory, kMemory);
+    out.add(work->control, kControl);
+  }
   return out.bytes();
 }
 
@@ -388,6 +409,10 @@ Order decode_order(std::string bytes) {
   order.base = in.text.text("base");
   order.work = read_work(phase, in.text.object("work", true));
   if (phase != Phase::kHello) order.state = std::make_shared<const ModelState>(in.weights());
+  if (auto* work = std::get_if<TrainWork>(&order.work)) {
+    work->memory = in.weights(kMemory);
+    work->control = in.weights(kControl);
+  }
   in.finish();
   if (id != order.id()) in.text.fail("id", "is that of another order");
   return order;

@@ -14,6 +14,7 @@
 
 #include "core/choices.h"
 #include "experiment/local_section.h"
+#include "experiment/server_section.h"
 #include "models/torch.h"
 #include "strata/core/unit.h"
 #include "tasks/tally.h"
@@ -50,6 +51,11 @@ struct TrainWork {
   double share = 1;  ///< of the local steps that are done before the round ends, in [0, 1]
   /// Weights of the order's units that stay as they are in this round, and are not sent.
   std::vector<std::string> frozen = {};
+  experiment::AlgorithmOptions algorithm = {};
+  /// Of its algorithm (fedrunner/algorithms): what the client remembered of weights when it last
+  /// trained them, and what the server sends beside those of the order's units. What is not there
+  /// is 0, or the weight as it is received.
+  ModelState memory = {}, control = {};
 
   /// Local steps of a client with so many training samples: that share, rounded down, but one at
   /// least.
@@ -96,6 +102,7 @@ struct ClientUpdate {
   double train_loss = 0;
   double seconds = 0;
   std::optional<std::int64_t> peak_memory;  ///< bytes, where they could be measured
+  ModelState memory = {};  ///< what it remembers of these weights, where its algorithm does
 };
 struct EvaluateResult {
   Tally tally;                        ///< empty where the client has no test example
@@ -131,7 +138,8 @@ struct Expected {
 
 /// Whether the server can use the reply: it names the order and its client, has what the phase asks
 /// for, a finite number ≥ 0 for every unit that was to be scored, exactly the weights of the units
-/// that were to be trained in the shapes and types of the order's state, or none and the reason. It
+/// that were to be trained in the shapes and types of the order's state, and of these what the
+/// order's algorithm remembers, or none and the reason. It
 /// claims neither other samples than before nor more steps than were ordered, as both weigh in the
 /// round. @throws InputError, one line without the names of round and client.
 void check_reply(const Reply& reply, const Order& order, const Expected& expected);

@@ -10,6 +10,14 @@ const State& States::of(const std::string& client) const {
   return found == own.end() ? shared : found->second;
 }
 
+std::map<std::string, ModelState> overlaid(std::map<std::string, ModelState> own,
+                                           const std::map<std::string, ModelState>& with) {
+  for (const auto& [client, weights] : with) {
+    for (const auto& [name, weight] : weights) own[client][name] = weight;
+  }
+  return own;
+}
+
 States states_of(const ModelState& global, const std::map<std::string, ModelState>& local) {
   States states{std::make_shared<const ModelState>(global)};
   for (const auto& [client, weights] : local) {
@@ -43,8 +51,20 @@ std::vector<Order> Orders::score(int round, const States& states) const {
   return orders;
 }
 
-std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
-                                 const States& states) const {
+void Orders::add_algorithm(Order& order, const AlgorithmState& algorithm) const {
+  auto& work = std::get<TrainWork>(order.work);
+  work.algorithm = task_.run.server.algorithm;
+  const auto memory = algorithm.memory.find(order.client);
+  if (memory != algorithm.memory.end()) work.memory = memory->second;
+  if (!algorithm_of(work.algorithm.algorithm).sends_control) return;
+  for (const auto& name : sent_parameters(units_.all, order.units, work.frozen)) {
+    const auto control = algorithm.control.find(name);
+    if (control != algorithm.control.end()) work.control[name] = control->second;
+  }
+}
+
+std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const States& states,
+                                 const AlgorithmState& algorithm) const {
   LocalConfig local = local_of(task_.run, run_.strategy);
   auto over_rounds = local.training;
   over_rounds.schedule = local.schedule;
@@ -57,6 +77,7 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan,
     auto& work = std::get<TrainWork>(order.work);
     work.seed = stream(run_.seed, Purpose::kTrain, round, order.client);
     work.frozen = units_.pairs.frozen(round, order.units);
+    add_algorithm(order, algorithm);
   }
   return orders;
 }

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "fedrunner/algorithm_state.h"
 #include "fedrunner/federated_task.h"
 #include "fedrunner/messages.h"
 #include "strata/core/plan.h"
@@ -25,6 +26,9 @@ struct States {
 };
 /// Each client's: the global weights with its own in place of them.
 States states_of(const ModelState& global, const std::map<std::string, ModelState>& local);
+/// Some of each client's own in place of others.
+std::map<std::string, ModelState> overlaid(std::map<std::string, ModelState> own,
+                                           const std::map<std::string, ModelState>& with);
 
 /// One order a client, in the order of the task's clients.
 class Orders {
@@ -36,13 +40,16 @@ class Orders {
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;
   /// Of `rounds`, on which the learning rate of a schedule depends. A client trains what the plan
-  /// says and what is always trained, but for what the rule of LoRA pairs freezes in the round.
-  std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states) const;
+  /// says and what is always trained, but for what the rule of LoRA pairs freezes in the round. It
+  /// gets back all that it remembers, and what the algorithm sends of the weights that it trains.
+  std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states,
+                           const AlgorithmState& algorithm = {}) const;
   std::vector<Order> evaluate(int round, const States& states) const;
 
  private:
   std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,
                          const Work& work) const;
+  void add_algorithm(Order& order, const AlgorithmState& algorithm) const;
 
   const FederatedTask& task_;
   const PlannedRun& run_;

@@ -71,7 +71,9 @@ RoundUpdates sort_replies(const std::vector<Order>& orders,
       continue;
     }
     // Other machines send what they have on the CPU.
-    for (auto& [name, weight] : update->weights) weight = weight.to(order.state->at(name).device());
+    for (auto* tensors : {&update->weights, &update->memory}) {
+      for (auto& [name, tensor] : *tensors) tensor = tensor.to(order.state->at(name).device());
+    }
     round.sent.push_back(std::move(*update));
   }
   return round;

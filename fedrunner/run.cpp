@@ -107,6 +107,7 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   peft::set_units(model, config.units.scheme, config.units.buffers);
   auto units = model.units();
   fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
+  keep_personal(setup.task.units.personal, units);
   model.set_units(std::move(units));
   const auto trained = trained_parameters(setup.task, run.strategy, model);
   RunSummary summary = summarise(run, local_of(setup.task.run, run.strategy),

@@ -105,22 +105,37 @@ torch::Tensor read_tensor(const SafetensorsFile& file, const std::string& name,
   return values.to(like.device());
 }
 
-// What a weight's moments are called in the state file.
-const std::string kLocal = "local/";  // then the client, '/' and the weight
+// What belongs to weights in the state file; of clients' then the client, '/' and the weight.
+const std::string kLocal = "local/", kMemoryOf = "memory/", kControlOf = "control/";
 const std::string kFirstMoment = "first_moment/", kSecondMoment = "second_moment/";
 
+void add_of_clients(StateTensors& tensors, const std::string& kind,
+                    const std::map<std::string, ModelState>& own) {
+  for (const auto& [client, weights] : own) {
+    for (const auto& [weight, tensor] : weights) {
+      std::string place = kind;
+      place.append(client).append("/").append(weight);
+      tensors.add(place, tensor);
+    }
+  }
+}
+
 /// No weight's name has a '/', but a client's may.
-void read_local(const SafetensorsFile& file, const ModelState& begin, RunState& state) {
+std::map<std::string, ModelState> read_of_clients(const SafetensorsFile& file,
+                                                  const std::string& kind,
+                                                  const ModelState& begin) {
+  std::map<std::string, ModelState> own;
   for (const auto& entry : file.tensors()) {
-    if (!entry.name.starts_with(kLocal)) continue;
+    if (!entry.name.starts_with(kind)) continue;
     const auto slash = entry.name.rfind('/');
     const std::string weight = entry.name.substr(slash + 1);
     const auto like = begin.find(weight);
-    if (like == begin.end() || slash < kLocal.size())
+    if (like == begin.end() || slash < kind.size())
       throw InputError(file.path().string() + ": " + entry.name + " is of no weight of the run");
-    const std::string client = entry.name.substr(kLocal.size(), slash - kLocal.size());
-    state.local[client][weight] = read_tensor(file, entry.name, like->second);
+    const std::string client = entry.name.substr(kind.size(), slash - kind.size());
+    own[client][weight] = read_tensor(file, entry.name, like->second);
   }
+  return own;
 }
 
 }  // namespace
@@ -210,13 +225,10 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state)
     tensors.add(kFirstMoment + weight, moment);
   for (const auto& [weight, moment] : state.moments.second)
     tensors.add(kSecondMoment + weight, moment);
-  for (const auto& [client, own] : state.local) {
-    for (const auto& [weight, tensor] : own) {
-      std::string place = kLocal;
-      place.append(client).append("/").append(weight);
-      tensors.add(place, tensor);
-    }
-  }
+  for (const auto& [weight, control] : state.algorithm.control)
+    tensors.add(kControlOf + weight, control);
+  add_of_clients(tensors, kLocal, state.local);
+  add_of_clients(tensors, kMemoryOf, state.algorithm.memory);
   write_safetensors(folder / name, tensors.views);
   Json root{{"version", 1},
             {"round", state.round},
@@ -261,8 +273,11 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
       state.moments.first[name] = read_tensor(file, kFirstMoment + name, tensor);
     if (file.find(kSecondMoment + name))
       state.moments.second[name] = read_tensor(file, kSecondMoment + name, tensor);
+    if (file.find(kControlOf + name))
+      state.algorithm.control[name] = read_tensor(file, kControlOf + name, tensor);
   }
-  read_local(file, begin, state);
+  state.local = read_of_clients(file, kLocal, begin);
+  state.algorithm.memory = read_of_clients(file, kMemoryOf, begin);
   return state;
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/document.h"
 #include "fedrunner/aggregation.h"
+#include "fedrunner/algorithm_state.h"
 #include "strata/core/plan_archive.h"
 
 namespace strata::fedrunner {
@@ -44,8 +45,9 @@ struct RunState {
   ModelState weights;  ///< all that the run's units hold
   /// What each client keeps to itself (Unit::local), once it has trained it.
   std::map<std::string, ModelState> local;
-  ServerMoments moments;  ///< of the server's optimizer
-  PlanArchive archive;    ///< of the last plan, where the next one begins with it
+  AlgorithmState algorithm;  ///< what its algorithm remembers
+  ServerMoments moments;     ///< of the server's optimizer
+  PlanArchive archive;       ///< of the last plan, where the next one begins with it
 };
 
 /// provenance() as run.json and pretrain.json hold it.
@@ -55,10 +57,10 @@ Json provenance_json();
 /// in those in it. An experiment's folder holds those of runs that others may be resuming.
 void remove_temporaries(const std::filesystem::path& folder, bool below = true);
 
-/// Writes the weights and the moments to `state/round-NNN.safetensors`, the archive to
-/// `state/round-NNN.archive.json`, then `state/state.json`, which points to them, and then removes
-/// older ones: at every moment state.json is absent or describes a complete round. @throws
-/// WorkError
+/// Writes the weights, the moments and what belongs to clients and to the algorithm to
+/// `state/round-NNN.safetensors`, the archive to `state/round-NNN.archive.json`, then
+/// `state/state.json`, which points to them, and then removes older ones: at every moment
+/// state.json is absent or describes a complete round. @throws WorkError
 void write_state(const std::filesystem::path& run_folder, const RunState& state);
 
 /// Removes the files of other rounds than `round`, as write_state does, and for a run that was

@@ -7,6 +7,7 @@
 #include "core/interrupt.h"
 #include "core/score_scales.h"
 #include "fedrunner/aggregation.h"
+#include "fedrunner/algorithm_state.h"
 #include "fedrunner/orders.h"
 #include "fedrunner/planning.h"
 #include "fedrunner/publish.h"
@@ -32,6 +33,7 @@ class Server {
         model_(model),
         tools_(tools),
         courier_(courier),
+        algorithm_(algorithm_of(task.run.server.algorithm.algorithm)),
         units_(units_of_run(task.units, run.strategy, model, task.run.server.aggregation.lora)),
         plans_lora_(plans_lora(model.blueprint(), task.units)),
         orders_(task, run, units_),
@@ -52,6 +54,9 @@ class Server {
   /// The plan of a round and, where it is a new one, its front for the next to begin with.
   Plan plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive);
   RoundUpdates train(int round, const Plan& plan, Progress& progress);
+  Traffic traffic(int round, bool score_due) const;
+  /// Takes what the updates have into the state; those that cannot be used are taken out of them.
+  Aggregated take(int round, RoundUpdates& updates);
   void evaluate(int round, TrainingRows rows, const Objectives& plan);
 
   bool evaluated(int round) const {
@@ -59,6 +64,11 @@ class Server {
   }
   std::filesystem::path folder_of(int round) const { return round_folder(run_.folder, round); }
   States states() const { return states_of(state_.weights, state_.local); }
+  /// What clients are measured with: a model of their own, where the algorithm has it.
+  States measured_states() const {
+    if (!algorithm_.personal) return states();
+    return states_of(state_.weights, overlaid(state_.local, state_.algorithm.memory));
+  }
   /// The model shares the state's tensors, which are replaced and never changed.
   void show_state() {
     for (const auto& [name, weight] : state_.weights) model_.weight(name) = weight;
@@ -70,6 +80,7 @@ class Server {
   models::Model& model_;
   const RunTools& tools_;
   Courier& courier_;
+  const Algorithm& algorithm_;
   const RunUnits units_;
   const bool plans_lora_;
   const Orders orders_;
@@ -131,22 +142,8 @@ void Server::run_round(int round, Progress& progress) {
   PlanArchive archive = state_.archive;
   const Plan plan = plan_of(round, scores, archive);
   auto updates = train(round, plan, progress);
-  const Traffic traffic{units_.pairs.sent(round, units_.all),
-                        units_.pairs.received(round - 1, units_.all), state_.changed_units,
-                        score_due ? units_.selectable.size() : 0};
-  auto rows = training_rows(clients_, traffic, updates.sent);
-  auto kept = take_local(updates.sent, units_.all);
-  keep_usable(round, updates, state_.weights, task_.run.server);
-  for (const auto& update : updates.sent) {
-    for (auto& [name, weight] : kept[update.client])
-      state_.local[update.client][name] = std::move(weight);
-  }
-  const auto done =
-      aggregate(state_.weights, units_.all, updates.sent, task_.run.server.aggregation,
-                peft::factors_of(model_.blueprint()), state_.moments, [&](const auto& name) {
-                  return models::drawn(model_.blueprint().parameter(name),
-                                       stream(run_.seed, Purpose::kLora, round));
-                });
+  auto rows = training_rows(clients_, traffic(round, score_due), updates.sent);
+  const Aggregated done = take(round, updates);
   log_aggregation(round, updates, done);
   write_file(folder_of(round) / "aggregation.json", aggregation_json(round, updates, done));
   show_state();
@@ -159,6 +156,34 @@ void Server::run_round(int round, Progress& progress) {
   write_metrics(table_.get(), run_.folder / "metrics.csv");
   write_state(run_.folder, state_);
   publisher_.publish(model_, round, round == rounds_);
+}
+
+Traffic Server::traffic(int round, bool score_due) const {
+  return {with_control(algorithm_, units_.pairs.sent(round, units_.all), state_.weights),
+          with_control(algorithm_, units_.pairs.received(round - 1, units_.all), state_.weights),
+          state_.changed_units, score_due ? units_.selectable.size() : 0};
+}
+
+Aggregated Server::take(int round, RoundUpdates& updates) {
+  const auto& options = task_.run.server;
+  auto kept = take_local(updates.sent, units_.all);
+  fail_spoiled_memories(updates.sent);
+  keep_usable(round, updates, state_.weights, options);
+  for (const auto& update : updates.sent) {
+    for (auto& [name, weight] : kept[update.client])
+      state_.local[update.client][name] = std::move(weight);
+  }
+  const ModelState before = state_.weights;
+  auto done =
+      aggregate(state_.weights, units_.all, updates.sent, options.aggregation,
+                peft::factors_of(model_.blueprint()), state_.moments, [&](const auto& name) {
+                  return models::drawn(model_.blueprint().parameter(name),
+                                       stream(run_.seed, Purpose::kLora, round));
+                });
+  const auto parts = client_parts(clients_, options.aggregation.weights);
+  finish_round({options.algorithm, units_.all, parts, updates.sent, before}, state_.weights,
+               state_.algorithm);
+  return done;
 }
 
 ScoreTable Server::score(int round) {
@@ -181,7 +206,7 @@ Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArc
 }
 
 RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
-  const auto orders = orders_.train(round, rounds_, plan, states());
+  const auto orders = orders_.train(round, rounds_, plan, states(), state_.algorithm);
   auto done = static_cast<std::int64_t>(round - 1) * static_cast<std::int64_t>(orders.size());
   auto replies = courier_.exchange(orders, {}, [&](const Order& order) {
     progress.update(++done, "round " + std::to_string(round) + ", client " + order.client);
@@ -192,7 +217,8 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
-    const auto replies = all_replies(courier_, orders_.evaluate(round, states()), units_.all);
+    const auto replies =
+        all_replies(courier_, orders_.evaluate(round, measured_states()), units_.all);
     for (std::size_t i = 0; i < replies.size(); ++i)
       results[i] = std::get<EvaluateResult>(replies[i].result);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");

@@ -1,9 +1,11 @@
 #include "fedrunner/training.h"
 
 #include <torch/optim/adamw.h>
+#include <torch/optim/sgd.h>
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <set>
 
@@ -52,6 +54,32 @@ void add_proximal_gradients(const std::vector<torch::Tensor>& weights,
   for (std::size_t i = 0; i < start.size(); ++i) {
     if (weights[i].grad().defined()) weights[i].grad().add_(weights[i] - start[i], proximal);
   }
+}
+
+/// What a training changes, by name.
+struct Trained {
+  std::vector<std::string> names;
+  std::vector<torch::Tensor> weights;
+};
+
+void change_gradients(const Trained& trained, const GradientChange& change) {
+  if (!change) return;
+  const torch::NoGradGuard no_grad;
+  for (std::size_t i = 0; i < trained.names.size(); ++i) {
+    torch::Tensor& gradient = trained.weights[i].mutable_grad();
+    if (gradient.defined()) change(trained.names[i], trained.weights[i], gradient);
+  }
+}
+
+std::unique_ptr<torch::optim::Optimizer> make_optimizer(const std::vector<torch::Tensor>& weights,
+                                                        const TrainingOptions& options) {
+  namespace optim = torch::optim;
+  // Without momentum its decay in the gradient is a decoupled one.
+  if (options.optimizer == LocalOptimizer::kSgd)
+    return std::make_unique<optim::SGD>(
+        weights, optim::SGDOptions(options.learning_rate).weight_decay(options.weight_decay));
+  return std::make_unique<optim::AdamW>(
+      weights, optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
 }
 
 /// What a step's batch is made of.
@@ -133,22 +161,22 @@ std::set<std::string> moving_norms(models::Model& model, const std::vector<std::
 }
 
 /// The weights that are to have gradients, and no other has.
-std::vector<torch::Tensor> begin_training(models::Model& model,
-                                          const std::vector<std::string>& units,
-                                          const std::set<std::string>& frozen) {
+Trained begin_training(models::Model& model, const std::vector<std::string>& units,
+                       const std::set<std::string>& frozen) {
   model.train_only({});  // forgets gradients of an earlier training
   model.train_only(units);
-  std::vector<torch::Tensor> weights;
+  Trained trained;
   for (const auto& unit : units) {
     for (const auto& name : model.unit(unit).parameters) {
       if (frozen.count(name)) {
         model.weight(name).set_requires_grad(false);
       } else {
-        weights.push_back(model.weight(name));
+        trained.names.push_back(name);
+        trained.weights.push_back(model.weight(name));
       }
     }
   }
-  return weights;
+  return trained;
 }
 
 int random_flip(Flips flips, Random& random) {
@@ -178,15 +206,13 @@ double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
              int parts, const std::set<std::string>& frozen) {
-  const auto weights = begin_training(model, units, frozen);
+  const Trained trained = begin_training(model, units, frozen);
+  const auto& weights = trained.weights;
   const std::set<std::string> by_batch = moving_norms(model, units);
   // Parts of a batch have statistics of their own, and no order in which they would move them.
   if (!by_batch.empty()) parts = 1;
-  torch::optim::AdamW optimizer(
-      weights,
-      torch::optim::AdamWOptions(options.learning_rate).weight_decay(options.weight_decay));
-  auto& settings =
-      static_cast<torch::optim::AdamWOptions&>(optimizer.param_groups().front().options());
+  const auto optimizer = make_optimizer(weights, options);
+  auto& settings = optimizer->param_groups().front().options();
   std::vector<at::Generator> dropout;
   for (int part = 0; part < parts; ++part)
     dropout.push_back(models::make_generator(
@@ -243,12 +269,14 @@ double train(models::Model& model, const tasks::Dataset& data,
       for (std::size_t i = 0; i < batch.rows.size(); ++i)
         batch.flips.push_back(random_flip(options.flips, random));
     }
-    optimizer.zero_grad();
+    optimizer->zero_grad();
     epoch_loss += differentiate(weights, batch, by, dropout);
     add_proximal_gradients(weights, start, options.proximal);
+    change_gradients(trained, hooks.change_gradient);
     if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
-    settings.lr(learning_rate_at(options, step, steps));
-    optimizer.step();
+    change_gradients(trained, hooks.correct_gradient);
+    settings.set_lr(learning_rate_at(options, step, steps));
+    optimizer->step();
     if (hooks.after_step) hooks.after_step(step + 1);
     if (in_epoch + 1 == epoch_steps || step + 1 == steps) {
       const double sum = epoch_loss.item<double>();

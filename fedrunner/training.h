@@ -16,6 +16,7 @@ namespace strata::fedrunner {
 
 using experiment::ClassWeights;
 using experiment::Flips;
+using experiment::LocalOptimizer;
 using experiment::Schedule;
 using experiment::TrainingOptions;
 
@@ -23,10 +24,17 @@ using experiment::TrainingOptions;
 /// the (s + 1) / w-th part, cosine gives ½ (1 + cos(π (s − w) / (steps − w))).
 double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::int64_t steps);
 
+/// Changes the gradient of a weight in place, before the step in which it is used. Weights that a
+/// step's loss does not depend on have none.
+using GradientChange = std::function<void(const std::string& name, const torch::Tensor& weight,
+                                          torch::Tensor& gradient)>;
+
 struct TrainingHooks {
   std::function<void(std::int64_t done)> after_step;
   /// Epochs count from 1; the loss is the mean over the epoch's steps.
   std::function<void(int epoch, double loss)> after_epoch;
+  GradientChange change_gradient = nullptr;   ///< as by another term of the loss
+  GradientChange correct_gradient = nullptr;  ///< once all gradients together are clipped
 };
 
 /// Steps of one pass over `samples` rows; the last batch may be smaller.
@@ -35,14 +43,14 @@ std::int64_t steps_per_epoch(std::int64_t samples, std::int64_t batch_size);
 /// Below so many rows the products of a batch's part are too narrow to gain from a thread.
 constexpr std::int64_t kRowsPerPart = 8;
 
-/// Trains exactly the weights of `units`, but for those `frozen`, with a fresh AdamW for `steps`
-/// batches of the task's loss. Rows are shuffled anew for every pass over the data by Random(seed),
-/// and dropout has a generator of its own, so trainings in several threads do not touch each other.
-/// Returns the mean loss over the steps. Losses stay on the device until an epoch ends. `steps` ≥
-/// 1, `data` is not empty. A batch is differentiated in up to `parts` pieces of at least
-/// kRowsPerPart rows, each by a thread of its own with at::get_num_threads() threads below it: the
-/// gradient is the same but for the last bits, which depend on `parts` (and with dropout the masks
-/// do), not on how the threads run. BatchNorms whose statistics are buffers of the units
+/// Trains exactly the weights of `units`, but for those `frozen`, with a fresh optimizer for
+/// `steps` batches of the task's loss. Rows are shuffled anew for every pass over the data by
+/// Random(seed), and dropout has a generator of its own, so trainings in several threads do not
+/// touch each other. Returns the mean loss over the steps. Losses stay on the device until an epoch
+/// ends. `steps` ≥ 1, `data` is not empty. A batch is differentiated in up to `parts` pieces of at
+/// least kRowsPerPart rows, each by a thread of its own with at::get_num_threads() threads below
+/// it: the gradient is the same but for the last bits, which depend on `parts` (and with dropout
+/// the masks do), not on how the threads run. BatchNorms whose statistics are buffers of the units
 /// (Unit::buffers) take the batch's own, with `parts` = 1; the buffers must be the model's own.
 /// @throws WorkError when the loss is not finite.
 double train(models::Model& model, const tasks::Dataset& data,

@@ -14,6 +14,11 @@ bool has(const std::vector<std::size_t>& indices, std::size_t index) {
   return std::binary_search(indices.begin(), indices.end(), index);
 }
 
+void insert(std::vector<std::size_t>& indices, std::size_t index) {
+  if (!has(indices, index))
+    indices.insert(std::upper_bound(indices.begin(), indices.end(), index), index);
+}
+
 }  // namespace
 
 std::vector<std::size_t> matching_units(const std::vector<std::string>& patterns,
@@ -47,6 +52,9 @@ UnitChoice choose_units(const std::vector<std::string>& names, const std::vector
   UnitChoice choice;
   if (wishes.always && !wishes.always->empty())
     choice.always = matching_units(*wishes.always, names, wishes.where_always, wishes.holder);
+  if (wishes.personal && !wishes.personal->empty())
+    choice.personal = matching_units(*wishes.personal, names, wishes.where_personal, wishes.holder);
+  for (const std::size_t i : choice.personal) insert(choice.always, i);
   if (wishes.competing) {
     choice.competing =
         matching_units(*wishes.competing, names, wishes.where_competing, wishes.holder);
@@ -60,7 +68,13 @@ UnitChoice choose_units(const std::vector<std::string>& names, const std::vector
   }
   if (!wishes.always) {
     for (std::size_t i = 0; i < roles.size(); ++i)
-      if (roles[i] == Role::kHead && !has(choice.competing, i)) choice.always.push_back(i);
+      if (roles[i] == Role::kHead && !has(choice.competing, i)) insert(choice.always, i);
+  }
+  for (const std::size_t i : choice.personal) {
+    if (has(choice.competing, i))
+      throw InputError(wishes.where_personal + ": \"" + names[i] +
+                       "\" is selectable, too; a personal unit is trained by every client in every "
+                       "round");
   }
   for (const std::size_t i : choice.always) {
     if (has(choice.competing, i))

@@ -1,5 +1,7 @@
 #include "experiment/experiment.h"
 
+#include <algorithm>
+
 #include "strata/core/error.h"
 #include "tasks/tasks.h"
 
@@ -97,6 +99,14 @@ models::Blueprint with_peft(const ExperimentConfig& config, const models::Bluepr
   return peft::with_methods(foundation, config.model.peft, config.file + ": model.peft");
 }
 
+void keep_personal(const std::vector<std::string>& names, std::vector<Unit>& units) {
+  for (Unit& unit : units) {
+    if (std::find(names.begin(), names.end(), unit.name) == names.end()) continue;
+    unit.local = state_of(unit);
+    unit.bytes = 0;
+  }
+}
+
 SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model) {
   std::vector<Unit> units;
   try {
@@ -109,6 +119,8 @@ SelectedUnits select_units(const ExperimentConfig& config, const models::Bluepri
   const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);
   SelectedUnits selected;
   for (const std::size_t unit : choice.competing) selected.selectable.push_back(units[unit]);
+  for (const std::size_t unit : choice.personal) selected.personal.push_back(units[unit].name);
+  keep_personal(selected.personal, units);
   for (const std::size_t unit : choice.always) selected.always.push_back(units[unit]);
   if (selected.selectable.empty())
     throw InputError(config.file + ": units.selectable: the scheme \"" + config.units.scheme +
@@ -130,6 +142,7 @@ Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units)
   ExperimentConfig resolved = config;
   resolved.units.wishes.competing = names_of(units.selectable);
   resolved.units.wishes.always = names_of(units.always);
+  resolved.units.wishes.personal = units.personal;
   resolved.pretrain.reset();  // says nothing about a run
   return experiment_fields({}).write(resolved);
 }

@@ -54,9 +54,14 @@ models::Blueprint with_peft(const ExperimentConfig& config, const models::Bluepr
 /// The units of a model as the experiment names them, bottom to top.
 struct SelectedUnits {
   std::vector<Unit> selectable, always;
+  /// Names of those always trained that every client keeps to itself: all that they hold is in
+  /// Unit::local, and Unit::bytes is 0 (FedPer: Arivazhagan et al., arXiv 1912.00818).
+  std::vector<std::string> personal = {};
 };
+/// Makes units with these names personal.
+void keep_personal(const std::vector<std::string>& names, std::vector<Unit>& units);
 /// @throws InputError: a scheme that the model cannot have, an unknown unit (with the nearest), one
-/// that is both selectable and always trained, nothing selectable.
+/// that is both selectable and always trained or personal, nothing selectable.
 SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model);
 
 /// The experiment file of one strategy and one seed, with every default filled in and the units

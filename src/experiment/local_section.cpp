@@ -82,8 +82,8 @@ Field<LocalConfig> learning_rate_field() {
   };
   field.allowed = "0 … 10, a list, or `{from, to, trials}`";
   return field.required().meaning(
-      "constant within a round; AdamW starts afresh in every round. Of several every strategy gets "
-      "the one that [suits it](#learning-rates)");
+      "constant within a round. Of several every strategy gets the one that [suits "
+      "it](#learning-rates)");
 }
 
 void complete_local(ObjectReader& reader, LocalConfig& local) {
@@ -108,6 +108,7 @@ const Fields<LocalConfig>& local_fields() {
               .default_text("`1`")
               .written_if_changed(),
           training("batch_size"),
+          training("optimizer"),
           learning_rate_field(),
           field("schedule", &LocalConfig::schedule, choice(schedules()),
                 "of the learning rate over the rounds: constant, or cosine, ½ (1 + cos(π (r − 1) / "

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <set>
+#include <utility>
 
 #include "strata/core/error.h"
 
@@ -108,6 +109,13 @@ Kind<Budget> budget_of_clients() {
           "as in a problem file ([planner.md](planner.md))"};
 }
 
+void complete_run(ObjectReader& reader, RunConfig& run) {
+  const FederatedAlgorithm algorithm = run.server.algorithm.algorithm;
+  if (needs_sgd(algorithm) && run.local.training.optimizer != LocalOptimizer::kSgd)
+    reader.object("server").fail("algorithm", federated_algorithms().name(algorithm) +
+                                                  " goes with run.local.optimizer sgd alone");
+}
+
 }  // namespace
 
 bool is_undecided(const RunConfig& run, const Strategy& strategy) {
@@ -127,7 +135,7 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
   };
   const Choices<SaveModel> save_model(
       {{SaveModel::kEnd, "end"}, {SaveModel::kEvery, "every"}, {SaveModel::kNever, "never"}});
-  return Fields<RunConfig>({
+  std::vector<Field<RunConfig>> fields({
       strategies_field(names),
       field("seeds", &RunConfig::seeds, seed_numbers(), "one run for every strategy and seed"),
       field("rounds", &RunConfig::rounds, whole(1, 99999), "of training").required(),
@@ -151,6 +159,7 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
       section("server", &RunConfig::server, server_fields()).written_if_changed(),
       section("failures", &RunConfig::failures, failure_fields()).written_if_changed(),
   });
+  return Fields<RunConfig>(std::move(fields), complete_run);
 }
 
 }  // namespace strata::experiment

@@ -13,6 +13,14 @@ bool is_adam(const Options& options) {
   return options.optimizer == ServerOptimizer::kAdam;
 }
 
+bool is_feddyn(const AlgorithmOptions& options) {
+  return options.algorithm == FederatedAlgorithm::kFeddyn;
+}
+
+bool is_ditto(const AlgorithmOptions& options) {
+  return options.algorithm == FederatedAlgorithm::kDitto;
+}
+
 bool has_momentum(const Options& options) {
   return options.optimizer != ServerOptimizer::kAverage;
 }
@@ -68,9 +76,23 @@ const Fields<Options>& aggregation_fields() {
   return fields;
 }
 
+void check_algorithm(ObjectReader& reader, const ServerConfig& server, bool plain_average) {
+  const FederatedAlgorithm algorithm = server.algorithm.algorithm;
+  if (algorithm == FederatedAlgorithm::kFedavg) return;
+  const std::string name = federated_algorithms().name(algorithm);
+  if (is_feddyn(server.algorithm) && !plain_average)
+    reader.fail("algorithm", name + " goes with optimizer average and learning_rate 1 alone");
+  const LoraAverage lora = server.aggregation.lora;
+  if (only_plain(lora))
+    reader.fail("algorithm", name +
+                                 " goes with rules of LoRA pairs that average what is sent, and " +
+                                 lora_averages().name(lora) + " does not");
+}
+
 void complete_server(ObjectReader& reader, ServerConfig& server) {
   const Options& options = server.aggregation;
   const bool plain_average = !has_momentum(options) && options.learning_rate == 1;
+  check_algorithm(reader, server, plain_average);
   if (only_plain(options.lora) && !plain_average)
     reader.fail("lora", lora_averages().name(options.lora) +
                             " goes with optimizer average and learning_rate 1 alone");
@@ -92,12 +114,46 @@ const Choices<LoraAverage>& lora_averages() {
   return choices;
 }
 
+const Choices<FederatedAlgorithm>& federated_algorithms() {
+  static const Choices<FederatedAlgorithm> choices({{FederatedAlgorithm::kFedavg, "fedavg"},
+                                                    {FederatedAlgorithm::kScaffold, "scaffold"},
+                                                    {FederatedAlgorithm::kFeddyn, "feddyn"},
+                                                    {FederatedAlgorithm::kDitto, "ditto"}});
+  return choices;
+}
+
+bool needs_sgd(FederatedAlgorithm algorithm) {
+  return algorithm == FederatedAlgorithm::kScaffold;
+}
+
+const Fields<AlgorithmOptions>& algorithm_fields() {
+  using Algorithm = AlgorithmOptions;
+  static const Fields<Algorithm> fields({
+      field("algorithm", &Algorithm::algorithm, choice(federated_algorithms()),
+            "what clients and server do beside training and averaging: [below](#algorithms); "
+            "`scaffold` only with `local.optimizer: sgd`, `feddyn` only with `average` and "
+            "learning rate 1")
+          .written_if_changed(),
+      field("alpha", &Algorithm::alpha, number(1e-9, 1e6), "α of `feddyn`").written_if(is_feddyn),
+      field("lambda", &Algorithm::lambda, number(0, 1e6),
+            "λ of `ditto`: how much a client's own model is held to the global one; 0: not at all")
+          .written_if(is_ditto),
+  });
+  return fields;
+}
+
 const Fields<ServerConfig>& server_fields() {
+  const auto algorithm = [](const char* key) {
+    return algorithm_fields().at(key).within(&ServerConfig::algorithm);
+  };
   const auto aggregation = [](const char* key) {
     return aggregation_fields().at(key).within(&ServerConfig::aggregation);
   };
   static const Fields<ServerConfig> fields(
       {
+          algorithm("algorithm"),
+          algorithm("alpha"),
+          algorithm("lambda"),
           aggregation("weights"),
           aggregation("lora"),
           aggregation("optimizer"),

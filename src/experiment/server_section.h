@@ -26,10 +26,26 @@ struct AggregationOptions {
   double tau = 1e-3;     ///< adam's degree of adaptivity, > 0
 };
 
+/// What clients and server do beside training the loss and averaging: one algorithm a file in
+/// fedrunner/algorithms.
+enum class FederatedAlgorithm { kFedavg, kScaffold, kFeddyn, kDitto };
+const Choices<FederatedAlgorithm>& federated_algorithms();
+/// Whether the algorithm is defined for local steps of SGD alone.
+bool needs_sgd(FederatedAlgorithm algorithm);
+
+struct AlgorithmOptions {
+  FederatedAlgorithm algorithm = FederatedAlgorithm::kFedavg;
+  double alpha = 0.01;  ///< of feddyn, > 0
+  double lambda = 0.1;  ///< of ditto
+};
+/// As orders have them, and as a part of `run.server`.
+const Fields<AlgorithmOptions>& algorithm_fields();
+
 struct ServerConfig {
   AggregationOptions aggregation;
   std::int64_t min_clients = 1;  ///< with fewer usable updates the global model stays as it is
   double outlier_ratio = 100;    ///< see refuse_updates (fedrunner/refusal.h)
+  AlgorithmOptions algorithm;
 };
 
 /// Writes what says something: nothing for a server that averages.

@@ -16,7 +16,13 @@ const Fields<TrainingOptions>& training_fields() {
                               {Flips::kBoth, "both"}});
   const Choices<ClassWeights> weights(
       {{ClassWeights::kNone, "none"}, {ClassWeights::kBalanced, "balanced"}});
+  const Choices<LocalOptimizer> optimizers(
+      {{LocalOptimizer::kAdamw, "adamw"}, {LocalOptimizer::kSgd, "sgd"}});
   static const Fields<Options> fields({
+      field("optimizer", &Options::optimizer, choice(optimizers),
+            "of the steps: `adamw`, or `sgd`, plain and without momentum: w ← w − η (g + "
+            "`weight_decay` w), g the clipped gradient. Either starts afresh in every round")
+          .written_if_changed(),
       field("batch_size", &Options::batch_size, whole(1, 65536), "examples of a step"),
       field("learning_rate", &Options::learning_rate, number(0, 10), "of AdamW"),
       field("weight_decay", &Options::weight_decay, number(0, 10), "on all trained weights"),

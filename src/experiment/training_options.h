@@ -20,10 +20,14 @@ enum class Flips { kNone, kHorizontal, kVertical, kBoth };
 /// What a label's loss counts.
 enum class ClassWeights { kNone, kBalanced };
 
+/// What takes the steps.
+enum class LocalOptimizer { kAdamw, kSgd };
+
 struct TrainingOptions {
+  LocalOptimizer optimizer = LocalOptimizer::kAdamw;
   std::int64_t batch_size = 32;
   double learning_rate = 1e-3;
-  double weight_decay = 0.01;  ///< AdamW's, decoupled, on every trained weight
+  double weight_decay = 0.01;  ///< decoupled, on every trained weight
   double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
   double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
   Schedule schedule = Schedule::kConstant;  ///< after the warm-up; cosine falls to 0

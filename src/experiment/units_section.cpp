@@ -54,6 +54,22 @@ Field<UnitsConfig> always_field() {
   return field;
 }
 
+Field<UnitsConfig> personal_field() {
+  Field<UnitsConfig> field{"personal",
+                           "units, or patterns, that every client trains in every round and keeps "
+                           "to itself: never sent, and each client is measured with its own "
+                           "(FedPer, [below](#personal-units)); such as `[head]`",
+                           "a list of texts", "none", Form::kList};
+  field.read = [](ObjectReader& reader, UnitsConfig& units, bool) {
+    units.wishes.where_personal = reader.where("personal");
+    if (reader.has("personal")) units.wishes.personal = read_patterns(reader, "personal");
+  };
+  field.write = [](const UnitsConfig& units) {
+    return Json(units.wishes.personal.value_or(std::vector<std::string>()));
+  };
+  return field.written_if_changed();
+}
+
 std::string schemes() {
   std::string names = "`block`";
   for (const peft::MethodType& type : peft::method_types()) names += ", `" + type.name + "`";
@@ -70,6 +86,7 @@ const Fields<UnitsConfig>& units_fields() {
           .written_if_changed(),
       selectable_field(),
       always_field(),
+      personal_field(),
       field("buffers", &UnitsConfig::buffers, choice(models::buffers_choices()),
             "running statistics of the BatchNorms that a client trains: `average`, they move with "
             "its batches and are averaged as weights are; `frozen`, only γ and β are trained; "

@@ -12,7 +12,7 @@ namespace strata::experiment {
 
 struct UnitsConfig {
   std::string scheme = "block";  ///< see peft::scheme_units
-  UnitWishes wishes;             ///< patterns of the selectable and the always trained units
+  UnitWishes wishes;             ///< patterns of the selectable, always trained and personal units
   models::Buffers buffers = models::Buffers::kAverage;
 };
 

@@ -217,6 +217,41 @@ TEST_CASE("a run in which units of several kinds compete on other scales says so
                           Catch::Contains("; units.selectable says which compete"));
 }
 
+TEST_CASE("every algorithm runs with a personal head, resumes, and is reported on") {
+  const fs::path& folder = workshop();
+  const auto set = [](const std::string& out, const std::string& algorithm,
+                      const std::vector<std::string>& further) {
+    std::vector<std::string> arguments = {"run", "tiny.yaml", "--out", out, "--threads", "1"};
+    arguments.insert(arguments.end(), further.begin(), further.end());
+    for (const std::string& value :
+         {std::string("run.strategies=[random]"), std::string("run.local.optimizer=sgd"),
+          std::string("units.personal=[head]"), "run.server.algorithm=" + algorithm})
+      arguments.insert(arguments.end(), {"--set", value});
+    return arguments;
+  };
+  std::map<std::string, double> sent;
+  for (const std::string algorithm : {"fedavg", "scaffold", "feddyn", "ditto"}) {
+    const std::string resumed = algorithm + "-resumed";
+    const std::vector<std::vector<std::string>> commands = {
+        set(algorithm, algorithm, {"--set", "run.rounds=2"}),
+        set(resumed, algorithm, {"--set", "run.rounds=1"}),
+        set(resumed, algorithm, {"--set", "run.rounds=2", "--resume", "--parallel", "2"}),
+        {"report", algorithm}};
+    for (const auto& command : commands) {
+      const auto outcome = run_strata(command, folder);
+      INFO(algorithm << ": " << outcome.err);
+      REQUIRE(outcome.code == 0);
+    }
+    CHECK((reproducible_files(folder / algorithm) == reproducible_files(folder / resumed)));
+    for (const auto& row : read_metrics(folder / algorithm / "metrics.csv").rows)
+      if (row.round == 2 && row.client == "all") sent[algorithm] = row.up_mbit;
+  }
+  CHECK(sent["fedavg"] > 0);
+  CHECK(sent["scaffold"] == Approx(2 * sent["fedavg"]));
+  CHECK(sent["feddyn"] == Approx(sent["fedavg"]));
+  CHECK(sent["ditto"] == Approx(sent["fedavg"]));
+}
+
 TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read") {
   const fs::path& folder = workshop();
   const auto run = run_strata(
@@ -454,6 +489,18 @@ TEST_CASE("wrong input is refused in one line, with nothing written") {
   test::check_refused(run("run.strategies=[f3ocos]"), folder, {"f3ocos", "f3ocus"});
   test::check_refused(run("model.folder=nowhere"), folder, {"nowhere"});
   test::check_refused(run("units.always=[haed]"), folder, {"haed", "head"});
+  test::check_refused(run("units.personal=[haed]"), folder,
+                      {"units.personal: the model has no unit \"haed\" (did you mean \"head\"?)"});
+  test::check_refused(run("units.personal=[block.0]"), folder,
+                      {"units.personal: \"block.0\" is selectable, too"});
+  test::check_refused(run("run.server.algorithm=scafold"), folder,
+                      {"run.server.algorithm: \"scafold\" is not one of", "\"scaffold\""});
+  test::check_refused(run("run.server.algorithm=scaffold"), folder,
+                      {"run.server.algorithm: scaffold goes with run.local.optimizer sgd alone"});
+  test::check_refused(run("run.server={algorithm: feddyn, optimizer: momentum}"), folder,
+                      {"run.server.algorithm: feddyn goes with optimizer average and"});
+  test::check_refused(run("run.local.optimizer=sdg"), folder,
+                      {"run.local.optimizer: \"sdg\" is not one of", "\"sgd\""});
   rewrite("typo.yaml", std::string(kConfig) + "evaluate: 3\n");
   test::check_refused({"run", "typo.yaml", "--out", "o"}, folder, {"typo.yaml:", "evaluate"});
   test::check_refused({"run", "tiny.yaml", "--out", "data"}, folder,

@@ -18,6 +18,7 @@ UnitWishes wishes() {
   UnitWishes wishes;
   wishes.where_competing = "--unit";
   wishes.where_always = "always";
+  wishes.where_personal = "personal";
   return wishes;
 }
 
@@ -74,6 +75,32 @@ TEST_CASE("who asks for a unit gets it") {
   CHECK_THROWS_WITH(choose_units(kNames, kRoles, asked),
                     "always: \"block.1\" is selectable, too; a unit is either planned or always "
                     "trained");
+}
+
+TEST_CASE("personal units are always trained, beside those that are anyway") {
+  UnitWishes asked = wishes();
+  asked.personal = {{"embeddings"}};
+  UnitChoice choice = choose_units(kNames, kRoles, asked);
+  CHECK(choice.personal == Places{0});
+  CHECK(choice.always == Places{0, 5});
+  CHECK(choice.competing == Places{1, 2, 3, 4});
+  asked.personal = {{"head", "prompt"}};
+  for (const auto& always : {std::vector<std::string>{}, {"head"}, {"prompt", "head"}}) {
+    asked.always = always;
+    choice = choose_units(kNames, kRoles, asked);
+    CHECK(choice.personal == Places{1, 5});
+    CHECK(choice.always == Places{1, 5});
+    CHECK(choice.competing == Places{2, 3, 4});
+  }
+  asked.personal = {{"block.[01]"}};
+  CHECK_THROWS_WITH(choose_units(kNames, kRoles, asked),
+                    "personal: \"block.0\" is selectable, too; a personal unit is trained by every "
+                    "client in every round");
+  asked.competing = {{"block.10"}};
+  CHECK(choose_units(kNames, kRoles, asked).always == Places{1, 2, 3, 5});
+  asked.personal = {{"heda"}};
+  CHECK_THROWS_WITH(choose_units(kNames, kRoles, asked),
+                    Contains("personal: the model has no unit \"heda\" (did you mean \"head\"?)"));
 }
 
 TEST_CASE("roles have names") {

@@ -158,6 +158,28 @@ TEST_CASE("units are selected by name and checked against the model") {
                     Contains("units.always: \"block.1\" is selectable, too"));
 }
 
+TEST_CASE("personal units keep all that they hold, are always trained and written by their names") {
+  const TempDir dir;
+  const auto config = read_experiment(
+      kExperiment, {"units.selectable=[block.2]", "units.personal=['block.[01]', head]"});
+  const auto selected = select_units(config, small_shape());
+  CHECK(selected.personal == std::vector<std::string>{"block.0", "block.1", "head"});
+  CHECK(names_of(selected.always) == selected.personal);
+  for (const Unit& unit : selected.always) {
+    CHECK(unit.bytes == 0);
+    CHECK(unit.local == state_of(unit));
+    CHECK(unit.parameter_count > 0);
+  }
+  CHECK(selected.selectable[0].local.empty());
+  const auto text = to_yaml(resolved_config(config, selected));
+  CHECK_THAT(text, Contains("\n  personal: [block.0, block.1, head]\n"));
+  const auto again = read_experiment_file(dir.write("config.yaml", text), {}, kNames);
+  CHECK(to_yaml(resolved_config(again, select_units(again, small_shape()))) == text);
+  CHECK_THROWS_WITH(
+      select_units(read_experiment(kExperiment, {"units.personal=[block.1]"}), small_shape()),
+      Contains("units.personal: \"block.1\" is selectable, too"));
+}
+
 TEST_CASE("unit schemes select their units, over the foundation with the experiment's methods") {
   const auto select = [&](const std::vector<std::string>& set) {
     const auto config = read_experiment(kExperiment, set);

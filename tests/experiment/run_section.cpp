@@ -50,6 +50,19 @@ TEST_CASE("a run is written with its defaults, and without what is not in use") 
   CHECK(full["failures"] == Json{{"dropout", 0.5}});
 }
 
+TEST_CASE("scaffold is of local steps of SGD") {
+  const auto run = [](const std::string& optimizer) {
+    return "{strategies: [{name: topk}], rounds: 3, budget: 2, local: {learning_rate: 0.5, "
+           "optimizer: " +
+           optimizer + "}, server: {algorithm: scaffold}}";
+  };
+  const auto fields = run_fields(kNames);
+  CHECK(section_error(fields, run("adamw")) ==
+        "server.algorithm: scaffold goes with run.local.optimizer sgd alone");
+  CHECK(section_error(fields, run("sgd")).empty());
+  CHECK(fields.write(read_section(fields, run("sgd")))["local"]["optimizer"] == "sgd");
+}
+
 TEST_CASE("rounds, strategies and local training have no defaults") {
   const auto fields = run_fields(kNames);
   CHECK(section_error(fields, "{budget: 2, rounds: 3, strategies: [{name: topk}]}") ==

@@ -39,6 +39,29 @@ TEST_CASE("adam has no natural step, and products are of plain averages") {
         "lora: flora goes with optimizer average and learning_rate 1 alone");
 }
 
+TEST_CASE("an algorithm's numbers are written with it, and it goes with what it is defined for") {
+  CHECK(written(server_fields(), "{algorithm: fedavg, alpha: 1, lambda: 1}") == "{}");
+  CHECK(written(server_fields(), "{algorithm: scaffold}") == R"({"algorithm":"scaffold"})");
+  CHECK(written(server_fields(), "{algorithm: feddyn}") ==
+        R"({"algorithm":"feddyn","alpha":0.01})");
+  CHECK(written(server_fields(), "{algorithm: ditto, lambda: 0}") ==
+        R"({"algorithm":"ditto","lambda":0.0})");
+  for (const std::string any : {"scaffold", "ditto"})
+    CHECK(section_error(server_fields(), "{algorithm: " + any + ", learning_rate: 0.5}").empty());
+  for (const std::string other : {"learning_rate: 0.5", "optimizer: momentum"})
+    CHECK(section_error(server_fields(), "{algorithm: feddyn, " + other + "}") ==
+          "algorithm: feddyn goes with optimizer average and learning_rate 1 alone");
+  CHECK(section_error(server_fields(), "{algorithm: ditto, lora: product}") ==
+        "algorithm: ditto goes with rules of LoRA pairs that average what is sent, and product "
+        "does not");
+  for (const std::string any : {"factors", "ffa", "rolora", "fedsa"})
+    CHECK(section_error(server_fields(), "{algorithm: ditto, lora: " + any + "}").empty());
+  CHECK_THAT(section_error(server_fields(), "{algorithm: feddny}"),
+             Catch::Matchers::Contains("did you mean \"feddyn\""));
+  CHECK_THAT(section_error(server_fields(), "{algorithm: feddyn, alpha: 0}"),
+             Catch::Matchers::Contains("alpha: a number from 1e-09"));
+}
+
 TEST_CASE("an outlier is further away than the others, or nobody is one") {
   CHECK(section_error(server_fields(), "{outlier_ratio: 1}") ==
         "outlier_ratio: a number above 1 was expected, or 0 for no check");

@@ -21,5 +21,6 @@ TEST_CASE("training keys are in range") {
   CHECK_THAT(error("proximal", "-1"), Contains("a number from 0 to 1e+06"));
   CHECK_THAT(error("flips", "diagonal"), Contains("is not one of \"none\", \"horizontal\""));
   CHECK_THAT(error("precision", "float16"), Contains("(did you mean \"bfloat16\"?)"));
+  CHECK_THAT(error("optimizer", "adam"), Contains("is not one of \"adamw\", \"sgd\""));
   CHECK_THAT(error("calibrate_labels", "1"), Contains("true or false"));
 }

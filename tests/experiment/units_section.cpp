@@ -12,6 +12,9 @@ TEST_CASE("units are a list of patterns, each once, or all blocks") {
   CHECK(written(units_fields(), "{}") == R"({"selectable":"blocks"})");
   const std::string text = R"({"scheme":"lora","selectable":["lora.*"],"always":[]})";
   CHECK(written(units_fields(), text) == text);
+  const std::string personal = R"({"selectable":"blocks","personal":["head"]})";
+  CHECK(written(units_fields(), personal) == personal);
+  CHECK(section_error(units_fields(), "{personal: [a, a]}") == "personal: \"a\" stands twice");
   CHECK(section_error(units_fields(), "{selectable: [a, a]}") == "selectable: \"a\" stands twice");
   CHECK(section_error(units_fields(), "{always: [a, a]}") == "always: \"a\" stands twice");
   CHECK_THAT(section_error(units_fields(), "{selectable: block}"),

@@ -1389,3 +1389,39 @@ TEST_CASE_METHOD(
       owners.insert(entry.name.substr(6, entry.name.rfind('/') - 6));
   CHECK(owners == std::set<std::string>{"ct", "mri", "oct"});
 }
+
+TEST_CASE_METHOD(ResnetFixture,
+                 "no algorithm is about statistics, but ditto's clients have theirs") {
+  const auto with = [&](const std::string& out, const std::string& algorithm,
+                        const std::string& buffers, const RunOptions& options = {}) {
+    run(out, buffers, {"run.local.optimizer=sgd", "run.server.algorithm=" + algorithm}, options);
+  };
+  for (const std::string buffers : {"average", "frozen", "local"}) with(buffers, "fedavg", buffers);
+  // Variates are of what is trained and sent: the statistics travel once.
+  with("scaffold", "scaffold", "average");
+  CHECK(up("scaffold") == Approx(up("average") + up("frozen")));
+  with("kept", "scaffold", "local");
+  CHECK(up("kept") == Approx(2 * up("local")));
+  CHECK(moved("kept") == 0);
+  const auto statistics = [&](const std::string& out, const std::string& kind) {
+    const SafetensorsFile state(dir / out / "state" / "round-003.safetensors");
+    int found = 0;
+    for (const auto& entry : state.tensors())
+      found += entry.name.starts_with(kind) && entry.name.ends_with(".running_mean");
+    return found;
+  };
+  CHECK(statistics("scaffold", "control/") + statistics("scaffold", "memory/") == 0);
+  with("ditto", "ditto", "average");
+  CHECK(statistics("ditto", "memory/") > 0);
+  CHECK((test::slurp(dir / "ditto" / "model" / "model.safetensors") ==
+         test::slurp(dir / "average" / "model" / "model.safetensors")));
+  RunOptions stopping, resuming;
+  stopping.after_round = [](const fs::path&, int round) {
+    if (round == 2) throw Stop();
+  };
+  CHECK_THROWS_AS(with("again", "ditto", "average", stopping), Stop);
+  resuming.resume = true;
+  resuming.parallel = 2;
+  with("again", "ditto", "average", resuming);
+  test::check_same(dir / "ditto", dir / "again");
+}

@@ -21,21 +21,23 @@ std::vector<std::size_t> matching_units(const std::vector<std::string>& patterns
 
 /// What somebody asked for, as patterns. Not set: the default.
 struct UnitWishes {
-  std::optional<std::vector<std::string>> competing, always;
-  std::string where_competing, where_always;  ///< to begin messages with
-  std::string holder = "the model";           ///< whose units they are, for messages
+  std::optional<std::vector<std::string>> competing, always, personal;
+  std::string where_competing, where_always, where_personal;  ///< to begin messages with
+  std::string holder = "the model";  ///< whose units they are, for messages
 };
 
 /// Indices, ascending.
 struct UnitChoice {
   std::vector<std::size_t> competing;  ///< planned: within the clients' budgets
   std::vector<std::size_t> always;     ///< trained by every client beside its budget
+  std::vector<std::size_t> personal;   ///< of these: what every client keeps to itself
 };
 
 /// By default units compete whose role is body or prompt, and the head is always trained. A unit
 /// that was asked to compete does, whatever its role, and is not always trained unless that was
 /// asked for, too; a prompt that shall always be trained does not compete by default. Where roles
-/// are not known (`roles` is empty) all units compete, but those always trained.
+/// are not known (`roles` is empty) all units compete, but those always trained. Personal units are
+/// always trained, whether that was asked for or not.
 /// @throws InputError as matching_units, and for a unit that shall both compete and always be
 /// trained.
 /// \code

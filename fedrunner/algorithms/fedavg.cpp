@@ -1,0 +1,9 @@
+#include "fedrunner/algorithms/algorithms.h"
+
+namespace strata::fedrunner {
+
+Algorithm fedavg() {
+  return {.value = FederatedAlgorithm::kFedavg};
+}
+
+}  // namespace strata::fedrunner
