@@ -45,6 +45,13 @@ std::vector<Cell> checked_cells(BenchmarkConfig& benchmark) {
   return cells;
 }
 
+/// That the first cell's data is there, and its task has the score.
+void check_data(const BenchmarkConfig& benchmark, const ExperimentConfig& first) {
+  const auto data = load_experiment_data(first.data, first.task, first.answering);
+  if (!benchmark.score.empty())
+    require_name(benchmark.file + ": benchmark.score", benchmark.score, data.task->metrics());
+}
+
 /// What `out` holds of the benchmark already: a result or none for every cell.
 std::vector<std::optional<BenchmarkCell>> done_cells(const std::vector<Cell>& cells,
                                                      const std::filesystem::path& out,
@@ -140,6 +147,7 @@ BenchmarkResults run_benchmark(const std::filesystem::path& file,
   BenchmarkConfig benchmark = read_benchmark_file(file, set, tools.names);
   const std::vector<Cell> cells = checked_cells(benchmark);
   auto done = done_cells(cells, out, options.resume);
+  check_data(benchmark, cells.front().experiment.config);
   BenchmarkResults results{benchmark.name,    benchmark.score,     false, benchmark.backbones,
                            benchmark.methods, benchmark.fractions, {}};
   const FolderLock lock(out);

@@ -137,14 +137,14 @@ TEST_CASE_METHOD(Fixture, "what is done is not done again, and seeds and methods
 
 TEST_CASE_METHOD(Fixture, "training that does not stay finite is a failure, and the rest goes on") {
   const auto results = run("out", {"run.local.learning_rate=10", "run.local.weight_decay=10",
-                                   "run.rounds=30", "benchmark.fractions=[1]"});
+                                   "run.rounds=3", "benchmark.fractions=[1]"});
   REQUIRE(results.cells.size() == 2);
   CHECK_THAT(results.cells[0].failure, Contains("no client's training stayed finite"));
   CHECK(results.cells[0].runs.empty());
   CHECK(results.cells[1].failure.empty());
   CHECK(results.cells[1].runs.size() == 2);
   CHECK_THAT(resume("out", {"run.local.learning_rate=10", "run.local.weight_decay=10",
-                            "run.rounds=30", "benchmark.fractions=[1]"})
+                            "run.rounds=3", "benchmark.fractions=[1]"})
                  .cells[0]
                  .failure,
              Contains("finite"));

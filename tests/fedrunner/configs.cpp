@@ -1,7 +1,11 @@
 // The experiment files in configs/: all of them are read, and those for published data run on tiny
 // folders in the published layouts.
+#include <map>
+#include <set>
+
 #include "catch.h"
 #include "core/console.h"
+#include "experiment/benchmark_section.h"
 #include "experiment/experiment.h"
 #include "fedrunner/tiny.h"
 #include "strata/fedrunner/metrics.h"
@@ -202,6 +206,24 @@ TEST_CASE("every file in configs/ is an experiment file") {
     ++files;
   }
   CHECK(files >= 16);
+}
+
+TEST_CASE("the benchmarks in configs/ have the cells of their papers") {
+  const auto cells = [](const std::string& name) {
+    std::map<std::string, std::set<std::string>> methods;
+    for (const auto& one :
+         read_benchmark_file(fs::path(kConfigs) / name, {}, tools().names).experiments)
+      methods[one.backbone].insert(one.method);
+    return methods;
+  };
+  const auto paper = cells("peft_missed_opportunity.yaml");
+  CHECK(paper.at("resnet-50") ==
+        std::set<std::string>{"full", "linear", "tsa", "batchnorm", "bias", "ssf"});
+  CHECK(paper.at("vit-base") == std::set<std::string>{"full", "linear", "attention", "bias", "lora",
+                                                      "ssf", "adaptformer", "layernorm"});
+  const auto small = cells("peft_pneumonia.yaml");
+  CHECK(small.at("vit").size() == 13);
+  CHECK(small.at("resnet") == std::set<std::string>{"full", "head", "bias", "norm", "ssf", "tsa"});
 }
 
 TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layouts") {

@@ -138,7 +138,7 @@ TEST_CASE_METHOD(Fixture, "a strategy keeps a rate of its own, and a diverged tr
 
   // Without bounds on gradients: weights of 1e30 give no finite loss.
   const std::vector<std::string> wild = {"run.strategies=[full]", "run.local.weight_decay=10",
-                                         "run.rounds=30"};
+                                         "run.rounds=3"};
   const auto best = run("wild", "[0.01, 10]", wild);
   CHECK(best[0].learning_rate == 0.01);
   CHECK(choices("wild")[0].at("trials")[1].at("accuracy").is_null());
