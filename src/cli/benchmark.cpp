@@ -40,13 +40,8 @@ Json to_json(const fedrunner::BenchmarkResults& results) {
 }  // namespace
 
 int run_benchmark(const RunArguments& arguments, const CommonArguments& common) {
-  fedrunner::RunOptions options;
-  options.device = arguments.device;
-  options.resume = arguments.resume;
-  options.threads = arguments.threads;
-  options.parallel = arguments.parallel;
   const auto results = fedrunner::run_benchmark(arguments.config, arguments.set, arguments.out,
-                                                run_tools(), options);
+                                                run_tools(), run_options(arguments));
   if (common.json) {
     std::cout << printable_json(to_json(results).dump(1)) << std::endl;
   } else if (!common.quiet) {

@@ -109,15 +109,19 @@ fedrunner::ToolNames runner_names() {
   return names;
 }
 
-int run_run(const RunArguments& arguments, const CommonArguments& common) {
+fedrunner::RunOptions run_options(const RunArguments& arguments) {
   fedrunner::RunOptions options;
   options.device = arguments.device;
   options.resume = arguments.resume;
   options.threads = arguments.threads;
   options.parallel = arguments.parallel;
   options.spill = arguments.spill;
+  return options;
+}
+
+int run_run(const RunArguments& arguments, const CommonArguments& common) {
   const auto summaries = fedrunner::run_experiment(arguments.config, arguments.set, arguments.out,
-                                                   run_tools(), options);
+                                                   run_tools(), run_options(arguments));
   if (common.json) {
     std::cout << printable_json(to_json(summaries).dump(1)) << std::endl;
   } else if (!common.quiet) {

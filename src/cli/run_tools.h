@@ -1,11 +1,13 @@
 #pragma once
 /// \file
-/// The scorer, planner and files of clients that `run` and `benchmark` hand to the runner.
+/// What `run` and `benchmark` hand to the runner: scorer, planner and files of clients, and options.
 
+#include "cli/command_line.h"
 #include "strata/fedrunner/run.h"
 
 namespace strata::cli {
 
 fedrunner::RunTools run_tools();
+fedrunner::RunOptions run_options(const RunArguments& arguments);
 
 }  // namespace strata::cli

@@ -5,6 +5,7 @@
 
 #include "core/amount.h"
 #include "core/console.h"
+#include "core/csv.h"
 #include "core/document.h"
 #include "core/resources.h"
 #include "core/text.h"
@@ -28,12 +29,29 @@ std::string budget_text(const Page& page) {
   return amount_text(*values.begin(), of) + kind + " per client and round";
 }
 
+Json config_of(const RunFolder& run) {
+  return parse_yaml(run.config, (run.folder / "config.yaml").string()).root;
+}
+
+/// Of every strategy, as it was given or trials chose it; of equal ones it is said once.
+std::string learning_rates(const Page& page) {
+  std::vector<std::string> named, values;
+  for (const std::string& name : page.experiment.strategies) {
+    const Json config = config_of(*page.experiment.of(name).front());
+    const Json::json_pointer key("/run/local/learning_rate");
+    if (!config.is_object() || !config.contains(key) || !config.at(key).is_number()) continue;
+    values.push_back(format_double(config.at(key).get<double>()));
+    named.push_back(name + " " + values.back());
+  }
+  const std::set<std::string> different(values.begin(), values.end());
+  return different.size() == 1 ? values.front() : joined(named);
+}
+
 /// The `data` section of the resolved configuration on one line.
 std::string data_text(const Page& page) {
-  const auto file = page.primary.folder / "config.yaml";
-  const Document config = parse_yaml(page.primary.config, file.string());
-  if (!config.root.is_object() || !config.root.contains("data")) return "";
-  const Json& data = config.root["data"];
+  const Json config = config_of(page.primary);
+  if (!config.is_object() || !config.contains("data")) return "";
+  const Json& data = config["data"];
   if (!data.is_object()) return data.is_string() ? data.get<std::string>() : data.dump();
   std::vector<std::string> parts;
   for (const auto& [key, value] : data.items()) {
@@ -115,6 +133,7 @@ void add_settings(Page& page) {
     strategies.push_back(name + (how.empty() ? "" : " (" + joined(how) + ")"));
   }
   add("strategies", joined(strategies));
+  add("learning rate", learning_rates(page));
   add("seeds", joined(seeds));
   add("rounds",
       joined(distinct(runs, [](const RunFolder& r) { return std::to_string(r.rounds); })));

@@ -392,6 +392,31 @@ TEST_CASE("budgets are shown with what they count") {
         "memory per client and round: north 1 B, south 0 B, west 2 kB");
 }
 
+TEST_CASE("a page says which learning rate every strategy had, once where they are equal") {
+  const TempDir folder;
+  test::write_synthetic_experiment(folder.path(), 2, 1);
+  const auto shown = [&] {
+    for (const auto& row : table(slurp(write_report(folder.path()).page), "table-run"))
+      if (row[0] == "learning rate") return row[1];
+    return std::string();
+  };
+  CHECK(shown().empty());  // an earlier Strata's
+  std::vector<std::filesystem::path> configs;
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path()))
+    if (std::filesystem::exists(entry.path() / "config.yaml"))
+      configs.push_back(entry.path() / "config.yaml");
+  std::sort(configs.begin(), configs.end());
+  REQUIRE(configs.size() == 2);
+  for (const auto& config : configs)
+    replace_in(config, "run:\n", "run:\n  local: {learning_rate: 0.002}\n");
+  CHECK(shown() == "0.002");
+  replace_in(configs[1], "0.002", "0.1");
+  const std::string both = shown();
+  CHECK(contains(both, " 0.002"));
+  CHECK(contains(both, " 0.1"));
+  CHECK(contains(both, "f3ocus "));
+}
+
 TEST_CASE("a page says that a run is unfinished, and what a strategy scored by if it did") {
   const TempDir folder;
   test::write_synthetic_run(small(), folder.path());

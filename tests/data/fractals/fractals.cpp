@@ -5,6 +5,7 @@
 
 #include "data/image.h"
 #include "support/error_text.h"
+#include "support/folder_contents.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -24,14 +25,6 @@ FractalOptions small(std::uint64_t seed, int threads) {
   return options;
 }
 
-std::map<std::string, std::string> contents(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file())
-      files[fs::relative(entry.path(), folder).string()] = slurp(entry.path());
-  return files;
-}
-
 double filled(const Image& image) {
   int lit = 0;
   for (std::size_t p = 0; p < image.pixels.size(); p += 3) lit += image.pixels[p] > 0;
@@ -44,12 +37,12 @@ TEST_CASE("fractals are the same bytes for any number of threads, and others for
   const TempDir dir;
   make_fractals(dir / "a", small(3, 1));
   make_fractals(dir / "b", small(3, 3));
-  CHECK(contents(dir / "a") == contents(dir / "b"));
+  CHECK(folder_contents(dir / "a") == folder_contents(dir / "b"));
   make_fractals(dir / "c", small(4, 1));
   CHECK(slurp(dir / "a/images/fractal-0002/0000.png") !=
         slurp(dir / "c/images/fractal-0002/0000.png"));
   make_fractals(dir / "a", small(3, 1));  // again, as after an interruption
-  CHECK(contents(dir / "a") == contents(dir / "b"));
+  CHECK(folder_contents(dir / "a") == folder_contents(dir / "b"));
 }
 
 TEST_CASE("fractals are read as a labelled set, nine tenths of every class for training") {

@@ -6,6 +6,7 @@
 #include "data/image.h"
 #include "strata/core/sha256.h"
 #include "support/error_text.h"
+#include "support/folder_contents.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -23,15 +24,6 @@ PhantomOptions small(std::uint64_t seed, int threads) {
   options.size = 32;
   options.threads = threads;
   return options;
-}
-
-/// Relative path → content, for a whole folder.
-std::map<std::string, std::string> contents(const fs::path& folder) {
-  std::map<std::string, std::string> files;
-  for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (entry.is_regular_file())
-      files[fs::relative(entry.path(), folder).string()] = slurp(entry.path());
-  return files;
 }
 
 std::string digest(const std::map<std::string, std::string>& files) {
@@ -69,10 +61,10 @@ TEST_CASE("the same seed gives the same bytes for any number of threads, another
   make_phantoms(folder / "one", small(1, 1));
   make_phantoms(folder / "two", small(1, 2));
   make_phantoms(folder / "other", small(2, 2));
-  const auto one = contents(folder / "one");
+  const auto one = folder_contents(folder / "one");
   CHECK(one.size() == 9 * 40 + 60 + 4);
-  CHECK(one == contents(folder / "two"));
-  const auto other = contents(folder / "other");
+  CHECK(one == folder_contents(folder / "two"));
+  const auto other = folder_contents(folder / "other");
   std::size_t differing = 0;
   for (const auto& [name, content] : one) differing += other.at(name) != content;
   CHECK(differing == one.size());
@@ -81,13 +73,13 @@ TEST_CASE("the same seed gives the same bytes for any number of threads, another
 
   // The same set may be written again; anything else in the folder is left alone.
   make_phantoms(folder / "one", small(1, 0));
-  CHECK(contents(folder / "one") == one);
+  CHECK(folder_contents(folder / "one") == one);
   CHECK(
       contains(input_error([&] { make_phantoms(folder / "one", small(2, 0)); }), "other options"));
-  CHECK(contents(folder / "one") == one);
+  CHECK(folder_contents(folder / "one") == one);
   folder.write("mine/notes.txt", "x");
   CHECK(contains(input_error([&] { make_phantoms(folder / "mine", small(1, 0)); }), "not empty"));
-  CHECK(contents(folder / "mine").size() == 1);
+  CHECK(folder_contents(folder / "mine").size() == 1);
   CHECK(contains(input_error([&] { make_phantoms(folder / "mine" / "notes.txt", small(1, 0)); }),
                  "is a file"));
   PhantomOptions tiny = small(1, 0);
