@@ -49,7 +49,8 @@ class Architecture {
   /// All layers with parameters, in the order of transformers' state_dict, and the places without
   /// any (kSequence, kBlock) beside which a method may stand.
   const std::vector<Layer>& layers() const { return layers_; }
-  /// What the outputs stand for, in their order.
+  /// What the outputs stand for, in their order. None of one that answers in words, and of an
+  /// encoder without a head, whose outputs are features.
   const std::vector<std::string>& labels() const { return labels_; }
 
   /// Stage `stage` of the forward pass; every operation with parameters goes through `pass`. The
@@ -76,6 +77,8 @@ class Architecture {
   /// Whether a model of it is written under the names that its files had, all of which transformers
   /// reads, and not under those of the layers.
   virtual bool keeps_file_names() const { return false; }
+  /// What the names of tensors in its files begin with that are none of its weights.
+  virtual std::vector<std::string> passed_over() const { return {}; }
   /// The same as files have it that hold the tensors for which `has` is true: with the layers that
   /// they lack left out, where it can do without. nullptr where that is the same.
   virtual std::shared_ptr<const Architecture> as_stored(

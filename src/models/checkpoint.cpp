@@ -37,9 +37,9 @@ std::string config_name(Dtype dtype) {
   }
 }
 
-/// A checked tensor of a file in its type: its mapped pages, which the tensor keeps, where they are
+/// A tensor of a file in its type: its mapped pages, which the tensor keeps, where they are
 /// aligned, which the formats do not promise, and no other tensor's, which would change with it.
-Tensor tensor_of(const Checkpoint::Found& found) {
+Tensor whole_tensor_of(const Checkpoint::Found& found) {
   const auto type = scalar_type(found.entry->dtype);
   const std::string_view bytes = found.bytes();
   const bool aligned =
@@ -52,6 +52,14 @@ Tensor tensor_of(const Checkpoint::Found& found) {
   Tensor tensor = torch::empty(found.entry->shape, type);
   std::memcpy(tensor.data_ptr(), bytes.data(), bytes.size());
   return tensor;
+}
+
+/// The rows of a checked parameter.
+Tensor tensor_of(const Checkpoint::Found& found) {
+  const Tensor whole = whole_tensor_of(found);
+  if (found.share.parts == 1) return whole;
+  const std::int64_t rows = whole.size(0) / found.share.parts;
+  return whole.narrow(0, found.share.part * rows, rows);
 }
 
 /// Whether a tensor still has the numbers of a file's, a piece at a time.
@@ -78,8 +86,9 @@ bool is_let_pass(const std::string& name) {
 struct Rewritten {
   const TensorEntry* old;  ///< nullptr: the file did not hold it
   TensorEntry entry;
-  const Tensor* weight;   ///< as the model has it; nullptr of what is no parameter
-  const Tensor* changed;  ///< the same; nullptr: the old bytes
+  /// As the model has it: the parameters whose rows it has; empty of what is no parameter.
+  std::vector<const Tensor*> weights = {};
+  bool changed = false;  ///< else the old bytes
 };
 
 bool all_aligned(const std::vector<Rewritten>& tensors) {
@@ -91,11 +100,31 @@ bool all_aligned(const std::vector<Rewritten>& tensors) {
   });
 }
 
-/// A parameter as the model has it.
+/// A tensor of files as the model has it.
 struct Current {
-  const Tensor* tensor = nullptr;     ///< nullptr: as the file has it
+  /// The parameters whose rows it has, one under the other; empty: as the file has it.
+  std::vector<const Tensor*> tensors = {};
   const std::string* name = nullptr;  ///< to write it under; nullptr: its own
 };
+
+/// Whether any of the parameters no longer has the numbers that the file's tensor has in its place.
+bool has_changed(const std::vector<const Tensor*>& weights,
+                 const std::shared_ptr<const TensorFile>& file, const TensorEntry& entry) {
+  const auto parts = static_cast<std::int64_t>(weights.size());
+  for (std::int64_t part = 0; part < parts; ++part) {
+    const Checkpoint::Found found{file, &entry, {entry.name, part, parts}};
+    if (!has_numbers_of(*weights[static_cast<std::size_t>(part)], tensor_of(found))) return true;
+  }
+  return false;
+}
+
+/// The parameters' numbers, one under the other.
+Tensor joined_rows(const std::vector<const Tensor*>& weights) {
+  if (weights.size() == 1) return plain(*weights.front());
+  std::vector<Tensor> parts;
+  for (const Tensor* weight : weights) parts.push_back(plain(*weight));
+  return torch::cat(parts);
+}
 
 /// What becomes of a file's tensors when those in `current`, by their names in files, may have
 /// changed. Those in `shards` are left out, and the others added to it, with the file's name; last
@@ -113,16 +142,17 @@ std::vector<Rewritten> rewrite(const std::shared_ptr<const TensorFile>& file,
     const std::string& name = renamed ? *found->second.name : entry.name;
     // Two names of one parameter may be one from now on.
     if (!shards.emplace(name, file->written_name()).second) continue;
-    all.push_back({&entry, entry, nullptr, nullptr});
+    all.push_back({.old = &entry, .entry = entry});
     all.back().entry.name = name;
-    if (found == current.end() || !found->second.tensor) continue;
-    all.back().weight = found->second.tensor;
-    if (has_numbers_of(*found->second.tensor, tensor_of({file, &entry}))) continue;
-    const Tensor& tensor = *found->second.tensor;
+    if (found == current.end() || found->second.tensors.empty()) continue;
+    all.back().weights = found->second.tensors;
+    if (!has_changed(found->second.tensors, file, entry)) continue;
+    const Tensor& tensor = *found->second.tensors.front();
     any = true;
-    all.back().changed = &tensor;
+    all.back().changed = true;
     all.back().entry.dtype = tensor.is_floating_point() ? Dtype::kF32 : Dtype::kI64;
-    all.back().entry.shape = tensor.sizes().vec();
+    // What shares a tensor keeps its shape.
+    if (found->second.tensors.size() == 1) all.back().entry.shape = tensor.sizes().vec();
   }
   for (const Rewritten& tensor : further) {
     shards.emplace(tensor.entry.name, file->written_name());
@@ -145,9 +175,11 @@ void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tenso
   metadata.emplace("format", "pt");
   Tensor now;  // what is being written
   const auto bytes = [&](std::size_t i) {
-    if (i > 0 && tensors[i - 1].weight) release_pages(*tensors[i - 1].weight);
+    if (i > 0) {
+      for (const Tensor* weight : tensors[i - 1].weights) release_pages(*weight);
+    }
     if (!tensors[i].changed) return file.bytes(*tensors[i].old);
-    now = plain(*tensors[i].changed);
+    now = joined_rows(tensors[i].weights);
     return bytes_of(now);
   };
   write_safetensors(path, entries, bytes, metadata);
@@ -156,14 +188,17 @@ void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tenso
 /// The parameters that no file of `source` holds.
 std::vector<Rewritten> further_ones(const Checkpoint& source,
                                     const std::vector<StoredParameter>& parameters,
-                                    const std::map<std::string, Tensor>& from) {
+                                    const std::map<std::string, Tensor>& from, Names names) {
   std::vector<Rewritten> all;
-  for (const auto& [parameter, names] : parameters) {
-    if (parameter.counter || source.find(StoredParameter{parameter, names})) continue;
+  for (const StoredParameter& own : parameters) {
+    const Parameter& parameter = own.parameter;
+    if (parameter.counter || source.find(own)) continue;
+    const std::string& name = names == Names::kLast ? own.names.back() : parameter.name;
     all.push_back(
-        {nullptr,
-         TensorEntry{.name = parameter.name, .dtype = Dtype::kF32, .shape = parameter.shape},
-         &from.at(parameter.name), &from.at(parameter.name)});
+        {.old = nullptr,
+         .entry = TensorEntry{.name = name, .dtype = Dtype::kF32, .shape = parameter.shape},
+         .weights = {&from.at(parameter.name)},
+         .changed = true});
   }
   return all;
 }
@@ -206,12 +241,15 @@ Nf4Parts nf4_parts(const Checkpoint& checkpoint, const Checkpoint::Found& found)
           .quant_state = std::string(checkpoint.find(name + kQuantState).bytes())};
 }
 
-void check_entry(const std::string& path, const TensorEntry& entry, const Parameter& parameter,
+void check_entry(const Checkpoint::Found& found, const Parameter& parameter,
                  const std::string& config_file) {
-  const std::string what = path + ": the weight \"" + entry.name + "\" has ";
-  if (entry.shape != parameter.shape) {
+  const TensorEntry& entry = *found.entry;
+  const std::string what = found.file->path().string() + ": the weight \"" + entry.name + "\" has ";
+  Shape shape = parameter.shape;
+  if (found.share.parts > 1) shape.front() *= found.share.parts;
+  if (entry.shape != shape) {
     throw InputError(what + "shape " + shape_text(entry.shape) + ", but " + config_file +
-                     " asks for " + shape_text(parameter.shape));
+                     " asks for " + shape_text(shape));
   }
   const bool fits = parameter.counter ? entry.dtype == Dtype::kI64 : is_float(entry.dtype);
   if (!fits) {
@@ -245,6 +283,10 @@ std::vector<StoredParameter> readable(const std::vector<Layer>& layers) {
         own.names.push_back(layer.renamed + own.parameter.name.substr(layer.name.size()));
       for (const std::string& alias : layer.aliases)
         own.names.push_back(alias + own.parameter.name.substr(layer.name.size()));
+      if (!layer.share.name.empty()) {
+        own.share = layer.share;
+        own.share.name += own.parameter.name.substr(layer.name.size());
+      }
       all.push_back(std::move(own));
     }
   }
@@ -317,7 +359,10 @@ Checkpoint::Found Checkpoint::find(const StoredParameter& parameter) const {
   for (const std::string& name : parameter.names) {
     if (const Found found = find(name)) return found;
   }
-  return {};
+  if (parameter.share.name.empty()) return {};
+  Found found = find(parameter.share.name);
+  found.share = parameter.share;
+  return found;
 }
 
 std::uint64_t Checkpoint::byte_count() const {
@@ -328,10 +373,18 @@ std::uint64_t Checkpoint::byte_count() const {
 }
 
 void Checkpoint::check(const std::vector<StoredParameter>& parameters,
-                       const std::string& config_file) const {
+                       const std::string& config_file,
+                       const std::vector<std::string>& passed_over) const {
   std::vector<std::string> names;
-  for (const StoredParameter& parameter : parameters)
+  for (const StoredParameter& parameter : parameters) {
     names.insert(names.end(), parameter.names.begin(), parameter.names.end());
+    if (!parameter.share.name.empty()) names.push_back(parameter.share.name);
+  }
+  const auto passes = [&](const std::string& name) {
+    return is_let_pass(name) ||
+           std::any_of(passed_over.begin(), passed_over.end(),
+                       [&](const auto& start) { return name.starts_with(start); });
+  };
 
   // Unknown names first: a misspelt weight is both unknown and missing, and only this message can
   // say so.
@@ -343,7 +396,7 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
   }
   for (const auto& file : files_) {
     for (const TensorEntry& entry : file->tensors()) {
-      if (!is_let_pass(entry.name) && known.count(entry.name) == 0) {
+      if (known.count(entry.name) == 0 && !passes(entry.name)) {
         throw InputError(file->path().string() + ": unknown weight \"" + entry.name + "\"" +
                          did_you_mean(entry.name, names));
       }
@@ -355,17 +408,18 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
       const Found found = find(name);
       if (!found) continue;
       const std::string path = found.file->path().string();
-      if (!holds_nf4(*this, found))
-        check_entry(path, *found.entry, parameter.parameter, config_file);
+      if (!holds_nf4(*this, found)) check_entry(found, parameter.parameter, config_file);
       if (first && (first.entry->dtype != found.entry->dtype || first.bytes() != found.bytes())) {
         throw InputError(path + ": \"" + first.entry->name + "\" and \"" + name +
                          "\" are two names of one weight, but their numbers differ");
       }
       first = found;
     }
-    if (!first && !parameter.parameter.counter) {
+    if (first || parameter.parameter.counter) continue;
+    const Found shared = find(parameter);
+    if (!shared)
       throw InputError(name_ + ": the weight \"" + parameter.names.front() + "\" is missing");
-    }
+    check_entry(shared, parameter.parameter, config_file);
   }
 }
 
@@ -423,15 +477,20 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
     const Tensor& tensor = from.at(parameter.parameter.name);
     const bool packed = is_nf4(tensor);  // it and its parts stay as they are
     for (const std::string& name : parameter.names) {
-      current[name] = {&tensor, names == Names::kOfFiles ? &name : &parameter.parameter.name};
+      current[name] = {{&tensor},
+                       names == Names::kOfParameters ? &parameter.parameter.name : &name};
       if (!packed) continue;
       current[name] = {};
       for (const char* part : kNf4Parts) current[name + part] = {};
     }
+    if (parameter.share.name.empty()) continue;
+    auto& parts = current[parameter.share.name].tensors;
+    parts.resize(static_cast<std::size_t>(parameter.share.parts));
+    parts[static_cast<std::size_t>(parameter.share.part)] = &tensor;
   }
   std::set<Dtype> types;
   std::map<std::string, std::string> shards;  // by the names that they hold
-  const std::vector<Rewritten> further = further_ones(source, parameters, from);
+  const std::vector<Rewritten> further = further_ones(source, parameters, from, names);
   bool renamed = false;
   std::int64_t grown = 0;
   for (const auto& file : source.files()) {
@@ -440,7 +499,7 @@ std::string write_like(const Checkpoint& source, const std::filesystem::path& fo
     const std::vector<Rewritten> rewritten = rewrite(
         file, current, file == source.files().back() ? further : std::vector<Rewritten>(), shards);
     for (const Rewritten& tensor : rewritten) {
-      if (tensor.weight && is_float(tensor.entry.dtype)) types.insert(tensor.entry.dtype);
+      if (!tensor.weights.empty() && is_float(tensor.entry.dtype)) types.insert(tensor.entry.dtype);
       grown += static_cast<std::int64_t>(tensor.entry.byte_count());
       renamed |= !tensor.old || tensor.old->name != tensor.entry.name;
     }

@@ -30,18 +30,20 @@ inline constexpr const char* kIndexFile = "model.safetensors.index.json";
 inline constexpr const char* kTorchWeightsFile = "pytorch_model.bin";
 inline constexpr const char* kTorchIndexFile = "pytorch_model.bin.index.json";
 
-/// A parameter, or buffer, under one or several names, of which a file holds one or all.
+/// A parameter, or buffer, under one or several names, of which a file holds one or all, or within
+/// a tensor that others share, which is then read and written as a whole.
 struct StoredParameter {
   Parameter parameter;
   std::vector<std::string> names;
+  Share share = {};
 };
 /// Each under its own name.
 std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters);
 /// The parameters of layers, and after those of each its buffers: under their own names, as files
 /// are written.
 std::vector<StoredParameter> stored(const std::vector<Layer>& layers);
-/// The same, to be read under their own names or those of Layer::renamed and
-/// Layer::aliases.
+/// The same, to be read under their own names or those of Layer::renamed and Layer::aliases, or
+/// where Layer::share says.
 std::vector<StoredParameter> readable(const std::vector<Layer>& layers);
 
 /// The tensors of a checkpoint, mapped.
@@ -59,11 +61,12 @@ class Checkpoint {
   struct Found {
     std::shared_ptr<const TensorFile> file = nullptr;
     const TensorEntry* entry = nullptr;
+    Share share = {};  ///< of the entry's rows, where it has other parameters', too
     explicit operator bool() const { return entry != nullptr; }
     std::string_view bytes() const { return file->bytes(*entry); }
   };
   Found find(const std::string& name) const;
-  /// Under whichever of its names it has.
+  /// Under whichever of its names it has, or else within the tensor that it shares.
   Found find(const StoredParameter& parameter) const;
   /// What messages call it: the file, or the index.
   const std::string& name() const { return name_; }
@@ -75,12 +78,13 @@ class Checkpoint {
   /// Of all tensors in the files.
   std::uint64_t byte_count() const;
 
-  /// Exactly `parameters`, each in its shape and in a float type or in 4 bits (nf4.h) with its
-  /// parts, counters in int64, which may be absent; under several names it must be one.
-  /// `…position_ids` buffers, which older transformers wrote, are let pass. `config_file` is what
-  /// asks for the shapes. @throws InputError naming the file and the missing, misshapen or unknown
-  /// weight
-  void check(const std::vector<StoredParameter>& parameters, const std::string& config_file) const;
+  /// Exactly `parameters` and what begins with one of `passed_over`, each in its shape and in a
+  /// float type or in 4 bits (nf4.h) with its parts, counters in int64, which may be absent; under
+  /// several names it must be one. `…position_ids` buffers, which older transformers wrote, are let
+  /// pass. `config_file` is what asks for the shapes. @throws InputError naming the file and the
+  /// missing, misshapen or unknown weight
+  void check(const std::vector<StoredParameter>& parameters, const std::string& config_file,
+             const std::vector<std::string>& passed_over = {}) const;
 
  private:
   Checkpoint() = default;
@@ -108,7 +112,11 @@ void write_parameters(const std::filesystem::path& file,
                       const std::map<std::string, at::Tensor>& from);
 
 /// Under which names a checkpoint is written again.
-enum class Names : std::uint8_t { kOfFiles, kOfParameters };
+enum class Names : std::uint8_t {
+  kOfFiles,
+  kOfParameters,
+  kLast  ///< as kOfFiles, but what the files do not hold is written under its last name
+};
 
 /// Writes into a folder what `source` holds, into files of its files' names, each with its tensors
 /// in their order and its metadata, and the index. Bytes are copied, also of `…position_ids`, but

@@ -64,6 +64,12 @@ enum class Part : std::uint8_t {
   kResidual          ///< a convolution of a residual branch
 };
 
+/// Rows of a tensor that several layers share in files: all of them as many, one under the other.
+struct Share {
+  std::string name = {};  ///< as Layer::name or Parameter::name; empty: none
+  std::int64_t part = 0, parts = 1;
+};
+
 struct Layer {
   std::string name;  ///< what its parameters' names begin with; unique in a model
   LayerKind kind = LayerKind::kLinear;
@@ -77,6 +83,7 @@ struct Layer {
   std::string method = {};   ///< that has put it beside the base's layers; empty: a base's
   std::string renamed = {};  ///< another name that it may be called by
   std::vector<std::string> aliases = {};  ///< further names that files may have it under
+  Share share = {};                       ///< where files may have it within another layer's
   bool two_names = false;   ///< transformers has it under either, so that files have both
   bool vocabulary = false;  ///< of an embedding: its ids are those of the input's words
   /// In no unit: nothing is computed with it, or two stages compute with it (a word table that is

@@ -104,7 +104,7 @@ Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
   }
   const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
   const auto parameters = readable(blueprint.architecture().layers());
-  checkpoint->check(parameters, "config.json");
+  checkpoint->check(parameters, "config.json", blueprint.architecture().passed_over());
   Model model(std::move(blueprint), device);
   read_parameters(*checkpoint, parameters, Numbers::kAsStored, device, model.weights_);
   model.source_ = checkpoint;
@@ -122,7 +122,7 @@ void Model::save_base(const std::filesystem::path& folder) const {
     config["torch_dtype"] = write_like(*source_, folder, readable(layers), weights_);
     config = with_further_keys(config, own);
   } else if (is_of_timm(own)) {
-    write_like(*source_, folder, readable(layers), weights_);
+    write_like(*source_, folder, readable(layers), weights_, Names::kLast);
     config = timm_config(own, architecture().labels());
   } else {
     // Names of another library cannot stand beside a configuration of transformers.

@@ -331,7 +331,7 @@ data::ImageProcessor read_image_processor(const std::filesystem::path& folder,
       return read_fields(Fields(reader.object("image_processor")), model);
     }
   }
-  if (model.any_size() && std::filesystem::exists(folder / "config.json")) {
+  if (std::filesystem::exists(folder / "config.json")) {
     const Document document = load_json(folder / "config.json");
     ObjectReader reader(document);
     if (reader.has("pretrained_cfg"))

@@ -211,7 +211,7 @@ void check_weights(const std::filesystem::path& folder, const Blueprint& bluepri
     models::read_albef_checkpoint(architecture, *file);
   else
     models::Checkpoint::of_folder(folder).check(models::readable(architecture.layers()),
-                                                "config.json");
+                                                "config.json", architecture.passed_over());
   for (const WeightsFile& file : weights_files(blueprint, folder))
     models::Checkpoint(folder / file.file).check(file.parameters, file.config_file.string());
 }

@@ -105,8 +105,8 @@ TEST_CASE("a config.json that is not ours is refused by name") {
 
 TEST_CASE("an architecture that is not there names those that are") {
   test::TempDir dir;
-  CHECK_THROWS_WITH(read_architecture(edited(dir, "\"vilt\"", "\"vit_mae\"")),
-                    Contains("\"vit_mae\"") && Contains("\"vilt\"") && Contains("\"vit\""));
+  CHECK_THROWS_WITH(read_architecture(edited(dir, "\"vilt\"", "\"dinov2\"")),
+                    Contains("\"dinov2\"") && Contains("\"vilt\"") && Contains("\"vit\""));
 }
 
 TEST_CASE("a ViT is read without what only text needs, and with ViTConfig's defaults") {

@@ -13,4 +13,7 @@ namespace strata::models {
 /// @throws InputError with the nearest name
 Activation read_activation(ObjectReader& reader, const std::string& key, Activation fallback);
 
+/// The first of these for it.
+std::string activation_name(Activation activation);
+
 }  // namespace strata::models

@@ -5,6 +5,7 @@
 
 #include "models/architectures/albef.h"
 #include "models/architectures/blip2.h"
+#include "models/architectures/clip.h"
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/vilt.h"
@@ -28,7 +29,10 @@ struct Row {
 // A further architecture is a file and a row.
 constexpr Row kArchitectures[] = {
     {"vilt", read_vilt, vilt_from_yaml, kViltKeys},
-    {"vit", read_vit, vit_from_yaml, kVitKeys},
+    {"vit", read_vit, vit_from_yaml, kVitKeys, vit_timm_names},
+    {"vit_mae", read_vit_mae},
+    {"clip", read_clip},
+    {"clip_vision_model", read_clip},
     {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
     {"llava", read_llava, llava_from_yaml, kLlavaKeys},
     {"llava_llama", read_original_llava},

@@ -27,7 +27,7 @@ std::vector<std::string> read_labels(ObjectReader& reader) {
   return labels;
 }
 
-std::vector<std::string> read_timm_labels(ObjectReader& reader) {
+std::vector<std::string> read_timm_labels(ObjectReader& reader, std::int64_t fewest) {
   constexpr std::int64_t kMostLabels = kLargestVocabulary;
   if (reader.has("label_names")) {
     std::vector<std::string> names = reader.filled_texts("label_names");
@@ -39,7 +39,7 @@ std::vector<std::string> read_timm_labels(ObjectReader& reader) {
     return names;
   }
   std::vector<std::string> labels;
-  const std::int64_t count = reader.integer("num_classes", 1, kMostLabels);
+  const std::int64_t count = reader.integer("num_classes", fewest, kMostLabels);
   for (std::int64_t i = 0; i < count; ++i) labels.push_back("LABEL_" + std::to_string(i));
   return labels;
 }
@@ -51,7 +51,7 @@ bool is_of_timm(const Json& config) {
 Json timm_config(Json own, const std::vector<std::string>& labels) {
   const Document document{"config.json", own, {}, {}};
   ObjectReader reader(document);
-  if (read_timm_labels(reader) == labels) return own;
+  if (read_timm_labels(reader, 0) == labels) return own;
   own["num_classes"] = labels.size();
   if (own.contains("model_args") && own["model_args"].contains("num_classes"))
     own["model_args"]["num_classes"] = labels.size();

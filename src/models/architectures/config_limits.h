@@ -20,9 +20,8 @@ constexpr std::int64_t kMostLayers = 1000, kLargestWidth = 1 << 16, kLargestInte
 std::vector<std::string> read_labels(ObjectReader& reader);
 
 /// Of timm's config.json: label_names or, where there are none, LABEL_0, …, for num_classes of
-/// them.
-/// @throws InputError
-std::vector<std::string> read_timm_labels(ObjectReader& reader);
+/// them, at least `fewest`. @throws InputError
+std::vector<std::string> read_timm_labels(ObjectReader& reader, std::int64_t fewest = 1);
 /// Whether a config.json is timm's: transformers' says a `model_type`.
 bool is_of_timm(const Json& config);
 /// timm's config.json for these labels: as it is, where it has them.

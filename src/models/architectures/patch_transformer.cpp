@@ -68,7 +68,6 @@ void read_patch_transformer(ObjectReader& reader, PatchTransformerConfig& config
   number("initializer_range", 10, config.initializer_range);
   number("layer_norm_eps", 1, config.layer_norm_eps);
   config.qkv_bias = reader.boolean("qkv_bias", config.qkv_bias);
-  config.labels = read_labels(reader);
   check_divisible(reader, "hidden_size", config.hidden_size, "num_attention_heads",
                   config.num_attention_heads);
   check_divisible(reader, "image_size", config.image_size, "patch_size", config.patch_size);

@@ -47,9 +47,9 @@ struct PatchTransformerConfig {
   std::int64_t head_size() const { return hidden_size / num_attention_heads; }
 };
 
-/// The keys of both in config.json, beginning from `config`'s values. @throws InputError naming
-/// key, value and range: an activation other than gelu, hidden_size not divisible by heads or
-/// image_size by patch_size, …
+/// The keys of both in config.json but the labels, beginning from `config`'s values. @throws
+/// InputError naming key, value and range: an activation other than gelu, hidden_size not divisible
+/// by heads or image_size by patch_size, …
 void read_patch_transformer(ObjectReader& reader, PatchTransformerConfig& config);
 /// The keys of both in `model.architecture`: hidden_size, layers, heads, intermediate_size (default
 /// 4 ×), image_size, patch_size, dropout, initialization (huggingface or scaled),

@@ -145,6 +145,7 @@ std::shared_ptr<const Architecture> read_vilt(ObjectReader& reader) {
       reader.integer("max_position_embeddings", 2, kLongestText, config.max_position_embeddings);
   config.max_image_length = reader.integer("max_image_length", -kMostPatches, kMostPatches, -1);
   read_patch_transformer(reader, config);
+  config.labels = read_labels(reader);
   if (config.max_image_length >= 0 && config.max_image_length < config.patches()) {
     reader.fail("max_image_length",
                 "of the " + std::to_string(config.patches()) + " patches of an image only " +

@@ -396,8 +396,8 @@ TEST_CASE("timm's config.json names a network, and one that is not there names t
     changed[key] = value;
     CHECK_THROWS_WITH(read(changed), Contains("config.json: " + key) && Contains(message));
   };
-  refused("architecture", "resnext50_32x4d", "\"resnet50\"");
-  refused("architecture", "vit_base_patch16_224", "\"resnet152\"");
+  refused("architecture", "resnet_50", "did you mean \"resnet50\"");
+  refused("architecture", "convnext_tiny", "(28 in all)");
   refused("global_pool", "max", "\"avg\"");
   refused("model_args", {{"stem_type", "deep"}}, "unknown key");
   refused("model_args", {{"num_classes", 3}}, "num_classes");
