@@ -55,8 +55,10 @@ std::string sample_text(const models::Blueprint& blueprint, std::int64_t text_to
 
 /// What it can answer.
 std::string answers_text(const models::Blueprint& blueprint) {
-  if (blueprint.architecture().labels().empty()) return "words as answers";
-  return std::to_string(blueprint.architecture().labels().size()) + " answers";
+  const models::Architecture& architecture = blueprint.architecture();
+  if (architecture.answers_in_words()) return "words as answers";
+  if (architecture.labels().empty()) return "no head";
+  return std::to_string(architecture.labels().size()) + " answers";
 }
 
 void print_table(const std::vector<Unit>& units, const models::Blueprint& blueprint,

@@ -102,10 +102,11 @@ LabelledData::LabelledData(std::shared_ptr<const Task> task, const Source& sourc
       most_tokens_(source.blueprint.architecture().text_tokens()) {
   const models::Architecture& architecture = source.blueprint.architecture();
   if (labels_ == 0) {
-    throw InputError("task: " + this->task().name() +
-                     " is for models with labels; one of the type \"" + architecture.type() +
-                     "\" speaks: answer_generation is its task, and model.answers: data gives it "
-                     "the data's labels");
+    throw InputError(
+        "task: " + this->task().name() + " is for models with labels; one of the type \"" +
+        architecture.type() + "\" " +
+        (architecture.speech() ? "speaks: answer_generation is its task" : "has no head here") +
+        ", and model.answers: data gives it the data's labels");
   }
   if (const auto speech = architecture.speech()) {
     writer_.emplace(*speech, source.language, source.prompt);

@@ -87,6 +87,14 @@ TEST_CASE("an image's label is found by its name in the model's order") {
         kClasses);
 }
 
+TEST_CASE("an encoder without a head is refused, and what gives it one is named") {
+  const test::TempDir dir;
+  const Manifest manifest = labelled_images(dir, false);
+  const Model model = test::make_model(vit({}), 1);
+  CHECK_THROWS_WITH(encode(manifest, {0}, model.blueprint()),
+                    Contains("\"vit\" has no head") && Contains("model.answers: data"));
+}
+
 TEST_CASE("several labels are one number each, and an image may have none") {
   test::TempDir dir;
   const auto data = encode(labelled_images(dir, true), {0, 1, 3}, vit({"eel", "dog", "cat"}));
