@@ -151,19 +151,25 @@ BenchmarkResults run_benchmark(const std::filesystem::path& file,
   BenchmarkResults results{benchmark.name,    benchmark.score,     false, benchmark.backbones,
                            benchmark.methods, benchmark.fractions, {}};
   const FolderLock lock(out);
+  const auto write = [&] {
+    results.cells.clear();
+    for (const auto& cell : done)
+      if (cell) results.cells.push_back(*cell);
+    write_benchmark(results, out);
+  };
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const BenchmarkExperiment& one = cells[i].experiment;
-    if (!done[i] || !is_done(*done[i], one.config.run->seeds)) {
+    const bool runs = !done[i] || !is_done(*done[i], one.config.run->seeds);
+    if (runs) {
       log_info("cell " + std::to_string(i + 1) + " of " + std::to_string(cells.size()) + ": " +
                cells[i].name());
       done[i] = run_cell(cells[i], benchmark.score, out, tools, options);
     }
     if (!done[i]->runs.empty()) describe(results, out / run_folder(one, *done[i]));
-    results.cells.clear();
-    for (const auto& cell : done)
-      if (cell) results.cells.push_back(*cell);
-    write_benchmark(results, out);
+    if (runs) write();
   }
+  write();  // also where nothing was left to run, as the lists of methods and fractions may be
+            // others
   return results;
 }
 

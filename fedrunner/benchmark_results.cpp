@@ -230,4 +230,10 @@ std::vector<std::vector<std::string>> benchmark_text(const BenchmarkResults& res
   return lines;
 }
 
+std::string benchmark_table(const BenchmarkResults& results) {
+  TextTable table(benchmark_header(results));
+  for (const auto& line : benchmark_text(results)) table.row(line);
+  return table.str();
+}
+
 }  // namespace strata::fedrunner

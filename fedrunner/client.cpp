@@ -152,13 +152,6 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
   return update;
 }
 
-ClientUpdate train_client(models::Model& model, const ModelState& global,
-                          const FederatedClient& client, const std::vector<std::string>& units,
-                          const LocalConfig& local, std::uint64_t seed, double share,
-                          const std::vector<std::string>& frozen) {
-  return train_client(model, global, client, units, TrainWork{local, seed, share, frozen});
-}
-
 Reply Client::serve(const Order& order) const {
   if (order.client != data_.name)
     throw InputError("an order for client " + order.client + " has come to client " + data_.name);

@@ -60,10 +60,5 @@ class Client {
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
                           const TrainWork& work);
-/// The same without an algorithm of its own (FedAvg).
-ClientUpdate train_client(models::Model& model, const ModelState& global,
-                          const FederatedClient& client, const std::vector<std::string>& units,
-                          const LocalConfig& local, std::uint64_t seed, double share = 1,
-                          const std::vector<std::string>& frozen = {});
 
 }  // namespace strata::fedrunner

@@ -11,12 +11,6 @@
 namespace strata::cli {
 namespace {
 
-std::string table(const fedrunner::BenchmarkResults& results) {
-  TextTable table(fedrunner::benchmark_header(results));
-  for (const auto& row : fedrunner::benchmark_text(results)) table.row(row);
-  return table.str();
-}
-
 Json to_json(const fedrunner::BenchmarkResults& results) {
   Json rows = Json::array();
   for (const auto& row : fedrunner::benchmark_rows(results)) {
@@ -45,7 +39,8 @@ int run_benchmark(const RunArguments& arguments, const CommonArguments& common) 
   if (common.json) {
     std::cout << printable_json(to_json(results).dump(1)) << std::endl;
   } else if (!common.quiet) {
-    std::cout << results.score << " in percent\n" << table(results) << std::flush;
+    std::cout << results.score << " in percent\n"
+              << fedrunner::benchmark_table(results) << std::flush;
   }
   return kExitDone;
 }

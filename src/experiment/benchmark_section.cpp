@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/csv.h"
+#include "experiment/folder_name.h"
 #include "strata/core/error.h"
 
 namespace strata::experiment {
@@ -42,10 +43,7 @@ void lay_over(Document& document, const Settings& settings) {
 }
 
 void check_name(const ObjectReader& reader, const std::string& name) {
-  const bool plain = name.find_first_not_of(
-                         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-") ==
-                     std::string::npos;
-  if (name.empty() || !plain || name.front() == '.')
+  if (!names_folder(name, "+"))
     reader.fail(name, "the name cannot name a folder (letters, digits, '_', '-', '+' and '.' can)");
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "experiment/folder_name.h"
 #include "strata/core/error.h"
 
 namespace strata::experiment {
@@ -55,11 +56,7 @@ Kind<std::string> folder_name() {
   kind.read = [read = kind.read](ObjectReader& reader, const std::string& key,
                                  const std::optional<std::string>& fallback) {
     const std::string name = read(reader, key, fallback);
-    const bool plain = name.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyz"
-                           "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                           "0123456789_.-") == std::string::npos;
-    if (!plain || name.empty() || name.front() == '.')
+    if (!names_folder(name))
       reader.fail(key, "\"" + name +
                            "\" cannot name a folder (letters, digits, '_', '-' and '.' "
                            "can)");

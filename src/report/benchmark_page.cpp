@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/console.h"
 #include "core/csv.h"
 #include "report/figures.h"
 #include "report/gnuplot.h"
@@ -159,11 +158,6 @@ HtmlTable rate_table(const BenchmarkResults& results) {
   return table;
 }
 
-std::string plain_paragraph(const std::string& text, const char* kind = "") {
-  return std::string("<p") + (*kind ? std::string(" class=\"") + kind + "\"" : "") + ">" +
-         escape_html(text) + "</p>\n";
-}
-
 std::string lead(const BenchmarkResults& results) {
   std::size_t runs = 0;
   for (const BenchmarkCell& cell : results.cells) runs += cell.runs.size();
@@ -178,25 +172,19 @@ std::string failures(const BenchmarkResults& results) {
   std::string text;
   for (const BenchmarkCell& cell : results.cells)
     if (!cell.failure.empty())
-      text += plain_paragraph(cell.method + " of " + cell.backbone + " with " +
-                              fedrunner::fraction_name(cell.fraction) +
-                              " has no result: " + cell.failure);
+      text += html_paragraph(cell.method + " of " + cell.backbone + " with " +
+                             fedrunner::fraction_name(cell.fraction) +
+                             " has no result: " + cell.failure);
   return text;
 }
 
 }  // namespace
 
-std::string benchmark_summary(const BenchmarkResults& results) {
-  TextTable table(fedrunner::benchmark_header(results));
-  for (const auto& row : fedrunner::benchmark_text(results)) table.row(row);
-  return table.str();
-}
-
 std::string benchmark_page(const BenchmarkResults& results) {
   std::string body = "<h1>" + escape_html(results.name) + "</h1>\n";
-  body += plain_paragraph(lead(results), "lead");
+  body += html_paragraph(lead(results), "lead");
   body += "<h2>What the methods reach</h2>\n" + html(result_table(results));
-  body += plain_paragraph(
+  body += html_paragraph(
       "The test's " + results.score +
           " in percent after the last round, of all clients' examples together: mean and standard "
           "deviation over the seeds. Rank: the mean over the shares of the data of a method's "

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What `strata benchmark` found, as text and as a page: a table, score over the share of the data,
+/// What `strata benchmark` found, as a page: a table, score over the share of the data,
 /// and score over the trained parameters.
 
 #include <string>
@@ -8,9 +8,6 @@
 #include "strata/fedrunner/benchmark_results.h"
 
 namespace strata::report {
-
-/// The page's table as text.
-std::string benchmark_summary(const fedrunner::BenchmarkResults& results);
 
 /// @throws WorkError when gnuplot is missing.
 std::string benchmark_page(const fedrunner::BenchmarkResults& results);

@@ -392,11 +392,6 @@ HtmlTable rank_table(const std::vector<optimizers::ComparisonRun>& runs) {
   return table;
 }
 
-std::string paragraph(const std::string& text, const char* kind = "") {
-  return std::string("<p") + (*kind ? std::string(" class=\"") + kind + "\"" : "") + ">" +
-         escape_html(text) + "</p>\n";
-}
-
 }  // namespace
 
 bool holds_comparison(const std::filesystem::path& folder) {
@@ -446,7 +441,7 @@ std::string comparison_page(const optimizers::Comparison& comparison, const std:
   const auto summaries = optimizers::summarise(comparison.runs);
   const std::string title = comparison_title(comparison);
   std::string body = "<h1>" + escape_html(title) + "</h1>\n";
-  body += paragraph(
+  body += html_paragraph(
       "Optimizers of layer assignments beside each other and beside the exact "
       "supported front: " +
           std::to_string(comparison.runs.size()) + " runs in the folder " + folder + ".",
@@ -458,7 +453,7 @@ std::string comparison_page(const optimizers::Comparison& comparison, const std:
     body += convergence_figure(comparison, start);
   if (const HtmlTable ranks = rank_table(comparison.runs); !ranks.rows.empty()) {
     body += "<h2>Ranks over the instances</h2>\n" + html(ranks);
-    body += paragraph(
+    body += html_paragraph(
         "Every instance counts once, with each algorithm's median hypervolume ratio over its "
         "seeds: "
         "1 is the best rank. Friedman's p is of all algorithms being alike; p against the best is "
@@ -469,7 +464,7 @@ std::string comparison_page(const optimizers::Comparison& comparison, const std:
         "note");
   }
   body += "<h2>Quality</h2>\n" + html(summary_table(summaries));
-  body += paragraph(
+  body += html_paragraph(
       "Medians over instances and seeds. The hypervolume ratio is measured from the exact front's "
       "nadir; unsupported points can take it above 1. IGD⁺ is the mean distance by which the front "
       "misses the exact one, spread is Deb's Δ; both have objectives scaled to [0, 1]. p is "
@@ -480,7 +475,7 @@ std::string comparison_page(const optimizers::Comparison& comparison, const std:
       "note");
   body += "<h2>Evaluations and time to a share of the exact hypervolume</h2>\n" +
           html(target_table(summaries));
-  body += paragraph(
+  body += html_paragraph(
       std::string("Medians over all runs; ") + kNever +
           " where half of them or more never reach it. ms are milliseconds of wall-clock time.",
       "note");

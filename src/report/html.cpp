@@ -237,6 +237,11 @@ std::string html(const HtmlTable& table) {
   return text + "</tbody></table></div>\n";
 }
 
+std::string html_paragraph(std::string_view text, const char* kind) {
+  return std::string("<p") + (*kind ? std::string(" class=\"") + kind + "\"" : "") + ">" +
+         escape_html(text) + "</p>\n";
+}
+
 std::string html_legend(const std::vector<LegendEntry>& entries) {
   if (entries.empty()) return "";
   std::string text = "<div class=\"legend\">";

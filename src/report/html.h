@@ -46,6 +46,9 @@ struct LegendEntry {
   std::string dashes = {};  ///< lengths in pixels, such as "8,4"; "" for none
 };
 
+/// `<p>` with escaped text, of the class `kind` unless that is "".
+std::string html_paragraph(std::string_view text, const char* kind = "");
+
 /// A legend line; "" for no entries.
 std::string html_legend(const std::vector<LegendEntry>& entries);
 

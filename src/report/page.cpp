@@ -11,8 +11,7 @@ void Page::section(const std::string& title) {
 }
 
 void Page::paragraph(const std::string& content, const char* kind) {
-  body += std::string("<p") + (*kind ? std::string(" class=\"") + kind + "\"" : "") + ">" +
-          escape_html(content) + "</p>\n";
+  body += html_paragraph(content, kind);
 }
 
 std::string Page::panel(const std::string& figure, const std::string& svg,

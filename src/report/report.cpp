@@ -46,7 +46,7 @@ Report write_report(const std::filesystem::path& folder) {
   } else if (fedrunner::holds_benchmark(folder)) {
     const auto results = fedrunner::read_benchmark(folder);
     write_file(report.page, benchmark_page(results));
-    report.summary = benchmark_summary(results);
+    report.summary = fedrunner::benchmark_table(results);
   } else {
     const Experiment experiment = read_run_folders(folder);
     write_file(report.page, page_of(experiment));

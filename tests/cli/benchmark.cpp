@@ -8,7 +8,7 @@
 using namespace strata;
 using nlohmann::json;
 using test::check_refused;
-using test::run_strata;
+using test::succeed;
 namespace fs = std::filesystem;
 
 namespace {
@@ -35,13 +35,6 @@ benchmark:
     head: {run: {strategies: [head]}}
     bias: {units: {scheme: bias+only}}
 )";
-
-std::string succeed(const std::vector<std::string>& arguments, const test::TempDir& dir) {
-  const auto outcome = run_strata(arguments, dir.path());
-  INFO(outcome.err);
-  REQUIRE(outcome.code == 0);
-  return outcome.out;
-}
 
 struct Made {
   test::TempDir dir;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "catch.h"
 #include "temp_dir.h"
 
 namespace strata::test {
@@ -74,6 +75,14 @@ inline void make_data_and_model(const TempDir& folder, const std::string& config
     const Outcome outcome = run_strata(arguments, folder.path());
     if (outcome.code != 0) throw std::runtime_error(outcome.err);
   }
+}
+
+/// What the program prints in the folder, where it must not fail.
+inline std::string succeed(const std::vector<std::string>& arguments, const TempDir& folder) {
+  const Outcome outcome = run_strata(arguments, folder.path());
+  INFO(outcome.err);
+  REQUIRE(outcome.code == 0);
+  return outcome.out;
 }
 
 /// Names and bytes of every file below a folder, to show that nothing was written.

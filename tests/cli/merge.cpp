@@ -10,6 +10,7 @@
 using namespace strata;
 using nlohmann::json;
 using test::run_strata;
+using test::succeed;
 namespace fs = std::filesystem;
 
 namespace {
@@ -46,13 +47,6 @@ void make_images(const test::TempDir& dir) {
     if (!fs::exists(folder / image.filename()))
       fs::copy_file(dir / "data" / image, folder / image.filename());
   }
-}
-
-std::string succeed(const std::vector<std::string>& arguments, const test::TempDir& dir) {
-  const auto outcome = run_strata(arguments, dir.path());
-  INFO(outcome.err);
-  REQUIRE(outcome.code == 0);
-  return outcome.out;
 }
 
 std::vector<std::vector<double>> logits(const std::string& model, const test::TempDir& dir) {

@@ -10,7 +10,7 @@
 #include "core/document.h"
 #include "experiment/server_section.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "strata/fedrunner/metrics.h"
@@ -19,6 +19,9 @@
 using namespace strata;
 using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
+using test::below;
+using test::Tensors;
+using test::tensors_of;
 namespace fs = std::filesystem;
 
 namespace {
@@ -33,27 +36,6 @@ constexpr double kBlock = 3280, kHead = 1077, kMegabit = 32.0 / 1e6;
 
 struct Stop {};
 
-/// The bytes of a state file's tensors by their names.
-using Tensors = std::map<std::string, std::string>;
-
-Tensors tensors_of(const fs::path& file_name) {
-  const SafetensorsFile file(file_name);
-  Tensors found;
-  for (const auto& entry : file.tensors()) {
-    const auto bytes = file.bytes(entry);
-    found[entry.name] = {bytes.begin(), bytes.end()};
-  }
-  return found;
-}
-
-/// Of the names that begin so, by the rest.
-Tensors below(const Tensors& tensors, const std::string& begin) {
-  Tensors found;
-  for (const auto& [name, bytes] : tensors)
-    if (name.starts_with(begin)) found[name.substr(begin.size())] = bytes;
-  return found;
-}
-
 double farthest(const std::string& a, const std::string& b) {
   REQUIRE(a.size() == b.size());
   std::vector<float> x(a.size() / 4), y(x.size());
@@ -65,16 +47,8 @@ double farthest(const std::string& a, const std::string& b) {
   return most;
 }
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-    dir.write("tiny.yaml", test::tiny_experiment(dir, kRun));
-  }
+struct Fixture : test::TinyRuns {
+  Fixture() : TinyRuns(kRun) {}
 
   void run(const std::string& out, const std::string& algorithm, std::vector<std::string> set = {},
            const RunOptions& options = {}) const {
@@ -89,12 +63,7 @@ struct Fixture {
     return "data.folder=" + (dir / "alone").string();
   }
   fs::path state_file(const std::string& out, int round = 4) const {
-    return dir / out / "state" / ("round-00" + std::to_string(round) + ".safetensors");
-  }
-  RoundMetrics row(const std::string& out, int round, const std::string& client) const {
-    for (const auto& row : read_metrics(dir / out / "metrics.csv").rows)
-      if (row.round == round && row.client == client) return row;
-    throw std::runtime_error("no such row");
+    return TinyRuns::state_file(out, round);
   }
   Tensors weights(const std::string& out) const {
     return tensors_of(dir / out / "model" / "model.safetensors");

@@ -4,7 +4,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/fedrunner/metrics.h"
 
@@ -24,16 +24,8 @@ const std::string kBenchmark =
     "    lora: {model: {peft: {lora: {rank: 2}}}, units: {scheme: lora+only}, "
     "run: {strategies: [full], local: {learning_rate: [0.01, 0.1]}}}\n";
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-    write(kBenchmark);
-  }
+struct Fixture : test::TinyRuns {
+  Fixture() { write(kBenchmark); }
 
   void write(const std::string& benchmark) const {
     dir.write("tiny.yaml",

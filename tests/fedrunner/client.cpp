@@ -123,7 +123,7 @@ TEST_CASE_METHOD(Fixture, "what a client sends answers the order, trained on its
   CHECK(update.steps == 2);
   models::Model workspace = model.clone();
   const auto expected = train_client(workspace, *asked.state, examples, asked.units,
-                                     std::get<TrainWork>(asked.work).local, 5);
+                                     {std::get<TrainWork>(asked.work).local, 5});
   CHECK(update.train_loss == expected.train_loss);
   for (const auto& [name, weight] : expected.weights)
     CHECK(test::same_bits(weight, update.weights.at(name)));

@@ -4,7 +4,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/fedrunner/metrics.h"
 
@@ -15,16 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-  }
-
+struct Fixture : test::TinyRuns {
   std::vector<RunSummary> run(const std::string& out, const std::string& rate,
                               const std::vector<std::string>& set = {},
                               RunOptions options = {}) const {

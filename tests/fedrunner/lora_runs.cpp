@@ -10,7 +10,7 @@
 #include "experiment/server_section.h"
 #include "fedrunner/run_folders.h"
 #include "fedrunner/streams.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "models/drawn.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
@@ -37,16 +37,8 @@ constexpr double kMegabit = 32.0 / 1e6;  // of a number
 
 struct Stop {};
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-    dir.write("tiny.yaml", test::tiny_experiment(dir, kRun));
-  }
+struct Fixture : test::TinyRuns {
+  Fixture() : TinyRuns(kRun) {}
 
   void run(const std::string& out, const std::string& rule, std::vector<std::string> set = {},
            const RunOptions& options = {}) const {
@@ -62,11 +54,6 @@ struct Fixture {
     auto model = peft::load_model(dir / "foundation");
     peft::add_methods(model, {peft::make_lora({2, 4, {"intermediate.dense"}})}, 1);
     return model;
-  }
-  RoundMetrics row(const std::string& out, int round, const std::string& client) const {
-    for (const auto& row : read_metrics(dir / out / "metrics.csv").rows)
-      if (row.round == round && row.client == client) return row;
-    throw std::runtime_error("no such row");
   }
   Json aggregation(const std::string& out, int round) const {
     return load_json(dir / out / "rounds" / ("00" + std::to_string(round)) / "aggregation.json")

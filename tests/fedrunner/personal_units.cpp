@@ -7,7 +7,7 @@
 #include "core/console.h"
 #include "core/document.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "strata/fedrunner/metrics.h"
@@ -29,38 +29,16 @@ constexpr double kBlock = 3280, kHead = 1077, kMegabit = 32.0 / 1e6;
 
 struct Stop {};
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-    dir.write("tiny.yaml", test::tiny_experiment(dir, kRun));
-  }
+struct Fixture : test::TinyRuns {
+  Fixture() : TinyRuns(kRun) {}
 
   void run(const std::string& out, const std::vector<std::string>& set,
            const RunOptions& options = {}) const {
     run_experiment(dir / "tiny.yaml", set, dir / out, tools, options);
   }
-  RoundMetrics row(const std::string& out, int round, const std::string& client) const {
-    for (const auto& row : read_metrics(dir / out / "metrics.csv").rows)
-      if (row.round == round && row.client == client) return row;
-    throw std::runtime_error("no such row");
-  }
   /// The bytes of a round's state whose names begin so, by the rest of their names.
-  std::map<std::string, std::string> state(const std::string& out, const std::string& begin,
-                                           int round = 3) const {
-    const SafetensorsFile file(dir / out / "state" /
-                               ("round-00" + std::to_string(round) + ".safetensors"));
-    std::map<std::string, std::string> found;
-    for (const auto& entry : file.tensors()) {
-      const auto bytes = file.bytes(entry);
-      if (entry.name.starts_with(begin))
-        found[entry.name.substr(begin.size())] = {bytes.begin(), bytes.end()};
-    }
-    return found;
+  test::Tensors state(const std::string& out, const std::string& begin, int round = 3) const {
+    return test::below(test::tensors_of(state_file(out, round)), begin);
   }
 };
 

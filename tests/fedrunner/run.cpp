@@ -12,7 +12,7 @@
 #include "core/csv.h"
 #include "core/document.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny.h"
+#include "fedrunner/tiny_runs.h"
 #include "models/device.h"
 #include "models/thread_count.h"
 #include "strata/core/error.h"
@@ -36,16 +36,8 @@ const std::string kRun =
     "  strategies: [f3ocus]\n  rounds: 4\n  budget: 1\n  score: {samples: 4, every: 2}\n"
     "  local: {steps: 3, batch_size: 3, learning_rate: 0.01}\n";
 
-struct Fixture {
-  test::TempDir dir;
-  RunTools tools = test::tiny_tools();
-
-  Fixture() {
-    set_quiet(true);
-    test::write_tiny_data(dir / "data");
-    test::write_tiny_foundation(dir / "foundation");
-    dir.write("tiny.yaml", test::tiny_experiment(dir, kRun));
-  }
+struct Fixture : test::TinyRuns {
+  Fixture() : TinyRuns(kRun) {}
 
   std::vector<RunSummary> run(const std::string& out, const std::vector<std::string>& set = {},
                               RunOptions options = {}) const {

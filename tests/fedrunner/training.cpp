@@ -96,7 +96,7 @@ TEST_CASE_METHOD(Fixture, "one client, every unit: a federated round is AdamW to
   const std::vector<std::string> everything = {"embeddings", "block.0", "block.1", "block.2",
                                                "head"};
   auto global = model.state();
-  const auto update = train_client(model, global, ct, everything, local_config(), 11);
+  const auto update = train_client(model, global, ct, everything, {local_config(), 11});
   ServerMoments moments;
   aggregate(global, model.units(), {update}, {}, {}, moments);
 
@@ -133,7 +133,7 @@ TEST_CASE_METHOD(Fixture,
                  "weights outside the assigned units keep their bits and get no gradient") {
   const auto global = model.state();
   const auto mri = client("mri");
-  const auto update = train_client(model, global, mri, {"block.1", "head"}, local_config(), 5);
+  const auto update = train_client(model, global, mri, {"block.1", "head"}, {local_config(), 5});
   int changed = 0;
   for (const auto& unit : model.units()) {
     const bool trained = unit.name == "block.1" || unit.name == "head";
@@ -154,9 +154,9 @@ TEST_CASE_METHOD(Fixture, "the same seed gives the same bits, another seed other
   auto local = local_config();
   local.training.flips = Flips::kBoth;
   local.training.clip_norm = 0.5;
-  const auto first = train_client(model, global, oct, {"block.0"}, local, 5);
-  const auto second = train_client(model, global, oct, {"block.0"}, local, 5);
-  const auto other = train_client(model, global, oct, {"block.0"}, local, 6);
+  const auto first = train_client(model, global, oct, {"block.0"}, {local, 5});
+  const auto second = train_client(model, global, oct, {"block.0"}, {local, 5});
+  const auto other = train_client(model, global, oct, {"block.0"}, {local, 6});
   int different = 0;
   for (const auto& [name, weight] : first.weights) {
     CHECK(same_bits(weight, second.weights.at(name)));
@@ -220,11 +220,11 @@ TEST_CASE_METHOD(Fixture, "one epoch is one pass over the client's rows") {
   auto local = local_config();
   local.steps = 0;
   local.epochs = 1;
-  const auto epoch = train_client(model, model.state(), mri, {"head"}, local, 5);
+  const auto epoch = train_client(model, model.state(), mri, {"head"}, {local, 5});
   model = test::make_model(config, 3);
   local.steps = 4;
   local.epochs = 0;
-  const auto steps = train_client(model, model.state(), mri, {"head"}, local, 5);
+  const auto steps = train_client(model, model.state(), mri, {"head"}, {local, 5});
   for (const auto& [name, weight] : epoch.weights) CHECK(same_bits(weight, steps.weights.at(name)));
 }
 
@@ -234,11 +234,11 @@ TEST_CASE_METHOD(Fixture, "clipping bounds the joint norm of the gradients") {
   const auto ct = client("ct");
   const auto global = model.state();
   auto local = local_config();
-  const auto free = train_client(model, global, ct, {"head"}, local, 5);
+  const auto free = train_client(model, global, ct, {"head"}, {local, 5});
   local.training.clip_norm = 1e6;
-  const auto loose = train_client(model, global, ct, {"head"}, local, 5);
+  const auto loose = train_client(model, global, ct, {"head"}, {local, 5});
   local.training.clip_norm = 1e-3;
-  const auto tight = train_client(model, global, ct, {"head"}, local, 5);
+  const auto tight = train_client(model, global, ct, {"head"}, {local, 5});
   int different = 0;
   for (const auto& [name, weight] : free.weights) {
     CHECK(same_bits(weight, loose.weights.at(name)));
@@ -250,7 +250,7 @@ TEST_CASE_METHOD(Fixture, "clipping bounds the joint norm of the gradients") {
 TEST_CASE_METHOD(Fixture, "a client whose loss is not finite says so and sends no weights") {
   auto global = model.state();
   global.at("classifier.3.bias").fill_(std::numeric_limits<float>::quiet_NaN());
-  const auto update = train_client(model, global, client("ct"), {"head"}, local_config(), 5);
+  const auto update = train_client(model, global, client("ct"), {"head"}, {local_config(), 5});
   CHECK(update.failure == "the training loss is not finite after step 3; lower the learning rate");
   CHECK(update.weights.empty());
   CHECK(std::isnan(update.train_loss));
@@ -380,7 +380,7 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   local.steps = 3;
   local.training.proximal = 20;
   const std::vector<std::string> units = {"block.2", "head"};
-  const auto update = train_client(model, model.state(), ct, units, local, 11);
+  const auto update = train_client(model, model.state(), ct, units, {local, 11});
 
   Plain reference(config, units);
   auto& [plain, weights, start, optimizer, order] = reference;
@@ -398,7 +398,7 @@ TEST_CASE_METHOD(Fixture, "FedProx: training is AdamW on the loss plus μ/2 of t
   double way = 0, free_way = 0;
   local.training.proximal = 0;
   const auto global = test::make_model(config, 3).state();
-  const auto free = train_client(model, global, ct, units, local, 11);
+  const auto free = train_client(model, global, ct, units, {local, 11});
   for (const auto& [name, weight] : update.weights) {
     INFO(name);
     // AdamW divides by the gradient's size, so the few weights whose gradient is rounding alone
@@ -420,7 +420,7 @@ TEST_CASE_METHOD(Fixture, "batches of one row: no weight's gradient is another's
   local.training.proximal = 5;
   local.training.clip_norm = 0.5;
   const std::vector<std::string> units = {"embeddings", "block.0", "head"};
-  const auto update = train_client(model, model.state(), ct, units, local, 11);
+  const auto update = train_client(model, model.state(), ct, units, {local, 11});
 
   Plain reference(config, units);
   auto& [plain, weights, start, optimizer, order] = reference;
@@ -449,21 +449,21 @@ TEST_CASE_METHOD(Fixture, "bfloat16 computes the forward pass so, and keeps weig
   const auto ct = client("ct");
   auto local = local_config();
   const auto global = model.state();
-  const auto whole = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  const auto whole = train_client(model, global, ct, {"block.2", "head"}, {local, 5});
   models::assume_fast_bfloat16(true);
   local.training.precision = Precision::kBfloat16;
-  const auto mixed = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  const auto mixed = train_client(model, global, ct, {"block.2", "head"}, {local, 5});
   CHECK(mixed.train_loss == Approx(whole.train_loss).epsilon(0.02));
   CHECK(mixed.train_loss != whole.train_loss);
   for (const auto& [name, weight] : mixed.weights) CHECK(weight.scalar_type() == torch::kFloat);
   // A processor that is slow at it computes in float32.
   models::assume_fast_bfloat16(false);
-  const auto wide = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  const auto wide = train_client(model, global, ct, {"block.2", "head"}, {local, 5});
   for (const auto& [name, weight] : wide.weights) CHECK(same_bits(weight, whole.weights.at(name)));
   models::assume_fast_bfloat16({});
   // Nothing of it is left behind.
   local.training.precision = Precision::kFloat32;
-  const auto again = train_client(model, global, ct, {"block.2", "head"}, local, 5);
+  const auto again = train_client(model, global, ct, {"block.2", "head"}, {local, 5});
   for (const auto& [name, weight] : again.weights) CHECK(same_bits(weight, whole.weights.at(name)));
 }
 
@@ -506,16 +506,16 @@ TEST_CASE_METHOD(Fixture, "a straggler's share of the steps are its first ones")
   const auto oct = client("oct");
   auto local = local_config();
   const auto global = model.state();
-  const auto late = train_client(model, global, oct, {"head"}, local, 5, 0.5);
+  const auto late = train_client(model, global, oct, {"head"}, {local, 5, 0.5});
   CHECK(late.steps == 2);
-  CHECK(train_client(model, global, oct, {"head"}, local, 5, 0.01).steps == 1);
+  CHECK(train_client(model, global, oct, {"head"}, {local, 5, 0.01}).steps == 1);
   // 0.29 · 100 is 28.999999999999996 as a double, and yet 29 steps.
   local.steps = 100;
   local.training.batch_size = 1;
-  CHECK(train_client(model, global, oct, {"head"}, local, 5, 0.29).steps == 29);
+  CHECK(train_client(model, global, oct, {"head"}, {local, 5, 0.29}).steps == 29);
   local = local_config();
   local.steps = 2;
-  const auto short_run = train_client(model, global, oct, {"head"}, local, 5);
+  const auto short_run = train_client(model, global, oct, {"head"}, {local, 5});
   for (const auto& [name, weight] : late.weights)
     CHECK(same_bits(weight, short_run.weights.at(name)));
 }

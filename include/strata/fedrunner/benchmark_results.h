@@ -79,5 +79,7 @@ std::string fraction_name(double fraction);
 /// MBit; scores in percent with their standard deviation over the seeds.
 std::vector<std::string> benchmark_header(const BenchmarkResults& results);
 std::vector<std::vector<std::string>> benchmark_text(const BenchmarkResults& results);
+/// Both as they are printed.
+std::string benchmark_table(const BenchmarkResults& results);
 
 }  // namespace strata::fedrunner
