@@ -9,6 +9,7 @@
 #include "optimizers/certificate.h"
 #include "optimizers/mopso.h"
 #include "optimizers/nsga2.h"
+#include "strata/core/error.h"
 #include "strata/optimizers/baselines.h"
 
 namespace strata::optimizers {
@@ -21,8 +22,9 @@ constexpr AlgorithmUses kOwnSearch{.search = true, .islands = true};
 constexpr AlgorithmUses kPagmoSearch{.search = true};
 
 bool suits_exact(const PlanningProblem& problem) {
-  return problem.counts_units() &&
-         std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact;
+  return problem.has_ranks() ||
+         (problem.counts_units() &&
+          std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact);
 }
 
 bool suits_all(const PlanningProblem&) {
@@ -57,7 +59,8 @@ const std::vector<AlgorithmRow>& algorithm_rows() {
   static const std::vector<AlgorithmRow> rows = {
       {.algorithm = {"exact", kExact, {.unsupported = true}},
        .certify = certify_exactly,
-       .suits = suits_exact},
+       .suits = suits_exact,
+       .ranks = true},
       {.algorithm = {"prices", kPrice}, .certify = certify_by_prices, .suits = suits_all},
       {.algorithm = {"nsga2", kSearch, kOwnSearch}, .search = search_nsga2},
       {.algorithm = {"mopso", kSearch, kOwnSearch}, .search = search_mopso},
@@ -72,8 +75,8 @@ const std::vector<AlgorithmRow>& algorithm_rows() {
        .pagmo = pagmo_simulated_annealing},
       {.algorithm = {"greedy", kPrice}, .plan = plan_greedily},
       {.algorithm = {"roundrobin", kBaseline}, .plan = plan_round_robin},
-      {.algorithm = {"topk", kBaseline}, .plan = plan_top_k},
-      {.algorithm = {"random", kBaseline}, .plan = plan_at_random},
+      {.algorithm = {"topk", kBaseline}, .plan = plan_top_k, .ranks = true},
+      {.algorithm = {"random", kBaseline}, .plan = plan_at_random, .ranks = true},
   };
   return rows;
 }
@@ -88,6 +91,15 @@ const AlgorithmRow& row_of(const std::string& name) {
   for (const AlgorithmRow& row : algorithm_rows())
     if (row.algorithm.name == name) return row;
   throw std::invalid_argument("no algorithm " + name);
+}
+
+void require_units(const PlanningProblem& problem, const std::string& asked) {
+  if (!problem.has_ranks()) return;
+  std::vector<std::string> able;
+  for (const AlgorithmRow& row : algorithm_rows())
+    if (row.ranks) able.push_back(row.algorithm.name);
+  throw InputError(asked + " plans units, not ranks; those that plan ranks are " +
+                   quoted_list(able));
 }
 
 const AlgorithmRow& certifying_row(const PlanningProblem& problem) {

@@ -25,11 +25,15 @@ struct AlgorithmRow {
   /// Of a row that certifies, where auto plans and gaps are measured with it: those of the first
   /// row that suits the problem.
   bool (*suits)(const PlanningProblem& problem) = nullptr;
+  bool ranks = false;  ///< whether it plans ranks (PlanningProblem::ranks)
 };
 
 const std::vector<AlgorithmRow>& algorithm_rows();
 /// The row of an algorithm that is there.
 const AlgorithmRow& row_of(const std::string& name);
+/// @throws InputError naming the algorithms that do where the problem has ranks, which `asked`, an
+/// algorithm or what else was asked for, does not plan.
+void require_units(const PlanningProblem& problem, const std::string& asked);
 /// The first row that suits: the exact front, or a bound by prices.
 const AlgorithmRow& certifying_row(const PlanningProblem& problem);
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "optimizers/algorithms.h"
+#include "optimizers/exchange_graph.h"
 #include "optimizers/feasible.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -71,16 +73,42 @@ std::vector<double> usage_prices(const PlanningProblem& problem, int prices) {
   return result;
 }
 
+Assignment best_ranks(const PlanningProblem& problem) {
+  problem.validate();
+  return greatest_importance(problem, quantise_scores(problem.importance, problem.ranks))
+      .assignment();
+}
+
+/// Every rank of a unit is a ticket of its own, so that of one draw any unit gets any number.
+Assignment random_ranks(const PlanningProblem& problem, Random& random) {
+  Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
+  std::vector<int> tickets;
+  for (int client = 0; client < problem.client_count(); ++client) {
+    tickets.clear();
+    int left = problem.budgets[client];
+    for (int unit = 0; unit < problem.unit_count(); ++unit) {
+      const Rule rule = problem.rule(client, unit);
+      if (rule == Rule::kPinned) assignment(client, unit) = 1, --left;
+      const int free = rule == Rule::kForbidden ? 0 : problem.ranks - assignment(client, unit);
+      tickets.insert(tickets.end(), free, unit);
+    }
+    for (const int drawn : random.sample(static_cast<int>(tickets.size()), left))
+      ++assignment(client, tickets[drawn]);
+  }
+  return is_feasible(problem, assignment) ? assignment : best_ranks(problem);
+}
+
 }  // namespace
 
 Assignment top_k(const PlanningProblem& problem) {
-  return feasible_assignment(problem);
+  return problem.has_ranks() ? best_ranks(problem) : feasible_assignment(problem);
 }
 
 Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed) {
   problem.validate();
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
   Random random(derive_seed(seed, "random"));
+  if (problem.has_ranks()) return random_ranks(problem, random);
   std::vector<int> free;
   for (int client = 0; client < problem.client_count(); ++client) {
     free.clear();
@@ -111,6 +139,7 @@ Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed)
 
 Assignment greedy_by_price(const PlanningProblem& problem, double price) {
   problem.validate();
+  require_units(problem, "the algorithm greedy");
   if (!(price >= 0 && std::isfinite(price))) {
     throw InputError("price: found " + std::to_string(price) + ", allowed is 0 or more");
   }
@@ -119,6 +148,7 @@ Assignment greedy_by_price(const PlanningProblem& problem, double price) {
 
 std::vector<FrontPoint> greedy_front(const PlanningProblem& problem, int prices) {
   problem.validate();
+  require_units(problem, "the algorithm greedy");
   if (prices < 1) {
     throw InputError("prices: found " + std::to_string(prices) + ", allowed is 1 or more");
   }
@@ -133,6 +163,7 @@ std::vector<FrontPoint> greedy_front(const PlanningProblem& problem, int prices)
 
 Assignment round_robin(const PlanningProblem& problem) {
   problem.validate();
+  require_units(problem, "the algorithm roundrobin");
   const int clients = problem.client_count(), units = problem.unit_count();
   Assignment assignment = Assignment::Zero(clients, units);
   std::vector<std::int64_t> slack;

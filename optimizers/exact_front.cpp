@@ -97,7 +97,8 @@ std::size_t thin(Way& way, Thinning& thinning) {
 }
 
 Way find_way(const PlanningProblem& problem, const ExactFrontOptions& options) {
-  ExchangeGraph graph = greatest_importance(problem, quantise_scores(problem.importance));
+  ExchangeGraph graph =
+      greatest_importance(problem, quantise_scores(problem.importance, problem.ranks));
   Way way;
   way.start = graph.assignment();
   const std::size_t most = options.sweep_bytes / std::max<std::size_t>(1, way.start.size());
@@ -151,7 +152,7 @@ class Walker {
   }
 
   FrontPoint point() const {
-    if (!problem_.uplink_bytes.empty() || problem_.seconds.size() > 0)
+    if (problem_.has_further_objectives() || problem_.has_ranks())
       return {assignment_, evaluate(problem_, assignment_)};
     // evaluate()'s sum, term by term, without the units that are not chosen.
     Objectives objectives;
@@ -162,10 +163,11 @@ class Walker {
 
  private:
   void apply(const Swap& swap) {
-    assignment_(swap.client, swap.from) = 0;
-    assignment_(swap.client, swap.to) = 1;
+    --assignment_(swap.client, swap.from);
+    ++assignment_(swap.client, swap.to);
     --usage_[swap.from];
     ++usage_[swap.to];
+    if (problem_.has_ranks()) return;  // whose objectives are evaluated whole
     const auto first = units_.begin() + begin_[swap.client];
     const auto last = units_.begin() + begin_[swap.client + 1];
     *std::lower_bound(first, last, swap.from) = swap.to;
@@ -200,7 +202,7 @@ void append(FrontPoints& points, const FrontPoint& point, bool is_vertex) {
 
 }  // namespace
 
-QuantisedScores quantise_scores(const Eigen::MatrixXd& scores) {
+QuantisedScores quantise_scores(const Eigen::MatrixXd& scores, int ranks) {
   QuantisedScores quantised;
   quantised.values.setZero(scores.rows(), scores.cols());
   const double greatest = scores.size() > 0 ? scores.maxCoeff() : 0.0;
@@ -208,7 +210,8 @@ QuantisedScores quantise_scores(const Eigen::MatrixXd& scores) {
     const auto log2_above = [](Eigen::Index n) {
       return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
     };
-    const int bits = std::min(52 - log2_above(scores.cols()), 60 - log2_above(scores.size()));
+    const int bits =
+        std::min(52 - log2_above(scores.cols()), 60 - log2_above(scores.size() * ranks));
     int exponent = 0;
     std::frexp(greatest, &exponent);  // greatest < 2^exponent
     quantised.shift = bits - exponent;

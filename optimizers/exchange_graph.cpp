@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <numeric>
+#include <queue>
 #include <string>
+#include <utility>
 
 #include "core/infinity.h"
 #include "strata/core/error.h"
@@ -34,9 +36,8 @@ ExchangeGraph::ExchangeGraph(const PlanningProblem& problem, const QuantisedScor
   for (const int n : usage_) sum_of_squares_ += std::int64_t{n} * n;
   for (int c = 0; c < problem.client_count(); ++c) {
     for (int x = 0; x < units_; ++x) {
-      if (assignment_(c, x)) importance_ += scores.values(c, x);
-      if (assignment_(c, x) && problem.rule(c, x) != Rule::kPinned) given_up_(c, x) = score_(c, x);
-      if (!assignment_(c, x) && problem.rule(c, x) != Rule::kForbidden) taken_(c, x) = score_(c, x);
+      for (int rank = 1; rank <= assignment_(c, x); ++rank) importance_ += scores.gain(c, x, rank);
+      find_offers(c, x);
     }
   }
   for (int x = 0; x < units_; ++x) {
@@ -53,9 +54,22 @@ void ExchangeGraph::sort_units() {
   });
 }
 
+double ExchangeGraph::gain(int client, int unit, int rank) const {
+  const double score = score_(client, unit);
+  return rank == 1 ? score : static_cast<double>(static_cast<std::int64_t>(score) / rank);
+}
+
+void ExchangeGraph::find_offers(int client, int unit) {
+  const int rank = assignment_(client, unit);
+  const Rule rule = problem_.rule(client, unit);
+  const bool may_give = rank > (rule == Rule::kPinned ? 1 : 0);
+  const bool may_take = rank < problem_.ranks && rule != Rule::kForbidden;
+  given_up_(client, unit) = may_give ? gain(client, unit, rank) : kInfinity;
+  taken_(client, unit) = may_take ? gain(client, unit, rank + 1) : -kInfinity;
+}
+
 std::int64_t ExchangeGraph::find_weight(int x, int y) const {
-  // A client that trains x does not lack it, so a unit has no arc to itself.
-  if (score_.rows() == 0) return kNoArc;
+  if (score_.rows() == 0 || x == y) return kNoArc;
   const double least = (given_up_.col(x) - taken_.col(y)).minCoeff();
   return least == kInfinity ? kNoArc : static_cast<std::int64_t>(least);
 }
@@ -167,38 +181,41 @@ Exchange ExchangeGraph::best_covering_exchange(ShortestPaths& paths) const {
   return best;
 }
 
-void ExchangeGraph::offer(int x, int y, double weight) {
-  weight_[at(x, y)] = std::min(weight_[at(x, y)], static_cast<std::int64_t>(weight));
-}
-
-void ExchangeGraph::withdraw(int x, int y, double weight) {
-  if (weight_[at(x, y)] == static_cast<std::int64_t>(weight)) weight_[at(x, y)] = find_weight(x, y);
+void ExchangeGraph::renew(int x, int y, double before, double after) {
+  if (before == after) return;
+  std::int64_t& weight = weight_[at(x, y)];
+  if (after <= static_cast<double>(weight)) {
+    weight = static_cast<std::int64_t>(after);
+  } else if (before == static_cast<double>(weight)) {
+    weight = find_weight(x, y);
+  }
 }
 
 void ExchangeGraph::apply(const Swap& swap) {
   const auto [c, from, to] = swap;
-  const double from_score = score_(c, from), to_score = score_(c, to);
-  assignment_(c, from) = 0;
-  assignment_(c, to) = 1;
+  const double given_from = given_up_(c, from), taken_from = taken_(c, from);
+  const double given_to = given_up_(c, to), taken_to = taken_(c, to);
+  --assignment_(c, from);
+  ++assignment_(c, to);
   --usage_[from];
   ++usage_[to];
-  importance_ += static_cast<std::int64_t>(to_score) - static_cast<std::int64_t>(from_score);
-  given_up_(c, from) = kInfinity;
-  given_up_(c, to) = to_score;
-  taken_(c, from) = from_score;
-  taken_(c, to) = -kInfinity;
+  importance_ += static_cast<std::int64_t>(taken_to) - static_cast<std::int64_t>(given_from);
+  find_offers(c, from);
+  find_offers(c, to);
   for (int x = 0; x < units_; ++x) {
     if (x == from || x == to) continue;
-    if (taken_(c, x) > -kInfinity) {
-      withdraw(from, x, from_score - taken_(c, x));
-      offer(to, x, to_score - taken_(c, x));
-    } else if (given_up_(c, x) < kInfinity) {
-      withdraw(x, to, given_up_(c, x) - to_score);
-      offer(x, from, given_up_(c, x) - from_score);
+    const double given = given_up_(c, x), taken = taken_(c, x);
+    if (taken > -kInfinity) {
+      renew(from, x, given_from - taken, given_up_(c, from) - taken);
+      renew(to, x, given_to - taken, given_up_(c, to) - taken);
+    }
+    if (given < kInfinity) {
+      renew(x, from, given - taken_from, given - taken_(c, from));
+      renew(x, to, given - taken_to, given - taken_(c, to));
     }
   }
-  withdraw(from, to, from_score - to_score);
-  offer(to, from, to_score - from_score);
+  renew(from, to, given_from - taken_to, given_up_(c, from) - taken_(c, to));
+  renew(to, from, given_to - taken_from, given_up_(c, to) - taken_(c, from));
 }
 
 void ExchangeGraph::apply(const std::vector<Swap>& swaps) {
@@ -276,20 +293,24 @@ std::vector<Swap> Distances::swaps(int from, int to) const {
 
 Assignment best_units(const PlanningProblem& problem, const QuantisedScores& scores) {
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
-  std::vector<int> order(problem.unit_count());
   for (int c = 0; c < problem.client_count(); ++c) {
-    const auto rank = [&](int unit) {
-      const Rule rule = problem.rule(c, unit);
-      return rule == Rule::kPinned ? 0 : rule == Rule::kFree ? 1 : 2;
+    std::priority_queue<std::pair<std::int64_t, int>> next;  // what it adds, −unit
+    const auto offer = [&](int unit) {
+      const int rank = assignment(c, unit) + 1;
+      if (rank <= problem.ranks && problem.rule(c, unit) != Rule::kForbidden)
+        next.emplace(scores.gain(c, unit, rank), -unit);
     };
-    std::iota(order.begin(), order.end(), 0);
-    std::sort(order.begin(), order.end(), [&](int a, int b) {
-      if (rank(a) != rank(b)) return rank(a) < rank(b);
-      if (scores.values(c, a) != scores.values(c, b))
-        return scores.values(c, a) > scores.values(c, b);
-      return a < b;
-    });
-    for (int k = 0; k < problem.budgets[c]; ++k) assignment(c, order[k]) = 1;
+    int left = problem.budgets[c];
+    for (int unit = 0; unit < problem.unit_count(); ++unit) {
+      if (problem.rule(c, unit) == Rule::kPinned) assignment(c, unit) = 1, --left;
+      offer(unit);
+    }
+    for (; left > 0; --left) {
+      const int unit = -next.top().second;
+      next.pop();
+      ++assignment(c, unit);
+      offer(unit);
+    }
   }
   return assignment;
 }
@@ -311,7 +332,8 @@ ExchangeGraph greatest_importance(const PlanningProblem& problem, const Quantise
           if (!is_short(x)) continue;
           units += (units.empty() ? "unit \"" : ", unit \"") + problem.units[x] + "\" by " +
                    std::to_string(graph.usage()[x]) + " of " +
-                   std::to_string(problem.least_usage(x)) + " clients";
+                   std::to_string(problem.least_usage(x)) +
+                   (problem.has_ranks() ? " ranks" : " clients");
         }
         throw InputError("the coverage cannot be met with these budgets and rules; at best, " +
                          units);

@@ -11,7 +11,7 @@
 
 namespace strata::optimizers {
 
-/// A client gives up `from` for `to`.
+/// A client gives up `from` for `to`, or a rank of it for one.
 struct Swap {
   int client = -1;
   int from = -1;
@@ -47,8 +47,9 @@ struct ShortestPaths {
 
 /// An assignment of the greatest importance for its usages, and for all units x, y the arc x → y
 /// that weighs the least S[c,x] − S[c,y] over the clients c that train x but not y and may swap
-/// them. Such an assignment has no negative cycle, and d(x, y), the length of a shortest path, is
-/// what moving one use from x to y costs. Memory O(clients · units + units²).
+/// them; of ranks, the least of what c's last of x adds minus what its next of y would. Such an
+/// assignment has no negative cycle, and d(x, y), the length of a shortest path, is what moving one
+/// use from x to y costs. Memory O(clients · units + units²).
 class ExchangeGraph {
  public:
   /// Above any label. Labels are below 2^61 in size (see QuantisedScores), so that a label and
@@ -75,9 +76,10 @@ class ExchangeGraph {
   void find_paths(const Slope& slope, ShortestPaths& paths) const;
   /// The path into `to`, which must be reachable, as an exchange. O(units).
   Exchange exchange(const ShortestPaths& paths, int to) const;
-  /// The swaps along that path. All can be made at once: a path visits no unit twice, so no client
-  /// gives up or takes the same unit twice, and every swap keeps its client's number of units.
-  /// O(length · clients).
+  /// The swaps along that path. All can be made, one after the other: a path visits no unit twice,
+  /// so no client gives up or takes the same unit twice, and every swap keeps its client's number
+  /// of units. A client that takes a rank of a unit and gives up one of it, as it may where both
+  /// are worth the same, has what it had. O(length · clients).
   std::vector<Swap> swaps(const ShortestPaths& paths, int to) const;
 
   /// The exchange of least cost per gain among those with a gain ≥ 1, ties to the larger gain, then
@@ -93,8 +95,11 @@ class ExchangeGraph {
  private:
   std::size_t at(int x, int y) const { return static_cast<std::size_t>(x) * units_ + y; }
   std::int64_t find_weight(int x, int y) const;
-  void offer(int x, int y, double weight);
-  void withdraw(int x, int y, double weight);
+  double gain(int client, int unit, int rank) const;
+  /// Sets given_up_ and taken_ as the assignment has it.
+  void find_offers(int client, int unit);
+  /// What one client's swap costs has become `after`.
+  void renew(int x, int y, double before, double after);
   void apply(const Swap& swap);
   void sort_units();
 
@@ -106,8 +111,8 @@ class ExchangeGraph {
   // Whole numbers below 2^53, which doubles hold exactly; unlike those of 64-bit integers, their
   // minimum is vectorised on every processor. Clients × units, a unit's clients side by side.
   Eigen::MatrixXd score_;
-  Eigen::MatrixXd given_up_;  // score_ where the client may give the unit up, else ∞
-  Eigen::MatrixXd taken_;     // score_ where the client may take the unit, else −∞
+  Eigen::MatrixXd given_up_;  // what it adds where the client may give the unit up, else ∞
+  Eigen::MatrixXd taken_;     // what it would add where the client may take the unit, else −∞
   std::vector<std::int64_t> weight_;
   std::vector<int> order_;  // units by descending usage: most paths start at the first
   Slope steepest_;          // no exchange costs as much per gain
@@ -143,8 +148,9 @@ class Distances {
   std::vector<double> arc_, value_;
 };
 
-/// Each client's units of greatest quantised score, pinned ones first, forbidden ones never; ties
-/// to the lower unit. Of the greatest importance where there is no coverage.
+/// Each client's units of greatest quantised score, or ranks of greatest gain, pinned units first,
+/// forbidden ones never; ties to the lower unit. Of the greatest importance where there is no
+/// coverage. O(clients · (units + budget) · log units).
 Assignment best_units(const PlanningProblem& problem, const QuantisedScores& scores);
 
 /// The feasible assignment of the greatest importance and its graph. @throws InputError, naming the

@@ -7,6 +7,7 @@
 #include <string>
 #include <tuple>
 
+#include "optimizers/algorithms.h"
 #include "strata/core/error.h"
 
 namespace strata::optimizers {
@@ -378,6 +379,7 @@ std::vector<FrontPoint> nondominated(std::vector<FrontPoint> points) {
 
 Assignment feasible_assignment(const PlanningProblem& problem) {
   problem.validate();
+  require_units(problem, "what searches feasible assignments");
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
   fill(problem, assignment);
   std::vector<int> below = meet_coverage(problem, assignment);

@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "optimizers/algorithms.h"
 #include "optimizers/exchange_graph.h"
 #include "strata/optimizers/exact_front.h"
 
@@ -238,6 +239,7 @@ FullFront full_front(const PlanningProblem& problem, double seconds) {
   const auto deadline = std::chrono::steady_clock::now() +
                         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
                             std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e9)));
+  require_units(problem, "the search for the full front");
   const ExactFront exact = exact_front(problem);
   const QuantisedScores scores = quantise_scores(problem.importance);
   const auto point_of = [&](const Assignment& assignment) {

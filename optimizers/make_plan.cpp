@@ -77,6 +77,8 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   check_warm_start(problem, options.search.warm_start);
   const Taken taken = taken_algorithm(problem, options.algorithm);
   const Algorithm& algorithm = taken.row.algorithm;
+  if (!taken.row.ranks) require_units(problem, "the algorithm " + algorithm.name);
+  if (options.full_front_seconds > 0) require_units(problem, "the search for the full front");
   Plan plan;
   plan.algorithm = algorithm.name;
   plan.kind = algorithm.kind;
@@ -84,6 +86,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   plan.seed = options.search.seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
+  plan.ranks = problem.ranks;
   plan.provenance = {{"strata", build_version()}, {"commit", build_commit()}};
   if (!taken.why.empty()) plan.provenance.emplace_back(kAuto, taken.why);
   if (algorithm.uses.search) describe_search(options.search, plan);

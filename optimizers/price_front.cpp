@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "core/infinity.h"
+#include "optimizers/algorithms.h"
 #include "optimizers/answers.h"
 #include "optimizers/client_choice.h"
 #include "optimizers/exchange_graph.h"
@@ -321,6 +322,7 @@ PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& 
                      ", allowed is 0 or more");
   }
   problem.validate();
+  require_units(problem, "the algorithm prices");
   return problem.counts_units() ? PriceSearch(problem, options).run()
                                 : resource_front(problem, options);
 }

@@ -262,6 +262,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
   require_name("algorithm", algorithm, search_algorithms());
   check_search(algorithm, options);
   check_warm_start(problem, options.warm_start);
+  require_units(problem, "the algorithm " + algorithm);
   const Assignment feasible = feasible_assignment(problem);
   const LayerModel model(problem);
   const std::uint64_t stream = derive_seed(options.seed, algorithm);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
+#include <map>
 #include <set>
 
 #include "core/console.h"
@@ -74,13 +76,25 @@ Json family_config(const AdapterFamily& family) {
 }
 
 struct Trained {
-  std::set<int> layers;
+  std::map<int, int> layers;  ///< and the rank of each
   bool head = false;
 };
 
+/// One rank a layer: PEFT is told the layer, not what of it a unit is.
+void add_layer(const std::string& client, int layer, int rank, Trained& trained) {
+  const auto [known, is_new] = trained.layers.emplace(layer, rank);
+  if (!is_new && known->second != rank)
+    throw InputError("--adapters: client \"" + client + "\": two units of layer " +
+                     std::to_string(layer) + " have the ranks " + std::to_string(known->second) +
+                     " and " + std::to_string(rank) + ", but " + kFile + " has one a layer");
+}
+
 Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& options) {
   Trained trained;
-  for (const auto& unit : plan.units_of(client)) {
+  for (std::size_t l = 0; l < plan.units.size(); ++l) {
+    const std::string& unit = plan.units[l];
+    const int rank = plan.assignment(client, static_cast<Eigen::Index>(l));
+    if (rank == 0) continue;
     const int layer = layer_of(unit);
     if (options.family.layers && layer >= *options.family.layers) {
       throw InputError("--adapters: the unit \"" + unit + "\" is layer " + std::to_string(layer) +
@@ -88,7 +102,7 @@ Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& opt
                        std::to_string(*options.family.layers - 1));
     }
     if (layer >= 0) {
-      trained.layers.insert(layer);
+      add_layer(plan.clients[client], layer, rank, trained);
     } else if (is_head(unit)) {
       trained.head = true;
     } else if (options.warn) {
@@ -99,11 +113,42 @@ Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& opt
   return trained;
 }
 
+/// The ranks of a plan, of which the largest is `largest`. A pair's weight stays what the file says
+/// it is of `r`, alpha / r or, of rsLoRA, alpha / √r, so that all clients' products are in one
+/// scale.
+void set_ranks(Json& config, const std::map<int, int>& layers, int largest) {
+  const auto number = [&](const char* key) {
+    if (!config[key].is_number() || !(config[key].get<double>() > 0))
+      throw InputError(std::string("--adapter-template: ") + key + ": " + excerpt(config[key]) +
+                       " is no number above 0");
+    return config[key].get<double>();
+  };
+  const double alpha = number("lora_alpha"), rank = number("r");
+  const bool root = config.value("use_rslora", false);
+  const auto alpha_of = [&](int of) -> Json {
+    const double value = alpha * (root ? std::sqrt(of / rank) : of / rank);
+    const auto whole = static_cast<std::int64_t>(value);
+    return static_cast<double>(whole) == value ? Json(whole) : Json(value);
+  };
+  config["r"] = largest;
+  config["lora_alpha"] = alpha_of(largest);
+  std::string stack;  // PEFT takes the keys for regular expressions
+  for (const auto& name : config["layers_pattern"])
+    stack += (stack.empty() ? "" : "|") + name.get<std::string>();
+  for (const auto& [layer, of] : layers) {
+    if (of == largest) continue;
+    const std::string key = "(" + stack + ")\\." + std::to_string(layer) + "\\..*";
+    config["rank_pattern"][key] = of;
+    config["alpha_pattern"][key] = alpha_of(of);
+  }
+}
+
 /// `config` for one client; its task is the family's own or one that was asked for.
 std::string client_config(Json config, const Trained& trained, const AdapterFamily& family,
                           bool family_task) {
   config["inference_mode"] = false;
-  config["layers_to_transform"] = trained.layers;
+  config["layers_to_transform"] = Json::array();
+  for (const auto& [layer, rank] : trained.layers) config["layers_to_transform"].push_back(layer);
   Json& saved = config["modules_to_save"];
   if (trained.head && saved.is_null()) saved = family.head;
   // PEFT trains the head of a model for one of these tasks whatever else the file says.
@@ -133,8 +178,10 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
       throw InputError("--adapters: the client \"" + client + "\" cannot name a folder");
     const Trained trained = trained_by(plan, static_cast<int>(i), options);
     if (!trained.layers.empty()) {
+      Json own = config;
+      if (plan.has_ranks()) set_ranks(own, trained.layers, plan.ranks);
       files.emplace_back(folder / client / kFile,
-                         client_config(config, trained, options.family, family_task));
+                         client_config(std::move(own), trained, options.family, family_task));
     } else if (options.warn) {
       log_warning("--adapters: client \"" + client +
                   "\" trains no numbered layer and gets no file, as PEFT would train all of them");

@@ -20,10 +20,11 @@ struct AdapterConfigOptions {
 
 /// FOLDER/CLIENT/adapter_config.json for every client that trains a unit of a numbered layer:
 /// PEFT's LoraConfig with `layers_to_transform` and, where the client trains the head,
-/// `modules_to_save`, ready to train (`inference_mode` false). "block.3", "model.layers.3.mlp" and
-/// "layer3" are layer 3; "head", "classifier", "score", "lm_head" are the head. Other units are
-/// left to the user, with a warning; so are clients without a numbered unit, as PEFT takes an empty
-/// list for all layers.
+/// `modules_to_save`, ready to train (`inference_mode` false). Of a plan with ranks `r` is the
+/// largest and `rank_pattern` has the others, with an `alpha_pattern` that keeps alpha / r.
+/// "block.3", "model.layers.3.mlp" and "layer3" are layer 3; "head", "classifier", "score",
+/// "lm_head" are the head. Other units are left to the user, with a warning; so are clients without
+/// a numbered unit, as PEFT takes an empty list for all layers.
 /// @throws InputError for an unreadable file, a layer that the model does not have, or a client
 /// whose name cannot be a folder's.
 std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(

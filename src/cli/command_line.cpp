@@ -292,6 +292,10 @@ void add_plan_input(CLI::App* plan, PlanArguments& arguments) {
       "or a table client,budget; required without --problem");
   plan->add_option("--of", arguments.of, "What budgets count, where they do not say it")
       ->check(one_of(budget_kinds()));
+  plan->add_option("--ranks", arguments.ranks,
+                   "Plan LoRA ranks: a client trains a unit at a rank of 1 to this, and budgets "
+                   "count ranks; 1 unless the problem says")
+      ->check(whole_number_in(1, kLargestRank));
   plan->add_option(
       "--costs", arguments.costs,
       "What units cost: a table unit,bytes,flops,memory or the JSON of strata inspect");

@@ -78,6 +78,7 @@ constexpr LookRow kLooks[] = {
     {"--questions-only", {"", "Input"}},
     {"--quiet", {"", "General"}},
     {"--random-outputs", {"N", "Scoring"}},
+    {"--ranks", {"N", "Input"}},
     {"--release", {"N", "Privacy"}},
     {"--releases", {"N", "Privacy"}},
     {"--resume", {"", "Running"}},

@@ -127,6 +127,9 @@ std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::ve
   auto always = weights_of(units, arguments.always, "--always");
   if (arguments.plan.empty()) return rows;
   const Plan plan = read_plan(arguments.plan);
+  if (plan.has_ranks())
+    throw InputError(arguments.plan + ": ranks: costs are of whole units, and this plan gives " +
+                     "clients ranks of units");
   if (arguments.always.empty()) always = weights_of(units, plan.always, arguments.plan);
   for (std::size_t i = 0; i < plan.clients.size(); ++i) {
     auto weights = weights_of(units, plan.units_of(static_cast<int>(i)), arguments.plan);

@@ -27,12 +27,25 @@ std::string units_text(const std::vector<std::string>& names) {
   return names.empty() ? "(none)" : joined(names, " ");
 }
 
+/// The client's units, with ranks where the plan has any.
+std::vector<std::string> choice_of(const Plan& plan, int client) {
+  std::vector<std::string> units;
+  for (std::size_t l = 0; l < plan.units.size(); ++l) {
+    const int rank = plan.assignment(client, static_cast<Eigen::Index>(l));
+    if (rank > 0)
+      units.push_back(plan.units[l] + (plan.has_ranks() ? ":" + std::to_string(rank) : ""));
+  }
+  return units;
+}
+
 void print_tables(const Plan& plan, double seconds) {
   TextTable clients({"client", plan.counted + " used", "of", "units"});
   for (std::size_t c = 0; c < plan.clients.size(); ++c) {
-    clients.row({plan.clients[c], amount_text(plan.used[c], plan.counted),
-                 amount_text(plan.budgets[c], plan.counted),
-                 units_text(plan.units_of(static_cast<int>(c)))});
+    const auto amount = [&](std::int64_t value) {
+      return plan.has_ranks() ? std::to_string(value) : amount_text(value, plan.counted);
+    };
+    clients.row({plan.clients[c], amount(plan.used[c]), amount(plan.budgets[c]),
+                 units_text(choice_of(plan, static_cast<int>(c)))});
   }
   TextTable facts({"plan", plan.algorithm + ", " + plan.choose});
   facts.row({"importance", fixed(plan.objectives.importance, 6)});
@@ -169,6 +182,7 @@ LoadedProblem load(const PlanArguments& arguments) {
   asked.of = arguments.of;
   asked.costs = arguments.costs;
   asked.metric = arguments.metric;
+  asked.ranks = arguments.ranks;
   LoadedProblem loaded = load_problem(asked);
   for (const std::string& warning : loaded.warnings) log_warning(warning);
   return loaded;
@@ -185,6 +199,8 @@ void check_problem(const LoadedProblem& loaded, const PlanArguments& arguments,
   refuse_same_files(read, outputs);
   if (!arguments.adapters.empty())
     refuse_former_clients(arguments.adapters, loaded.problem.clients);
+  if (loaded.problem.has_ranks() && !arguments.archive.empty())
+    throw InputError("--archive is for a later --warm, and searches plan units, not ranks");
   if (!loaded.choose.empty())
     with_context(arguments.problem, [&] { optimizers::check_choice(loaded.choose); });
 }

@@ -12,7 +12,8 @@ AssignmentList::AssignmentList(std::initializer_list<Assignment> assignments) {
 }
 
 void AssignmentList::toggle(Assignment& assignment, std::size_t k) const {
-  for (std::size_t i = begin_of(k); i < ends_[k]; ++i) assignment.data()[differing_[i]] ^= 1;
+  for (std::size_t i = begin_of(k); i < ends_[k]; ++i)
+    assignment.data()[differing_[i]] ^= bits_.empty() ? 1 : bits_[i];
 }
 
 Assignment AssignmentList::operator[](std::size_t k) const {
@@ -28,7 +29,8 @@ AssignmentList::AssignmentList(const std::vector<Assignment>& assignments) {
 
 std::size_t AssignmentList::bytes() const {
   return static_cast<std::size_t>(first_.size() + last_.size()) +
-         differing_.capacity() * sizeof(differing_[0]) + ends_.capacity() * sizeof(ends_[0]);
+         differing_.capacity() * sizeof(differing_[0]) + bits_.capacity() +
+         ends_.capacity() * sizeof(ends_[0]);
 }
 
 void AssignmentList::push_back(const Assignment& assignment) {
@@ -46,8 +48,11 @@ void AssignmentList::push_back(const Assignment& assignment) {
     const std::size_t end = std::min(size, begin + kBlock);
     if (std::memcmp(assignment.data() + begin, last_.data() + begin, end - begin) == 0) continue;
     for (std::size_t i = begin; i < end; ++i) {
-      if (assignment.data()[i] != last_.data()[i])
-        differing_.push_back(static_cast<std::uint32_t>(i));
+      const std::uint8_t bits = assignment.data()[i] ^ last_.data()[i];
+      if (bits == 0) continue;
+      if (bits != 1 && bits_.empty()) bits_.assign(differing_.size(), 1);
+      differing_.push_back(static_cast<std::uint32_t>(i));
+      if (bits != 1 || !bits_.empty()) bits_.push_back(bits);
     }
   }
   ends_.push_back(differing_.size());
@@ -57,12 +62,14 @@ void AssignmentList::push_back(const Assignment& assignment) {
 void AssignmentList::pop_back() {
   toggle(last_, size() - 1);
   differing_.resize(begin_of(size() - 1));
+  if (!bits_.empty()) bits_.resize(differing_.size());
   ends_.pop_back();
 }
 
 void AssignmentList::reverse() {
   std::swap(first_, last_);
   std::reverse(differing_.begin(), differing_.end());
+  std::reverse(bits_.begin(), bits_.end());
   const std::vector<std::size_t> ends = ends_;
   for (std::size_t k = 1; k < size(); ++k) ends_[k] = differing_.size() - ends[size() - 1 - k];
 }

@@ -146,7 +146,9 @@ Budget read_budget(ObjectReader& reader, const std::string& key, const std::stri
   return budget;
 }
 
-std::vector<std::int64_t> Budget::values(const std::vector<std::string>& names, int units) const {
+std::vector<std::int64_t> Budget::values(const std::vector<std::string>& names, int units,
+                                         int ranks) const {
+  const std::int64_t most = std::int64_t{units} * ranks;
   std::vector<std::int64_t> result(names.size(), each.value_or(-1));
   std::vector<const Client*> said(names.size(), nullptr);
   const NameIndex index(names);
@@ -161,10 +163,11 @@ std::vector<std::int64_t> Budget::values(const std::vector<std::string>& names, 
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string& here = said[i] ? said[i]->where : where;
     if (result[i] < 0) throw InputError(here + ": no budget for the client \"" + names[i] + "\"");
-    if (counts_units() && result[i] > units)
+    if (counts_units() && result[i] > most)
       throw InputError(here + ": client \"" + names[i] + "\": a budget of " +
-                       std::to_string(result[i]) + " units, but there are " +
-                       std::to_string(units) + "; allowed is 0 to " + std::to_string(units));
+                       std::to_string(result[i]) + (ranks > 1 ? " ranks" : " units") +
+                       ", but there are " + std::to_string(most) + "; allowed is 0 to " +
+                       std::to_string(most));
   }
   return result;
 }

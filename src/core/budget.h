@@ -29,8 +29,9 @@ struct Budget {
 
   bool counts_units() const { return of == kOfUnits; }
   /// One a client, in order. O(clients). @throws InputError for a client that is unknown (with the
-  /// nearest) or has no budget, and for more than `units` units.
-  std::vector<std::int64_t> values(const std::vector<std::string>& clients, int units) const;
+  /// nearest) or has no budget, and for more than `units` units, or so many ranks of each.
+  std::vector<std::int64_t> values(const std::vector<std::string>& clients, int units,
+                                   int ranks = 1) const;
 };
 
 /// A budget of the command line: an amount (amount.h), or the file of a table (table_file.h) with

@@ -9,12 +9,13 @@
 namespace strata {
 namespace {
 
-/// A client's units in an assignment.
+/// A client's units in an assignment, and their ranks.
 template <typename Use>
 void each_unit(const Plan& plan, const Assignment& assignment, std::size_t client, const Use& use) {
   for (std::size_t l = 0; l < plan.units.size(); ++l)
-    if (assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l)))
-      use(plan.units[l]);
+    if (const int rank =
+            assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l)))
+      use(plan.units[l], rank);
 }
 
 std::string csv(const Plan& plan, bool assignments) {
@@ -35,8 +36,10 @@ std::string csv(const Plan& plan, bool assignments) {
         continue;
       }
       std::string names;
-      each_unit(plan, *archived, i,
-                [&](const std::string& unit) { names += (names.empty() ? "" : " ") + unit; });
+      each_unit(plan, *archived, i, [&](const std::string& unit, int rank) {
+        names += (names.empty() ? "" : " ") + unit;
+        if (plan.has_ranks()) names += ":" + std::to_string(rank);
+      });
       out += csv_field(names);
     }
     if (assignments && line > 0) ++archived;
@@ -60,8 +63,9 @@ std::string json(const Plan& plan, bool assignments) {
       clients.reserve(plan.clients.size());
       for (std::size_t i = 0; i < plan.clients.size(); ++i) {
         Json units = Json::array();
-        each_unit(plan, *archived, i, [&](const std::string& unit) { units.push_back(unit); });
-        clients.emplace_back(plan.clients[i], std::move(units));
+        each_unit(plan, *archived, i, [&](const std::string& unit, int) { units.push_back(unit); });
+        clients.emplace_back(plan.clients[i],
+                             plan.has_ranks() ? ranks_json(plan, *archived, i) : std::move(units));
       }
       point.emplace_back("assignment", std::move(clients));
       ++archived;

@@ -51,8 +51,30 @@ Json budget_json(const Plan& plan) {
   return {{"of", plan.counted}, {"clients", std::move(clients)}};
 }
 
+/// A list of units, or the rank of each.
+void read_client(ObjectReader& clients, Eigen::Index client, const NameIndex& units, Plan& plan) {
+  const std::string& name = plan.clients[static_cast<std::size_t>(client)];
+  const auto set = [&](const std::string& unit, int rank) {
+    const auto found = units.find(unit);
+    if (!found)
+      clients.fail(name, "the plan has no unit \"" + unit + "\"" + did_you_mean(unit, plan.units));
+    auto& cell = plan.assignment(client, static_cast<Eigen::Index>(*found));
+    if (cell) clients.fail(name, "the unit \"" + unit + "\" stands twice");
+    cell = static_cast<std::uint8_t>(rank);
+  };
+  if (!plan.has_ranks()) {
+    for (const auto& unit : clients.texts(name)) set(unit, 1);
+    return;
+  }
+  ObjectReader ranks = clients.object(name, true);
+  for (const auto& unit : ranks.keys())
+    set(unit, static_cast<int>(ranks.integer(unit, 1, plan.ranks)));
+  ranks.finish();
+}
+
 void read_budget(ObjectReader reader, Plan& plan) {
-  plan.counted = reader.choice("of", budget_kinds());
+  plan.counted =
+      plan.has_ranks() ? reader.choice("of", {kOfRanks}) : reader.choice("of", budget_kinds());
   ObjectReader clients = reader.object("clients", true);
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   for (const auto& client : plan.clients) {
@@ -102,6 +124,15 @@ double to_fifteen_digits(double value) {
   return rounded;
 }
 
+Json ranks_json(const Plan& plan, const Assignment& assignment, std::size_t client) {
+  Json::object_t ranks;
+  for (std::size_t l = 0; l < plan.units.size(); ++l) {
+    const int rank = assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l));
+    if (rank > 0) ranks.emplace_back(plan.units[l], rank);
+  }
+  return ranks;
+}
+
 std::vector<std::string> Plan::units_of(int client) const {
   std::vector<std::string> out;
   for (std::size_t l = 0; l < units.size(); ++l)
@@ -110,7 +141,7 @@ std::vector<std::string> Plan::units_of(int client) const {
 }
 
 void Plan::count_budgets(const PlanningProblem& problem) {
-  counted = problem.counts_units() ? kOfUnits : problem.resource;
+  counted = problem.has_ranks() ? kOfRanks : problem.counts_units() ? kOfUnits : problem.resource;
   used = spent(problem, assignment);
   if (problem.counts_units())
     budgets.assign(problem.budgets.begin(), problem.budgets.end());
@@ -129,12 +160,16 @@ std::string plan_json(const Plan& plan) {
   root["seed"] = plan.seed;
   root["evaluations"] = plan.evaluations;
   root["units"] = plan.units;
+  if (plan.has_ranks()) root["ranks"] = plan.ranks;
   if (!plan.always.empty()) root["always"] = plan.always;
   // Json's own way looks for every key among all earlier ones.
   Json::object_t clients;
   clients.reserve(plan.clients.size());
-  for (std::size_t i = 0; i < plan.clients.size(); ++i)
-    clients.emplace_back(plan.clients[i], plan.units_of(static_cast<int>(i)));
+  for (std::size_t i = 0; i < plan.clients.size(); ++i) {
+    Json units = plan.has_ranks() ? ranks_json(plan, plan.assignment, i)
+                                  : Json(plan.units_of(static_cast<int>(i)));
+    clients.emplace_back(plan.clients[i], std::move(units));
+  }
   root["clients"] = std::move(clients);
   if (!plan.counted.empty()) root["budget"] = budget_json(plan);
   root["objectives"] = objectives_json(plan.objectives);
@@ -165,6 +200,7 @@ Plan read_plan(const std::filesystem::path& path) {
   plan.seed = reader.seed("seed");
   plan.evaluations = reader.integer("evaluations", 0, std::numeric_limits<std::int64_t>::max(), 0);
   plan.units = reader.texts("units");
+  plan.ranks = static_cast<int>(reader.integer("ranks", 2, kLargestRank, 1));
   plan.always = reader.texts("always", std::vector<std::string>{});
   ObjectReader clients = reader.object("clients", true);
   plan.clients = clients.keys();
@@ -172,15 +208,7 @@ Plan read_plan(const std::filesystem::path& path) {
                                      static_cast<Eigen::Index>(plan.units.size()));
   const NameIndex units(plan.units);
   for (std::size_t i = 0; i < plan.clients.size(); ++i)
-    for (const auto& unit : clients.texts(plan.clients[i])) {
-      const auto found = units.find(unit);
-      if (!found)
-        clients.fail(plan.clients[i],
-                     "the plan has no unit \"" + unit + "\"" + did_you_mean(unit, plan.units));
-      auto& cell = plan.assignment(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(*found));
-      if (cell) clients.fail(plan.clients[i], "the unit \"" + unit + "\" stands twice");
-      cell = 1;
-    }
+    read_client(clients, static_cast<Eigen::Index>(i), units, plan);
   plan.objectives = read_objectives(reader.object("objectives", true));
   if (reader.has("budget")) read_budget(reader.object("budget"), plan);
   for (auto& point : reader.objects("front")) plan.front.push_back(read_objectives(point));

@@ -96,6 +96,8 @@ std::vector<std::size_t> evenly_spread(std::size_t count, std::size_t most) {
 }
 
 PlanArchive archive_of(const Plan& plan) {
+  if (plan.has_ranks())
+    throw InputError("a plan of ranks is no archive: searches, which begin with one, plan units");
   PlanArchive archive{plan.clients, plan.units, {}};
   if (plan.archive.empty()) {
     archive.assignments = {plan.assignment};

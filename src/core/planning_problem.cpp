@@ -56,15 +56,17 @@ void check_client(const PlanningProblem& problem, int i) {
     if (!problem.counts_units()) pinned_cost += problem.unit_costs[l];
   }
   if (problem.counts_units()) {
-    const int budget = problem.budgets[i];
+    const int budget = problem.budgets[i], all = units * problem.ranks;
     const auto fail = [&](const std::string& what) {
       throw InputError(client_text(problem, i) + ": a budget of " + std::to_string(budget) +
-                       " units, but " + what);
+                       (problem.has_ranks() ? " ranks, but " : " units, but ") + what);
     };
-    if (budget < 0 || budget > units)
-      fail("there are " + std::to_string(units) + "; allowed is 0 to " + std::to_string(units));
-    if (pinned > budget) fail(std::to_string(pinned) + " are pinned");
-    if (allowed < budget) fail("only " + std::to_string(allowed) + " are not forbidden");
+    if (budget < 0 || budget > all)
+      fail("there are " + std::to_string(all) + "; allowed is 0 to " + std::to_string(all));
+    if (pinned > budget)
+      fail(std::to_string(pinned) + (problem.has_ranks() ? " units are pinned" : " are pinned"));
+    if (allowed * problem.ranks < budget)
+      fail("only " + std::to_string(allowed * problem.ranks) + " are not forbidden");
   } else {
     const std::int64_t capacity = problem.capacities[i];
     if (capacity < 0 || pinned_cost > capacity)
@@ -94,18 +96,29 @@ void check_unit(const PlanningProblem& problem, int l) {
   for (int i = 0; i < problem.client_count(); ++i) {
     const bool affordable = problem.counts_units() ? problem.budgets[i] > 0
                                                    : problem.unit_costs[l] <= problem.capacities[i];
-    able += problem.rule(i, l) != Rule::kForbidden && affordable;
+    if (problem.rule(i, l) != Rule::kForbidden && affordable)
+      able += problem.has_ranks() ? std::min(problem.ranks, problem.budgets[i]) : 1;
   }
   if (problem.least_usage(l) < 0 || problem.least_usage(l) > able)
-    fail("a coverage of " + std::to_string(problem.least_usage(l)) + " clients, but only " +
-         std::to_string(able) + " may train it and can afford it; allowed is 0 to " +
-         std::to_string(able));
+    fail("a coverage of " + std::to_string(problem.least_usage(l)) +
+         (problem.has_ranks()
+              ? " ranks, but the clients that may train it can afford only " + std::to_string(able)
+              : " clients, but only " + std::to_string(able) + " may train it and can afford it") +
+         "; allowed is 0 to " + std::to_string(able));
 }
 
 }  // namespace
 
 void PlanningProblem::validate() const {
   check_sizes(*this);
+  if (ranks < 1 || ranks > kLargestRank)
+    throw InputError("ranks: found " + std::to_string(ranks) + ", allowed is 1 to " +
+                     std::to_string(kLargestRank));
+  if (has_ranks() && !counts_units())
+    throw InputError("ranks are planned within budgets of ranks, not of " + resource);
+  if (has_ranks() && has_further_objectives())
+    throw InputError("ranks are planned for importance and usage_variance, not for " +
+                     objective_names(*this)[kCommonObjectives]);
   for (int i = 0; i < client_count(); ++i) check_client(*this, i);
   if (!std::isfinite(importance.sum()))
     throw InputError("the sum of all scores is beyond the greatest number there is, 1.8e308");
@@ -151,7 +164,8 @@ Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment
     double seconds = 0;
     for (int l = 0; l < problem.unit_count(); ++l) {
       if (!assignment(i, l)) continue;
-      objectives.importance += problem.importance(i, l);
+      for (int rank = 1; rank <= assignment(i, l); ++rank)
+        objectives.importance += problem.gain(i, l, rank);
       if (!problem.uplink_bytes.empty())
         objectives.uplink_bytes += static_cast<double>(problem.uplink_bytes[l]);
       if (problem.seconds.size() > 0) seconds += problem.seconds(i, l);
@@ -169,10 +183,10 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
     int chosen = 0;
     std::int64_t cost = 0;
     for (int l = 0; l < problem.unit_count(); ++l) {
-      if (assignment(i, l) > 1) return false;
+      if (assignment(i, l) > problem.ranks) return false;
       if (problem.rule(i, l) == (assignment(i, l) ? Rule::kForbidden : Rule::kPinned)) return false;
       if (!assignment(i, l)) continue;
-      ++chosen;
+      chosen += assignment(i, l);
       if (!problem.counts_units()) cost += problem.unit_costs[l];
     }
     if (problem.counts_units() ? chosen != problem.budgets[i] : cost > problem.capacities[i])
@@ -195,7 +209,8 @@ std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment
   std::vector<std::int64_t> spent(problem.clients.size(), 0);
   for (int i = 0; i < problem.client_count(); ++i)
     for (int l = 0; l < problem.unit_count(); ++l)
-      if (assignment(i, l)) spent[i] += problem.counts_units() ? 1 : problem.unit_costs[l];
+      if (assignment(i, l))
+        spent[i] += problem.counts_units() ? assignment(i, l) : problem.unit_costs[l];
   return spent;
 }
 

@@ -252,7 +252,9 @@ class Loader {
     const Budget budget = given ? parse_budget(options_.budget, options_.of, "--budget")
                                 : strata::read_budget(reader_, "budget", options_.of,
                                                       [&] { return named_file("budget"); });
-    const auto values = budget.values(problem_.clients, problem_.unit_count());
+    problem_.ranks =
+        options_.ranks.value_or(static_cast<int>(reader_.integer("ranks", 1, kLargestRank, 1)));
+    const auto values = budget.values(problem_.clients, problem_.unit_count(), problem_.ranks);
     if (!budget.counts_units() && costs_.empty() && options_.file.empty())
       throw InputError("--budget: budgets of " + budget.of +
                        " need the units' costs: --costs FILE");
@@ -294,7 +296,7 @@ class Loader {
 
   void read_coverage() {
     if (!reader_.has("coverage")) return;
-    const std::int64_t most = problem_.client_count();
+    const std::int64_t most = std::int64_t{problem_.ranks} * problem_.client_count();
     if (!reader_.raw("coverage").is_object()) {
       const auto each = reader_.integer("coverage", 0, most);
       problem_.coverage.assign(problem_.units.size(), static_cast<int>(each));

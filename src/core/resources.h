@@ -29,6 +29,9 @@ struct Resource {
 /// The name of budgets that count units.
 inline constexpr const char* kOfUnits = "units";
 
+/// What budgets count where LoRA's ranks are planned in place of units (PlanningProblem::ranks).
+inline constexpr const char* kOfRanks = "ranks";
+
 /// The table, units first.
 const std::vector<Resource>& resources();
 /// The row of a name. @throws InputError for one that is not among `budget_kinds()`.

@@ -1,6 +1,8 @@
 // The planner as a process: no LibTorch, one score table in, one plan out.
 #include <nlohmann/json.hpp>
 
+#include <cmath>
+
 #include "catch.h"
 #include "command.h"
 #include "core/csv.h"
@@ -449,6 +451,84 @@ TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT, ready 
       dir.path(), {"--adapter-template is for --adapters"});
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--adapter-model", "vit"},
                       dir.path(), {"--adapter-model is for --adapters"});
+}
+
+TEST_CASE("adapters: of a plan of ranks, one rank a layer, with the same weight of a pair") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,block.0,block.3,head\nct,6,3,0\nmri,0,9,0\n");
+  const auto outcome = plan_adapters(dir, {"--ranks", "4", "--adapter-model", "vit"}, "peft", "4");
+  CAPTURE(outcome.err);
+  REQUIRE(outcome.code == 0);
+  CHECK_THAT(outcome.out, Catch::Contains("block.0:3 block.3:1") && Catch::Contains("block.3:4") &&
+                              Catch::Contains("ranks used"));
+  const auto ct = adapter_of(dir, "ct"), mri = adapter_of(dir, "mri");
+  CHECK(ct["layers_to_transform"] == nlohmann::json{0, 3});
+  CHECK(ct["r"] == 4);
+  CHECK(ct["lora_alpha"] == 4);  // the preset's 8 / 8
+  const std::string stack = "(layer|layers)\\.";
+  CHECK(ct["rank_pattern"] == nlohmann::json{{stack + "0\\..*", 3}, {stack + "3\\..*", 1}});
+  CHECK(ct["alpha_pattern"] == ct["rank_pattern"]);
+  CHECK(mri["layers_to_transform"] == nlohmann::json{3});
+  CHECK_FALSE(mri.contains("rank_pattern"));
+
+  dir.write("lora.json", R"({"r": 16, "lora_alpha": 32, "use_rslora": true})");
+  REQUIRE(
+      plan_adapters(dir, {"--ranks", "4", "--adapter-template", "lora.json"}, "root", "4").code ==
+      0);
+  const auto root = adapter_of(dir, "ct", "root");
+  CHECK(root["r"] == 4);
+  CHECK(root["lora_alpha"] == 16);  // 32 / √16 = 16 / √4
+  CHECK(root["alpha_pattern"].begin().value().get<double>() == Approx(8 * std::sqrt(3)));
+
+  dir.write("scores.csv", "client,layer.0.q,layer.0.v\nct,6,1\n");
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "5", "--ranks", "4",
+                       "--algorithm", "topk", "--adapters", "two"},
+                      dir.path(), {"--adapters", "\"ct\"", "two units of layer 0", "4 and 1"});
+  dir.write("lora.json", R"({"r": 0, "lora_alpha": 32})");
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--ranks", "2",
+                       "--adapters", "two", "--adapter-template", "lora.json"},
+                      dir.path(), {"--adapter-template: r: 0 is no number above 0"});
+}
+
+TEST_CASE("--ranks plans ranks, from a problem file, too; what has none is refused") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(4, 6));
+  dir.write("problem.yaml",
+            "version: 1\nscores: scores.csv\nranks: 4\nbudget: {each: 9, clients: {client-0: 3}}\n"
+            "coverage: 5\npinned: {client-0: [block.5]}\n");
+  REQUIRE(run_strata({"plan", "--problem", "problem.yaml", "--out", "plan.json", "--front",
+                      "front.csv", "--sweep"},
+                     dir.path())
+              .code == 0);
+  const Plan plan = read_plan(dir / "plan.json");
+  PlanningProblem problem = load_problem({.file = (dir / "problem.yaml").string()}).problem;
+  CHECK(problem.ranks == 4);
+  CHECK(is_feasible(problem, plan.assignment));
+  CHECK(plan.used == std::vector<std::int64_t>{3, 9, 9, 9});
+  CHECK(plan.assignment(0, 5) >= 1);
+  CHECK_THAT(test::slurp(dir / "front.csv"), Catch::Contains("block.5:"));
+  // The option wins.
+  REQUIRE(run_strata({"plan", "--problem", "problem.yaml", "--ranks", "9", "--out", "nine.json"},
+                     dir.path())
+              .code == 0);
+  CHECK(read_plan(dir / "nine.json").ranks == 9);
+
+  const auto refused = [&](std::vector<std::string> more, const std::vector<std::string>& says) {
+    std::vector<std::string> arguments = {"plan", "--problem", "problem.yaml", "--out", "no.json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    test::check_refused(arguments, dir.path(), says);
+  };
+  refused({"--algorithm", "nsga2"}, {"nsga2 plans units, not ranks", "\"exact\""});
+  refused({"--full-front", "1"}, {"full front plans units, not ranks"});
+  refused({"--archive", "archive.json"}, {"--archive", "not ranks"});
+  refused({"--ranks", "0"}, {"--ranks", "1 to 255"});
+  refused({"--ranks", "1"}, {"client-1", "a budget of 9 units, but there are 6"});
+  refused({"--budget", "25"}, {"a budget of 25 ranks, but there are 24"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--warm", "plan.json"},
+                      dir.path(), {"a plan of ranks is no archive"});
+  test::check_refused(
+      {"plan", "--scores", "scores.csv", "--budget", "4kB", "--ranks", "2", "--costs", "costs.csv"},
+      dir.path(), {"costs.csv"});
 }
 
 TEST_CASE("adapters: without a preset, names that fit ViLT, ViT, BERT and LLaMA") {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <tuple>
 
 #include "catch.h"
 #include "strata/core/random.h"
@@ -11,7 +12,7 @@ using namespace strata;
 namespace {
 
 /// Each differs from the one before in a few entries, some in none.
-std::vector<Assignment> wandering(int clients, int units, int count) {
+std::vector<Assignment> wandering(int clients, int units, int count, int largest = 1) {
   Random random(7);
   Assignment assignment = Assignment::Zero(clients, units);
   std::vector<Assignment> all;
@@ -19,7 +20,9 @@ std::vector<Assignment> wandering(int clients, int units, int count) {
     for (int changes = k % 4; changes > 0; --changes) {
       auto& entry = assignment(static_cast<Eigen::Index>(random.below(clients)),
                                static_cast<Eigen::Index>(random.below(units)));
-      entry = entry ? 0 : 1;
+      // The first ones as if there were no ranks.
+      const int most = k < count / 4 ? 1 : largest;
+      entry = static_cast<std::uint8_t>((entry + 1 + random.below(most)) % (most + 1));
     }
     all.push_back(assignment);
   }
@@ -47,8 +50,9 @@ TEST_CASE("the header's example") {
 
 TEST_CASE("a list gives back what it was given, from both ends and in between") {
   // More than one block of the comparison, and a last block that is not full.
-  for (const auto& [clients, units] : {std::pair{3, 5}, {30, 41}}) {
-    std::vector<Assignment> expected = wandering(clients, units, 50);
+  for (const auto& [clients, units, largest] :
+       {std::tuple{3, 5, 1}, {30, 41, 1}, {3, 5, 8}, {30, 41, 255}}) {
+    std::vector<Assignment> expected = wandering(clients, units, 50, largest);
     AssignmentList list(expected);
     REQUIRE(list.size() == 50);
     CHECK(all_of(list) == expected);

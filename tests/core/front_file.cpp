@@ -48,6 +48,22 @@ TEST_CASE("a front's JSON holds the same") {
   CHECK(front["points"][1]["assignment"]["mri, \"B\""].size() == 3);
 }
 
+TEST_CASE("a front of ranks names the rank of each unit") {
+  Plan plan = two_points();
+  plan.ranks = 4;
+  Assignment first(2, 3), second(2, 3);
+  first << 4, 0, 1, 0, 0, 0;
+  second << 0, 2, 0, 1, 1, 3;
+  plan.archive = {first, second};
+  CHECK(front_text(plan, "front.csv") ==
+        "row,chosen,importance,usage_variance,ct,\"mri, \"\"B\"\"\"\n"
+        "1,0,1.5,0.25,block.0:4 head:1,\n"
+        "2,1,2,0.5,block.1:2,block.0:1 block.1:1 head:3\n");
+  const auto front = nlohmann::json::parse(front_text(plan, "front.json"));
+  CHECK(front["points"][0]["assignment"]["ct"] == nlohmann::json{{"block.0", 4}, {"head", 1}});
+  CHECK(front["points"][0]["assignment"]["mri, \"B\""] == nlohmann::json::object());
+}
+
 TEST_CASE("a front without its assignments is its objectives") {
   Plan plan = two_points();
   plan.archive.pop_back();

@@ -8,6 +8,7 @@
 #include "temp_dir.h"
 
 using namespace strata;
+using Json = nlohmann::json;
 using Catch::Contains;
 
 namespace {
@@ -61,6 +62,37 @@ TEST_CASE("plan.json gives back the same plan") {
   CHECK(back.budgets == plan.budgets);
   write_plan(back, dir / "again.json");
   CHECK(test::slurp(dir / "again.json") == test::slurp(dir / "plan.json"));
+}
+
+TEST_CASE("a plan of ranks says them by unit") {
+  const test::TempDir dir;
+  Plan plan = small_plan();
+  plan.ranks = 8;
+  plan.assignment << 8, 0, 1, 0, 3, 0, 0, 0, 0;
+  plan.counted = "ranks";
+  plan.used = plan.budgets = {9, 3, 0};
+  write_plan(plan, dir / "plan.json");
+  const Json written = Json::parse(test::slurp(dir / "plan.json"));
+  CHECK(written["ranks"] == 8);
+  CHECK(written["clients"] == Json{{"ct", {{"block.0", 8}, {"head", 1}}},
+                                   {"mri", {{"block.1", 3}}},
+                                   {"none", Json::object()}});
+  const Plan back = read_plan(dir / "plan.json");
+  CHECK(back.ranks == 8);
+  CHECK(back.assignment == plan.assignment);
+  CHECK(back.counted == "ranks");
+  CHECK(back.units_of(0) == std::vector<std::string>{"block.0", "head"});
+  const auto refused = [&](const std::string& pointer, const Json& value, const std::string& says) {
+    Json wrong = written;
+    wrong[Json::json_pointer(pointer)] = value;
+    dir.write("wrong.json", wrong.dump());
+    CHECK_THROWS_WITH(read_plan(dir / "wrong.json"), Catch::Contains(says));
+  };
+  refused("/clients/ct/head", 9, "clients.ct.head");
+  refused("/clients/ct/head", 0, "clients.ct.head");
+  refused("/clients/ct/hed", 1, "the plan has no unit \"hed\"");
+  refused("/ranks", 256, "ranks");
+  refused("/budget/of", "units", "budget.of");
 }
 
 TEST_CASE("wrong plans are named by key") {

@@ -542,6 +542,26 @@ def check_preset(strata, folder, family, arguments, heads):
         assert saved == head, (family, client, saved, head)
 
 
+def check_ranks(strata, folder, family):
+    """Every pair has the rank that was planned for its layer, and they all have the same weight."""
+    (folder / "ranks.csv").write_text("client,layer0,layer1,layer2\nct,9,1,4\nmri,0,9,8\n")
+    command = [strata, "plan", "--scores", "ranks.csv", "--budget", "5", "--ranks", "4", "--algorithm", "topk"]
+    command += ["--out", "ranks.json", "--adapters", f"ranks-{family}", "--adapter-model", family]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    plan = json.loads((folder / "ranks.json").read_text())
+    assert plan["clients"]["ct"] == {"layer0": 4, "layer2": 1} and plan["clients"]["mri"] == {"layer1": 3, "layer2": 2}
+    for client, planned in plan["clients"].items():
+        config = peft.LoraConfig.from_pretrained(folder / f"ranks-{family}" / client)
+        found = {}
+        for name, module in peft.get_peft_model(tiny(family), config).named_modules():
+            if hasattr(module, "lora_A") and len(module.lora_A):
+                layer = "layer" + next(part for part in name.split(".") if part.isdigit())
+                found.setdefault(layer, set()).add(module.lora_A["default"].weight.shape[0])
+                assert module.scaling["default"] == 1, (family, name, module.scaling)
+        assert found == {layer: {rank} for layer, rank in planned.items()}, (family, client, found)
+
+
 def check_plans(strata, folder):
     (folder / "scores.csv").write_text(SCORES)
     for family in CLASSIFIERS + DECODERS:
@@ -554,7 +574,8 @@ def check_plans(strata, folder):
         (folder / f"{family}-model" / "config.json").write_text(json.dumps(config, default=str))
         check_preset(strata, folder, family, ["--adapter-model", family], heads)
         check_preset(strata, folder, family, ["--adapter-model", f"{family}-model"], heads)
-        print(f"plan --adapter-model {family}: exactly the planned layers and the head train")
+        check_ranks(strata, folder, family)
+        print(f"plan --adapter-model {family}: exactly the planned layers and the head train, at the planned ranks")
     for family in ["vilt", "vit", "deit", "bert", "roberta", "electra", "llama", "mistral", "qwen2", "opt"]:
         head = {"lm_head"} if family in DECODERS else {"classifier"}
         check_preset(strata, folder, family, [], head)

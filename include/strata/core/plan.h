@@ -75,8 +75,9 @@ struct Plan {
   std::vector<std::string> units;
   std::vector<std::string> always;  ///< units that every client trains besides, outside its budget
   Assignment assignment;
-  /// What budgets count (units, bytes, flops, memory), and what each client spends of its own.
-  /// Empty: not known, as in plan.json of version 1.
+  int ranks = 1;  ///< the largest that an entry can be (PlanningProblem::ranks)
+  /// What budgets count (units, ranks, bytes, flops, memory), and what each client spends of its
+  /// own. Empty: not known, as in plan.json of version 1.
   std::string counted;
   std::vector<std::int64_t> used, budgets;
   Objectives objectives;
@@ -92,6 +93,7 @@ struct Plan {
 
   /// The names of the units client i trains, in the order of `units`.
   std::vector<std::string> units_of(int client) const;
+  bool has_ranks() const { return ranks > 1; }
   /// Fills in `counted`, `used` and `budgets` from the problem and the assignment.
   void count_budgets(const PlanningProblem& problem);
 };

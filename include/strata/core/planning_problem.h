@@ -12,11 +12,15 @@
 
 namespace strata {
 
-/// M ∈ {0,1}^(clients × units), row-major so that a client's choice is contiguous.
+/// M ∈ {0,1}^(clients × units), row-major so that a client's choice is contiguous. Of problems with
+/// ranks an entry is the rank at which the client trains the unit, 0 where it does not.
 using Assignment = Eigen::Matrix<std::uint8_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 /// Whether a client may, must or must not train a unit.
 enum class Rule : std::uint8_t { kFree, kPinned, kForbidden };
+
+/// Larger ones than LoRA's are used with; entries of an assignment have a byte.
+inline constexpr int kLargestRank = 255;
 
 /// Who may train how much of what.
 ///
@@ -26,6 +30,14 @@ enum class Rule : std::uint8_t { kFree, kPinned, kForbidden };
 ///   layers per client. Budgets of 0 and of all units are allowed.
 /// - a resource (`resource` is not empty): client i trains any units whose costs sum to at most
 ///   `capacities[i]`. Costs are additive; `budgets` is empty.
+///
+/// With `ranks` above 1 an entry of the assignment is a rank, 0 to `ranks`, as of LoRA's pairs, and
+/// budgets count ranks: client i takes exactly `budgets[i]` in all, pinned units at least one each.
+/// The k-th rank of a unit adds S[i,l] / k to the importance, so that of evenly valued units each
+/// further rank is worth less, and ranks come out in proportion to the scores (the divisors of
+/// Jefferson's method of apportionment); usage is nₗ = Σᵢ M[i,l], the ranks that all clients
+/// together spend on the unit, and coverage counts them. Budgets of a resource and further
+/// objectives have no ranks.
 ///
 /// Whoever fills in only the first four members gets F3OCUS's problem.
 /// \code
@@ -46,7 +58,7 @@ struct PlanningProblem {
   std::vector<std::string> units;
   /// S, clients × units, finite and ≥ 0; already multiplied by the clients' weights.
   Eigen::MatrixXd importance;
-  std::vector<int> budgets;  ///< one per client, in [0, units]
+  std::vector<int> budgets;  ///< one per client, in [0, units · ranks]
 
   std::string resource = {};                  ///< "" (units), bytes, flops or memory
   std::vector<std::int64_t> unit_costs = {};  ///< of the resource, one per unit, ≥ 0
@@ -58,10 +70,15 @@ struct PlanningProblem {
   std::vector<std::int64_t> uplink_bytes = {};  ///< one per unit, ≥ 0: what training it sends
   Eigen::MatrixXd seconds = {};                 ///< clients × units, ≥ 0: what training it takes
 
+  int ranks = 1;  ///< the largest entry of an assignment, in [1, kLargestRank]
+
   int client_count() const { return static_cast<int>(clients.size()); }
   int unit_count() const { return static_cast<int>(units.size()); }
   bool has_further_objectives() const { return !uplink_bytes.empty() || seconds.size() > 0; }
   bool counts_units() const { return resource.empty(); }
+  bool has_ranks() const { return ranks > 1; }
+  /// What the client's `rank`-th rank of the unit, from 1, adds to the importance.
+  double gain(int client, int unit, int rank) const { return importance(client, unit) / rank; }
   Rule rule(int client, int unit) const {
     return rules.empty() ? Rule::kFree
                          : rules[static_cast<std::size_t>(client) * units.size() + unit];
@@ -79,7 +96,7 @@ struct PlanningProblem {
 /// The two objectives of F3OCUS (arXiv 2411.11912, server-level optimisation) and two further ones,
 /// which are 0 unless the problem has them.
 struct Objectives {
-  double importance = 0;      ///< Σᵢₗ S[i,l] M[i,l], to be maximised
+  double importance = 0;  ///< Σᵢₗ S[i,l] M[i,l], of ranks S[i,l] Σ_{k ≤ M[i,l]} 1/k, maximised
   double usage_variance = 0;  ///< (1/L) Σₗ (nₗ − n̄)², nₗ = Σᵢ M[i,l], to be minimised
   double uplink_bytes = 0;    ///< Σᵢₗ bytes[l] M[i,l], to be minimised
   double slowest_seconds = 0;  ///< maxᵢ Σₗ seconds[i,l] M[i,l], to be minimised
@@ -94,7 +111,7 @@ inline constexpr int kCommonObjectives = 2;
 /// a is at least as good as b in all objectives and better in one.
 bool dominates(const Objectives& a, const Objectives& b);
 
-/// nₗ: how many clients train unit l.
+/// nₗ: how many clients train unit l or, of ranks, how many they spend on it together.
 std::vector<int> usage(const Assignment& assignment);
 
 /// Population variance of a usage histogram, (1/L) Σ (nₗ − n̄)². 0 for an empty one.
@@ -105,11 +122,12 @@ double usage_variance(const std::vector<int>& usage);
 /// O(clients × units).
 Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment);
 
-/// What every client spends of its budget: units, or the costs of the resource. O(clients × units).
+/// What every client spends of its budget: units, ranks, or the costs of the resource. O(clients ×
+/// units).
 std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment& assignment);
 
-/// Every entry is 0 or 1, every row keeps to the client's budget and rules, and every unit's
-/// coverage is met.
+/// Every entry is 0 or 1, or a rank, every row keeps to the client's budget and rules, and every
+/// unit's coverage is met.
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment);
 
 /// From a score table and `--budget` of units: either one number for every client, or the file of a

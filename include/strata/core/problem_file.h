@@ -24,6 +24,7 @@ struct ProblemOptions {
   std::string of = {};                 ///< what `budget` counts; empty: as it says itself
   std::string costs = {};              ///< a file; wins over the file's
   std::string metric = {};             ///< of scores that hold several; wins over the file's
+  std::optional<int> ranks = {};       ///< wins over the file's
 };
 
 struct LoadedProblem {
@@ -53,6 +54,8 @@ struct LoadedProblem {
 ///   budget: 4                     or 400kB, or a file (budget.h), or
 ///   budget: {of: bytes, each: 4MB, clients: {a: 8000000}}     of: units, bytes, flops or memory
 ///   budget: {a: 4MB, b: 8MB}      the clients alone
+///   ranks: 8                      a client trains a unit at a rank of 1 to 8, and budgets count
+///                                 ranks (PlanningProblem::ranks); 1 by default
 ///   costs: costs.csv              columns unit,bytes,flops,memory (any of the last three), or the
 ///                                 JSON of `strata inspect --json`, or a mapping
 ///   costs: {block.0: {bytes: 100kB, flops: 5, memory: 7}, …}

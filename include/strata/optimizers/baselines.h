@@ -13,7 +13,8 @@ namespace strata::optimizers {
 /// Each client's budget of units with the greatest scores (of a resource: by score per cost until
 /// nothing more fits); equal scores go to the lower unit; pinned units first, forbidden ones never.
 /// With budgets of units and without coverage, the greatest importance any assignment has. Coverage
-/// is met as in `feasible_assignment`. O(clients · units log units).
+/// is met as in `feasible_assignment`. O(clients · units log units). Of ranks, each client's of
+/// greatest gain, and always the greatest importance.
 /// @throws InputError for an invalid or infeasible problem.
 /// \code
 /// const PlanningProblem problem = generate_instance(9, 24, 1);
@@ -26,7 +27,8 @@ Assignment top_k(const PlanningProblem& problem);
 
 /// A subset of each client's budgeted size (of a resource: units in random order while they fit),
 /// uniform over such subsets and independent between clients, from derive_seed(seed, "random"),
-/// then repaired to meet the coverage. O(clients · units).
+/// then repaired to meet the coverage. O(clients · units). Of ranks likewise, each rank of a unit
+/// drawn for itself; where that misses the coverage, top_k.
 /// @throws InputError for an invalid or infeasible problem.
 Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed);
 

@@ -31,15 +31,17 @@ struct ExactFront {
 };
 
 /// Scores as integers: round(S · 2^shift). The shift makes the greatest score less than 2^bits with
-/// bits = min(52 − ⌈log₂ units⌉, 60 − ⌈log₂(clients · units)⌉), so that every path of swaps stays
-/// below 2^53 and every sum over an assignment below 2^60. Whole numbers and other short binary
-/// fractions are represented exactly; other scores are off by at most 2^(−bits) of the greatest
-/// (2^−47 at 24 units).
+/// bits = min(52 − ⌈log₂ units⌉, 60 − ⌈log₂(clients · units · ranks)⌉), so that every path of swaps
+/// stays below 2^53 and every sum over an assignment below 2^60. Whole numbers and other short
+/// binary fractions are represented exactly; other scores are off by at most 2^(−bits) of the
+/// greatest (2^−47 at 24 units).
 struct QuantisedScores {
   Eigen::Matrix<std::int64_t, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor> values;
   int shift = 0;
+  /// PlanningProblem::gain: rounded down, so that no rank adds more than the one before.
+  std::int64_t gain(int client, int unit, int rank) const { return values(client, unit) / rank; }
 };
-QuantisedScores quantise_scores(const Eigen::MatrixXd& scores);
+QuantisedScores quantise_scores(const Eigen::MatrixXd& scores, int ranks = 1);
 
 struct ExactFrontOptions {
   bool sweep = true;  ///< false leaves `ExactFront::sweep` empty
@@ -49,8 +51,8 @@ struct ExactFrontOptions {
   std::size_t sweep_bytes = std::size_t{1} << 28;
 };
 
-/// Which problems the exact front exists for: budgets of units, any rules and coverage, two
-/// objectives (further ones are ignored).
+/// Which problems the exact front exists for: budgets of units or ranks, any rules and coverage,
+/// two objectives (further ones are ignored).
 ///
 /// The parametric exchange method. Let f(n) be the greatest importance of an assignment whose units
 /// are used n times; f is M♮-concave, so an assignment that cannot be improved by moving one use
@@ -59,7 +61,9 @@ struct ExactFrontOptions {
 /// as it can be; the assignment is a vertex of the hull whenever that ratio is about to increase.
 /// The exchanges are shortest paths in the exchange graph of the units, found by Dinkelbach's
 /// method with one run of shortest paths from all units at a time. All comparisons are exact, on
-/// `quantise_scores`; docs/planner.md has the argument and an example.
+/// `quantise_scores`; docs/planner.md has the argument and an example. Ranks keep it whole: what is
+/// moved is then one rank of a client, its last of one unit for its next of another, and as no rank
+/// is worth more than the one before, f is M♮-concave still.
 ///
 /// O(exchanges · units · (units + clients)) time in practice, units times that at worst, with at
 /// most Σ budgets · clients exchanges and far fewer in practice (about Σ budgets); and O(units³)
