@@ -1,8 +1,10 @@
 #include "fedrunner/aggregation.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "fedrunner/client_ranks.h"
 #include "fedrunner/lora_rules/lora_rule.h"
 
 namespace strata::fedrunner {
@@ -16,41 +18,88 @@ struct Share {
   double weight;
 };
 
-Tensor average(const std::string& name, const std::vector<Share>& shares) {
+/// A client's numbers in an average, and how much they count.
+struct Part {
+  Tensor numbers;
+  double weight;
+};
+
+Tensor average(const std::vector<Part>& parts) {
   Tensor sum;
   double weights = 0;
-  for (const auto& [update, weight] : shares) {
-    const auto part = update->weights.at(name).to(torch::kFloat64) * weight;
+  for (const auto& [numbers, weight] : parts) {
+    const auto part = numbers.to(torch::kFloat64) * weight;
     sum = sum.defined() ? sum.add_(part) : part;
     weights += weight;
   }
   return sum.div_(weights);
 }
 
-/// Moves `weight` along `change`.
+/// The first dimension in which clients have a weight in different extents, and these.
+struct Extents {
+  std::int64_t dim = 0;
+  std::set<std::int64_t> values;
+};
+Extents extents_of(const std::vector<Part>& parts) {
+  Extents extents;
+  for (; extents.dim < parts.front().numbers.dim(); ++extents.dim) {
+    extents.values.clear();
+    for (const auto& part : parts) extents.values.insert(part.numbers.size(extents.dim));
+    if (extents.values.size() > 1) break;
+  }
+  return extents;
+}
+
+/// Of rows and columns that some have and others have not: each over those that have it.
+Tensor average(const std::string& name, const std::vector<Share>& shares) {
+  std::vector<Part> parts;
+  for (const auto& [update, weight] : shares) parts.push_back({update->weights.at(name), weight});
+  const auto [dim, ends] = extents_of(parts);
+  if (ends.size() < 2) return average(parts);
+  std::vector<Tensor> slices;
+  std::int64_t begin = 0;
+  for (const std::int64_t end : ends) {
+    std::vector<Part> having;
+    for (const auto& [numbers, weight] : parts) {
+      if (numbers.size(dim) >= end)
+        having.push_back({numbers.narrow(dim, begin, end - begin), weight});
+    }
+    slices.push_back(average(having));
+    begin = end;
+  }
+  return torch::cat(slices, dim);
+}
+
+/// Moves `weight` along `change`; where that is smaller, its corner.
 void step(const std::string& name, Tensor& weight, const Tensor& change,
           const AggregationOptions& options, ServerMoments& moments) {
-  const auto moment = [&](ModelState& of, double initial) {
+  const auto whole = [&](const ModelState& of, double initial) {
     const auto found = of.find(name);
-    return (found != of.end() ? found->second : torch::full_like(weight, initial))
-        .to(torch::kFloat64);
+    return found != of.end() ? found->second : torch::full_like(weight, initial);
+  };
+  const auto keep = [&](ModelState& of, const Tensor& before, const Tensor& moment) {
+    of[name] = with_corner(before, moment.to(weight.scalar_type()));
+  };
+  const auto part = [&](const Tensor& of) {
+    return corner(of, change.sizes()).to(torch::kFloat64);
   };
   auto direction = change;
   if (options.optimizer == ServerOptimizer::kMomentum) {
-    direction = moment(moments.first, 0).mul_(options.beta_1).add_(change);
-    moments.first[name] = direction.to(weight.scalar_type());
+    const Tensor before = whole(moments.first, 0);
+    direction = part(before).mul(options.beta_1).add_(change);
+    keep(moments.first, before, direction);
   } else if (options.optimizer == ServerOptimizer::kAdam) {
-    const auto first =
-        moment(moments.first, 0).mul_(options.beta_1).add_(change, 1 - options.beta_1);
-    const auto second = moment(moments.second, options.tau * options.tau)
-                            .mul_(options.beta_2)
-                            .add_(change.square(), 1 - options.beta_2);
+    const Tensor first_before = whole(moments.first, 0);
+    const Tensor second_before = whole(moments.second, options.tau * options.tau);
+    const auto first = part(first_before).mul(options.beta_1).add_(change, 1 - options.beta_1);
+    const auto second =
+        part(second_before).mul(options.beta_2).add_(change.square(), 1 - options.beta_2);
     direction = first / (second.sqrt() + options.tau);
-    moments.first[name] = first.to(weight.scalar_type());
-    moments.second[name] = second.to(weight.scalar_type());
+    keep(moments.first, first_before, first);
+    keep(moments.second, second_before, second);
   }
-  weight =
-      weight.to(torch::kFloat64).add(direction, options.learning_rate).to(weight.scalar_type());
+  const Tensor moved = part(weight).add(direction, options.learning_rate);
+  weight = with_corner(weight, moved.to(weight.scalar_type()));
 }
 
 /// A round's uploads on their way into the global model.
@@ -58,11 +107,12 @@ class Aggregation {
  public:
   Aggregation(ModelState& global, const AggregationOptions& options,
               const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
-              const DrawWeight& draw)
+              const DrawWeight& draw, bool cut)
       : global_(global),
         options_(options),
         moments_(moments),
         draw_(draw),
+        cut_(cut),
         rule_(lora_rule(options.lora)) {
     done_.rule = options.lora;
     if (!rule_.merge) return;
@@ -82,14 +132,16 @@ class Aggregation {
   /// The pair of a parameter, where the rule merges it.
   const peft::FactorPair* pair_of(const std::string& name, const Unit& unit,
                                   const std::vector<Share>& shares) const;
-  void merge(const peft::FactorPair& pair, const std::vector<Share>& shares);
-  /// `target` is what takes the average's place, in float64.
+  void merge(const peft::FactorPair& pair, std::vector<Share> shares);
+  /// `target` is what takes the average's place, in float64; where it is smaller than the weight,
+  /// it is of the weight's first rows or columns.
   void move(const std::string& name, const Tensor& target);
 
   ModelState& global_;
   const AggregationOptions& options_;
   ServerMoments& moments_;
   const DrawWeight& draw_;
+  const bool cut_;
   const LoraRule& rule_;
   std::map<std::string, const peft::FactorPair*> pairs_;  // by both names
   std::map<std::string, Tensor> growth_;                  // of bases
@@ -135,7 +187,12 @@ const peft::FactorPair* Aggregation::pair_of(const std::string& name, const Unit
   return is_sent(first, unit, shares) && is_sent(second, unit, shares) ? found->second : nullptr;
 }
 
-void Aggregation::merge(const peft::FactorPair& pair, const std::vector<Share>& shares) {
+void Aggregation::merge(const peft::FactorPair& pair, std::vector<Share> shares) {
+  // Of rank 0 nothing is sent.
+  std::erase_if(shares, [&](const Share& share) {
+    return share.update->weights.at(pair.first).numel() == 0;
+  });
+  if (shares.empty()) return;
   double weights = 0;
   for (const auto& share : shares) weights += share.weight;
   // Those of convolutions as matrices, their windows' numbers beside each other.
@@ -146,10 +203,10 @@ void Aggregation::merge(const peft::FactorPair& pair, const std::vector<Share>& 
                               update->weights.at(pair.second).to(torch::kFloat64).flatten(1),
                               weight / weights});
   }
-  uploads.draw_a = [&] {
-    const Tensor& like = global_.at(pair.first);
-    return draw_(pair.first).to(like.device(), torch::kFloat64).flatten(1);
-  };
+  const Tensor& first = global_.at(pair.first);
+  uploads.before_a = first.to(torch::kFloat64).flatten(1);
+  uploads.cut = cut_;
+  uploads.draw_a = [&] { return draw_(pair.first).to(first.device(), torch::kFloat64).flatten(1); };
   const MergedPair merged = rule_.merge(uploads);
   move(pair.first, as_factor(merged.a, global_.at(pair.first)));
   move(pair.second, as_factor(merged.b, global_.at(pair.second)));
@@ -168,9 +225,9 @@ void Aggregation::grow_bases() {
 void Aggregation::move(const std::string& name, const Tensor& target) {
   auto& weight = global_.at(name);
   if (options_.optimizer == ServerOptimizer::kAverage && options_.learning_rate == 1) {
-    weight = target.to(weight.scalar_type()).contiguous();
+    weight = with_corner(weight, target.to(weight.scalar_type()).contiguous());
   } else {
-    step(name, weight, target - weight, options_, moments_);
+    step(name, weight, target - corner(weight, target.sizes()), options_, moments_);
   }
 }
 
@@ -194,14 +251,14 @@ std::vector<std::string> trained_units(const std::vector<UnitUse>& uses) {
 Aggregated aggregate(ModelState& global, const std::vector<Unit>& units,
                      const std::vector<ClientUpdate>& updates, const AggregationOptions& options,
                      const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
-                     const DrawWeight& draw) {
+                     const DrawWeight& draw, bool cut) {
   const torch::NoGradGuard no_grad;
   std::vector<const ClientUpdate*> by_name;
   for (const auto& update : updates) by_name.push_back(&update);
   std::sort(by_name.begin(), by_name.end(),
             [](const auto* a, const auto* b) { return a->client < b->client; });
 
-  Aggregation aggregation(global, options, factors, moments, draw);
+  Aggregation aggregation(global, options, factors, moments, draw, cut);
   for (const auto& unit : units) {
     UnitUse use{unit.name, {}};
     std::vector<Share> shares;

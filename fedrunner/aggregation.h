@@ -70,10 +70,13 @@ struct Aggregated {
 ///
 /// `factors` are LoRA pairs (A, B). Where both are sent, the rule `options.lora` says what takes
 /// the place of their averages ā (lora_rules/lora_rules.h); rules that make no averages go with
-/// optimizer average and learning rate 1. Those that change the weights beside which pairs stand
-/// (LoraRule::changes_base) find these in `global`; those that draw pairs anew ask `draw`. What the
-/// updates of a unit do not have of its parameters, as it was frozen in the round, keeps its bits
-/// and moments.
+/// optimizer average and learning rate 1. Clients whose ranks are smaller than the pairs'
+/// (client_ranks.h) have sent the first rows of A and columns of B; each row and column is averaged
+/// over those that sent it, and what nobody sent keeps its bits and moments. `cut` says that there
+/// are such clients, be they in this round or not. Those that change the weights beside which pairs
+/// stand (LoraRule::changes_base) find these in `global`; those that draw pairs anew ask `draw`.
+/// What the updates of a unit do not have of its parameters, as it was frozen in the round, keeps
+/// its bits and moments.
 ///
 /// Sums are in float64 and run over the clients in the order of their names, so the result does not
 /// depend on the order of `updates`, and the average of one client, or of equal ones, is its
@@ -81,6 +84,6 @@ struct Aggregated {
 Aggregated aggregate(ModelState& global, const std::vector<Unit>& units,
                      const std::vector<ClientUpdate>& updates, const AggregationOptions& options,
                      const std::vector<peft::FactorPair>& factors, ServerMoments& moments,
-                     const DrawWeight& draw = nullptr);
+                     const DrawWeight& draw = nullptr, bool cut = false);
 
 }  // namespace strata::fedrunner

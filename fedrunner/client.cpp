@@ -6,6 +6,7 @@
 #include <set>
 
 #include "fedrunner/algorithms/algorithm.h"
+#include "fedrunner/client_ranks.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/error.h"
@@ -14,11 +15,13 @@
 namespace strata::fedrunner {
 namespace {
 
-/// A weight of another shape would be stretched to the model's.
-void check(const models::Model& model, const Order& order, const ModelState& weights) {
+/// A weight of another shape than the order's ranks say would be stretched to the model's.
+void check(const models::Model& model, const Order& order, const ModelState& weights,
+           const FactorCuts& cuts = {}) {
   for (const auto& [name, weight] : weights) {
     const auto found = model.weights().find(name);
-    if (found == model.weights().end() || found->second.sizes() != weight.sizes())
+    if (found == model.weights().end() ||
+        cut({{name, found->second}}, cuts).at(name).sizes() != weight.sizes())
       throw InputError("client " + order.client + " has no weight " + name +
                        " of the shape that the order has");
   }
@@ -38,15 +41,32 @@ void check_frozen(const models::Model& model, const Order& order, const TrainWor
   }
 }
 
-void load(models::Model& model, const Order& order) {
-  check(model, order, *order.state);
-  model.load_state(*order.state);
-}
-
 std::vector<Unit> units_named(const models::Model& model, const std::vector<std::string>& names) {
   std::vector<Unit> units;
   for (const auto& name : names) units.push_back(model.unit(name));
   return units;
+}
+
+/// How the order's ranks cut the model's pairs.
+FactorCuts cuts_for(const models::Model& model, const Order& order) {
+  std::vector<std::string> names;
+  for (const auto& [unit, rank] : order.ranks) names.push_back(unit);
+  return cuts_of(unit_pairs(model.blueprint(), units_named(model, names)), order.ranks);
+}
+
+/// The order's state in the shapes of the model.
+ModelState whole_state(const models::Model& model, const Order& order, const FactorCuts& cuts) {
+  check(model, order, *order.state, cuts);
+  ModelState state = *order.state;
+  for (const auto& [name, part] : cuts) {
+    const auto found = state.find(name);
+    if (found != state.end()) found->second = padded(found->second, model.weight(name));
+  }
+  return state;
+}
+
+void load(models::Model& model, const Order& order) {
+  model.load_state(whole_state(model, order, cuts_for(model, order)));
 }
 
 /// Of parameters that are not sent an algorithm says nothing.
@@ -190,10 +210,14 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
 
 ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
   const Workspaces::Loan loan(workspaces_);
-  for (const ModelState* weights : {order.state.get(), &work.memory, &work.control})
+  const FactorCuts cuts = cuts_for(loan.model(), order);
+  const ModelState state = whole_state(loan.model(), order, cuts);
+  for (const ModelState* weights : {&work.memory, &work.control})
     check(loan.model(), order, *weights);
   check_frozen(loan.model(), order, work);
-  return train_client(loan.model(), *order.state, data_, order.units, work);
+  ClientUpdate update = train_client(loan.model(), state, data_, order.units, work);
+  update.weights = cut(std::move(update.weights), cuts);
+  return update;
 }
 
 EvaluateResult Client::evaluate(const Order& order) const {

@@ -37,6 +37,8 @@ struct FederatedTask {
   data::WordPiece tokenizer;
   /// Where a model that speaks has its tokenizer; empty of any other.
   std::filesystem::path language_folder = {};
+  std::vector<std::int64_t> ranks =
+      {};  ///< one a client, of its LoRA pairs; none: all have whole ones
 };
 
 /// One of these runs.

@@ -25,6 +25,19 @@ std::int64_t sent_bytes(const models::Blueprint& blueprint, const Unit& unit,
   return kFloatBytes * blueprint.parameter(parameter).numel();
 }
 
+struct PairBytes {
+  std::int64_t first, second;
+};
+/// What of a pair a client of these ranks sends where a factor may be frozen.
+PairBytes travelling(const UnitPair& pair, const std::optional<Factor>& frozen,
+                     const UnitRanks& ranks) {
+  const std::int64_t kept = kept_rank(pair, ranks);
+  const auto bytes = [&](Factor factor, std::int64_t whole) {
+    return frozen == factor ? 0 : whole * kept / pair.rank;
+  };
+  return {bytes(Factor::kFirst, pair.first_bytes), bytes(Factor::kSecond, pair.second_bytes)};
+}
+
 }  // namespace
 
 void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::vector<Unit>& units) {
@@ -47,18 +60,35 @@ void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::ve
   }
 }
 
-UnitPairs::UnitPairs(const LoraRule& rule, const models::Blueprint& blueprint,
-                     const std::vector<Unit>& units)
-    : rule_(&rule) {
+std::int64_t kept_rank(const UnitPair& pair, const UnitRanks& ranks) {
+  const auto found = ranks.find(pair.unit);
+  if (found == ranks.end() || pair.names.base.empty()) return pair.rank;
+  return std::min(found->second, pair.rank);
+}
+
+std::vector<UnitPair> unit_pairs(const models::Blueprint& blueprint,
+                                 const std::vector<Unit>& units) {
+  std::vector<UnitPair> pairs;
   for (const auto& pair : peft::factors_of(blueprint)) {
     for (const Unit& unit : units) {
       if (!holds(unit, pair.first) && !holds(unit, pair.second)) continue;
-      const bool grows =
-          rule.changes_base && !holds(unit, pair.base) && !is_local(unit, pair.second);
-      pairs_.push_back({pair, unit.name, sent_bytes(blueprint, unit, pair.first),
-                        sent_bytes(blueprint, unit, pair.second),
-                        grows ? kFloatBytes * blueprint.parameter(pair.base).numel() : 0});
+      pairs.push_back({pair, unit.name, blueprint.parameter(pair.first).shape.front(),
+                       sent_bytes(blueprint, unit, pair.first),
+                       sent_bytes(blueprint, unit, pair.second)});
     }
+  }
+  return pairs;
+}
+
+UnitPairs::UnitPairs(const LoraRule& rule, const models::Blueprint& blueprint,
+                     const std::vector<Unit>& units)
+    : rule_(&rule), pairs_(unit_pairs(blueprint, units)) {
+  if (!rule.changes_base) return;
+  for (UnitPair& pair : pairs_) {
+    const auto unit = std::find_if(units.begin(), units.end(),
+                                   [&](const Unit& unit) { return unit.name == pair.unit; });
+    if (holds(*unit, pair.names.base) || is_local(*unit, pair.names.second)) continue;
+    pair.base_bytes = kFloatBytes * blueprint.parameter(pair.names.base).numel();
   }
 }
 
@@ -84,25 +114,29 @@ std::vector<std::string> UnitPairs::frozen(int round, const std::vector<std::str
   return names;
 }
 
-std::vector<Unit> UnitPairs::sent(int round, std::vector<Unit> units) const {
+std::vector<Unit> UnitPairs::sent(int round, std::vector<Unit> units,
+                                  const UnitRanks& ranks) const {
   const auto factor = frozen_factor(round);
-  if (!factor) return units;
   for (const UnitPair& pair : pairs_) {
+    const PairBytes bytes = travelling(pair, factor, ranks);
     for (Unit& unit : units) {
       if (unit.name == pair.unit)
-        unit.bytes -= *factor == Factor::kFirst ? pair.first_bytes : pair.second_bytes;
+        unit.bytes -= pair.first_bytes - bytes.first + pair.second_bytes - bytes.second;
     }
   }
   return units;
 }
 
-std::vector<Unit> UnitPairs::received(int round, std::vector<Unit> units) const {
-  units = sent(round, std::move(units));
+std::vector<Unit> UnitPairs::received(int round, std::vector<Unit> units,
+                                      const UnitRanks& ranks) const {
+  units = sent(round, std::move(units), ranks);
+  const auto factor = frozen_factor(round);
   for (const UnitPair& pair : pairs_) {
+    const PairBytes bytes = travelling(pair, factor, ranks);
     for (Unit& unit : units) {
       if (unit.name != pair.unit) continue;
       unit.bytes += pair.base_bytes;
-      if (rule_->draws_anew) unit.bytes -= pair.first_bytes + pair.second_bytes;
+      if (rule_->draws_anew) unit.bytes -= bytes.first + bytes.second;
     }
   }
   return units;

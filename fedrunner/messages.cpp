@@ -388,6 +388,7 @@ std::string encode(const Order& order) {
                    {"units", order.units},
                    {"base", order.base},
                    {"work", std::visit([](const auto& w) { return written(w); }, order.work)}});
+  if (!order.ranks.empty()) out.text["ranks"] = order.ranks;
   if (order.state) out.add(*order.state);
   if (const auto* work = std::get_if<TrainWork>(&order.work)) {
     out.add(work->memory, kMemory);
@@ -408,6 +409,8 @@ Order decode_order(std::string bytes) {
   order.units = in.text.texts("units");
   order.base = in.text.text("base");
   order.work = read_work(phase, in.text.object("work", true));
+  auto ranks = in.text.object("ranks");
+  for (const auto& unit : ranks.keys()) order.ranks[unit] = ranks.integer(unit, 0, kMost);
   if (phase != Phase::kHello) order.state = std::make_shared<const ModelState>(in.weights());
   if (auto* work = std::get_if<TrainWork>(&order.work)) {
     work->memory = in.weights(kMemory);

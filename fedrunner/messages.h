@@ -26,6 +26,10 @@ using experiment::LocalConfig;
 /// Weights by name.
 using ModelState = std::map<std::string, torch::Tensor>;
 
+/// A client's rank of the LoRA pairs in a unit, by the unit's name, ≥ 0 (client_ranks.h). A unit
+/// that is not there has whole pairs, and so has a pair of that rank or less.
+using UnitRanks = std::map<std::string, std::int64_t>;
+
 using tasks::Sum;
 using tasks::Tally;
 
@@ -78,6 +82,7 @@ struct Order {
   std::shared_ptr<const ModelState> state =
       nullptr;  ///< what is trained in the run; of hello: none
   Work work;
+  UnitRanks ranks = {};  ///< to which the state's pairs are cut, and those that come back
 
   Phase phase() const { return static_cast<Phase>(work.index()); }
   /// SHA-256 (hexadecimal) of run, round, phase, client, units and base. A reply names it; of
@@ -138,10 +143,10 @@ struct Expected {
 
 /// Whether the server can use the reply: it names the order and its client, has what the phase asks
 /// for, a finite number ≥ 0 for every unit that was to be scored, exactly the weights of the units
-/// that were to be trained in the shapes and types of the order's state, and of these what the
-/// order's algorithm remembers, or none and the reason. It
-/// claims neither other samples than before nor more steps than were ordered, as both weigh in the
-/// round. @throws InputError, one line without the names of round and client.
+/// that were to be trained in the shapes (those of its ranks) and types of the order's state, and
+/// of these what the order's algorithm remembers, or none and the reason. It claims neither other
+/// samples than before nor more steps than were ordered, as both weigh in the round. @throws
+/// InputError, one line without the names of round and client.
 void check_reply(const Reply& reply, const Order& order, const Expected& expected);
 
 }  // namespace strata::fedrunner

@@ -46,9 +46,19 @@ std::vector<Order> Orders::score(int round, const States& states) const {
   auto orders =
       all(round, states, units_.selectable,
           ScoreWork{run_.strategy.metric, score.samples, 0, score.answers, score.top_answers});
-  for (auto& order : orders)
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    auto& order = orders[i];
     std::get<ScoreWork>(order.work).seed = stream(run_.seed, Purpose::kScore, round, order.client);
+    cut_pairs(order, i);
+  }
   return orders;
+}
+
+void Orders::cut_pairs(Order& order, std::size_t client) const {
+  order.ranks = ranks_.of(client);
+  if (order.ranks.empty()) return;
+  order.state = std::make_shared<const ModelState>(
+      cut(*order.state, cuts_of(units_.pairs.all(), order.ranks)));
 }
 
 void Orders::add_algorithm(Order& order, const AlgorithmState& algorithm) const {
@@ -77,6 +87,7 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
     auto& work = std::get<TrainWork>(order.work);
     work.seed = stream(run_.seed, Purpose::kTrain, round, order.client);
     work.frozen = units_.pairs.frozen(round, order.units);
+    cut_pairs(order, i);
     add_algorithm(order, algorithm);
   }
   return orders;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fedrunner/algorithm_state.h"
+#include "fedrunner/client_ranks.h"
 #include "fedrunner/federated_task.h"
 #include "fedrunner/messages.h"
 #include "strata/core/plan.h"
@@ -35,7 +36,14 @@ class Orders {
  public:
   /// All of these are to outlive it.
   Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units)
-      : task_(task), run_(run), units_(units), clients_(task.clients) {}
+      : task_(task),
+        run_(run),
+        units_(units),
+        clients_(task.clients),
+        ranks_(units.pairs.all(), task.ranks) {}
+
+  /// The ranks with which clients score and train; the model is measured in full.
+  const ClientRanks& ranks() const { return ranks_; }
 
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;
@@ -49,12 +57,15 @@ class Orders {
  private:
   std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,
                          const Work& work) const;
+  /// Cuts the state to the ranks of a client, from 0.
+  void cut_pairs(Order& order, std::size_t client) const;
   void add_algorithm(Order& order, const AlgorithmState& algorithm) const;
 
   const FederatedTask& task_;
   const PlannedRun& run_;
   const RunUnits& units_;
   std::vector<std::string> clients_;
+  ClientRanks ranks_;
 };
 
 }  // namespace strata::fedrunner

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "fedrunner/client_ranks.h"
+
 namespace strata::fedrunner {
 namespace {
 
@@ -21,7 +23,8 @@ double change_per_step(const ModelState& global, const ClientUpdate& update) {
   std::vector<torch::Tensor> squares;
   double count = 0;
   for (const auto& [name, weight] : update.weights) {
-    squares.push_back((weight.to(torch::kFloat64) - global.at(name)).square().sum());
+    const auto before = corner(global.at(name), weight.sizes());
+    squares.push_back((weight.to(torch::kFloat64) - before).square().sum());
     count += static_cast<double>(weight.numel());
   }
   if (squares.empty()) return 0;

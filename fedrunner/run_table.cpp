@@ -76,7 +76,9 @@ TrainingRows training_rows(const std::vector<ClientSize>& clients, const Traffic
   for (const auto& client : clients) {
     auto& row = rows.emplace_back();
     row.train_loss = kNaN;
-    row.down_mbit = megabits(traffic.received, traffic.changed);
+    const auto own = traffic.own ? traffic.own(rows.size() - 1) : std::nullopt;
+    const UnitTraffic& units = own ? *own : traffic.units;
+    row.down_mbit = megabits(units.received, traffic.changed);
     row.up_mbit = kScoreBits * static_cast<double>(traffic.scored) / 1e6;
     const auto found = by_client.find(client.name);
     if (found == by_client.end()) continue;
@@ -85,7 +87,7 @@ TrainingRows training_rows(const std::vector<ClientSize>& clients, const Traffic
     row.seconds = update.seconds;
     row.peak_memory_mib =
         update.peak_memory ? static_cast<double>(*update.peak_memory) / kMebibyte : kNaN;
-    row.up_mbit += megabits(traffic.sent, update.units);
+    row.up_mbit += megabits(units.sent, update.units);
   }
   return rows;
 }

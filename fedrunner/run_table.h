@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,12 +29,18 @@ std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies);
 /// train_loss, up_mbit, down_mbit, seconds and peak_memory_mib.
 using TrainingRows = std::vector<RoundMetrics>;
 
+/// The run's units, with the bytes of what a client sends of them, and of what it receives.
+struct UnitTraffic {
+  std::vector<Unit> sent, received;
+};
+
 /// What travels in a round.
 struct Traffic {
-  std::vector<Unit> sent;            ///< the run's units, with the bytes of what is sent of them
-  std::vector<Unit> received;        ///< the same, with the bytes of what is received
+  UnitTraffic units;                 ///< of a client for which `own` has none
   std::vector<std::string> changed;  ///< in the round before: those that every client downloads
   std::size_t scored = 0;            ///< units of which who scored sent a float64; 0: nobody did
+  /// Of a client, from 0, whose ranks are its own.
+  std::function<std::optional<UnitTraffic>(std::size_t client)> own = nullptr;
 };
 
 /// One row a client, in their order; a client without an update has no training loss and sent no

@@ -159,9 +159,16 @@ void Server::run_round(int round, Progress& progress) {
 }
 
 Traffic Server::traffic(int round, bool score_due) const {
-  return {with_control(algorithm_, units_.pairs.sent(round, units_.all), state_.weights),
-          with_control(algorithm_, units_.pairs.received(round - 1, units_.all), state_.weights),
-          state_.changed_units, score_due ? units_.selectable.size() : 0};
+  const auto of = [=, this](const UnitRanks& ranks) -> UnitTraffic {
+    const UnitPairs& pairs = units_.pairs;
+    return {with_control(algorithm_, pairs.sent(round, units_.all, ranks), state_.weights),
+            with_control(algorithm_, pairs.received(round - 1, units_.all, ranks), state_.weights)};
+  };
+  const auto own = [=, this](std::size_t client) -> std::optional<UnitTraffic> {
+    const UnitRanks& ranks = orders_.ranks().of(client);
+    return ranks.empty() ? std::nullopt : std::optional(of(ranks));
+  };
+  return {of({}), state_.changed_units, score_due ? units_.selectable.size() : 0, own};
 }
 
 Aggregated Server::take(int round, RoundUpdates& updates) {
@@ -170,16 +177,18 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
   fail_spoiled_memories(updates.sent);
   keep_usable(round, updates, state_.weights, options);
   for (const auto& update : updates.sent) {
-    for (auto& [name, weight] : kept[update.client])
-      state_.local[update.client][name] = std::move(weight);
+    for (const auto& [name, weight] : kept[update.client])
+      state_.local[update.client][name] = padded(weight, state_.weights.at(name));
   }
   const ModelState before = state_.weights;
-  auto done =
-      aggregate(state_.weights, units_.all, updates.sent, options.aggregation,
-                peft::factors_of(model_.blueprint()), state_.moments, [&](const auto& name) {
-                  return models::drawn(model_.blueprint().parameter(name),
-                                       stream(run_.seed, Purpose::kLora, round));
-                });
+  auto done = aggregate(
+      state_.weights, units_.all, updates.sent, options.aggregation,
+      peft::factors_of(model_.blueprint()), state_.moments,
+      [&](const auto& name) {
+        return models::drawn(model_.blueprint().parameter(name),
+                             stream(run_.seed, Purpose::kLora, round));
+      },
+      orders_.ranks().cut());
   const auto parts = client_parts(clients_, options.aggregation.weights);
   finish_round({options.algorithm, units_.all, parts, updates.sent, before}, state_.weights,
                state_.algorithm);

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "core/console.h"
+#include "core/text.h"
 #include "data/image_store.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/lora_pairs.h"
@@ -157,6 +158,44 @@ void check_lora(const ExperimentConfig& config, const models::Blueprint& bluepri
                    " is of LoRA pairs, which the model does not have (model.peft.lora adds them)");
 }
 
+/// "factors, product and flora": the rules for which clients may have ranks of their own.
+std::string rules_of_any_ranks() {
+  std::vector<std::string> names;
+  for (const auto& name : lora_averages().names())
+    if (lora_rule(lora_averages().value(name)).any_ranks) names.push_back(name);
+  const std::string last = names.back();
+  names.pop_back();
+  return joined(names) + " and " + last;
+}
+
+void check_ranks(const ExperimentConfig& config, const models::Blueprint& blueprint) {
+  const RankChoice& ranks = config.run->ranks;
+  if (!ranks.given()) return;
+  const LoraAverage lora = config.run->server.aggregation.lora;
+  const auto pairs = peft::factors_of(blueprint);
+  if (pairs.empty())
+    throw InputError(ranks.where + ": ranks are of LoRA pairs, which the model does not have " +
+                     "(model.peft.lora adds them)");
+  for (const auto& pair : pairs) {
+    if (!pair.base.empty()) continue;
+    throw InputError(ranks.where + ": ranks are of pairs that are added to a weight, which \"" +
+                     pair.first + "\" and its like are not");
+  }
+  if (!lora_rule(lora).any_ranks)
+    throw InputError(ranks.where + ": ranks of clients do not go with run.server.lora " +
+                     lora_averages().name(lora) + "; they go with " + rules_of_any_ranks());
+}
+
+/// One a client, or none where all have whole pairs.
+std::vector<std::int64_t> checked_ranks(const ExperimentConfig& config,
+                                        const std::vector<std::string>& clients,
+                                        const models::Blueprint& blueprint) {
+  std::int64_t largest = 0;
+  for (const auto& pair : peft::factors_of(blueprint))
+    largest = std::max(largest, blueprint.parameter(pair.first).shape.front());
+  return config.run->ranks.values(clients, largest);
+}
+
 /// A base that is stored in 4 bits cannot change.
 void check_bases(const ExperimentConfig& config, const models::Model& foundation,
                  const models::Blueprint& blueprint) {
@@ -185,6 +224,7 @@ Wanted select_wanted(const ExperimentConfig& config) {
   if (config.model.answers == Answers::kData && blueprint.architecture().labels().empty())
     blueprint = blueprint.with({"label"});
   check_lora(config, blueprint);
+  check_ranks(config, blueprint);
   auto units = select_fitted_units(config, blueprint);
   if (!config.run->score.answers.empty() && !blueprint.architecture().answers_in_words()) {
     throw InputError(config.file +
@@ -212,6 +252,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   }
   auto names = client_names(data, plans_lora(wanted.blueprint, wanted.units));
   auto budgets = checked_budgets(config, names, wanted.units);
+  auto ranks = checked_ranks(config, names, wanted.blueprint);
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
                                                            config.model.seed, device);
@@ -234,6 +275,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
                      .tokenizer = std::move(foundation.tokenizer)};
   if (foundation.language) task.language_folder = config.model.folder;
   folders.check_foundation(foundation.model, task.foundation_fingerprint);
+  task.ranks = std::move(ranks);
   if (options.log_clients)
     log_info("clients", data::partition_table(data.manifest, data.partition));
   return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};

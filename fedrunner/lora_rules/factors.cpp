@@ -8,7 +8,7 @@ LoraRule factors_rule() {
     const auto &a = uploads.mean_a, &b = uploads.mean_b;
     return {a, b, uploads.shares.size() > 1 ? drift(uploads, a, b) : 0};
   };
-  return {.value = LoraAverage::kFactors, .merge = merge, .loss = "drift"};
+  return {.value = LoraAverage::kFactors, .merge = merge, .loss = "drift", .any_ranks = true};
 }
 
 }  // namespace strata::fedrunner

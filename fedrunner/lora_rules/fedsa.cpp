@@ -3,7 +3,7 @@
 namespace strata::fedrunner {
 
 LoraRule fedsa_rule() {
-  return {.value = LoraAverage::kFedsa, .local = Factor::kSecond};
+  return {.value = LoraAverage::kFedsa, .local = Factor::kSecond, .any_ranks = true};
 }
 
 }  // namespace strata::fedrunner

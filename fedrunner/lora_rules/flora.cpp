@@ -5,7 +5,9 @@ namespace strata::fedrunner {
 namespace {
 
 MergedPair merged_by_flora(const PairUploads& uploads) {
-  return {uploads.draw_a(), torch::zeros_like(uploads.mean_b), 0, average_product(uploads)};
+  const torch::Tensor a = uploads.draw_a();
+  const auto b = torch::zeros({uploads.mean_b.size(0), a.size(0)}, a.options());
+  return {a, b, 0, average_product(uploads)};
 }
 
 }  // namespace
@@ -14,7 +16,8 @@ LoraRule flora_rule() {
   return {.value = LoraAverage::kFlora,
           .merge = merged_by_flora,
           .changes_base = true,
-          .draws_anew = true};
+          .draws_anew = true,
+          .any_ranks = true};
 }
 
 }  // namespace strata::fedrunner

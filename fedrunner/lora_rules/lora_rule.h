@@ -25,14 +25,19 @@ struct PairShare {
 };
 
 /// What the clients that trained a pair have sent of it, in the order of their names.
+/// Where ranks differ, a client of rank k has the first k rows of A and columns of B.
 struct PairUploads {
-  std::vector<PairShare> shares;  ///< one at least; all of one rank
-  torch::Tensor mean_a, mean_b;   ///< Σ share · A and Σ share · B, in float64
+  std::vector<PairShare> shares;  ///< one at least, of a rank of at least 1
+  /// Σ share · A and Σ share · B, in float64; where ranks differ, of each row and column over those
+  /// that have it, up to the largest of the ranks, and divided by their shares.
+  torch::Tensor mean_a, mean_b;
+  torch::Tensor before_a = {};  ///< the A that the round began with, of the pair's own rank
+  bool cut = false;             ///< whether clients will have first rows and columns alone
   /// A fresh A, which follows from the run's seed, the round and its name.
   std::function<torch::Tensor()> draw_a = nullptr;
 };
 
-/// What becomes of a pair, in float64.
+/// What becomes of a pair, in float64. Rows of A and columns of B beyond these stay as they are.
 struct MergedPair {
   torch::Tensor a, b;
   double loss = 0;  ///< what LoraRule::loss names
@@ -59,6 +64,8 @@ struct LoraRule {
   /// Whether pairs begin every round as clients can draw them themselves, so that they do not
   /// travel to them.
   bool draws_anew = false;
+  /// Whether clients may have pairs of smaller ranks (client_ranks.h).
+  bool any_ranks = false;
 };
 
 const LoraRule& lora_rule(LoraAverage value);

@@ -9,14 +9,17 @@ namespace strata::fedrunner {
 /// A and B averaged apart (FedIT: Zhang et al., arXiv 2305.05644). Σ share · B A is another matrix
 /// than the product of the averages: the loss is the `drift`, ‖Σ share · B A − B̄ Ā‖ / ‖Σ share · B
 /// A‖ by Frobenius norms, 0 where the denominator is.
+/// Where ranks differ, a row of A and a column of B is averaged over the clients that have it.
 LoraRule factors_rule();
 
 /// The average of the products, factored anew by SVD and cut to the rank (FlexLoRA: Bai et al.,
 /// NeurIPS 2024). With Σ share · B A = U S Vᵀ, A = ρ Vᵀ and B = U S / ρ, ρ the root mean square
 /// over the clients and rows of ‖row of A‖, so that A keeps the scale its clients trained and never
-/// vanishes. One client's pair is taken over as it is. The loss is the `cut`: the share of energy,
-/// Σ σ² over the singular values that were cut away by Σ σ² over all. O((in + out) (k r)²) for k
-/// clients' pairs of rank r.
+/// vanishes. One client's pair is taken over as it is, unless clients cut pairs to ranks of their
+/// own: then the first rows and columns, which they get, are always the best part of that rank.
+/// Where ranks add up to less than the pair's, other rows of A stay, over columns of B that are 0.
+/// The loss is the `cut`: the share of energy, Σ σ² over the singular values that were cut away by
+/// Σ σ² over all. O((in + out) (k r)²) for k clients' pairs of rank r.
 LoraRule product_rule();
 
 /// FFA-LoRA (Sun et al., ICLR 2024, arXiv 2403.12313): A stays what it was drawn as, B is trained
@@ -49,5 +52,11 @@ LoraRule fedex_rule();
 /// FLoRA (Wang et al., NeurIPS 2024, arXiv 2409.05976): the layer's own weight grows by s Σ share ·
 /// B A, exactly; then A is drawn anew and B is 0. O(k r out in).
 LoraRule flora_rule();
+
+/// HetLoRA (Cho et al., EMNLP 2024, arXiv 2401.06432), without its rank self-pruning: Σ w A and Σ w
+/// B, pairs of smaller ranks padded with 0 to the largest of the round, w = ‖B A‖ / Σ ‖B A‖ by
+/// Frobenius norms, which weigh in place of the shares; where all are 0, the shares do. The loss is
+/// the `drift` from Σ w B A.
+LoraRule hetlora_rule();
 
 }  // namespace strata::fedrunner

@@ -114,6 +114,8 @@ void complete_run(ObjectReader& reader, RunConfig& run) {
   if (needs_sgd(algorithm) && run.local.training.optimizer != LocalOptimizer::kSgd)
     reader.object("server").fail("algorithm", federated_algorithms().name(algorithm) +
                                                   " goes with run.local.optimizer sgd alone");
+  if (run.ranks.given() && algorithm != FederatedAlgorithm::kFedavg)
+    reader.fail("ranks", "ranks of clients go with run.server.algorithm fedavg alone");
 }
 
 }  // namespace
@@ -146,6 +148,12 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
             "and units cost what `strata inspect --cost` says. Of a resource a client trains what "
             "fits; `exact` counts units alone")
           .required(),
+      field(
+          "ranks", &RunConfig::ranks, ranks_of_clients(),
+          "clients' ranks of the LoRA pairs, up to the pairs' own: of a client of rank k only the "
+          "first k rows of A and columns of B travel and are trained: [below](#ranks)")
+          .default_text("the pairs' own")
+          .written_if_changed(),
       section("score", &RunConfig::score, score_fields(names)),
       section("plan", &RunConfig::plan, plan_fields(names)).default_of(plan_by_budget, ""),
       section("local", &RunConfig::local, local_fields()).required(),

@@ -10,6 +10,7 @@
 #include "core/fields.h"
 #include "experiment/failures_section.h"
 #include "experiment/local_section.h"
+#include "experiment/rank_choice.h"
 #include "experiment/server_section.h"
 #include "experiment/strategy.h"
 
@@ -38,7 +39,8 @@ struct RunConfig {
   std::vector<Strategy> strategies;
   std::vector<std::uint64_t> seeds = {1};
   std::int64_t rounds = 0;
-  Budget budget;  ///< what a client trains beside the units that are always trained
+  Budget budget;     ///< what a client trains beside the units that are always trained
+  RankChoice ranks;  ///< of LoRA's pairs, of which a client with fewer has a part
   ScoreConfig score;
   PlanConfig plan;
   LocalConfig local;

@@ -27,7 +27,8 @@ bool has_momentum(const Options& options) {
 
 /// Rules that make other weights than averages, with which no optimizer can go on.
 const std::vector<LoraAverage> kOnlyPlain = {LoraAverage::kProduct, LoraAverage::kFair,
-                                             LoraAverage::kFedex, LoraAverage::kFlora};
+                                             LoraAverage::kFedex, LoraAverage::kFlora,
+                                             LoraAverage::kHetlora};
 
 bool only_plain(LoraAverage rule) {
   return std::find(kOnlyPlain.begin(), kOnlyPlain.end(), rule) != kOnlyPlain.end();
@@ -110,7 +111,8 @@ const Choices<LoraAverage>& lora_averages() {
                                              {LoraAverage::kFedsa, "fedsa"},
                                              {LoraAverage::kFair, "fair"},
                                              {LoraAverage::kFedex, "fedex"},
-                                             {LoraAverage::kFlora, "flora"}});
+                                             {LoraAverage::kFlora, "flora"},
+                                             {LoraAverage::kHetlora, "hetlora"}});
   return choices;
 }
 

@@ -12,7 +12,17 @@ namespace strata::experiment {
 /// How much a client counts in an average: by its training samples, or as much as any other.
 enum class ClientWeights { kSamples, kPlain };
 /// What becomes of LoRA pairs: one rule a file in fedrunner/lora_rules.
-enum class LoraAverage { kFactors, kProduct, kFfa, kRolora, kFedsa, kFair, kFedex, kFlora };
+enum class LoraAverage {
+  kFactors,
+  kProduct,
+  kFfa,
+  kRolora,
+  kFedsa,
+  kFair,
+  kFedex,
+  kFlora,
+  kHetlora
+};
 const Choices<LoraAverage>& lora_averages();
 enum class ServerOptimizer { kAverage, kMomentum, kAdam };
 

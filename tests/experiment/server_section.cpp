@@ -37,6 +37,8 @@ TEST_CASE("adam has no natural step, and products are of plain averages") {
         "lora: fedex goes with optimizer average and learning_rate 1 alone");
   CHECK(section_error(server_fields(), "{lora: flora, optimizer: momentum}") ==
         "lora: flora goes with optimizer average and learning_rate 1 alone");
+  CHECK(section_error(server_fields(), "{lora: hetlora, learning_rate: 0.5}") ==
+        "lora: hetlora goes with optimizer average and learning_rate 1 alone");
 }
 
 TEST_CASE("an algorithm's numbers are written with it, and it goes with what it is defined for") {

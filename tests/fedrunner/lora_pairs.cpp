@@ -53,8 +53,9 @@ constexpr std::int64_t kPair = 4 * 64, kAll = 2 * kPair + 4 * 64;
 TEST_CASE_METHOD(Fixture, "a rule leaves in units what it trains, and says what clients keep") {
   const Unit whole = first(units);
   CHECK(whole.bytes == kAll);
-  for (const LoraAverage rule : {LoraAverage::kFactors, LoraAverage::kProduct, LoraAverage::kRolora,
-                                 LoraAverage::kFair, LoraAverage::kFedex, LoraAverage::kFlora}) {
+  for (const LoraAverage rule :
+       {LoraAverage::kFactors, LoraAverage::kProduct, LoraAverage::kRolora, LoraAverage::kFair,
+        LoraAverage::kFedex, LoraAverage::kFlora, LoraAverage::kHetlora}) {
     const Unit same = first(fitted(rule));
     CHECK(same.parameters == whole.parameters);
     CHECK(same.bytes == kAll);

@@ -174,6 +174,8 @@ TEST_CASE("product: of pairs of full rank the global pair is the exact mean of p
         {{kA, torch::randn({5, 7})}, {kB, torch::randn({5, 5})}, {"other", torch::ones({3})}}));
   }
   auto state = global();
+  state[kA] = torch::randn({5, 7});
+  state[kB] = torch::randn({5, 5});
   const auto done = aggregate(state, sent, by(LoraAverage::kProduct));
   CHECK(distance(product(state), mean_product(sent)) <
         1e-5 * mean_product(sent).norm().item<double>());
@@ -459,5 +461,240 @@ TEST_CASE("a convolution's pair is averaged as the same numbers of a linear laye
       REQUIRE(convolution.at(weight).sizes() == tensor.sizes());
       CHECK(same_bits(tensor, convolution.at(weight)));
     }
+  }
+}
+
+namespace {
+
+/// Of ranks 1, 2 and 3, by 10, 30 and 50 samples.
+std::vector<ClientUpdate> mixed() {
+  auto sent = uploads();
+  for (int i = 0; i < 3; ++i) {
+    sent[static_cast<std::size_t>(i)].weights[kA] = torch::randn({i + 1, 7});
+    sent[static_cast<std::size_t>(i)].weights[kB] = torch::randn({5, i + 1});
+  }
+  return sent;
+}
+
+/// Its pair has rank 4, of which nobody has the last.
+ModelState wide() {
+  auto state = global();
+  state[kA] = torch::randn({4, 7});
+  state[kB] = torch::randn({5, 4});
+  return state;
+}
+
+Aggregated merge_mixed(ModelState& state, const std::vector<ClientUpdate>& updates,
+                       const AggregationOptions& options, ServerMoments moments = {}) {
+  return strata::fedrunner::aggregate(
+      state, {kUnit}, updates, options, kPairs, moments,
+      [](const std::string&) {
+        return torch::full({4, 7}, 0.5f);
+      },
+      true);
+}
+
+Tensor row(const ModelState& weights, std::int64_t r) {
+  return weights.at(kA)[r].to(torch::kDouble);
+}
+Tensor column(const ModelState& weights, std::int64_t r) {
+  return weights.at(kB).select(1, r).to(torch::kDouble);
+}
+
+/// The product of the first rows of A and columns of B.
+Tensor product_of(const ModelState& state, std::int64_t rank) {
+  return torch::matmul(state.at(kB).slice(1, 0, rank).to(torch::kDouble),
+                       state.at(kA).slice(0, 0, rank).to(torch::kDouble));
+}
+Tensor best_of_rank(const Tensor& matrix, std::int64_t rank) {
+  const auto [u, s, vh] = torch::linalg_svd(matrix, false);
+  return torch::matmul(u.slice(1, 0, rank) * s.slice(0, 0, rank), vh.slice(0, 0, rank));
+}
+
+}  // namespace
+
+TEST_CASE("factors of mixed ranks: each row and column over those that have it") {
+  const auto sent = mixed();
+  const auto before = wide();
+  auto state = before;
+  const auto done = merge_mixed(state, sent, by(LoraAverage::kFactors));
+  const auto &a = sent[0].weights, &b = sent[1].weights, &c = sent[2].weights;
+  for (const auto& of : {row, column}) {
+    const auto same = [&](std::int64_t r, const Tensor& wanted) {
+      return same_bits(of(state, r).to(torch::kFloat32), wanted.to(torch::kFloat32));
+    };
+    CHECK(same(0, (of(a, 0) * 10 + of(b, 0) * 30 + of(c, 0) * 50) / 90));
+    CHECK(same(1, (of(b, 1) * 30 + of(c, 1) * 50) / 80));
+    CHECK(same(2, of(c, 2)));
+    CHECK(same(3, of(before, 3)));
+  }
+  // The drift is of what was trained.
+  const Tensor exact = mean_product(sent);
+  CHECK(done.losses[0].loss ==
+        Approx(distance(exact, product_of(state, 3)) / exact.norm().item<double>()).epsilon(1e-6));
+  // Who has the first row alone leaves the others their bits; who has none, all of them.
+  state = before;
+  merge_mixed(state, {sent[0]}, by(LoraAverage::kFactors));
+  CHECK(same_bits(state.at(kA)[0], sent[0].weights.at(kA)[0]));
+  CHECK(same_bits(state.at(kA).slice(0, 1), before.at(kA).slice(0, 1)));
+  auto none = sent[0];
+  none.weights[kA] = torch::zeros({0, 7});
+  none.weights[kB] = torch::zeros({5, 0});
+  for (const auto& name : experiment::lora_averages().names()) {
+    const auto rule = experiment::lora_averages().value(name);
+    if (!lora_rule(rule).any_ranks) continue;
+    INFO(name);
+    auto alone = before, one = before, both = before;
+    CHECK(merge_mixed(alone, {none}, by(rule)).losses.empty());
+    CHECK(same_bits(alone.at(kA), before.at(kA)));
+    CHECK(same_bits(alone.at(kB), before.at(kB)));
+    merge_mixed(one, {sent[1]}, by(rule));
+    merge_mixed(both, {none, sent[1]}, by(rule));
+    CHECK(same_bits(both.at(kA), one.at(kA)));
+    CHECK(same_bits(both.at(kB), one.at(kB)));
+  }
+}
+
+TEST_CASE("factors of mixed ranks: what nobody sent keeps its bits, and its moments theirs") {
+  for (const auto optimizer : {ServerOptimizer::kMomentum, ServerOptimizer::kAdam}) {
+    auto options = by(LoraAverage::kFactors);
+    options.optimizer = optimizer;
+    options.learning_rate = 0.5;
+    const auto sent = mixed();
+    auto state = wide();
+    ServerMoments moments;
+    const auto round = [&](const std::vector<ClientUpdate>& updates) {
+      strata::fedrunner::aggregate(state, {kUnit}, updates, options, kPairs, moments, nullptr,
+                                   true);
+    };
+    const auto last = state.at(kA)[3].clone();
+    round({sent[2]});
+    CHECK(same_bits(state.at(kA)[3], last));
+    const auto before = state;
+    const auto kept = moments;
+    CHECK(kept.first.at(kA)[2].abs().max().item<float>() > 0);
+    round({sent[0]});
+    CHECK_FALSE(same_bits(state.at(kA)[0], before.at(kA)[0]));
+    CHECK(same_bits(state.at(kA).slice(0, 1), before.at(kA).slice(0, 1)));
+    CHECK(same_bits(state.at(kB).slice(1, 1), before.at(kB).slice(1, 1)));
+    CHECK_FALSE(same_bits(moments.first.at(kA)[0], kept.first.at(kA)[0]));
+    CHECK(same_bits(moments.first.at(kA).slice(0, 1), kept.first.at(kA).slice(0, 1)));
+    if (optimizer != ServerOptimizer::kAdam) continue;
+    CHECK_FALSE(same_bits(moments.second.at(kA)[0], kept.second.at(kA)[0]));
+    CHECK(same_bits(moments.second.at(kA).slice(0, 1), kept.second.at(kA).slice(0, 1)));
+  }
+}
+
+TEST_CASE("product of mixed ranks: first rows and columns are the best of every rank") {
+  const auto sent = mixed();
+  auto state = wide();
+  const auto done = merge_mixed(state, sent, by(LoraAverage::kProduct));
+  const Tensor exact = mean_product(sent);
+  const double size = exact.norm().item<double>();
+  for (const std::int64_t rank : {1, 2, 3, 4})
+    CHECK(distance(product_of(state, rank), best_of_rank(exact, rank)) < 1e-5 * size);
+  const Tensor energy = torch::linalg_svdvals(exact).square();
+  CHECK(done.losses[0].loss ==
+        Approx((energy.narrow(0, 4, 1).sum() / energy.sum()).item<double>()).epsilon(1e-6));
+}
+
+TEST_CASE("product of few ranks: the product is exact, other rows stay and can be trained") {
+  const auto sent = mixed();
+  const auto before = wide();
+  // Ranks 1 and 2 of 4, and rank 2 alone.
+  for (const auto& few : {std::vector{sent[0], sent[1]}, std::vector{sent[1]}}) {
+    auto state = before;
+    const std::int64_t rank = few.size() == 2 ? 3 : 2;
+    const auto done = merge_mixed(state, few, by(LoraAverage::kProduct));
+    const Tensor exact = mean_product(few);
+    const double size = exact.norm().item<double>();
+    CHECK(distance(product(state), exact) < 1e-5 * size);
+    CHECK(distance(product_of(state, 1), best_of_rank(exact, 1)) < 1e-5 * size);
+    CHECK(same_bits(state.at(kA).slice(0, rank), before.at(kA).slice(0, rank)));
+    CHECK(state.at(kB).slice(1, rank).abs().max().item<float>() == 0);
+    CHECK(done.losses[0].loss < 1e-12);
+  }
+  // One whole pair is sorted, too, where others get a part of it.
+  auto whole = sent[0];
+  whole.weights[kA] = torch::randn({4, 7});
+  whole.weights[kB] = torch::randn({5, 4});
+  auto state = before;
+  merge_mixed(state, {whole}, by(LoraAverage::kProduct));
+  const Tensor exact = product(whole.weights);
+  for (const std::int64_t rank : {1, 2, 3, 4})
+    CHECK(distance(product_of(state, rank), best_of_rank(exact, rank)) <
+          1e-5 * exact.norm().item<double>());
+}
+
+TEST_CASE("flora of mixed ranks: the mean of products is in the base, a whole pair begins anew") {
+  for (const std::size_t clients : {3u, 1u}) {
+    auto sent = mixed();
+    sent.resize(clients);
+    auto state = wide();
+    const Tensor exact = state.at(kBase).to(torch::kDouble) + 4 * mean_product(sent);
+    merge_mixed(state, sent, by(LoraAverage::kFlora));
+    CHECK(distance(effective(state), exact) < 1e-6 * exact.norm().item<double>());
+    CHECK(torch::equal(state.at(kB), torch::zeros({5, 4})));
+    CHECK(torch::equal(state.at(kA), torch::full({4, 7}, 0.5f)));
+  }
+}
+
+TEST_CASE("hetlora: pairs padded with 0, weighed by the norms of their products") {
+  for (const bool same_ranks : {false, true}) {
+    const auto sent = same_ranks ? uploads() : mixed();
+    const std::int64_t most = same_ranks ? 2 : 3;
+    const auto before = wide();
+    auto state = before;
+    const auto done = merge_mixed(state, sent, by(LoraAverage::kHetlora));
+    Tensor a = torch::zeros({most, 7}, torch::kDouble), b = torch::zeros({5, most}, torch::kDouble);
+    Tensor exact = torch::zeros({5, 7}, torch::kDouble);
+    double all = 0;
+    for (const auto& upload : sent) all += product(upload.weights).norm().item<double>();
+    for (const auto& upload : sent) {
+      const Tensor own = product(upload.weights);
+      const double part = own.norm().item<double>() / all;
+      const auto rank = upload.weights.at(kA).size(0);
+      a.slice(0, 0, rank) += upload.weights.at(kA) * part;
+      b.slice(1, 0, rank) += upload.weights.at(kB) * part;
+      exact += own * part;
+    }
+    CHECK(torch::allclose(state.at(kA).slice(0, 0, most).to(torch::kDouble), a, 1e-6, 1e-6));
+    CHECK(torch::allclose(state.at(kB).slice(1, 0, most).to(torch::kDouble), b, 1e-6, 1e-6));
+    CHECK(same_bits(state.at(kA).slice(0, most), before.at(kA).slice(0, most)));
+    CHECK(same_bits(state.at(kB).slice(1, most), before.at(kB).slice(1, most)));
+    CHECK(done.losses[0].loss ==
+          Approx(distance(exact, torch::matmul(b, a)) / exact.norm().item<double>()).epsilon(1e-6));
+    // What is no pair is averaged by the samples.
+    CHECK(torch::allclose(state.at("other"), torch::full({3}, 130.0f / 90)));
+  }
+  // Norms of 0 say nothing: the samples do. One client's pair is its own.
+  auto zero = uploads({{kB, torch::zeros({5, 2})}});
+  auto state = wide();
+  merge_mixed(state, zero, by(LoraAverage::kHetlora));
+  const Tensor mean =
+      (row(zero[0].weights, 0) * 10 + row(zero[1].weights, 0) * 30 + row(zero[2].weights, 0) * 50) /
+      90;
+  CHECK(torch::allclose(row(state, 0), mean, 1e-6, 1e-6));
+  const auto sent = mixed();
+  CHECK(merge_mixed(state, {sent[1]}, by(LoraAverage::kHetlora)).losses[0].loss == 0);
+  CHECK(same_bits(state.at(kA).slice(0, 0, 2), sent[1].weights.at(kA)));
+  CHECK(same_bits(state.at(kB).slice(1, 0, 2), sent[1].weights.at(kB)));
+}
+
+TEST_CASE("of mixed ranks the order of the clients does not matter to the last bit") {
+  for (const auto& name : experiment::lora_averages().names()) {
+    const auto rule = experiment::lora_averages().value(name);
+    if (!lora_rule(rule).any_ranks) continue;
+    INFO(name);
+    auto sent = mixed();
+    const auto before = wide();
+    auto first = before, second = before;
+    const auto one = merge_mixed(first, sent, by(rule));
+    std::reverse(sent.begin(), sent.end());
+    std::swap(sent[0], sent[1]);
+    const auto other = merge_mixed(second, sent, by(rule));
+    for (const auto& [weight, tensor] : first) CHECK(same_bits(tensor, second.at(weight)));
+    for (std::size_t i = 0; i < one.losses.size(); ++i)
+      CHECK(one.losses[i].loss == other.losses[i].loss);
   }
 }

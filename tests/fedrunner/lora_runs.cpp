@@ -263,8 +263,8 @@ TEST_CASE_METHOD(Fixture, "a base in 4 bits cannot grow, and its foundation is r
 }
 
 TEST_CASE_METHOD(Fixture, "aggregation.json and the log say what a rule has lost") {
-  for (const auto& [rule, measure] :
-       {std::pair("factors", "drift"), std::pair("product", "cut"), std::pair("fair", "drift")}) {
+  for (const auto& [rule, measure] : {std::pair("factors", "drift"), std::pair("product", "cut"),
+                                      std::pair("fair", "drift"), std::pair("hetlora", "drift")}) {
     run(rule, rule);
     for (const int round : {1, 2}) {
       INFO(rule << round);
@@ -294,7 +294,8 @@ TEST_CASE_METHOD(Fixture,
   CHECK_THROWS_WITH(run("out", "rollora"), Contains("run.server.lora: ") &&
                                                Contains("\"rollora\"") &&
                                                Contains("did you mean \"rolora\""));
-  for (const std::string rule : {"product", "ffa", "rolora", "fedsa", "fair", "fedex", "flora"}) {
+  for (const std::string rule :
+       {"product", "ffa", "rolora", "fedsa", "fair", "fedex", "flora", "hetlora"}) {
     CHECK_THROWS_WITH(
         run_experiment(dir / "tiny.yaml", {"run.server.lora=" + rule}, dir / "out", tools, {}),
         Contains("run.server.lora: " + rule + " is of LoRA pairs, which the model does not have"));

@@ -126,6 +126,7 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   CHECK(again.units == order.units);
   CHECK(again.base == "base");
   CHECK(same_bits(*again.state, *order.state));
+  CHECK(again.ranks.empty());
   const auto& work = std::get<TrainWork>(again.work);
   const auto& sent = std::get<TrainWork>(order.work);
   CHECK(work.seed == sent.seed);
@@ -163,6 +164,21 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   const Order greeted = decode_order(encode(hello));
   CHECK(greeted.phase() == Phase::kHello);
   CHECK(greeted.state == nullptr);
+}
+
+TEST_CASE("an order says the ranks of its client by unit, and nothing where there are none") {
+  Order order = train_order();
+  const std::string plain = encode(order);
+  order.ranks = {{"block.0", 0}, {"head", 3}};
+  const std::string bytes = encode(order);
+  CHECK(decode_order(bytes).ranks == order.ranks);
+  CHECK(decode_order(bytes).id() == order.id());
+  CHECK(plain.find("ranks") == std::string::npos);
+  for (const Json& wrong : {Json(-1), Json(1.5), Json("2")}) {
+    const auto spoiled =
+        changed(bytes, [&](Changed& parts) { parts.text["ranks"]["head"] = wrong; });
+    CHECK_THAT(error_of([&] { decode_order(spoiled); }), Contains("ranks.head: "));
+  }
 }
 
 TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {

@@ -133,7 +133,7 @@ TEST_CASE("every bit of a round's training is counted, up and down") {
   update.train_loss = 0.5;
   update.seconds = 3;
   update.peak_memory = static_cast<std::int64_t>(2 * kMebibyte);
-  const auto rows = training_rows(kClients, {units, received, {"head"}, 1000}, {update});
+  const auto rows = training_rows(kClients, {{units, received}, {"head"}, 1000}, {update});
   REQUIRE(rows.size() == 3);
   for (const auto& row : rows) CHECK(row.down_mbit == 1);
   CHECK(rows[0].up_mbit == 0.064);
@@ -143,8 +143,18 @@ TEST_CASE("every bit of a round's training is counted, up and down") {
   CHECK(rows[1].train_loss == 0.5);
   CHECK(rows[1].seconds == 3);
   CHECK(rows[1].peak_memory_mib == 2);
+  // The client mri sends and receives a half of everything.
+  auto half = units;
+  for (auto& unit : half) unit.bytes /= 2;
+  const auto own = [&](std::size_t client) -> std::optional<UnitTraffic> {
+    return client == 1 ? std::optional(UnitTraffic{half, half}) : std::nullopt;
+  };
+  const auto uneven = training_rows(kClients, {{units, received}, {"head"}, 1000, own}, {update});
+  CHECK(uneven[0].down_mbit == 1);
+  CHECK(uneven[1].down_mbit == 1);
+  CHECK(uneven[1].up_mbit == 0.064 + 3);
   update.peak_memory.reset();
-  const auto unmeasured = training_rows(kClients, {units, received, {}, 0}, {update});
+  const auto unmeasured = training_rows(kClients, {{units, received}, {}, 0}, {update});
   CHECK(std::isnan(unmeasured[1].peak_memory_mib));
   CHECK(unmeasured[0].up_mbit == 0);
   CHECK(unmeasured[0].down_mbit == 0);

@@ -1,0 +1,81 @@
+#include "experiment/rank_choice.h"
+
+#include "catch.h"
+#include "experiment/files.h"
+#include "experiment/run_section.h"
+
+using namespace strata;
+using namespace strata::experiment;
+using namespace strata::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+using Ranks = std::vector<std::int64_t>;
+
+RankChoice ranks(const std::string& text) {
+  return read_experiment(kExperiment, {"run.ranks=" + text}).run->ranks;
+}
+
+std::string error(const std::string& text) {
+  return error_of([&] { ranks(text).values({"ct", "mri"}, 8); });
+}
+
+}  // namespace
+
+TEST_CASE("ranks are one for everyone, of all clients, or of some beside one for the rest") {
+  const std::vector<std::string> clients = {"ct", "mri"};
+  CHECK(ranks("4").values(clients, 8) == Ranks{4, 4});
+  CHECK(ranks("{mri: 8, ct: 1}").values(clients, 8) == Ranks{1, 8});
+  CHECK(ranks("{each: 8, clients: {ct: 2}}").values(clients, 8) == Ranks{2, 8});
+  CHECK(ranks("{each: 3}").values(clients, 8) == Ranks{3, 3});
+  CHECK(ranks("{clients: {ct: 2, mri: 3}}").values(clients, 8) == Ranks{2, 3});
+  const RankChoice none = read_experiment(kExperiment).run->ranks;
+  CHECK_FALSE(none.given());
+  CHECK(none.values(clients, 8).empty());
+}
+
+TEST_CASE("ranks that are none, of nobody, or above the pairs' are refused by name") {
+  CHECK_THAT(error("0"), Contains("run.ranks: "));
+  CHECK_THAT(error("two"), Contains("run.ranks: "));
+  CHECK_THAT(error("{ct: 0, mri: 1}"), Contains("run.ranks.ct: "));
+  CHECK_THAT(error("{each: 0}"), Contains("run.ranks.each: "));
+  CHECK_THAT(error("{}"), Contains("run.ranks: no client has a rank"));
+  CHECK_THAT(error("{each: 2, client: {ct: 1}}"), Contains("client"));
+  CHECK_THAT(error("{ct: 2}"), Contains("run.ranks: no rank for the client \"mri\""));
+  CHECK_THAT(error("{ct: 2, mir: 3}"),
+             Contains("run.ranks.mir: there is no client \"mir\" (did you mean \"mri\"?)"));
+  CHECK_THAT(error("9"), Contains("run.ranks: client \"ct\": a rank of 9, but the model's LoRA "
+                                  "pairs have 8; allowed is 1 to 8"));
+  CHECK_THAT(error("{ct: 2, mri: 9}"), Contains("run.ranks.mri: client \"mri\": a rank of 9"));
+}
+
+TEST_CASE("ranks are written as they are read, and not where there are none") {
+  const auto fields = run_fields(kNames);
+  const auto write = [&](const std::string& ranks) {
+    return fields.write(read_section(fields,
+                                     "{strategies: [{name: topk}], rounds: 3, budget: 2, local: "
+                                     "{learning_rate: 0.5}" +
+                                         ranks + "}"));
+  };
+  CHECK_FALSE(write("").contains("ranks"));
+  CHECK(write(", ranks: 4")["ranks"] == Json(4));
+  const Json named = {{"clients", {{"each", 2}, {"mri", 3}}}};
+  CHECK(write(", ranks: {clients: {each: 2, mri: 3}}")["ranks"] == named);
+  CHECK(write(", ranks: {ct: 2, mri: 3}")["ranks"] == Json{{"clients", {{"ct", 2}, {"mri", 3}}}});
+  CHECK(write(", ranks: {each: 8, clients: {ct: 2}}")["ranks"] ==
+        Json{{"clients", {{"ct", 2}}}, {"each", 8}});
+}
+
+TEST_CASE("ranks of clients go with averages alone") {
+  const auto fields = run_fields(kNames);
+  const auto run = [](const std::string& algorithm) {
+    return "{strategies: [{name: topk}], rounds: 3, budget: 2, ranks: 2, local: {learning_rate: "
+           "0.5, optimizer: sgd}, server: {algorithm: " +
+           algorithm + "}}";
+  };
+  for (const std::string algorithm : {"scaffold", "feddyn", "ditto"})
+    CHECK(section_error(fields, run(algorithm)) ==
+          "ranks: ranks of clients go with run.server.algorithm fedavg alone");
+  CHECK(section_error(fields, run("fedavg")).empty());
+}
