@@ -41,6 +41,18 @@ void check_frozen(const models::Model& model, const Order& order, const TrainWor
   }
 }
 
+/// Second ones are of weights that are trained and sent.
+void check_companions(const models::Model& model, const Order& order, const TrainWork& work) {
+  if (work.companions.empty()) return;
+  const auto sent = sent_parameters(model.units(), order.units, work.frozen);
+  const std::set<std::string> among(sent.begin(), sent.end());
+  for (const auto& name : work.companions) {
+    if (!among.count(name))
+      throw InputError("client " + order.client + " has no weight " + name +
+                       " in the order's units of which it could train a second one");
+  }
+}
+
 std::vector<Unit> units_named(const models::Model& model, const std::vector<std::string>& names) {
   std::vector<Unit> units;
   for (const auto& name : names) units.push_back(model.unit(name));
@@ -97,12 +109,16 @@ class LocalTraining {
     const auto sent = sent_parameters(units_, names_, frozen);
     hooks.change_gradient = of_weights(sent, hooks.change_gradient);
     hooks.correct_gradient = of_weights(sent, hooks.correct_gradient);
+    if (algorithm_.partner) hooks.partner = algorithm_.partner(round_, model_);
     update.train_loss = train(round_.work.local.training, hooks);
     update.weights = trained();
     const torch::NoGradGuard no_grad;
     for (const auto& name : algorithm_.remember ? sent : std::vector<std::string>())
       update.memory[name] =
           algorithm_.remember(round_, name, update.weights.at(name)).to(torch::kFloat32);
+    if (!hooks.partner) return;
+    for (const auto& name : hooks.partner->own)
+      update.memory[name] = hooks.partner->model.weight(name);
   }
 
   /// The second training. @throws WorkError
@@ -180,7 +196,8 @@ Reply Client::serve(const Order& order) const {
   Reply reply{order.id(), data_.name};
   if (std::holds_alternative<HelloWork>(order.work)) reply.result = introduce(order);
   if (const auto* work = std::get_if<ScoreWork>(&order.work)) reply.result = score(order, *work);
-  if (std::holds_alternative<EvaluateWork>(order.work)) reply.result = evaluate(order);
+  if (const auto* work = std::get_if<EvaluateWork>(&order.work))
+    reply.result = evaluate(order, *work);
   if (const auto* work = std::get_if<TrainWork>(&order.work); work && !order.units.empty())
     reply.result = train(order, *work);
   return reply;
@@ -215,18 +232,25 @@ ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
   for (const ModelState* weights : {&work.memory, &work.control})
     check(loan.model(), order, *weights);
   check_frozen(loan.model(), order, work);
+  check_companions(loan.model(), order, work);
   ClientUpdate update = train_client(loan.model(), state, data_, order.units, work);
   update.weights = cut(std::move(update.weights), cuts);
   return update;
 }
 
-EvaluateResult Client::evaluate(const Order& order) const {
+EvaluateResult Client::evaluate(const Order& order, const EvaluateWork& work) const {
   EvaluateResult result;
   if (!data_.test) return result;
   const Workspaces::Loan loan(workspaces_);
   load(loan.model(), order);
+  check(loan.model(), order, work.companions);
+  models::Model measured = loan.model();  // which shares the weights
+  ModelState companions;
+  for (const auto& [name, weight] : work.companions)
+    companions[name] = weight.to(measured.device());
+  measured.set_companions(std::move(companions));
   const tasks::Task& task = data_.test->task();
-  result.tally = task.evaluate(loan.model(), *data_.test, &result.right);
+  result.tally = task.evaluate(measured, *data_.test, &result.right);
   result.majority = task.majority_right(*data_.train, *data_.test);
   return result;
 }

@@ -44,7 +44,7 @@ class Client {
   HelloResult introduce(const Order& order) const;
   ScoreResult score(const Order& order, const ScoreWork& work) const;
   ClientUpdate train(const Order& order, const TrainWork& work) const;
-  EvaluateResult evaluate(const Order& order) const;
+  EvaluateResult evaluate(const Order& order, const EvaluateWork& work) const;
 
   const FederatedClient& data_;
   Workspaces& workspaces_;

@@ -4,6 +4,7 @@
 
 #include "peft/files.h"
 #include "peft/lora.h"
+#include "peft/methods.h"
 
 namespace strata::fedrunner {
 
@@ -35,6 +36,11 @@ RunUnits units_of_run(const SelectedUnits& units, const Strategy& strategy,
                    [&](const Unit& a, const Unit& b) { return position(a) < position(b); });
   run.pairs = UnitPairs(lora_rule(lora), model.blueprint(), run.all);
   run.weights.merge(run.pairs.bases());
+  const auto companions = peft::companion_parameters(model.blueprint());
+  for (const auto& unit : run.all) {
+    for (const auto& name : unit.parameters)
+      if (companions.count(name)) run.companions.insert(name);
+  }
   return run;
 }
 

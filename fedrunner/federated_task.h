@@ -57,6 +57,8 @@ struct RunUnits {
   /// sends.
   std::set<std::string> weights;
   UnitPairs pairs = {};  ///< LoRA's, and what their rule makes of them
+  /// Parameters of these units that may have companions (peft::Method::has_companions).
+  std::set<std::string> companions = {};
 };
 
 /// The strategy that plans nothing trains the head where nothing else is always trained.

@@ -162,6 +162,7 @@ Json written(const TrainWork& work) {
   if (!work.frozen.empty()) written["frozen"] = work.frozen;
   const Json algorithm = experiment::algorithm_fields().write(work.algorithm);
   if (!algorithm.empty()) written["algorithm"] = algorithm;
+  if (!work.companions.empty()) written["companions"] = work.companions;
   return written;
 }
 Json written(const EvaluateWork&) {
@@ -185,6 +186,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     train.share = reader.number("share", 0, 1);
     if (reader.has("frozen")) train.frozen = reader.texts("frozen");
     train.algorithm = experiment::algorithm_fields().read(reader.object("algorithm"));
+    if (reader.has("companions")) train.companions = reader.texts("companions");
     work = train;
   } else if (phase == Phase::kEvaluate) {
     work = EvaluateWork();
@@ -320,8 +322,7 @@ void check_weights(const ClientUpdate& update, const Order& order, const std::ve
   }
   for (const auto& name : work.frozen) asked.erase(name);
   check_tensors(update.weights, asked, order, "the weight ");
-  const auto remembered =
-      remembered_weights(algorithm_of(work.algorithm.algorithm), units, order.units, work.frozen);
+  const auto remembered = remembered_weights(work, units, order.units);
   check_tensors(update.memory, {remembered.begin(), remembered.end()}, order, "a memory of ");
 }
 
@@ -393,6 +394,8 @@ std::string encode(const Order& order) {
   if (const auto* work = std::get_if<TrainWork>(&order.work)) {
     out.add(work->memory, kMemory);
     out.add(work->control, kControl);
+  } else if (const auto* evaluate = std::get_if<EvaluateWork>(&order.work)) {
+    out.add(evaluate->companions, kMemory);
   }
   return out.bytes();
 }
@@ -415,6 +418,8 @@ Order decode_order(std::string bytes) {
   if (auto* work = std::get_if<TrainWork>(&order.work)) {
     work->memory = in.weights(kMemory);
     work->control = in.weights(kControl);
+  } else if (auto* evaluate = std::get_if<EvaluateWork>(&order.work)) {
+    evaluate->companions = in.weights(kMemory);
   }
   in.finish();
   if (id != order.id()) in.text.fail("id", "is that of another order");

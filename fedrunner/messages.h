@@ -56,6 +56,9 @@ struct TrainWork {
   /// Weights of the order's units that stay as they are in this round, and are not sent.
   std::vector<std::string> frozen = {};
   experiment::AlgorithmOptions algorithm = {};
+  /// Weights of the order's units of which the client also trains second ones of its own, which it
+  /// keeps (models::Companions).
+  std::vector<std::string> companions = {};
   /// Of its algorithm (fedrunner/algorithms): what the client remembered of weights when it last
   /// trained them, and what the server sends beside those of the order's units. What is not there
   /// is 0, or the weight as it is received.
@@ -66,7 +69,9 @@ struct TrainWork {
   std::int64_t steps(std::int64_t samples) const;
 };
 /// Measure the state on the client's test examples.
-struct EvaluateWork {};
+struct EvaluateWork {
+  ModelState companions = {};  ///< that act beside it (models::Companions)
+};
 
 using Work = std::variant<HelloWork, ScoreWork, TrainWork, EvaluateWork>;
 

@@ -1,5 +1,8 @@
 #include "fedrunner/orders.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "fedrunner/streams.h"
 #include "fedrunner/training.h"
 
@@ -66,8 +69,14 @@ void Orders::add_algorithm(Order& order, const AlgorithmState& algorithm) const 
   work.algorithm = task_.run.server.algorithm;
   const auto memory = algorithm.memory.find(order.client);
   if (memory != algorithm.memory.end()) work.memory = memory->second;
-  if (!algorithm_of(work.algorithm.algorithm).sends_control) return;
-  for (const auto& name : sent_parameters(units_.all, order.units, work.frozen)) {
+  const Algorithm& does = algorithm_of(work.algorithm.algorithm);
+  const auto sent = sent_parameters(units_.all, order.units, work.frozen);
+  if (does.partner) {
+    std::copy_if(sent.begin(), sent.end(), std::back_inserter(work.companions),
+                 [&](const std::string& name) { return units_.companions.count(name) > 0; });
+  }
+  if (!does.sends_control) return;
+  for (const auto& name : sent) {
     const auto control = algorithm.control.find(name);
     if (control != algorithm.control.end()) work.control[name] = control->second;
   }
@@ -93,8 +102,16 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
   return orders;
 }
 
-std::vector<Order> Orders::evaluate(int round, const States& states) const {
-  return all(round, states, {}, EvaluateWork());
+std::vector<Order> Orders::evaluate(int round, const States& states,
+                                    const AlgorithmState& algorithm) const {
+  auto orders = all(round, states, {}, EvaluateWork());
+  if (!algorithm_of(task_.run.server.algorithm.algorithm).partner) return orders;
+  for (auto& order : orders) {
+    const auto memory = algorithm.memory.find(order.client);
+    if (memory != algorithm.memory.end())
+      std::get<EvaluateWork>(order.work).companions = memory->second;
+  }
+  return orders;
 }
 
 }  // namespace strata::fedrunner

@@ -52,7 +52,9 @@ class Orders {
   /// gets back all that it remembers, and what the algorithm sends of the weights that it trains.
   std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states,
                            const AlgorithmState& algorithm = {}) const;
-  std::vector<Order> evaluate(int round, const States& states) const;
+  /// With the companions that clients remember, where the algorithm has a partner.
+  std::vector<Order> evaluate(int round, const States& states,
+                              const AlgorithmState& algorithm = {}) const;
 
  private:
   std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,

@@ -226,8 +226,8 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
-    const auto replies =
-        all_replies(courier_, orders_.evaluate(round, measured_states()), units_.all);
+    const auto replies = all_replies(
+        courier_, orders_.evaluate(round, measured_states(), state_.algorithm), units_.all);
     for (std::size_t i = 0; i < replies.size(); ++i)
       results[i] = std::get<EvaluateResult>(replies[i].result);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");

@@ -6,6 +6,7 @@
 #include "core/console.h"
 #include "core/text.h"
 #include "data/image_store.h"
+#include "fedrunner/algorithms/algorithm.h"
 #include "fedrunner/foundation.h"
 #include "fedrunner/lora_pairs.h"
 #include "fedrunner/run_table.h"
@@ -13,6 +14,7 @@
 #include "models/stage_inputs.h"
 #include "models/thread_count.h"
 #include "peft/files.h"
+#include "peft/methods.h"
 #include "strata/core/error.h"
 #include "tasks/tasks.h"
 
@@ -209,6 +211,38 @@ void check_bases(const ExperimentConfig& config, const models::Model& foundation
   }
 }
 
+[[noreturn]] void refuse_algorithm(const ExperimentConfig& config, const std::string& reason) {
+  throw InputError(config.file + ": run.server.algorithm: " +
+                   federated_algorithms().name(config.run->server.algorithm.algorithm) + reason);
+}
+
+bool has_partner(const ExperimentConfig& config) {
+  return static_cast<bool>(algorithm_of(config.run->server.algorithm.algorithm).partner);
+}
+
+void require_companions(const ExperimentConfig& config, const models::Blueprint& blueprint,
+                        const SelectedUnits& units) {
+  if (!has_partner(config)) return;
+  const auto companions = peft::companion_parameters(blueprint);
+  for (const auto* chosen : {&units.selectable, &units.always}) {
+    for (const Unit& unit : *chosen) {
+      for (const auto& name : unit.parameters)
+        if (companions.count(name) && !is_local(unit, name)) return;
+    }
+  }
+  refuse_algorithm(config,
+                   " is of adapters, and no unit that clients send holds any (model.peft.adapters "
+                   "adds them, and units.scheme: adapter has them in its units)");
+}
+
+void check_distribution(const ExperimentConfig& config, const tasks::Task& task, bool several) {
+  if (!has_partner(config)) return;
+  const std::string what = " distils a distribution over labels, and ";
+  if (tasks::is_in_words(task.name()))
+    refuse_algorithm(config, what + "the task " + task.name() + " answers in words");
+  if (several) refuse_algorithm(config, what + "an example of these data may have several");
+}
+
 void check_chosen_by(const ExperimentConfig& config, const tasks::Task& task) {
   const std::string& metric = config.run->local.chosen_by;
   if (!metric.empty())
@@ -226,6 +260,7 @@ Wanted select_wanted(const ExperimentConfig& config) {
   check_lora(config, blueprint);
   check_ranks(config, blueprint);
   auto units = select_fitted_units(config, blueprint);
+  require_companions(config, blueprint, units);
   if (!config.run->score.answers.empty() && !blueprint.architecture().answers_in_words()) {
     throw InputError(config.file +
                      ": run.score.answers is for models that answer in words; one of " +
@@ -238,6 +273,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
              torch::Device device, const RunOptions& options) {
   const auto data = load_experiment_data(config.data, config.task, config.answering);
   check_chosen_by(config, *data.task);
+  check_distribution(config, *data.task, data.manifest.multi_label);
   const models::CoreShares shares =
       shares_for(config, wanted.blueprint, data.partition.clients.size(),
                  folders.recorded_threads(), device, options);

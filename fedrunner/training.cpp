@@ -179,12 +179,250 @@ Trained begin_training(models::Model& model, const std::vector<std::string>& uni
   return trained;
 }
 
+/// The same weights of the partner, which shares with the first what is not its own.
+Trained begin_partner(Partner& partner, const models::Model& model, const Trained& first) {
+  Trained trained = first;
+  for (std::size_t i = 0; i < first.names.size(); ++i) {
+    torch::Tensor& weight = partner.model.weight(first.names[i]);
+    if (partner.own.count(first.names[i])) {
+      weight.set_requires_grad(true);
+    } else {
+      weight = model.weight(first.names[i]);
+    }
+    trained.weights[i] = weight;
+  }
+  return trained;
+}
+
+/// T² · the mean over samples of KL(softmax(teacher / T) ‖ softmax(student / T)), of which T² keeps
+/// the gradients' size (Hinton, Vinyals & Dean, arXiv 1503.02531).
+torch::Tensor distillation(const torch::Tensor& student, const torch::Tensor& teacher,
+                           double temperature) {
+  const auto said = torch::log_softmax(teacher / temperature, 1, torch::kFloat);
+  const auto learnt = torch::log_softmax(student / temperature, 1, torch::kFloat);
+  return temperature * temperature * (said.exp() * (said - learnt)).sum(1).mean();
+}
+
 int random_flip(Flips flips, Random& random) {
   if (flips == Flips::kNone) return 0;
   const int bits = static_cast<int>(random.below(4));
   if (flips == Flips::kHorizontal) return bits & 1;
   if (flips == Flips::kVertical) return bits & 2;
   return bits;
+}
+
+/// A model in training.
+struct Learner {
+  Trained trained;
+  Differentiation by = {};
+  std::vector<at::Generator> dropout = {};  // one a part of a batch
+};
+
+class Training {
+ public:
+  Training(models::Model& model, const tasks::Dataset& data, const std::vector<std::string>& units,
+           const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
+           int parts, const std::set<std::string>& frozen);
+  double run(std::int64_t steps);
+
+ private:
+  using Loss = std::function<torch::Tensor(const models::State&, const models::Batch&)>;
+
+  void make_partner(std::uint64_t seed);
+  Differentiation differentiation(const models::Model& model, const Trained& trained,
+                                  const std::set<std::string>& by_batch, const Loss& loss) const;
+  torch::Tensor first_loss(const models::State& output, const models::Batch& batch);
+  torch::Tensor partner_loss(const models::State& output, const models::Batch& batch);
+  BatchRows next_batch(std::int64_t in_epoch);
+  void forget_gradients();
+  /// @returns the first model's loss
+  torch::Tensor take_step(const BatchRows& batch);
+
+  models::Model& model_;
+  const tasks::Dataset& data_;
+  const TrainingOptions& options_;
+  const TrainingHooks& hooks_;
+  Partner* const partner_;
+  const models::Precision precision_;
+  const std::int64_t epoch_steps_;
+  tasks::LossShape shape_;
+  Learner first_, other_;
+  torch::Tensor said_;  // by the first model of the batch
+  std::vector<torch::Tensor> start_;
+  std::unique_ptr<torch::optim::Optimizer> optimizer_;
+  Random random_;
+  std::vector<std::int64_t> order_;
+};
+
+Training::Training(models::Model& model, const tasks::Dataset& data,
+                   const std::vector<std::string>& units, const TrainingOptions& options,
+                   std::uint64_t seed, const TrainingHooks& hooks, int parts,
+                   const std::set<std::string>& frozen)
+    : model_(model),
+      data_(data),
+      options_(options),
+      hooks_(hooks),
+      partner_(hooks.partner.get()),
+      precision_(models::usable_precision(model.device(), options.precision)),
+      epoch_steps_(steps_per_epoch(data.size(), options.batch_size)),
+      shape_{.focal_gamma = options.focal_gamma},
+      first_{begin_training(model, units, frozen)},
+      random_(seed),
+      order_(static_cast<std::size_t>(data.size())) {
+  const std::set<std::string> by_batch = moving_norms(model, units);
+  // Parts of a batch have statistics of their own, and no order in which they would move them.
+  if (!by_batch.empty() || partner_) parts = 1;
+  for (int part = 0; part < parts; ++part)
+    first_.dropout.push_back(models::make_generator(
+        model.device(), part == 0 ? seed : derive_seed(seed, {static_cast<std::uint64_t>(part)})));
+  first_.by = differentiation(
+      model, first_.trained, by_batch,
+      [this](const auto& output, const auto& batch) { return first_loss(output, batch); });
+  if (partner_) make_partner(seed);
+  std::vector<torch::Tensor> weights = first_.trained.weights;
+  for (std::size_t i = 0; i < other_.trained.names.size(); ++i)
+    if (partner_->own.count(other_.trained.names[i])) weights.push_back(other_.trained.weights[i]);
+  optimizer_ = make_optimizer(weights, options);
+  if (options.proximal > 0) {
+    for (const auto& weight : first_.trained.weights) start_.push_back(weight.detach().clone());
+  }
+  std::iota(order_.begin(), order_.end(), std::int64_t{0});
+  const tasks::Task& task = data.task();
+  if (options.calibrate_labels) shape_.calibration = task.calibration(data).to(model.device());
+  if (options.class_weights == ClassWeights::kBalanced)
+    shape_.class_weights = task.class_weights(data).to(model.device());
+}
+
+void Training::make_partner(std::uint64_t seed) {
+  other_.trained = begin_partner(*partner_, model_, first_.trained);
+  other_.dropout.push_back(models::make_generator(model_.device(), derive_seed(seed, "partner")));
+  other_.by = differentiation(
+      partner_->model, other_.trained, {},
+      [this](const auto& output, const auto& batch) { return partner_loss(output, batch); });
+}
+
+Differentiation Training::differentiation(const models::Model& model, const Trained& trained,
+                                          const std::set<std::string>& by_batch,
+                                          const Loss& loss) const {
+  Differentiation by;
+  by.loss = [=, this, &model](const BatchRows& part, const at::Generator& generator) {
+    const auto batch = data_.batch(part.rows, model.device(), part.flips);
+    const models::Autocast autocast(model.device(), precision_);
+    return loss(model.run(batch, generator, by_batch), batch);
+  };
+  by.gradients = [of = by.loss, weights = trained.weights](const BatchRows& part, double share,
+                                                           const at::Generator& generator) {
+    const auto scaled = of(part, generator) * share;
+    return Differentiation::Gradients{
+        scaled.detach(), torch::autograd::grad({scaled}, weights, {}, /*retain_graph=*/false,
+                                               /*create_graph=*/false, /*allow_unused=*/true)};
+  };
+  if (!options_.gradient_checkpointing) return by;
+  by.loss = nullptr;
+  by.gradients = [=, this, &model, weights = trained.weights](const BatchRows& part, double share,
+                                                              const at::Generator& generator) {
+    const auto batch = data_.batch(part.rows, model.device(), part.flips);
+    const auto scaled = [&](const models::State& output) { return loss(output, batch) * share; };
+    return models::staged_gradients(model, batch, weights, scaled,
+                                    {generator, by_batch, precision_});
+  };
+  return by;
+}
+
+torch::Tensor Training::first_loss(const models::State& output, const models::Batch& batch) {
+  const tasks::Task& task = data_.task();
+  const auto loss = task.loss(output, batch, shape_);
+  if (!partner_) return loss;
+  const auto outputs = task.outputs(output, batch);
+  said_ = outputs.detach();
+  if (partner_->teaches == 0) return loss;
+  torch::Tensor teacher;
+  {
+    const torch::NoGradGuard no_grad;
+    teacher = task.outputs(partner_->model.run(batch, other_.dropout.front()), batch);
+  }
+  return loss + partner_->teaches * distillation(outputs, teacher, partner_->temperature);
+}
+
+torch::Tensor Training::partner_loss(const models::State& output, const models::Batch& batch) {
+  const tasks::Task& task = data_.task();
+  const auto loss = task.loss(output, batch, shape_);
+  if (partner_->learns == 0) return loss;
+  return loss +
+         partner_->learns * distillation(task.outputs(output, batch), said_, partner_->temperature);
+}
+
+BatchRows Training::next_batch(std::int64_t in_epoch) {
+  if (in_epoch == 0) random_.shuffle(order_);
+  const auto first = order_.begin() + in_epoch * options_.batch_size;
+  const auto last = order_.begin() + std::min(data_.size(), (in_epoch + 1) * options_.batch_size);
+  BatchRows batch{{first, last}, {}};
+  if (options_.flips != Flips::kNone) {
+    for (std::size_t i = 0; i < batch.rows.size(); ++i)
+      batch.flips.push_back(random_flip(options_.flips, random_));
+  }
+  return batch;
+}
+
+/// A weight of the one that takes no step must have none: of 0 AdamW makes a step.
+void Training::forget_gradients() {
+  for (const Learner* learner : {&first_, &other_}) {
+    for (const auto& weight : learner->trained.weights) weight.mutable_grad().reset();
+  }
+}
+
+torch::Tensor Training::take_step(const BatchRows& batch) {
+  const Trained& trained = first_.trained;
+  if (partner_) {
+    forget_gradients();
+  } else {
+    optimizer_->zero_grad();
+  }
+  auto loss = differentiate(trained.weights, batch, first_.by, first_.dropout);
+  add_proximal_gradients(trained.weights, start_, options_.proximal);
+  change_gradients(trained, hooks_.change_gradient);
+  if (options_.clip_norm > 0) clip_gradients(trained.weights, options_.clip_norm);
+  change_gradients(trained, hooks_.correct_gradient);
+  optimizer_->step();
+  if (!partner_) return loss;
+  forget_gradients();
+  differentiate(other_.trained.weights, batch, other_.by, other_.dropout);
+  if (options_.clip_norm > 0) clip_gradients(other_.trained.weights, options_.clip_norm);
+  optimizer_->step();
+  return loss;
+}
+
+double Training::run(std::int64_t steps) {
+  auto& settings = optimizer_->param_groups().front().options();
+  const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model_.device()));
+  auto epoch_loss = zero.clone();
+  double total_loss = 0;
+  for (std::int64_t step = 0; step < steps; ++step) {
+    stop_if_interrupted();
+    const std::int64_t in_epoch = step % epoch_steps_;
+    settings.set_lr(learning_rate_at(options_, step, steps));
+    epoch_loss += take_step(next_batch(in_epoch));
+    if (hooks_.after_step) hooks_.after_step(step + 1);
+    if (in_epoch + 1 == epoch_steps_ || step + 1 == steps) {
+      const double sum = epoch_loss.item<double>();
+      if (!std::isfinite(sum)) {
+        throw WorkError("the training loss is not finite after step " + std::to_string(step + 1) +
+                        "; lower the learning rate");
+      }
+      total_loss += sum;
+      epoch_loss = zero.clone();
+      if (hooks_.after_epoch) {
+        hooks_.after_epoch(static_cast<int>(step / epoch_steps_) + 1,
+                           sum / static_cast<double>(in_epoch + 1));
+      }
+    }
+  }
+  model_.train_only({});
+  for (const auto& weight : other_.trained.weights) {
+    weight.set_requires_grad(false);
+    weight.mutable_grad().reset();
+  }
+  return total_loss / static_cast<double>(steps);
 }
 
 }  // namespace
@@ -206,94 +444,7 @@ double train(models::Model& model, const tasks::Dataset& data,
              const std::vector<std::string>& units, std::int64_t steps,
              const TrainingOptions& options, std::uint64_t seed, const TrainingHooks& hooks,
              int parts, const std::set<std::string>& frozen) {
-  const Trained trained = begin_training(model, units, frozen);
-  const auto& weights = trained.weights;
-  const std::set<std::string> by_batch = moving_norms(model, units);
-  // Parts of a batch have statistics of their own, and no order in which they would move them.
-  if (!by_batch.empty()) parts = 1;
-  const auto optimizer = make_optimizer(weights, options);
-  auto& settings = optimizer->param_groups().front().options();
-  std::vector<at::Generator> dropout;
-  for (int part = 0; part < parts; ++part)
-    dropout.push_back(models::make_generator(
-        model.device(), part == 0 ? seed : derive_seed(seed, {static_cast<std::uint64_t>(part)})));
-  std::vector<torch::Tensor> start;
-  if (options.proximal > 0) {
-    for (const auto& weight : weights) start.push_back(weight.detach().clone());
-  }
-
-  Random random(seed);
-  std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
-  const std::int64_t epoch_steps = steps_per_epoch(data.size(), options.batch_size);
-  const tasks::Task& task = data.task();
-  tasks::LossShape shape{.focal_gamma = options.focal_gamma};
-  if (options.calibrate_labels) shape.calibration = task.calibration(data).to(model.device());
-  if (options.class_weights == ClassWeights::kBalanced)
-    shape.class_weights = task.class_weights(data).to(model.device());
-  const auto zero = torch::zeros({}, torch::dtype(torch::kFloat64).device(model.device()));
-  auto epoch_loss = zero.clone();
-  double total_loss = 0;
-  const auto precision = models::usable_precision(model.device(), options.precision);
-  Differentiation by;
-  by.loss = [&](const BatchRows& part, const at::Generator& generator) {
-    const auto batch = data.batch(part.rows, model.device(), part.flips);
-    const models::Autocast autocast(model.device(), precision);
-    return task.loss(model.run(batch, generator, by_batch), batch, shape);
-  };
-  by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
-    const auto loss = by.loss(part, generator) * share;
-    return Differentiation::Gradients{
-        loss.detach(), torch::autograd::grad({loss}, weights, {}, /*retain_graph=*/false,
-                                             /*create_graph=*/false, /*allow_unused=*/true)};
-  };
-  if (options.gradient_checkpointing) {
-    by.loss = nullptr;
-    by.gradients = [&](const BatchRows& part, double share, const at::Generator& generator) {
-      const auto batch = data.batch(part.rows, model.device(), part.flips);
-      const auto loss = [&](const models::State& output) {
-        return task.loss(output, batch, shape) * share;
-      };
-      return models::staged_gradients(model, batch, weights, loss,
-                                      {generator, by_batch, precision});
-    };
-  }
-  for (std::int64_t step = 0; step < steps; ++step) {
-    stop_if_interrupted();
-    const std::int64_t in_epoch = step % epoch_steps;
-    if (in_epoch == 0) random.shuffle(order);
-    const auto first = order.begin() + in_epoch * options.batch_size;
-    const auto last = order.begin() + std::min(data.size(), (in_epoch + 1) * options.batch_size);
-    BatchRows batch{{first, last}, {}};
-    if (options.flips != Flips::kNone) {
-      for (std::size_t i = 0; i < batch.rows.size(); ++i)
-        batch.flips.push_back(random_flip(options.flips, random));
-    }
-    optimizer->zero_grad();
-    epoch_loss += differentiate(weights, batch, by, dropout);
-    add_proximal_gradients(weights, start, options.proximal);
-    change_gradients(trained, hooks.change_gradient);
-    if (options.clip_norm > 0) clip_gradients(weights, options.clip_norm);
-    change_gradients(trained, hooks.correct_gradient);
-    settings.set_lr(learning_rate_at(options, step, steps));
-    optimizer->step();
-    if (hooks.after_step) hooks.after_step(step + 1);
-    if (in_epoch + 1 == epoch_steps || step + 1 == steps) {
-      const double sum = epoch_loss.item<double>();
-      if (!std::isfinite(sum)) {
-        throw WorkError("the training loss is not finite after step " + std::to_string(step + 1) +
-                        "; lower the learning rate");
-      }
-      total_loss += sum;
-      epoch_loss = zero.clone();
-      if (hooks.after_epoch) {
-        hooks.after_epoch(static_cast<int>(step / epoch_steps) + 1,
-                          sum / static_cast<double>(in_epoch + 1));
-      }
-    }
-  }
-  model.train_only({});
-  return total_loss / static_cast<double>(steps);
+  return Training(model, data, units, options, seed, hooks, parts, frozen).run(steps);
 }
 
 }  // namespace strata::fedrunner

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -29,12 +30,32 @@ double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::
 using GradientChange = std::function<void(const std::string& name, const torch::Tensor& weight,
                                           torch::Tensor& gradient)>;
 
+/// A second model, which is trained in turn with the first on the same batches, each of them by the
+/// task's loss and by what the other one says (mutual distillation). Of the weights that are
+/// trained it has `own` for itself, and the others are the first model's: both train them. With D
+/// of a student's outputs and a teacher's, which are constants, T² · the mean over samples of
+/// KL(softmax(teacher / T) ‖ softmax(student / T)), each batch makes two steps:
+/// - the first model's, by its loss + teaches · D(first, partner), then
+/// - the partner's, by its loss + learns · D(partner, first), the first's outputs being those of
+///   its step.
+/// Both steps have the same rate, and each clips its own gradients. FedProx's term and the hooks'
+/// changes are of the first's, and so is the loss that is returned, D included. The partner draws
+/// its dropout from a generator of its own and normalises by the running statistics. Outputs are
+/// Task::outputs, which must be a distribution's logits.
+struct Partner {
+  models::Model model;
+  std::set<std::string> own;
+  double learns = 1, teaches = 1;  ///< ≥ 0
+  double temperature = 1;          ///< T
+};
+
 struct TrainingHooks {
   std::function<void(std::int64_t done)> after_step;
   /// Epochs count from 1; the loss is the mean over the epoch's steps.
   std::function<void(int epoch, double loss)> after_epoch;
-  GradientChange change_gradient = nullptr;   ///< as by another term of the loss
-  GradientChange correct_gradient = nullptr;  ///< once all gradients together are clipped
+  GradientChange change_gradient = nullptr;    ///< as by another term of the loss
+  GradientChange correct_gradient = nullptr;   ///< once all gradients together are clipped
+  std::shared_ptr<Partner> partner = nullptr;  ///< its own weights change; a batch is one part then
 };
 
 /// Steps of one pass over `samples` rows; the last batch may be smaller.

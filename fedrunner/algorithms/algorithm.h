@@ -55,6 +55,12 @@ struct Algorithm {
   /// begins with what it remembers in place of what it received: a model of its own, with which it
   /// is measured. Then it remembers all that it trained, buffers among it. nullptr: there is none.
   std::function<TrainingHooks(const ClientRound&)> personal = nullptr;
+  /// A model that a client trains in turn with the one whose weights it sends, of which `model` has
+  /// what it begins with. It remembers the partner's own weights, which are companions
+  /// (TrainWork::companions), and is measured with what they make of the weights that it receives.
+  /// nullptr: there is none, as where it returns none.
+  std::function<std::shared_ptr<Partner>(const ClientRound&, const models::Model& model)> partner =
+      nullptr;
   /// What the server does with a parameter, once it is averaged. nullptr: nothing.
   std::function<void(WeightRound&)> finish = nullptr;
   /// Whether the server's control goes to clients with every parameter that they receive, and comes
@@ -70,10 +76,8 @@ std::vector<std::string> sent_parameters(const std::vector<Unit>& units,
                                          const std::vector<std::string>& names,
                                          const std::vector<std::string>& frozen);
 /// What a client remembers after such a training.
-std::vector<std::string> remembered_weights(const Algorithm& algorithm,
-                                            const std::vector<Unit>& units,
-                                            const std::vector<std::string>& names,
-                                            const std::vector<std::string>& frozen);
+std::vector<std::string> remembered_weights(const TrainWork& work, const std::vector<Unit>& units,
+                                            const std::vector<std::string>& names);
 
 /// In float64; 0 in the shape of `like` where there is none.
 torch::Tensor value_or_zero(const ModelState& state, const std::string& name,

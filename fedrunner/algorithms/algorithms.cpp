@@ -25,7 +25,8 @@ std::vector<std::string> weights_of(const std::vector<Unit>& units,
 }  // namespace
 
 const Algorithm& algorithm_of(FederatedAlgorithm value) {
-  static const std::vector<Algorithm> algorithms = {fedavg(), scaffold(), feddyn(), ditto()};
+  static const std::vector<Algorithm> algorithms = {fedavg(), scaffold(), feddyn(), ditto(),
+                                                    feddat()};
   const auto found =
       std::find_if(algorithms.begin(), algorithms.end(),
                    [&](const Algorithm& algorithm) { return algorithm.value == value; });
@@ -45,12 +46,12 @@ std::vector<std::string> sent_parameters(const std::vector<Unit>& units,
   });
 }
 
-std::vector<std::string> remembered_weights(const Algorithm& algorithm,
-                                            const std::vector<Unit>& units,
-                                            const std::vector<std::string>& names,
-                                            const std::vector<std::string>& frozen) {
-  if (algorithm.personal) return weights_of(units, names, frozen, state_of);
-  if (algorithm.remember) return sent_parameters(units, names, frozen);
+std::vector<std::string> remembered_weights(const TrainWork& work, const std::vector<Unit>& units,
+                                            const std::vector<std::string>& names) {
+  const Algorithm& algorithm = algorithm_of(work.algorithm.algorithm);
+  if (algorithm.personal) return weights_of(units, names, work.frozen, state_of);
+  if (algorithm.partner) return work.companions;
+  if (algorithm.remember) return sent_parameters(units, names, work.frozen);
   return {};
 }
 

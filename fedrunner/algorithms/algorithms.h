@@ -30,4 +30,16 @@ Algorithm feddyn();
 /// on the same batches, and is measured with it. It begins with the first x that it trains.
 Algorithm ditto();
 
+/// FedDAT (Chen et al., AAAI 2024, arXiv 2308.12305), as the authors' program has it
+/// (github.com/HaokunChen245/FedDAT, commit 8ed970a). Beside the adapters A that a client receives,
+/// trains and sends it has A_c of its own, which never leave it. Its Dual-Adapter Teacher acts in
+/// every such place by the mean of A_c and Â, the A that it received: rows + ½ (A_c(rows) +
+/// Â(rows)). Each batch makes a step of the model with A and then one of the teacher (Partner), in
+/// which A_c moves: mutual distillation, weighted by β (`distill_shared`) and α (`distill_local`).
+/// What is no adapter, such as the head, both train. A_c is drawn as the adapter was when the
+/// client first trains it, and what a client does not train in a round acts in its teacher, too. A
+/// client that trains no adapter in a round trains by the loss alone. The server averages A.
+/// Clients are measured with the mean of A_c and the global A.
+Algorithm feddat();
+
 }  // namespace strata::fedrunner

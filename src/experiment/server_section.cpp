@@ -21,6 +21,10 @@ bool is_ditto(const AlgorithmOptions& options) {
   return options.algorithm == FederatedAlgorithm::kDitto;
 }
 
+bool is_feddat(const AlgorithmOptions& options) {
+  return options.algorithm == FederatedAlgorithm::kFeddat;
+}
+
 bool has_momentum(const Options& options) {
   return options.optimizer != ServerOptimizer::kAverage;
 }
@@ -120,7 +124,8 @@ const Choices<FederatedAlgorithm>& federated_algorithms() {
   static const Choices<FederatedAlgorithm> choices({{FederatedAlgorithm::kFedavg, "fedavg"},
                                                     {FederatedAlgorithm::kScaffold, "scaffold"},
                                                     {FederatedAlgorithm::kFeddyn, "feddyn"},
-                                                    {FederatedAlgorithm::kDitto, "ditto"}});
+                                                    {FederatedAlgorithm::kDitto, "ditto"},
+                                                    {FederatedAlgorithm::kFeddat, "feddat"}});
   return choices;
 }
 
@@ -134,12 +139,22 @@ const Fields<AlgorithmOptions>& algorithm_fields() {
       field("algorithm", &Algorithm::algorithm, choice(federated_algorithms()),
             "what clients and server do beside training and averaging: [below](#algorithms); "
             "`scaffold` only with `local.optimizer: sgd`, `feddyn` only with `average` and "
-            "learning rate 1")
+            "learning rate 1, `feddat` only with adapters")
           .written_if_changed(),
       field("alpha", &Algorithm::alpha, number(1e-9, 1e6), "α of `feddyn`").written_if(is_feddyn),
       field("lambda", &Algorithm::lambda, number(0, 1e6),
             "λ of `ditto`: how much a client's own model is held to the global one; 0: not at all")
           .written_if(is_ditto),
+      field("distill_local", &Algorithm::distill_local, number(0, 1e6),
+            "α of `feddat`: how much a client's own adapters learn of what the shared ones say")
+          .written_if(is_feddat),
+      field("distill_shared", &Algorithm::distill_shared, number(0, 1e6),
+            "β of `feddat`: how much the shared adapters learn of what the teacher says, which "
+            "has both")
+          .written_if(is_feddat),
+      field("temperature", &Algorithm::temperature, number(1e-3, 1e3),
+            "T of `feddat`, by which logits are divided before they are compared")
+          .written_if(is_feddat),
   });
   return fields;
 }
@@ -156,6 +171,9 @@ const Fields<ServerConfig>& server_fields() {
           algorithm("algorithm"),
           algorithm("alpha"),
           algorithm("lambda"),
+          algorithm("distill_local"),
+          algorithm("distill_shared"),
+          algorithm("temperature"),
           aggregation("weights"),
           aggregation("lora"),
           aggregation("optimizer"),

@@ -38,7 +38,7 @@ struct AggregationOptions {
 
 /// What clients and server do beside training the loss and averaging: one algorithm a file in
 /// fedrunner/algorithms.
-enum class FederatedAlgorithm { kFedavg, kScaffold, kFeddyn, kDitto };
+enum class FederatedAlgorithm { kFedavg, kScaffold, kFeddyn, kDitto, kFeddat };
 const Choices<FederatedAlgorithm>& federated_algorithms();
 /// Whether the algorithm is defined for local steps of SGD alone.
 bool needs_sgd(FederatedAlgorithm algorithm);
@@ -47,6 +47,8 @@ struct AlgorithmOptions {
   FederatedAlgorithm algorithm = FederatedAlgorithm::kFedavg;
   double alpha = 0.01;  ///< of feddyn, > 0
   double lambda = 0.1;  ///< of ditto
+  /// Of feddat: α and β, and T of both.
+  double distill_local = 1, distill_shared = 1, temperature = 3;
 };
 /// As orders have them, and as a part of `run.server`.
 const Fields<AlgorithmOptions>& algorithm_fields();

@@ -237,9 +237,24 @@ Model Model::clone() const {
   return copy;
 }
 
+void Model::set_companions(Weights weights) {
+  Companions companions;
+  for (const auto& [name, weight] : weights) {
+    const std::string& method = blueprint_->layer_of(name).method;
+    if (method.empty())
+      throw InputError("the weight \"" + name +
+                       "\" is the architecture's own and has no companion");
+    companions.methods.insert(method);
+  }
+  companions.weights = std::move(weights);
+  companions_ = companions.weights.empty()
+                    ? nullptr
+                    : std::make_shared<const Companions>(std::move(companions));
+}
+
 State Model::run(const Batch& batch, const std::optional<at::Generator>& dropout,
                  const std::set<std::string>& by_batch) const {
-  Pass pass(*blueprint_, weights_, dropout, by_batch);
+  Pass pass(*blueprint_, weights_, dropout, by_batch, companions_.get());
   State state;
   for (std::int64_t stage = 0; stage < stage_count(); ++stage)
     state = run_stage(stage, batch, state, pass);
@@ -254,7 +269,7 @@ Tensor Model::forward(const Batch& batch, const std::optional<at::Generator>& dr
 State Model::run_stage(std::int64_t stage, const Batch& batch, const State& input,
                        const std::optional<at::Generator>& dropout,
                        const std::set<std::string>& by_batch) const {
-  Pass pass(*blueprint_, weights_, dropout, by_batch);
+  Pass pass(*blueprint_, weights_, dropout, by_batch, companions_.get());
   return run_stage(stage, batch, input, pass);
 }
 

@@ -20,6 +20,7 @@ namespace strata::models {
 
 class Checkpoint;
 class Pass;
+struct Companions;
 
 /// Selecting, freezing, averaging and saving are all by weight name, so it is no torch::nn::Module.
 class Model {
@@ -88,6 +89,10 @@ class Model {
   Model clone(const std::set<std::string>& names) const;
   Model clone() const;
 
+  /// With which run and run_stage compute; copies share them. None at first, and with an empty map.
+  /// @throws InputError for a parameter that no attachment has
+  void set_companions(Weights weights);
+
   /// What the last stage leaves: the composition of all. With `dropout`, a generator of the model's
   /// device (make_generator), dropout is drawn from it where the architecture has any. The
   /// BatchNorms `by_batch` take the batch's own statistics, and their buffers move: they must be
@@ -153,6 +158,7 @@ class Model {
   torch::Device device_ = torch::kCPU;
   std::vector<Unit> units_;
   Weights weights_;
+  std::shared_ptr<const Companions> companions_;
   bool streams_ = false;
   std::filesystem::path spill_;
   std::shared_ptr<const Checkpoint> source_;  ///< of the base, where it was loaded

@@ -10,6 +10,10 @@ namespace strata::models {
 using torch::Tensor;
 
 Tensor Pass::stored(const std::string& parameter) {
+  if (by_companions_) {
+    const auto companion = companions_->weights.find(parameter);
+    if (companion != companions_->weights.end()) return companion->second;
+  }
   return weights_.at(parameter);
 }
 
@@ -24,9 +28,24 @@ Tensor Pass::lookup(const std::string& parameter, const Tensor& ids) {
 Tensor Pass::with_attachments(const Layer& layer, const Tensor& input, Tensor output) {
   // What an attachment has put there itself is not attached to.
   if (!layer.method.empty()) return output;
-  for (const auto& attachment : blueprint_.attachments())
-    output = attachment->after(layer, input, output, *this);
+  for (const auto& attachment : blueprint_.attachments()) {
+    const bool twice = companions_ && companions_->methods.count(attachment->name()) > 0;
+    output = twice ? with_companions(*attachment, layer, input, output)
+                   : attachment->after(layer, input, output, *this);
+  }
   return output;
+}
+
+Tensor Pass::with_companions(const Attachment& attachment, const Layer& layer, const Tensor& input,
+                             const Tensor& output) {
+  const Tensor first = attachment.after(layer, input, output, *this);
+  // What it notes beside this layer it needs with the same weights beside a later one.
+  notes_.swap(companion_notes_);
+  by_companions_ = true;
+  const Tensor second = attachment.after(layer, input, output, *this);
+  by_companions_ = false;
+  notes_.swap(companion_notes_);
+  return first.is_same(second) ? first : (first + second) / 2;
 }
 
 Tensor Pass::entering(const Layer& layer, Tensor input) {

@@ -19,6 +19,14 @@ namespace strata::models {
 /// Tensors by name.
 using Weights = std::map<std::string, torch::Tensor>;
 
+/// Second values of parameters of some attachments. What an attachment that has any makes of an
+/// output is then the mean of what it makes with the model's own weights and with these in their
+/// place, and elsewhere it acts with the model's own.
+struct Companions {
+  Weights weights;
+  std::set<std::string> methods;  ///< Attachment::name of those whose parameters these are
+};
+
 /// Without a threshold or parameters of their own.
 enum class Activation : std::uint8_t {
   kGelu,
@@ -51,13 +59,16 @@ class Pass {
   /// generator of the model's device, dropout is drawn from it. The BatchNorms named in `by_batch`
   /// normalise by the batch's own statistics, as torch.nn.BatchNorm2d does in training: the running
   /// ones move a tenth of the way to them (the variance with n - 1), and the batch is counted. All
-  /// others normalise by the running ones, which stay as they are.
+  /// others normalise by the running ones, which stay as they are. `companions`, where given,
+  /// outlive the pass.
   Pass(const Blueprint& blueprint, const Weights& weights,
-       std::optional<at::Generator> dropout = {}, std::set<std::string> by_batch = {})
+       std::optional<at::Generator> dropout = {}, std::set<std::string> by_batch = {},
+       const Companions* companions = nullptr)
       : blueprint_(blueprint),
         weights_(weights),
         generator_(std::move(dropout)),
-        by_batch_(std::move(by_batch)) {}
+        by_batch_(std::move(by_batch)),
+        companions_(companions) {}
   virtual ~Pass() = default;
   Pass(const Pass&) = delete;
   Pass& operator=(const Pass&) = delete;
@@ -175,12 +186,16 @@ class Pass {
   torch::Tensor entering(const Layer& layer, torch::Tensor input);
   torch::Tensor with_attachments(const Layer& layer, const torch::Tensor& input,
                                  torch::Tensor output);
+  torch::Tensor with_companions(const Attachment& attachment, const Layer& layer,
+                                const torch::Tensor& input, const torch::Tensor& output);
 
   const Blueprint& blueprint_;
   const Weights& weights_;
   std::optional<at::Generator> generator_;
   std::set<std::string> by_batch_;
-  std::map<std::string, torch::Tensor> notes_;
+  const Companions* companions_;
+  bool by_companions_ = false;  ///< whether they are computed with now
+  std::map<std::string, torch::Tensor> notes_, companion_notes_;
 };
 
 }  // namespace strata::models

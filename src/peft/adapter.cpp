@@ -24,6 +24,7 @@ class Adapters : public Method {
   Adapters(std::int64_t reduction, AdapterPlace place) : reduction_(reduction), place_(place) {}
   const std::string& name() const override { return kAdapter; }
   bool folds() const override { return false; }
+  bool has_companions() const override { return true; }
   /// What version 1 of the file says of it.
   std::int64_t number() const { return place_ == AdapterPlace::kPfeiffer ? reduction_ : 0; }
 

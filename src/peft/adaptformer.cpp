@@ -30,6 +30,7 @@ class AdaptFormer : public Method {
   explicit AdaptFormer(AdaptFormerFields fields) : fields_(fields) {}
   const std::string& name() const override { return kAdaptFormer; }
   bool folds() const override { return false; }
+  bool has_companions() const override { return true; }
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (at.part != Part::kMlpNorm) return {};

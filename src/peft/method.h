@@ -45,6 +45,9 @@ class Method : public models::Attachment {
   virtual void check_moving(const std::set<std::string>& norms, const std::string& where) const {}
   /// Whether all it does at a layer is linear in the layer's input or output (peft/merge.h).
   virtual bool folds() const { return true; }
+  /// Whether its parameters may have companions (models::Companions): all that it does, it does to
+  /// outputs, and two sets of weights beside one another mean something.
+  virtual bool has_companions() const { return false; }
   /// Those of its parameters that are averaged better as products (see aggregate).
   virtual std::vector<FactorPair> factors(const models::Blueprint& blueprint) const { return {}; }
 };

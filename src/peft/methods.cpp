@@ -242,6 +242,17 @@ std::vector<FactorPair> factors_of(const Blueprint& blueprint) {
   return pairs;
 }
 
+std::set<std::string> companion_parameters(const Blueprint& blueprint) {
+  std::set<std::string> methods, parameters;
+  for (const MethodPtr& method : methods_of(blueprint))
+    if (method->has_companions()) methods.insert(method->name());
+  for (const models::Layer& layer : blueprint.layers()) {
+    if (!methods.count(layer.method)) continue;
+    for (const models::Parameter& parameter : layer.parameters) parameters.insert(parameter.name);
+  }
+  return parameters;
+}
+
 std::vector<Unit> scheme_units(const Blueprint& blueprint, const std::string& scheme,
                                std::int64_t text_tokens, models::Buffers buffers) {
   const Scheme parsed(blueprint, scheme);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,8 @@ models::Blueprint with_methods(const models::Blueprint& blueprint, const Methods
 /// Those that it has.
 Methods methods_of(const models::Blueprint& blueprint);
 std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
+/// The parameters of those methods of its that may have companions.
+std::set<std::string> companion_parameters(const models::Blueprint& blueprint);
 
 /// The units of a scheme: one kind, or several joined by '+', each once.
 /// - block: all weights of the block itself; not together with attention, layernorm, norm and bias,

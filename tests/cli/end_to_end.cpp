@@ -227,10 +227,14 @@ TEST_CASE("every algorithm runs with a personal head, resumes, and is reported o
          {std::string("run.strategies=[random]"), std::string("run.local.optimizer=sgd"),
           std::string("units.personal=[head]"), "run.server.algorithm=" + algorithm})
       arguments.insert(arguments.end(), {"--set", value});
+    if (algorithm == "feddat") {
+      arguments.insert(arguments.end(), {"--set", "model.peft={adapters: {reduction: 8}}", "--set",
+                                         "units.scheme=adapter"});
+    }
     return arguments;
   };
   std::map<std::string, double> sent;
-  for (const std::string algorithm : {"fedavg", "scaffold", "feddyn", "ditto"}) {
+  for (const std::string algorithm : {"fedavg", "scaffold", "feddyn", "ditto", "feddat"}) {
     const std::string resumed = algorithm + "-resumed";
     const std::vector<std::vector<std::string>> commands = {
         set(algorithm, algorithm, {"--set", "run.rounds=2"}),
@@ -499,6 +503,8 @@ TEST_CASE("wrong input is refused in one line, with nothing written") {
                       {"run.server.algorithm: scaffold goes with run.local.optimizer sgd alone"});
   test::check_refused(run("run.server={algorithm: feddyn, optimizer: momentum}"), folder,
                       {"run.server.algorithm: feddyn goes with optimizer average and"});
+  test::check_refused(run("run.server.algorithm=feddat"), folder,
+                      {"run.server.algorithm: feddat is of adapters, and no unit that clients"});
   test::check_refused(run("run.local.optimizer=sdg"), folder,
                       {"run.local.optimizer: \"sdg\" is not one of", "\"sgd\""});
   rewrite("typo.yaml", std::string(kConfig) + "evaluate: 3\n");

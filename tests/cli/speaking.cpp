@@ -286,6 +286,12 @@ TEST_CASE("what does not fit a model that speaks is refused in one line") {
   test::check_refused({"run", "speaking.yaml", "--out", "no", "--set", "model.answers=data"},
                       folder, {"answers in words"});
   test::check_refused(
+      {"run", "speaking.yaml", "--out", "no", "--set", "run.server.algorithm=feddat", "--set",
+       "model.peft={adapters: {reduction: 4}}", "--set", "units.scheme=adapter"},
+      folder,
+      {"run.server.algorithm: feddat distils a distribution over labels, and the task "
+       "answer_generation answers in words"});
+  test::check_refused(
       {"run", "speaking.yaml", "--out", "no", "--set", "run.local.calibrate_labels=true"}, folder,
       {"calibrate_labels"});
   CHECK_FALSE(fs::exists(folder / "no"));

@@ -48,7 +48,9 @@ TEST_CASE("an algorithm's numbers are written with it, and it goes with what it 
         R"({"algorithm":"feddyn","alpha":0.01})");
   CHECK(written(server_fields(), "{algorithm: ditto, lambda: 0}") ==
         R"({"algorithm":"ditto","lambda":0.0})");
-  for (const std::string any : {"scaffold", "ditto"})
+  CHECK(written(server_fields(), "{algorithm: feddat, distill_local: 0.5}") ==
+        R"({"algorithm":"feddat","distill_local":0.5,"distill_shared":1.0,"temperature":3.0})");
+  for (const std::string any : {"scaffold", "ditto", "feddat"})
     CHECK(section_error(server_fields(), "{algorithm: " + any + ", learning_rate: 0.5}").empty());
   for (const std::string other : {"learning_rate: 0.5", "optimizer: momentum"})
     CHECK(section_error(server_fields(), "{algorithm: feddyn, " + other + "}") ==
@@ -58,6 +60,8 @@ TEST_CASE("an algorithm's numbers are written with it, and it goes with what it 
         "does not");
   for (const std::string any : {"factors", "ffa", "rolora", "fedsa"})
     CHECK(section_error(server_fields(), "{algorithm: ditto, lora: " + any + "}").empty());
+  CHECK_THAT(section_error(server_fields(), "{algorithm: feddat, distill_shared: -1}"),
+             Catch::Matchers::Contains("distill_shared: "));
   CHECK_THAT(section_error(server_fields(), "{algorithm: feddny}"),
              Catch::Matchers::Contains("did you mean \"feddyn\""));
   CHECK_THAT(section_error(server_fields(), "{algorithm: feddyn, alpha: 0}"),

@@ -34,6 +34,11 @@ const std::vector<std::string> kSelected = {"run.strategies=[random]", "run.budg
 /// Numbers of a block and of the head (tests/fedrunner/run.cpp counts them).
 constexpr double kBlock = 3280, kHead = 1077, kMegabit = 32.0 / 1e6;
 
+/// For feddat, which is of adapters: three blocks' (16 numbers wide, 4 in between) and the head.
+const std::vector<std::string> kAdapters = {"model.peft={adapters: {reduction: 4}}",
+                                            "units.scheme=adapter"};
+constexpr double kAdapter = 2 * 4 * 16 + 4 + 16;
+
 struct Stop {};
 
 double farthest(const std::string& a, const std::string& b) {
@@ -79,6 +84,8 @@ TEST_CASE_METHOD(Fixture,
   for (const auto& name : names) {
     INFO(name);
     auto set = kSelected;
+    if (experiment::federated_algorithms().value(name) == experiment::FederatedAlgorithm::kFeddat)
+      set.insert(set.end(), kAdapters.begin(), kAdapters.end());
     set.insert(set.end(), {"run.failures={dropout: 0.2, stragglers: 0.2, late: partial}",
                            "run.local.proximal=0.1"});
     run(name, name, set);
@@ -101,14 +108,16 @@ TEST_CASE_METHOD(Fixture,
 }
 
 TEST_CASE_METHOD(Fixture, "clients without a usable update remember what they did, to the bit") {
-  for (const std::string name : {"scaffold", "feddyn", "ditto"}) {
+  for (const std::string name : {"scaffold", "feddyn", "ditto", "feddat"}) {
     INFO(name);
     std::map<int, Tensors> memories;
+    auto set = name == "feddat" ? kAdapters : std::vector<std::string>();
+    set.insert(set.end(), {"run.rounds=6", "run.failures={dropout: 0.3, corruption: 0.2}"});
     RunOptions looking;
     looking.after_round = [&](const fs::path&, int round) {
       if (round > 0) memories[round] = below(tensors_of(state_file(name, round)), "memory/");
     };
-    run(name, name, {"run.rounds=6", "run.failures={dropout: 0.3, corruption: 0.2}"}, looking);
+    run(name, name, set, looking);
     int kept = 0, changed = 0;
     for (int round = 2; round <= 6; ++round) {
       const auto used =
@@ -225,6 +234,64 @@ TEST_CASE_METHOD(Fixture, "ditto: the global model is FedAvg's; free of it, clie
   }
 }
 
+TEST_CASE_METHOD(Fixture, "feddat: own adapters stay with clients, which are measured with both") {
+  run("fedavg", "fedavg", kAdapters);
+  run("feddat", "feddat", kAdapters);
+  for (const int round : {1, 2}) {
+    for (const std::string client : {"ct", "mri", "oct"}) {
+      CHECK(row("feddat", round, client).up_mbit == row("fedavg", round, client).up_mbit);
+      CHECK(row("feddat", round, client).down_mbit == row("fedavg", round, client).down_mbit);
+    }
+  }
+  CHECK(row("feddat", 1, "mri").up_mbit ==
+        Approx((3 * kAdapter + kHead) * kMegabit).epsilon(1e-12));
+  const auto state = tensors_of(state_file("feddat"));
+  std::map<std::string, Tensors> own;
+  for (const std::string client : {"ct", "mri", "oct"}) {
+    own[client] = below(state, "memory/" + client + "/");
+    CHECK(own[client].size() == 3 * 4);
+    for (const auto& [name, bytes] : own[client]) {
+      CHECK_THAT(name, Contains(".adapters."));
+      CHECK(state.count(name) == 1);
+      CHECK(state.at(name) != bytes);
+    }
+  }
+  CHECK((own["ct"] != own["mri"]));
+  // Before anything is trained there is one set.
+  CHECK(row("feddat", 0, "ct").test_loss == row("fedavg", 0, "ct").test_loss);
+  CHECK(row("feddat", 4, "ct").test_loss != row("fedavg", 4, "ct").test_loss);
+}
+
+TEST_CASE_METHOD(Fixture, "feddat: what is sent without distillation and a head is FedAvg's") {
+  auto set = kAdapters;
+  set.insert(set.end(), {"units.always=[]", "run.strategies=[random]", "run.budget=1"});
+  run("fedavg", "fedavg", set);
+  set.insert(set.end(), {"run.server.distill_local=0", "run.server.distill_shared=0"});
+  run("feddat", "feddat", set);
+  CHECK((weights("feddat") == weights("fedavg")));
+  CHECK((tensors_of(dir / "feddat" / "model" / "strata_adapters.safetensors") ==
+         tensors_of(dir / "fedavg" / "model" / "strata_adapters.safetensors")));
+  for (const std::string client : {"ct", "mri", "oct"}) {
+    CHECK(row("feddat", 4, client).train_loss == row("fedavg", 4, client).train_loss);
+    CHECK(row("feddat", 4, client).test_loss != row("fedavg", 4, client).test_loss);
+  }
+  set.back() = "run.server.distill_shared=1";
+  run("taught", "feddat", set);
+  CHECK_FALSE((tensors_of(dir / "taught" / "model" / "strata_adapters.safetensors") ==
+               tensors_of(dir / "fedavg" / "model" / "strata_adapters.safetensors")));
+}
+
+TEST_CASE_METHOD(Fixture, "feddat: a personal unit's adapters are there once") {
+  auto set = kAdapters;
+  set.insert(set.end(), {"units.selectable=[adapter.0, adapter.1]",
+                         "units.personal=[adapter.2, head]", "run.rounds=1", "run.budget=2"});
+  run("feddat", "feddat", set);
+  const auto state = tensors_of(state_file("feddat", 1));
+  CHECK(below(state, "memory/ct/").size() == 2 * 4);
+  CHECK(below(state, "local/ct/").count("classifier.3.bias") == 1);
+  CHECK(row("feddat", 1, "ct").up_mbit == Approx(2 * kAdapter * kMegabit).epsilon(1e-12));
+}
+
 TEST_CASE_METHOD(Fixture, "scaffold's variates double what travels; the others send no more") {
   for (const auto& [name, times] : {std::pair("fedavg", 1), std::pair("scaffold", 2),
                                     std::pair("feddyn", 1), std::pair("ditto", 1)}) {
@@ -296,5 +363,31 @@ TEST_CASE_METHOD(Fixture, "an algorithm that the experiment cannot have is refus
                Contains("run.server.algorithm: " + algorithm + " goes with rules of LoRA pairs") &&
                    Contains("flora does not"));
   }
+  const std::string adapters = "run.server.algorithm: feddat is of adapters, and no unit that";
+  CHECK_THAT(error("feddat", {}), Contains(adapters) && Contains("model.peft.adapters adds them"));
+  CHECK_THAT(error("feddat", {kAdapters[0], "units.scheme=block"}), Contains(adapters));
+  CHECK_THAT(error("feddat", {kAdapters[0], kAdapters[1], "units.personal=['adapter.*']",
+                              "units.selectable=[embeddings]", "run.budget=1"}),
+             Contains(adapters));
+  CHECK_THAT(error("feddat", {kAdapters[0], kAdapters[1], "run.server.temperature=0"}),
+             Contains("run.server.temperature: "));
+  CHECK_FALSE(fs::exists(dir / "out"));
+}
+
+TEST_CASE_METHOD(Fixture, "feddat is of tasks that choose one label") {
+  data::Manifest several = test::write_tiny_data(dir / "several");
+  several.multi_label = true;
+  several.classes = test::tiny_config().labels;
+  for (auto& example : several.examples) {
+    example.labels = {example.answers.front()};
+    example.question.clear();
+    example.answers.clear();
+  }
+  data::write_manifest(several);
+  auto set = kAdapters;
+  set.push_back("data.folder=" + (dir / "several").string());
+  CHECK_THAT(test::error_of([&] { run("out", "feddat", set); }),
+             Contains("run.server.algorithm: feddat distils a distribution over labels, and an "
+                      "example of these data may have several"));
   CHECK_FALSE(fs::exists(dir / "out"));
 }
