@@ -45,6 +45,16 @@ Tensor padded(const Tensor& part, const Tensor& like) {
   return with_corner(torch::zeros(like.sizes(), part.options()), part);
 }
 
+UnitRanks planned_ranks(const Plan& plan, std::size_t client) {
+  UnitRanks ranks;
+  for (std::size_t l = 0; l < plan.units.size(); ++l) {
+    const int rank =
+        plan.assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l));
+    if (rank > 0 && rank < plan.ranks) ranks[plan.units[l]] = rank;
+  }
+  return ranks;
+}
+
 ClientRanks::ClientRanks(const std::vector<UnitPair>& pairs,
                          const std::vector<std::int64_t>& ranks) {
   for (const std::int64_t rank : ranks) {

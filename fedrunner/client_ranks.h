@@ -15,6 +15,7 @@
 #include "fedrunner/lora_pairs.h"
 #include "fedrunner/messages.h"
 #include "models/torch.h"
+#include "strata/core/plan.h"
 #include "strata/core/unit.h"
 
 namespace strata::fedrunner {
@@ -39,6 +40,9 @@ torch::Tensor corner(const torch::Tensor& whole, c10::IntArrayRef extents);
 torch::Tensor with_corner(const torch::Tensor& whole, const torch::Tensor& part);
 /// `part` with 0 beyond it, in the shape of `like`, or itself.
 torch::Tensor padded(const torch::Tensor& part, const torch::Tensor& like);
+
+/// The ranks that a plan gives a client, from 0, of those units of which it has not the whole.
+UnitRanks planned_ranks(const Plan& plan, std::size_t client);
 
 /// The ranks of a run's clients.
 class ClientRanks {

@@ -39,6 +39,9 @@ struct FederatedTask {
   std::filesystem::path language_folder = {};
   std::vector<std::int64_t> ranks =
       {};  ///< one a client, of its LoRA pairs; none: all have whole ones
+  /// What plans give ranks up to, the rank of all pairs of the selectable units; 1: they give
+  /// units.
+  std::int64_t planned_ranks = 1;
 };
 
 /// One of these runs.

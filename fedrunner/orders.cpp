@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "fedrunner/streams.h"
 #include "fedrunner/training.h"
@@ -52,13 +53,21 @@ std::vector<Order> Orders::score(int round, const States& states) const {
   for (std::size_t i = 0; i < orders.size(); ++i) {
     auto& order = orders[i];
     std::get<ScoreWork>(order.work).seed = stream(run_.seed, Purpose::kScore, round, order.client);
-    cut_pairs(order, i);
+    cut_pairs(order, ranks_.of(i));
   }
   return orders;
 }
 
-void Orders::cut_pairs(Order& order, std::size_t client) const {
-  order.ranks = ranks_.of(client);
+UnitRanks Orders::trained_ranks(const Plan& plan, std::size_t client) const {
+  return plan.has_ranks() ? planned_ranks(plan, client) : ranks_.of(client);
+}
+
+bool Orders::cuts_pairs() const {
+  return ranks_.cut() || (task_.planned_ranks > 1 && !run_.strategy.own);
+}
+
+void Orders::cut_pairs(Order& order, UnitRanks ranks) const {
+  order.ranks = std::move(ranks);
   if (order.ranks.empty()) return;
   order.state = std::make_shared<const ModelState>(
       cut(*order.state, cuts_of(units_.pairs.all(), order.ranks)));
@@ -96,7 +105,7 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
     auto& work = std::get<TrainWork>(order.work);
     work.seed = stream(run_.seed, Purpose::kTrain, round, order.client);
     work.frozen = units_.pairs.frozen(round, order.units);
-    cut_pairs(order, i);
+    cut_pairs(order, trained_ranks(plan, i));
     add_algorithm(order, algorithm);
   }
   return orders;

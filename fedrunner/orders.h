@@ -42,8 +42,13 @@ class Orders {
         clients_(task.clients),
         ranks_(units.pairs.all(), task.ranks) {}
 
-  /// The ranks with which clients score and train; the model is measured in full.
+  /// The ranks with which clients score and train, but for those of plans; the model is measured in
+  /// full.
   const ClientRanks& ranks() const { return ranks_; }
+  /// With which a client, from 0, trains by a plan and sends what it trained.
+  UnitRanks trained_ranks(const Plan& plan, std::size_t client) const;
+  /// Whether somebody may train a part of a pair.
+  bool cuts_pairs() const;
 
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;
@@ -59,8 +64,8 @@ class Orders {
  private:
   std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,
                          const Work& work) const;
-  /// Cuts the state to the ranks of a client, from 0.
-  void cut_pairs(Order& order, std::size_t client) const;
+  /// Cuts the state to a client's ranks.
+  void cut_pairs(Order& order, UnitRanks ranks) const;
   void add_algorithm(Order& order, const AlgorithmState& algorithm) const;
 
   const FederatedTask& task_;

@@ -96,6 +96,7 @@ PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const
                                                        1.0 / problem.unit_count());
   const std::string& of = task_.run.budget.of;
   set_budgets(problem, of, budgets(), costs_of(task_.units.selectable, of));
+  if (!run_.strategy.own) problem.ranks = static_cast<int>(task_.planned_ranks);
   return problem;
 }
 

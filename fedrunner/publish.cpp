@@ -111,6 +111,7 @@ void Publisher::write_run_json(int rounds_done, bool done) const {
             {"rounds_done", rounds_done},
             {"provenance", provenance_}};
   if (!task_.run.budget.counts_units()) root["budget_of"] = task_.run.budget.of;
+  if (task_.planned_ranks > 1 && !run_.strategy.own) root["budget_of"] = kOfRanks;
   write_file(run_.folder / "run.json", root.dump(1) + "\n");
 }
 

@@ -54,7 +54,8 @@ class Server {
   /// The plan of a round and, where it is a new one, its front for the next to begin with.
   Plan plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive);
   RoundUpdates train(int round, const Plan& plan, Progress& progress);
-  Traffic traffic(int round, bool score_due) const;
+  /// Clients receive for any plan, and send what they trained by this one.
+  Traffic traffic(int round, bool score_due, const Plan& plan) const;
   /// Takes what the updates have into the state; those that cannot be used are taken out of them.
   Aggregated take(int round, RoundUpdates& updates);
   void evaluate(int round, TrainingRows rows, const Objectives& plan);
@@ -142,7 +143,7 @@ void Server::run_round(int round, Progress& progress) {
   PlanArchive archive = state_.archive;
   const Plan plan = plan_of(round, scores, archive);
   auto updates = train(round, plan, progress);
-  auto rows = training_rows(clients_, traffic(round, score_due), updates.sent);
+  auto rows = training_rows(clients_, traffic(round, score_due, plan), updates.sent);
   const Aggregated done = take(round, updates);
   log_aggregation(round, updates, done);
   write_file(folder_of(round) / "aggregation.json", aggregation_json(round, updates, done));
@@ -158,17 +159,17 @@ void Server::run_round(int round, Progress& progress) {
   publisher_.publish(model_, round, round == rounds_);
 }
 
-Traffic Server::traffic(int round, bool score_due) const {
-  const auto of = [=, this](const UnitRanks& ranks) -> UnitTraffic {
+Traffic Server::traffic(int round, bool score_due, const Plan& plan) const {
+  const auto of = [=, this](const UnitRanks& sent, const UnitRanks& held) -> UnitTraffic {
     const UnitPairs& pairs = units_.pairs;
-    return {with_control(algorithm_, pairs.sent(round, units_.all, ranks), state_.weights),
-            with_control(algorithm_, pairs.received(round - 1, units_.all, ranks), state_.weights)};
+    return {with_control(algorithm_, pairs.sent(round, units_.all, sent), state_.weights),
+            with_control(algorithm_, pairs.received(round - 1, units_.all, held), state_.weights)};
   };
-  const auto own = [=, this](std::size_t client) -> std::optional<UnitTraffic> {
-    const UnitRanks& ranks = orders_.ranks().of(client);
-    return ranks.empty() ? std::nullopt : std::optional(of(ranks));
+  const auto own = [=, &plan, this](std::size_t client) -> std::optional<UnitTraffic> {
+    const UnitRanks sent = orders_.trained_ranks(plan, client), held = orders_.ranks().of(client);
+    return sent.empty() && held.empty() ? std::nullopt : std::optional(of(sent, held));
   };
-  return {of({}), state_.changed_units, score_due ? units_.selectable.size() : 0, own};
+  return {of({}, {}), state_.changed_units, score_due ? units_.selectable.size() : 0, own};
 }
 
 Aggregated Server::take(int round, RoundUpdates& updates) {
@@ -188,7 +189,7 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
         return models::drawn(model_.blueprint().parameter(name),
                              stream(run_.seed, Purpose::kLora, round));
       },
-      orders_.ranks().cut());
+      orders_.cuts_pairs());
   const auto parts = client_parts(clients_, options.aggregation.weights);
   finish_round({options.algorithm, units_.all, parts, updates.sent, before}, state_.weights,
                state_.algorithm);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 
 #include "core/console.h"
 #include "core/text.h"
@@ -55,9 +56,10 @@ models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
 /// One a client. What a planner could not plan with is found before anything is written.
 std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
                                           const std::vector<std::string>& clients,
-                                          const SelectedUnits& units) {
+                                          const SelectedUnits& units, std::int64_t ranks) {
   const Budget& budget = config.run->budget;
-  auto budgets = budget.values(clients, static_cast<int>(units.selectable.size()));
+  auto budgets =
+      budget.values(clients, static_cast<int>(units.selectable.size()), static_cast<int>(ranks));
   std::int64_t least = 1;  // that trains a unit
   if (!budget.counts_units()) {
     least = std::numeric_limits<std::int64_t>::max();
@@ -188,6 +190,35 @@ void check_ranks(const ExperimentConfig& config, const models::Blueprint& bluepr
                      lora_averages().name(lora) + "; they go with " + rules_of_any_ranks());
 }
 
+/// The rank of the pairs of all units that plans choose among, where plans give ranks of them.
+std::int64_t planned_ranks(const ExperimentConfig& config, const models::Blueprint& blueprint,
+                           const SelectedUnits& units) {
+  const RankChoice& ranks = config.run->ranks;
+  if (!ranks.planned) return 1;
+  std::int64_t common = 0;
+  std::set<std::string> factors;
+  const auto refuse = [&](const std::string& unit, const std::string& what) {
+    throw InputError(ranks.where +
+                     ": plan: plans give ranks of units that hold LoRA pairs of one " +
+                     "rank alone, and \"" + unit + "\" has " + what);
+  };
+  for (const UnitPair& pair : unit_pairs(blueprint, units.selectable)) {
+    if (common == 0) common = pair.rank;
+    if (pair.rank != common)
+      refuse(pair.unit, "the rank " + std::to_string(pair.rank) + " beside others of " +
+                            std::to_string(common));
+    factors.insert(pair.names.first);
+    factors.insert(pair.names.second);
+  }
+  for (const Unit& unit : units.selectable)
+    for (const std::string& name : unit.parameters)
+      if (!factors.count(name)) refuse(unit.name, name);
+  if (common > kLargestRank)
+    throw InputError(ranks.where + ": plan: the pairs have the rank " + std::to_string(common) +
+                     "; plans give ranks up to " + std::to_string(kLargestRank));
+  return common;
+}
+
 /// One a client, or none where all have whole pairs.
 std::vector<std::int64_t> checked_ranks(const ExperimentConfig& config,
                                         const std::vector<std::string>& clients,
@@ -287,7 +318,8 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
     wanted.units = select_fitted_units(config, wanted.blueprint);
   }
   auto names = client_names(data, plans_lora(wanted.blueprint, wanted.units));
-  auto budgets = checked_budgets(config, names, wanted.units);
+  const std::int64_t planned = planned_ranks(config, wanted.blueprint, wanted.units);
+  auto budgets = checked_budgets(config, names, wanted.units, planned);
   auto ranks = checked_ranks(config, names, wanted.blueprint);
   auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
                                    : relabelled_foundation(config.model.folder, labels,
@@ -312,6 +344,7 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   if (foundation.language) task.language_folder = config.model.folder;
   folders.check_foundation(foundation.model, task.foundation_fingerprint);
   task.ranks = std::move(ranks);
+  task.planned_ranks = planned;
   if (options.log_clients)
     log_info("clients", data::partition_table(data.manifest, data.partition));
   return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};

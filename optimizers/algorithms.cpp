@@ -57,10 +57,9 @@ FrontPoints plan_at_random(const PlanningProblem& problem, const PlanOptions& op
 const std::vector<AlgorithmRow>& algorithm_rows() {
   using enum AlgorithmKind;
   static const std::vector<AlgorithmRow> rows = {
-      {.algorithm = {"exact", kExact, {.unsupported = true}},
+      {.algorithm = {"exact", kExact, {.unsupported = true}, true},
        .certify = certify_exactly,
-       .suits = suits_exact,
-       .ranks = true},
+       .suits = suits_exact},
       {.algorithm = {"prices", kPrice}, .certify = certify_by_prices, .suits = suits_all},
       {.algorithm = {"nsga2", kSearch, kOwnSearch}, .search = search_nsga2},
       {.algorithm = {"mopso", kSearch, kOwnSearch}, .search = search_mopso},
@@ -75,8 +74,8 @@ const std::vector<AlgorithmRow>& algorithm_rows() {
        .pagmo = pagmo_simulated_annealing},
       {.algorithm = {"greedy", kPrice}, .plan = plan_greedily},
       {.algorithm = {"roundrobin", kBaseline}, .plan = plan_round_robin},
-      {.algorithm = {"topk", kBaseline}, .plan = plan_top_k, .ranks = true},
-      {.algorithm = {"random", kBaseline}, .plan = plan_at_random, .ranks = true},
+      {.algorithm = {"topk", kBaseline, {}, true}, .plan = plan_top_k},
+      {.algorithm = {"random", kBaseline, {}, true}, .plan = plan_at_random},
   };
   return rows;
 }
@@ -97,7 +96,7 @@ void require_units(const PlanningProblem& problem, const std::string& asked) {
   if (!problem.has_ranks()) return;
   std::vector<std::string> able;
   for (const AlgorithmRow& row : algorithm_rows())
-    if (row.ranks) able.push_back(row.algorithm.name);
+    if (row.algorithm.ranks) able.push_back(row.algorithm.name);
   throw InputError(asked + " plans units, not ranks; those that plan ranks are " +
                    quoted_list(able));
 }

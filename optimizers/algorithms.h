@@ -25,7 +25,6 @@ struct AlgorithmRow {
   /// Of a row that certifies, where auto plans and gaps are measured with it: those of the first
   /// row that suits the problem.
   bool (*suits)(const PlanningProblem& problem) = nullptr;
-  bool ranks = false;  ///< whether it plans ranks (PlanningProblem::ranks)
 };
 
 const std::vector<AlgorithmRow>& algorithm_rows();

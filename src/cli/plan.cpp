@@ -41,10 +41,8 @@ std::vector<std::string> choice_of(const Plan& plan, int client) {
 void print_tables(const Plan& plan, double seconds) {
   TextTable clients({"client", plan.counted + " used", "of", "units"});
   for (std::size_t c = 0; c < plan.clients.size(); ++c) {
-    const auto amount = [&](std::int64_t value) {
-      return plan.has_ranks() ? std::to_string(value) : amount_text(value, plan.counted);
-    };
-    clients.row({plan.clients[c], amount(plan.used[c]), amount(plan.budgets[c]),
+    clients.row({plan.clients[c], amount_text(plan.used[c], plan.counted),
+                 amount_text(plan.budgets[c], plan.counted),
                  units_text(choice_of(plan, static_cast<int>(c)))});
   }
   TextTable facts({"plan", plan.algorithm + ", " + plan.choose});

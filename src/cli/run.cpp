@@ -105,6 +105,7 @@ fedrunner::ToolNames runner_names() {
   for (const auto& name : names.algorithms) {
     const auto* algorithm = optimizers::find_algorithm(name);
     if (algorithm && algorithm->kind == AlgorithmKind::kExact) names.count_units.push_back(name);
+    if (!algorithm || algorithm->ranks) names.plan_ranks.push_back(name);  // auto takes exact
   }
   return names;
 }

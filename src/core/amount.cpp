@@ -69,6 +69,7 @@ std::string counted_by(const std::string& amount) {
 }
 
 std::string amount_text(std::int64_t amount, const std::string& of) {
+  if (of == kOfRanks) return std::to_string(amount);
   const Measure& measure = *resource(of).measure;
   if (measure.endings.empty()) return std::to_string(amount);
   auto value = static_cast<double>(amount);

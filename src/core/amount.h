@@ -17,7 +17,7 @@ bool parse_amount(std::string_view text, const std::string& of, std::int64_t& va
 /// What an amount of this text counts by its symbol, "" for a number alone: bytes, flops.
 std::string counted_by(const std::string& amount);
 
-/// "269 kB": at most three decimals; of units the number alone.
+/// "269 kB": at most three decimals; of units and ranks the number alone.
 std::string amount_text(std::int64_t amount, const std::string& of);
 
 /// What is allowed: "a whole number of bytes, such as 400kB, 4MiB or 1.5GB".

@@ -6,11 +6,17 @@
 namespace strata::experiment {
 namespace {
 
+const std::string kPlanned = "plan";
+
 RankChoice read_rank_choice(ObjectReader& reader, const std::string& key,
                             const std::optional<RankChoice>& fallback) {
   if (reader.raw(key).is_null() && fallback) return *fallback;
   RankChoice choice;
   choice.where = reader.where(key);
+  if (reader.raw(key) == kPlanned) {
+    choice.planned = true;
+    return choice;
+  }
   if (!reader.raw(key).is_object()) {
     choice.each = reader.integer(key, 1, kMostCount);
     return choice;
@@ -29,6 +35,7 @@ RankChoice read_rank_choice(ObjectReader& reader, const std::string& key,
 /// A number where there is one for all, otherwise the mapping in full.
 Json rank_choice_json(const RankChoice& choice) {
   if (!choice.given()) return {};
+  if (choice.planned) return kPlanned;
   if (choice.clients.empty()) return *choice.each;
   Json clients = Json::object();
   for (const auto& client : choice.clients) clients[client.name] = client.rank;
@@ -41,7 +48,7 @@ Json rank_choice_json(const RankChoice& choice) {
 
 std::vector<std::int64_t> RankChoice::values(const std::vector<std::string>& names,
                                              std::int64_t largest) const {
-  if (!given()) return {};
+  if (!given() || planned) return {};
   std::vector<std::int64_t> ranks(names.size(), each.value_or(0));
   std::vector<std::string> places(names.size(), where);
   const NameIndex index(names);
@@ -65,7 +72,7 @@ std::vector<std::int64_t> RankChoice::values(const std::vector<std::string>& nam
 
 Kind<RankChoice> ranks_of_clients() {
   return {read_rank_choice, rank_choice_json, Form::kText,
-          "≥ 1, a mapping of all clients, or `{each: 8, clients: {ct: 2}}`"};
+          "≥ 1, a mapping of all clients, `{each: 8, clients: {ct: 2}}`, or `plan`"};
 }
 
 }  // namespace strata::experiment

@@ -11,7 +11,7 @@
 
 namespace strata::experiment {
 
-/// Ranks as they were written: one for everyone, or of clients by name.
+/// Ranks as they were written: one for everyone, or of clients by name, or those of every plan.
 struct RankChoice {
   struct Client {
     std::string name;
@@ -20,12 +20,15 @@ struct RankChoice {
   };
   std::optional<std::int64_t> each = {};  ///< of every client that is not named
   std::vector<Client> clients = {};
+  /// Plans give each client a rank of each unit, and budgets count ranks.
+  bool planned = false;
   std::string where = {};  ///< of the whole
 
   /// Without, every client has the pairs in full.
-  bool given() const { return each || !clients.empty(); }
-  /// One a client, in order; none where nothing is given. O(clients). @throws InputError for a
-  /// client that is unknown (with the nearest) or has no rank, and for a rank above `largest`.
+  bool given() const { return each || !clients.empty() || planned; }
+  /// One a client, in order; none where nothing is given, or planned. O(clients). @throws
+  /// InputError for a client that is unknown (with the nearest) or has no rank, and for a rank
+  /// above `largest`.
   std::vector<std::int64_t> values(const std::vector<std::string>& clients,
                                    std::int64_t largest) const;
 };

@@ -27,6 +27,7 @@ struct Strategy {
   bool rate_chosen = false;                  ///< by trials: it stands in no experiment file
   std::optional<OwnAlgorithm> own = {};      ///< that one
   bool counts_units_only = false;            ///< the planner's algorithm knows no other budgets
+  bool plans_ranks = false;                  ///< the planner's algorithm can
 
   bool scores() const;  ///< whether rounds score
 };

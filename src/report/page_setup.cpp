@@ -23,8 +23,9 @@ std::string budget_text(const Page& page) {
   }
   const std::string& of = page.primary.budget_of;
   if (values.size() != 1) return of + " per client and round: " + joined(named);
-  if (of == kOfUnits)
-    return counted(static_cast<std::size_t>(*values.begin()), "unit") + " per client and round";
+  if (of == kOfUnits || of == kOfRanks)
+    return counted(static_cast<std::size_t>(*values.begin()), of == kOfUnits ? "unit" : "rank") +
+           " per client and round";
   const std::string kind = of == resource(of).measure->resource ? "" : " of " + of;
   return amount_text(*values.begin(), of) + kind + " per client and round";
 }

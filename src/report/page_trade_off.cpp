@@ -22,7 +22,8 @@ struct Decision {
 /// The plan's budgets; false where they count what the run does not know of a unit.
 bool take_budgets(const RunFolder& run, const Plan& plan, PlanningProblem& problem) {
   const Budget of_units;
-  if (plan.counted.empty() || plan.counted == of_units.of) {
+  problem.ranks = plan.ranks;
+  if (plan.counted.empty() || plan.counted == of_units.of || plan.has_ranks()) {
     std::vector<std::int64_t> trained;
     for (int i = 0; i < problem.client_count(); ++i)
       trained.push_back(plan.assignment.row(i).cast<std::int64_t>().sum());

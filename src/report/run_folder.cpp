@@ -53,7 +53,9 @@ void read_run_json(const fs::path& path, RunFolder& run) {
   run.selectable = units.texts("selectable");
   run.always = units.texts("always", std::vector<std::string>{});
   units.finish();
-  run.budget_of = json.choice("budget_of", budget_kinds(), kOfUnits);
+  std::vector<std::string> kinds = budget_kinds();
+  kinds.push_back(kOfRanks);
+  run.budget_of = json.choice("budget_of", kinds, kOfUnits);
   run.budgets = read_budgets(
       json, run.clients,
       run.budget_of == kOfUnits ? static_cast<std::int64_t>(run.selectable.size()) : kMost);

@@ -42,7 +42,7 @@ struct RunFolder {
   bool synthetic = false;
   int rounds = 0;  ///< the last round in metrics.csv
   std::vector<std::string> clients;
-  std::string budget_of = kOfUnits;  ///< what budgets count: one of budget_kinds()
+  std::string budget_of = kOfUnits;  ///< what budgets count: one of budget_kinds(), or kOfRanks
   std::vector<std::pair<std::string, std::int64_t>> budgets;  ///< one entry a client
   std::vector<std::string> selectable, always;                ///< unit names
   std::vector<Unit> unit_costs;                               ///< without their weight names

@@ -256,6 +256,50 @@ TEST_CASE("every algorithm runs with a personal head, resumes, and is reported o
   CHECK(sent["ditto"] == Approx(sent["fedavg"]));
 }
 
+TEST_CASE("a run with planned ranks: plans, PEFT's files, the report, resumed to the byte") {
+  const fs::path& folder = workshop();
+  const auto set = [](const std::string& out, const std::string& rounds) {
+    return std::vector<std::string>{
+        "run",       "tiny.yaml",
+        "--out",     out,
+        "--threads", "1",
+        "--set",     "run.strategies=[f3ocus]",
+        "--set",     rounds,
+        "--set",     "run.ranks=plan",
+        "--set",     "run.budget=5",
+        "--set",     "run.plan.algorithm=exact",
+        "--set",     "units.scheme=lora",
+        "--set",     "model.peft={lora: {rank: 4, alpha: 8, targets: [query]}}"};
+  };
+  auto again = set("ranked-again", "run.rounds=2");
+  again.emplace_back("--resume");
+  for (const auto& command : {set("ranked", "run.rounds=2"), set("ranked-again", "run.rounds=1"),
+                              again, std::vector<std::string>{"report", "ranked"}}) {
+    const auto outcome = run_strata(command, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+  }
+  CHECK((reproducible_files(folder / "ranked") == reproducible_files(folder / "ranked-again")));
+  const Plan plan = read_plan(folder / "ranked/rounds/001/plan.json");
+  CHECK(plan.ranks == 4);
+  CHECK(plan.gap.known);
+  for (std::size_t i = 0; i < plan.clients.size(); ++i) {
+    CHECK(plan.used[i] == 5);
+    const auto config = nlohmann::json::parse(
+        test::slurp(folder / "ranked/rounds/001" / plan.clients[i] / "adapter_config.json"));
+    CHECK(config["r"] == 4);
+    CHECK(config["lora_alpha"] == 8);
+    std::size_t parts = 0;
+    for (Eigen::Index l = 0; l < plan.assignment.cols(); ++l) {
+      const int rank = plan.assignment(static_cast<Eigen::Index>(i), l);
+      parts += rank > 0 && rank < 4;
+    }
+    CHECK((config.contains("rank_pattern") ? config["rank_pattern"].size() : 0) == parts);
+  }
+  CHECK_THAT(test::slurp(folder / "ranked/report.html"),
+             Catch::Contains("5 ranks per client and round"));
+}
+
 TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read") {
   const fs::path& folder = workshop();
   const auto run = run_strata(

@@ -51,7 +51,9 @@ TEST_CASE("ranks that are none, of nobody, or above the pairs' are refused by na
 }
 
 TEST_CASE("ranks are written as they are read, and not where there are none") {
-  const auto fields = run_fields(kNames);
+  ToolNames names = kNames;
+  names.plan_ranks = {"topk"};
+  const auto fields = run_fields(names);
   const auto write = [&](const std::string& ranks) {
     return fields.write(read_section(fields,
                                      "{strategies: [{name: topk}], rounds: 3, budget: 2, local: "
@@ -60,11 +62,32 @@ TEST_CASE("ranks are written as they are read, and not where there are none") {
   };
   CHECK_FALSE(write("").contains("ranks"));
   CHECK(write(", ranks: 4")["ranks"] == Json(4));
+  CHECK(write(", ranks: plan")["ranks"] == Json("plan"));
   const Json named = {{"clients", {{"each", 2}, {"mri", 3}}}};
   CHECK(write(", ranks: {clients: {each: 2, mri: 3}}")["ranks"] == named);
   CHECK(write(", ranks: {ct: 2, mri: 3}")["ranks"] == Json{{"clients", {{"ct", 2}, {"mri", 3}}}});
   CHECK(write(", ranks: {each: 8, clients: {ct: 2}}")["ranks"] ==
         Json{{"clients", {{"ct", 2}}}, {"each", 8}});
+}
+
+TEST_CASE("ranks may be those of plans, where strategies plan any; nobody has them beforehand") {
+  ToolNames names = kNames;
+  names.plan_ranks = {"topk"};
+  const auto run = [](const std::string& more) {
+    return "{strategies: [{name: topk}], rounds: 3, ranks: plan, local: {learning_rate: 0.5}" +
+           more + "}";
+  };
+  const RankChoice planned = read_section(run_fields(names), run(", budget: 2")).ranks;
+  CHECK(planned.given());
+  CHECK(planned.planned);
+  CHECK(planned.values({"ct", "mri"}, 8).empty());
+  CHECK_FALSE(ranks("4").planned);
+  CHECK(section_error(run_fields(kNames), run(", budget: 2")) ==
+        "ranks: the strategy topk plans with topk, which gives clients units, not ranks of units");
+  CHECK(section_error(run_fields(names), run(", budget: 4kB")) ==
+        "budget: where plans give ranks, budgets count ranks, not bytes");
+  CHECK(section_error(run_fields(names), run(", budget: 2, plan: {warm: true}")) ==
+        "plan.warm: searches begin with a front, and none plans ranks");
 }
 
 TEST_CASE("ranks of clients go with averages alone") {

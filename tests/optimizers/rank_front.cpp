@@ -209,6 +209,10 @@ TEST_CASE("random ranks keep to budgets, rules and coverage, and follow from the
   CHECK(first == random_assignment(problem, 1));
   CHECK_FALSE(first == random_assignment(problem, 2));
   CHECK(first.maxCoeff() > 1);
+  // Nearly all ranks there are, so that a rank too many of the pinned unit would be drawn, too.
+  for (int& budget : problem.budgets) budget = 23 * 6 - 2;
+  for (std::uint64_t seed = 1; seed <= 5; ++seed)
+    CHECK_FALSE(random_assignment(problem, seed) == top_k(problem));
   // So much that no draw has it: the best that has it takes its place.
   problem.coverage.assign(problem.units.size(), 0);
   problem.coverage[5] = 9 * 6;

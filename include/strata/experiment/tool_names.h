@@ -23,6 +23,8 @@ struct ToolNames {
   std::function<void(const std::string& rule)> check_choice = {};
   /// Those of `algorithms` that know budgets of units alone.
   std::vector<std::string> count_units = {};
+  /// Those of `algorithms` that plan ranks.
+  std::vector<std::string> plan_ranks = {};
 };
 
 }  // namespace strata::experiment

@@ -28,6 +28,7 @@ struct Algorithm {
   std::string name;
   AlgorithmKind kind = AlgorithmKind::kUnknown;
   AlgorithmUses uses = {};
+  bool ranks = false;  ///< whether it plans ranks (PlanningProblem::ranks)
 };
 
 /// The algorithm of that name; nullptr where there is none, and for kAuto. O(algorithms).
