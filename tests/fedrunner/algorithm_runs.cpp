@@ -234,7 +234,8 @@ TEST_CASE_METHOD(Fixture, "ditto: the global model is FedAvg's; free of it, clie
   }
 }
 
-TEST_CASE_METHOD(Fixture, "feddat: own adapters stay with clients, which are measured with both") {
+TEST_CASE_METHOD(
+    Fixture, "feddat: what travels is as much as FedAvg's, and own adapters stay with clients") {
   run("fedavg", "fedavg", kAdapters);
   run("feddat", "feddat", kAdapters);
   for (const int round : {1, 2}) {
@@ -259,7 +260,6 @@ TEST_CASE_METHOD(Fixture, "feddat: own adapters stay with clients, which are mea
   CHECK((own["ct"] != own["mri"]));
   // Before anything is trained there is one set.
   CHECK(row("feddat", 0, "ct").test_loss == row("fedavg", 0, "ct").test_loss);
-  CHECK(row("feddat", 4, "ct").test_loss != row("fedavg", 4, "ct").test_loss);
 }
 
 TEST_CASE_METHOD(Fixture, "feddat: what is sent without distillation and a head is FedAvg's") {
