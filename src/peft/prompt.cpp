@@ -5,6 +5,8 @@
 
 #include "models/pass.h"
 #include "peft/limits.h"
+#include "peft/targeted.h"
+#include "strata/core/error.h"
 
 namespace strata::peft {
 namespace {
@@ -14,8 +16,10 @@ using models::LayerKind;
 using torch::Tensor;
 
 const std::string kPrompt = "prompt", kWeight = "prompt_embeddings", kU = "prompt_u",
-                  kV = "prompt_v";
+                  kV = "prompt_v", kInput = "prompt_inputs", kDown = "prompt_network.0",
+                  kUp = "prompt_network.2";
 constexpr std::int64_t kLongestPrompt = 4096;
+constexpr std::int64_t kWidestNetwork = 65536;
 
 const Choices<PromptDepth>& depths() {
   static const Choices<PromptDepth> choices(
@@ -40,6 +44,10 @@ const Fields<PromptFields>& prompt_fields() {
             "the vectors are a product of two matrices of so many columns and rows (DVPT); 0: they "
             "are none")
           .written_if_changed(),
+      field("hidden", &PromptFields::hidden, whole(0),
+            "the vectors are what a network with so many hidden numbers makes of learned ones "
+            "(shallow prompts without a rank); 0: they are none")
+          .written_if_changed(),
       field("initialization", &PromptFields::initialization, choice(initializations()),
             "N(0, 0.02²), or VPT's uniform numbers between ±√(6 / (numbers of a patch + width))")
           .written_if_changed(),
@@ -56,13 +64,17 @@ class Prompts : public Method {
   bool enters_blocks() const override { return deep(); }
   /// What version 1 of the file says of it.
   std::int64_t number() const {
-    const bool plain =
-        !deep() && fields_.rank == 0 && fields_.initialization == PromptInit::kNormal;
+    const bool plain = !deep() && fields_.rank == 0 && fields_.hidden == 0 &&
+                       fields_.initialization == PromptInit::kNormal;
     return plain ? fields_.length : 0;
   }
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (!stands_at(at)) return {};
+    if (fields_.hidden > 0)
+      return {vectors(at, kInput, LayerKind::kTokens, {fields_.length, at.width},
+                      {models::Init::Kind::kNormal, 1}),
+              dense(at, kDown, at.width, fields_.hidden), dense(at, kUp, fields_.hidden, at.width)};
     if (fields_.rank == 0)
       return {vectors(at, kWeight, LayerKind::kTokens, {fields_.length, at.width}, init(at))};
     const double of_rank = 1 / std::sqrt(static_cast<double>(fields_.rank));
@@ -116,9 +128,23 @@ class Prompts : public Method {
             .width = at.width,
             .parameters = {{name, std::move(shape), std::move(init)}}};
   }
+  Layer dense(const Layer& at, const std::string& name, std::int64_t inputs,
+              std::int64_t outputs) const {
+    Layer layer = vectors(at, name, LayerKind::kLinear, {outputs, inputs}, kaiming(inputs));
+    layer.width = outputs;
+    layer.parameters = {{name + ".weight", {outputs, inputs}, kaiming(inputs)},
+                        {name + ".bias", {outputs}, kaiming(inputs), true}};
+    return layer;
+  }
   /// (n, length, width).
   Tensor prompts(const Layer& at, std::int64_t n, models::Pass& pass) const {
     const std::string name = prefix(at);
+    if (fields_.hidden > 0) {
+      const Tensor input = pass.weight(kInput);
+      const Tensor all = pass.used(models::Use::kAdded, kInput, Tensor(),
+                                   input.expand({n, input.size(0), input.size(1)}));
+      return pass.linear(kUp, torch::tanh(pass.linear(kDown, all)));
+    }
     if (fields_.rank == 0) {
       const Tensor own = pass.weight(name + kWeight);
       return pass.used(models::Use::kAdded, name + kWeight, Tensor(),
@@ -143,6 +169,11 @@ void Prompts::check(const models::Blueprint& blueprint, const std::string& where
     no_place(where, blueprint, "VPT's prompts: what enters its blocks is no image's");
   require_range(where, "prompt_length", fields_.length, 1, kLongestPrompt);
   require_range(where, "prompts.rank", fields_.rank, 0, std::min(fields_.length, place.width));
+  if (fields_.hidden == 0) return;
+  require_range(where, "prompts.hidden", fields_.hidden, 1, kWidestNetwork);
+  if (deep() || fields_.rank > 0 || fields_.initialization != PromptInit::kNormal)
+    throw InputError(where + ": prompts.hidden is of shallow prompts without a rank, and its " +
+                     "network has an initialization of its own");
 }
 
 }  // namespace

@@ -175,6 +175,30 @@ TEST_CASE("deep prompts stand before every block in place of the former ones") {
   CHECK(test::largest_difference(deep.forward(batch), vit(2).forward(batch)) > 1e-3);
 }
 
+TEST_CASE(
+    "prompts of a network are what it makes of learned vectors, drawn as PyTorch draws them") {
+  const torch::NoGradGuard no_grad;
+  const Batch batch = test::vit_images(3);
+  const Model network = with(vit(2), "prompts:length=3,hidden=5");
+  const auto dense = [&](const std::string& layer, const Tensor& rows) {
+    return rows.mm(network.weight(layer + ".weight").t()) + network.weight(layer + ".bias");
+  };
+  Model plain = with(vit(2), "prompts:length=3");
+  plain.weight("prompt_embeddings") = dense(
+      "prompt_network.2", torch::tanh(dense("prompt_network.0", network.weight("prompt_inputs"))));
+  CHECK(test::largest_difference(network.forward(batch), plain.forward(batch)) <= 1e-5);
+
+  Model fresh = vit(1);
+  peft::add_methods(fresh, {peft::parse_method("prompts:length=400,hidden=50", "here")}, 1);
+  CHECK(fresh.weight("prompt_inputs").std().item<double>() == Approx(1).margin(0.05));
+  for (const std::string part : {".weight", ".bias"}) {
+    const double bound = 1 / std::sqrt(50.0);
+    const double largest = fresh.weight("prompt_network.2" + part).abs().max().item<double>();
+    CHECK(largest <= bound);
+    CHECK(largest > 0.7 * bound);
+  }
+}
+
 TEST_CASE("decomposed prompts are the product of their factors") {
   const torch::NoGradGuard no_grad;
   const Batch batch = test::vit_images(3);

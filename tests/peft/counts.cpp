@@ -69,6 +69,7 @@ TEST_CASE("methods of ViT-B/16 train as many numbers as published") {
   CHECK(trained(base, "prompts:length=10,rank=1", "prompt+only") == 778);
   CHECK(trained(base, "prompts:length=10,rank=4", "prompt+only") == 3112);
   CHECK(trained(base, "prompts:length=10,rank=1,depth=deep", "prompt+only") == 12 * 778);
+  CHECK(trained(base, "prompts:length=5,hidden=192", "prompt+only") == 599424 / 2);
   // Two a block, of two layers with their biases.
   CHECK(trained(base, "adapters:placement=houlsby", "adapter+only") ==
         12 * 2 * (2 * 768 * 48 + 48 + 768));
@@ -153,6 +154,9 @@ TEST_CASE("methods are refused where a model has no place for them") {
   CHECK_THAT(refused(transformer, "oft:block=3"),
              Contains("oft.block: found 3, but it must divide the 8"));
   CHECK_THAT(refused(transformer, "prompts:length=2,rank=3"), Contains("prompts.rank: found 3"));
+  for (const std::string more : {"rank=1", "depth=deep", "initialization=vpt"})
+    CHECK_THAT(refused(transformer, "prompts:length=2,hidden=4," + more),
+               Contains("prompts.hidden is of shallow prompts without a rank"));
   CHECK_THAT(refused(transformer, "ia3:feedforward=fc1"),
              Contains("\"fc1\" is none of the targets"));
   CHECK_THAT(refused(transformer, "lora:rank=2,exclude=querry"),

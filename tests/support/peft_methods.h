@@ -17,6 +17,7 @@ inline std::vector<std::string> transformer_methods() {
           "prompts:length=3,rank=2,initialization=vpt",
           "prompts:length=2,depth=deep,initialization=vpt",
           "prompts:length=3,depth=deep,rank=2",
+          "prompts:length=3,hidden=5",
           "lora:rank=2,targets=query+fc2",
           "lora:rank=2,alpha=3,rank_stabilized=true,targets=value",
           "lora:rank=2,dora=true,targets=query+fc1",
