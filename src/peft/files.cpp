@@ -84,23 +84,35 @@ struct WeightsFile {
   std::vector<StoredParameter> parameters = {};
 };
 
-void add_parameters(const Blueprint& blueprint, const Method& method, WeightsFile& file) {
+enum class FileUse { kWrite, kRead };
+
+/// Files are read under further names: those that other versions of transformers have of a layer.
+void add_parameters(const Blueprint& blueprint, const Method& method, FileUse use,
+                    WeightsFile& file) {
   for (const models::Layer& layer : blueprint.layers()) {
     if (layer.method != method.name()) continue;
-    for (const models::Parameter& parameter : layer.parameters)
-      file.parameters.push_back({parameter, method.file_names(layer, parameter)});
+    for (const models::Parameter& parameter : layer.parameters) {
+      std::vector<std::string> names = method.file_names(layer, parameter);
+      const std::string own = names.front();
+      const std::size_t at = own.find(layer.name);
+      for (const std::string& alias : layer.aliases) {
+        if (use == FileUse::kWrite || at == std::string::npos) continue;
+        names.push_back(std::string(own).replace(at, layer.name.size(), alias));
+      }
+      file.parameters.push_back({parameter, std::move(names)});
+    }
   }
 }
 
-std::vector<WeightsFile> weights_files(const Blueprint& blueprint) {
+std::vector<WeightsFile> weights_files(const Blueprint& blueprint, FileUse use) {
   std::vector<WeightsFile> files;
   WeightsFile own{kOwnWeightsFile, kOwnConfigFile};
   for (const MethodPtr& method : methods_of(blueprint))
-    if (type_of(*method).own()) add_parameters(blueprint, *method, own);
+    if (type_of(*method).own()) add_parameters(blueprint, *method, use, own);
   if (!own.parameters.empty()) files.push_back(std::move(own));
   for (const PeftPlace& place : peft_places(blueprint)) {
     files.push_back({place.folder / kPeftWeightsFile, place.folder / kPeftConfigFile});
-    add_parameters(blueprint, *place.method, files.back());
+    add_parameters(blueprint, *place.method, use, files.back());
   }
   return files;
 }
@@ -148,7 +160,7 @@ void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprin
 /// may bring weights of the base.
 std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
                                        const std::filesystem::path& folder) {
-  auto files = weights_files(blueprint);
+  auto files = weights_files(blueprint, FileUse::kRead);
   const bool own_beside = files.size() > 0 && files.front().file == kOwnWeightsFile &&
                           !std::filesystem::exists(folder / kOwnConfigFile);
   if (own_beside) {
@@ -255,7 +267,7 @@ void save_model(const models::Model& model, const std::filesystem::path& folder)
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
   auto unused = possible_files(kPeftWeightsFile, kOwnWeightsFile);
-  for (const WeightsFile& file : weights_files(model.blueprint())) {
+  for (const WeightsFile& file : weights_files(model.blueprint(), FileUse::kWrite)) {
     std::filesystem::create_directories((folder / file.file).parent_path());
     models::write_parameters(folder / file.file, file.parameters, model.weights());
     unused.erase(file.file);

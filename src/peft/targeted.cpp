@@ -1,6 +1,7 @@
 #include "peft/targeted.h"
 
 #include <cmath>
+#include <utility>
 
 namespace strata::peft {
 
@@ -31,6 +32,8 @@ void Targeted::check(const models::Blueprint& blueprint, const std::string& wher
 Layer Targeted::beside(const Layer& at, const std::string& ending, models::LayerKind kind,
                        models::Shape shape, models::Init init, const std::string& tail) {
   const std::int64_t width = shape[0];
+  std::vector<std::string> aliases;
+  for (const std::string& alias : at.aliases) aliases.push_back(alias + ending);
   return {.name = at.name + ending,
           .kind = kind,
           .stage = at.stage,
@@ -38,6 +41,7 @@ Layer Targeted::beside(const Layer& at, const std::string& ending, models::Layer
           .width = width,
           .parameters = {{at.name + ending + tail, std::move(shape), std::move(init)}},
           .renamed = at.renamed.empty() ? "" : at.renamed + ending,
+          .aliases = std::move(aliases),
           .two_names = at.two_names,
           .frozen = at.frozen};
 }

@@ -300,3 +300,52 @@ TEST_CASE("what a folder of PEFT brings of the base is named by module, bias and
   refused(R"({"peft_type": "LN_TUNING", "target_modules": ["query"]})",
           "no normalisation layer of the model is called \"query\"");
 }
+
+TEST_CASE("PEFT's files are read under the names that either generation of transformers has") {
+  const std::filesystem::path recorded =
+      std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "vlms" / "llava";
+  const test::TempDir dir;
+  std::filesystem::create_directories(dir / "base");
+  for (const char* file : {"config.json", "model.safetensors"})
+    std::filesystem::copy(recorded / file, dir / "base" / file);
+  for (const std::string method :
+       {"lora:rank=2,targets=q_proj+fc1,dora=true", "ia3:targets=k_proj+fc1,feedforward=fc1",
+        "loha:rank=2,targets=v_proj"}) {
+    INFO(method);
+    models::Model model = load_model(dir / "base");
+    add_methods(model, {parse_method(method, "here")}, 5);
+    const auto folder = dir / method.substr(0, method.find(':'));
+    save_model(model, folder);
+    // As the other generation has it: the language model and the tower stand elsewhere.
+    const std::vector<std::pair<std::string, std::string>> renamed = {
+        {"model.language_model.model.", "model.model.language_model."},
+        {"model.vision_tower.vision_model.", "model.model.vision_tower."}};
+    std::vector<TensorView> views;
+    std::size_t moved = 0;
+    const auto file = folder / kPeftWeightsFile;
+    const std::string bytes = test::slurp(file);
+    dir.write("was.safetensors", bytes);
+    const SafetensorsFile was(dir / "was.safetensors");
+    for (const TensorEntry& entry : was.tensors()) {
+      std::string name = entry.name;
+      for (const auto& [own, other] : renamed) {
+        const auto at = name.find(own);
+        if (at == std::string::npos) continue;
+        name.replace(at, own.size(), other);
+        ++moved;
+        break;
+      }
+      views.push_back({name, entry.dtype, entry.shape, was.bytes(entry)});
+    }
+    REQUIRE(moved == was.tensors().size());
+    write_safetensors(file, views);
+    CHECK_NOTHROW(check_weights(folder, read_blueprint(folder)));
+    const models::Model other = load_model(folder);
+    for (const auto& parameter : model.blueprint().parameters())
+      CHECK(torch::equal(other.weight(parameter.name), model.weight(parameter.name)));
+    // Saved again it has the names that the base's file has.
+    save_model(other, dir / "again");
+    CHECK(test::slurp(dir / "again" / kPeftWeightsFile) == bytes);
+    std::filesystem::remove_all(dir / "again");
+  }
+}
