@@ -144,6 +144,15 @@ void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprin
     file.parameters.push_back(std::move(parameter));
 }
 
+/// The weights of the base that partial.safetensors holds, under whichever of their names.
+WeightsFile partial(const Blueprint& blueprint, const std::filesystem::path& folder) {
+  const models::Checkpoint held(folder / kPartialFile);
+  WeightsFile file{kPartialFile, "config.json"};
+  for (StoredParameter& parameter : models::readable(blueprint.architecture().layers()))
+    if (held.find(parameter)) file.parameters.push_back(std::move(parameter));
+  return file;
+}
+
 /// The same of a folder, which may be of an earlier Strata, which wrote all to PEFT's files, and
 /// may bring weights of the base.
 std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
@@ -157,6 +166,7 @@ std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
       std::move(file.parameters.begin(), file.parameters.end(), std::back_inserter(all.parameters));
     return {all};
   }
+  if (std::filesystem::exists(folder / kPartialFile)) files.push_back(partial(blueprint, folder));
   const auto places = peft_places(blueprint);
   if (places.empty()) {
     WeightsFile base_alone{kPeftWeightsFile, kPeftConfigFile};
@@ -252,9 +262,14 @@ void save_configs(const Blueprint& blueprint, const std::filesystem::path& folde
 
 void save_model(const models::Model& model, const std::filesystem::path& folder) {
   model.save_base(folder);
+  save_methods(model, folder);
+}
+
+void save_methods(const models::Model& model, const std::filesystem::path& folder) {
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
   auto unused = possible_files(kPeftWeightsFile, kOwnWeightsFile);
+  unused.insert({kPartialFile, kPartialIndexFile});
   for (const WeightsFile& file : weights_files(model.blueprint())) {
     std::filesystem::create_directories((folder / file.file).parent_path());
     models::write_parameters(folder / file.file, file.parameters, model.weights());

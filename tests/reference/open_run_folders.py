@@ -337,6 +337,47 @@ def check_resnet(strata, folder):
         print(f"resnet, {scheme}: from_pretrained opens the model, with Strata's losses")
 
 
+def check_exports(strata, folder):
+    """What `strata export` writes of a run, put into the foundation by PEFT or load_state_dict, is the run's model."""
+    data = folder / "data"
+    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    for architecture in ["vit", "resnet"]:
+        inputs = inputs_of(architecture, data, examples)
+        for scheme in ["norm+only", "norm", "bias+only", "block"]:
+            out = folder / f"{architecture}-{scheme}"
+            if not out.exists():
+                run(strata, folder, architecture, scheme, "")
+            command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            model = class_of(architecture).from_pretrained(folder / architecture).eval()
+            with torch.no_grad():
+                before = model(**inputs).logits
+                expected = bare(out, architecture)(**inputs).logits
+            names = set(model.state_dict())
+            if (out / "changes" / "adapter_config.json").exists():
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    model = peft.PeftModel.from_pretrained(model, out / "changes")
+                said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
+                assert not said, said
+                assert {str(c.peft_type.value) for c in model.peft_config.values()} == {"LN_TUNING"}
+                way = "PEFT's LN_TUNING"
+            else:
+                changes = load_file(out / "changes" / "partial.safetensors")
+                assert names & set(changes), changes.keys()
+                assert architecture == "vit" or set(changes) <= names, changes.keys()
+                model.load_state_dict(changes, strict=False)
+                way = "partial.safetensors"
+            with torch.no_grad():
+                logits = model.eval()(**inputs).logits
+            assert torch.equal(logits, expected), (out.name, (logits - expected).abs().max())
+            assert (logits - before).abs().max() > 1e-4, out.name
+            # The only biases of a ResNet's body are its norms'.
+            norms = scheme.startswith("norm") or (architecture, scheme) == ("resnet", "bias+only")
+            assert (way == "PEFT's LN_TUNING") == norms, (out.name, way)
+            print(f"{architecture}, {scheme}: exported as {way}, which in the foundation gives the run's logits")
+
+
 METHODS = {
     "vit": {
         "lora": "{lora: {rank: 2, dora: true, targets: [query, fc2]}}",
@@ -591,6 +632,7 @@ if __name__ == "__main__":
         check_plans(program, pathlib.Path(work))
         check_runs(program, pathlib.Path(work))
         check_resnet(program, pathlib.Path(work))
+        check_exports(program, pathlib.Path(work))
         check_methods(program, pathlib.Path(work))
         check_speaking(program, pathlib.Path(work))
     print("all opened")
