@@ -9,6 +9,7 @@
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/short_weights.h"
+#include "peft/adapter_hub.h"
 #include "peft/files.h"
 #include "peft/replaced.h"
 #include "peft/targets.h"
@@ -184,6 +185,25 @@ ExportedFile write_partial(const std::vector<Change>& changed, const FileTensors
   return written(kPartialFile, "partial", parameters);
 }
 
+/// The one method that AdapterHub has, too, in its folder; of two none, which it could not stack
+/// so.
+void write_hub(const Model& model, const fs::path& out, std::vector<ExportedFile>& files) {
+  Methods known;
+  for (const MethodPtr& method : methods_of(model.blueprint()))
+    if (!hub_form(*method, model.blueprint()).empty()) known.push_back(method);
+  if (known.size() != 1) return;
+  const Json config = hub_config(*known.front(), model.blueprint());
+  const auto parameters =
+      hub_parameters(*known.front(), model.blueprint(), config.at("name").get<std::string>());
+  const fs::path folder = kHubFolder;
+  fs::create_directories(out / folder);
+  models::write_parameters(out / folder / kHubWeightsFile, parameters, model.weights());
+  write_file(out / folder / kHubConfigFile, config.dump(2) + "\n");
+  files.push_back(written((folder / kHubWeightsFile).string(),
+                          "AdapterHub's " + hub_form(*known.front(), model.blueprint()),
+                          parameters));
+}
+
 /// What save_methods has written.
 std::vector<ExportedFile> method_files(const Model& model) {
   std::vector<ExportedFile> files;
@@ -220,6 +240,7 @@ std::vector<ExportedFile> export_changes(const fs::path& model_folder, const fs:
   fs::create_directories(out);
   save_methods(model, out);
   std::vector<ExportedFile> files = method_files(model);
+  write_hub(model, out, files);
   if (changed.empty()) return files;
   const FileTensors tensors(model, model_folder);
   files.push_back(is_norm_tuning(model, changed, tensors)

@@ -12,8 +12,9 @@
 namespace strata::peft {
 
 struct ExportedFile {
-  std::string file;    ///< in the folder
-  std::string format;  ///< "PEFT's LN_TUNING", "PEFT's LORA", "Strata's", "partial"
+  std::string file;  ///< in the folder
+  std::string
+      format;  ///< "PEFT's LN_TUNING", "AdapterHub's seq_bn", "Strata's adapters", "partial"
   std::int64_t tensors = 0, numbers = 0;  ///< buffers included, none counted twice
 };
 
@@ -27,9 +28,10 @@ struct ExportedFile {
 ///   folder's files, a ViT's under both of transformers', so that `load_state_dict(…,
 ///   strict=False)` takes them; partial.json says their names and shapes and the base's
 ///   fingerprint.
-/// Weights are float32. The same files beside the base's are a model folder. Files of an earlier
-/// export are removed. @throws InputError: `base` lacks a weight of the model's, or has another
-/// shape of it, outside the head; nothing has changed
+/// A method that AdapterHub has, too, stands in adapterhub/ besides (peft/adapter_hub.h). Weights
+/// are float32. The same files beside the base's are a model folder. Files of an earlier export are
+/// removed. @throws InputError: `base` lacks a weight of the model's, or has another shape of it,
+/// outside the head; nothing has changed
 std::vector<ExportedFile> export_changes(const std::filesystem::path& model,
                                          const std::filesystem::path& base,
                                          const std::filesystem::path& out);
