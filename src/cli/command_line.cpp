@@ -164,6 +164,17 @@ void build_merge(CLI::App& app, CommandLine& line) {
   merge->callback([&line] { line.command = Command::kMerge; });
 }
 
+void build_export(CLI::App& app, CommandLine& line) {
+  CLI::App* command = subcommand(
+      &app, "export", "Write what fine-tuning has changed, without the base", line.common);
+  ExportArguments& arguments = line.export_changes;
+  command->add_option("model", arguments.model, "Model folder, such as that of a run")->required();
+  command->add_option("--base", arguments.base, "Model folder that the fine-tuning began with")
+      ->required();
+  command->add_option("--out", arguments.out, "Folder to write")->required();
+  command->callback([&line] { line.command = Command::kExport; });
+}
+
 void build_evaluate(CLI::App& app, CommandLine& line) {
   CLI::App* evaluate =
       subcommand(&app, "evaluate", "Measure how well a model does on a data set", line.common);
@@ -469,6 +480,7 @@ void build(CLI::App& app, CommandLine& line) {
   build_inspect(app, line);
   build_pretrain(app, line);
   build_merge(app, line);
+  build_export(app, line);
   build_evaluate(app, line);
   build_score(app, line);
   build_plan(app, line);
@@ -651,8 +663,9 @@ HelpCommand command_help() {
 
 bool needs_torch(Command command) {
   return command == Command::kInspect || command == Command::kEvaluate ||
-         command == Command::kMerge || command == Command::kPretrain ||
-         command == Command::kScore || command == Command::kRun || command == Command::kBenchmark;
+         command == Command::kMerge || command == Command::kExport ||
+         command == Command::kPretrain || command == Command::kScore || command == Command::kRun ||
+         command == Command::kBenchmark;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

@@ -159,6 +159,12 @@ struct MergeArguments {
   std::string out;
 };
 
+struct ExportArguments {
+  std::string model;
+  std::string base;
+  std::string out;
+};
+
 struct CompareArguments {
   std::vector<std::string> instances;  ///< sizes such as 9x24, folders, CSV files of scores
   std::string budget;                  ///< of files without budgets beside them
@@ -181,6 +187,7 @@ enum class Command {
   kEvaluate,
   kPretrain,
   kMerge,
+  kExport,
   kScore,
   kPlan,
   kCompare,
@@ -199,6 +206,7 @@ struct CommandLine {
   EvaluateArguments evaluate;
   PretrainArguments pretrain;
   MergeArguments merge;
+  ExportArguments export_changes;
   ScoreArguments score;
   PlanArguments plan;
   CompareArguments compare;
@@ -207,7 +215,8 @@ struct CommandLine {
   ReportArguments report;
 };
 
-/// inspect, score, run, benchmark, pretrain, merge, evaluate and the second half of --version.
+/// inspect, score, run, benchmark, pretrain, merge, export, evaluate and the second half of
+/// --version.
 bool needs_torch(Command command);
 
 /// What help says of the program and, below it, of every subcommand.
@@ -223,6 +232,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
 int run_inspect(const InspectArguments& arguments, const CommonArguments& common);
 int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& common);
 int run_merge(const MergeArguments& arguments, const CommonArguments& common);
+int run_export(const ExportArguments& arguments, const CommonArguments& common);
 int run_plan(const PlanArguments& arguments, const CommonArguments& common);
 int run_compare(const CompareArguments& arguments, const CommonArguments& common);
 int run_report(const ReportArguments& arguments, const CommonArguments& common);

@@ -26,6 +26,8 @@ int work(const strata::cli::CommandLine& line) {
       return run_evaluate(line.evaluate, line.common);
     case Command::kMerge:
       return run_merge(line.merge, line.common);
+    case Command::kExport:
+      return run_export(line.export_changes, line.common);
     case Command::kPretrain:
       return run_pretrain(line.pretrain, line.common);
     case Command::kScore:
@@ -40,9 +42,8 @@ int work(const strata::cli::CommandLine& line) {
       return kExitDone;
     default:
       throw InputError(
-          "strata-torch runs inspect, evaluate, merge, score, run, benchmark and pretrain only; "
-          "call "
-          "strata instead");
+          "strata-torch runs inspect, evaluate, merge, export, score, run, benchmark and pretrain "
+          "only; call strata instead");
   }
 }
 

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "models/architectures/albef_checkpoint.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/torch.h"
+#include "peft/adapter_hub.h"
 #include "peft/replaced.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -156,10 +158,60 @@ void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprin
     file.parameters.push_back(std::move(parameter));
 }
 
+/// The weights of the base that partial.safetensors holds, under whichever of their names.
+void add_partial(const Blueprint& blueprint, const std::filesystem::path& folder,
+                 std::vector<WeightsFile>& files) {
+  if (!std::filesystem::exists(folder / kPartialFile)) return;
+  const models::Checkpoint held(folder / kPartialFile);
+  WeightsFile file{kPartialFile, "config.json"};
+  for (StoredParameter& parameter : models::readable(blueprint.architecture().layers()))
+    if (held.find(parameter)) file.parameters.push_back(std::move(parameter));
+  files.push_back(std::move(file));
+}
+
+/// AdapterHub's configuration, where the folder's adapter_config.json is one.
+std::optional<Document> hub_document(const std::filesystem::path& folder) {
+  if (!std::filesystem::exists(folder / kHubConfigFile)) return {};
+  Document document = load_json(folder / kHubConfigFile);
+  ObjectReader reader(document);
+  if (!is_hub_config(reader)) return {};
+  return document;
+}
+
+/// What a folder of AdapterHub's holds, and our own file of other methods.
+std::vector<WeightsFile> hub_files(const Blueprint& blueprint, const Document& document,
+                                   const std::filesystem::path& folder) {
+  if (!peft_places(blueprint).empty()) {
+    throw InputError(document.file +
+                     ": methods with PEFT's files do not go with an adapter of AdapterHub's");
+  }
+  if (!std::filesystem::exists(folder / kHubWeightsFile)) {
+    throw InputError((folder / kHubWeightsFile).string() +
+                     ": it is missing; AdapterHub writes it by save_adapter(..., "
+                     "use_safetensors=True)");
+  }
+  ObjectReader config(document);
+  const MethodPtr theirs = read_hub(config, blueprint);
+  std::vector<WeightsFile> files;
+  WeightsFile beside{kOwnWeightsFile, kOwnConfigFile};
+  for (const MethodPtr& method : methods_of(blueprint))
+    if (method->name() != theirs->name())
+      add_parameters(blueprint, *method, FileUse::kRead, beside);
+  if (!beside.parameters.empty()) files.push_back(std::move(beside));
+  files.push_back(
+      {kHubWeightsFile, kHubConfigFile, hub_parameters(*theirs, blueprint, config.text("name"))});
+  return files;
+}
+
 /// The same of a folder, which may be of an earlier Strata, which wrote all to PEFT's files, and
 /// may bring weights of the base.
 std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
                                        const std::filesystem::path& folder) {
+  if (const auto hub = hub_document(folder)) {
+    auto files = hub_files(blueprint, *hub, folder);
+    add_partial(blueprint, folder, files);
+    return files;
+  }
   auto files = weights_files(blueprint, FileUse::kRead);
   const bool own_beside = files.size() > 0 && files.front().file == kOwnWeightsFile &&
                           !std::filesystem::exists(folder / kOwnConfigFile);
@@ -169,6 +221,7 @@ std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
       std::move(file.parameters.begin(), file.parameters.end(), std::back_inserter(all.parameters));
     return {all};
   }
+  add_partial(blueprint, folder, files);
   const auto places = peft_places(blueprint);
   if (places.empty()) {
     WeightsFile base_alone{kPeftWeightsFile, kPeftConfigFile};
@@ -193,7 +246,10 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
     const Document document = load_json(theirs);
     ObjectReader reader(document);
     Methods methods;
-    if (reader.has("peft_type") || !reader.has("strata")) methods = read_peft(reader);
+    if (is_hub_config(reader))
+      methods = {read_hub(reader, blueprint)};
+    else if (reader.has("peft_type") || !reader.has("strata"))
+      methods = read_peft(reader);
     if (reader.has("strata")) {
       ObjectReader own_numbers = reader.object("strata");
       own_numbers.version(1);
@@ -264,9 +320,16 @@ void save_configs(const Blueprint& blueprint, const std::filesystem::path& folde
 
 void save_model(const models::Model& model, const std::filesystem::path& folder) {
   model.save_base(folder);
+  save_methods(model, folder);
+}
+
+void save_methods(const models::Model& model, const std::filesystem::path& folder) {
   // Weights before what describes them, and the other way round where there are none any more: a
   // description without weights would be in the way of whoever opens the folder.
   auto unused = possible_files(kPeftWeightsFile, kOwnWeightsFile);
+  const std::filesystem::path hub = kHubFolder;
+  unused.insert({kPartialFile, kPartialIndexFile, kHubWeightsFile, hub / kHubConfigFile,
+                 hub / kHubWeightsFile});
   for (const WeightsFile& file : weights_files(model.blueprint(), FileUse::kWrite)) {
     std::filesystem::create_directories((folder / file.file).parent_path());
     models::write_parameters(folder / file.file, file.parameters, model.weights());

@@ -27,6 +27,11 @@ inline constexpr const char* kPeftWeightsFile = "adapter_model.safetensors";
 inline constexpr const char* kOwnConfigFile = "strata_adapters.json";
 inline constexpr const char* kOwnWeightsFile = "strata_adapters.safetensors";
 
+/// Weights of the base that stand in place of those of model.safetensors, under the base's names,
+/// and what says which (peft/export.h).
+inline constexpr const char* kPartialFile = "partial.safetensors";
+inline constexpr const char* kPartialIndexFile = "partial.json";
+
 /// The blueprint of a model folder: its base's, with what the methods' files say; also those of
 /// folders where ours stood in PEFT's. @throws InputError naming the file and key
 models::Blueprint read_blueprint(const std::filesystem::path& folder);
@@ -44,6 +49,9 @@ models::Model load_model(const std::filesystem::path& folder);  ///< on the CPU
 /// Model::save_base, and the methods' files; where the model has none, such files of an earlier
 /// model are removed.
 void save_model(const models::Model& model, const std::filesystem::path& folder);
+
+/// The methods' files alone; those of an earlier model are removed.
+void save_methods(const models::Model& model, const std::filesystem::path& folder);
 
 /// The methods' configuration files alone, and removes those of an earlier model.
 void save_configs(const models::Blueprint& blueprint, const std::filesystem::path& folder);

@@ -19,13 +19,12 @@ bool is_in(const std::string& module, const std::string& layer) {
   return ("." + layer + ".").find("." + module + ".") != std::string::npos;
 }
 
-bool is_norm(const Layer& layer) {
-  return layer.kind == models::LayerKind::kNorm || layer.kind == models::LayerKind::kRmsNorm ||
-         layer.kind == models::LayerKind::kBatchNorm;
-}
+constexpr const char* kNormWrapper = ".ln_tuning_layers";
 
 class Replaced {
  public:
+  /// \param renamed  whether their layers' other names are given, too
+  explicit Replaced(bool renamed = true) : renamed_(renamed) {}
   /// Its parameter, as PEFT's wrapper of a layer calls it: ".base_layer", "" for none.
   void add(const Layer& layer, const Parameter& parameter,
            const std::vector<std::string>& wrappers) {
@@ -33,7 +32,7 @@ class Replaced {
     const std::string tail = parameter.name.substr(layer.name.size());
     StoredParameter stored{parameter, {}};
     for (const std::string* name : {&layer.name, &layer.renamed}) {
-      if (name->empty()) continue;
+      if (name->empty() || (name == &layer.renamed && !renamed_)) continue;
       for (const std::string& wrapper : wrappers)
         stored.names.push_back(kPeftPrefix + *name + wrapper + tail);
     }
@@ -46,6 +45,7 @@ class Replaced {
   std::vector<StoredParameter> take() { return std::move(all_); }
 
  private:
+  bool renamed_;
   std::set<std::string> known_;
   std::vector<StoredParameter> all_;
 };
@@ -93,7 +93,7 @@ void add_norms(ObjectReader& config, const Blueprint& blueprint, Replaced& repla
   for (const Layer& layer : blueprint.architecture().layers()) {
     if (!is_norm(layer) || !selects_any(targets, layer)) continue;
     found = true;
-    replaced.add_whole(layer, {".ln_tuning_layers"});
+    replaced.add_whole(layer, {kNormWrapper});
   }
   if (!found) {
     config.fail("target_modules",
@@ -111,6 +111,33 @@ std::vector<StoredParameter> replaced_by(ObjectReader& config, const Method* met
   add_modules(config, blueprint, replaced);
   add_biases(config, type, method, blueprint, replaced);
   return replaced.take();
+}
+
+bool is_norm(const Layer& layer) {
+  return layer.kind == models::LayerKind::kNorm || layer.kind == models::LayerKind::kRmsNorm ||
+         layer.kind == models::LayerKind::kBatchNorm;
+}
+
+NormTuning norm_tuning(const Blueprint& blueprint, const std::set<std::string>& layers) {
+  const bool two_names = has_two_names(blueprint.architecture());
+  Replaced replaced(two_names);
+  Json modules = Json::array();
+  for (const Layer& layer : blueprint.architecture().layers()) {
+    if (!layers.count(layer.name)) continue;
+    replaced.add_whole(layer, {is_norm(layer) ? kNormWrapper : ""});
+    if (!is_norm(layer)) modules.push_back(layer.name);
+  }
+  Json config = Json::object();
+  config["base_model_name_or_path"] = nullptr;
+  config["exclude_modules"] = nullptr;
+  config["inference_mode"] = true;
+  config["modules_to_save"] = modules.empty() ? Json() : modules;
+  config["peft_type"] = kNormTuning;
+  config["target_modules"] = target_modules(blueprint, [&](const Layer& layer) {
+    return is_norm(layer) && layers.count(layer.name) > 0;
+  });
+  config["task_type"] = nullptr;
+  return {config, replaced.take()};
 }
 
 }  // namespace strata::peft

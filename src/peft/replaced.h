@@ -1,8 +1,10 @@
 #pragma once
 /// \file
 /// Weights of the base that a folder of PEFT's brings with it, in place of the base model's own:
-/// trained biases (`bias`), whole modules (`modules_to_save`) and norms (LN_TUNING).
+/// trained biases (`bias`), whole modules (`modules_to_save`) and norms (LN_TUNING), which are
+/// written, too.
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,5 +23,16 @@ inline constexpr const char* kNormTuning = "LN_TUNING";
 /// @throws InputError naming the file and key: another value, a module that the model has not
 std::vector<models::StoredParameter> replaced_by(ObjectReader& config, const Method* method,
                                                  const models::Blueprint& blueprint);
+
+bool is_norm(const models::Layer& layer);  ///< LayerNorm, RMSNorm or BatchNorm
+
+/// A folder of type LN_TUNING with all of each of these layers: of norms, chosen by
+/// `target_modules` (targets.h), and of others, which `modules_to_save` names. Weights have both of
+/// their names where transformers has two.
+struct NormTuning {
+  Json config;  ///< adapter_config.json
+  std::vector<models::StoredParameter> parameters;
+};
+NormTuning norm_tuning(const models::Blueprint& blueprint, const std::set<std::string>& layers);
 
 }  // namespace strata::peft

@@ -160,10 +160,14 @@ std::vector<std::string> target_names(const Blueprint& blueprint, const MayTarge
 std::vector<std::string> target_modules(const Blueprint& blueprint, const MayTarget& targeted) {
   std::vector<std::string> targets;
   add_target_modules(targeted, named_layers(blueprint, &Layer::name), targets);
-  const auto& layers = blueprint.architecture().layers();
-  if (std::any_of(layers.begin(), layers.end(), [](const Layer& at) { return at.two_names; }))
+  if (has_two_names(blueprint.architecture()))
     add_target_modules(targeted, named_layers(blueprint, &Layer::renamed), targets);
   return targets;
+}
+
+bool has_two_names(const models::Architecture& architecture) {
+  const auto& layers = architecture.layers();
+  return std::any_of(layers.begin(), layers.end(), [](const Layer& at) { return at.two_names; });
 }
 
 std::int64_t block_number(const Layer& layer) {

@@ -33,6 +33,9 @@ std::vector<std::string> target_names(const models::Blueprint& blueprint, const 
 std::vector<std::string> target_modules(const models::Blueprint& blueprint,
                                         const MayTarget& targeted);
 
+/// Whether transformers has the layers of its blocks under two names each (Layer::two_names).
+bool has_two_names(const models::Architecture& architecture);
+
 /// The number of the block that the layer is in, as PEFT's `layers_to_transform` counts; -1 where
 /// its name has none.
 std::int64_t block_number(const models::Layer& layer);

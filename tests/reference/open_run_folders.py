@@ -337,6 +337,99 @@ def check_resnet(strata, folder):
         print(f"resnet, {scheme}: from_pretrained opens the model, with Strata's losses")
 
 
+def check_exports(strata, folder):
+    """What `strata export` writes of a run, put into the foundation by PEFT or load_state_dict, is the run's model."""
+    data = folder / "data"
+    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    for architecture in ["vit", "resnet"]:
+        inputs = inputs_of(architecture, data, examples)
+        for scheme in ["norm+only", "norm", "bias+only", "block"]:
+            out = folder / f"{architecture}-{scheme}"
+            if not out.exists():
+                run(strata, folder, architecture, scheme, "")
+            command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+            model = class_of(architecture).from_pretrained(folder / architecture).eval()
+            with torch.no_grad():
+                before = model(**inputs).logits
+                expected = bare(out, architecture)(**inputs).logits
+            names = set(model.state_dict())
+            if (out / "changes" / "adapter_config.json").exists():
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    model = peft.PeftModel.from_pretrained(model, out / "changes")
+                said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
+                assert not said, said
+                assert {str(c.peft_type.value) for c in model.peft_config.values()} == {"LN_TUNING"}
+                way = "PEFT's LN_TUNING"
+            else:
+                changes = load_file(out / "changes" / "partial.safetensors")
+                assert names & set(changes), changes.keys()
+                assert architecture == "vit" or set(changes) <= names, changes.keys()
+                model.load_state_dict(changes, strict=False)
+                way = "partial.safetensors"
+            with torch.no_grad():
+                logits = model.eval()(**inputs).logits
+            assert torch.equal(logits, expected), (out.name, (logits - expected).abs().max())
+            assert (logits - before).abs().max() > 1e-4, out.name
+            # The only biases of a ResNet's body are its norms'.
+            norms = scheme.startswith("norm") or (architecture, scheme) == ("resnet", "bias+only")
+            assert (way == "PEFT's LN_TUNING") == norms, (out.name, way)
+            print(f"{architecture}, {scheme}: exported as {way}, which in the foundation gives the run's logits")
+
+
+HUB_METHODS = {
+    "seq_bn": ("adapter", "{adapters: {reduction: 4}}"),
+    "double_seq_bn": ("adapter", "{adapters: {reduction: 4, placement: houlsby}}"),
+    "par_bn": ("adaptformer", "{adaptformer: {bottleneck: 3, scale: 0.5}}"),
+}
+
+
+def check_adapter_hub(strata, folder):
+    """AdapterHub's `adapters` loads what `strata export` writes for it, with Strata's losses; and Strata reads what
+    `save_adapter` writes, with its logits."""
+    try:
+        import adapters
+    except ImportError:
+        print("adapters is not installed: its folders are not opened")
+        return
+    data = folder / "data"
+    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
+    examples = [line for line in examples if line["split"] == "test"]
+    inputs = inputs_of("vit", data, examples)
+    (folder / "hub").mkdir()
+    for form, (scheme, method) in HUB_METHODS.items():
+        out = run(strata, folder, "vit", scheme, method).rename(folder / "hub" / form)
+        command = [strata, "export", out / "model", "--base", folder / "vit", "--out", out / "changes"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        model = bare(out, "vit")
+        with torch.no_grad():
+            plain = losses(model(**inputs).logits, examples)
+        adapters.init(model)
+        name = model.load_adapter(str(out / "changes" / "adapterhub"), use_safetensors=True, set_active=True)
+        with torch.no_grad():
+            found = losses(model.eval()(**inputs).logits, examples)
+        theirs = measured(out)
+        assert any(abs(plain[client] - theirs[client]) > 1e-4 for client in CLIENTS), (form, "does nothing")
+        for client, loss in found.items():
+            assert abs(loss - theirs[client]) < 1e-5, (form, loss, theirs[client])
+
+        both = bare_folder(out)
+        with torch.no_grad():
+            for weight_name, weight in model.named_parameters():
+                if f".adapters.{name}." in weight_name:
+                    weight.add_(0.1 * torch.randn(weight.shape))
+        model.save_adapter(str(both), name, use_safetensors=True)
+        command = [strata, "evaluate", both, "--data", data, "--predictions", out / "lines.jsonl", "--logits"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        read = [json.loads(line)["logits"] for line in (out / "lines.jsonl").read_text().splitlines()]
+        with torch.no_grad():
+            logits = model(**inputs).logits
+        difference = (torch.tensor(read) - logits).abs().max().item()
+        assert difference < 1e-5, (form, difference)
+        print(f"vit, {form}: AdapterHub opens it with Strata's losses, and Strata AdapterHub's with its logits")
+
+
 METHODS = {
     "vit": {
         "lora": "{lora: {rank: 2, dora: true, targets: [query, fc2]}}",
@@ -591,6 +684,8 @@ if __name__ == "__main__":
         check_plans(program, pathlib.Path(work))
         check_runs(program, pathlib.Path(work))
         check_resnet(program, pathlib.Path(work))
+        check_exports(program, pathlib.Path(work))
+        check_adapter_hub(program, pathlib.Path(work))
         check_methods(program, pathlib.Path(work))
         check_speaking(program, pathlib.Path(work))
     print("all opened")
