@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/plan.h"
+
 namespace strata::fedrunner {
 
 using torch::Tensor;
@@ -47,11 +49,9 @@ Tensor padded(const Tensor& part, const Tensor& like) {
 
 UnitRanks planned_ranks(const Plan& plan, std::size_t client) {
   UnitRanks ranks;
-  for (std::size_t l = 0; l < plan.units.size(); ++l) {
-    const int rank =
-        plan.assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l));
-    if (rank > 0 && rank < plan.ranks) ranks[plan.units[l]] = rank;
-  }
+  each_unit(plan, plan.assignment, client, [&](const std::string& unit, int rank) {
+    if (rank < plan.ranks) ranks[unit] = rank;
+  });
   return ranks;
 }
 

@@ -8,6 +8,7 @@
 
 #include "core/console.h"
 #include "core/document.h"
+#include "core/plan.h"
 #include "core/text.h"
 #include "strata/core/error.h"
 
@@ -91,10 +92,7 @@ void add_layer(const std::string& client, int layer, int rank, Trained& trained)
 
 Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& options) {
   Trained trained;
-  for (std::size_t l = 0; l < plan.units.size(); ++l) {
-    const std::string& unit = plan.units[l];
-    const int rank = plan.assignment(client, static_cast<Eigen::Index>(l));
-    if (rank == 0) continue;
+  const auto add = [&](const std::string& unit, int rank) {
     const int layer = layer_of(unit);
     if (options.family.layers && layer >= *options.family.layers) {
       throw InputError("--adapters: the unit \"" + unit + "\" is layer " + std::to_string(layer) +
@@ -109,7 +107,8 @@ Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& opt
       log_warning("--adapters: client \"" + plan.clients[client] + "\": the unit \"" + unit +
                   "\" has no layer number, is no head, and is not in " + kFile);
     }
-  }
+  };
+  each_unit(plan, plan.assignment, static_cast<std::size_t>(client), add);
   return trained;
 }
 

@@ -9,6 +9,7 @@
 #include "cli/output_files.h"
 #include "core/amount.h"
 #include "core/console.h"
+#include "core/plan.h"
 #include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -30,11 +31,10 @@ std::string units_text(const std::vector<std::string>& names) {
 /// The client's units, with ranks where the plan has any.
 std::vector<std::string> choice_of(const Plan& plan, int client) {
   std::vector<std::string> units;
-  for (std::size_t l = 0; l < plan.units.size(); ++l) {
-    const int rank = plan.assignment(client, static_cast<Eigen::Index>(l));
-    if (rank > 0)
-      units.push_back(plan.units[l] + (plan.has_ranks() ? ":" + std::to_string(rank) : ""));
-  }
+  each_unit(plan, plan.assignment, static_cast<std::size_t>(client),
+            [&](const std::string& unit, int rank) {
+              units.push_back(unit + (plan.has_ranks() ? ":" + std::to_string(rank) : ""));
+            });
   return units;
 }
 

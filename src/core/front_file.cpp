@@ -9,15 +9,6 @@
 namespace strata {
 namespace {
 
-/// A client's units in an assignment, and their ranks.
-template <typename Use>
-void each_unit(const Plan& plan, const Assignment& assignment, std::size_t client, const Use& use) {
-  for (std::size_t l = 0; l < plan.units.size(); ++l)
-    if (const int rank =
-            assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l)))
-      use(plan.units[l], rank);
-}
-
 std::string csv(const Plan& plan, bool assignments) {
   const std::string objectives = front_csv(plan.front);
   std::string out;

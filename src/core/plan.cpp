@@ -126,17 +126,15 @@ double to_fifteen_digits(double value) {
 
 Json ranks_json(const Plan& plan, const Assignment& assignment, std::size_t client) {
   Json::object_t ranks;
-  for (std::size_t l = 0; l < plan.units.size(); ++l) {
-    const int rank = assignment(static_cast<Eigen::Index>(client), static_cast<Eigen::Index>(l));
-    if (rank > 0) ranks.emplace_back(plan.units[l], rank);
-  }
+  each_unit(plan, assignment, client,
+            [&](const std::string& unit, int rank) { ranks.emplace_back(unit, rank); });
   return ranks;
 }
 
 std::vector<std::string> Plan::units_of(int client) const {
   std::vector<std::string> out;
-  for (std::size_t l = 0; l < units.size(); ++l)
-    if (assignment(client, static_cast<Eigen::Index>(l))) out.push_back(units[l]);
+  each_unit(*this, assignment, static_cast<std::size_t>(client),
+            [&](const std::string& unit, int) { out.push_back(unit); });
   return out;
 }
 
