@@ -5,8 +5,8 @@
 #include "catch.h"
 #include "experiment/run_section.h"
 #include "fedrunner/client_ranks.h"
+#include "fedrunner/ranked_runs.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
 #include "strata/fedrunner/run.h"
@@ -14,6 +14,7 @@
 using namespace strata;
 using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
+using test::kMegabit;
 namespace fs = std::filesystem;
 
 namespace {
@@ -23,10 +24,6 @@ using Set = std::vector<std::string>;
 const std::string kRun =
     "  strategies: [topk]\n  rounds: 2\n  budget: {ct: 1, mri: 4, oct: 9}\n  ranks: plan\n"
     "  local: {steps: 3, batch_size: 3, learning_rate: 0.05}\n";
-/// Beside a layer from 16 to 64 numbers: of a rank A has 16, B 64. Three units.
-const std::string kPairs = "model.peft={lora: {rank: 3, alpha: 6, targets: [intermediate.dense]}}";
-const std::string kUnits = "units={scheme: lora, always: []}";
-constexpr double kMegabit = 32.0 / 1e6;  // of a number
 
 /// Each client's ranks of greatest gain.
 Plan best_ranks(const PlanningProblem& problem, const PlanOptions& options) {
@@ -50,20 +47,10 @@ Plan best_ranks(const PlanningProblem& problem, const PlanOptions& options) {
   return plan;
 }
 
-struct Fixture : test::TinyRuns {
-  Fixture() : TinyRuns(kRun) {
+struct Fixture : test::RankedRuns {
+  Fixture() : RankedRuns(kRun) {
     tools.plan = best_ranks;
     tools.names.plan_ranks = {"exact", "topk", "random"};
-  }
-  void run(const std::string& out, Set set = {}, const RunOptions& options = {}) const {
-    set.insert(set.begin(), {kPairs, kUnits});
-    run_experiment(dir / "tiny.yaml", set, dir / out, tools, options);
-  }
-  std::string refusal(const Set& set) const {
-    const std::string error = test::error_of([&] { run("refused", set); });
-    CHECK(error.find('\n') == std::string::npos);
-    CHECK_FALSE(fs::exists(dir / "refused"));
-    return error;
   }
   Plan plan(const std::string& out, int round) const {
     return read_plan(dir / out / "rounds" / ("00" + std::to_string(round)) / "plan.json");

@@ -6,8 +6,8 @@
 #include "catch.h"
 #include "experiment/server_section.h"
 #include "fedrunner/lora_rules/lora_rule.h"
+#include "fedrunner/ranked_runs.h"
 #include "fedrunner/run_folders.h"
-#include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
 #include "strata/fedrunner/run.h"
@@ -15,6 +15,7 @@
 using namespace strata;
 using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
+using test::kMegabit;
 namespace fs = std::filesystem;
 
 namespace {
@@ -24,27 +25,12 @@ using Set = std::vector<std::string>;
 const std::string kRun =
     "  strategies: [full]\n  rounds: 3\n  budget: 3\n"
     "  local: {steps: 3, batch_size: 3, learning_rate: 0.05}\n";
-/// Beside a layer from 16 to 64 numbers: of a rank A has 16, B 64.
-const std::string kPairs = "model.peft={lora: {rank: 3, alpha: 6, targets: [intermediate.dense]}}";
-const std::string kUnits = "units={scheme: lora, always: []}";
 const std::string kMixed = "run.ranks={ct: 1, mri: 2, oct: 3}";
-constexpr double kMegabit = 32.0 / 1e6;  // of a number
 
 struct Stop {};
 
-struct Fixture : test::TinyRuns {
-  Fixture() : TinyRuns(kRun) {}
-
-  void run(const std::string& out, Set set, const RunOptions& options = {}) const {
-    set.insert(set.begin(), {kPairs, kUnits});
-    run_experiment(dir / "tiny.yaml", set, dir / out, tools, options);
-  }
-  std::string refusal(const Set& set) const {
-    const std::string error = test::error_of([&] { run("refused", set); });
-    CHECK(error.find('\n') == std::string::npos);
-    CHECK_FALSE(fs::exists(dir / "refused"));
-    return error;
-  }
+struct Fixture : test::RankedRuns {
+  Fixture() : RankedRuns(kRun) {}
 };
 
 std::vector<std::string> rules() {
