@@ -39,6 +39,12 @@ struct Batch {
   /// those of the k-th of several texts that go on from it. A token sees the prompt and its own
   /// text, and stands where it would if that were the only one. Undefined: there is one text.
   torch::Tensor continuations = {};
+  /// Of a model that segments. float (n, P, 2): places in the image to go by, x and y in pixels;
+  /// undefined where there are none.
+  torch::Tensor points = {};
+  /// int64 (n, P): what each is: 1 within, 0 outside, 2 and 3 the upper left and lower right corner
+  /// of a box, -1 no point, which SAM expects behind points without a box, -10 nothing at all.
+  torch::Tensor point_labels = {};
   std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };
 
@@ -56,5 +62,7 @@ inline constexpr const char* kLogits = "logits";
 /// That a model leaves that speaks: (m, vocabulary), a row for each of Batch::outputs, or for each
 /// of the n·T tokens.
 inline constexpr const char* kTokenLogits = "token_logits";
+/// That a model leaves that segments: (n, masks, height, width).
+inline constexpr const char* kMaskLogits = "mask_logits";
 
 }  // namespace strata::models

@@ -107,6 +107,13 @@ struct Current {
   const std::string* name = nullptr;  ///< to write it under; nullptr: its own
 };
 
+/// Where files may have a layer's parameter within a tensor of several layers'.
+Share share_of(const Layer& layer, const Parameter& parameter) {
+  Share share = layer.share;
+  share.name += parameter.name.substr(layer.name.size());
+  return share;
+}
+
 /// Whether any of the parameters no longer has the numbers that the file's tensor has in its place.
 bool has_changed(const std::vector<const Tensor*>& weights,
                  const std::shared_ptr<const TensorFile>& file, const TensorEntry& entry) {
@@ -269,8 +276,12 @@ std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters) {
 std::vector<StoredParameter> stored(const std::vector<Layer>& layers) {
   std::vector<StoredParameter> all;
   for (const Layer& layer : layers) {
-    for (const auto* own : {&layer.parameters, &layer.buffers})
-      for (const Parameter& parameter : *own) all.push_back({parameter, {parameter.name}});
+    for (const auto* own : {&layer.parameters, &layer.buffers}) {
+      for (const Parameter& parameter : *own) {
+        all.push_back({parameter, {parameter.name}});
+        if (layer.share.only) all.back().share = share_of(layer, parameter);
+      }
+    }
   }
   return all;
 }
@@ -283,10 +294,7 @@ std::vector<StoredParameter> readable(const std::vector<Layer>& layers) {
         own.names.push_back(layer.renamed + own.parameter.name.substr(layer.name.size()));
       for (const std::string& alias : layer.aliases)
         own.names.push_back(alias + own.parameter.name.substr(layer.name.size()));
-      if (!layer.share.name.empty()) {
-        own.share = layer.share;
-        own.share.name += own.parameter.name.substr(layer.name.size());
-      }
+      if (!layer.share.name.empty()) own.share = share_of(layer, own.parameter);
       all.push_back(std::move(own));
     }
   }
@@ -453,17 +461,28 @@ void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, Tensor>& from) {
   std::vector<TensorEntry> entries;
-  std::vector<const Tensor*> tensors;
+  std::vector<std::vector<const Tensor*>> tensors;
+  std::map<std::string, std::size_t> shared;
   for (const StoredParameter& parameter : parameters) {
     const Dtype type = parameter.parameter.counter ? Dtype::kI64 : Dtype::kF32;
-    for (const std::string& name : parameter.names) {
+    const Share& share = parameter.share;
+    const Tensor* tensor = &from.at(parameter.parameter.name);
+    const auto add = [&](const std::string& name) {
       entries.push_back({.name = name, .dtype = type, .shape = parameter.parameter.shape});
-      tensors.push_back(&from.at(parameter.parameter.name));
+      tensors.push_back({tensor});
+    };
+    if (!share.only) {
+      for (const std::string& name : parameter.names) add(name);
+    } else if (const auto first = shared.emplace(share.name, entries.size()); first.second) {
+      add(share.name);
+      entries.back().shape.front() *= share.parts;
+    } else {
+      tensors[first.first->second].push_back(tensor);
     }
   }
   Tensor now;  // what is being written
   const auto bytes = [&](std::size_t i) {
-    now = plain(*tensors[i]);
+    now = joined_rows(tensors[i]);
     return bytes_of(now);
   };
   write_safetensors(file, entries, bytes, {{"format", "pt"}});

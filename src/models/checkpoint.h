@@ -39,8 +39,8 @@ struct StoredParameter {
 };
 /// Each under its own name.
 std::vector<StoredParameter> stored(const std::vector<Parameter>& parameters);
-/// The parameters of layers, and after those of each its buffers: under their own names, as files
-/// are written.
+/// The parameters of layers, and after those of each its buffers: under their own names, or within
+/// the tensors that files have alone (Share::only), as files are written.
 std::vector<StoredParameter> stored(const std::vector<Layer>& layers);
 /// The same, to be read under their own names or those of Layer::renamed and Layer::aliases, or
 /// where Layer::share says.
@@ -106,7 +106,8 @@ enum class Numbers : std::uint8_t {
 void read_parameters(const Checkpoint& checkpoint, const std::vector<StoredParameter>& parameters,
                      Numbers numbers, const c10::Device& device,
                      std::map<std::string, at::Tensor>& into);
-/// As float32 (counters: int64), under all names.
+/// As float32 (counters: int64), under all names, and tensors that are shared as a whole, where the
+/// first of their parts stands.
 void write_parameters(const std::filesystem::path& file,
                       const std::vector<StoredParameter>& parameters,
                       const std::map<std::string, at::Tensor>& from);

@@ -209,9 +209,47 @@ Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Ten
     counted_.backward_products += 2 * products;
     for (const Tensor* kept : {&query, &key, &value}) keep(*kept);
     counted_.kept_bytes += weights;
+    if (mask.requires_grad()) keep(mask);
   }
   held(bytes(query) + bytes(key) + bytes(value) + weights);
   return made(query.sizes().vec(), depends);
+}
+
+Tensor CountingPass::relative_scores(const Tensor& query, const std::string& rows,
+                                     const std::string& columns, std::int64_t heads,
+                                     std::int64_t side, std::int64_t) {
+  const double products = 2 * static_cast<double>(query.numel()) * static_cast<double>(side);
+  counted_.free_products += products;
+  const bool trained = trained_.count(rows) > 0 || trained_.count(columns) > 0;
+  const double queries = bytes(query);
+  if (query.requires_grad()) {
+    counted_.backward_products += products;
+    // Both tables, by distance, once a window.
+    counted_.kept_bytes += 2 * queries / static_cast<double>(heads);
+  }
+  if (trained) {
+    counted_.backward_products += products;
+    keep(query);
+    counted_.kept_bytes += queries;  // row by row, and column by column
+  }
+  Tensor output = made({query.size(0) / (side * side), heads, side * side, side * side},
+                       query.requires_grad() || trained);
+  held(queries + bytes(output));
+  return output;
+}
+
+Tensor CountingPass::products_of(const Tensor& rows, const Tensor& vectors) {
+  const double products = static_cast<double>(rows.numel()) * static_cast<double>(vectors.size(1));
+  counted_.free_products += products;
+  for (const auto& [depends, other] : {std::pair(rows, vectors), std::pair(vectors, rows)}) {
+    if (!depends.requires_grad()) continue;
+    counted_.backward_products += products;
+    keep(other);
+  }
+  Tensor output = made({rows.size(0), rows.size(1), vectors.size(1)},
+                       rows.requires_grad() || vectors.requires_grad());
+  held(bytes(rows) + bytes(output));
+  return output;
 }
 
 /// Keeps nothing but the angles, which are the batch's.

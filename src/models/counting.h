@@ -44,6 +44,10 @@ struct Counted {
 /// - Max-pooling keeps its input and an index a number that comes out; averages keep nothing.
 /// - Attention of Q queries on S tokens, H wide with A heads: 2·Q·S·H products, twice as many
 ///   backwards; it keeps queries, keys, values and its A·Q·S weights.
+///   Scores by relative positions: 2·Q·side·H products; they keep both tables once a window if
+///   the queries depend on a trained parameter, and the queries twice if a table is trained. If
+///   they depend on one, attention keeps the scores, too.
+/// - Rows times vectors of their sample: a product a pair of numbers; both are kept.
 /// - GELU and SiLU keep their input, ReLU and tanh their output, CLIP's GELU as much; a gate keeps
 ///   both factors besides; a lookup of trained words keeps the ids.
 ///
@@ -57,6 +61,10 @@ class CountingPass : public Pass {
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                           const torch::Tensor& value, const torch::Tensor& mask, const Heads& heads,
                           double dropout) override;
+  torch::Tensor relative_scores(const torch::Tensor& query, const std::string& rows,
+                                const std::string& columns, std::int64_t heads, std::int64_t side,
+                                std::int64_t samples) override;
+  torch::Tensor products_of(const torch::Tensor& rows, const torch::Tensor& vectors) override;
   torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
                         const torch::Tensor& sine) override;
   torch::Tensor activation(Activation kind, const torch::Tensor& input) override;

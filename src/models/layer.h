@@ -47,6 +47,7 @@ enum class LayerKind : std::uint8_t {
   kRmsNorm,      ///< y = x̂ ⊙ γ, a row over its root mean square
   kBatchNorm,    ///< the same with a channel's mean and variance, which are buffers
   kScale,        ///< y = x ⊙ γ (+ β), over the last dimension of rows or the channels of maps
+  kUpsampling,   ///< every place of a map becomes 2 × 2: a transposed convolution, (in, out, 2, 2)
   kEmbedding,    ///< y = … + W[ids]
   kTokens,       ///< vectors that are there for every sample: a class token, positions, prompts
   kSequence,     ///< no parameters: the tokens that enter the first block
@@ -68,6 +69,7 @@ enum class Part : std::uint8_t {
 struct Share {
   std::string name = {};  ///< as Layer::name or Parameter::name; empty: none
   std::int64_t part = 0, parts = 1;
+  bool only = false;  ///< files have it so alone, and fresh ones are written so
 };
 
 struct Layer {
@@ -89,6 +91,11 @@ struct Layer {
   /// In no unit: nothing is computed with it, or two stages compute with it (a word table that is
   /// the head's weight, too), whose gradients no single stage has.
   bool frozen = false;
+  /// The stage whose unit it is in, where that is another than its own: tokens that enter below,
+  /// and are read above.
+  std::int64_t unit_stage = -1;
+  /// Drawn anew where the model gets other labels, as its output layer is.
+  bool of_labels = false;
   Part part = Part::kOther;
   std::int64_t stride = 1, padding = 0;  ///< of a convolution
   bool before_batch_norm = false;        ///< a BatchNorm normalises what comes out

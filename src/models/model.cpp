@@ -159,7 +159,10 @@ void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
   const auto& layers = architecture().layers();
   const auto output = std::find_if(layers.rbegin(), layers.rend(),
                                    [](const Layer& layer) { return !layer.parameters.empty(); });
-  for (const Parameter& parameter : output->parameters) draw(parameter, seed);
+  for (const Layer& layer : layers) {
+    if (!layer.of_labels && &layer != &*output) continue;
+    for (const Parameter& parameter : layer.parameters) draw(parameter, seed);
+  }
 }
 
 const Unit& Model::unit(const std::string& name) const {

@@ -9,6 +9,19 @@ namespace strata::models {
 
 using torch::Tensor;
 
+namespace {
+
+/// Row i · side + k is table[i - k + side - 1]: (1 or n, side, side, d) of (1 or n, 2 side - 1, d).
+Tensor by_distance(const Tensor& table, std::int64_t side) {
+  const Tensor places =
+      torch::arange(side, torch::TensorOptions(torch::kLong).device(table.device()));
+  const Tensor distances = places.unsqueeze(1) - places + (side - 1);
+  return table.index_select(1, distances.flatten())
+      .view({table.size(0), side, side, table.size(2)});
+}
+
+}  // namespace
+
 Tensor Pass::stored(const std::string& parameter) {
   if (by_companions_) {
     const auto companion = companions_->weights.find(parameter);
@@ -194,6 +207,44 @@ Tensor Pass::sum(const Tensor& a, const Tensor& b) {
 Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                        const Tensor& mask, const Heads& heads, double dropout) {
   return models::attention(query, key, value, mask, heads, dropout, generator_);
+}
+
+Tensor Pass::relative_scores(const Tensor& query, const std::string& rows,
+                             const std::string& columns, std::int64_t heads, std::int64_t side,
+                             std::int64_t samples) {
+  const std::int64_t size = query.size(1) / heads, windows = query.size(0) / (side * side);
+  const Tensor q = query.view({windows, side, side, heads, size});
+  // Tables of the samples' own are those of each of their windows.
+  const auto table = [&](const std::string& name) {
+    const Tensor found = by_distance(each(name), side);
+    return found.size(0) == 1 ? found : found.repeat_interleave(windows / samples, 0);
+  };
+  const auto scores = [&](const Tensor& first, const std::string& name) {
+    return torch::matmul(first.reshape({windows, side, side * heads, size}),
+                         table(name).transpose(2, 3))
+        .view({windows, side, side, heads, side});
+  };
+  // (windows, i, j, heads, k) and (windows, j, i, heads, l).
+  const Tensor of_rows = scores(q, rows).permute({0, 3, 1, 2, 4});
+  const Tensor of_columns = scores(q.transpose(1, 2), columns).permute({0, 3, 2, 1, 4});
+  return (of_rows.unsqueeze(-1) + of_columns.unsqueeze(-2))
+      .view({windows, heads, side * side, side * side});
+}
+
+Tensor Pass::upsampling(const std::string& name, const Tensor& maps) {
+  const Layer& layer = blueprint_.layer(name);
+  const Tensor matrix = each(layer.weight()->name).permute({0, 3, 4, 2, 1});  // (n, 2, 2, out, in)
+  const std::int64_t h = maps.size(1), w = maps.size(2), out = matrix.size(3);
+  const Tensor rows = product(name, layer, maps.reshape({-1, maps.size(3)}),
+                              matrix.reshape({matrix.size(0), 4 * out, maps.size(3)}));
+  const Tensor grown =
+      rows.view({-1, h, w, 2, 2, out}).permute({0, 1, 3, 2, 4, 5}).reshape({-1, 2 * h, 2 * w, out});
+  const std::string& bias = layer.bias()->name;
+  return with_attachments(layer, maps, used(Use::kBias, bias, Tensor(), grown + weight(bias)));
+}
+
+Tensor Pass::products_of(const Tensor& rows, const Tensor& vectors) {
+  return torch::bmm(rows, vectors.transpose(1, 2));
 }
 
 Tensor Pass::rotated(const Tensor& rows, const Tensor& cosine, const Tensor& sine) {

@@ -119,6 +119,18 @@ class Pass {
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,
                                   const Heads& heads, double dropout);
+  /// What decomposed relative positions (Li et al., CVPR 2022, 2112.01526, equation 4) add to the
+  /// scores of queries (n·windows·side², heads·d), those of a square window of `side` places
+  /// together, row by row: (n·windows, heads, side², side²). For a query at (i, j) and a key at
+  /// (k, l) it is q · rows[i - k + side - 1] + q · columns[j - l + side - 1], of two tables
+  /// (2 side - 1, d).
+  virtual torch::Tensor relative_scores(const torch::Tensor& query, const std::string& rows,
+                                        const std::string& columns, std::int64_t heads,
+                                        std::int64_t side, std::int64_t samples);
+  /// (n, h, w, in) to (n, 2h, 2w, out).
+  torch::Tensor upsampling(const std::string& layer, const torch::Tensor& maps);
+  /// Each of the rows (n, T, d) times each vector (n, K, d) of its sample: (n, T, K).
+  virtual torch::Tensor products_of(const torch::Tensor& rows, const torch::Tensor& vectors);
   /// Every head of rows (n·T, heads·d) turned by its row's angles, of which (n·T, d) are the
   /// cosines and sines: numbers i and i + d/2 are a pair (rotary positions, Su et al. 2021).
   virtual torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,

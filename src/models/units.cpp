@@ -75,7 +75,8 @@ class Division {
   }
 
   Unit* unit_of(const Layer& layer, const Parameter& parameter) {
-    const auto stage = static_cast<std::size_t>(layer.stage);
+    const auto stage =
+        static_cast<std::size_t>(layer.unit_stage < 0 ? layer.stage : layer.unit_stage);
     if (layer.role == Role::kPrompt) {
       for (std::size_t i = 0; i < prompts_.size(); ++i)
         if (prompts_[i]->holds(layer, parameter)) return &units_[first_prompt_ + i];

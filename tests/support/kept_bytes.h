@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include "catch.h"
@@ -37,28 +38,36 @@ double kept_bytes(const Forward& forward) {
   return with - left(false);
 }
 
+/// What autograd keeps of a stage with the parameters that train now.
+inline double kept_by_stage(const models::Model& model, const models::Batch& batch,
+                            std::int64_t stage) {
+  models::State input;
+  {
+    const torch::NoGradGuard no_grad;
+    for (std::int64_t below = 0; below < stage; ++below)
+      input = model.run_stage(below, batch, input);
+  }
+  return kept_bytes([&] {
+    // The input belongs to what may be kept, so the stage gets the only handle of a copy.
+    models::State own = input;
+    for (auto& [name, value] : own.values) value = value.clone();
+    // The output, too, stays only if autograd keeps it.
+    torch::Tensor sum = torch::zeros({});
+    for (const auto& [name, value] : model.run_stage(stage, batch, own).values)
+      sum = sum + value.sum();
+    return sum;
+  });
+}
+
 /// Unit::activation_bytes of every unit above the first stage.
 inline void check_activation_bytes(models::Model& model, const models::Batch& batch) {
   for (const Unit& unit : std::vector<Unit>(model.units())) {
-    const std::int64_t stage = model.stage_of(unit.parameters.front());
-    if (stage == 0) continue;
+    std::set<std::int64_t> stages;
+    for (const std::string& parameter : unit.parameters) stages.insert(model.stage_of(parameter));
+    if (stages.count(0)) continue;
     model.train_only({unit.name});
-    models::State input;
-    {
-      const torch::NoGradGuard no_grad;
-      for (std::int64_t below = 0; below < stage; ++below)
-        input = model.run_stage(below, batch, input);
-    }
-    const double found = kept_bytes([&] {
-      // The input belongs to what may be kept, so the stage gets the only handle of a copy.
-      models::State own = input;
-      for (auto& [name, value] : own.values) value = value.clone();
-      // The output, too, stays only if autograd keeps it.
-      torch::Tensor sum = torch::zeros({});
-      for (const auto& [name, value] : model.run_stage(stage, batch, own).values)
-        sum = sum + value.sum();
-      return sum;
-    });
+    double found = 0;
+    for (const std::int64_t stage : stages) found += kept_by_stage(model, batch, stage);
     const double expected = static_cast<double>(batch.size()) * unit.activation_bytes;
     CAPTURE(unit.name, found, expected);
     CHECK(std::abs(found - expected) < 0.03 * expected + 16384);

@@ -20,6 +20,8 @@ class LayerList {
   LayerList& operator=(const LayerList&) = delete;
 
   void begin_stage(Stage stage) { stages_.push_back(std::move(stage)); }
+  /// That were begun.
+  std::int64_t stages() const { return static_cast<std::int64_t>(stages_.size()); }
   Layer& add(Layer layer);
   /// `weight` (out, in) and, unless there is none, `bias` (out).
   Layer& add_linear(const std::string& name, std::int64_t out, std::int64_t in, Init matrix,
