@@ -89,6 +89,12 @@ class Architecture {
   /// of words. One that answers in words gets a classifier's head in place of the words'.
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                                    std::int64_t vocabulary_size) const = 0;
+  /// The same for images of another size, whose positions (Part::kPositions) have other shapes.
+  /// nullptr where the architecture has no such freedom. @throws InputError: the size is no whole
+  /// number of patches
+  virtual std::shared_ptr<const Architecture> with_image_size(std::int64_t) const {
+    return nullptr;
+  }
 
  protected:
   std::vector<Stage> stages_;

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "models/architectures/architectures.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/batch.h"
 #include "models/checkpoint.h"
 #include "strata/core/error.h"
@@ -31,6 +32,19 @@ Blueprint Blueprint::with(std::vector<std::string> labels, std::int64_t vocabula
 
 Blueprint Blueprint::with(std::vector<std::string> labels) const {
   return with(std::move(labels), architecture_->vocabulary_size());
+}
+
+Blueprint Blueprint::with_image_size(std::int64_t side) const {
+  auto resized = architecture_->with_image_size(side);
+  if (!resized)
+    throw InputError("a model of the type \"" + architecture_->type() +
+                     "\" reads images of its own size alone, not of " + std::to_string(side) +
+                     " pixels");
+  data::ImageProcessor images = images_;
+  images.size = {static_cast<int>(side), static_cast<int>(side)};
+  Blueprint changed(std::move(resized), images);
+  changed.set_attachments(attachments_);
+  return changed;
 }
 
 data::ImageProcessor Blueprint::image_processor() const {
@@ -121,7 +135,9 @@ Batch Blueprint::example(std::int64_t text_tokens) const {
 }
 
 Blueprint read_base_blueprint(const std::filesystem::path& folder) {
-  auto architecture = read_architecture(folder / "config.json");
+  const auto config = folder / "config.json";
+  auto architecture = std::filesystem::exists(config) ? nullptr : published_architecture(folder);
+  if (!architecture) architecture = read_architecture(config);
   std::optional<Checkpoint> checkpoint;
   const auto has = [&](const std::string& name) {
     if (!checkpoint) checkpoint = Checkpoint::of_folder(folder);

@@ -31,6 +31,9 @@ class Blueprint {
   /// The same with other labels (see Architecture::with).
   Blueprint with(std::vector<std::string> labels, std::int64_t vocabulary_size) const;
   Blueprint with(std::vector<std::string> labels) const;
+  /// The same for images of another size (see Architecture::with_image_size), to which they are
+  /// then resized. @throws InputError: the architecture reads images of its own size alone
+  Blueprint with_image_size(std::int64_t side) const;
 
   /// What becomes of images before the model sees them.
   data::ImageProcessor image_processor() const;

@@ -5,12 +5,13 @@
 
 #include "core/machine.h"
 #include "core/text.h"
-#include "models/architectures/albef_checkpoint.h"
 #include "models/architectures/config_limits.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/checkpoint.h"
 #include "models/drawn.h"
 #include "models/nf4.h"
 #include "models/preprocessor_config.h"
+#include "models/resized_positions.h"
 #include "models/short_weights.h"
 #include "models/tensor_bytes.h"
 #include "models/units.h"
@@ -96,9 +97,9 @@ Tensor drawn(const Parameter& parameter, std::uint64_t seed) {
 
 Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
                        torch::Device device) {
-  if (const auto file = albef_checkpoint_in(folder, blueprint.architecture())) {
+  if (has_published_checkpoint(folder, blueprint.architecture())) {
     Model model(std::move(blueprint), device);
-    for (const auto& [name, weight] : read_albef_checkpoint(model.architecture(), *file))
+    for (const auto& [name, weight] : read_published_checkpoint(model.architecture(), folder))
       model.weights_[name] = weight.to(device);
     return model;
   }
@@ -162,6 +163,19 @@ void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
   for (const Layer& layer : layers) {
     if (!layer.of_labels && &layer != &*output) continue;
     for (const Parameter& parameter : layer.parameters) draw(parameter, seed);
+  }
+}
+
+void Model::set_image_size(std::int64_t side) {
+  blueprint_ = std::make_shared<const Blueprint>(blueprint_->with_image_size(side));
+  units_ = stage_units(*blueprint_);
+  for (const Layer& layer : architecture().layers()) {
+    if (layer.part != Part::kPositions) continue;
+    for (const Parameter& parameter : layer.parameters) {
+      Tensor& weight = weights_.at(parameter.name);
+      if (weight.sizes() != torch::IntArrayRef(parameter.shape))
+        weight = resized_positions(computable(weight), parameter.shape).contiguous();
+    }
   }
 }
 

@@ -58,6 +58,10 @@ class Model {
   /// units become those of the constructor.
   void relabel(std::vector<std::string> labels, std::uint64_t seed);
 
+  /// For images of another size: positions are resized (resized_positions.h). The units become
+  /// those of the constructor. @throws InputError as Blueprint::with_image_size does
+  void set_image_size(std::int64_t side);
+
   /// At first one for each stage with all of the base's weights.
   const std::vector<Unit>& units() const { return units_; }
   void set_units(std::vector<Unit> units) { units_ = std::move(units); }

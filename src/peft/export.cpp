@@ -5,7 +5,7 @@
 #include <optional>
 #include <set>
 
-#include "models/architectures/albef_checkpoint.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/short_weights.h"
@@ -76,7 +76,7 @@ class FileTensors {
  public:
   FileTensors(const Model& model, const fs::path& folder)
       : model_(model), two_names_(has_two_names(model.architecture())) {
-    if (!models::albef_checkpoint_in(folder, model.architecture()))
+    if (!models::has_published_checkpoint(folder, model.architecture()))
       checkpoint_.emplace(Checkpoint::of_folder(folder));
     for (StoredParameter& stored : models::readable(model.architecture().layers()))
       readable_.emplace(stored.parameter.name, std::move(stored));

@@ -5,7 +5,7 @@
 #include <optional>
 #include <set>
 
-#include "models/architectures/albef_checkpoint.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "models/torch.h"
@@ -275,8 +275,8 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
 
 void check_weights(const std::filesystem::path& folder, const Blueprint& blueprint) {
   const models::Architecture& architecture = blueprint.architecture();
-  if (const auto file = models::albef_checkpoint_in(folder, architecture))
-    models::read_albef_checkpoint(architecture, *file);
+  if (models::has_published_checkpoint(folder, architecture))
+    models::read_published_checkpoint(architecture, folder);
   else
     models::Checkpoint::of_folder(folder).check(models::readable(architecture.layers()),
                                                 "config.json", architecture.passed_over());

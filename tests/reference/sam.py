@@ -155,10 +155,33 @@ def record(kind):
             tensors["masks.boxes"] = masks_of(model, pixels, boxes=boxes)
             tensors["masks.both"] = masks_of(model, pixels, points, labels, boxes)
         tensors["masks.published"] = published(model, pixels)
+        tensors["pixels.smaller"] = torch.randn(2, 3, 32, 32)
+        tensors["masks.smaller"] = smaller(model, tensors["pixels.smaller"])
     metadata = {"torch": torch.__version__.split("+")[0], "transformers": transformers.__version__}
     tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
     save_file(tensors, FOLDER / kind / "recorded.safetensors", metadata=metadata)
     print(kind, metadata, sum(weight.numel() for weight in model.parameters()))
+
+
+def smaller(model, pixels):
+    """The same weights for images of another size, positions resized as FLAP-SAM's and SAMed's build_sam.py do."""
+    sizes = KINDS["windows"]["vision"]
+    sizes["image_size"], side = pixels.shape[-1], sizes["image_size"]
+    other = SamModel(make_config("windows")).eval()
+    sizes["image_size"] = side
+    state = model.state_dict()
+
+    def resized(maps, shape):
+        return nn.functional.interpolate(maps, shape, mode="bilinear", align_corners=False)
+
+    for name, tensor in other.state_dict().items():
+        if name == "vision_encoder.pos_embed":
+            state[name] = resized(state[name].permute(0, 3, 1, 2), tensor.shape[1:3]).permute(0, 2, 3, 1)
+        elif "rel_pos" in name and tensor.shape != state[name].shape:
+            state[name] = resized(state[name][None, None], tensor.shape)[0, 0]
+    other.load_state_dict(state)
+    with torch.no_grad():
+        return masks_of(other, pixels)
 
 
 # As transformers' convert_sam_to_hf.py has them, read the other way round.

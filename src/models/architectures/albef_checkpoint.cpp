@@ -1,13 +1,11 @@
 #include "models/architectures/albef_checkpoint.h"
 
 #include <cmath>
-#include <cstring>
 #include <set>
 
 #include "core/text.h"
 #include "core/torch_file.h"
-#include "models/architectures/albef.h"
-#include "models/checkpoint.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/tensor_bytes.h"
 #include "strata/core/error.h"
 
@@ -135,41 +133,16 @@ Weights albef_weights(const Architecture& albef, const Weights& checkpoint,
   return weights;
 }
 
-std::optional<std::filesystem::path> albef_checkpoint_in(const std::filesystem::path& folder,
-                                                         const Architecture& architecture) {
-  if (architecture.type() != kAlbefType) return std::nullopt;
-  for (const char* usual : {kWeightsFile, kIndexFile, kTorchWeightsFile, kTorchIndexFile})
-    if (std::filesystem::exists(folder / usual)) return std::nullopt;
-  std::set<std::filesystem::path> found;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    const std::filesystem::path extension = entry.path().extension();
-    if (extension == ".pth" || extension == ".pt") found.insert(entry.path());
-  }
-  if (found.size() > 1) {
-    throw InputError(folder.string() + ": \"" + found.begin()->filename().string() + "\" and \"" +
-                     std::next(found.begin())->filename().string() +
+Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& folder) {
+  const auto paths = torch_checkpoints_in(folder);
+  if (paths.size() > 1) {
+    throw InputError(folder.string() + ": \"" + paths[0].filename().string() + "\" and \"" +
+                     paths[1].filename().string() +
                      "\" are checkpoints, but only one can be the model's");
   }
-  return found.empty() ? std::nullopt : std::optional(*found.begin());
-}
-
-Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& path) {
-  const TorchFile file(path);
-  Weights tensors;
-  for (const TensorEntry& entry : file.tensors()) {
-    const std::string_view bytes = file.bytes(entry);
-    const torch::ScalarType type = scalar_type(entry.dtype);
-    const bool aligned =
-        reinterpret_cast<std::uintptr_t>(bytes.data()) % dtype_size(entry.dtype) == 0;
-    if (aligned && !bytes.empty()) {
-      // from_blob wants memory that may be written to; nothing is written to it.
-      tensors[entry.name] = torch::from_blob(const_cast<char*>(bytes.data()), entry.shape, type);
-    } else {
-      tensors[entry.name] = torch::empty(entry.shape, type);
-      std::memcpy(tensors[entry.name].data_ptr(), bytes.data(), bytes.size());
-    }
-  }
-  Weights weights = albef_weights(albef, tensors, path.string());
+  // Positions share its memory until they are copied.
+  const TorchFile file(paths.front());
+  Weights weights = albef_weights(albef, tensors_of(file), file.path().string());
   for (auto& [name, weight] : weights) weight = weight.clone();
   return weights;
 }

@@ -4,7 +4,6 @@
 /// LAVIS's), which hold more and, after pretraining, less.
 
 #include <filesystem>
-#include <optional>
 #include <string>
 
 #include "models/architecture.h"
@@ -26,13 +25,8 @@ namespace strata::models {
 Weights albef_weights(const Architecture& albef, const Weights& checkpoint,
                       const std::string& file);
 
-/// The authors' checkpoint in a folder of an ALBEF: its only FILE.pth or FILE.pt, where none of the
-/// files is there that transformers has for weights. None in the folder of another model.
-/// @throws InputError: there are several
-std::optional<std::filesystem::path> albef_checkpoint_in(const std::filesystem::path& folder,
-                                                         const Architecture& architecture);
-/// albef_weights() of that file, each with memory of its own. @throws InputError also as TorchFile
-/// does
-Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& file);
+/// albef_weights() of the folder's only FILE.pth or FILE.pt, each with memory of its own.
+/// @throws InputError: there are several; also as TorchFile does
+Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& folder);
 
 }  // namespace strata::models

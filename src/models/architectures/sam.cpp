@@ -8,6 +8,7 @@
 #include "models/architectures/sam_encoder.h"
 #include "models/batch.h"
 #include "models/pass.h"
+#include "strata/core/error.h"
 
 namespace strata::models {
 namespace {
@@ -37,7 +38,7 @@ class Sam : public Architecture {
   }
 
   const std::string& type() const override {
-    static const std::string name = "sam";
+    static const std::string name = kSamType;
     return name;
   }
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override {
@@ -65,6 +66,17 @@ class Sam : public Architecture {
             std::max(halvings(config_.encoder.patch_size), config_.decoder.upscaling_steps);
     }
     changed.classes = std::move(labels);
+    return make_sam(std::move(changed));
+  }
+  std::shared_ptr<const Architecture> with_image_size(std::int64_t side) const override {
+    const std::int64_t patch = config_.encoder.patch_size;
+    if (side < patch || side % patch != 0 || side > kLargestImage) {
+      throw InputError("images of " + std::to_string(side) +
+                       " pixels are no whole number of SAM's patches of " + std::to_string(patch) +
+                       ", up to " + std::to_string(kLargestImage));
+    }
+    SamConfig changed = config_;
+    changed.encoder.image_size = side;
     return make_sam(std::move(changed));
   }
 
@@ -230,6 +242,12 @@ bool SamEncoderConfig::is_global(std::int64_t block) const {
 
 std::shared_ptr<const Architecture> make_sam(SamConfig config) {
   return std::make_shared<Sam>(std::move(config));
+}
+
+std::shared_ptr<const Architecture> checked_sam(SamConfig config, const std::string& file) {
+  const Document document{file, make_sam(std::move(config))->config(), {}, {}};
+  ObjectReader reader(document);
+  return read_sam(reader);
 }
 
 std::shared_ptr<const Architecture> read_sam(ObjectReader& reader) {

@@ -58,7 +58,11 @@ struct SamConfig {
   std::vector<std::string> classes = {};
 };
 
+inline constexpr const char* kSamType = "sam";  ///< its model_type
+
 std::shared_ptr<const Architecture> make_sam(SamConfig config);
+/// The same of sizes that are not known to fit. @throws InputError beginning with `file`
+std::shared_ptr<const Architecture> checked_sam(SamConfig config, const std::string& file);
 /// transformers' config.json, in which any key may be absent, and ours: `strata: {classes: […],
 /// upscaling_steps: N}`. @throws InputError naming key, value and range
 std::shared_ptr<const Architecture> read_sam(ObjectReader& config);

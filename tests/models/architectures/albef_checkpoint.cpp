@@ -3,6 +3,7 @@
 #include "catch.h"
 #include "core/torch_file.h"
 #include "models/architectures/architectures.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/model.h"
 #include "models/tensor_bytes.h"
 #include "peft/files.h"
@@ -158,7 +159,7 @@ TEST_CASE(
   const test::TempDir other;
   std::filesystem::copy(kReference / "model.pth", other / "ALBEF.pth");
   const auto llava = read_architecture(kReference.parent_path() / "llava" / "config.json");
-  CHECK_FALSE(albef_checkpoint_in(other.path(), *llava));
+  CHECK_FALSE(has_published_checkpoint(other.path(), *llava));
   std::filesystem::copy(kReference / "config.json", other / "config.json");
   other.write("ALBEF.pth", "no checkpoint");
   CHECK_THROWS_WITH(peft::load_model(other.path()), Contains("ALBEF.pth"));

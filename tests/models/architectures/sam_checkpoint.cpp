@@ -1,0 +1,220 @@
+#include "models/architectures/sam_checkpoint.h"
+
+#include <map>
+
+#include "catch.h"
+#include "core/torch_file.h"
+#include "models/architectures/published_checkpoints.h"
+#include "models/architectures/sam.h"
+#include "models/model.h"
+#include "peft/files.h"
+#include "strata/core/atomic_file.h"
+#include "strata/core/error.h"
+#include "strata/core/safetensors.h"
+#include "support/recorded.h"
+#include "support/torch_zip.h"
+#include "temp_dir.h"
+
+using namespace strata;
+using namespace strata::models;
+using Catch::Matchers::Contains;
+using torch::Tensor;
+
+namespace {
+
+// A segment-anything of these sizes wrote it (tests/reference/sam.py).
+const std::filesystem::path kWindows =
+    std::filesystem::path(STRATA_SOURCE_DIR) / "tests" / "reference" / "sam" / "windows";
+
+using Tensors = std::map<std::string, Tensor>;
+
+Tensors published() {
+  const TorchFile file(kWindows / "sam.pth");
+  Tensors tensors;
+  for (const auto& [name, tensor] : tensors_of(file)) tensors[name] = tensor.clone();
+  return tensors;
+}
+
+/// A file of torch.save's.
+void write(const std::filesystem::path& path, const Tensors& tensors,
+           const std::string& start = "") {
+  std::vector<TensorView> views;
+  for (const auto& [name, tensor] : tensors) {
+    REQUIRE(tensor.is_contiguous());
+    views.push_back({start + name,
+                     Dtype::kF32,
+                     tensor.sizes().vec(),
+                     {static_cast<const char*>(tensor.data_ptr()), tensor.nbytes()}});
+  }
+  write_file(path, test::torch_file(views));
+}
+
+/// What the shapes say, and the decoder's heads, which they do not.
+Json config_of(const std::filesystem::path& folder) {
+  Json config = infer_sam(folder)->config();
+  config["mask_decoder_config"]["num_attention_heads"] = 2;
+  return config;
+}
+
+Model load(const test::TempDir& dir) {
+  if (infer_sam(dir.path())) dir.write("config.json", config_of(dir.path()).dump());
+  return peft::load_model(dir.path());
+}
+
+/// The message with which a folder of one file is refused; "" where it is not.
+std::string refusal(const Tensors& tensors) {
+  const test::TempDir dir;
+  write(dir / "sam.pth", tensors);
+  try {
+    load(dir);
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+Tensor masks_of(const Model& model, const Tensor& pixels) {
+  Batch batch;
+  batch.pixels = pixels;
+  return model.run(batch).values.at(kMaskLogits);
+}
+
+double relative(const Tensor& found, const Tensor& expected) {
+  return ((found - expected).norm() / expected.norm()).item<double>();
+}
+
+constexpr const char* kQkv = "image_encoder.blocks.1.attn.qkv.weight";
+
+}  // namespace
+
+TEST_CASE("segment-anything's checkpoint is a model by itself, with its masks") {
+  const test::TempDir dir;
+  write(dir / "sam_vit_x.pth", published());
+  const Blueprint inferred = read_base_blueprint(dir.path());
+  const Json config = inferred.architecture().config();
+  const Json theirs = load_json(kWindows / "config.json").root;
+  for (const auto& [key, value] : theirs["vision_config"].items()) {
+    CAPTURE(key);
+    if (config["vision_config"].contains(key)) CHECK(config["vision_config"][key] == value);
+  }
+  CHECK(config["vision_config"]["global_attn_indexes"] == Json({1}));
+  for (const char* key : {"num_hidden_layers", "mlp_dim", "iou_head_depth", "iou_head_hidden_dim",
+                          "num_multimask_outputs", "attention_downsample_rate"})
+    CHECK(config["mask_decoder_config"][key] == theirs["mask_decoder_config"][key]);
+  CHECK(config["mask_decoder_config"]["num_attention_heads"] == 8);
+  CHECK(config["mask_decoder_config"]["layer_norm_eps"] == 1e-5);
+  CHECK(inferred.architecture().labels().empty());
+
+  const test::Recorded reference(kWindows / "recorded.safetensors");
+  const Model model = load(dir);
+  const Tensor found = masks_of(model, reference("pixels"));
+  CHECK(relative(found, reference("masks.published")) < 1e-5);
+
+  // As a folder of transformers' it is the same.
+  peft::save_model(model, dir / "saved");
+  const Model saved = peft::load_model(dir / "saved");
+  CHECK(saved.fingerprint() == model.fingerprint());
+  CHECK(torch::equal(masks_of(saved, reference("pixels")), found));
+
+  // Trained in parallel, it has its names behind "module.".
+  const test::TempDir parallel;
+  write(parallel / "sam.pt", published(), "module.");
+  CHECK(load(parallel).fingerprint() == model.fingerprint());
+}
+
+TEST_CASE("FLAP-SAM's LoRA factors are added to the weights that they stand beside") {
+  torch::manual_seed(2);
+  Tensors tensors = published();
+  const Tensor a = torch::randn({3, 16}), b = torch::randn({16, 3});
+  const Tensor c = torch::randn({3, 32}), d = torch::randn({16, 3});
+  tensors["image_encoder.blocks.1.attn.lora_w_a_v.0.weight"] = a;
+  tensors["image_encoder.blocks.1.attn.lora_w_b_v.0.weight"] = b;
+  const std::string cross = "mask_decoder.transformer.layers.0.cross_attn_token_to_image.";
+  tensors[cross + "lora_w_a_q.0.weight"] = c;
+  tensors[cross + "lora_w_b_q.0.weight"] = d;
+  const test::TempDir dir;
+  write(dir / "flap.pth", tensors);
+  const Model model = load(dir);
+  const Tensor qkv = tensors.at(kQkv);
+  CHECK(relative(model.weight("vision_encoder.layers.1.attn.value.weight"),
+                 qkv.narrow(0, 32, 16) + b.mm(a)) < 1e-6);
+  CHECK(torch::equal(model.weight("vision_encoder.layers.1.attn.query.weight"),
+                     qkv.narrow(0, 0, 16)));
+  CHECK(relative(model.weight(cross + "q_proj.weight"),
+                 tensors.at(cross + "q_proj.weight") + d.mm(c)) < 1e-6);
+
+  tensors["image_encoder.blocks.1.attn.lora_w_a_v.1.weight"] = a;
+  CHECK_THAT(refusal(tensors), Contains("lora_w_a_v.1.weight") && Contains("several LoRA sets"));
+  tensors.erase("image_encoder.blocks.1.attn.lora_w_a_v.1.weight");
+  tensors["image_encoder.blocks.1.attn.lora_w_b_v.0.weight"] = torch::randn({15, 3});
+  CHECK_THAT(refusal(tensors), Contains("(15, 16)") && Contains("(16, 16)"));
+  tensors["image_encoder.blocks.1.attn.lora_w_b_v.0.weight"] = torch::randn({16, 4});
+  CHECK_THAT(refusal(tensors), Contains("not two factors"));
+}
+
+TEST_CASE("SAMed's checkpoint lies over the one that it was trained over") {
+  torch::manual_seed(3);
+  const test::TempDir dir;
+  write(dir / "sam_vit_x.pth", published());
+  Tensors samed;
+  // Queries and values of three blocks.
+  for (int i = 0; i < 6; ++i) {
+    samed["w_a_00" + std::to_string(i)] = torch::randn({2, 16});
+    samed["w_b_00" + std::to_string(i)] = torch::randn({16, 2});
+  }
+  for (const auto& [name, tensor] : published())
+    if (!name.starts_with("image_encoder.")) samed[name] = tensor + 1;
+  write(dir / "a_samed.pth", samed);
+  const Model model = load(dir);
+  const auto block = published().at(kQkv);
+  CHECK(relative(model.weight("vision_encoder.layers.1.attn.query.weight"),
+                 block.narrow(0, 0, 16) + samed.at("w_b_002").mm(samed.at("w_a_002"))) < 1e-6);
+  CHECK(relative(model.weight("vision_encoder.layers.1.attn.value.weight"),
+                 block.narrow(0, 32, 16) + samed.at("w_b_003").mm(samed.at("w_a_003"))) < 1e-6);
+  CHECK(torch::equal(model.weight("mask_decoder.iou_token.weight"),
+                     published().at("mask_decoder.iou_token.weight") + 1));
+  // Its masks are classes, whatever their number.
+  CHECK(model.architecture().labels() == std::vector<std::string>{"class_1", "class_2", "class_3"});
+
+  std::filesystem::remove(dir / "a_samed.pth");
+  write(dir / "b.pth", published());
+  CHECK_THROWS_WITH(peft::load_model(dir.path()),
+                    Contains("\"b.pth\" and \"sam_vit_x.pth\" are checkpoints"));
+}
+
+TEST_CASE("SAM-Med2D's adapters are left out, and what else does not fit is said") {
+  const test::TempDir dir;
+  Tensors tensors = published();
+  tensors["image_encoder.blocks.0.Adapter.channel.0.weight"] = torch::zeros({4, 16});
+  tensors["pixel_mean"] = torch::zeros({3, 1, 1});
+  write(dir / "sam-med2d.pth", tensors);
+  const test::TempDir plain;
+  write(plain / "sam.pth", published());
+  CHECK(load(dir).fingerprint() == load(plain).fingerprint());
+
+  const auto without = [](const std::string& name) {
+    Tensors tensors = published();
+    REQUIRE(tensors.erase(name) == 1);
+    return refusal(tensors);
+  };
+  CHECK_THAT(without("image_encoder.blocks.2.mlp.lin2.bias"),
+             Contains("sam.pth: the weight \"image_encoder.blocks.2.mlp.lin2.bias\" is missing"));
+  CHECK_THAT(without("mask_decoder.output_hypernetworks_mlps.3.layers.2.weight"),
+             Contains("mlps.3.layers.2.weight\" is missing"));
+  CHECK_THAT(without("image_encoder.pos_embed"), Contains("pos_embed\" is missing"));
+  CHECK_THAT(without("image_encoder.patch_embed.proj.weight"),
+             Contains("no config.json beside it"));
+  tensors = published();
+  tensors["image_encoder.blocks.0.norm3.bias"] = torch::zeros({16});
+  CHECK_THAT(refusal(tensors), Contains("unknown weight \"image_encoder.blocks.0.norm3.bias\"") &&
+                                   Contains("did you mean"));
+  tensors = published();
+  tensors["image_encoder.blocks.0.norm1.bias"] = torch::zeros({15});
+  CHECK_THAT(refusal(tensors), Contains("norm1.bias\" has shape (15)"));
+  tensors = published();
+  tensors["image_encoder.blocks.0.attn.rel_pos_h"] = torch::zeros({5});
+  CHECK_THAT(refusal(tensors), Contains("rel_pos_h\" has shape (5), but SAM's has 2"));
+  tensors = published();
+  tensors["image_encoder.blocks.5000.norm1.bias"] = torch::zeros({16});
+  CHECK_THAT(refusal(tensors), Contains("blocks.5000") && Contains("no SAM has as many"));
+}
