@@ -14,7 +14,9 @@ namespace strata::models {
 struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
-  torch::Tensor pixels;          ///< float (n, 3, height, width); undefined where a text goes on
+  /// float (n, 3, height, width), or (n, slices, 3, height, width) where a sample is several images
+  /// of which a model that segments makes masks; undefined where a text goes on.
+  torch::Tensor pixels;
   /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right; of
   /// words int64 (n, K, L), the tokens of K texts, each asked for by one of `outputs`, in their
   /// order.
@@ -39,12 +41,17 @@ struct Batch {
   /// those of the k-th of several texts that go on from it. A token sees the prompt and its own
   /// text, and stands where it would if that were the only one. Undefined: there is one text.
   torch::Tensor continuations = {};
-  /// Of a model that segments. float (n, P, 2): places in the image to go by, x and y in pixels;
-  /// undefined where there are none.
+  /// Of a model that segments. float (images, P, 2): places in the image to go by, x and y in
+  /// pixels; undefined where there are none.
   torch::Tensor points = {};
-  /// int64 (n, P): what each is: 1 within, 0 outside, 2 and 3 the upper left and lower right corner
-  /// of a box, -1 no point, which SAM expects behind points without a box, -10 nothing at all.
+  /// int64 (images, P): what each is: 1 within, 0 outside, 2 and 3 the upper left and lower right
+  /// corner of a box, -1 no point, which SAM expects behind points without a box, -10 nothing at
+  /// all.
   torch::Tensor point_labels = {};
+  /// Of all samples together.
+  std::int64_t images() const {
+    return pixels.dim() == 5 ? pixels.size(0) * pixels.size(1) : size();
+  }
   std::int64_t size() const { return pixels.defined() ? pixels.size(0) : input_ids.size(0); }
 };
 
@@ -62,7 +69,7 @@ inline constexpr const char* kLogits = "logits";
 /// That a model leaves that speaks: (m, vocabulary), a row for each of Batch::outputs, or for each
 /// of the n·T tokens.
 inline constexpr const char* kTokenLogits = "token_logits";
-/// That a model leaves that segments: (n, masks, height, width).
+/// That a model leaves that segments: (images, masks, height, width), those of a sample together.
 inline constexpr const char* kMaskLogits = "mask_logits";
 
 }  // namespace strata::models

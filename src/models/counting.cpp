@@ -217,7 +217,7 @@ Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Ten
 
 Tensor CountingPass::relative_scores(const Tensor& query, const std::string& rows,
                                      const std::string& columns, std::int64_t heads,
-                                     std::int64_t side, std::int64_t) {
+                                     std::int64_t side) {
   const double products = 2 * static_cast<double>(query.numel()) * static_cast<double>(side);
   counted_.free_products += products;
   const bool trained = trained_.count(rows) > 0 || trained_.count(columns) > 0;

@@ -62,8 +62,8 @@ class CountingPass : public Pass {
                           const torch::Tensor& value, const torch::Tensor& mask, const Heads& heads,
                           double dropout) override;
   torch::Tensor relative_scores(const torch::Tensor& query, const std::string& rows,
-                                const std::string& columns, std::int64_t heads, std::int64_t side,
-                                std::int64_t samples) override;
+                                const std::string& columns, std::int64_t heads,
+                                std::int64_t side) override;
   torch::Tensor products_of(const torch::Tensor& rows, const torch::Tensor& vectors) override;
   torch::Tensor rotated(const torch::Tensor& rows, const torch::Tensor& cosine,
                         const torch::Tensor& sine) override;

@@ -210,14 +210,13 @@ Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& val
 }
 
 Tensor Pass::relative_scores(const Tensor& query, const std::string& rows,
-                             const std::string& columns, std::int64_t heads, std::int64_t side,
-                             std::int64_t samples) {
+                             const std::string& columns, std::int64_t heads, std::int64_t side) {
   const std::int64_t size = query.size(1) / heads, windows = query.size(0) / (side * side);
   const Tensor q = query.view({windows, side, side, heads, size});
   // Tables of the samples' own are those of each of their windows.
   const auto table = [&](const std::string& name) {
     const Tensor found = by_distance(each(name), side);
-    return found.size(0) == 1 ? found : found.repeat_interleave(windows / samples, 0);
+    return found.size(0) == 1 ? found : found.repeat_interleave(windows / found.size(0), 0);
   };
   const auto scores = [&](const Tensor& first, const std::string& name) {
     return torch::matmul(first.reshape({windows, side, side * heads, size}),

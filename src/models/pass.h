@@ -126,7 +126,7 @@ class Pass {
   /// (2 side - 1, d).
   virtual torch::Tensor relative_scores(const torch::Tensor& query, const std::string& rows,
                                         const std::string& columns, std::int64_t heads,
-                                        std::int64_t side, std::int64_t samples);
+                                        std::int64_t side);
   /// (n, h, w, in) to (n, 2h, 2w, out).
   torch::Tensor upsampling(const std::string& layer, const torch::Tensor& maps);
   /// Each of the rows (n, T, d) times each vector (n, K, d) of its sample: (n, T, K).

@@ -153,7 +153,7 @@ void SamDecoder::declare_layer(std::int64_t layer, LayerList& list) const {
 
 State SamDecoder::run(std::int64_t stage, const Batch& batch, const State& input,
                       Pass& pass) const {
-  const std::int64_t n = batch.size(), last = config_.num_hidden_layers + 1;
+  const std::int64_t n = batch.images(), last = config_.num_hidden_layers + 1;
   if (stage == 0) return enter(batch, input.values.at(kSamRows), pass);
   if (stage < last) return run_layer(stage - 1, n, input, pass);
   if (stage == last) return run_final(n, input, pass);
@@ -163,9 +163,13 @@ State SamDecoder::run(std::int64_t stage, const Batch& batch, const State& input
 }
 
 State SamDecoder::enter(const Batch& batch, const Tensor& rows, Pass& pass) const {
-  const std::int64_t n = batch.size(), width = config_.hidden_size;
+  const std::int64_t n = batch.images(), width = config_.hidden_size;
+  // Every image of a sample has them.
   const auto token = [&](const std::string& name, std::int64_t count) {
-    return pass.used(Use::kAdded, name, Tensor(), pass.weight(name).expand({n, count, width}));
+    const Tensor each = pass.each(name);
+    return each.view({-1, 1, count, width})
+        .expand({each.size(0), n / each.size(0), count, width})
+        .reshape({n, count, width});
   };
   std::vector<Tensor> tokens = {token(kIouToken, 1), token(kMaskTokens, config_.mask_tokens())};
   if (batch.points.defined()) tokens.push_back(points(batch, pass));

@@ -95,14 +95,14 @@ Tensor SamEncoder::run(std::int64_t stage, const Tensor& pixels, const Tensor& r
 }
 
 Tensor SamEncoder::embed(const Tensor& pixels, Pass& pass) const {
-  const std::int64_t hidden = config_.hidden_size;
+  const std::int64_t hidden = config_.hidden_size, n = pixels.size(0);
   const auto type = pass.weight(kSamPatches + ".weight").scalar_type();
-  Tensor rows = pass.linear(kSamPatches, patch_rows(pixels.to(type), config_.patch_size))
-                    .view({-1, config_.patches(), hidden});
-  if (config_.use_abs_pos) {
-    const Tensor positions = pass.weight(kPositionOfPatches).view({1, -1, hidden});
-    rows = pass.used(Use::kAdded, kPositionOfPatches, Tensor(), rows + positions);
-  }
+  const Tensor images = pixels.dim() == 5 ? pixels.flatten(0, 1) : pixels;
+  Tensor rows = pass.linear(kSamPatches, patch_rows(images.to(type), config_.patch_size))
+                    .view({n, -1, config_.patches(), hidden});
+  // Every image of a sample has them.
+  if (config_.use_abs_pos)
+    rows = rows + pass.each(kPositionOfPatches).view({-1, 1, config_.patches(), hidden});
   return rows.reshape({-1, hidden});
 }
 
@@ -120,15 +120,13 @@ Tensor SamEncoder::attend(std::int64_t block, const Tensor& normed, Pass& pass) 
   const std::string at = block_at(block) + ".attn.";
   const std::int64_t grid = config_.grid(), side = config_.side_of(block);
   const bool windows = !config_.is_global(block);
-  const std::int64_t samples = normed.size(0) / config_.patches();
   const Tensor rows = windows ? in_windows(normed, grid, side) : normed;
   const Tensor query = pass.linear(at + "query", rows), key = pass.linear(at + "key", rows);
   const Tensor value = pass.linear(at + "value", rows);
   const Heads heads{config_.num_attention_heads};
   const Tensor mask =
       config_.use_rel_pos
-          ? pass.relative_scores(query, at + "rel_pos_h", at + "rel_pos_w", heads.queries, side,
-                                 samples)
+          ? pass.relative_scores(query, at + "rel_pos_h", at + "rel_pos_w", heads.queries, side)
           : torch::zeros({rows.size(0) / (side * side), side * side}, rows.options());
   const Tensor looked = pass.linear(
       at + "proj", pass.attention(query, key, value, mask, heads, config_.attention_dropout));

@@ -12,7 +12,7 @@
 
 namespace strata::models {
 
-/// Rows are (n·patches, width), those of an image together, row by row.
+/// Rows are (images·patches, width), those of an image together, row by row.
 class SamEncoder {
  public:
   explicit SamEncoder(SamEncoderConfig config) : config_(std::move(config)) {}

@@ -223,12 +223,24 @@ TEST_CASE("a pass over one slice of 224 pixels takes 35 GFLOP, nearly all of it 
   CHECK(blocks > 0.95 * all);
 }
 
+TEST_CASE("several images of a sample are segmented each by itself") {
+  const test::Recorded reference = recorded("windows");
+  const Model model = peft::load_model(kReference / "windows");
+  Batch batch = images(reference);
+  batch.pixels = torch::stack({batch.pixels, batch.pixels.flip(0)});
+  CHECK(batch.size() == 2);
+  const Tensor expected = torch::cat({reference("masks"), reference("masks").flip(0)});
+  CHECK(relative(masks(model, batch), expected) < 1e-5);
+}
+
 TEST_CASE("what a pass captures of SAM gives the gradients that autograd has") {
   for (const std::string& kind : kKinds) {
     CAPTURE(kind);
     const test::Recorded reference = recorded(kind);
     Model model = peft::load_model(kReference / kind);
     Batch batch = images(reference);
+    // Both images are one sample's.
+    if (kind == "classes") batch.pixels = batch.pixels.unsqueeze(0);
     test::in_double(model, batch);
     std::set<std::string> all;
     for (const Parameter& parameter : model.blueprint().parameters())
