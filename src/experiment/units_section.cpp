@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "experiment/unit_modes.h"
 #include "peft/methods.h"
 
 namespace strata::experiment {
@@ -70,6 +71,36 @@ Field<UnitsConfig> personal_field() {
   return field.written_if_changed();
 }
 
+/// Read first: what it says is the other keys' default.
+Field<UnitsConfig> mode_field() {
+  std::vector<std::string> names;
+  std::string all;
+  for (const UnitMode& mode : unit_modes()) {
+    names.push_back(mode.name);
+    all += (all.empty() ? "`" : ", `") + mode.name + "`";
+  }
+  Field<UnitsConfig> field{"mode",
+                           "of a SAM, in place of `scheme`, `selectable` and `always`: what "
+                           "FLAP-SAM's comparison calls " +
+                               all + " ([models.md](models.md#sam))",
+                           "a text", "none", Form::kText};
+  field.read = [names](ObjectReader& reader, UnitsConfig& units, bool) {
+    if (!reader.has("mode")) return;
+    const std::string name = reader.choice("mode", names);
+    for (const char* other : {"scheme", "selectable", "always"})
+      if (reader.has(other)) reader.fail(other, "stands beside mode, which says it");
+    for (const UnitMode& mode : unit_modes()) {
+      if (mode.name != name) continue;
+      units.scheme = mode.scheme;
+      units.wishes.competing = mode.selectable;
+      units.wishes.always = mode.always;
+    }
+  };
+  // What it stands for is written.
+  field.write = [](const UnitsConfig&) { return Json(); };
+  return field;
+}
+
 std::string schemes() {
   std::string names = "`block`";
   for (const peft::MethodType& type : peft::method_types()) names += ", `" + type.name + "`";
@@ -80,6 +111,7 @@ std::string schemes() {
 
 const Fields<UnitsConfig>& units_fields() {
   static const Fields<UnitsConfig> fields({
+      mode_field(),
       field("scheme", &UnitsConfig::scheme, text(),
             "what a block's unit holds: " + schemes() +
                 ", or several joined by `+` ([models.md](models.md))")

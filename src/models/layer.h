@@ -72,11 +72,15 @@ struct Share {
   bool only = false;  ///< files have it so alone, and fresh ones are written so
 };
 
+/// Of a decoder's blocks, as Stage::group and Layer::group.
+inline constexpr const char* kDecoderGroup = "decoder.";
+
 struct Layer {
   std::string name;  ///< what its parameters' names begin with; unique in a model
   LayerKind kind = LayerKind::kLinear;
   std::int64_t stage = 0;
   Role role = Role::kBody;
+  std::string group = {};                  ///< its stage's
   std::int64_t width = 0;                  ///< numbers in a row of its output
   std::vector<Parameter> parameters = {};  ///< the weight, then the bias, where there are
   /// What is stored with the weights but is no parameter: it has no gradient and is in no unit. Of

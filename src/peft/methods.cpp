@@ -10,6 +10,7 @@
 #include "peft/adaptformer.h"
 #include "peft/attention.h"
 #include "peft/bias.h"
+#include "peft/decoder.h"
 #include "peft/ia3.h"
 #include "peft/layernorm.h"
 #include "peft/loha.h"
@@ -132,9 +133,10 @@ class Scheme {
 // A further method is a file and a line.
 const std::vector<MethodType>& method_types() {
   static const std::vector<MethodType> types = {
-      prompt_type(), lora_type(),      adapter_type(), adaptformer_type(), oft_type(),
-      loha_type(),   lokr_type(),      vera_type(),    tsa_type(),         ia3_type(),
-      ssf_type(),    layernorm_type(), norm_type(),    bias_type(),        attention_type(),
+      prompt_type(), lora_type(), adapter_type(),   adaptformer_type(),
+      oft_type(),    loha_type(), lokr_type(),      vera_type(),
+      tsa_type(),    ia3_type(),  ssf_type(),       layernorm_type(),
+      norm_type(),   bias_type(), attention_type(), decoder_type(),
   };
   return types;
 }

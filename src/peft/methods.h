@@ -49,7 +49,7 @@ std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
 std::set<std::string> companion_parameters(const models::Blueprint& blueprint);
 
 /// The units of a scheme: one kind, or several joined by '+', each once.
-/// - block: all weights of the block itself; not together with attention, layernorm, norm and bias,
+/// - block: all weights of the block itself; not together with attention, decoder, layernorm, norm and bias,
 /// which it holds;
 /// - the name of a method: what it trains. Methods that add weights must be the model's.
 ///

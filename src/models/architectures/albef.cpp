@@ -116,7 +116,7 @@ void Albef::declare_decoder(LayerList& list) const {
   words.aliases.push_back(kPredictions + ".decoder");
   decoder_.declare_embeddings(list);
   for (std::int64_t block = 0; block < config_.decoder.num_hidden_layers; ++block) {
-    list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, "decoder."});
+    list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, kDecoderGroup});
     decoder_.declare_block(block, list);
   }
   list.begin_stage({"head", Role::kOutput});

@@ -5,6 +5,7 @@ namespace strata::models {
 Layer& LayerList::add(Layer layer) {
   layer.stage = static_cast<std::int64_t>(stages_.size()) - 1;
   layer.role = stages_.back().role;
+  layer.group = stages_.back().group;
   layers_.push_back(std::move(layer));
   return layers_.back();
 }

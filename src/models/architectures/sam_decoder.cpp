@@ -76,11 +76,11 @@ void SamDecoder::declare(LayerList& list) const {
   list.begin_stage({"prompts", Role::kConnector});
   declare_prompts(iou, list);
   for (std::int64_t layer = 0; layer < config_.num_hidden_layers; ++layer) {
-    list.begin_stage({"decoder.block." + std::to_string(layer), Role::kBody, "decoder."});
+    list.begin_stage({"decoder.block." + std::to_string(layer), Role::kBody, kDecoderGroup});
     declare_layer(layer, list);
   }
   list.begin_stage(
-      {"decoder.block." + std::to_string(config_.num_hidden_layers), Role::kBody, "decoder."});
+      {"decoder.block." + std::to_string(config_.num_hidden_layers), Role::kBody, kDecoderGroup});
   declare_attention(kFinalAttention, reduced(), list);
   list.add_norm(kFinalNorm, width);
   list.add_place(kFinalAttention + ".end", LayerKind::kBlock, width);

@@ -110,7 +110,7 @@ void T5::declare(LayerList& list) const {
   }
   list.add_rms_norm(kEncoder + "final_layer_norm", config_.d_model);
   for (std::int64_t block = 0; block < config_.num_decoder_layers; ++block) {
-    list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, "decoder."});
+    list.begin_stage({"decoder.block." + std::to_string(block), Role::kBody, kDecoderGroup});
     declare_block(kDecoder, block, list);
   }
   list.begin_stage({"head", config_.labels > 0 ? Role::kHead : Role::kOutput});

@@ -1,0 +1,91 @@
+#include "experiment/unit_modes.h"
+
+#include "catch.h"
+#include "experiment/files.h"
+#include "experiment/units_section.h"
+#include "models/architectures/sam.h"
+#include "models/blueprint.h"
+#include "peft/methods.h"
+
+using namespace strata;
+using namespace strata::experiment;
+using namespace strata::test;
+using Catch::Matchers::Contains;
+
+namespace {
+
+models::SamConfig sam_b(std::int64_t classes) {
+  models::SamConfig config;
+  config.encoder.image_size = 224;
+  config.decoder.num_multimask_outputs = classes;
+  config.decoder.upscaling_steps = 4;
+  for (std::int64_t i = 0; i < classes; ++i) config.classes.push_back(std::to_string(i));
+  return config;
+}
+
+models::SamConfig larger(std::int64_t hidden, std::int64_t blocks) {
+  models::SamConfig config = sam_b(2);
+  config.encoder.hidden_size = hidden;
+  config.encoder.num_hidden_layers = blocks;
+  config.encoder.num_attention_heads = 16;
+  config.encoder.mlp_dim = 4 * hidden;
+  config.encoder.global_attn_indexes = {blocks - 1};
+  return config;
+}
+
+/// What every client of a mode trains, if it trains everything that the mode has.
+std::int64_t trained(const std::string& mode, const models::SamConfig& config) {
+  models::Blueprint blueprint(models::make_sam(config));
+  if (mode.find("lora") != std::string::npos || mode == "flap") {
+    blueprint = peft::with_methods(
+        blueprint,
+        peft::parse_methods({"lora:rank=32,alpha=32,targets=query+value+q_proj+v_proj"}, "--peft"),
+        "sam");
+  }
+  const auto units_config = read_section(units_fields(), "mode: " + mode);
+  const auto units = peft::scheme_units(blueprint, units_config.scheme);
+  std::vector<Role> roles;
+  for (const Unit& unit : units) roles.push_back(unit.role);
+  const UnitChoice choice = choose_units(names_of(units), roles, units_config.wishes);
+  std::int64_t count = 0;
+  for (const auto* indices : {&choice.competing, &choice.always})
+    for (const std::size_t i : *indices) count += units[i].parameter_count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("FLAP-SAM's modes train as many parameters as its code and its paper count") {
+  const models::SamConfig two = sam_b(2), one = sam_b(1);
+  CHECK(trained("full", two) == 90532927);
+  CHECK(trained("decoder", two) == 3902195);
+  CHECK(trained("partial_decoder", two) == 478320);
+  CHECK(trained("lora", two) == 1368064);
+  CHECK(trained("lora_decoder", two) == 5270259);
+  CHECK(trained("flap", two) == 1846384);
+  CHECK(trained("attention", two) == 30053104);
+
+  CHECK(trained("full", one) == 90398774);
+  CHECK(trained("decoder", one) == 3768042);
+  CHECK(trained("partial_decoder", one) == 344424);
+  CHECK(trained("lora_decoder", one) == 5136106);
+  CHECK(trained("flap", one) == 1712488);
+  CHECK(trained("attention", one) == 29919208);
+
+  CHECK(trained("lora", larger(1024, 24)) == 3334144);
+  CHECK(trained("flap", larger(1024, 24)) == 3812464);
+  CHECK(trained("lora", larger(1280, 32)) == 5431296);
+  CHECK(trained("flap", larger(1280, 32)) == 5909616);
+  CHECK(unit_modes().size() == 7);
+}
+
+TEST_CASE("a mode stands for a scheme, what is selectable and what is always trained") {
+  CHECK(
+      written(units_fields(), "{mode: flap}") ==
+      R"({"scheme":"lora","selectable":["lora.*","decoder.lora.*"],"always":["upscale","tokens"]})");
+  CHECK(written(units_fields(), "{mode: full}") == R"({"selectable":["*"],"always":[]})");
+  CHECK_THAT(section_error(units_fields(), "{mode: flop}"), Contains("did you mean \"flap\""));
+  for (const std::string other : {"scheme: lora", "selectable: [a]", "always: [a]"})
+    CHECK_THAT(section_error(units_fields(), "{mode: flap, " + other + "}"),
+               Contains("stands beside mode"));
+}
