@@ -11,6 +11,7 @@
 #include "data/image.h"
 #include "data/partition.h"
 #include "data/phantoms/phantoms.h"
+#include "data/volume_cases.h"
 #include "strata/core/error.h"
 
 namespace strata::cli {
@@ -47,6 +48,8 @@ std::size_t distinct_questions(const data::Manifest& manifest) {
 /// "7 questions, 3 of them distinct; 2 answers" or "7 labelled examples; 2 classes".
 std::string contents(const data::Manifest& manifest) {
   const std::string examples = std::to_string(manifest.examples.size());
+  if (manifest.has_masks())
+    return examples + " with masks; classes " + quoted_list(manifest.classes);
   if (manifest.has_labels())
     return examples + " labelled examples; " + std::to_string(manifest.classes.size()) +
            (manifest.multi_label ? " classes, any number of them an image" : " classes");
@@ -54,8 +57,14 @@ std::string contents(const data::Manifest& manifest) {
          " of them distinct; " + std::to_string(manifest.answers().size()) + " answers";
 }
 
-/// @throws InputError for the first image, in the order of the names, that does not decode.
+/// @throws InputError for the first image, in the order of the names, that does not decode, or the
+/// first volume in the order of the examples.
 void decode_all(const data::Manifest& manifest, const std::vector<std::string>& images) {
+  if (manifest.has_masks()) {
+    parallel_for(static_cast<int>(manifest.examples.size()), 0,
+                 [&](int i) { data::check_case(manifest, manifest.examples[i]); });
+    return;
+  }
   parallel_for(static_cast<int>(images.size()), 0,
                [&](int i) { data::read_image(manifest.folder / images[i]); });
 }
@@ -135,7 +144,10 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
                 {"synthetic", manifest.synthetic},
                 {"images", images.size()},
                 {"examples", manifest.examples.size()}};
-    if (manifest.has_labels()) {
+    if (manifest.has_masks()) {
+      out["classes"] = manifest.classes;
+      out["slice_axis"] = manifest.volumes->slice_axis;
+    } else if (manifest.has_labels()) {
       out["classes"] = manifest.classes;
       out["multi_label"] = manifest.multi_label;
     } else {
@@ -153,7 +165,7 @@ int run_data_check(const DataCheckArguments& arguments, const CommonArguments& c
     std::cout << printable_json(out.dump(2)) << '\n';
   } else if (!common.quiet) {
     std::cout << printable(manifest.name) << (manifest.synthetic ? " (synthetic)" : "") << ": "
-              << images.size() << " images, "
+              << images.size() << (manifest.has_masks() ? " volumes, " : " images, ")
               << (load.questions_only ? "none of them read; " : "all readable; ")
               << contents(manifest) << '\n'
               << data::partition_table(manifest, partition);

@@ -15,19 +15,35 @@
 namespace strata::data {
 namespace {
 
+std::string contents_of(const Manifest& manifest) {
+  return manifest.has_masks() ? "masks" : manifest.has_labels() ? "labels" : "questions";
+}
+
+/// The classes of masks are numbers in files, so that those of all sets are the same.
+void join_masks(Manifest& merged, const std::string& name, const Manifest& part) {
+  if (merged.examples.empty()) {
+    merged.classes = part.classes;
+    merged.volumes = part.volumes;
+  }
+  if (merged.classes != part.classes || merged.volumes != part.volumes)
+    throw InputError(merged.folder.string() + ": the volumes of \"" + name +
+                     "\" have other classes or are read otherwise than the sets before it; read "
+                     "them apart");
+}
+
 /// Adds the set in the folder `name` of the merged one's. @throws InputError: it has labels and
-/// those before it questions, or the other way round.
+/// those before it questions, or the like.
 void merge(Manifest part, const std::string& name, Manifest& merged) {
-  if (!merged.examples.empty() && merged.has_labels() != part.has_labels())
-    throw InputError(merged.folder.string() + ": \"" + name + "\" has " +
-                     (part.has_labels() ? "labels, the sets before it questions"
-                                        : "questions, the sets before it labels") +
-                     "; read them apart");
+  if (!merged.examples.empty() && contents_of(merged) != contents_of(part))
+    throw InputError(merged.folder.string() + ": \"" + name + "\" has " + contents_of(part) +
+                     ", the sets before it " + contents_of(merged) + "; read them apart");
   if (part.has_labels()) join_classes(merged, name, part.classes, part.multi_label);
+  if (part.has_masks()) join_masks(merged, name, part);
   merged.synthetic |= part.synthetic;
   for (const std::string& note : part.notes) merged.notes.push_back(name + ": " + note);
   for (Example& example : part.examples) {
     example.image = name + "/" + example.image;
+    if (!example.mask.empty()) example.mask = name + "/" + example.mask;
     if (example.dataset.empty()) example.dataset = part.name;
     merged.examples.push_back(std::move(example));
   }
@@ -104,7 +120,9 @@ void write_manifest_lines(const Manifest& manifest) {
   for (const Example& example : manifest.examples) {
     Json line;
     line["image"] = example.image;
-    if (!manifest.has_labels()) {
+    if (manifest.has_masks()) {
+      line["mask"] = example.mask;
+    } else if (!manifest.has_labels()) {
       line["question"] = example.question;
       line["answers"] = example.answers;
     } else if (manifest.multi_label) {
@@ -115,7 +133,7 @@ void write_manifest_lines(const Manifest& manifest) {
     if (!example.text.empty()) line["text"] = example.text;
     line["split"] = example.split;
     line["client"] = example.client;
-    if (!manifest.has_labels()) line["answer_type"] = example.answer_type;
+    if (manifest.classes.empty()) line["answer_type"] = example.answer_type;
     if (!example.dataset.empty()) line["dataset"] = example.dataset;
     file.stream() << line.dump() << '\n';
   }
@@ -128,7 +146,8 @@ void write_manifest(const Manifest& manifest) {
   description["version"] = 1;
   description["name"] = manifest.name;
   description["synthetic"] = manifest.synthetic;
-  if (manifest.has_labels()) description["classes"] = manifest.classes;
+  if (!manifest.classes.empty()) description["classes"] = manifest.classes;
+  if (manifest.has_masks()) description["slice_axis"] = manifest.volumes->slice_axis;
   write_file(manifest.folder / "dataset.json", description.dump(2) + "\n");
 }
 

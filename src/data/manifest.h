@@ -2,14 +2,17 @@
 /// \file
 /// The manifest: what every reader of data sets makes, and what every task takes. An example is an
 /// image with a question and its answers, or an image with the names of the classes that it shows,
-/// and perhaps a text beside it.
+/// and perhaps a text beside it, or a volume with a mask.
 ///
-/// A task says which of the two it wants by LoadOptions::reading. Question answering leaves it as
+/// A task says which of these it wants by LoadOptions::reading. Question answering leaves it as
 /// it is, and every example has `question`, `answers` (the first is the one to learn) and
 /// `answer_type`. Image classification sets Reading::kLabels; then every example has `labels`
 /// instead, `Manifest::classes` are the classes in the order of a model's outputs, and
 /// `Manifest::multi_label` says whether an image has exactly one label or any number of them, none
-/// included. Reading::kLabelledTexts is the same, and every example has a `text`, too:
+/// included. Reading::kLabelledTexts is the same, and every example has a `text`, too.
+/// Segmentation sets Reading::kMasks; then every example's `image` is a NIfTI file and has a `mask`
+/// on the same grid, `Manifest::classes` are the classes of the labels 1, 2, …, and
+/// `Manifest::volumes` says how they are read (data/volume_cases.h reads them):
 /// \code
 /// LoadOptions options;
 /// options.reading = Reading::kLabels;
@@ -18,7 +21,10 @@
 /// assert(manifest.examples[0].labels.size() == 1);
 /// \endcode
 
+#include <array>
 #include <filesystem>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +44,7 @@ struct Example {
   /// Names of classes, in the manifest's order, none twice.
   std::vector<std::string> labels = {};
   std::string text = {};  ///< beside an image with labels; "" where there is none
+  std::string mask = {};  ///< path relative to the manifest's folder; "" where there is none
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }
@@ -48,6 +55,23 @@ struct Example {
 /// "" for an image of a multi-label set that has none. Partitions by answers go by it.
 std::string target_of(const Example& example);
 
+/// What is done with the intensities of a volume before it is cut into stacks.
+enum class Intensities {
+  kAsStored,
+  kWindow,         ///< cut off at the two ends of its client's window
+  kBelowQuantile,  ///< cut off at the volume's quantile 0.99, then brought to 0 … 1
+};
+
+/// How the volumes of a set and their masks are read.
+struct VolumeReading {
+  int slice_axis = 2;  ///< of the file's axes 0, 1, 2, the one that slices follow each other along
+  Intensities intensities = Intensities::kAsStored;
+  std::map<std::string, std::array<float, 2>> windows = {};  ///< by client, both ends included
+  bool higher_is_last = false;  ///< labels above the last class count as the last class
+
+  bool operator==(const VolumeReading&) const = default;
+};
+
 struct Manifest {
   std::filesystem::path folder;
   std::string name;        ///< e.g. "phantoms"
@@ -56,11 +80,14 @@ struct Manifest {
   /// What a reader of a published set left out or decided, one line each, for people.
   std::vector<std::string> notes = {};
   /// In the set's own order where it is published, else sorted by their bytes, as torchvision and
-  /// Hugging Face's datasets do. Empty where there are questions.
+  /// Hugging Face's datasets do. Of masks: of the labels 1, 2, … in turn. Empty where there are
+  /// questions.
   std::vector<std::string> classes = {};
   bool multi_label = false;
+  std::optional<VolumeReading> volumes = {};  ///< where examples are volumes with masks
 
-  bool has_labels() const { return !classes.empty(); }
+  bool has_masks() const { return volumes.has_value(); }
+  bool has_labels() const { return !classes.empty() && !has_masks(); }
   std::vector<std::string> clients() const;  ///< in order of first appearance
   std::vector<std::string> answers() const;  ///< all first answers, sorted; none with labels
 };
@@ -70,7 +97,8 @@ enum class Reading {
   kQuestions,      ///< a set without them is an error
   kLabels,         ///< likewise
   kLabelledTexts,  ///< labels and texts: likewise
-  kEither,         ///< the questions, or the labels where a set has no questions
+  kMasks,          ///< likewise
+  kEither,         ///< the questions, or what there is where a set has no questions
 };
 
 struct LoadOptions {

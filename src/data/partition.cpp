@@ -239,6 +239,9 @@ std::vector<std::string> table_row(const Manifest& manifest, const std::string& 
   std::vector<std::pair<std::string, int>> common(counts.begin(), counts.end());
   std::stable_sort(common.begin(), common.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });
+  if (manifest.has_masks())
+    return {name, std::to_string(train.size()), std::to_string(test.size()),
+            std::to_string(images.size())};
   const double total = static_cast<double>(train.size() + test.size());
   std::string answers;
   for (std::size_t i = 0; i < common.size() && i < 4; ++i)
@@ -314,8 +317,11 @@ Partition make_partition(const Manifest& manifest, const PartitionOptions& optio
 }
 
 std::string partition_table(const Manifest& manifest, const Partition& partition) {
-  TextTable table({"client", "train", "test", "images",
-                   manifest.has_labels() ? "classes (commonest)" : "answers (commonest)"});
+  std::vector<std::string> columns = {"client", "train", "test",
+                                      manifest.has_masks() ? "volumes" : "images"};
+  if (!manifest.has_masks())
+    columns.push_back(manifest.has_labels() ? "classes (commonest)" : "answers (commonest)");
+  TextTable table(columns);
   std::vector<int> train, test;
   for (const ClientExamples& client : partition.clients) {
     table.row(table_row(manifest, client.name, client.train, client.test));

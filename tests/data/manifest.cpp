@@ -172,3 +172,28 @@ TEST_CASE("a folder of data sets is read for what it is asked for, and the other
         folder.path().string() +
             ": \"c\" has any number of labels an image, the sets before it one; read them apart");
 }
+
+TEST_CASE("sets with masks are one where their classes and slices are the same") {
+  const TempDir folder;
+  const auto write = [&](const std::string& name, const std::string& classes) {
+    for (const char* file : {"/a.nii.gz", "/b.nii.gz"}) folder.write(name + file, "");
+    folder.write(name + "/manifest.jsonl",
+                 R"({"image":"a.nii.gz","mask":"b.nii.gz","split":"train","client":"x"})");
+    folder.write(name + "/dataset.json",
+                 R"({"version":1,"name":")" + name + R"(","classes":)" + classes + "}");
+  };
+  write("oslo", R"(["kidney"])");
+  write("rome", R"(["kidney"])");
+  LoadOptions masks;
+  masks.reading = Reading::kMasks;
+  const Manifest merged = load_data(folder.path(), masks);
+  REQUIRE(merged.examples.size() == 2);
+  CHECK(merged.classes == std::vector<std::string>{"kidney"});
+  CHECK(merged.examples[1].image == "rome/a.nii.gz");
+  CHECK(merged.examples[1].mask == "rome/b.nii.gz");
+  CHECK(merged.examples[1].dataset == "rome");
+  CHECK(merged.volumes == VolumeReading{});
+  write("rome", R"(["kidney","tumor"])");
+  CHECK(contains(input_error([&] { load_data(folder.path(), masks); }),
+                 ": the volumes of \"rome\" have other classes or are read otherwise"));
+}

@@ -24,6 +24,10 @@ const std::vector<Dataset>& datasets() {
       smdg19(),          //
       rsna_pneumonia(),  //
       busi(),            //
+      fed_kits19(),      //
+      ixi_tiny(),        //
+      prostate_sites(),  //
+      nnunet_raw(),      //
       vqa_med(),         //
       image_folder(),    //
   };
@@ -51,6 +55,11 @@ const Dataset* find_inner_dataset(const std::filesystem::path& folder) {
 }
 
 std::string reading_problem(const Dataset& dataset, Reading reading) {
+  const bool masks = dataset.offers == Reading::kMasks || dataset.masks;
+  if (reading == Reading::kMasks) return masks ? "" : "it has no volumes with masks";
+  if (dataset.offers == Reading::kMasks && reading != Reading::kEither)
+    return std::string("it has volumes with masks, no ") +
+           (reading == Reading::kQuestions ? "questions" : "labels");
   if (reading == Reading::kLabelledTexts && !dataset.texts)
     return "it has no labels with texts beside the images";
   if (reading == Reading::kLabelledTexts || reading == dataset.offers ||

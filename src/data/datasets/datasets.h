@@ -21,11 +21,12 @@ struct Dataset {
   bool (*is_here)(const std::filesystem::path& folder);
   /// Is never asked for what `offers` does not have. @throws InputError
   Manifest (*read)(const std::filesystem::path& folder, const LoadOptions& options);
-  Reading offers = Reading::kQuestions;  ///< kEither: both
+  Reading offers = Reading::kQuestions;  ///< kEither: questions and labels
   /// Its files may lie in folders of the folder, where they must not hide the data sets beside
   /// them: it is looked for where no folder in the folder is a data set of its own.
   bool deep = false;
   bool texts = false;  ///< images with labels have texts, or may have
+  bool masks = false;  ///< its examples may be volumes with masks besides what `offers` says
 };
 
 /// The format of the folder's own files, or null. Where several would do, the table's first.
@@ -49,15 +50,19 @@ std::string folder_name(const std::filesystem::path& folder);
 Dataset busi();
 Dataset easy_vqa();
 Dataset fed_isic2019();
+Dataset fed_kits19();
 Dataset fitzpatrick17k();
 Dataset ham10000();
 Dataset image_folder();
+Dataset ixi_tiny();
 Dataset medmnist();
 Dataset mimic_cxr();
 Dataset omni_med_vqa();
 Dataset open_i();
+Dataset nnunet_raw();
 Dataset own_layout();
 Dataset path_vqa();
+Dataset prostate_sites();
 Dataset rsna_pneumonia();
 Dataset slake();
 Dataset smdg19();

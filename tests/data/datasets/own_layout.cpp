@@ -224,3 +224,75 @@ TEST_CASE("a text may stand beside labels, and must where labelled texts are ask
   folder.write("manifest.jsonl", replaced("\"image\"", "\"text\":\"x\",\"image\""));
   CHECK(contains(input_error([&] { load_data(folder.path()); }), "text: unknown key"));
 }
+
+namespace {
+
+/// Two volumes with masks.
+struct Masked {
+  TempDir folder;
+  std::string line = R"({"image":"a.nii.gz","mask":"b.nii.gz","split":"train","client":"oslo"})"
+                     "\n";
+  std::string about =
+      R"({"version":1,"name":"spleens","classes":["spleen","cyst"],"slice_axis":1})";
+
+  Masked() {
+    for (const char* name : {"a.nii.gz", "b.nii.gz", "c.png"}) folder.write(name, "");
+    folder.write("dataset.json", about);
+    folder.write("manifest.jsonl", line + line);
+  }
+  Manifest read(Reading reading = Reading::kMasks) const {
+    LoadOptions options;
+    options.reading = reading;
+    return load_data(folder.path(), options);
+  }
+  std::string error(const std::string& lines, Reading reading = Reading::kMasks) const {
+    folder.write("manifest.jsonl", lines);
+    return input_error([&] { read(reading); });
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Masked, "volumes with masks, their classes and the axis of their slices") {
+  for (const Reading reading : {Reading::kMasks, Reading::kEither}) {
+    const Manifest manifest = read(reading);
+    CHECK(manifest.has_masks());
+    CHECK_FALSE(manifest.has_labels());
+    CHECK(manifest.classes == std::vector<std::string>{"spleen", "cyst"});
+    CHECK(manifest.volumes->slice_axis == 1);
+    REQUIRE(manifest.examples.size() == 2);
+    CHECK(manifest.examples[0].mask == "b.nii.gz");
+    CHECK(manifest.examples[0].client == "oslo");
+    CHECK(manifest.examples[0].answer_type.empty());
+  }
+  // Written and read again.
+  const Manifest manifest = read();
+  write_manifest(manifest);
+  const Manifest again = read();
+  CHECK(again.volumes == manifest.volumes);
+  CHECK(again.classes == manifest.classes);
+  CHECK(again.examples[1].mask == "b.nii.gz");
+  folder.write("dataset.json", R"({"version":1,"name":"spleens","classes":["spleen"]})");
+  CHECK(read().volumes->slice_axis == 2);
+}
+
+TEST_CASE_METHOD(Masked, "lines that are not of volumes with masks, and a set without classes") {
+  CHECK(contains(error(R"({"image":"a.nii.gz","split":"train","client":"oslo"})"), "mask"));
+  CHECK(contains(error(R"({"image":"a.nii.gz","mask":"x.nii","split":"train","client":"oslo"})"),
+                 "manifest.jsonl:1: mask: the image "));
+  CHECK(contains(error(line + R"({"image":"a.nii.gz","mask":"b.nii.gz","label":"cyst"})"),
+                 "manifest.jsonl:2: label: segmentation has none; every image needs a \"mask\""));
+  CHECK(contains(error(line, Reading::kQuestions),
+                 "mask: volumes with masks are for segmentation; here every image needs a "
+                 "\"question\""));
+  CHECK(contains(error(line, Reading::kLabels), "every image needs \"label\" or \"labels\""));
+  CHECK(contains(error(R"({"image":"c.png","label":"cyst","split":"train","client":"oslo"})"
+                       "\n",
+                       Reading::kLabels),
+                 "dataset.json: slice_axis: manifest.jsonl has no volumes with masks"));
+  folder.write("dataset.json", R"({"version":1,"name":"spleens","slice_axis":3})");
+  CHECK(contains(error(line), "slice_axis"));
+  folder.write("dataset.json", R"({"version":1,"name":"spleens"})");
+  CHECK(contains(error(line),
+                 "dataset.json: classes: the key is missing; a set with masks names its classes"));
+}
