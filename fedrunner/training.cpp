@@ -85,7 +85,7 @@ std::unique_ptr<torch::optim::Optimizer> make_optimizer(const std::vector<torch:
 /// What a step's batch is made of.
 struct BatchRows {
   std::vector<std::int64_t> rows;
-  std::vector<int> flips;  // none, or one a row
+  std::vector<tasks::Variation> variations;  // none, or one a row
 
   /// Part `part` of `parts`; the first ones have a row more.
   BatchRows part(std::size_t part, std::size_t parts) const {
@@ -95,8 +95,9 @@ struct BatchRows {
     };
     BatchRows result;
     result.rows.assign(rows.begin() + begin(part), rows.begin() + begin(part + 1));
-    if (!flips.empty())
-      result.flips.assign(flips.begin() + begin(part), flips.begin() + begin(part + 1));
+    if (!variations.empty())
+      result.variations.assign(variations.begin() + begin(part),
+                               variations.begin() + begin(part + 1));
     return result;
   }
 };
@@ -306,7 +307,7 @@ Differentiation Training::differentiation(const models::Model& model, const Trai
                                           const Loss& loss) const {
   Differentiation by;
   by.loss = [=, this, &model](const BatchRows& part, const at::Generator& generator) {
-    const auto batch = data_.batch(part.rows, model.device(), part.flips);
+    const auto batch = data_.batch(part.rows, model.device(), part.variations);
     const models::Autocast autocast(model.device(), precision_);
     return loss(model.run(batch, generator, by_batch), batch);
   };
@@ -321,7 +322,7 @@ Differentiation Training::differentiation(const models::Model& model, const Trai
   by.loss = nullptr;
   by.gradients = [=, this, &model, weights = trained.weights](const BatchRows& part, double share,
                                                               const at::Generator& generator) {
-    const auto batch = data_.batch(part.rows, model.device(), part.flips);
+    const auto batch = data_.batch(part.rows, model.device(), part.variations);
     const auto scaled = [&](const models::State& output) { return loss(output, batch) * share; };
     return models::staged_gradients(model, batch, weights, scaled,
                                     {generator, by_batch, precision_});
@@ -357,9 +358,10 @@ BatchRows Training::next_batch(std::int64_t in_epoch) {
   const auto first = order_.begin() + in_epoch * options_.batch_size;
   const auto last = order_.begin() + std::min(data_.size(), (in_epoch + 1) * options_.batch_size);
   BatchRows batch{{first, last}, {}};
-  if (options_.flips != Flips::kNone) {
-    for (std::size_t i = 0; i < batch.rows.size(); ++i)
-      batch.flips.push_back(random_flip(options_.flips, random_));
+  if (options_.flips == Flips::kNone && !options_.augment) return batch;
+  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+    batch.variations.push_back({random_flip(options_.flips, random_)});
+    if (options_.augment) batch.variations.back().seed = random_();
   }
   return batch;
 }

@@ -119,7 +119,8 @@ const Row* find_row(const Row (&rows)[N], const std::string& name) {
 }  // namespace
 
 std::string default_metric(const models::Model& model) {
-  return model.architecture().answers_in_words() ? "gradient" : "lntk";
+  const models::Architecture& architecture = model.architecture();
+  return architecture.answers_in_words() || architecture.segments() ? "gradient" : "lntk";
 }
 
 std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,

@@ -116,6 +116,7 @@ const Fields<LocalConfig>& local_fields() {
           training("weight_decay"),
           training("clip_norm"),
           training("flips"),
+          training("augment"),
           training("calibrate_labels"),
           training("class_weights"),
           training("focal_gamma"),

@@ -65,6 +65,7 @@ const Fields<PretrainConfig>& pretrain_fields() {
           schedule_field().at("schedule").within(&Config::training).written_if(trains),
           training("flips").meaning(
               "random mirroring; questions about sides then lose their meaning"),
+          training("augment"),
           training("class_weights"),
           training("focal_gamma"),
           training("clip_norm"),

@@ -44,6 +44,11 @@ const Fields<TrainingOptions>& training_fields() {
           .written_if_changed(),
       field("flips", &Options::flips, choice(flips),
             "random mirroring of training images; not for questions of left and right"),
+      field("augment", &Options::augment, boolean(),
+            "training samples are varied as the task varies them: stacks of slices as FLAP-SAM's "
+            "code does ([tasks.md](tasks.md#segmentation)); other tasks have no variation of their "
+            "own")
+          .written_if_changed(),
       field("proximal", &Options::proximal, number(0, 1e6),
             "μ of FedProx (Li et al., MLSys 2020): adds μ/2 ‖w − w₀‖² to the loss, w₀ the round's "
             "global weights")

@@ -39,6 +39,7 @@ struct TrainingOptions {
   ClassWeights class_weights = ClassWeights::kNone;
   double focal_gamma = 0;  ///< γ of the focal loss (Lin et al., ICCV 2017); 0: cross-entropy
   Flips flips = Flips::kNone;
+  bool augment = false;  ///< the task's own variation of samples (tasks::Variation::seed)
   /// μ of FedProx (Li et al., MLSys 2020, equation 2): adds μ/2 ‖w − w₀‖² to the loss, w₀ the
   /// trained weights at the start. Losses are reported without it.
   double proximal = 0;

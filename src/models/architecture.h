@@ -89,6 +89,9 @@ class Architecture {
   /// of words. One that answers in words gets a classifier's head in place of the words'.
   virtual std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                                    std::int64_t vocabulary_size) const = 0;
+  /// Whether it makes masks of images (kMaskLogits), and not one output a sample.
+  virtual bool segments() const { return false; }
+
   /// The same for images of another size, whose positions (Part::kPositions) have other shapes.
   /// nullptr where the architecture has no such freedom. @throws InputError: the size is no whole
   /// number of patches

@@ -26,6 +26,9 @@ Batch rows_of(const Batch& batch, std::int64_t begin, std::int64_t count) {
              cut(batch.pixels, samples),    cut(batch.labels, samples),
              cut(batch.grids, samples),     cut(batch.answers, rows)};
   part.continuations = cut(batch.continuations, samples);
+  const std::int64_t images = batch.images() / batch.size();
+  part.points = cut(batch.points, {begin * images, count * images});
+  part.point_labels = cut(batch.point_labels, {begin * images, count * images});
   part.decoder_ids = cut(batch.decoder_ids, rows);
   if (batch.decoder_rows.defined()) part.decoder_rows = cut(batch.decoder_rows, rows) - begin;
   if (batch.outputs.defined()) {

@@ -10,6 +10,7 @@
 #include "tasks/answer_words.h"
 #include "tasks/loss_shape.h"
 #include "tasks/metrics/metrics.h"
+#include "tasks/rowwise_task.h"
 #include "tasks/spoken_data.h"
 
 namespace strata::tasks {
@@ -117,7 +118,7 @@ std::vector<std::optional<bool>> right_is_likelier(const models::Prompted& promp
   return likelier;
 }
 
-class AnswerGeneration : public Task {
+class AnswerGeneration : public RowwiseTask {
  public:
   explicit AnswerGeneration(const AnsweringOptions& options) : options_(options) {
     if (!options.answer_list.empty()) list_ = read_answer_list(options.answer_list);

@@ -101,6 +101,11 @@ LabelledData::LabelledData(std::shared_ptr<const Task> task, const Source& sourc
       text_(text),
       most_tokens_(source.blueprint.architecture().text_tokens()) {
   const models::Architecture& architecture = source.blueprint.architecture();
+  if (architecture.segments()) {
+    throw InputError("task: " + this->task().name() +
+                     " is for models that choose a label; one of " + "the type \"" +
+                     architecture.type() + "\" segments: segmentation is its task");
+  }
   if (labels_ == 0) {
     throw InputError(
         "task: " + this->task().name() + " is for models with labels; one of the type \"" +

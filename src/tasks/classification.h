@@ -14,7 +14,7 @@
 #include "tasks/dataset.h"
 #include "tasks/metrics/metric.h"
 #include "tasks/prompts.h"
-#include "tasks/task.h"
+#include "tasks/rowwise_task.h"
 
 namespace strata::tasks {
 
@@ -93,7 +93,7 @@ class LabelledData : public Dataset {
   torch::Tensor targets_;  // int64 (n), or with several labels float (n, labels)
 };
 
-class Classification : public Task {
+class Classification : public RowwiseTask {
  public:
   explicit Classification(std::string name) : name_(std::move(name)) {}
 

@@ -10,7 +10,7 @@ namespace {
 
 /// (n, 3, height, width) bytes, the sides those of the largest image.
 torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
-                           const std::vector<int>& flips) {
+                           const std::vector<Variation>& variations) {
   int height = 0, width = 0;
   for (const data::StoredImage& image : stored) {
     height = std::max(height, image.size.height);
@@ -24,8 +24,9 @@ torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
     torch::Tensor own = torch::from_blob(const_cast<std::uint8_t*>(stored[i].pixels),
                                          {3, size.height, size.width}, torch::kUInt8);
     std::vector<std::int64_t> dimensions;
-    if (!flips.empty() && (flips[i] & 1)) dimensions.push_back(2);
-    if (!flips.empty() && (flips[i] & 2)) dimensions.push_back(1);
+    const int flips = variations.empty() ? 0 : variations[i].flips;
+    if (flips & 1) dimensions.push_back(2);
+    if (flips & 2) dimensions.push_back(1);
     if (!dimensions.empty()) own = own.flip(dimensions);
     images[static_cast<std::int64_t>(i)]
         .narrow(1, 0, size.height)
@@ -33,28 +34,6 @@ torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
         .copy_(own);
   }
   return images;
-}
-
-/// (v · rescale_factor - mean) / std of every channel.
-torch::Tensor normalised(const torch::Tensor& images, const data::ImageProcessor& processor) {
-  const double factor = processor.rescale ? processor.rescale_factor : 1;
-  std::array<double, 3> divisor, offset;
-  for (std::size_t c = 0; c < 3; ++c) {
-    const double std = processor.normalize ? processor.std[c] : 1;
-    divisor[c] = std / factor;
-    offset[c] = processor.normalize ? processor.mean[c] / std : 0;
-  }
-  torch::Tensor pixels = images.to(torch::kFloat);
-  const auto alike = [](const std::array<double, 3>& of) {
-    return of[0] == of[1] && of[1] == of[2];
-  };
-  if (alike(divisor) && alike(offset)) return pixels.div_(divisor[0]).sub_(offset[0]);
-  const auto channels = [&](const std::array<double, 3>& of) {
-    return torch::tensor({of[0], of[1], of[2]}, torch::kFloat)
-        .view({1, 3, 1, 1})
-        .to(images.device());
-  };
-  return pixels.div_(channels(divisor)).sub_(channels(offset));
 }
 
 }  // namespace
@@ -92,14 +71,34 @@ void Dataset::finish(const Source& source) {
   if (!source.images) images_->load();
 }
 
+torch::Tensor Dataset::normalised(const torch::Tensor& images,
+                                  const data::ImageProcessor& processor) {
+  const double factor = processor.rescale ? processor.rescale_factor : 1;
+  std::array<double, 3> divisor, offset;
+  for (std::size_t c = 0; c < 3; ++c) {
+    const double std = processor.normalize ? processor.std[c] : 1;
+    divisor[c] = std / factor;
+    offset[c] = processor.normalize ? processor.mean[c] / std : 0;
+  }
+  torch::Tensor pixels = images.to(torch::kFloat);
+  const auto alike = [](const std::array<double, 3>& of) {
+    return of[0] == of[1] && of[1] == of[2];
+  };
+  if (alike(divisor) && alike(offset)) return pixels.div_(divisor[0]).sub_(offset[0]);
+  const auto channels = [&](const std::array<double, 3>& of) {
+    return torch::tensor({of[0], of[1], of[2]}, torch::kFloat).view({3, 1, 1}).to(images.device());
+  };
+  return pixels.div_(channels(divisor)).sub_(channels(offset));
+}
+
 models::Batch Dataset::batch(const std::vector<std::int64_t>& rows, torch::Device device,
-                             const std::vector<int>& flips) const {
+                             const std::vector<Variation>& variations) const {
   const torch::Tensor index = torch::tensor(rows, torch::kInt64);
   std::vector<std::size_t> indices;
   for (const std::int64_t row : rows)
     indices.push_back(image_index_.at(static_cast<std::size_t>(row)));
   const std::vector<data::StoredImage> stored = images_->get(indices);
-  const torch::Tensor images = side_by_side(stored, flips);
+  const torch::Tensor images = side_by_side(stored, variations);
 
   models::Batch batch;
   if (input_ids_.defined()) {

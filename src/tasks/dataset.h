@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,6 +44,13 @@ struct AnswerChoice {
   std::int64_t most = 8;                  ///< of these; equally frequent ones by their bytes
 };
 
+/// How a row is varied in training.
+struct Variation {
+  int flips = 0;  ///< bit 0 mirrors left-right, bit 1 up-down
+  /// Of the task's own variation, where it has one.
+  std::optional<std::uint64_t> seed = {};
+};
+
 /// A task's examples, ready to be batched: made by Task::encode. Images are bytes, shared by all
 /// examples that show them and, in an ImageStore, by several data sets.
 class Dataset {
@@ -55,11 +63,10 @@ class Dataset {
   std::int64_t unseen() const { return unseen_; }
   std::int64_t asked() const { return asked_; }
   /// Pixels are scaled and normalised as the model's image processor says. Text is padded to the
-  /// longest of the batch, images to the largest. `flips`, when given, has one entry in 0..3 a row:
-  /// bit 0 mirrors left-right, bit 1 up-down. @throws InputError for an image that does not decode
-  /// or that the model cannot read.
-  models::Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
-                      const std::vector<int>& flips = {}) const;
+  /// longest of the batch, images to the largest. `variations`, when given, has one entry a row.
+  /// @throws InputError for an image that does not decode or that the model cannot read.
+  virtual models::Batch batch(const std::vector<std::int64_t>& rows, torch::Device device,
+                              const std::vector<Variation>& variations = {}) const;
   /// The same for Task::outputs: of a model that speaks with the answers of choice in place of the
   /// rows' own, the same for each row.
   virtual models::Batch outputs_batch(const std::vector<std::int64_t>& rows, torch::Device device,
@@ -80,12 +87,17 @@ class Dataset {
   /// Takes the example's image and its text's tokens, none where the model reads no text, as the
   /// next row.
   void add(const data::Example& example, std::vector<std::int64_t> ids);
+  /// A row whose pixels a data set has itself.
+  void add_row(const data::Example& example) { examples_.push_back(example); }
   /// After the last one.
   void finish(const Source& source);
   /// What the model is to give for rows, as Batch::labels.
   virtual torch::Tensor targets(const torch::Tensor& rows) const = 0;
   /// Adds to a batch of these rows what else it needs.
   virtual void complete(models::Batch&, const std::vector<std::int64_t>&) const {}
+  /// (v · rescale_factor - mean) / std of every channel, which is the third dimension from behind.
+  static torch::Tensor normalised(const torch::Tensor& images,
+                                  const data::ImageProcessor& processor);
 
   std::int64_t unseen_ = 0, asked_ = 0;
 

@@ -15,6 +15,9 @@ struct Sum {
   double mean() const;  ///< NaN where nothing was added
 };
 
+/// The sum of losses in every tally, beside what metrics need.
+inline constexpr const char* kLossSum = "loss";
+
 /// Sums by name. Metrics (metrics/metric.h) are made from it, so that a metric over several clients
 /// is that of all their examples together, not a mean of means:
 /// \code

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "data/manifest.h"
+#include "data/volume.h"
 #include "tasks/tally.h"
 
 namespace at {
@@ -41,6 +42,10 @@ struct Prediction {
   std::vector<std::string> prediction;  ///< one answer or label, or the labels of several
   double log_probability = 0;           ///< the model's, of the prediction; in nats, ≤ 0
   std::vector<double> logits;           ///< in the order of the model's labels
+  /// Of a volume: its mask, the example that it is of, and its metrics by "metric/class".
+  std::shared_ptr<const data::Mask> mask = nullptr;
+  const data::Example* example = nullptr;
+  std::vector<std::pair<std::string, double>> values = {};
 };
 
 struct LossShape;  // tasks/loss_shape.h
@@ -83,28 +88,14 @@ class Task : public std::enable_shared_from_this<Task> {
   std::vector<std::pair<std::string, double>> values(const Tally& tally) const;
   /// The model's tally over all of `data`, with the sum "loss"; without gradients and in batches,
   /// of which it depends on nothing but the rounding. `right`, where given, gets whether each row
-  /// is right, and `predictions` what was made of it.
-  Tally evaluate(const models::Model& model, const Dataset& data,
-                 std::vector<bool>* right = nullptr,
-                 std::vector<Prediction>* predictions = nullptr) const;
+  /// is right, and `predictions` what was made of it; of a task without right and wrong nothing,
+  /// and a prediction a volume.
+  virtual Tally evaluate(const models::Model& model, const Dataset& data,
+                         std::vector<bool>* right = nullptr,
+                         std::vector<Prediction>* predictions = nullptr) const = 0;
   /// For every row of `test` whether it is right to always give what is most frequent in `train`.
   /// O(rows).
   virtual std::vector<bool> majority_right(const Dataset& train, const Dataset& test) const = 0;
-
- protected:
-  /// Where the judgement of outputs goes.
-  struct Judgement {
-    const Dataset& data;
-    const std::vector<std::string>& labels;  ///< the model's
-    Tally& tally;
-    std::vector<bool>* right;              ///< may be nullptr
-    std::vector<Prediction>* predictions;  ///< likewise
-  };
-  /// Adds what the model makes of these rows of the data, which are `batch`; `output` is what its
-  /// last stage left of them.
-  virtual void judge(const models::Model& model, const models::State& output,
-                     const models::Batch& batch, const std::vector<std::int64_t>& rows,
-                     Judgement& judgement) const = 0;
 };
 
 using TaskPtr = std::shared_ptr<const Task>;

@@ -7,6 +7,7 @@
 #include "tasks/answer_generation.h"
 #include "tasks/image_classification.h"
 #include "tasks/image_text_classification.h"
+#include "tasks/segmentation.h"
 
 namespace strata::tasks {
 namespace {
@@ -29,6 +30,7 @@ constexpr TaskRow kTasks[] = {
     {without_answering<answer_classification>, data::Reading::kQuestions},
     {without_answering<image_classification>, data::Reading::kLabels},
     {without_answering<image_text_classification>, data::Reading::kLabelledTexts},
+    {without_answering<segmentation>, data::Reading::kMasks},
     {answer_generation, data::Reading::kQuestions, /*in_words=*/true},
 };
 
@@ -59,7 +61,9 @@ TaskPtr choose_task(const std::string& name, const data::Manifest& manifest,
                     const AnsweringOptions& answering) {
   const auto task = [&] {
     if (name != kAuto) return row_of(name).task(answering);
-    const auto found = manifest.has_labels() ? data::Reading::kLabels : data::Reading::kQuestions;
+    const auto found = manifest.has_masks()    ? data::Reading::kMasks
+                       : manifest.has_labels() ? data::Reading::kLabels
+                                               : data::Reading::kQuestions;
     for (const TaskRow& row : kTasks)
       if (row.reading == found) return row.task(answering);
     throw std::logic_error("no task for the data");

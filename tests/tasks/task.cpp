@@ -1,4 +1,4 @@
-#include "tasks/task.h"
+#include "tasks/rowwise_task.h"
 
 #include <numeric>
 
@@ -32,7 +32,7 @@ data::Manifest labelled(bool labels) {
 }
 
 /// Writes down how many samples it is asked about at a time.
-class Recording : public Task {
+class Recording : public RowwiseTask {
  public:
   mutable std::vector<std::int64_t> batches;
   const std::string& name() const override {

@@ -68,6 +68,7 @@ class Sam : public Architecture {
     changed.classes = std::move(labels);
     return make_sam(std::move(changed));
   }
+  bool segments() const override { return true; }
   std::shared_ptr<const Architecture> with_image_size(std::int64_t side) const override {
     const std::int64_t patch = config_.encoder.patch_size;
     if (side < patch || side % patch != 0 || side > kLargestImage) {
