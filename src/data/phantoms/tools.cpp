@@ -33,6 +33,25 @@ double exact_cos(double x) {
   return exact_sin(x + 1.5707963267948966);
 }
 
+double exact_log(double x) {
+  constexpr double kLn2 = 0.6931471805599453, kRootHalf = 0.7071067811865476;
+  int exponent = 0;
+  double part = std::frexp(x, &exponent);
+  if (part < kRootHalf) {
+    part *= 2;
+    --exponent;
+  }
+  // 2 artanh((part - 1) / (part + 1)), whose argument is below 0.172.
+  const double z = (part - 1) / (part + 1);
+  double sum = 0;
+  for (int k = 19; k > 0; k -= 2) sum = 1.0 / k + z * z * sum;
+  return 2 * z * sum + exponent * kLn2;
+}
+
+double exact_pow(double x, double p) {
+  return x > 0 ? exact_exp(p * exact_log(x)) : 0;
+}
+
 double noise_sample(Random& random) {
   constexpr double kSpread = 1.7320508075688772;  // the sum of four uniforms has variance 1/3
   double sum = 0;

@@ -43,6 +43,9 @@ inline double cover(double d) {
 double exact_exp(double x);
 double exact_sin(double x);
 double exact_cos(double x);
+/// log of x > 0, and x^p of x ≥ 0 (0 for x = 0), likewise; 1^p is exactly 1.
+double exact_log(double x);
+double exact_pow(double x, double p);
 
 /// Nearly normal with mean 0 and standard deviation 1 (a sum of four uniforms).
 double noise_sample(Random& random);
