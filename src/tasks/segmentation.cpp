@@ -213,9 +213,11 @@ void Segmentation::evaluate_volume(const models::Model& model, const Segmentatio
       data::mask_of(found->likeliest(volume.height, volume.width), truth, data.slice_axis()));
   Prediction prediction;
   const auto& classes = model.architecture().labels();
+  const auto scores =
+      data::score_masks(*mask, truth, static_cast<int>(classes.size()), kSurfaceTolerance);
   for (const VolumeMetric& metric : volume_metrics()) {
     for (std::size_t c = 0; c < classes.size(); ++c) {
-      const double value = metric.of(*mask, truth, static_cast<std::uint8_t>(c + 1));
+      const double value = metric.of(scores[c]);
       tally[metric.name + "/" + classes[c]].add(value);
       prediction.values.emplace_back(metric.name + "/" + classes[c], value);
     }

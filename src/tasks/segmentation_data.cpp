@@ -83,6 +83,7 @@ SegmentationData::SegmentationData(std::shared_ptr<const Task> task, const Sourc
       processor_(source.blueprint.image_processor()),
       side_(source.blueprint.architecture().image_model().image_size) {
   check_classes(source);
+  processor_.rescale = false;  // stacks are 0 to 1 already
   volumes_.resize(indices.size());
   parallel_for(static_cast<int>(indices.size()), 0, [&](int i) {
     const auto at = static_cast<std::size_t>(i);
@@ -142,7 +143,7 @@ models::Batch SegmentationData::batch(const std::vector<std::int64_t>& rows, tor
     std::copy(pair.mask.values.begin(), pair.mask.values.end(), labels[i].data_ptr<std::uint8_t>());
   }
   models::Batch batch;
-  images = images.to(device).expand({n, data::kStackSlices, 3, side_, side_});
+  images = images.to(device).expand({n, data::kStackSlices, 3, side_, side_}).contiguous();
   batch.pixels = normalised(images, processor_);
   batch.labels = labels.to(device).to(torch::kLong);
   return batch;

@@ -86,7 +86,7 @@ TEST_CASE("flips mirror the row's image alone") {
   const test::Answers data =
       test::answers(make_manifest(dir), {0, 1}, make_config(), make_tokenizer());
   const Batch plain = data->batch({0, 1, 0, 1}, torch::kCPU);
-  const Batch flipped = data->batch({0, 1, 0, 1}, torch::kCPU, {1, 2, 2, 3});
+  const Batch flipped = data->batch({0, 1, 0, 1}, torch::kCPU, {{1}, {2}, {2}, {3}});
   CHECK(torch::equal(flipped.pixels[0], plain.pixels[0].flip({2})));
   CHECK(torch::equal(flipped.pixels[1], plain.pixels[1].flip({1})));
   CHECK(torch::equal(flipped.pixels[2], plain.pixels[2]));  // constant from top to bottom
@@ -275,7 +275,7 @@ TEST_CASE("square images give the same batch as ever, flips stay within an image
   const test::Answers data = recorded.tests();
   CHECK_FALSE(data->batch({2, 6}, torch::kCPU).grids.defined());
   const Batch plain = data->batch({0, 1}, torch::kCPU);
-  const Batch flipped = data->batch({0, 1}, torch::kCPU, {1, 2});
+  const Batch flipped = data->batch({0, 1}, torch::kCPU, {{1}, {2}});
   CHECK(torch::equal(plain.grids, torch::tensor({{4, 6}, {6, 4}}, torch::kInt64)));
   CHECK(torch::equal(flipped.grids, plain.grids));
   CHECK(

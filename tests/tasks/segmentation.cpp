@@ -1,6 +1,7 @@
 #include "tasks/segmentation.h"
 
 #include "catch.h"
+#include "data/mask_scores.h"
 #include "data/spline_resize.h"
 #include "data/volume_cases.h"
 #include "data/volume_stacks.h"
@@ -13,7 +14,6 @@
 #include "support/tiny_sam.h"
 #include "support/volume_files.h"
 #include "tasks/loss_shape.h"
-#include "tasks/metrics/volume_metrics.h"
 #include "tasks/segmentation_data.h"
 #include "tasks/tasks.h"
 #include "temp_dir.h"
@@ -254,18 +254,21 @@ TEST_CASE("a volume is segmented by the mean of what its stacks say of each slic
     CHECK(found.mask->affine == truth.affine);
     CHECK(found.mask->spacing == truth.spacing);
     CHECK(found.example->image == volumes.manifest.examples[v].image);
+    const auto scores = data::score_masks(expected, truth, 2, 2);
     for (std::size_t c = 0; c < 2; ++c) {
-      const double value =
-          volume_metrics().front().of(expected, truth, static_cast<std::uint8_t>(c + 1));
-      dice[kOrgans[c]] += value / 2;
-      CHECK(found.values[c] == std::pair<std::string, double>("dice/" + kOrgans[c], value));
+      dice[kOrgans[c]] += scores[c].dice / 2;
+      const auto& values = found.values;
+      REQUIRE(values.size() == 6);
+      CHECK(values[c] == std::pair("dice/" + kOrgans[c], scores[c].dice));
+      CHECK(values[2 + c] == std::pair("hd95/" + kOrgans[c], scores[c].hd95));
+      CHECK(values[4 + c] == std::pair("nsd/" + kOrgans[c], scores[c].surface_dice));
     }
   }
   CHECK(tally.of(kLossSum).sum == Approx(loss).epsilon(1e-4));
   CHECK(tally.of(kLossSum).weight == 10);
   CHECK(task->value("dice", tally) == Approx((dice["kidney"] + dice["tumor"]) / 2));
   CHECK_THROWS_AS(task->value("accuracy", tally), std::out_of_range);
-  CHECK(task->metrics().front() == "dice");
+  CHECK(task->metrics() == std::vector<std::string>{"dice", "hd95", "nsd"});
 
   // A client's tallies add up.
   const auto one = volumes.encode(model, {0}), other = volumes.encode(model, {1});

@@ -1,22 +1,16 @@
 #include "tasks/metrics/volume_metrics.h"
 
 namespace strata::tasks {
-namespace {
-
-double dice_of(const data::Mask& found, const data::Mask& truth, std::uint8_t label) {
-  double both = 0, all = 0;
-  for (std::size_t i = 0; i < truth.labels.size(); ++i) {
-    const bool a = found.labels[i] == label, b = truth.labels[i] == label;
-    both += a && b;
-    all += (a ? 1 : 0) + (b ? 1 : 0);
-  }
-  return all == 0 ? 1 : 2 * both / all;
-}
-
-}  // namespace
 
 const std::vector<VolumeMetric>& volume_metrics() {
-  static const std::vector<VolumeMetric> metrics = {{"dice", "overlap", dice_of}};
+  static const std::vector<VolumeMetric> metrics = {
+      {"dice", "twice the voxels that both masks have, over those of each; 1 where neither has any",
+       [](const data::MaskScore& score) { return score.dice; }},
+      {"hd95", "95th percentile of the distances between both surfaces, in mm; 0 is best",
+       [](const data::MaskScore& score) { return score.hd95; }},
+      {"nsd", "share of both surfaces that lies within 2 mm of the other",
+       [](const data::MaskScore& score) { return score.surface_dice; }},
+  };
   return metrics;
 }
 

@@ -1,20 +1,22 @@
 #pragma once
 /// \file
-/// How well a volume is segmented. One file a metric; this is the list of them.
+/// How well a volume is segmented: the list of metrics, which data/mask_scores.h computes. A
+/// further one is a line.
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "data/volume.h"
+#include "data/mask_scores.h"
 
 namespace strata::tasks {
+
+/// Within which surfaces count as the same.
+inline constexpr double kSurfaceTolerance = 2;  // mm
 
 struct VolumeMetric {
   std::string name;  ///< its column in metrics.csv
   std::string help;  ///< Markdown, a sentence without a full stop
-  /// Of one class, of two masks on one grid.
-  double (*of)(const data::Mask& found, const data::Mask& truth, std::uint8_t label);
+  double (*of)(const data::MaskScore& score);
 };
 
 /// Dice first.
