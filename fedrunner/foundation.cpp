@@ -15,16 +15,24 @@ Foundation with_tokenizers(models::Model model, const std::filesystem::path& fol
   return {std::move(model), std::move(tokenizer), std::move(language)};
 }
 
+models::Model load_sized(const std::filesystem::path& folder, torch::Device device,
+                         std::int64_t image_size) {
+  models::Model model = peft::load_model(folder, device);
+  if (image_size > 0) model.set_image_size(image_size);
+  return model;
+}
+
 }  // namespace
 
-Foundation load_foundation(const std::filesystem::path& folder, torch::Device device) {
-  return with_tokenizers(peft::load_model(folder, device), folder);
+Foundation load_foundation(const std::filesystem::path& folder, torch::Device device,
+                           std::int64_t image_size) {
+  return with_tokenizers(load_sized(folder, device, image_size), folder);
 }
 
 Foundation relabelled_foundation(const std::filesystem::path& folder,
                                  const std::vector<std::string>& labels, std::uint64_t seed,
-                                 torch::Device device) {
-  models::Model model = peft::load_model(folder, device);
+                                 torch::Device device, std::int64_t image_size) {
+  models::Model model = load_sized(folder, device, image_size);
   model.relabel(labels, seed);
   return with_tokenizers(std::move(model), folder);
 }

@@ -11,6 +11,7 @@
 #include "fedrunner/foundation.h"
 #include "fedrunner/lora_pairs.h"
 #include "fedrunner/run_table.h"
+#include "models/architectures/published_checkpoints.h"
 #include "models/nf4.h"
 #include "models/stage_inputs.h"
 #include "models/thread_count.h"
@@ -43,14 +44,18 @@ void check_labels(const ExperimentConfig& config, const models::Architecture& ar
 models::Blueprint read_foundation_blueprint(const ExperimentConfig& config) {
   const std::filesystem::path folder = config.model.folder;
   if (folder.empty()) throw InputError(config.file + ": model.folder: the key is missing");
-  if (!std::filesystem::exists(folder / "config.json")) {
+  const bool published = !models::torch_checkpoints_in(folder).empty();
+  if (!published && !std::filesystem::exists(folder / "config.json")) {
     throw InputError(
         config.file + ": model.folder: " + folder.string() + " holds no model (no config.json)" +
         (config.pretrain
              ? "; strata pretrain " + config.file + " --out " + folder.string() + " makes one"
              : ""));
   }
-  return peft::read_blueprint(folder);
+  const auto blueprint = peft::read_blueprint(folder);
+  if (config.model.image_size == 0) return blueprint;
+  return with_context(config.file + ": model.image_size",
+                      [&] { return blueprint.with_image_size(config.model.image_size); });
 }
 
 /// One a client. What a planner could not plan with is found before anything is written.
@@ -321,9 +326,10 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   const std::int64_t planned = planned_ranks(config, wanted.blueprint, wanted.units);
   auto budgets = checked_budgets(config, names, wanted.units, planned);
   auto ranks = checked_ranks(config, names, wanted.blueprint);
-  auto foundation = labels.empty() ? load_foundation(config.model.folder, device)
-                                   : relabelled_foundation(config.model.folder, labels,
-                                                           config.model.seed, device);
+  const ModelConfig& own = config.model;
+  auto foundation =
+      labels.empty() ? load_foundation(own.folder, device, own.image_size)
+                     : relabelled_foundation(own.folder, labels, own.seed, device, own.image_size);
   check_bases(config, foundation.model, wanted.blueprint);
   models::set_spill(foundation.model, options.spill);
   auto clients = make_clients(data, foundation);

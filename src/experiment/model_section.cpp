@@ -1,6 +1,7 @@
 #include "experiment/model_section.h"
 
 #include "models/architectures/architectures.h"
+#include "models/architectures/config_limits.h"
 
 namespace strata::experiment {
 namespace {
@@ -46,6 +47,10 @@ const Fields<ModelConfig>& model_fields() {
             "what `run` lets the foundation answer: `own`, what its `config.json` lists; `data`, "
             "the data's training answers, with a fresh output layer for them as with "
             "`ignore_mismatched_sizes` in transformers")
+          .written_if_changed(),
+      field("image_size", &ModelConfig::image_size, whole(0, models::kLargestImage),
+            "pixels of a side of the images that the foundation is to read, in place of its own, "
+            "for which its positions are resized: of a `sam`; 0: its own")
           .written_if_changed(),
       field("seed", &ModelConfig::seed, seed_number(),
             "of that layer's weights; the same in all runs")

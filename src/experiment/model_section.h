@@ -19,6 +19,7 @@ enum class Answers { kOwn, kData };
 struct ModelConfig {
   std::string folder;  ///< empty when the file does not say
   Answers answers = Answers::kOwn;
+  std::int64_t image_size = 0;  ///< of images; 0: the foundation's
   std::uint64_t seed = 1;  ///< of a fresh output layer
   /// nullptr, or without labels and the number of words, which the data bring.
   std::shared_ptr<const models::Architecture> architecture;
