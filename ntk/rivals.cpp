@@ -69,7 +69,7 @@ struct Differentiable {
     }
   }
 
-  Tensor loss(const models::Batch& batch) const { return task.loss(model.run(batch), batch); }
+  Tensor loss(const models::Batch& batch) const { return task.mean_loss(model.run(batch), batch); }
 
   models::Model model;
   const tasks::Task& task;
@@ -109,6 +109,8 @@ void in_parts(const models::Batch& batch, std::int64_t rows, const Work& work) {
 /// storage, so that adding to one in place would change another.)
 void add_gradient_of(const Tensor& value, const std::vector<std::string>& names,
                      const std::vector<Tensor>& leaves, Gradient& sum) {
+  for (const std::string& name : names) sum[name];
+  if (!value.requires_grad()) return;
   const auto found = torch::autograd::grad({value}, leaves, {}, /*retain_graph=*/false,
                                            /*create_graph=*/false, /*allow_unused=*/true);
   for (std::size_t i = 0; i < names.size(); ++i) {

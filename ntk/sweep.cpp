@@ -146,7 +146,7 @@ void Sweep::run(const Finished& finished) {
     stage.plan = plan(stage, gradients, samples_, outputs);
     gradients = differentiate(stage, gradients);
     model_.release_stage(number);
-    finish(stage, finished);
+    finish(stage, samples_ * outputs, finished);
     inputs_.drop(number);
   }
 }
@@ -298,11 +298,14 @@ Gradients Sweep::differentiate(Stage& stage, const Gradients& gradients) {
   return below;
 }
 
-/// Hands out the units that no lower stage has weights of.
-void Sweep::finish(const Stage& stage, const Finished& finished) {
+/// Hands out the units that no lower stage has weights of. On one that nothing was computed with
+/// no output depends.
+void Sweep::finish(const Stage& stage, std::int64_t rows, const Finished& finished) {
   for (std::size_t u = 0; u < works_.size(); ++u) {
     UnitWork& work = works_[u];
     if (*work.stages.begin() != stage.number) continue;
+    if (!work.theta.defined() && work.factors.empty())
+      work.theta = torch::zeros({rows, rows}, torch::kDouble);
     finished(u, work, stage.plan.by_lanczos.count(u) > 0);
     work.theta = Tensor();
     work.factors.clear();

@@ -85,7 +85,7 @@ class Sweep {
   std::set<std::size_t> units_at(std::int64_t stage, const std::vector<OpShape>& shapes) const;
   /// Kernels held during a stage: of the units that have begun and not ended, and one for sums.
   double kernels_at(std::int64_t stage) const;
-  void finish(const Stage& stage, const Finished& finished);
+  void finish(const Stage& stage, std::int64_t rows, const Finished& finished);
 
   std::map<std::size_t, torch::Tensor> backward(const Stage& stage, std::size_t group,
                                                 const Gradients& gradients, Gradients& below) const;

@@ -30,6 +30,11 @@ struct Places {
   Tensor logits, labels;
 };
 
+/// What a short type has as float32.
+Tensor in_full(const Tensor& logits) {
+  return logits.scalar_type() == torch::kDouble ? logits : logits.to(torch::kFloat);
+}
+
 Places places_of(const models::State& output, const models::Batch& batch) {
   const Tensor& masks = output.values.at(models::kMaskLogits);
   const std::int64_t n = batch.labels.size(0), height = masks.size(2), width = masks.size(3);
@@ -44,7 +49,7 @@ Places places_of(const models::State& output, const models::Batch& batch) {
 /// 1 - Dice of every class, over all dimensions of (…, slices, classes, h, w) that are named.
 Tensor dice_loss(const Places& places, const std::vector<std::int64_t>& over) {
   const std::int64_t classes = places.logits.size(2);
-  const Tensor p = torch::softmax(places.logits, 2, torch::kFloat);
+  const Tensor p = torch::softmax(in_full(places.logits), 2);
   const Tensor t = torch::one_hot(places.labels, classes).permute({0, 1, 4, 2, 3}).to(p.dtype());
   const Tensor both = (p * t).sum(over), all = (p * p).sum(over) + t.sum(over);  // t² is t
   return (1 - (2 * both + kSmooth) / (all + kSmooth)).mean(-1);
@@ -52,7 +57,7 @@ Tensor dice_loss(const Places& places, const std::vector<std::int64_t>& over) {
 
 /// Of every place, (n, slices, h, w).
 Tensor cross_entropies(const Places& places) {
-  const Tensor logits = places.logits.flatten(0, 1).to(torch::kFloat);
+  const Tensor logits = in_full(places.logits.flatten(0, 1));
   return torch::cross_entropy_loss(logits, places.labels.flatten(0, 1), {}, at::Reduction::None)
       .view(places.labels.sizes());
 }
@@ -121,6 +126,9 @@ class Segmentation : public Task {
   }
   Tensor loss(const models::State& output, const models::Batch& batch,
               const LossShape& shape) const override;
+  Tensor mean_loss(const models::State& output, const models::Batch& batch) const override {
+    return losses(output, batch).mean();
+  }
   Tensor calibration(const Dataset&) const override { refuse("calibrate_labels"); }
   Tensor class_weights(const Dataset&) const override { refuse("class_weights"); }
   Tensor outputs(const models::State& output, const models::Batch& batch) const override;

@@ -16,6 +16,10 @@ torch::Tensor Task::loss(const models::State& output, const models::Batch& batch
   return loss(output, batch, LossShape());
 }
 
+torch::Tensor Task::mean_loss(const models::State& output, const models::Batch& batch) const {
+  return loss(output, batch);
+}
+
 std::vector<std::pair<std::string, double>> Task::values(const Tally& tally) const {
   std::vector<std::pair<std::string, double>> values = {{kLossSum, tally.of(kLossSum).mean()}};
   for (const std::string& metric : metrics()) values.emplace_back(metric, value(metric, tally));

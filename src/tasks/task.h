@@ -70,6 +70,8 @@ class Task : public std::enable_shared_from_this<Task> {
   virtual at::Tensor loss(const models::State& output, const models::Batch& batch,
                           const LossShape& shape) const = 0;
   at::Tensor loss(const models::State& output, const models::Batch& batch) const;
+  /// The mean of losses(), which parts of a batch add up to: loss() where that is the same.
+  virtual at::Tensor mean_loss(const models::State& output, const models::Batch& batch) const;
   /// What a loss that is calibrated for the client's own label counts needs (see
   /// `run.local.calibrate_labels`), in float32 on the CPU.
   virtual at::Tensor calibration(const Dataset& data) const = 0;

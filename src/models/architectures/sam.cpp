@@ -15,7 +15,7 @@ namespace {
 
 using torch::Tensor;
 
-constexpr const char* kImageRows = "rows";  // as the decoder takes them
+constexpr const char* kOfEncoder = "rows";  // as the decoder takes them
 constexpr std::int64_t kMostSteps = 8, kMostMasks = 256, kDeepest = 64;
 
 /// How often a patch's side can be halved: so many steps bring masks to the image's own size.
@@ -44,8 +44,8 @@ class Sam : public Architecture {
   State run(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const override {
     if (stage >= encoder_.stages())
       return decoder_.run(stage - encoder_.stages(), batch, input, pass);
-    const Tensor below = stage == 0 ? Tensor() : input.values.at(kImageRows);
-    return {{{kImageRows, encoder_.run(stage, batch.pixels, below, pass)}}, {}};
+    const Tensor below = stage == 0 ? Tensor() : input.values.at(kOfEncoder);
+    return {{{kOfEncoder, encoder_.run(stage, batch.pixels, below, pass)}}, {}};
   }
   Batch example(std::int64_t) const override {
     const std::int64_t side = config_.encoder.image_size;
