@@ -14,6 +14,7 @@
 #include "core/resources.h"
 #include "core/text.h"
 #include "data/manifest.h"
+#include "data/phantoms/volumes.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/ntk/metric_names.h"
@@ -51,7 +52,7 @@ void build_data_make(CLI::App& data, CommandLine& line) {
   CLI::App* make = subcommand(&data, "make", "Write the built-in synthetic data set", line.common);
   make->add_option("set", line.data_make.set, "Which set")
       ->required()
-      ->check(one_of({"phantoms", "fractals"}));
+      ->check(one_of({"phantoms", "fractals", "volumes"}));
   make->add_option("--out", line.data_make.out, "Folder to write")->required();
   add_seed(make, line.data_make.seed);
   ranged(make, "--images", line.data_make.images,
@@ -59,6 +60,12 @@ void build_data_make(CLI::App& data, CommandLine& line) {
   ranged(make, "--shapes", line.data_make.shapes, "Images of the non-medical set to pretrain on", 5,
          1000000);
   ranged(make, "--classes", line.data_make.classes, "Classes of fractals", 2, 10000);
+  make->add_option("--layout", line.data_make.layout,
+                   "Volumes as Fed-KiTS19, IXI Tiny or SAML's prostate sites have them")
+      ->check(one_of(data::volume_layouts()))
+      ->capture_default_str();
+  ranged(make, "--volumes", line.data_make.volumes,
+         "Volumes of all sites together, and as many solids to pretrain on", 12, 60);
   ranged(make, "--size", line.data_make.size, "Pixels a side", 32, 256);
   make->callback([&line] { line.command = Command::kDataMake; });
 }

@@ -26,6 +26,8 @@ struct DataMakeArguments {
   int images = 160;
   int shapes = 1200;
   int classes = 64;
+  std::string layout = "kits";
+  int volumes = 40;
   int size = 64;
 };
 

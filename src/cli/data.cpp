@@ -1,8 +1,10 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <stdexcept>
 
 #include "cli/command_line.h"
 #include "core/console.h"
@@ -11,6 +13,7 @@
 #include "data/image.h"
 #include "data/partition.h"
 #include "data/phantoms/phantoms.h"
+#include "data/phantoms/volumes.h"
 #include "data/volume_cases.h"
 #include "strata/core/error.h"
 
@@ -69,15 +72,19 @@ void decode_all(const data::Manifest& manifest, const std::vector<std::string>& 
                [&](int i) { data::read_image(manifest.folder / images[i]); });
 }
 
-std::vector<data::Manifest> make_sets(const DataMakeArguments& arguments) {
-  if (arguments.set == "fractals") {
-    data::FractalOptions options;
-    options.seed = arguments.seed;
-    options.classes = arguments.classes;
-    options.images_per_class = arguments.images;
-    options.size = arguments.size;
-    return {data::make_fractals(arguments.out, options)};
-  }
+/// The sets that are written, those of clients first.
+using MadeSets = std::vector<data::Manifest>;
+
+MadeSets make_fractal_set(const DataMakeArguments& arguments) {
+  data::FractalOptions options;
+  options.seed = arguments.seed;
+  options.classes = arguments.classes;
+  options.images_per_class = arguments.images;
+  options.size = arguments.size;
+  return {data::make_fractals(arguments.out, options)};
+}
+
+MadeSets make_phantom_sets(const DataMakeArguments& arguments) {
   data::PhantomOptions options;
   options.seed = arguments.seed;
   options.images_per_modality = arguments.images;
@@ -87,12 +94,40 @@ std::vector<data::Manifest> make_sets(const DataMakeArguments& arguments) {
   return {std::move(phantoms), data::load_data(std::filesystem::path(arguments.out) / "shapes")};
 }
 
+MadeSets make_volume_sets(const DataMakeArguments& arguments) {
+  data::VolumePhantomOptions options;
+  options.layout = arguments.layout;
+  options.seed = arguments.seed;
+  options.volumes = arguments.volumes;
+  options.size = arguments.size;
+  data::Manifest volumes = data::make_volumes(arguments.out, options);
+  data::LoadOptions load;
+  load.reading = data::Reading::kMasks;
+  return {std::move(volumes),
+          data::load_data(std::filesystem::path(arguments.out) / "solids", load)};
+}
+
+struct MakerRow {
+  const char* name;
+  MadeSets (*make)(const DataMakeArguments& arguments);
+};
+
+constexpr MakerRow kMakers[] = {
+    {"phantoms", make_phantom_sets}, {"fractals", make_fractal_set}, {"volumes", make_volume_sets}};
+
+MadeSets make_sets(const DataMakeArguments& arguments) {
+  for (const MakerRow& row : kMakers)
+    if (row.name == arguments.set) return row.make(arguments);
+  throw std::logic_error(arguments.set + " is no set");
+}
+
 }  // namespace
 
 int run_data_make(const DataMakeArguments& arguments, const CommonArguments& common) {
   const std::vector<data::Manifest> sets = make_sets(arguments);
-  TextTable table({"client", "images", sets.front().has_labels() ? "train" : "train questions",
-                   sets.front().has_labels() ? "test" : "test questions"});
+  const bool asks = sets.front().classes.empty();
+  TextTable table({"client", sets.front().has_masks() ? "volumes" : "images",
+                   asks ? "train questions" : "train", asks ? "test questions" : "test"});
   Json clients = Json::array();
   for (const data::Manifest& manifest : sets)
     for (const std::string& name : manifest.clients()) {
@@ -116,7 +151,8 @@ int run_data_make(const DataMakeArguments& arguments, const CommonArguments& com
     std::cout << table.str()
               << "All of it is synthetic: no image is, or is derived from, a patient's.\n";
     for (const data::Manifest& manifest : sets)
-      std::cout << (manifest.name + ":         ").substr(0, 10)
+      std::cout << manifest.name << ':'
+                << std::string(9 - std::min<std::size_t>(manifest.name.size(), 8), ' ')
                 << printable(manifest.folder.string()) << '\n';
   }
   return kExitDone;

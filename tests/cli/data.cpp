@@ -4,6 +4,7 @@
 #include "catch.h"
 #include "command.h"
 #include "support/image_files.h"
+#include "support/volume_files.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -115,4 +116,53 @@ TEST_CASE("a damaged data set is refused in one line that names it") {
   test::check_refused({"data", "make", "fantoms", "--out", "x"}, dir.path(), {"phantoms"});
   test::check_refused({"data", "make", "phantoms", "--out", "x", "--size", "8"}, dir.path(),
                       {"--size"});
+}
+
+TEST_CASE("volumes are made and checked, and what is wrong with one is said in one line") {
+  const test::TempDir dir;
+  const auto made = run_strata(
+      {"data", "make", "volumes", "--out", "set", "--volumes", "12", "--size", "32"}, dir.path());
+  CAPTURE(made.err);
+  REQUIRE(made.code == 0);
+  CHECK_THAT(made.out, Catch::Contains("client  volumes  train  test") &&
+                           Catch::Contains("solids       12     11     1") &&
+                           Catch::Contains("All of it is synthetic"));
+  const auto check = [&](const std::string& argument = "--partition=modality") {
+    return run_strata({"data", "check", "set", argument}, dir.path());
+  };
+  CHECK_THAT(check().out, Catch::Contains("fed-kits19 (synthetic): 12 volumes, all readable; 12 "
+                                          "with masks; classes \"kidney\", \"tumor\"\n"));
+  const auto json = nlohmann::json::parse(check("--json").out);
+  CHECK(json["classes"] == nlohmann::json({"kidney", "tumor"}));
+  CHECK(json["slice_axis"] == 0);
+  CHECK(json["clients"].size() == 6);
+  CHECK_FALSE(json.contains("multi_label"));
+
+  const std::string name = "set/data/case_00021/", image = name + "imaging.nii.gz",
+                    mask = name + "segmentation.nii.gz";
+  const auto refused = [&](const std::string& file, const std::string& content,
+                           const std::vector<std::string>& parts) {
+    const std::string before = test::slurp(dir / file);
+    dir.write(file, content);
+    test::check_refused({"data", "check", "set"}, dir.path(), parts);
+    dir.write(file, before);
+  };
+  const std::string whole = test::slurp(dir / image);
+  refused(image, whole.substr(0, whole.size() - 20), {image, "ends too early"});
+  refused(image, std::string(128, 'x') + "DICM" + std::string(400, 'x'), {image, "dcm2niix"});
+  const auto shared = test::shared_data("nifti");
+  if (!shared.empty())
+    refused(image, test::slurp(shared / "example4d.nii.gz"), {image, "found 4 dimensions"});
+  data::write_nifti(dir / "other.nii.gz", test::small_mask());
+  refused(mask, test::slurp(dir / "other.nii.gz"), {mask, "the mask has the shape (4, 3, 2)"});
+  data::Volume halves = test::small_volume();
+  for (float& value : halves.values) value = 0.5;
+  data::write_nifti(dir / "half.nii.gz", halves, data::VoxelType::kFloat32);
+  refused(mask, test::slurp(dir / "half.nii.gz"), {mask, "voxel (0, 0, 0) has the label 0.5"});
+  std::filesystem::remove(dir / mask);
+  test::check_refused({"data", "check", "set"}, dir.path(), {image, "its mask is missing"});
+  test::check_refused({"data", "make", "volumes", "--out", "x", "--layout", "kit"}, dir.path(),
+                      {"--layout", "kits"});
+  test::check_refused({"data", "make", "volumes", "--out", "x", "--volumes", "5"}, dir.path(),
+                      {"--volumes"});
 }

@@ -10,6 +10,8 @@
 // Hounsfield units, the foreground's percentiles 0.5 and 99.5 of each site: BioMedIA-MBZUAI/
 // FLAP-SAM, preprocess_kits.py. Its division by mean and deviation is without effect, as each stack
 // is brought to 0 … 1 afterwards. Axis 0 counts slices (neheller/kits19, README).
+#include "data/datasets/fed_kits19.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -20,14 +22,6 @@
 #include "data/datasets/volume_pairs.h"
 
 namespace strata::data {
-namespace {
-
-struct KitsSite {
-  char letter;
-  std::array<float, 2> window;
-  std::vector<int> train, test;
-};
-
 const std::vector<KitsSite>& kits_sites() {
   static const std::vector<KitsSite> kSites = {
       {'A', {-66, 208}, {21, 38, 55, 62, 74, 129, 164, 173, 175}, {181, 195, 208}},
@@ -49,6 +43,8 @@ std::string kits_case(int number) {
   std::snprintf(text.data(), text.size(), "case_%05d", number);
   return text.data();
 }
+
+namespace {
 
 std::string kits_folder(const KitsSite& site) {
   return std::string("KiTS2019_site") + site.letter;
@@ -97,6 +93,7 @@ Manifest read_fed_kits19(const std::filesystem::path& folder, const LoadOptions&
   Manifest manifest;
   manifest.folder = folder;
   manifest.name = "fed-kits19";
+  manifest.synthetic = is_made_set(folder);
   manifest.classes = {"kidney", "tumor"};
   manifest.volumes = VolumeReading{0, Intensities::kWindow, {}, /*higher_is_last=*/true};
   const bool by_site = has_site_folders(folder);
@@ -104,7 +101,7 @@ Manifest read_fed_kits19(const std::filesystem::path& folder, const LoadOptions&
   std::vector<std::string> absent;
   std::size_t all = 0;
   for (const KitsSite& site : kits_sites()) {
-    const std::string client = std::string("site-") + site.letter;
+    const std::string client = site.client();
     manifest.volumes->windows[client] = site.window;
     for (const auto* numbers : {&site.train, &site.test})
       for (const int number : *numbers) {

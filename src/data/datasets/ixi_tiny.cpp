@@ -121,6 +121,7 @@ Manifest read_ixi_tiny(const std::filesystem::path& folder, const LoadOptions&) 
   Manifest manifest;
   manifest.folder = folder;
   manifest.name = "ixi-tiny";
+  manifest.synthetic = is_made_set(folder);
   manifest.classes = {"brain"};
   manifest.volumes.emplace();
   const IxiVolumes volumes = ixi_volumes(folder);

@@ -8,6 +8,8 @@
 // FLAP-SAM (Asokan et al. 2024, arXiv 2407.21739) has in preprocess_prostateMRI.py, too: 24/6,
 // 24/6, 15/4, 10/3, 9/3, 9/3. All labels above 0 are the prostate. Intensities are cut off at the
 // quantile 0.99; the last axis counts slices.
+#include "data/datasets/prostate_sites.h"
+
 #include <algorithm>
 #include <array>
 #include <cstdio>
@@ -18,24 +20,25 @@
 #include "strata/core/error.h"
 
 namespace strata::data {
-namespace {
-
-struct ProstateSite {
-  const char *name, *other_name;
-  std::set<int> test;
-};
-
 const std::vector<ProstateSite>& prostate_site_table() {
   static const std::vector<ProstateSite> kSites = {
-      {"RUNMC", "ISBI", {3, 8, 12, 15, 18, 26}},
-      {"BMC", "ISBI_1.5", {3, 8, 12, 15, 18, 26}},
-      {"I2CVB", "I2CVB", {3, 8, 13, 15}},
-      {"UCL", "UCL", {1, 32, 34}},
-      {"BIDMC", "BIDMC", {0, 4, 9}},
-      {"HK", "HK", {38, 41, 46}},
+      {"RUNMC", "ISBI", {3, 8, 12, 15, 18, 26}, "_segmentation"},
+      {"BMC", "ISBI_1.5", {3, 8, 12, 15, 18, 26}, "_Segmentation"},
+      {"I2CVB", "I2CVB", {3, 8, 13, 15}, "_segmentation"},
+      {"UCL", "UCL", {1, 32, 34}, "_segmentation"},
+      {"BIDMC", "BIDMC", {0, 4, 9}, "_segmentation"},
+      {"HK", "HK", {38, 41, 46}, "_segmentation"},
   };
   return kSites;
 }
+
+std::string padded_case(int number) {
+  std::array<char, 12> text{};
+  std::snprintf(text.data(), text.size(), "Case%02d", number);
+  return text.data();
+}
+
+namespace {
 
 const std::vector<std::string> kProstateMaskEnds = {"_segmentation", "_Segmentation"};
 
@@ -48,12 +51,6 @@ std::optional<int> case_number(const std::string& stem) {
   const char tens = stem[kNumberAt], ones = stem[kNumberAt + 1];
   if (tens < '0' || tens > '9' || ones < '0' || ones > '9') return {};
   return 10 * (tens - '0') + (ones - '0');
-}
-
-std::string padded_case(int number) {
-  std::array<char, 12> text{};
-  std::snprintf(text.data(), text.size(), "Case%02d", number);
-  return text.data();
 }
 
 std::set<int> cases_in(const std::filesystem::path& folder) {
@@ -80,6 +77,7 @@ Manifest read_prostate_sites(const std::filesystem::path& folder, const LoadOpti
   Manifest manifest;
   manifest.folder = folder;
   manifest.name = "prostate";
+  manifest.synthetic = is_made_set(folder);
   manifest.classes = {"prostate"};
   manifest.volumes = VolumeReading{2, Intensities::kBelowQuantile, {}, /*higher_is_last=*/true};
   for (const ProstateSite& site : prostate_site_table()) {

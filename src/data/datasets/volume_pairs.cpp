@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "core/document.h"
 #include "strata/core/error.h"
 
 namespace strata::data {
@@ -58,13 +59,20 @@ std::optional<Example> find_pair(const std::filesystem::path& folder, const std:
 }
 
 void note_absent(Manifest& manifest, const std::vector<std::string>& absent, std::size_t all) {
-  if (absent.empty()) return;
   const std::string of_all = " of the " + std::to_string(all) + " volumes of the published split ";
   if (absent.size() == all)
     throw InputError(manifest.folder.string() + ": none" + of_all + "is here");
+  if (absent.empty() || manifest.synthetic) return;
   manifest.notes.push_back(std::to_string(absent.size()) + of_all +
                            (absent.size() == 1 ? "is" : "are") +
                            " not here (first: " + absent.front() + ")");
+}
+
+bool is_made_set(const std::filesystem::path& folder) {
+  const auto file = folder / "dataset.json";
+  if (!std::filesystem::is_regular_file(file)) return false;
+  const Document document = load_json(file);
+  return document.root.is_object() && document.root.value("synthetic", Json()) == Json(true);
 }
 
 }  // namespace strata::data

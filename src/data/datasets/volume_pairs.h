@@ -26,7 +26,12 @@ std::optional<Example> find_pair(const std::filesystem::path& folder, const std:
                                  const std::vector<std::string>& masks);
 
 /// "3 of the 96 volumes of the published split are not here (first: case_00021)", where there are
-/// such; @throws InputError: none is here.
+/// such and the set is none of Strata's own making, which is smaller. @throws InputError: none is
+/// here.
 void note_absent(Manifest& manifest, const std::vector<std::string>& absent, std::size_t all);
+
+/// Whether the folder is one of `strata data make`, whose dataset.json says so: sets in a published
+/// layout have none.
+bool is_made_set(const std::filesystem::path& folder);
 
 }  // namespace strata::data
