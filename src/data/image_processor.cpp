@@ -33,6 +33,39 @@ ImageSize shortest_size(ImageSize image, int shortest) {
   return image.width <= image.height ? ImageSize{shortest, other} : ImageSize{other, shortest};
 }
 
+/// To a longer side of so many pixels, by the rounding of transformers'
+/// _resize_output_size_rescale_to_max_len of Idefics 3.
+ImageSize longest_size(ImageSize image, int longest) {
+  const double aspect = static_cast<double>(image.width) / image.height;
+  const auto even = [](double side) {
+    const int whole = static_cast<int>(side);
+    return std::max(whole + whole % 2, 1);
+  };
+  if (image.width >= image.height) return {longest, even(longest / aspect)};
+  return {even(longest * aspect), longest};
+}
+
+/// An image in the middle of the smallest square that holds it.
+Image squared(const Image& image, const std::array<std::uint8_t, 3>& colour) {
+  const int side = std::max(image.width, image.height);
+  const int left = (side - image.width) / 2, top = (side - image.height) / 2;
+  Image square{side, side, {}};
+  square.pixels.reserve(static_cast<std::size_t>(side) * static_cast<std::size_t>(side) * 3);
+  const auto fill = [&](std::int64_t pixels) {
+    for (std::int64_t i = 0; i < pixels; ++i)
+      square.pixels.insert(square.pixels.end(), colour.begin(), colour.end());
+  };
+  fill(std::int64_t{top} * side);
+  for (int y = 0; y < image.height; ++y) {
+    const auto row = image.pixels.begin() + std::ptrdiff_t{y} * image.width * 3;
+    fill(left);
+    square.pixels.insert(square.pixels.end(), row, row + std::ptrdiff_t{image.width} * 3);
+    fill(side - image.width - left);
+  }
+  fill(std::int64_t{side - image.height - top} * side);
+  return square;
+}
+
 }  // namespace
 
 std::string size_text(ImageSize size) {
@@ -45,19 +78,32 @@ ImageProcessor ImageProcessor::square(int side) {
   return processor;
 }
 
+std::array<std::uint8_t, 3> ImageProcessor::square_colour() const {
+  std::array<std::uint8_t, 3> colour = {};
+  for (std::size_t i = 0; i < 3; ++i)
+    colour[i] = static_cast<std::uint8_t>(std::clamp(mean[i] * 255, 0.0, 255.0));
+  return colour;
+}
+
 ImageSize ImageProcessor::output_size(ImageSize image) const {
+  const ImageSize original = image;
+  if (pad_square) image.width = image.height = std::max(image.width, image.height);
+  if (pad_square && !image_fits(static_cast<std::uint64_t>(image.width),
+                                static_cast<std::uint64_t>(image.height))) {
+    throw InputError("an image of " + size_text(original) + " pixels becomes too large a square");
+  }
   ImageSize out = image;
   if (resize == Resize::kExact) out = size;
   if (resize == Resize::kShortestEdge) out = shortest_size(image, shortest_edge);
   if (resize == Resize::kViltShortest) out = vilt_size(image, shortest_edge, size_divisor);
   const std::string becomes =
-      "an image of " + size_text(image) + " pixels becomes one of " + size_text(out) + " pixels";
+      "an image of " + size_text(original) + " pixels becomes one of " + size_text(out) + " pixels";
   if (out.width < 1 || out.height < 1) {
     throw InputError(becomes + ", as its sides are rounded down to multiples of " +
                      std::to_string(size_divisor) + " (size_divisor); it is too long and thin");
   }
   if (std::max(out.width, out.height) > static_cast<int>(kMaxImageSide)) {
-    throw InputError("an image of " + size_text(image) + " pixels becomes too long a one");
+    throw InputError("an image of " + size_text(original) + " pixels becomes too long a one");
   }
   if (crop) {
     if (crop->width > out.width || crop->height > out.height) {
@@ -100,7 +146,16 @@ Image ImageProcessor::apply(const Image& image) const {
   uncropped.most_patches = -1;
   const ImageSize out = output_size({image.width, image.height});
   const ImageSize full = uncropped.output_size({image.width, image.height});
-  Image resized = strata::data::resize(image, full.width, full.height, filter);
+  const auto to = [&](const Image& from, ImageSize size) {
+    return strata::data::resize(from, size.width, size.height, filter);
+  };
+  Image before;  // of what is resized, where that is not the image itself
+  if (pad_square) before = squared(image, square_colour());
+  if (longest_edge > 0) {
+    const Image& from = pad_square ? before : image;
+    before = to(from, longest_size({from.width, from.height}, longest_edge));
+  }
+  Image resized = to(pad_square || longest_edge > 0 ? before : image, full);
   if (out == full) return resized;
   const int left = (full.width - out.width) / 2, top = (full.height - out.height) / 2;
   Image cut{out.width, out.height, {}};
@@ -128,6 +183,11 @@ std::string ImageProcessor::key() const {
   if (resize == Resize::kShortestEdge) text += " shortest " + std::to_string(shortest_edge);
   if (resize == Resize::kViltShortest)
     text += " vilt " + std::to_string(shortest_edge) + " by " + std::to_string(size_divisor);
+  if (longest_edge > 0) text += " from longest " + std::to_string(longest_edge);
+  if (pad_square) {
+    text += " in a square of";
+    for (const std::uint8_t value : square_colour()) text += " " + std::to_string(value);
+  }
   return crop ? text + " crop " + size_text(*crop) : text;
 }
 

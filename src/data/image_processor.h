@@ -25,9 +25,15 @@ inline bool operator!=(ImageSize a, ImageSize b) {
 /// "150 x 100", width first.
 std::string size_text(ImageSize size);
 
-/// Resized, then cropped, then scaled and normalised: a channel's value v of 0 to 255 becomes
-/// (v · rescale_factor - mean) / std. The defaults are those of a ViT for 224 pixels.
+/// Padded, resized, then cropped, then scaled and normalised: a channel's value v of 0 to 255
+/// becomes (v · rescale_factor - mean) / std. The defaults are those of a ViT for 224 pixels.
 struct ImageProcessor {
+  /// First of all made a square, with the image in its middle, of the colour `mean`
+  /// (LlavaImageProcessor's do_pad, LLaVA's `image_aspect_ratio: pad`).
+  bool pad_square = false;
+  /// Where positive, first resized to this longer side, the aspect kept and the other side even,
+  /// then as `resize` says (Idefics3ImageProcessor).
+  int longest_edge = 0;
   enum class Resize {
     kNone,
     kExact,         ///< to `size`, whatever the image's aspect
@@ -58,12 +64,14 @@ struct ImageProcessor {
 
   /// The size after `apply`. @throws InputError, to be preceded by the image's name: a side of no
   /// pixels, not the model's only size, no multiple, too many patches, smaller than the crop,
-  /// larger than an image.
+  /// larger than an image, also as a square.
   ImageSize output_size(ImageSize image) const;
   /// Where it is the same for every image.
   std::optional<ImageSize> constant_size() const;
   /// Resized and cropped.
   Image apply(const Image& image) const;
+  /// That of `pad_square`: 255 times the mean, rounded down.
+  std::array<std::uint8_t, 3> square_colour() const;
   /// Bytes of an image as it comes out, about.
   std::size_t typical_bytes() const;
   /// All that `apply` depends on, as a key.

@@ -79,6 +79,8 @@ class Architecture {
   virtual bool keeps_file_names() const { return false; }
   /// What the names of tensors in its files begin with that are none of its weights.
   virtual std::vector<std::string> passed_over() const { return {}; }
+  /// Weights that need not be in the model folder's own files.
+  virtual std::optional<LentWeights> lent_weights() const { return std::nullopt; }
   /// The same as files have it that hold the tensors for which `has` is true: with the layers that
   /// they lack left out, where it can do without. nullptr where that is the same.
   virtual std::shared_ptr<const Architecture> as_stored(

@@ -88,7 +88,8 @@ struct Rewritten {
   TensorEntry entry;
   /// As the model has it: the parameters whose rows it has; empty of what is no parameter.
   std::vector<const Tensor*> weights = {};
-  bool changed = false;  ///< else the old bytes
+  bool changed = false;                                ///< else the old bytes
+  std::shared_ptr<const TensorFile> lender = nullptr;  ///< that has them, of another folder
 };
 
 bool all_aligned(const std::vector<Rewritten>& tensors) {
@@ -185,27 +186,34 @@ void write_rewritten(const TensorFile& file, const std::vector<Rewritten>& tenso
     if (i > 0) {
       for (const Tensor* weight : tensors[i - 1].weights) release_pages(*weight);
     }
-    if (!tensors[i].changed) return file.bytes(*tensors[i].old);
+    const TensorFile& holder = tensors[i].lender ? *tensors[i].lender : file;
+    if (!tensors[i].changed) return holder.bytes(*tensors[i].old);
     now = joined_rows(tensors[i].weights);
     return bytes_of(now);
   };
   write_safetensors(path, entries, bytes, metadata);
 }
 
-/// The parameters that no file of `source` holds.
+/// The parameters that no file of `source`'s folder holds.
 std::vector<Rewritten> further_ones(const Checkpoint& source,
                                     const std::vector<StoredParameter>& parameters,
                                     const std::map<std::string, Tensor>& from, Names names) {
   std::vector<Rewritten> all;
   for (const StoredParameter& own : parameters) {
     const Parameter& parameter = own.parameter;
-    if (parameter.counter || source.find(own)) continue;
+    const Checkpoint::Found found = source.find(own);
+    if (parameter.counter || (found && !found.lent)) continue;
     const std::string& name = names == Names::kLast ? own.names.back() : parameter.name;
     all.push_back(
         {.old = nullptr,
          .entry = TensorEntry{.name = name, .dtype = Dtype::kF32, .shape = parameter.shape},
          .weights = {&from.at(parameter.name)},
          .changed = true});
+    if (!found || has_changed(all.back().weights, found.file, *found.entry)) continue;
+    all.back().old = found.entry;
+    all.back().lender = found.file;
+    all.back().entry.dtype = found.entry->dtype;
+    all.back().changed = false;
   }
   return all;
 }
@@ -309,7 +317,8 @@ Checkpoint::Checkpoint(const std::filesystem::path& file, FileFormat format)
   files_.push_back(std::make_shared<const TensorFile>(file, format));
 }
 
-Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
+Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder,
+                                 const std::optional<LentWeights>& lent) {
   using std::filesystem::exists;
   Checkpoint checkpoint;
   if (exists(folder / kWeightsFile)) {
@@ -325,7 +334,16 @@ Checkpoint Checkpoint::of_folder(const std::filesystem::path& folder) {
   }
   const auto config = folder / "config.json";
   if (exists(config)) checkpoint.config_ = read_file(config);
+  if (lent) checkpoint.borrow(*lent);
   return checkpoint;
+}
+
+void Checkpoint::borrow(const LentWeights& lent) {
+  for (const auto& file : files_)
+    for (const TensorEntry& entry : file->tensors())
+      if (entry.name.starts_with(lent.prefix)) return;
+  lent_ = lent;
+  if (std::filesystem::exists(lent.folder)) lent_files_ = of_folder(lent.folder).files_;
 }
 
 void Checkpoint::read_index(const std::filesystem::path& index, FileFormat format) {
@@ -360,7 +378,28 @@ Checkpoint::Found Checkpoint::find(const std::string& name) const {
   for (const auto& file : files_) {
     if (const TensorEntry* entry = file->find(name)) return {file, entry};
   }
+  return find_lent(name);
+}
+
+Checkpoint::Found Checkpoint::find_lent(const std::string& name) const {
+  if (!lent_ || !name.starts_with(lent_->prefix)) return {};
+  const std::string rest = name.substr(lent_->prefix.size());
+  for (const std::string& prefix : lent_->prefixes) {
+    for (const auto& file : lent_files_) {
+      if (const TensorEntry* entry = file->find(prefix + rest))
+        return {.file = file, .entry = entry, .lent = true};
+    }
+  }
   return {};
+}
+
+void Checkpoint::missing(const std::string& name) const {
+  std::string message = name_ + ": the weight \"" + name + "\" is missing";
+  if (lent_ && name.starts_with(lent_->prefix)) {
+    message += ", and so it is in " + lent_->folder.string() + ": put the folder of \"" +
+               lent_->name + "\" there, with its config.json and weights";
+  }
+  throw InputError(message);
 }
 
 Checkpoint::Found Checkpoint::find(const StoredParameter& parameter) const {
@@ -375,8 +414,10 @@ Checkpoint::Found Checkpoint::find(const StoredParameter& parameter) const {
 
 std::uint64_t Checkpoint::byte_count() const {
   std::uint64_t bytes = 0;
-  for (const auto& file : files_)
-    for (const TensorEntry& entry : file->tensors()) bytes += entry.byte_count();
+  for (const auto* files : {&files_, &lent_files_}) {
+    for (const auto& file : *files)
+      for (const TensorEntry& entry : file->tensors()) bytes += entry.byte_count();
+  }
   return bytes;
 }
 
@@ -425,8 +466,7 @@ void Checkpoint::check(const std::vector<StoredParameter>& parameters,
     }
     if (first || parameter.parameter.counter) continue;
     const Found shared = find(parameter);
-    if (!shared)
-      throw InputError(name_ + ": the weight \"" + parameter.names.front() + "\" is missing");
+    if (!shared) missing(parameter.names.front());
     check_entry(shared, parameter.parameter, config_file);
   }
 }

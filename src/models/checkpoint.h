@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -55,13 +56,16 @@ class Checkpoint {
   /// model.safetensors.index.json, or pytorch_model.bin, or the shards of
   /// pytorch_model.bin.index.json. @throws InputError: none of these, a shard that is not there or
   /// is called otherwise than transformers calls it, a tensor that the index places in another
-  /// shard than the one that holds it, or that no shard holds.
-  static Checkpoint of_folder(const std::filesystem::path& folder);
+  /// shard than the one that holds it, or that no shard holds. Where none of the folder's tensors
+  /// is one of the `lent` ones, these are found in their own folder, if that is there.
+  static Checkpoint of_folder(const std::filesystem::path& folder,
+                              const std::optional<LentWeights>& lent = {});
 
   struct Found {
     std::shared_ptr<const TensorFile> file = nullptr;
     const TensorEntry* entry = nullptr;
-    Share share = {};  ///< of the entry's rows, where it has other parameters', too
+    Share share = {};   ///< of the entry's rows, where it has other parameters', too
+    bool lent = false;  ///< in a file of another folder, under another name
     explicit operator bool() const { return entry != nullptr; }
     std::string_view bytes() const { return file->bytes(*entry); }
   };
@@ -75,14 +79,14 @@ class Checkpoint {
   const std::string& index() const { return index_; }
   /// The folder's config.json as it stands; empty where there is none.
   const std::string& config() const { return config_; }
-  /// Of all tensors in the files.
+  /// Of all tensors in the files, also of another folder's.
   std::uint64_t byte_count() const;
 
   /// Exactly `parameters` and what begins with one of `passed_over`, each in its shape and in a
   /// float type or in 4 bits (nf4.h) with its parts, counters in int64, which may be absent; under
   /// several names it must be one. `…position_ids` buffers, which older transformers wrote, are let
   /// pass. `config_file` is what asks for the shapes. @throws InputError naming the file and the
-  /// missing, misshapen or unknown weight
+  /// missing, misshapen or unknown weight, and the folder that lent ones are looked for in
   void check(const std::vector<StoredParameter>& parameters, const std::string& config_file,
              const std::vector<std::string>& passed_over = {}) const;
 
@@ -90,8 +94,13 @@ class Checkpoint {
   Checkpoint() = default;
   Checkpoint(const std::filesystem::path& file, FileFormat format);
   void read_index(const std::filesystem::path& index, FileFormat format);
+  void borrow(const LentWeights& lent);
+  Found find_lent(const std::string& name) const;
+  [[noreturn]] void missing(const std::string& name) const;
   std::string name_, index_, config_;
   std::vector<std::shared_ptr<const TensorFile>> files_;
+  std::optional<LentWeights> lent_;  ///< none where the folder's own files have them
+  std::vector<std::shared_ptr<const TensorFile>> lent_files_;
 };
 
 /// In which type parameters are held.
@@ -126,7 +135,8 @@ enum class Names : std::uint8_t {
 /// Counters that it does not hold are not written. Only where a type of more bytes would then begin
 /// at an address that it must not (that is no multiple of them), the wider types stand first, as in
 /// the files of the reference implementation. Of PyTorch's files the tensors' bytes are copied
-/// likewise, row by row, into safetensors of the names that transformers gives to these. A file
+/// likewise, row by row, into safetensors of the names that transformers gives to these. Lent
+/// weights stand behind all others, byte for byte, too, so that the folder needs no other. A file
 /// that the folder had in place of these (one for shards, or the other way round) is removed.
 /// Returns the type that the parameters have, as config.json calls it; "float32" where they have
 /// several.

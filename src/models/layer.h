@@ -5,6 +5,7 @@
 /// checking, dividing into units and counting costs all read this. No LibTorch here.
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,15 @@ struct Layer {
 
   const Parameter* weight() const;  ///< nullptr where it has none, as bias()
   const Parameter* bias() const;
+};
+
+/// Weights that a model folder's own files may lack, as they stand in another folder.
+struct LentWeights {
+  std::filesystem::path folder;
+  std::string name;    ///< what config.json calls that folder
+  std::string prefix;  ///< what the names of these weights begin with
+  /// What they begin with there, in place of it: one or the other.
+  std::vector<std::string> prefixes;
 };
 
 /// A step of the forward pass. What lies below it reaches it through its input alone.

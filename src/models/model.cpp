@@ -103,7 +103,8 @@ Model Model::load_base(Blueprint blueprint, const std::filesystem::path& folder,
       model.weights_[name] = weight.to(device);
     return model;
   }
-  const auto checkpoint = std::make_shared<const Checkpoint>(Checkpoint::of_folder(folder));
+  const auto checkpoint = std::make_shared<const Checkpoint>(
+      Checkpoint::of_folder(folder, blueprint.architecture().lent_weights()));
   const auto parameters = readable(blueprint.architecture().layers());
   checkpoint->check(parameters, "config.json", blueprint.architecture().passed_over());
   Model model(std::move(blueprint), device);

@@ -56,7 +56,8 @@ class Fields {
 /// What the names of transformers' processors begin with; the first of a model's is its default.
 const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
                   kConvNextName = "ConvNext", kClipName = "CLIP", kLlavaName = "Llava",
-                  kSiglipName = "Siglip", kBlipName = "Blip";
+                  kSiglipName = "Siglip", kBlipName = "Blip", kIdefics3Name = "Idefics3",
+                  kSmolVlmName = "SmolVLM";
 
 /// OpenAI's, of CLIP's training images.
 constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073},
@@ -64,6 +65,11 @@ constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073},
 
 bool is_clip(const std::string& name) {
   return name == kClipName || name == kLlavaName;
+}
+
+/// Those whose images may be cut into tiles, of which one is computed.
+bool is_tiled(const std::string& name) {
+  return name == kIdefics3Name || name == kSmolVlmName;
 }
 
 /// As BLIP's processor does without a file.
@@ -81,6 +87,14 @@ void clip_processing(int side, data::ImageProcessor& processor) {
   blip_processing(processor);
 }
 
+/// As one tile of `side` pixels: to a longer edge of four of these, as Idefics 3's and SmolVLM's
+/// processors have it without a file, then to a square.
+void tile_processing(int side, data::ImageProcessor& processor) {
+  processor.longest_edge = 4 * side;
+  processor.size = {side, side};
+  processor.filter = data::Filter::kLanczos;
+}
+
 /// @returns the beginning of the processor's name.
 std::string read_name(Fields& fields, const ImageModel& model) {
   std::vector<std::string> bases = {kVitName, kDeitName}, names, base_of;
@@ -88,6 +102,7 @@ std::string read_name(Fields& fields, const ImageModel& model) {
   if (model.any_size()) bases.insert(bases.begin(), kConvNextName);
   if (!model.processor.empty())
     bases = {kClipName, kLlavaName, kSiglipName, kBlipName, kVitName, kDeitName};
+  if (is_tiled(model.processor)) bases.insert(bases.begin(), {kSmolVlmName, kIdefics3Name});
   for (const std::string& base : bases) {
     for (const char* end :
          {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
@@ -164,6 +179,32 @@ void read_size(Fields& fields, const ImageModel& model, bool clip,
   }
 }
 
+/// `size`, `max_image_size` and `do_image_splitting` as Idefics3ImageProcessor and
+/// SmolVLMImageProcessor have them.
+void read_tile(Fields& fields, const ImageModel& model, data::ImageProcessor& processor) {
+  constexpr int kTile = 364;
+  const auto longest = [&](const char* key, int fallback) {
+    if (!fields.has(key)) return fallback;
+    return static_cast<int>(fields.reader().object(key).integer("longest_edge", 1, kLargestSide));
+  };
+  const int side = longest("max_image_size", kTile);
+  const std::string own = std::to_string(model.image_size);
+  if (side != model.image_size) {
+    fields.reader().fail("max_image_size", "a tile is " + std::to_string(side) +
+                                               " pixels wide, but the model reads " + own + " x " +
+                                               own + " only (image_size in config.json)");
+  }
+  tile_processing(side, processor);
+  processor.longest_edge = longest("size", 4 * kTile);
+  if (!fields.flag("do_resize", true)) processor.longest_edge = 0;
+  if (fields.flag("do_image_splitting", true)) {
+    fields.reader().fail("do_image_splitting",
+                         "an image in several tiles is not computed; with false, which is to be "
+                         "written there, it is one tile of " +
+                             own + " x " + own + " pixels as a whole, in transformers, too");
+  }
+}
+
 void read_crop(Fields& fields, bool by_default, data::ImageProcessor& processor) {
   if (!fields.flag("do_center_crop", by_default)) return;
   const Json& value = fields.reader().raw("crop_size");
@@ -176,6 +217,15 @@ void read_crop(Fields& fields, bool by_default, data::ImageProcessor& processor)
   const int height = static_cast<int>(size.integer("height", 1, kLargestSide));
   processor.crop =
       data::ImageSize{static_cast<int>(size.integer("width", 1, kLargestSide)), height};
+}
+
+/// What images are padded with.
+void check_colour(Fields& fields, const data::ImageProcessor& processor) {
+  const auto is_share = [](double value) { return value >= 0 && value <= 1; };
+  if (std::all_of(processor.mean.begin(), processor.mean.end(), is_share)) return;
+  fields.reader().fail("image_mean",
+                       "images are padded with 255 times it (do_pad), so that numbers "
+                       "from 0 to 1 are needed");
 }
 
 /// What the model can never read is an error of the file, not of an image.
@@ -213,8 +263,10 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
 data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   const std::string name = read_name(fields, model);
   const bool deit = name == kDeitName, convnext = name == kConvNextName, clip = is_clip(name);
+  const bool tiled = is_tiled(name);
   ImageModel plain = model;
   plain.processor.clear();
+  plain.pads = false;
   data::ImageProcessor processor = default_image_processor(plain);
   if (model.multiples()) {
     // ViltImageProcessor's own, where the file does not say.
@@ -231,19 +283,20 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
       blip_processing(processor);
     }
   }
-  if (name == kLlavaName && fields.flag("do_pad", false))
-    fields.reader().fail("do_pad", "images padded to squares are not computed; only false is");
+  processor.pad_square = name == kLlavaName && fields.flag("do_pad", false);
   if (convnext) {
     read_convnext(fields, processor);
+  } else if (tiled) {
+    read_tile(fields, model, processor);
   } else {
     read_size(fields, model, clip, processor);
   }
-  if (!fields.flag("do_resize", true)) processor.resize = Resize::kNone;
+  if (!tiled && !fields.flag("do_resize", true)) processor.resize = Resize::kNone;
   if (fields.has("resample")) {
     processor.filter = static_cast<data::Filter>(fields.reader().integer("resample", 0, 5));
   }
   if (clip && !fields.flag("do_center_crop", true)) processor.crop = std::nullopt;
-  if (!model.multiples() && !convnext) read_crop(fields, deit || clip, processor);
+  if (!model.multiples() && !convnext && !tiled) read_crop(fields, deit || clip, processor);
   processor.rescale = fields.flag("do_rescale", true);
   processor.normalize = fields.flag("do_normalize", true);
   if (fields.has("rescale_factor")) {
@@ -251,6 +304,7 @@ data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   }
   processor.mean = fields.channels("image_mean", -1e12, processor.mean);
   processor.std = fields.channels("image_std", 1e-12, processor.std);
+  if (processor.pad_square) check_colour(fields, processor);
   check_fit(fields, model, processor);
   return processor;
 }
@@ -290,6 +344,18 @@ bool is_convnext(const data::ImageProcessor& processor, const ImageModel& model)
          processor.crop->width < kConvNextSquashes;
 }
 
+/// What the name of the processor begins with that reads back `processor`.
+std::string written_name(const data::ImageProcessor& processor, const ImageModel& model) {
+  if (is_convnext(processor, model)) return kConvNextName;
+  if (processor.pad_square) return kLlavaName;
+  const bool one_tile = processor.resize == Resize::kExact && !processor.crop;
+  if (is_tiled(model.processor) && !one_tile) return kClipName;
+  if (!model.processor.empty()) return model.processor;
+  if (model.multiples()) return kViltName;
+  // ViT's does not crop in transformers 4, which DeiT's does.
+  return processor.crop ? kDeitName : kVitName;
+}
+
 /// A share that gives the shorter edge again, rounded down as it is.
 double crop_pct(const data::ImageProcessor& processor) {
   const double side = processor.crop->width;
@@ -314,6 +380,8 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
   if (is_clip(model.processor)) clip_processing(model.image_size, processor);
   if (model.processor == kBlipName) blip_processing(processor);
   if (model.processor == kSiglipName) processor.filter = data::Filter::kBicubic;
+  if (is_tiled(model.processor)) tile_processing(model.image_size, processor);
+  processor.pad_square = model.pads;
   return processor;
 }
 
@@ -346,32 +414,33 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   const auto size = [](data::ImageSize of) {
     return Json{{"height", of.height}, {"width", of.width}};
   };
-  const bool convnext = is_convnext(processor, model);
+  const std::string name = written_name(processor, model);
+  const bool convnext = name == kConvNextName, tiled = is_tiled(name);
   if (convnext) {
     json["crop_pct"] = crop_pct(processor);
   } else if (processor.crop) {
     json["crop_size"] = size(*processor.crop);
     json["do_center_crop"] = true;
-  } else if (is_clip(model.processor)) {
+  } else if (is_clip(name)) {
     json["do_center_crop"] = false;
   }
+  if (tiled) json["do_image_splitting"] = false;
   json["do_normalize"] = processor.normalize;
   if (model.multiples()) json["do_pad"] = processor.pad;
+  if (processor.pad_square || tiled) json["do_pad"] = true;
   json["do_rescale"] = processor.rescale;
-  json["do_resize"] = processor.resize != Resize::kNone;
+  json["do_resize"] = tiled ? processor.longest_edge > 0 : processor.resize != Resize::kNone;
   json["image_mean"] = processor.mean;
-  // ViT's does not crop in transformers 4, which DeiT's does.
-  json["image_processor_type"] = !model.processor.empty() && !convnext
-                                     ? model.processor + "ImageProcessor"
-                                 : model.multiples() ? "ViltImageProcessor"
-                                 : convnext          ? "ConvNextImageProcessor"
-                                 : processor.crop    ? "DeiTImageProcessor"
-                                                     : "ViTImageProcessor";
+  json["image_processor_type"] = name + "ImageProcessor";
   json["image_std"] = processor.std;
+  if (tiled) json["max_image_size"] = {{"longest_edge", processor.size.width}};
   json["resample"] = static_cast<int>(processor.filter);
   json["rescale_factor"] = processor.rescale_factor;
   if (convnext) {
     json["size"] = {{"shortest_edge", processor.crop->width}};
+  } else if (tiled) {
+    const int longest = processor.longest_edge > 0 ? processor.longest_edge : processor.size.width;
+    json["size"] = {{"longest_edge", longest}};
   } else if (processor.resize == Resize::kShortestEdge || model.multiples()) {
     json["size"] = {{"shortest_edge", processor.shortest_edge}};
   } else {

@@ -278,8 +278,8 @@ void check_weights(const std::filesystem::path& folder, const Blueprint& bluepri
   if (models::has_published_checkpoint(folder, architecture))
     models::read_published_checkpoint(architecture, folder);
   else
-    models::Checkpoint::of_folder(folder).check(models::readable(architecture.layers()),
-                                                "config.json", architecture.passed_over());
+    models::Checkpoint::of_folder(folder, architecture.lent_weights())
+        .check(models::readable(architecture.layers()), "config.json", architecture.passed_over());
   for (const WeightsFile& file : weights_files(blueprint, folder))
     models::Checkpoint(folder / file.file).check(file.parameters, file.config_file.string());
 }

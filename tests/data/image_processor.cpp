@@ -42,6 +42,41 @@ TEST_CASE("ViLT's sizes are those of ViltImageProcessor") {
   CHECK_FALSE(vilt(384, 32).constant_size());
 }
 
+TEST_CASE("images are padded to squares around their middle, and no larger than images are") {
+  ImageProcessor processor;
+  processor.pad_square = true;
+  processor.resize = ImageProcessor::Resize::kNone;
+  processor.mean = {0.1, 0.5, 1};
+  const Image wide{2, 5, std::vector<std::uint8_t>(30, 7)};
+  CHECK(processor.output_size({2, 5}) == ImageSize{5, 5});
+  const Image square = processor.apply(wide);
+  const std::vector<int> columns = {25, 7, 7, 25, 25};  // of the three that are left one is before
+  for (int y = 0; y < 5; ++y) {
+    for (int x = 0; x < 5; ++x) {
+      const std::size_t at = static_cast<std::size_t>(y * 5 + x) * 3;
+      CHECK(square.pixels[at] == columns[static_cast<std::size_t>(x)]);
+      CHECK(square.pixels[at + 1] == (columns[static_cast<std::size_t>(x)] == 7 ? 7 : 127));
+      CHECK(square.pixels[at + 2] == (columns[static_cast<std::size_t>(x)] == 7 ? 7 : 255));
+    }
+  }
+  const Image high = processor.apply({5, 2, std::vector<std::uint8_t>(30, 7)});
+  CHECK(high.pixels[4 * 3] == 25);
+  CHECK(high.pixels[5 * 3] == 7);
+  CHECK(high.pixels[(3 * 5 - 1) * 3] == 7);
+  CHECK(high.pixels[3 * 5 * 3] == 25);
+  CHECK(input_error([&] {
+          processor.output_size({16000, 3});
+        }) == "an image of 16000 x 3 pixels becomes too large a square");
+  ImageProcessor other = processor;
+  other.mean[0] = 0.2;
+  CHECK(other.key() != processor.key());
+  other.pad_square = false;
+  CHECK(other.key() != processor.key());
+  processor.pad_square = false;
+  processor.longest_edge = 9;
+  CHECK(other.key() != processor.key());
+}
+
 TEST_CASE("other sizes, and the part that is cut out") {
   ImageProcessor processor = ImageProcessor::square(4);
   CHECK(processor.constant_size() == ImageSize{4, 4});

@@ -17,7 +17,9 @@ const std::filesystem::path kReference =
     std::filesystem::path(STRATA_SOURCE_DIR) / "tests/reference/vilt_sizes";
 const ImageModel kVilt = {ImageSizes::kMultiples, 8, 4}, kVit = {ImageSizes::kOne, 8, 4},
                  kResnet = {ImageSizes::kAny, 224, 1}, kClip = {ImageSizes::kOne, 18, 6, "CLIP"},
-                 kSiglip = {ImageSizes::kOne, 18, 6, "Siglip"};
+                 kSiglip = {ImageSizes::kOne, 18, 6, "Siglip"},
+                 kSmolVlm = {ImageSizes::kOne, 18, 6, "SmolVLM"},
+                 kIdefics3 = {ImageSizes::kOne, 18, 6, "Idefics3"};
 
 ImageProcessor read(const std::string& json, const ImageModel& model) {
   test::TempDir dir;
@@ -73,14 +75,20 @@ TEST_CASE("image processors compute what transformers 4 and 5 do, whatever they 
     check_recorded(recorded, recorded["kind"] == "vilt" ? kVilt : kVit, original, 5e-7);
 }
 
-TEST_CASE("CLIP's, LLaVA's, SigLIP's and BLIP's processors compute what transformers 4 and 5 do") {
+TEST_CASE("the processors of models that speak compute what transformers 4 and 5 do") {
   const Json record = load_json(kReference.parent_path() / "vlms" / "images.json").root;
   REQUIRE(record["made"]["transformers"] == "5.24.0");
   REQUIRE(record["made"]["agrees"] == "4.57.1");
-  const Image original = read_image(kReference / "images/150x100.png");
-  REQUIRE(record["processors"].size() == 4);
-  // As many digits as are recorded.
-  for (const Json& recorded : record["processors"]) check_recorded(recorded, kClip, original, 2e-6);
+  REQUIRE(record["processors"].size() == 9);
+  for (const Json& recorded : record["processors"]) {
+    const std::string name = recorded["settings"].value("image_processor_type", "");
+    const ImageModel& model = name == "SmolVLMImageProcessor"    ? kSmolVlm
+                              : name == "Idefics3ImageProcessor" ? kIdefics3
+                                                                 : kClip;
+    const auto file = kReference / "images" / recorded["image"].get<std::string>();
+    // As many digits as are recorded.
+    check_recorded(recorded, model, read_image(file), 2e-6);
+  }
   // Without a file, those of the model's images.
   test::TempDir none;
   const ImageProcessor clip = read_image_processor(none.path(), kClip);
@@ -94,11 +102,69 @@ TEST_CASE("CLIP's, LLaVA's, SigLIP's and BLIP's processors compute what transfor
   CHECK(siglip.filter == Filter::kBicubic);
   CHECK(siglip.mean[0] == 0.5);
   refused(R"({"image_processor_type": "LlavaImageProcessor", "size": 18, "crop_size": 18,
-              "do_pad": true})",
-          kClip, "do_pad");
+              "do_pad": true, "image_mean": [0.5, 1.5, 0.5]})",
+          kClip, "image_mean: images are padded with 255 times it");
   refused(R"({"image_processor_type": "CLIPImageProcessor", "size": 18, "crop_size": 17})", kClip,
           "crop_size: images become 17 x 17 pixels, but the model reads 18 x 18");
   refused(R"({"image_processor_type": "CLIPImageProcesor"})", kClip, "\"CLIPImageProcessor\"");
+}
+
+TEST_CASE("SmolVLM's and Idefics 3's images are one tile, and several are refused") {
+  test::TempDir none;
+  const ImageProcessor tile = read_image_processor(none.path(), kSmolVlm);
+  CHECK(tile.longest_edge == 72);
+  CHECK(tile.constant_size() == ImageSize{18, 18});
+  CHECK(tile.filter == Filter::kLanczos);
+  CHECK(tile.mean[0] == 0.5);
+  // SmolVLM-256M-Instruct's, as it is on the hub, and what it says to change.
+  const ImageModel smallest = {ImageSizes::kOne, 512, 16, "Idefics3"};
+  std::string published = R"({"do_convert_rgb": true, "do_image_splitting": true,
+      "do_normalize": true, "do_pad": true, "do_rescale": true, "do_resize": true,
+      "image_mean": [0.5, 0.5, 0.5], "image_processor_type": "Idefics3ImageProcessor",
+      "image_std": [0.5, 0.5, 0.5], "max_image_size": {"longest_edge": 512},
+      "processor_class": "Idefics3Processor", "resample": 1,
+      "rescale_factor": 0.00392156862745098, "size": {"longest_edge": 2048}})";
+  refused(published, smallest, "do_image_splitting: an image in several tiles is not computed");
+  refused(R"({"max_image_size": {"longest_edge": 18}})", kSmolVlm, "do_image_splitting");
+  const std::string splits = R"("do_image_splitting": true)";
+  published.replace(published.find(splits), splits.size(), R"("do_image_splitting": false)");
+  CHECK(read(published, smallest).longest_edge == 2048);
+  CHECK(read(published, smallest).constant_size() == ImageSize{512, 512});
+  refused(published, kSmolVlm,
+          "max_image_size: a tile is 512 pixels wide, but the model reads 18 x 18 only");
+  refused(R"({"do_image_splitting": false, "max_image_size": {"longest_edge": 18},
+              "size": {"height": 18, "width": 18}})",
+          kSmolVlm, "size.longest_edge");
+  // Other models have no tiles, and what older folders have is still read and written.
+  refused(published, kClip, "image_processor_type");
+  const ImageProcessor squashed = read(
+      R"({"image_processor_type": "SiglipImageProcessor", "size": {"height": 18, "width": 18}})",
+      kSmolVlm);
+  CHECK(squashed.longest_edge == 0);
+  CHECK(squashed.filter == Filter::kBicubic);
+  const ImageProcessor cut = read(
+      R"({"image_processor_type": "CLIPImageProcessor", "size": 20, "crop_size": 18})", kSmolVlm);
+  for (const ImageProcessor& processor : {squashed, cut}) {
+    write_image_processor(processor, kSmolVlm, none.path());
+    CHECK(same(read_image_processor(none.path(), kSmolVlm), processor));
+  }
+}
+
+TEST_CASE("a model may pad images to squares without a file, and says so in its own") {
+  ImageModel pads = kClip;
+  pads.pads = true;
+  test::TempDir dir;
+  const ImageProcessor processor = read_image_processor(dir.path(), pads);
+  CHECK(processor.pad_square);
+  CHECK(processor.shortest_edge == 18);
+  write_image_processor(processor, pads, dir.path());
+  CHECK(same(read_image_processor(dir.path(), pads), processor));
+  CHECK(load_json(dir / "preprocessor_config.json").root["image_processor_type"] ==
+        "LlavaImageProcessor");
+  // A file that does not say it.
+  CHECK_FALSE(
+      read(R"({"image_processor_type": "CLIPImageProcessor", "size": 18, "crop_size": 18})", pads)
+          .pad_square);
 }
 
 TEST_CASE("a folder's processor is in one of two files, or the default") {

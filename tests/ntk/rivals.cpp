@@ -7,6 +7,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "support/answers.h"
+#include "support/brute_force.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
@@ -15,6 +16,7 @@ using namespace strata;
 using namespace strata::models;
 using namespace strata::ntk;
 using Catch::Matchers::Contains;
+using test::in_double;
 using torch::Tensor;
 
 namespace {
@@ -81,106 +83,20 @@ Batch rows(const Batch& batch, const std::vector<std::int64_t>& chosen) {
   return some;
 }
 
-/// The same model in double, its weights copies that require gradients.
-Model in_double(const Model& original) {
-  Model model = original;
-  for (const auto& [name, weight] : original.weights()) {
-    model.weight(name) =
-        weight.detach().to(torch::kDouble, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
-  }
-  return model;
-}
-
 Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
 }
 
-/// weights() without buffers.
-Weights parameters_of(const Model& model) {
-  Weights found = model.weights();
-  for (const Parameter& buffer : model.blueprint().buffers()) found.erase(buffer.name);
-  return found;
-}
-
-/// Of all parameters, in the order of parameters_of().
+/// Of all parameters, in the order of test::parameters_of().
 std::vector<Tensor> all_gradients(const Model& model, const Batch& batch) {
-  std::vector<Tensor> leaves;
-  for (const auto& [name, weight] : parameters_of(model)) leaves.push_back(weight);
-  return torch::autograd::grad({loss_of(model, batch)}, leaves);
+  return test::all_gradients(model, loss_of(model, batch));
 }
 
-/// The quantities of every weight, flattened, all double; a row of `samples` is one sample's
-/// gradient.
-struct BruteForce {
-  std::map<std::string, Tensor> weight, gradient, curvature, samples;
-
-  BruteForce(const Model& original, const Batch& batch, const std::set<std::string>& frozen = {}) {
-    const Model model = in_double(original);
-    const auto slopes = all_gradients(model, batch);
-    std::vector<std::vector<Tensor>> single;
-    for (std::int64_t i = 0; i < batch.size(); ++i) {
-      single.push_back(all_gradients(model, rows(batch, {i})));
-    }
-    // Hg by central differences of the gradient along itself, frozen weights held.
-    std::set<std::string> free;
-    for (const Unit& unit : original.units()) {
-      free.insert(unit.parameters.begin(), unit.parameters.end());
-    }
-    for (const std::string& name : frozen) free.erase(name);
-    double norm = 0;
-    std::size_t place = 0;
-    for (const auto& [name, tensor] : parameters_of(model)) {
-      const Tensor& slope = slopes[place++];
-      if (free.count(name)) norm += slope.square().sum().item<double>();
-    }
-    const double step = 2e-6 / std::sqrt(norm);
-    const auto moved = [&](double by) {
-      const Model other = in_double(original);
-      std::size_t i = 0;
-      for (const auto& [name, tensor] : parameters_of(other)) {
-        const Tensor& slope = slopes[i++];
-        if (free.count(name)) tensor.data().add_(slope, by);
-      }
-      return all_gradients(other, batch);
-    };
-    const auto ahead = moved(step), behind = moved(-step);
-    std::size_t i = 0;
-    for (const auto& [name, tensor] : parameters_of(model)) {
-      weight[name] = tensor.detach().flatten();
-      gradient[name] = slopes[i].flatten();
-      curvature[name] = ((ahead[i] - behind[i]) / (2 * step)).flatten();
-      std::vector<Tensor> each;
-      for (const auto& of : single) each.push_back(of[i].flatten());
-      samples[name] = torch::stack(each);
-      ++i;
-    }
-  }
-
-  double value(const std::string& metric, const Unit& unit) const {
-    const auto joined = [&](const std::map<std::string, Tensor>& parts) {
-      std::vector<Tensor> found;
-      for (const std::string& name : unit.parameters) found.push_back(parts.at(name));
-      return torch::cat(found, -1);
-    };
-    const Tensor w = joined(weight), g = joined(gradient), hg = joined(curvature);
-    const Tensor each = joined(samples);
-    const auto number = [](const Tensor& tensor) { return tensor.item<double>(); };
-    if (metric == "grad_norm") return number(g.dot(g));
-    if (metric == "rgn") return number(g.norm() / w.norm());
-    if (metric == "snr") {
-      // Behind a ReLU that lets nothing through there is no signal.
-      if (number(each.abs().max()) == 0) return 0;
-      const Tensor floor = 1e-10 * each.square().mean();
-      return number((each.mean(0).square() / (each.var(0, /*unbiased=*/true) + floor)).mean());
-    }
-    if (metric == "magnitude") return number(w.abs().mean());
-    if (metric == "snip") return number((g * w).abs().sum());
-    if (metric == "grasp") return std::abs(number(w.dot(hg)));
-    if (metric == "gradflow") return number((w * hg).abs().sum());
-    REQUIRE(metric == "fisher");
-    return number(each.square().mean(0).sum());
-  }
-};
+/// The quantities of the mean cross-entropy.
+test::BruteForce brute_force(const Model& model, const Batch& batch,
+                             const std::set<std::string>& frozen = {}) {
+  return {model, batch, loss_of, frozen};
+}
 
 Unit unit_of(const std::string& name, std::vector<std::string> weights) {
   Unit unit;
@@ -210,23 +126,11 @@ std::vector<Unit> many_units(const Model& model) {
   return units;
 }
 
-const std::vector<std::string> kWithData = {"grad_norm", "rgn",   "snr",      "magnitude",
-                                            "snip",      "grasp", "gradflow", "fisher"};
+const std::vector<std::string>& kWithData = test::kMetricsWithData;
 
 void check_against_brute_force(const Model& model, const Batch& batch,
                                const std::vector<Unit>& units, double tolerance) {
-  const auto found = rival_scores(model, test::answering(), batch, units, kWithData);
-  const BruteForce expected(model, batch);
-  for (const std::string& metric : kWithData) {
-    REQUIRE(found.at(metric).size() == units.size());
-    for (std::size_t i = 0; i < units.size(); ++i) {
-      CAPTURE(metric, units[i].name);
-      // grasp is a difference of large sums: its error is one of its terms.
-      const double scale = expected.value(metric == "grasp" ? "gradflow" : metric, units[i]);
-      CHECK(std::abs(found.at(metric)[i] - expected.value(metric, units[i])) <= tolerance * scale);
-      CHECK(found.at(metric)[i] >= 0);
-    }
-  }
+  test::check_metrics(model, test::answering(), batch, units, brute_force(model, batch), tolerance);
 }
 
 void check_against_brute_force(const Model& model, const Batch& batch, double tolerance) {
@@ -357,7 +261,7 @@ TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
   const std::vector<std::string> metrics = {"grasp", "gradflow"};
   const auto found = rival_scores(model, test::answering(), batch, units, metrics, options);
   const auto all = rival_scores(model, test::answering(), batch, units, metrics);
-  const BruteForce expected(model, batch, options.frozen);
+  const test::BruteForce expected = brute_force(model, batch, options.frozen);
   for (const std::string& metric : metrics) {
     for (std::size_t i = 0; i < units.size(); ++i) {
       CAPTURE(metric, units[i].name);

@@ -1,5 +1,6 @@
 // Kernels of models that speak: rows are the log-likelihoods of answers.
 #include <Eigen/Eigenvalues>
+#include <map>
 #include <set>
 
 #include "catch.h"
@@ -9,6 +10,8 @@
 #include "ntk/lntk.h"
 #include "peft/files.h"
 #include "peft/lora.h"
+#include "strata/core/atomic_file.h"
+#include "support/brute_force.h"
 #include "support/speaking_model.h"
 #include "support/tiny_model.h"
 #include "tasks/answer_generation.h"
@@ -219,6 +222,84 @@ TEST_CASE("of every architecture that speaks, every kind of unit's kernel is tha
     LntkOptions options;
     options.trace = true;
     check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
+  }
+}
+
+namespace {
+
+/// Σ |w ∂R/∂|w|| of every weight by its definition, the whole model at once: R is the sum of the
+/// outputs with weights |w|, every word's vector the sum of all where words enter, and inputs of 1.
+std::map<std::string, double> synaptic_flow(const Model& original, const Batch& ones) {
+  const torch::AutoGradMode recording(true);
+  Model sizes = original, summed = original;
+  std::vector<std::string> names;
+  std::vector<Tensor> leaves;
+  for (const auto& [name, weight] : original.weights()) {
+    names.push_back(name);
+    leaves.push_back(weight.detach().to(torch::kDouble).abs().requires_grad_(true));
+    sizes.weight(name) = summed.weight(name) = leaves.back();
+    if (original.blueprint().layer_of(name).vocabulary)
+      summed.weight(name) = leaves.back().sum(0, /*keepdim=*/true).expand_as(leaves.back());
+  }
+  State state;
+  for (std::int64_t stage = 0; stage < original.stage_count(); ++stage) {
+    // A table of words that is the head's weight, too, is summed where words enter alone.
+    const bool last = stage + 1 == original.stage_count();
+    state = (last ? sizes : summed).run_stage(stage, ones, state);
+  }
+  Tensor sum = torch::zeros({}, torch::kDouble);
+  for (const auto& [name, value] : state.values) sum = sum + value.sum();
+  const auto slopes = torch::autograd::grad({sum}, leaves, {}, false, false, true);
+  std::map<std::string, double> flow;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    flow[names[i]] =
+        slopes[i].defined() ? (slopes[i] * leaves[i].detach()).abs().sum().item<double>() : 0;
+  }
+  return flow;
+}
+
+}  // namespace
+
+TEST_CASE("of models that speak, every importance metric is that of a float64 computation") {
+  for (const std::string name :
+       {"albef", "blip2_opt", "blip2_t5", "llava", "paligemma", "smolvlm"}) {
+    CAPTURE(name);
+    const test::TempDir dir;
+    const std::filesystem::path folder = dir.path() / "model";
+    test::write_recorded_model(name, folder);
+    if (name == "paligemma") {  // whose texts may have 8192 tokens
+      Json config = load_json(folder / "config.json").root;
+      config["text_config"]["max_position_embeddings"] = 40;
+      write_file(folder / "config.json", config.dump());
+    }
+    const Model model = test::in_double(peft::load_model(folder));
+    const data::Manifest manifest = write_questions(dir.path());
+    const std::string prompt = name == "albef" ? "{question}" : "<image>{question} ";
+    const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    const auto task = tasks::answer_generation();
+    const auto data =
+        task->encode({0, 1, 2, 3}, {manifest, model.blueprint(), none, false, nullptr,
+                                    load_language(model.architecture(), folder), prompt});
+    Batch batch = data->batch({0, 1, 2, 3}, torch::kCPU);
+    batch.pixels = batch.pixels.to(torch::kDouble);
+    const test::BruteForce expected(model, batch, [&](const Model& of, const Batch& part) {
+      return task->losses(of.run(part), part).mean();
+    });
+    std::vector<Unit> units = peft::scheme_units(model.blueprint(), "block");
+    for (const Unit& unit : peft::scheme_units(model.blueprint(), "norm")) units.push_back(unit);
+    test::check_metrics(model, *task, batch, units, expected, 1e-6);
+
+    Batch ones = model.blueprint().example(model.architecture().text_tokens());
+    ones.pixels = torch::ones_like(ones.pixels).to(torch::kDouble);
+    const auto flow = synaptic_flow(model, ones);
+    const auto found = rival_scores(model, *task, batch, units, {"synflow"}).at("synflow");
+    for (std::size_t u = 0; u < units.size(); ++u) {
+      CAPTURE(units[u].name);
+      double expected = 0;
+      for (const std::string& weight : units[u].parameters) expected += flow.at(weight);
+      CHECK(expected > 0);
+      CHECK(found[u] == Approx(expected).epsilon(1e-9));
+    }
   }
 }
 

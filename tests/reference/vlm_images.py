@@ -1,11 +1,12 @@
-"""Records what the image processors of CLIP, LLaVA, SigLIP and BLIP make of an image.
+"""Records what the image processors of CLIP, LLaVA, SigLIP, BLIP, Idefics 3 and SmolVLM make of images.
 
     python3 tests/reference/vlm_images.py
 
 is run with transformers 5, which records, then with transformers 4.57, which checks that its processors make the same.
 tests/reference/vlms/images.json holds settings, as a preprocessor_config.json has them, and the pixels.
 
-The committed file was made with transformers 5.24.0 and checked with 4.57.1.
+The committed file was made with transformers 5.24.0 and Pillow 12.3.0, and checked with 4.57.1. (Pillow 13 filters some
+images in another order: 100 x 150 pixels to 24 x 36.)
 """
 
 import importlib
@@ -30,7 +31,22 @@ SETTINGS = [
     {"image_processor_type": "SiglipImageProcessor", "size": {"height": 18, "width": 18}},
     # BLIP-2's.
     {"image_processor_type": "BlipImageProcessor", "size": {"height": 18, "width": 18}},
+    # LLaVA's with its makers' padding, of a wide and of a high image.
+    {"image_processor_type": "LlavaImageProcessor", "crop_size": 18, "size": {"shortest_edge": 18}, "do_pad": True},
+    {"image_processor_type": "LlavaImageProcessor", "crop_size": 18, "size": {"shortest_edge": 18}, "do_pad": True,
+     "resample": 2, "image_mean": [0.5, 0.25, 0.75]},
+    # SmolVLM-256M-Instruct's, made small and without tiles: a wide image, a high one, one that is not resized before.
+    {"image_processor_type": "SmolVLMImageProcessor", "do_image_splitting": False, "do_pad": True, "do_resize": True,
+     "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5], "max_image_size": {"longest_edge": 18},
+     "resample": 1, "rescale_factor": 0.00392156862745098, "size": {"longest_edge": 73}},
+    {"image_processor_type": "Idefics3ImageProcessor", "do_image_splitting": False,
+     "max_image_size": {"longest_edge": 18}, "size": {"longest_edge": 36}},
+    {"image_processor_type": "Idefics3ImageProcessor", "do_image_splitting": False, "do_resize": False,
+     "max_image_size": {"longest_edge": 18}, "resample": 2},
 ]
+WIDE, HIGH = "150x100.png", "100x150.png"
+# Which image each is given.
+IMAGES = [WIDE, WIDE, WIDE, WIDE, WIDE, HIGH, WIDE, HIGH, HIGH]
 
 
 def processor_of(settings):
@@ -44,16 +60,21 @@ def processor_of(settings):
     return cls(**{key: value for key, value in settings.items() if not key.endswith("_type")})
 
 
+def pixels_of(settings, image):
+    pixels = numpy.asarray(processor_of(settings)(image)["pixel_values"][0], dtype=numpy.float32)
+    # Of Idefics 3 and SmolVLM the one tile of the image.
+    return pixels.reshape(pixels.shape[-3:])
+
+
 def main():
-    image = PIL.Image.open(FOLDER / "vilt_sizes" / "images" / "150x100.png").convert("RGB")
-    found = [numpy.asarray(processor_of(settings)(image)["pixel_values"][0], dtype=numpy.float32)
-             for settings in SETTINGS]
+    images = {name: PIL.Image.open(FOLDER / "vilt_sizes" / "images" / name).convert("RGB") for name in {*IMAGES}}
+    found = [pixels_of(settings, images[name]) for settings, name in zip(SETTINGS, IMAGES, strict=True)]
     if transformers.__version__.startswith("5."):
         FILE.write_text(json.dumps({
             "made": {"transformers": transformers.__version__},
-            "processors": [{"settings": settings, "shape": list(pixels.shape),
+            "processors": [{"settings": settings, "image": name, "shape": list(pixels.shape),
                             "pixels": [round(float(v), 6) for v in pixels.ravel()]}
-                           for settings, pixels in zip(SETTINGS, found)]}) + "\n")
+                           for settings, name, pixels in zip(SETTINGS, IMAGES, found)]}) + "\n")
         return
     record = json.loads(FILE.read_text())
     for each, pixels in zip(record["processors"], found):

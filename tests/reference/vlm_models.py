@@ -39,8 +39,6 @@ class Reference:
         return model
 
     def pixels(self):
-        if "vision_config" not in self.config:
-            return None
         size = self.config["vision_config"]["image_size"]
         return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(7))
 
@@ -54,8 +52,6 @@ class Reference:
     def inputs(self, case):
         """The arguments of forward for a case."""
         inputs = {key: value for key, value in case.items() if key != "images"}
-        if not case["images"]:
-            return inputs
         pixels = self.pixels()[list(case["images"])]
         return inputs | {"pixel_values": pixels[:, None] if self.one_tile else pixels}
 
@@ -214,25 +210,21 @@ def padded(rows, pad, side):
     return ids, mask
 
 
-def llava_cases(config, only=("right", "left", "uneven", "generation")):
+def llava_cases(config, only=("right", "left", "generation")):
     image = [config["image_token_index"]] * (10 if config.get("vision_feature_select_strategy") == "full" else 9)
     prompts = [[BOS, *image, 13, 22], [BOS, 7, 9, *image, 5, 11, 30, 31], [BOS, 17, 40, 41, 8, 33, *image]]
     answers = [[44, 19, EOS], [50, EOS], [12, 27, 3, 36, EOS]]
     pad = config["pad_token_id"]
 
-    def case(side, rows=prompts, found=answers, images=(0, 1, 2)):
-        ids, mask = padded([p + a for p, a in zip(rows, found)], pad, side)
-        labels = padded([[-100] * len(p) + a for p, a in zip(rows, found)], -100, side)[0]
-        return {"input_ids": ids, "attention_mask": mask, "images": images, "labels": labels}
+    def case(side):
+        ids, mask = padded([p + a for p, a in zip(prompts, answers)], pad, side)
+        labels = padded([[-100] * len(p) + a for p, a in zip(prompts, answers)], -100, side)[0]
+        return {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2), "labels": labels}
 
     questions, mask = padded(prompts, pad, "left")
     cases = {
         "right": ("Three rows padded on the right; the image at the start, in the middle, after the text", case("right")),
         "left": ("The same rows, padded on the left", case("left")),
-        "uneven": (
-            "One row with two images, one with none: images are taken in the order of their tokens, row by row",
-            case("left", [[BOS, *image, 5, *image, 6], [BOS, 21, 22, 23]], answers[:2], (2, 0)),
-        ),
         "generation": (
             "The rows without answers, padded on the left, continued",
             {"input_ids": questions, "attention_mask": mask, "images": (0, 1, 2)},
@@ -687,36 +679,6 @@ def write_idefics3(reference, folder):
     (folder / "idefics3.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-# OPT alone, as opt-350m is: narrower embeddings, which BLIP-2 of transformers cannot join with features.
-OPT_PROJECTED = {
-    "architectures": ["OPTForCausalLM"], **OPT_SIZES, "do_layer_norm_before": False, "word_embed_proj_dim": 10,
-    "torch_dtype": "float32",
-}
-PROJECTED_GRADIENTS = [name.removeprefix("language_model.") for name in OPT_GRADIENTS] + [
-    "model.decoder.project_in.weight", "model.decoder.project_out.weight"
-]
-
-
-def text_cases(config):
-    cases = blip2_cases({"text_config": config})
-    text = {"concatenated": "left", "generation_concatenated": "generation"}
-    return {"right": right_padded(cases["concatenated"])} | {
-        text[name]: ("Three rows padded on the left", case | {"images": ()})
-        for name, (_, case) in cases.items() if name in text
-    }
-
-
-def right_padded(case):
-    """Rows that are padded on the left, padded on the right."""
-    given = dict(case[1], images=())
-    for i, mask in enumerate(case[1]["attention_mask"]):
-        away = int((mask == 0).sum())
-        for key in ("input_ids", "attention_mask", "labels"):
-            given[key] = given[key].clone()
-            given[key][i] = given[key][i].roll(-away)
-    return "Three rows padded on the right", given
-
-
 # ---- all ------------------------------------------------------------------------------------------------------------
 
 
@@ -735,7 +697,6 @@ def references():
             name, config, blip2_cases(config), gradients, keep_new=name == "blip2_opt", prepare=with_own_head,
             wrap=lambda name, model: Concatenated(model) if name.endswith("concatenated") else model,
         )
-    yield Reference("opt_projected", OPT_PROJECTED, text_cases(OPT_PROJECTED), PROJECTED_GRADIENTS, keep_new=False)
     yield Reference(
         "paligemma", PALIGEMMA, causal_cases([62] * 9, 0, 2, 1, True, ("right", "left")), PALIGEMMA_GRADIENTS,
         canonical_llava, hub_paligemma,

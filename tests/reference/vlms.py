@@ -234,9 +234,7 @@ def continued(reference, model, tensors, eos=None):
 
 
 def all_cases(reference, model, eos=None):
-    tensors, cases = {}, {}
-    if reference.pixels() is not None:
-        tensors["pixels"] = reference.pixels()
+    tensors, cases = {"pixels": reference.pixels()}, {}
     whole = model
     for name, (text, given) in reference.cases.items():
         model = reference.wrap(name, whole)

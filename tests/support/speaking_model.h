@@ -4,9 +4,13 @@
 
 #include <filesystem>
 #include <fstream>
+#include <list>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "core/document.h"
+#include "strata/core/safetensors.h"
 
 namespace strata::test {
 
@@ -95,6 +99,34 @@ inline void write_recorded_model(const std::string& name, const std::filesystem:
   const Json config = load_json(folder / "config.json").root;
   const char* key = config.contains("image_token_id") ? "image_token_id" : "image_token_index";
   std::ofstream(folder / "tokenizer.json") << character_tokenizer(config.value(key, 60));
+}
+
+/// Any of tests/reference/vlms with more positions, so that texts may have 160 tokens.
+inline void write_long_model(const std::string& name, const std::filesystem::path& folder) {
+  write_recorded_model(name, folder);
+  Json config = load_json(folder / "config.json").root;
+  Json& text = config.contains("text_config") ? config["text_config"] : config;
+  const std::int64_t before = text.value("max_position_embeddings", 160);
+  text["max_position_embeddings"] = 160;
+  std::ofstream(folder / "config.json") << config.dump(2);
+  const SafetensorsFile recorded(recorded_model(name) / "model.safetensors");
+  std::list<std::string> tables;
+  std::vector<TensorView> tensors;
+  for (const TensorEntry& entry : recorded.tensors()) {
+    tensors.push_back({entry.name, entry.dtype, entry.shape, recorded.bytes(entry)});
+    if (!entry.name.ends_with("embed_positions.weight") &&
+        !entry.name.ends_with(".position_embeddings.weight"))
+      continue;
+    const std::int64_t rows = entry.shape[0] - before + 160;  // OPT has two more
+    const std::string_view table = recorded.bytes(entry);
+    const std::size_t size =
+        table.size() / static_cast<std::size_t>(entry.shape[0]) * static_cast<std::size_t>(rows);
+    std::string& longer = tables.emplace_back();
+    while (longer.size() < size) longer += table;
+    tensors.back().shape[0] = rows;
+    tensors.back().bytes = std::string_view(longer).substr(0, size);
+  }
+  write_safetensors(folder / "model.safetensors", tensors);
 }
 
 /// Its folder: config.json, weights and tokenizer. Texts may have 160 tokens.

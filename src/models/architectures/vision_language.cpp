@@ -1,6 +1,8 @@
 #include "models/architectures/vision_language.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <utility>
 
 #include "data/text/learnt_tokenizer.h"
 #include "models/architectures/activations.h"
@@ -40,10 +42,13 @@ struct VisionLanguageConfig {
   bool drops_class_token = false;
   bool prompt_together = false;  ///< image and prompt see each other both ways
   std::int64_t image_token = 0, end_token = 2;
-  std::string prompt;  ///< see Speech
+  std::string prompt;     ///< see Speech
+  std::string processor;  ///< see ImageModel
   std::int64_t most_tokens = 0;
-  std::vector<std::string> labels;  ///< of a classifier; none of one that answers in words
-  Json json;                        ///< config.json
+  bool pads = false;                        ///< images to squares
+  std::optional<LentWeights> tower_folder;  ///< that may have the tower's weights
+  std::vector<std::string> labels;          ///< of a classifier; none of one that answers in words
+  Json json = Json::object();               ///< config.json
 };
 
 class VisionLanguage : public Architecture {
@@ -64,9 +69,9 @@ class VisionLanguage : public Architecture {
   Json config() const override { return config_.json; }
   ImageModel image_model() const override {
     return {ImageSizes::kOne, static_cast<int>(config_.tower.image_size),
-            static_cast<int>(config_.tower.patch_size),
-            config_.tower.model_type == "clip_vision_model" ? "CLIP" : "Siglip"};
+            static_cast<int>(config_.tower.patch_size), config_.processor, config_.pads};
   }
+  std::optional<LentWeights> lent_weights() const override { return config_.tower_folder; }
   std::int64_t text_tokens() const override { return config_.most_tokens - image_tokens(); }
   std::int64_t vocabulary_size() const override { return config_.decoder.vocab_size; }
   std::optional<Speech> speech() const override;
@@ -251,7 +256,10 @@ std::shared_ptr<const Architecture> vision_language_of(ObjectReader& reader,
                                                        VisionLanguageConfig config) {
   config.labels = read_classes(reader);
   config.decoder.labels = static_cast<std::int64_t>(config.labels.size());
-  config.json = reader.whole();
+  if (config.processor.empty())
+    config.processor = config.tower.model_type == "clip_vision_model" ? "CLIP" : "Siglip";
+  const Json further = std::exchange(config.json, reader.whole());
+  config.json.update(further);
   return std::make_shared<VisionLanguage>(std::move(config));
 }
 
@@ -300,24 +308,50 @@ TowerConfig large_clip(std::int64_t side) {
   return tower;
 }
 
-/// That which the original program would load by its name: one of CLIP's on the hub, or a folder
-/// beside config.json.
-TowerConfig named_tower(ObjectReader& reader) {
-  const char* key = "mm_vision_tower";
-  const std::string name = reader.text(key);
-  if (name == "openai/clip-vit-large-patch14-336") return large_clip(336);
-  if (name == "openai/clip-vit-large-patch14") return large_clip(224);
-  const std::filesystem::path config =
-      std::filesystem::path(reader.file()).parent_path() / name / "config.json";
-  if (!std::filesystem::exists(config)) {
-    reader.fail(key,
-                "\"" + name +
-                    "\" is neither a folder with a config.json, here, nor one of "
-                    "\"openai/clip-vit-large-patch14-336\", \"openai/clip-vit-large-patch14\"");
+constexpr const char* kTowerKey = "mm_vision_tower";
+constexpr const char* kOriginalTower = "model.vision_tower.vision_tower.vision_model.";
+
+/// The folder of the tower that the original program would load by its name: absolute, or beside
+/// config.json.
+LentWeights original_tower(ObjectReader& reader) {
+  const std::string name = reader.filled_text(kTowerKey);
+  const std::filesystem::path beside = std::filesystem::path(reader.file()).parent_path();
+  // transformers 5 writes an encoder of CLIP without the inner name.
+  return {beside / name, name, kOriginalTower, {"vision_model.", ""}};
+}
+
+/// The tower's sizes: those of one of CLIP's on the hub, or of a folder, of an image encoder or a
+/// whole CLIP, which are put into `config`, so that a saved model needs no other folder.
+TowerConfig named_tower(ObjectReader& reader, const LentWeights& tower, Json& config) {
+  const TowerConfig defaults = tower_defaults("clip_vision_model");
+  const char* key = "vision_config";
+  if (reader.has(key)) {
+    ObjectReader own = reader.object(key);
+    return read_tower(own, defaults);
   }
-  const Document document = load_json(config);
-  ObjectReader tower(document);
-  return read_tower(tower, tower_defaults("clip_vision_model"));
+  if (tower.name == "openai/clip-vit-large-patch14-336") return large_clip(336);
+  if (tower.name == "openai/clip-vit-large-patch14") return large_clip(224);
+  const std::filesystem::path file = tower.folder / "config.json";
+  if (!std::filesystem::exists(file)) {
+    reader.fail(kTowerKey,
+                "\"" + tower.name +
+                    "\" is none of \"openai/clip-vit-large-patch14-336\", "
+                    "\"openai/clip-vit-large-patch14\", and there is no " +
+                    file.string() +
+                    ": put the folder of the tower there, with its config.json and weights");
+  }
+  const Document document = load_json(file);
+  ObjectReader whole(document);
+  ObjectReader sizes = whole.has(key) ? whole.object(key) : whole;
+  config[key] = sizes.whole();
+  return read_tower(sizes, defaults);
+}
+
+/// Whether images are padded to squares, as the original program does.
+bool pads_images(ObjectReader& reader) {
+  const char* key = "image_aspect_ratio";
+  if (reader.raw(key).is_null()) return false;
+  return reader.choice(key, {"pad", "square"}) == "pad";  // "anyres": several tiles
 }
 
 /// Sizes of one of the two transformers of a fresh model, under transformers' names.
@@ -446,8 +480,10 @@ std::shared_ptr<const Architecture> read_original_llava(ObjectReader& reader) {
   config.model_type = reader.text("model_type");
   config.decoder = read_decoder(reader, config.model_type == "llava_llama" ? "llama" : "mistral");
   config.most_tokens = std::min(config.decoder.max_position_embeddings, kLongestText);
-  config.tower = named_tower(reader);
-  config.tower_names = {"model.vision_tower.vision_tower.vision_model."};
+  config.tower_folder = original_tower(reader);
+  config.tower = named_tower(reader, *config.tower_folder, config.json);
+  config.tower_names = {kOriginalTower};
+  config.pads = pads_images(reader);
   config.decoder_names = {{"model.", "lm_head"}};
   const bool two =
       reader.choice("mm_projector_type", {"linear", "mlp2x_gelu"}, "linear") == "mlp2x_gelu";
@@ -504,6 +540,7 @@ std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
                                     std::to_string(config.tower.grid()) +
                                     " patches along a side, no multiple of it");
   }
+  config.processor = config.model_type == "smolvlm" ? "SmolVLM" : "Idefics3";
   config.features = {config.tower.num_hidden_layers};
   config.tower_norm = true;
   config.image_token = read_image_token(reader, 128257);

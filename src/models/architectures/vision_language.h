@@ -28,8 +28,10 @@ inline constexpr const char* kLlavaKeys =
     "`pretrain` learns from its texts), `initializer_range` (0.02)";
 
 /// The same as its makers' own program writes it, and LLaVA-Med's: LlavaLlamaForCausalLM and
-/// LlavaMistralForCausalLM, with keys `mm_…`. The tower is the one that `mm_vision_tower` names,
-/// and its weights must be in the model's files.
+/// LlavaMistralForCausalLM, with keys `mm_…`. The tower is the one that `mm_vision_tower` names:
+/// one of CLIP's on the hub, or a folder, absolute or beside config.json. Its weights are in the
+/// model's own files or in that folder; what is saved holds them, and its sizes (`vision_config`).
+/// `image_aspect_ratio` says whether images are padded to squares.
 std::shared_ptr<const Architecture> read_original_llava(ObjectReader& config);
 /// PaliGemmaForConditionalGeneration (Beyer et al. 2024, 2407.07726): SigLIP, one linear layer,
 /// Gemma, whose image and prompt see each other both ways.

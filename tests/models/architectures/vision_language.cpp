@@ -1,5 +1,6 @@
 #include "models/architectures/vision_language.h"
 
+#include <functional>
 #include <map>
 #include <set>
 
@@ -7,8 +8,10 @@
 #include "data/text/learnt_tokenizer.h"
 #include "models/cost.h"
 #include "models/units.h"
+#include "strata/core/safetensors.h"
 #include "strata/core/unit_choice.h"
 #include "support/captured_gradients.h"
+#include "support/error_text.h"
 #include "support/kept_bytes.h"
 #include "support/speaking.h"
 
@@ -16,7 +19,9 @@ using namespace strata;
 using namespace strata::models;
 using Catch::Matchers::Contains;
 using test::batch_of;
+using test::contains;
 using test::difference;
+using test::input_error;
 using test::Recorded;
 using test::speaking_config;
 using test::targets_of;
@@ -91,30 +96,38 @@ TEST_CASE("the loss of the answers and its gradients are transformers'") {
 }
 
 TEST_CASE("files are read under the names of either generation, and written under their own") {
-  const Model model = load("llava");
-  const test::TempDir dir;
-  std::filesystem::create_directories(dir.path() / "five");
-  for (const char* file : {"config.json", "model.safetensors"})
-    std::filesystem::copy(kReference / "llava" / "5.24" / file, dir.path() / "five" / file);
-  const Model other = peft::load_model(dir.path() / "five");
-  CHECK(model.fingerprint() == other.fingerprint());
-  test::check_saved_as_read(kReference / "llava");
-  test::check_saved_as_read(dir.path() / "five");
+  for (const std::string name : {"llava", "paligemma"}) {
+    CAPTURE(name);
+    const std::filesystem::path fresh = kReference / name / "5.24";
+    const Model model = load(name), other = peft::load_model(fresh);
+    CHECK(model.fingerprint() == other.fingerprint());
+    const Recorded recorded = test::recorded_speaking(name);
+    CHECK(difference(test::logits_of(other, recorded, name, "right"),
+                     test::logits_of(model, recorded, name, "right")) == 0);
+    test::check_saved_as_read(kReference / name);
+    test::check_saved_as_read(fresh);
+  }
   test::check_saved_as_read(kReference / "smolvlm");
 }
 
-TEST_CASE("a file of Idefics 3 or of transformers 5 is the same as one of SmolVLM") {
-  const Model model = load("smolvlm");
-  const Recorded recorded = test::recorded_speaking("smolvlm");
-  for (const char* config : {"idefics3.json", "5.24/config.json", "4.57/config.json"}) {
-    const test::TempDir dir;
-    std::filesystem::copy(kReference / "smolvlm" / config, dir.path() / "config.json");
-    std::filesystem::copy(kReference / "smolvlm" / "model.safetensors",
-                          dir.path() / "model.safetensors");
-    const Model other = peft::load_model(dir.path());
-    CHECK(model.fingerprint() == other.fingerprint());
-    CHECK(difference(test::logits_of(other, recorded, "smolvlm", "right"),
-                     test::logits_of(model, recorded, "smolvlm", "right")) == 0);
+TEST_CASE("config.json of the hub, of transformers 4 and 5 and of Idefics 3 say the same") {
+  for (const std::string& name : kModels) {
+    if (name == "llava_med") continue;  // its makers' own
+    const Model model = load(name);
+    const Recorded recorded = test::recorded_speaking(name);
+    std::vector<std::string> configs = {"5.24/config.json", "4.57/config.json"};
+    if (name == "smolvlm") configs.push_back("idefics3.json");
+    for (const std::string& config : configs) {
+      CAPTURE(name, config);
+      const test::TempDir dir;
+      std::filesystem::copy(kReference / name / config, dir.path() / "config.json");
+      std::filesystem::copy(kReference / name / "model.safetensors",
+                            dir.path() / "model.safetensors");
+      const Model other = peft::load_model(dir.path());
+      CHECK(model.fingerprint() == other.fingerprint());
+      CHECK(difference(test::logits_of(other, recorded, name, "right"),
+                       test::logits_of(model, recorded, name, "right")) == 0);
+    }
   }
 }
 
@@ -225,6 +238,115 @@ TEST_CASE("a head that the file lacks is the words' table, whatever the configur
                         other.path() / "model.safetensors");
   CHECK(peft::load_model(other.path()).fingerprint() == load("llava").fingerprint());
   CHECK_FALSE(Blueprint(read(ties)).has("language_model.lm_head.weight"));
+}
+
+namespace {
+
+/// Tensors of a file under other names, those alone that get one.
+void copy_tensors(const std::filesystem::path& from, const std::filesystem::path& to,
+                  const std::function<std::string(const std::string&)>& renamed,
+                  bool as_half = false) {
+  const Recorded file(from);
+  std::vector<Tensor> held;
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : file.tensors()) {
+    const std::string name = renamed(entry.name);
+    if (name.empty()) continue;
+    held.push_back(as_half ? file(entry.name).to(torch::kHalf) : file(entry.name));
+    views.push_back({name,
+                     as_half ? Dtype::kF16 : Dtype::kF32,
+                     entry.shape,
+                     {static_cast<const char*>(held.back().data_ptr()), held.back().nbytes()}});
+  }
+  write_safetensors(to, views);
+}
+
+/// An original LLaVA whose files have no tower.
+void write_towerless(const std::filesystem::path& folder, const std::string& tower) {
+  Json config = config_of("llava_med");
+  config["mm_vision_tower"] = tower;
+  write_file(folder / "config.json", config.dump());
+  copy_tensors(kReference / "llava_med" / "model.safetensors", folder / "model.safetensors",
+               [](const std::string& name) { return contains(name, "vision_tower") ? "" : name; });
+}
+
+}  // namespace
+
+TEST_CASE("the tower of an original LLaVA may stand in a folder of its own") {
+  const Model whole = load("llava_med");
+  const test::TempDir dir;
+  write_towerless(dir.path(), "tower");
+  std::filesystem::copy(kReference / "llava_med" / "tower", dir.path() / "tower");
+  const Model model = peft::load_model(dir.path());
+  peft::check_weights(dir.path(), model.blueprint());
+  CHECK(model.fingerprint() == whole.fingerprint());
+
+  // What is saved needs no other folder, and is the same again.
+  const test::TempDir saved, again;
+  peft::save_model(model, saved.path());
+  const Model other = peft::load_model(saved.path());
+  CHECK(other.fingerprint() == whole.fingerprint());
+  peft::save_model(other, again.path());
+  for (const char* file : {"config.json", "model.safetensors", "preprocessor_config.json"})
+    CHECK(read_file(again.path() / file) == read_file(saved.path() / file));
+  CHECK(load_json(saved.path() / "config.json").root.at("mm_vision_tower") == "tower");
+  CHECK(other.blueprint().image_processor().pad_square);
+
+  // A whole CLIP in half precision, whose weights stay as they are; transformers 5's names.
+  const std::filesystem::path file = dir.path() / "tower" / "model.safetensors",
+                              original = kReference / "llava_med" / "tower" / "model.safetensors";
+  const Json sizes = load_json(kReference / "llava_med" / "tower" / "config.json").root;
+  const Json clip = {{"model_type", "clip"}, {"vision_config", sizes}};
+  write_file(dir.path() / "tower" / "config.json", clip.dump());
+  copy_tensors(
+      original, file, [](const std::string& name) { return name; }, true);
+  Model half = peft::load_model(dir.path());
+  const std::string first = "model.vision_tower.vision_tower.vision_model.encoder.layers.0.";
+  half.own({first + "layer_norm1.bias"});
+  half.weight(first + "layer_norm1.bias").add_(1);
+  peft::save_model(half, saved.path());
+  const SafetensorsFile written(saved.path() / "model.safetensors");
+  CHECK(written.find(first + "mlp.fc1.weight")->dtype == Dtype::kF16);
+  CHECK(written.find(first + "layer_norm1.bias")->dtype == Dtype::kF32);
+  CHECK(peft::load_model(saved.path()).fingerprint() == half.fingerprint());
+  copy_tensors(original, file,
+               [](const std::string& name) { return name.substr(sizeof("vision_model.") - 1); });
+  CHECK(peft::load_model(dir.path()).fingerprint() == whole.fingerprint());
+
+  // Nothing there, or not all.
+  copy_tensors(original, file,
+               [](const std::string& name) { return contains(name, "pre_layrnorm") ? "" : name; });
+  CHECK_THAT(input_error([&] { peft::load_model(dir.path()); }),
+             Contains("pre_layrnorm.weight\" is missing, and so it is in " +
+                      (dir.path() / "tower").string() + ": put the folder of \"tower\" there"));
+  const auto refusal = [](const std::string& name) {
+    const test::TempDir none;
+    write_towerless(none.path(), name);
+    return input_error([&] { peft::load_model(none.path()); });
+  };
+  CHECK_THAT(refusal("towers/clip"),
+             Contains("mm_vision_tower: \"towers/clip\" is none of") &&
+                 Contains("towers/clip/config.json: put the folder of the tower there"));
+  Json published = config_of("llava_med");
+  published["mm_vision_tower"] = "openai/clip-vit-large-patch14-336";
+  CHECK(read(published)->lent_weights()->folder.string().ends_with(
+      "/openai/clip-vit-large-patch14-336"));
+}
+
+TEST_CASE("an original LLaVA says whether its images are padded to squares") {
+  const auto processor = [](const Json& change) {
+    Json config = config_of("llava_med");
+    config["mm_vision_tower"] = "openai/clip-vit-large-patch14";
+    config.update(change);
+    return Blueprint(read(config)).image_processor();
+  };
+  CHECK(processor(Json::object()).pad_square);
+  CHECK_FALSE(processor({{"image_aspect_ratio", "square"}}).pad_square);
+  CHECK_FALSE(processor({{"image_aspect_ratio", nullptr}}).pad_square);
+  CHECK_THAT(input_error([&] {
+               processor({{"image_aspect_ratio", "anyres"}});
+             }),
+             Contains("image_aspect_ratio") && Contains("\"pad\"") && Contains("\"square\""));
 }
 
 TEST_CASE("configurations that leave out defaults have those of their types") {
