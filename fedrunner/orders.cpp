@@ -97,6 +97,7 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
   auto over_rounds = local.training;
   over_rounds.schedule = local.schedule;
   local.training.learning_rate = learning_rate_at(over_rounds, round - 1, rounds);
+  local.training.warmup = 0;  // of rounds, not of their steps
   auto orders = all(round, states, {}, TrainWork{local});
   for (std::size_t i = 0; i < orders.size(); ++i) {
     auto& order = orders[i];

@@ -435,6 +435,8 @@ double learning_rate_at(const TrainingOptions& options, std::int64_t step, std::
   if (done < warmup) return options.learning_rate * (done + 1) / warmup;
   if (options.schedule == Schedule::kConstant) return options.learning_rate;
   const double progress = (done - warmup) / (static_cast<double>(steps) - warmup);
+  if (options.schedule == Schedule::kPolynomial)
+    return options.learning_rate * std::pow(1 - progress, options.decay_power);
   return options.learning_rate * 0.5 * (1 + std::cos(M_PI * progress));
 }
 

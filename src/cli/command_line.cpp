@@ -195,6 +195,9 @@ void build_evaluate(CLI::App& app, CommandLine& line) {
                                            "Write a JSON line for every example");
   evaluate->add_flag("--logits", line.evaluate.logits, "With every label's logit in the JSON lines")
       ->needs(predictions);
+  evaluate->add_option("--masks", line.evaluate.masks,
+                       "Of volumes: the predicted masks as NIfTI, each on its volume's grid and "
+                       "under its name in this folder.");
   add_device(evaluate, line.evaluate.device, line.evaluate.threads);
   evaluate->callback([&line] { line.command = Command::kEvaluate; });
 }

@@ -87,6 +87,7 @@ struct EvaluateArguments {
   std::string split = "test";
   std::string predictions;  ///< JSON lines; empty: none
   bool logits = false;      ///< in them
+  std::string masks;        ///< the folder for those of volumes; empty: none
   std::string device = "cpu";
   int threads = 0;
 };

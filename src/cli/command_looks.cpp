@@ -58,6 +58,7 @@ constexpr LookRow kLooks[] = {
     {"--language", {"NAME", "Input"}},
     {"--memory", {"BYTES", "Computing"}},
     {"--metric", {"NAME", "Scoring"}},
+    {"--masks", {"DIR", "Output"}},
     {"--model", {"DIR", "Input"}},
     {"--most-tokens", {"N", "Answering"}},
     {"--no-gap", {"", "Planning"}},

@@ -11,6 +11,7 @@
 #include "core/document.h"
 #include "data/image_store.h"
 #include "data/manifest.h"
+#include "data/nifti.h"
 #include "models/device.h"
 #include "models/model.h"
 #include "models/thread_count.h"
@@ -79,24 +80,56 @@ Json texts(const std::vector<std::string>& texts, bool single) {
   return single ? Json(texts.front()) : Json(texts);
 }
 
+/// Where the mask of a volume goes: under the volume's own name.
+std::filesystem::path mask_file(const EvaluateArguments& arguments, const data::Example& example) {
+  return std::filesystem::path(arguments.masks) / example.image;
+}
+
+void write_masks(const EvaluateArguments& arguments,
+                 const std::vector<std::vector<tasks::Prediction>>& predictions) {
+  for (const auto& client : predictions) {
+    for (const tasks::Prediction& found : client) {
+      const auto file = mask_file(arguments, *found.example);
+      std::filesystem::create_directories(file.parent_path());
+      data::write_nifti(file, *found.mask);
+    }
+  }
+}
+
+/// A volume: its metrics by class, {"dice": {"kidney": 0.9, …}, …}.
+Json volume_line(const tasks::Prediction& found, const EvaluateArguments& arguments) {
+  Json line{{"image", found.example->image}, {"truth", found.example->mask}};
+  line["prediction"] =
+      arguments.masks.empty() ? Json() : Json(mask_file(arguments, *found.example).string());
+  for (const auto& [name, value] : found.values) {
+    const std::size_t slash = name.find('/');
+    line[name.substr(0, slash)][name.substr(slash + 1)] = number_or_null(value);
+  }
+  return line;
+}
+
 /// One JSON object a line, in the order of the clients and of their examples.
 void write_predictions(const std::vector<Evaluated>& clients,
                        const std::vector<std::vector<tasks::Prediction>>& predictions, bool several,
-                       bool logits, const std::filesystem::path& file) {
+                       const EvaluateArguments& arguments) {
   bool one_truth = !several;
   for (const auto& client : predictions)
     for (const tasks::Prediction& found : client) one_truth = one_truth && found.truth.size() == 1;
-  AtomicFile out(file);
+  AtomicFile out(arguments.predictions);
   for (std::size_t c = 0; c < clients.size(); ++c) {
     for (std::size_t row = 0; row < predictions[c].size(); ++row) {
       const tasks::Prediction& found = predictions[c][row];
+      if (found.mask) {
+        out.stream() << volume_line(found, arguments).dump() << '\n';
+        continue;
+      }
       const data::Example& example = clients[c].data->example(static_cast<std::int64_t>(row));
       Json line{{"image", example.image}};
       if (!example.question.empty()) line["question"] = example.question;
       line["truth"] = texts(found.truth, one_truth);
       line["prediction"] = texts(found.prediction, !several);
       line["log_probability"] = number_or_null(found.log_probability);
-      if (logits) {
+      if (arguments.logits) {
         Json values = Json::array();
         for (const double value : found.logits) values.push_back(number_or_null(value));
         line["logits"] = std::move(values);
@@ -165,22 +198,27 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
     throw InputError("--logits: a model of the type \"" + model.architecture().type() +
                      "\" answers in words and has no labels");
   }
+  if (!manifest.has_masks() && !arguments.masks.empty())
+    throw InputError("--masks is for volumes; " + arguments.data.folder + " has none");
+  if (manifest.has_masks() && arguments.logits)
+    throw InputError("--logits is for models that choose a label, not for volumes");
   std::vector<Evaluated> clients =
       encode(arguments, manifest, *task, model, tokenizer,
              models::load_language(model.architecture(), arguments.model));
 
+  const bool wants_predictions = !arguments.predictions.empty() || !arguments.masks.empty();
   std::vector<std::vector<tasks::Prediction>> predictions(clients.size());
   Progress progress("evaluate", static_cast<std::int64_t>(clients.size()));
   for (std::size_t c = 0; c < clients.size(); ++c) {
     progress.update(static_cast<std::int64_t>(c), "client " + clients[c].client);
     clients[c].tally = task->evaluate(model, *clients[c].data, nullptr,
-                                      arguments.predictions.empty() ? nullptr : &predictions[c]);
+                                      wants_predictions ? &predictions[c] : nullptr);
   }
   progress.finish();
   if (!arguments.predictions.empty()) {
-    write_predictions(clients, predictions, manifest.multi_label, arguments.logits,
-                      arguments.predictions);
+    write_predictions(clients, predictions, manifest.multi_label, arguments);
   }
+  if (!arguments.masks.empty()) write_masks(arguments, predictions);
   print(arguments, common, *task, clients);
   return kExitDone;
 }

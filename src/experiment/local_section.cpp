@@ -111,8 +111,15 @@ const Fields<LocalConfig>& local_fields() {
           training("optimizer"),
           learning_rate_field(),
           field("schedule", &LocalConfig::schedule, choice(schedules()),
-                "of the learning rate over the rounds: constant, or cosine, ½ (1 + cos(π (r − 1) / "
-                "rounds)) of it in round r"),
+                "of the learning rate over the rounds, after `warmup`: constant; cosine, ½ (1 + "
+                "cos(π "
+                "(r − 1) / rounds)) of it in round r; or polynomial, (1 − (r − 1) / rounds)^p of "
+                "it, p "
+                "being `decay_power`"),
+          training("warmup")
+              .meaning("share of the rounds over which the learning rate rises linearly")
+              .written_if_changed(),
+          training("decay_power"),
           training("weight_decay"),
           training("clip_norm"),
           training("flips"),

@@ -62,6 +62,7 @@ const Fields<PretrainConfig>& pretrain_fields() {
               .meaning("the highest"),
           training("weight_decay"),
           training("warmup"),
+          training("decay_power"),
           schedule_field().at("schedule").within(&Config::training).written_if(trains),
           training("flips").meaning(
               "random mirroring; questions about sides then lose their meaning"),

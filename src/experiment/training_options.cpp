@@ -3,8 +3,9 @@
 namespace strata::experiment {
 
 const Choices<Schedule>& schedules() {
-  static const Choices<Schedule> table(
-      {{Schedule::kConstant, "constant"}, {Schedule::kCosine, "cosine"}});
+  static const Choices<Schedule> table({{Schedule::kConstant, "constant"},
+                                        {Schedule::kCosine, "cosine"},
+                                        {Schedule::kPolynomial, "polynomial"}});
   return table;
 }
 
@@ -29,6 +30,11 @@ const Fields<TrainingOptions>& training_fields() {
       field("clip_norm", &Options::clip_norm, number(0),
             "bound on the gradient's norm over all trained weights; 0: none"),
       field("warmup", &Options::warmup, number(0, 1), "share of the steps with rising rate"),
+      field("decay_power", &Options::decay_power, number(0.1, 100),
+            "p of the polynomial schedule, which takes (1 − t)^p of the rate at the share t of the "
+            "way; FLAP-SAM has 7")
+          .written_if(
+              [](const Options& options) { return options.decay_power != Options().decay_power; }),
       field("calibrate_labels", &Options::calibrate_labels, boolean(),
             "adds the logarithm of each answer's share in the client's training data to its logit "
             "in the loss, so that a client whose answers are mostly \"no\" learns from its images "

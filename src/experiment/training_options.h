@@ -11,7 +11,7 @@
 namespace strata::experiment {
 
 /// Of the learning rate.
-enum class Schedule { kConstant, kCosine };
+enum class Schedule { kConstant, kCosine, kPolynomial };
 const Choices<Schedule>& schedules();
 
 /// Random mirroring of the images.
@@ -30,7 +30,8 @@ struct TrainingOptions {
   double weight_decay = 0.01;  ///< decoupled, on every trained weight
   double clip_norm = 1;        ///< of the gradient of all trained weights together; 0: no clipping
   double warmup = 0;           ///< share of the steps over which the learning rate rises linearly
-  Schedule schedule = Schedule::kConstant;  ///< after the warm-up; cosine falls to 0
+  Schedule schedule = Schedule::kConstant;  ///< after the warm-up; the others fall to 0
+  double decay_power = 0.9;                 ///< of the polynomial schedule
   /// Adds log((count + 1) / (samples + labels)) of each label among the training rows to its logit,
   /// in the loss only: a client whose answers are mostly "no" then learns from its images rather
   /// than the answer (logit adjustment, Menon et al. 2021; FedLC, Zhang et al. 2022).

@@ -57,9 +57,11 @@ class Fields {
 const std::string kViltName = "Vilt", kVitName = "ViT", kDeitName = "DeiT",
                   kConvNextName = "ConvNext", kClipName = "CLIP", kLlavaName = "Llava",
                   kSiglipName = "Siglip", kBlipName = "Blip", kIdefics3Name = "Idefics3",
-                  kSmolVlmName = "SmolVLM";
+                  kSmolVlmName = "SmolVLM", kSamName = "Sam";
 
-/// OpenAI's, of CLIP's training images.
+/// Of ImageNet's images, and OpenAI's, of CLIP's training images.
+constexpr std::array<double, 3> kImageNetMean = {0.485, 0.456, 0.406},
+                                kImageNetDeviation = {0.229, 0.224, 0.225};
 constexpr std::array<double, 3> kClipMean = {0.48145466, 0.4578275, 0.40821073},
                                 kClipDeviation = {0.26862954, 0.26130258, 0.27577711};
 
@@ -103,6 +105,7 @@ std::string read_name(Fields& fields, const ImageModel& model) {
   if (!model.processor.empty())
     bases = {kClipName, kLlavaName, kSiglipName, kBlipName, kVitName, kDeitName};
   if (is_tiled(model.processor)) bases.insert(bases.begin(), {kSmolVlmName, kIdefics3Name});
+  if (model.processor == kSamName) bases = {kSamName};
   for (const std::string& base : bases) {
     for (const char* end :
          {"ImageProcessor", "ImageProcessorFast", "ImageProcessorPil", "FeatureExtractor"}) {
@@ -260,8 +263,19 @@ void check_fit(Fields& fields, const ImageModel& model, const data::ImageProcess
   }
 }
 
+/// How values are normalised, of SamImageProcessor: slices become squares as a whole, whatever it
+/// says of `size` and `pad_size`.
+data::ImageProcessor read_sam_processor(Fields& fields, const ImageModel& model) {
+  data::ImageProcessor processor = default_image_processor(model);
+  processor.normalize = fields.flag("do_normalize", true);
+  processor.mean = fields.channels("image_mean", -1e12, kImageNetMean);
+  processor.std = fields.channels("image_std", 1e-12, kImageNetDeviation);
+  return processor;
+}
+
 data::ImageProcessor read_fields(Fields fields, const ImageModel& model) {
   const std::string name = read_name(fields, model);
+  if (name == kSamName) return read_sam_processor(fields, model);
   const bool deit = name == kDeitName, convnext = name == kConvNextName, clip = is_clip(name);
   const bool tiled = is_tiled(name);
   ImageModel plain = model;
@@ -381,6 +395,7 @@ data::ImageProcessor default_image_processor(const ImageModel& model) {
   if (model.processor == kBlipName) blip_processing(processor);
   if (model.processor == kSiglipName) processor.filter = data::Filter::kBicubic;
   if (is_tiled(model.processor)) tile_processing(model.image_size, processor);
+  if (model.processor == kSamName) processor.normalize = false;
   processor.pad_square = model.pads;
   return processor;
 }
@@ -426,6 +441,11 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   }
   if (tiled) json["do_image_splitting"] = false;
   json["do_normalize"] = processor.normalize;
+  const bool sam = name == kSamName;
+  if (sam) {
+    json["do_pad"] = true;
+    json["pad_size"] = size(processor.size);
+  }
   if (model.multiples()) json["do_pad"] = processor.pad;
   if (processor.pad_square || tiled) json["do_pad"] = true;
   json["do_rescale"] = processor.rescale;
@@ -438,6 +458,8 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   json["rescale_factor"] = processor.rescale_factor;
   if (convnext) {
     json["size"] = {{"shortest_edge", processor.crop->width}};
+  } else if (sam) {
+    json["size"] = {{"longest_edge", processor.size.width}};
   } else if (tiled) {
     const int longest = processor.longest_edge > 0 ? processor.longest_edge : processor.size.width;
     json["size"] = {{"longest_edge", longest}};

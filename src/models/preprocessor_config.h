@@ -22,7 +22,7 @@ struct ImageModel {
   ImageSizes sizes;
   int image_size, patch_size;
   /// What the name of its usual processor begins with: "CLIP", "Siglip", "Blip", "Idefics3",
-  /// "SmolVLM"; empty: by `sizes`.
+  /// "SmolVLM", "Sam"; empty: by `sizes`.
   std::string processor = {};
   bool pads = false;  ///< images to squares, where no file says otherwise
 
@@ -35,7 +35,7 @@ struct ImageModel {
 /// the middle cut out, by CLIP's mean and deviation; BLIP: by these to a square as a whole; SigLIP:
 /// bicubic to a square of image_size; Idefics 3 and SmolVLM: by Lanczos's filter to a longer edge
 /// of four times image_size, then to a square of it; others: bilinear. CLIP's and BLIP's mean and
-/// deviation are their own, others scale to [-1, 1].
+/// deviation are their own, SAM's slices stay in [0, 1], others scale to [-1, 1].
 data::ImageProcessor default_image_processor(const ImageModel& model);
 
 /// The `image_processor` of a model folder: preprocessor_config.json or, where there is none, what
@@ -43,7 +43,7 @@ data::ImageProcessor default_image_processor(const ImageModel& model);
 /// either, what `pretrained_cfg` of timm's config.json says, and else the default. Read as
 /// ViltImageProcessor, ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor (of LLaVA, too),
 /// SiglipImageProcessor, BlipImageProcessor, for the models of these Idefics3ImageProcessor and
-/// SmolVLMImageProcessor and, for models that read any size, ConvNextImageProcessor read it, with
+/// SmolVLMImageProcessor, of SamImageProcessor mean and deviation and, for models that read any size, ConvNextImageProcessor read it, with
 /// their defaults for absent keys, and the names they had before transformers 4.27.
 /// @throws InputError naming file and key: another processor, a form of `size` or a resampling that
 /// is not computed, an image in several tiles (do_image_splitting), a processing that does not fit

@@ -54,7 +54,7 @@ class Sam : public Architecture {
   Json config() const override;
   ImageModel image_model() const override {
     return {ImageSizes::kOne, static_cast<int>(config_.encoder.image_size),
-            static_cast<int>(config_.encoder.patch_size)};
+            static_cast<int>(config_.encoder.patch_size), "Sam"};
   }
   std::shared_ptr<const Architecture> with(std::vector<std::string> labels,
                                            std::int64_t) const override {
