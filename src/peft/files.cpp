@@ -10,6 +10,7 @@
 #include "models/model.h"
 #include "models/torch.h"
 #include "peft/adapter_hub.h"
+#include "peft/chosen_names.h"
 #include "peft/replaced.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -99,7 +100,9 @@ void add_parameters(const Blueprint& blueprint, const Method& method, FileUse us
       const std::size_t at = own.find(layer.name);
       for (const std::string& alias : layer.aliases) {
         if (use == FileUse::kWrite || at == std::string::npos) continue;
-        names.push_back(std::string(own).replace(at, layer.name.size(), alias));
+        std::string further = std::string(own).replace(at, layer.name.size(), alias);
+        if (std::find(names.begin(), names.end(), further) == names.end())
+          names.push_back(std::move(further));
       }
       file.parameters.push_back({parameter, std::move(names)});
     }
@@ -137,7 +140,9 @@ void remove_all(const std::filesystem::path& folder, const std::set<std::filesys
 }
 
 /// A method's, from PEFT's configuration of it; none where that changes weights of the base alone.
-Methods read_peft(ObjectReader& reader) {
+Methods read_peft(const Document& config, const Blueprint& blueprint) {
+  const Document document = with_chosen_names(config, blueprint);
+  ObjectReader reader(document);
   std::vector<std::string> known = {kNormTuning};
   for (const MethodType& type : method_types())
     if (!type.own()) known.push_back(type.peft_type);
@@ -151,7 +156,7 @@ Methods read_peft(ObjectReader& reader) {
 void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprint,
                   const Method* method, WeightsFile& file) {
   if (!std::filesystem::exists(folder / file.config_file)) return;
-  const Document document = load_json(folder / file.config_file);
+  const Document document = with_chosen_names(load_json(folder / file.config_file), blueprint);
   ObjectReader reader(document);
   if (!reader.has("peft_type")) return;
   for (StoredParameter& parameter : replaced_by(reader, method, blueprint))
@@ -249,7 +254,7 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
     if (is_hub_config(reader))
       methods = {read_hub(reader, blueprint)};
     else if (reader.has("peft_type") || !reader.has("strata"))
-      methods = read_peft(reader);
+      methods = read_peft(document, blueprint);
     if (reader.has("strata")) {
       ObjectReader own_numbers = reader.object("strata");
       own_numbers.version(1);
@@ -260,9 +265,7 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
   for (const MethodType& type : method_types()) {
     const std::filesystem::path further = folder / type.section / kPeftConfigFile;
     if (type.own() || !std::filesystem::exists(further)) continue;
-    const Document document = load_json(further);
-    ObjectReader reader(document);
-    blueprint = with_methods(blueprint, read_peft(reader), further.string());
+    blueprint = with_methods(blueprint, read_peft(load_json(further), blueprint), further.string());
   }
   if (std::filesystem::exists(own)) {
     const Document document = load_json(own);

@@ -17,7 +17,7 @@ const Fields<Ia3Fields>& ia3_fields() {
   const Kind<std::vector<std::string>> names = layer_names();
   static const Fields<Ia3Fields> fields({
       field("targets", &Ia3Fields::targets, names,
-            "the linear layers of a block, or convolutions, that get a vector"),
+            "the linear layers of blocks and connectors, or convolutions, that get a vector"),
       field("feedforward", &Ia3Fields::feedforward, names,
             "those of them whose input it multiplies, not the output"),
   });

@@ -20,7 +20,7 @@ const Fields<LohaFields>& loha_fields() {
       field("alpha", &LohaFields::alpha, number(1e-6, kLargestAlpha),
             "the product's weight is `alpha` / `rank`"),
       field("targets", &LohaFields::targets, names,
-            "the linear layers of a block, or convolutions, whose weight it changes"),
+            "the linear layers of blocks and connectors, or convolutions, whose weight it changes"),
   });
   return fields;
 }

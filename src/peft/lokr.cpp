@@ -22,7 +22,7 @@ const Fields<LokrFields>& lokr_fields() {
       field("alpha", &LokrFields::alpha, number(1e-6, kLargestAlpha),
             "the product's weight is `alpha` / `rank`"),
       field("targets", &LokrFields::targets, names,
-            "the linear layers of a block, or convolutions, whose weight it changes"),
+            "the linear layers of blocks and connectors, or convolutions, whose weight it changes"),
   });
   return fields;
 }

@@ -77,7 +77,7 @@ const Fields<LoraFields>& lora_fields() {
       field("alpha", &LoraFields::alpha, number(1e-6, kLargestAlpha),
             "a pair's weight is `alpha` / `rank`"),
       field("targets", &LoraFields::targets, names,
-            "the linear layers of a block, or convolutions, that get a pair"),
+            "the linear layers of blocks and connectors, or convolutions, that get a pair"),
       field("rank_pattern", &LoraFields::rank_pattern, rank_pattern_kind(),
             "other ranks than `rank`: `{output.dense: 4}`")
           .written_if_changed(),
@@ -151,6 +151,15 @@ class Lora : public Targeted {
     const Tensor weighted = small * scale(at);
     const Tensor change = maps ? pass.convolution(up, weighted) : pass.linear(up, weighted);
     return fields_.dora ? with_magnitude(at, output, change, pass) : output + change;
+  }
+
+  /// PEFT itself finds LoRA pairs of models that answer in words under the names of any
+  /// transformers.
+  std::vector<std::string> file_names(const Layer& layer,
+                                      const Parameter& parameter) const override {
+    std::vector<std::string> names = Targeted::file_names(layer, parameter);
+    names.resize(layer.two_names ? 2 : 1);
+    return names;
   }
 
   Json options() const override { return lora_fields().write(fields_); }
@@ -265,15 +274,6 @@ void read_choices(ObjectReader& reader, LoraFields& fields) {
   if (is_there("exclude_modules")) fields.exclude = reader.texts("exclude_modules");
   if (is_there("use_dora")) fields.dora = reader.boolean("use_dora", false);
   if (is_there("use_rslora")) fields.rank_stabilized = reader.boolean("use_rslora", false);
-  // PEFT takes its patterns for regular expressions; these are names in either reading.
-  for (const char* key : {"rank_pattern", "alpha_pattern"}) {
-    for (const auto& [name, value] : reader.raw(key).items()) {
-      if (name.find_first_of("*+?()[]{}|^$\\") != std::string::npos)
-        reader.fail(key, "\"" + name +
-                             "\" is a regular expression; only names of layers, or their "
-                             "ends, are supported");
-    }
-  }
 }
 
 /// Ranks and alphas that are not the file's own, by the whole names of layers: an end might select
@@ -281,11 +281,11 @@ void read_choices(ObjectReader& reader, LoraFields& fields) {
 void add_patterns(const Lora& lora, const Blueprint& blueprint, Json& json) {
   for (const Layer& layer : blueprint.architecture().layers()) {
     if (!lora.pairs(layer)) continue;
-    for (const std::string* name : {&layer.name, &layer.renamed}) {
-      if (name == &layer.renamed && !layer.two_names) continue;
-      if (lora.rank(layer) != lora.fields().rank) json["rank_pattern"][*name] = lora.rank(layer);
-      if (lora.alpha(layer) != lora.fields().alpha)
-        json["alpha_pattern"][*name] = lora.alpha(layer);
+    std::vector<std::string> names = {layer.name};
+    for (const std::string& other : other_names(layer)) names.push_back(other);
+    for (const std::string& name : names) {
+      if (lora.rank(layer) != lora.fields().rank) json["rank_pattern"][name] = lora.rank(layer);
+      if (lora.alpha(layer) != lora.fields().alpha) json["alpha_pattern"][name] = lora.alpha(layer);
     }
   }
 }

@@ -39,8 +39,9 @@ std::vector<std::string> lora_targets(const models::Blueprint& blueprint);
 
 /// PEFT's adapter_config.json of type LORA. `target_modules` hold the fewest names that select the
 /// targeted layers and nothing else, under both names where layers have two, so that every
-/// transformers finds them. @throws InputError naming the file and key: a field whose computation
-/// Strata does not have (dropout, biases, modules to save, patterns that are regular expressions)
+/// transformers finds them. What is read chooses layers by names (chosen_names.h).
+/// @throws InputError naming the file and key: a field whose computation Strata does not have, such
+/// as dropout
 MethodPtr read_lora_config(ObjectReader& reader);
 
 }  // namespace strata::peft

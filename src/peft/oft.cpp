@@ -20,7 +20,7 @@ const Fields<OftFields>& oft_fields() {
   static const Fields<OftFields> fields({
       field("block", &OftFields::block, whole(2), "numbers of an input that are turned together"),
       field("targets", &OftFields::targets, names,
-            "the linear layers of a block whose inputs are turned"),
+            "the linear layers of blocks and connectors whose inputs are turned"),
       field("series", &OftFields::series, boolean(),
             "five terms of the Cayley transform's series, as PEFT has it, or the transform itself"),
   });

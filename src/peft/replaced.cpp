@@ -1,6 +1,7 @@
 #include "peft/replaced.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 
 #include "peft/targeted.h"
@@ -23,18 +24,25 @@ constexpr const char* kNormWrapper = ".ln_tuning_layers";
 
 class Replaced {
  public:
-  /// \param renamed  whether their layers' other names are given, too
-  explicit Replaced(bool renamed = true) : renamed_(renamed) {}
+  enum class For : std::uint8_t {
+    kReading,     ///< under every name of a layer
+    kWriting,     ///< under those that transformers has
+    kWritingBoth  ///< the same of a ViT, whose layers all have two
+  };
+  explicit Replaced(For use) : use_(use) {}
   /// Its parameter, as PEFT's wrapper of a layer calls it: ".base_layer", "" for none.
   void add(const Layer& layer, const Parameter& parameter,
            const std::vector<std::string>& wrappers) {
     if (!known_.insert(parameter.name).second) return;
     const std::string tail = parameter.name.substr(layer.name.size());
+    std::vector<std::string> names = {layer.name};
+    if (!layer.renamed.empty() && use_ != For::kWriting) names.push_back(layer.renamed);
+    const auto others = use_ == For::kReading ? layer.aliases : other_names(layer);
+    if (use_ != For::kWritingBoth) names.insert(names.end(), others.begin(), others.end());
     StoredParameter stored{parameter, {}};
-    for (const std::string* name : {&layer.name, &layer.renamed}) {
-      if (name->empty() || (name == &layer.renamed && !renamed_)) continue;
+    for (const std::string& name : names) {
       for (const std::string& wrapper : wrappers)
-        stored.names.push_back(kPeftPrefix + *name + wrapper + tail);
+        stored.names.push_back(kPeftPrefix + name + wrapper + tail);
     }
     all_.push_back(std::move(stored));
   }
@@ -45,7 +53,7 @@ class Replaced {
   std::vector<StoredParameter> take() { return std::move(all_); }
 
  private:
-  bool renamed_;
+  For use_;
   std::set<std::string> known_;
   std::vector<StoredParameter> all_;
 };
@@ -74,7 +82,9 @@ void add_modules(ObjectReader& config, const Blueprint& blueprint, Replaced& rep
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (!layer.weight()) continue;
       known.push_back(layer.name);
-      if (!is_in(module, layer.name) && !(layer.renamed.size() && is_in(module, layer.renamed)))
+      const auto in_module = [&](const std::string& name) { return is_in(module, name); };
+      if (!in_module(layer.name) && !(layer.renamed.size() && in_module(layer.renamed)) &&
+          std::none_of(layer.aliases.begin(), layer.aliases.end(), in_module))
         continue;
       found = true;
       replaced.add_whole(layer, {"", ".modules_to_save"});
@@ -105,7 +115,7 @@ void add_norms(ObjectReader& config, const Blueprint& blueprint, Replaced& repla
 
 std::vector<StoredParameter> replaced_by(ObjectReader& config, const Method* method,
                                          const Blueprint& blueprint) {
-  Replaced replaced;
+  Replaced replaced(Replaced::For::kReading);
   const std::string type = config.text("peft_type");
   if (type == kNormTuning) add_norms(config, blueprint, replaced);
   add_modules(config, blueprint, replaced);
@@ -120,7 +130,7 @@ bool is_norm(const Layer& layer) {
 
 NormTuning norm_tuning(const Blueprint& blueprint, const std::set<std::string>& layers) {
   const bool two_names = has_two_names(blueprint.architecture());
-  Replaced replaced(two_names);
+  Replaced replaced(two_names ? Replaced::For::kWritingBoth : Replaced::For::kWriting);
   Json modules = Json::array();
   for (const Layer& layer : blueprint.architecture().layers()) {
     if (!layers.count(layer.name)) continue;

@@ -27,8 +27,8 @@ std::vector<models::StoredParameter> replaced_by(ObjectReader& config, const Met
 bool is_norm(const models::Layer& layer);  ///< LayerNorm, RMSNorm or BatchNorm
 
 /// A folder of type LN_TUNING with all of each of these layers: of norms, chosen by
-/// `target_modules` (targets.h), and of others, which `modules_to_save` names. Weights have both of
-/// their names where transformers has two.
+/// `target_modules` (targets.h), and of others, which `modules_to_save` names. Weights have the
+/// names of every transformers: a ViT's two, all aliases of a model's that answers in words.
 struct NormTuning {
   Json config;  ///< adapter_config.json
   std::vector<models::StoredParameter> parameters;

@@ -20,8 +20,8 @@ Kind<std::vector<std::string>> layer_names() {
 std::vector<std::string> Targeted::file_names(const Layer& layer,
                                               const models::Parameter& parameter) const {
   std::vector<std::string> names = {kPeftPrefix + parameter.name};
-  if (layer.two_names)
-    names.push_back(kPeftPrefix + layer.renamed + parameter.name.substr(layer.name.size()));
+  for (const std::string& other : other_names(layer))
+    names.push_back(kPeftPrefix + other + parameter.name.substr(layer.name.size()));
   return names;
 }
 

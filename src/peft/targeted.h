@@ -32,7 +32,7 @@ class Targeted : public Method {
   bool has(const models::Layer& layer) const { return may_(layer) && selects_any(targets_, layer); }
   const std::vector<std::string>& targets() const { return targets_; }
 
-  /// Under both names of a layer where it has two.
+  /// Under the names of every transformers (other_names).
   std::vector<std::string> file_names(const models::Layer& layer,
                                       const models::Parameter& parameter) const override;
   void check(const models::Blueprint& blueprint, const std::string& where) const override;

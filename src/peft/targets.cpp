@@ -31,11 +31,16 @@ std::vector<std::string> endings(const std::string& name) {
   }
 }
 
+/// "1" of "classifier.1" would be a block's name, too.
+bool begins_with_number(const std::string& ending) {
+  return all_digits(ending.substr(0, ending.find('.')));
+}
+
 /// What comes behind the number of its block in a layer's name; all of a name without one.
 std::string behind_number(const std::string& name) {
   std::string tail = name;
   for (const std::string& ending : endings(name)) {
-    if (all_digits(ending.substr(0, ending.find('.')))) return tail;
+    if (begins_with_number(ending)) return tail;
     tail = ending;
   }
   return name;
@@ -45,7 +50,7 @@ std::string behind_number(const std::string& name) {
 std::string with_number(const std::string& name) {
   const std::size_t tail = behind_number(name).size();
   for (const std::string& ending : endings(name)) {
-    if (ending.size() > tail && !all_digits(ending.substr(0, ending.find('.')))) return ending;
+    if (ending.size() > tail && !begins_with_number(ending)) return ending;
   }
   return name;
 }
@@ -100,12 +105,16 @@ void add_target_modules(const MayTarget& may, const std::vector<Named>& all,
     if (done.count(tail)) continue;
     std::string ending;
     for (const std::string& candidate : endings(tail)) {
-      if (ending.empty() && selects_only(candidate, all, targeted) && !is_vague(candidate, all))
+      if (ending.empty() && !begins_with_number(candidate) &&
+          selects_only(candidate, all, targeted) && !is_vague(candidate, all))
         ending = candidate;
     }
     if (ending.empty()) {
       const std::string own = with_number(at.name);
-      targets.push_back(selects_one(own, all) ? own : at.name);
+      const bool one = selects_one(own, all);
+      targets.push_back(one ? own : at.name);
+      if (!one && !at.layer->two_names)  // which has a naming of its own
+        for (const std::string& other : other_names(*at.layer)) targets.push_back(other);
       continue;
     }
     done.insert(tail);
@@ -121,7 +130,8 @@ bool is_matrix(const Layer& layer) {
   if (!layer.method.empty()) return false;
   if (layer.kind == models::LayerKind::kConvolution) return layer.before_batch_norm;
   return layer.kind == models::LayerKind::kLinear &&
-         (layer.role == Role::kBody || layer.role == Role::kVision);
+         (layer.role == Role::kBody || layer.role == Role::kVision ||
+          layer.role == Role::kConnector);
 }
 
 bool is_linear_matrix(const Layer& layer) {
@@ -129,7 +139,9 @@ bool is_linear_matrix(const Layer& layer) {
 }
 
 bool selects(const std::string& target, const Layer& layer) {
-  return selects(target, layer.name) || (!layer.renamed.empty() && selects(target, layer.renamed));
+  const auto selected = [&](const std::string& name) { return selects(target, name); };
+  return selected(layer.name) || (!layer.renamed.empty() && selected(layer.renamed)) ||
+         std::any_of(layer.aliases.begin(), layer.aliases.end(), selected);
 }
 
 bool selects_any(const std::vector<std::string>& targets, const Layer& layer) {
@@ -163,6 +175,14 @@ std::vector<std::string> target_modules(const Blueprint& blueprint, const MayTar
   if (has_two_names(blueprint.architecture()))
     add_target_modules(targeted, named_layers(blueprint, &Layer::renamed), targets);
   return targets;
+}
+
+std::vector<std::string> other_names(const Layer& layer) {
+  if (layer.two_names) return {layer.renamed};
+  std::vector<std::string> names;
+  for (const std::string& alias : layer.aliases)
+    if (alias.starts_with("model.")) names.push_back(alias);
+  return names;
 }
 
 bool has_two_names(const models::Architecture& architecture) {

@@ -14,12 +14,13 @@ namespace strata::peft {
 /// Which layers of an architecture a method can act on.
 using MayTarget = std::function<bool(const models::Layer&)>;
 
-/// Linear layers of blocks, the convolutions of a ResNet.
+/// Linear layers of blocks and of what stands between a model's parts, the convolutions of a
+/// ResNet.
 bool is_matrix(const models::Layer& layer);
 bool is_linear_matrix(const models::Layer& layer);  ///< without the convolutions
 
 /// PEFT's rule: the name itself, or what it ends with behind a dot. A layer of two names
-/// (Layer::renamed) may be called by either.
+/// (Layer::renamed, Layer::aliases) may be called by any.
 bool selects(const std::string& target, const models::Layer& layer);
 bool selects_any(const std::vector<std::string>& targets, const models::Layer& layer);
 
@@ -29,12 +30,17 @@ bool selects_any(const std::vector<std::string>& targets, const models::Layer& l
 std::vector<std::string> target_names(const models::Blueprint& blueprint, const MayTarget& may);
 
 /// The fewest ends of names that select the layers for which `targeted` holds and nothing else,
-/// under both names where layers have two, so that every transformers finds them.
+/// under both names where layers have two, and whole ones under every name, so that every
+/// transformers finds them.
 std::vector<std::string> target_modules(const models::Blueprint& blueprint,
                                         const MayTarget& targeted);
 
 /// Whether transformers has the layers of its blocks under two names each (Layer::two_names).
 bool has_two_names(const models::Architecture& architecture);
+
+/// What other versions of transformers call a layer in memory, as PEFT's files do: the second name
+/// of a ViT's; since 4.52 those of models that answer in words begin with "model.".
+std::vector<std::string> other_names(const models::Layer& layer);
 
 /// The number of the block that the layer is in, as PEFT's `layers_to_transform` counts; -1 where
 /// its name has none.

@@ -22,7 +22,7 @@ const Fields<VeraFields>& vera_fields() {
   static const Fields<VeraFields> fields({
       field("rank", &VeraFields::rank, whole(1), "rows of A, columns of B"),
       field("targets", &VeraFields::targets, names,
-            "the linear layers of a block that get vectors"),
+            "the linear layers of blocks and connectors that get vectors"),
   });
   return fields;
 }

@@ -161,6 +161,45 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
                       {"nowhere.json"});
 }
 
+TEST_CASE("models that answer in words have the published counts, from config.json alone") {
+  const test::TempDir dir;
+  const auto costs = [&](const std::string& model, std::vector<std::string> more) {
+    more.insert(more.begin(), {"inspect", model, "--config-only", "--json", "--cost"});
+    const auto outcome = run_strata(more, dir.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return json::parse(outcome.out)["costs"];
+  };
+  struct Published {
+    std::string name, block;  ///< a unit, and how many numbers it has
+    double total, of_block;
+  };
+  const std::vector<Published> all = {
+      {"llava-hf/llava-1.5-7b-hf", "block.31", 7063427072, 202383360},
+      {"Salesforce/blip2-opt-2.7b", "block.31", 3744761856, 78676480},
+      {"Salesforce/blip2-opt-6.7b", "block.0", 7752869376, 201379840},
+      {"Salesforce/blip2-flan-t5-xl", "decoder.block.1", 3942446592, 65017856},
+      {"google/paligemma-3b-pt-224", "block.17", 2923466480, 110104576},
+      {"HuggingFaceTB/SmolVLM-256M-Instruct", "block.29", 256484928, 3540096}};
+  const auto configs = json::parse(
+      test::slurp(std::string(STRATA_SOURCE_DIR) + "/tests/reference/vlms/counts.json"))["models"];
+  for (const auto& [name, block, total, of_block] : all) {
+    CAPTURE(name);
+    dir.write(name + "/config.json", configs[name]["config"].dump());
+    const json found = costs(name, {"--text-tokens", "40"});
+    CHECK(row(found, "model", "everything")["parameters"] == total);
+    CHECK(row(found, "model", "everything")["mbit"].get<double>() == Approx(32e-6 * total));
+    CHECK(row(found, "unit", block)["parameters"] == of_block);
+    CHECK(row(found, "unit", block)["forward_flops"].get<double>() > 0);
+  }
+  // ALBEF, and FedDAT's adapters of its 30 blocks.
+  dir.write("albef/config.json", R"({"model_type": "albef"})");
+  CHECK(row(costs("albef", {}), "model", "everything")["parameters"] == 290336058);
+  const json adapters = costs("albef", {"--scheme", "adapter", "--peft", "adapters:reduction=16"});
+  CHECK(row(adapters, "scheme", "all of adapter")["parameters"] == 2236320);
+  CHECK(row(adapters, "unit", "decoder.adapter.5")["parameters"] == 74544);
+}
+
 TEST_CASE("what is sent of a ResNet depends on its BatchNorms' statistics, and what is kept, too") {
   const test::TempDir dir;
   dir.write("resnet/config.json",

@@ -1,14 +1,19 @@
-// Adapter folders that PEFT wrote, with what it computes, by tests/reference/peft_methods.py.
+// Adapter folders that PEFT wrote, with what it computes, by tests/reference/peft_methods.py and
+// peft_architectures.py.
 
+#include <cstdlib>
+#include <map>
 #include <set>
 
 #include "catch.h"
 #include "core/document.h"
 #include "models/model.h"
+#include "peft/export.h"
 #include "peft/files.h"
 #include "strata/core/error.h"
 #include "support/peft_methods.h"
 #include "support/recorded.h"
+#include "support/speaking.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -119,6 +124,148 @@ TEST_CASE("PEFT's folders of every type are read, and give its logits and gradie
             test::slurp(folder / "again" / "adapter_model.safetensors"));
     }
   }
+}
+
+namespace {
+
+const std::set<std::string> kClassifiers = {"clip", "vilt"};
+
+fs::path base_of(const std::string& model) {
+  if (model == "vilt") return kReference / "vilt";
+  if (model == "clip") return kReference / "image_encoders" / "clip";
+  return test::kSpeaking / model;
+}
+
+void copy_files(const fs::path& from, const fs::path& to, std::vector<std::string> files) {
+  fs::create_directories(to);
+  for (const std::string& file : files)
+    fs::copy_file(from / file, to / file, fs::copy_options::overwrite_existing);
+}
+
+/// What is recorded of a model: a classifier's logits, or those that predict answers' tokens.
+Tensor recorded_case(const Model& model, const std::string& name) {
+  if (!kClassifiers.count(name)) {
+    const Batch batch = test::batch_of(test::recorded_speaking(name), "right", name);
+    return model.run(batch).values.at(kTokenLogits);
+  }
+  const test::Recorded recorded(base_of(name) / "recorded.safetensors");
+  Batch batch;
+  batch.pixels = recorded("pixels");
+  if (recorded.has("input_ids")) {
+    batch.input_ids = recorded("input_ids");
+    batch.attention_mask = recorded("attention_mask");
+  }
+  return model.forward(batch);
+}
+
+/// One name for what transformers 4 and 5 call a weight of a model that speaks, and files of bases.
+std::string canonical(std::string name) {
+  const auto replace = [&](const std::string& old, const std::string& with) {
+    const std::size_t at = name.find(old);
+    if (at != std::string::npos) name.replace(at, old.size(), with);
+  };
+  for (const std::string part : {"language_model.", "vision_tower.", "multi_modal_projector."})
+    replace(".model.model." + part, ".model." + part);
+  replace(".language_model.model.", ".language_model.");
+  replace(".vision_tower.vision_model.", ".vision_tower.");
+  // The norm in ViLT's head, which PEFT was told to save as a whole.
+  replace(".classifier.1.ln_tuning_layers.", ".classifier.1.");
+  return name;
+}
+
+/// Shapes by such names, of the tensors that a method has of its own, or of all.
+std::map<std::string, Shape> shapes_in(const fs::path& file, bool all) {
+  std::map<std::string, Shape> found;
+  const SafetensorsFile held(file);
+  for (const TensorEntry& entry : held.tensors()) {
+    bool own = all;
+    for (const char* part :
+         {".lora_", ".ia3_", ".vera_", "vera_A", "vera_B", ".hada_", ".lokr_", ".oft_"})
+      own = own || test::contains(entry.name, part);
+    if (own) found[canonical(entry.name)] = entry.shape;
+  }
+  return found;
+}
+
+/// Writes the folder again as Strata does, where PEFT loads it from.
+void write_again(const Model& model, const std::string& name, const fs::path& folder,
+                 bool has_method) {
+  peft::save_model(model, folder);
+  if (has_method) return;
+  const test::TempDir out;
+  const auto written = peft::export_changes(folder, base_of(name), out.path());
+  REQUIRE(written.size() == 1);
+  CHECK(written.front().format == "PEFT's LN_TUNING");
+  copy_files(base_of(name), folder, {"config.json", "model.safetensors"});
+  copy_files(out.path(), folder, {"adapter_config.json", "adapter_model.safetensors"});
+}
+
+/// What chooses layers is there under the names of every transformers, and is no number.
+void check_names(const std::string& model, const Json& theirs, const Json& ours) {
+  for (const std::string target : ours.at("target_modules"))
+    CHECK(target.find_first_not_of("0123456789") != std::string::npos);
+  if (!theirs.contains("rank_pattern") || theirs.at("rank_pattern").empty()) return;
+  for (const char* key : {"rank_pattern", "alpha_pattern"}) {
+    std::set<std::string> names;
+    for (const auto& [name, value] : ours.at(key).items()) names.insert(name);
+    CAPTURE(key);
+    CHECK_FALSE(names.empty());
+    if (model != "llava" && model != "paligemma") continue;
+    for (const std::string& name : names) {
+      if (!name.starts_with("language_model.model.")) continue;
+      CHECK(names.count("model.language_model." +
+                        name.substr(sizeof("language_model.model.") - 1)) == 1);
+    }
+  }
+}
+
+/// Reads a folder of PEFT's beside its base, holds what it computes, writes it again, and holds
+/// that against the folder.
+void check_folder(const fs::path& adapter, const fs::path& again) {
+  const std::string name = adapter.parent_path().filename().string();
+  const test::TempDir folder;
+  copy_files(base_of(name), folder.path(), {"config.json", "model.safetensors"});
+  copy_files(adapter, folder.path(), {"adapter_config.json", "adapter_model.safetensors"});
+  const Model model = peft::load_model(folder.path());
+  const Tensor expected = test::Recorded(adapter / "logits.safetensors")("logits");
+  CHECK(test::largest_difference(recorded_case(model, name), expected) < 1e-4);
+  const bool has_method = !peft::methods_of(model.blueprint()).empty();
+  write_again(model, name, again, has_method);
+  CHECK(test::largest_difference(recorded_case(peft::load_model(again), name), expected) < 1e-4);
+  CHECK(shapes_in(again / "adapter_model.safetensors", !has_method) ==
+        shapes_in(adapter / "adapter_model.safetensors", !has_method));
+  const Json theirs = load_json(adapter / "adapter_config.json").root,
+             ours = load_json(again / "adapter_config.json").root;
+  for (const auto& [key, value] : ours.items()) {
+    CAPTURE(key);
+    CHECK(theirs.contains(key));
+  }
+  CHECK(ours.at("peft_type") == theirs.at("peft_type"));
+  check_names(name, theirs, ours);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "PEFT's folders of every architecture give its logits, and are written as PEFT has them") {
+  // Where the folders are to stay, for tests/reference/peft_architectures.py --load.
+  const char* kept = std::getenv("STRATA_WRITE_PEFT");
+  int folders = 0;
+  for (const std::string version : {"4.57.1", "5.24.0"}) {
+    for (const char* name :
+         {"clip", "vilt", "llava", "paligemma", "smolvlm", "blip2_opt", "blip2_t5"}) {
+      for (const auto& adapter :
+           fs::directory_iterator(kReference / "peft_architectures" / version / name)) {
+        const std::string method = adapter.path().filename().string();
+        CAPTURE(version, name, method);
+        const test::TempDir again;
+        check_folder(adapter.path(),
+                     kept ? fs::path(kept) / version / name / method : again.path() / "model");
+        ++folders;
+      }
+    }
+  }
+  CHECK(folders == 2 * 7 * 9);
 }
 
 TEST_CASE("a model of two methods of PEFT's has a folder for the second") {

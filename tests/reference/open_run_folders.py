@@ -513,7 +513,7 @@ def check_speaking(strata, folder):
     """Every model that answers in words, saved by this transformers: after a run it opens there as it was, but for
     what was trained."""
     for reference in vlm_models.references():
-        if reference.write or "vision_config" not in reference.config:
+        if reference.write:
             continue
         foundation = folder / reference.name
         model = reference.build(11)
