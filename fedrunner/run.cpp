@@ -70,6 +70,7 @@ RunSummary summarise(const PlannedRun& planned, const LocalConfig& local, const 
   summary.seed = planned.seed;
   summary.folder = planned.folder;
   summary.learning_rate = local.training.learning_rate;
+  summary.metric = table.metrics.front();
   for (const auto& row : table.rows) {
     const double value = row.values.front();
     if (row.client == kMeanRow && !std::isnan(value)) summary.final_mean_accuracy = value;

@@ -36,6 +36,13 @@ void check_labels(const ExperimentConfig& config, const models::Architecture& ar
   const bool gets = config.model.answers == Answers::kData;
   if (gets && tasks::is_in_words(config.task))
     refuse_labels(config, "model.answers: data", "the task " + config.task + " answers in words");
+  if (architecture.segments()) {
+    const auto& training = config.run->local.training;
+    const std::string reason = "one of the type \"" + architecture.type() + "\" segments";
+    if (training.calibrate_labels) refuse_labels(config, "run.local.calibrate_labels", reason);
+    if (training.class_weights != ClassWeights::kNone)
+      refuse_labels(config, "run.local.class_weights", reason);
+  }
   if (config.run->local.training.calibrate_labels && !gets && architecture.labels().empty())
     refuse_labels(config, "run.local.calibrate_labels",
                   "one of the type \"" + architecture.type() + "\" answers in words");

@@ -30,10 +30,6 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
   return rows;
 }
 
-std::string settled(const models::Model& model, const std::string& metric) {
-  return metric == "auto" ? default_metric(model) : metric;
-}
-
 /// For what is made of the outputs' gradients.
 models::Batch outputs_batch(const models::Model& model, const tasks::Dataset& data,
                             const std::vector<std::int64_t>& rows, const ScoreOptions& options) {
@@ -123,13 +119,17 @@ std::string default_metric(const models::Model& model) {
   return architecture.answers_in_words() || architecture.segments() ? "gradient" : "lntk";
 }
 
+std::string settled_metric(const models::Model& model, const std::string& metric) {
+  return metric == kAutoMetric ? default_metric(model) : metric;
+}
+
 std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
                                                   const tasks::Dataset& data,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& asked_for,
                                                   const ScoreOptions& options) {
   std::vector<std::string> metrics;
-  for (const std::string& metric : asked_for) metrics.push_back(settled(model, metric));
+  for (const std::string& metric : asked_for) metrics.push_back(settled_metric(model, metric));
   check(data, metrics, options);
   std::vector<std::vector<UnitScore>> scores(metrics.size());
   if (units.empty()) return scores;
@@ -193,7 +193,7 @@ std::vector<UnitScore> score_units(const models::Model& model, const tasks::Data
 
 ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
-  const std::string metric = settled(model, options.metric);
+  const std::string metric = settled_metric(model, options.metric);
   check(data, {metric}, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
   const auto rows = sample_rows(data.size(), 2, options.seed);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cctype>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -313,17 +314,28 @@ complete -c strata -f
   return out;
 }
 
+struct Shell {
+  const char* name;
+  std::string (*script)(const HelpCommand& root);
+};
+// A further shell is a row.
+constexpr Shell kShells[] = {{"bash", bash_script}, {"zsh", zsh_script}, {"fish", fish_script}};
+
 }  // namespace
 
 const std::vector<std::string>& completion_shells() {
-  static const std::vector<std::string> shells = {"bash", "zsh", "fish"};
+  static const std::vector<std::string> shells = [] {
+    std::vector<std::string> names;
+    for (const Shell& shell : kShells) names.emplace_back(shell.name);
+    return names;
+  }();
   return shells;
 }
 
 std::string completion_script(const HelpCommand& root, const std::string& shell) {
-  if (shell == "zsh") return zsh_script(root);
-  if (shell == "fish") return fish_script(root);
-  return bash_script(root);
+  for (const Shell& known : kShells)
+    if (known.name == shell) return known.script(root);
+  throw std::out_of_range(shell);
 }
 
 }  // namespace strata::cli

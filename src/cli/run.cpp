@@ -64,7 +64,8 @@ fedrunner::RunTools run_tools() {
 namespace {
 
 std::string table(const std::vector<fedrunner::RunSummary>& summaries) {
-  TextTable table({"strategy", "seed", "rounds", "start", "accuracy", "mean", "best", "in round",
+  const std::string metric = summaries.empty() ? "accuracy" : summaries.front().metric;
+  TextTable table({"strategy", "seed", "rounds", "start", metric, "mean", "best", "in round",
                    "MBit up/round", "MBit down/round", "seconds"});
   const auto shown = [](double value) { return std::isnan(value) ? "–" : fixed(value, 4); };
   for (const auto& run : summaries) {

@@ -170,7 +170,7 @@ std::vector<std::string> settled_metrics(const ScoreArguments& arguments,
                                          const models::Model& model) {
   std::vector<std::string> metrics;
   for (const std::string& metric : arguments.metrics) {
-    metrics.push_back(metric == "auto" ? ntk::default_metric(model) : metric);
+    metrics.push_back(ntk::settled_metric(model, metric));
     if (std::count(metrics.begin(), metrics.end(), metrics.back()) > 1)
       throw InputError("--metric: \"" + metrics.back() + "\" stands twice");
   }

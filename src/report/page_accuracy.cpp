@@ -1,6 +1,7 @@
 #include "report/page.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "core/text.h"
@@ -16,7 +17,7 @@ LineChart accuracy_chart(const Page& page, const std::string& client, const char
   LineChart chart;
   chart.title = title;
   chart.x_label = "round (0 = before training)";
-  chart.y_label = "test accuracy, %";
+  chart.y_label = "test " + page.result.metric + ", %";
   for (const std::string& name : page.experiment.strategies) {
     const Runs runs = page.experiment.of(name);
     LineSeries series;
@@ -66,7 +67,7 @@ std::string equal_lines(const Page& page, const LineChart& chart) {
 IntervalChart final_chart(const Page& page) {
   IntervalChart chart;
   chart.title = "at the end, with 95 % intervals";
-  chart.x_label = "test accuracy, %";
+  chart.x_label = "test " + page.result.metric + ", %";
   chart.rows = page.experiment.strategies;
   chart.series_height = 20;
   chart.one_a_row = true;
@@ -135,6 +136,17 @@ std::string method(const Result& result) {
          " comparisons (Holm); told apart means p below 0.05.";
 }
 
+std::string capitalised(std::string text) {
+  text.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(text.front())));
+  return text;
+}
+
+std::string what_is_shown(const Result& result) {
+  return result.judged
+             ? "How often the aggregated model answers the clients' test questions correctly"
+             : "The aggregated model's " + result.metric + " on the clients' test volumes";
+}
+
 }  // namespace
 
 void add_result(Page& page) {
@@ -147,7 +159,7 @@ void add_result(Page& page) {
           std::string(page.several_seeds() ? "; means over the seeds." : "."),
       "note");
   if (const HtmlTable metrics = metrics_table(page.experiment); !metrics.rows.empty())
-    page.body += html_details("Every metric of the task, in percent", html(metrics));
+    page.body += html_details("Every metric of the task", html(metrics));
   const std::string id = "fig-accuracy";
   LineChart curves =
       accuracy_chart(page, fedrunner::kAllRow,
@@ -161,11 +173,11 @@ void add_result(Page& page) {
   legend.push_back({"before training", kGrey, Mark::kDash, true, kBeforeDashes});
   page.body += html_figure(
       id, html_legend(legend),
-      {{page.panel(id, draw(final_chart(page)), "Final accuracy with 95 % intervals"),
-        page.panel(id, draw(curves), "Accuracy over rounds, all test questions")}},
-      "How often the aggregated model answers the clients' test questions correctly: after the "
-      "last evaluated round, with " +
-          interval_kind(result) + ", and over the rounds." +
+      {{page.panel(id, draw(final_chart(page)), "Final " + result.metric + " with 95 % intervals"),
+        page.panel(id, draw(curves),
+                   capitalised(result.metric) + " over rounds, all test questions")}},
+      what_is_shown(result) + ": after the last evaluated round, with " + interval_kind(result) +
+          ", and over the rounds." +
           (page.several_seeds()
                ? " Lines are means over the seeds, bands reach from the worst to the best seed."
                : "") +
@@ -174,7 +186,7 @@ void add_result(Page& page) {
                : " The most frequent answer is what a model reaches that gives every client its "
                  "most frequent training answer, whatever the image and the question.") +
           equal +
-          (result.questions_known
+          (result.questions_known || !result.judged
                ? ""
                : " How often the most frequent answer is right is not known, and differences are "
                  "not paired by question: not every run has a questions.csv (runs of an earlier "
@@ -198,7 +210,7 @@ void add_client_accuracy(Page& page) {
   for (std::size_t from = 0; from < clients.size(); from += in_a_panel) {
     const std::size_t to = std::min(clients.size(), from + in_a_panel);
     IntervalChart chart;
-    chart.x_label = "test accuracy, %";
+    chart.x_label = "test " + page.result.metric + ", %";
     IntervalSeries before{kGrey, Mark::kTick, {}, {}, {}}, majority{kInk, Mark::kTick, {}, {}, {}};
     for (std::size_t i = from; i < to; ++i) {
       chart.rows.push_back(shortened(clients[i], 20) + " (" + grouped(result.client_questions[i]) +
@@ -217,16 +229,18 @@ void add_client_accuracy(Page& page) {
       }
       chart.series.push_back(std::move(series));
     }
-    panels.push_back(page.panel(id, draw(chart), "Final accuracy of every client"));
+    panels.push_back(page.panel(id, draw(chart), "Final " + result.metric + " of every client"));
   }
   auto legend = page.strategy_legend(false);
   if (!std::isnan(result.majority)) legend.push_back({kMajority, kInk, Mark::kTick});
   legend.push_back({"before training", kGrey, Mark::kTick});
-  page.body += html_figure(
-      id, html_legend(legend), {panels},
-      "Each client's own test accuracy after the last evaluated round, its number of test "
-      "questions in brackets. The " +
-          interval_kind(result) + " of single clients are wide.");
+  page.body +=
+      html_figure(id, html_legend(legend), {panels},
+                  "Each client's own test " + result.metric +
+                      " after the last evaluated round, its number of test " +
+                      (result.judged ? "questions in brackets. The " + interval_kind(result) +
+                                           " of single clients are wide."
+                                     : "stacks in brackets."));
   if (result.equal_clients) return;
   const std::string plain = "fig-accuracy-plain";
   page.body += html_figure(
@@ -234,8 +248,8 @@ void add_client_accuracy(Page& page) {
       {{page.panel(
           plain,
           draw(accuracy_chart(page, fedrunner::kMeanRow, "over the rounds, mean over clients")),
-          "Accuracy over rounds, plain mean over clients")}},
-      "The plain mean of the clients' accuracies: every client counts alike, however many test "
+          capitalised(result.metric) + " over rounds, plain mean over clients")}},
+      "The plain mean over the clients: every client counts alike, however many test "
       "questions it has.");
 }
 

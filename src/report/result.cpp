@@ -113,6 +113,10 @@ void add_contrasts(const Experiment& experiment, Result& result) {
         result.not_compared.push_back(names[i] + " and " + names[j]);
         continue;
       }
+      if (pairs.size() == 1 && !result.judged) {
+        result.without_test.push_back(names[i] + " and " + names[j]);
+        continue;
+      }
       Contrast contrast{names[i], names[j], {}, Over::kSeeds, true, 1};
       if (pairs.size() > 1) {
         std::vector<double> differences;
@@ -174,7 +178,8 @@ Interval client_accuracy(const Runs& runs, int round, const std::string& client)
   }
   if (values.empty()) return {kNaN, kNaN, kNaN};
   // Of a plain mean over clients the number of right answers is not known.
-  if (runs.size() == 1 && client == kMeanRow) return {values[0], kNaN, kNaN};
+  if (runs.size() == 1 && (client == kMeanRow || !runs.front()->judged))
+    return {values[0], kNaN, kNaN};
   if (runs.size() == 1) {
     Interval interval = scaled(wilson(right_of(*only), only->test_samples), 100);
     interval.value = values[0];
@@ -188,6 +193,9 @@ Result result_of(const Experiment& experiment) {
   const RunFolder& primary = *experiment.of(experiment.strategies.front()).front();
   result.questions_known = std::all_of(experiment.runs.begin(), experiment.runs.end(),
                                        [](const RunFolder& run) { return !run.questions.empty(); });
+  result.metric = primary.main_metric();
+  result.judged = std::all_of(experiment.runs.begin(), experiment.runs.end(),
+                              [](const RunFolder& run) { return run.judged; });
   const int last = final_round(primary);
   for (const std::string& client : primary.clients) {
     const fedrunner::RoundMetrics* row = primary.find(last, client);
@@ -214,6 +222,9 @@ std::string interval_kind(const Result& result) {
   bool seeds = false, questions = false;
   for (const StrategyResult& strategy : result.strategies)
     (strategy.over == Over::kSeeds ? seeds : questions) = true;
+  if (!result.judged)
+    return seeds ? "95 % intervals over the seeds (Student's t) where a strategy has several"
+                 : "no intervals, as one seed tells nothing of chance";
   if (seeds && questions)
     return "95 % intervals: over the seeds (Student's t) where a strategy has several, else over "
            "the test questions (Wilson)";
@@ -225,7 +236,7 @@ std::string question_counts(const Result& result) {
   const auto& counts = result.client_questions;
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   return counted(counts.size(), "client") + " with " + grouped(result.questions) +
-         " test questions" +
+         (result.judged ? " test questions" : " test stacks") +
          (counts.size() == 1 ? std::string()
           : *least == *most  ? " (" + grouped(*least) + " each)"
                              : " (" + grouped(*least) + " to " + grouped(*most) + " each)");
@@ -283,6 +294,9 @@ std::string verdict(const Result& result) {
   if (!parts.empty())
     add("Against each client's most frequent training answer (" + text(result.majority, 1) +
         " %): " + joined(parts, "; ") + ".");
+  if (!result.without_test.empty())
+    add("Not compared, as one seed each tells nothing of chance: " +
+        joined(result.without_test, "; ") + ".");
   if (!result.not_compared.empty())
     add("Not compared, as they share no seed at the same round: " +
         joined(result.not_compared, "; ") + ".");

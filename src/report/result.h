@@ -40,6 +40,9 @@ struct Result {
   std::vector<StrategyResult> strategies;  ///< as Experiment::strategies
   std::vector<Contrast> contrasts;         ///< pairs of strategies, then each with kMajority
   std::vector<std::string> not_compared;   ///< pairs that cannot be, each with its reason
+  std::string metric = "accuracy";         ///< the main one
+  bool judged = true;                      ///< see RunFolder::judged
+  std::vector<std::string> without_test;   ///< pairs of one seed each, where it is not so
   Interval before;                         ///< the foundation, before any training
   std::int64_t questions = 0;              ///< of the first run
   std::vector<std::int64_t> client_questions;

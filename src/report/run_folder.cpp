@@ -211,6 +211,7 @@ void read_rounds(RunFolder& run) {
 void read_question_results(const fs::path& path, RunFolder& run) {
   if (!fs::exists(path)) return;
   auto questions = fedrunner::read_questions(path);
+  run.judged = !questions.empty();
   std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;  // right and all, by client
   for (const fedrunner::QuestionResult& question : questions) {
     // Written before metrics.csv: of an interrupted round it is all there is.
@@ -287,6 +288,12 @@ std::set<std::string> planned_strategies(const std::vector<RunFolder>& runs) {
 }
 
 }  // namespace
+
+std::string RunFolder::main_metric() const {
+  std::string name = metric_names.front();
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
 
 bool RunFolder::used(int round, const std::string& client) const {
   return std::none_of(missing.begin(), missing.end(), [&](const MissingUpdate& update) {

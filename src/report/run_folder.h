@@ -53,10 +53,13 @@ struct RunFolder {
   /// Of the last evaluated round; empty where the run left no questions.csv (an earlier Strata) or
   /// one of a round that did not get into metrics.csv.
   std::vector<fedrunner::QuestionResult> questions;
+  /// Whether a test example is right or wrong: of a task without that questions.csv has no lines.
+  bool judged = true;
   std::vector<PlannedRound> plans;  ///< by round; only rounds with scores or a plan
 
   std::vector<MissingUpdate> missing;  ///< by round, where there is an aggregation.json
 
+  std::string main_metric() const;  ///< in words: "balanced accuracy"
   /// Whether the client's update of the round was used, if it sent one.
   bool used(int round, const std::string& client) const;
   /// What was planned for `round`: a plan holds until the next one. nullptr when there is none yet.

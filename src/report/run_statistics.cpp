@@ -89,7 +89,7 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
   table.id = "table-result";
   table.header = {"strategy"};
   if (several) table.header.push_back("seeds");
-  table.header.insert(table.header.end(), {"accuracy, %", "95 % interval"});
+  table.header.insert(table.header.end(), {result.metric + ", %", "95 % interval"});
   if (!result.equal_clients) table.header.push_back("client mean, %");
   table.header.insert(table.header.end(), {"upload, MBit", "traffic, MBit", "training, s"});
   const auto start = [&](const std::string& name, const std::string& seeds) {
@@ -145,6 +145,24 @@ HtmlTable result_table(const Experiment& experiment, const Result& result) {
   return table;
 }
 
+namespace {
+
+/// In which metrics are shown.
+struct MetricUnit {
+  std::string name;
+  double factor;
+};
+const MetricUnit kShare{"%", 100};
+/// Those that are no shares.
+const std::map<std::string, MetricUnit> kOtherUnits = {{"hd95", {"mm", 1}}};
+
+const MetricUnit& unit_of(const std::string& metric) {
+  const auto found = kOtherUnits.find(metric);
+  return found == kOtherUnits.end() ? kShare : found->second;
+}
+
+}  // namespace
+
 HtmlTable metrics_table(const Experiment& experiment) {
   const RunFolder& first = *experiment.of(experiment.strategies.front()).front();
   HtmlTable table;
@@ -152,13 +170,14 @@ HtmlTable metrics_table(const Experiment& experiment) {
   table.wide = true;
   table.header = {"strategy"};
   for (std::string name : first.metric_names) {
+    const std::string unit = unit_of(name).name;
     std::replace(name.begin(), name.end(), '_', ' ');  // so that a narrow page can break it
-    table.header.push_back(std::move(name));
+    table.header.push_back(name + ", " + unit);
   }
   if (first.metric_names.size() < 2) return table;
   const auto value = [](const RunFolder& run, int round, std::size_t metric) {
     const fedrunner::RoundMetrics* row = run.find(round, fedrunner::kAllRow);
-    return row ? 100 * row->values.at(metric) : kNaN;
+    return row ? unit_of(run.metric_names[metric]).factor * row->values.at(metric) : kNaN;
   };
   for (const std::string& strategy : experiment.strategies) {
     std::vector<std::string> row = {strategy};

@@ -266,6 +266,11 @@ TEST_CASE("the learning rate warms up linearly and falls as a cosine") {
   CHECK(learning_rate_at(options, 2, 10) == Approx(0.8));
   CHECK(learning_rate_at(options, 6, 10) == Approx(0.4));
   CHECK(learning_rate_at(options, 9, 10) == Approx(0.4 * (1 - std::cos(M_PI / 8))));
+  options.schedule = Schedule::kPolynomial;
+  options.decay_power = 7;
+  CHECK(learning_rate_at(options, 1, 10) == Approx(0.8));
+  CHECK(learning_rate_at(options, 2, 10) == Approx(0.8));
+  CHECK(learning_rate_at(options, 6, 10) == Approx(0.8 * std::pow(0.5, 7)));
   options.schedule = Schedule::kConstant;
   CHECK(learning_rate_at(options, 9, 10) == Approx(0.8));
   options.warmup = 0;

@@ -116,6 +116,7 @@ struct RunSummary {
   std::int64_t trained_parameters = 0;  ///< of the units that its rounds may train
   double learning_rate = kNone;  ///< local; of several, the one that the strategy's trials chose
   int rounds = 0;
+  std::string metric = "accuracy";     ///< the task's main one
   double foundation_accuracy = kNone;  ///< "all", round 0
   double final_accuracy = kNone;       ///< "all", last round
   double final_mean_accuracy = kNone;  ///< "mean", last round

@@ -28,8 +28,11 @@ class Dataset;  // src/tasks/dataset.h
 
 namespace strata::ntk {
 
+/// Stands for default_metric().
+inline constexpr const char* kAutoMetric = "auto";
+
 struct ScoreOptions {
-  std::string metric = "auto";        ///< that is default_metric(), or one of metric_names()
+  std::string metric = kAutoMetric;   ///< that is default_metric(), or one of metric_names()
   int samples = 32;                   ///< n; a client with fewer uses all it has
   std::uint64_t seed = 1;             ///< which samples; the solvers' starts; the random metric
   std::vector<std::int64_t> outputs;  ///< lntk and trace: outputs to differentiate; empty: all K
@@ -54,9 +57,11 @@ struct ScoreOptions {
       {};
 };
 
-/// lntk; of a model that answers in words gradient: a row a sample, the log-likelihood of its
-/// answer.
+/// lntk; of a model that answers in words, or segments, gradient: a row a sample, the
+/// log-likelihood of its answer, or its stack's loss.
 std::string default_metric(const models::Model& model);
+/// That for kAutoMetric, any other metric as it is.
+std::string settled_metric(const models::Model& model, const std::string& metric);
 
 /// One unit's value with its certificate.
 struct UnitScore {

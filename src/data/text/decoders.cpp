@@ -96,7 +96,7 @@ TokenDecoder read_fuse(ObjectReader&) {
 
 TokenDecoder read_metaspace_decoder(ObjectReader& reader) {
   const MetaspaceFields fields = read_metaspace_fields(reader);
-  const bool prepended = fields.prepend_scheme != "never";
+  const bool prepended = fields.prepend_scheme != PrependScheme::kNever;
   return [mark = fields.replacement, prepended](Tokens& tokens) {
     for (std::size_t i = 0; i < tokens.size(); ++i)
       replace_all(tokens[i], mark, i == 0 && prepended ? "" : " ");

@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "core/choices.h"
 #include "data/text/byte_level.h"
 #include "data/text/library_unicode.h"
 #include "data/text/part_table.h"
@@ -134,7 +135,8 @@ PreTokenizer read_digits(ObjectReader& reader) {
 PreTokenizer read_metaspace_pre_tokenizer(ObjectReader& reader) {
   const MetaspaceFields fields = read_metaspace_fields(reader);
   const auto mark = icu::UnicodeString::fromUTF8(fields.replacement);
-  const bool always = fields.prepend_scheme == "always", first = fields.prepend_scheme == "first";
+  const bool always = fields.prepend_scheme == PrependScheme::kAlways;
+  const bool first = fields.prepend_scheme == PrependScheme::kFirst;
   const UChar32 character = mark.char32At(0);
   const bool split = fields.split;
   return [=](std::vector<Segment>& segments) {
@@ -217,11 +219,15 @@ MetaspaceFields read_metaspace_fields(ObjectReader& reader) {
   fields.split = read_switch(reader, "split", true);
   reader.text("str_rep", "");  // the same once more, in files of 2021
   const bool prefix = read_switch(reader, "add_prefix_space", true);
-  fields.prepend_scheme =
-      reader.choice("prepend_scheme", {"first", "never", "always"}, prefix ? "always" : "never");
-  if (!prefix && fields.prepend_scheme != "never")
-    reader.fail("prepend_scheme", "\"" + fields.prepend_scheme +
-                                      "\" does not agree with an add_prefix_space of false");
+  static const Choices<PrependScheme> schemes({{PrependScheme::kFirst, "first"},
+                                               {PrependScheme::kNever, "never"},
+                                               {PrependScheme::kAlways, "always"}});
+  const auto usual = prefix ? PrependScheme::kAlways : PrependScheme::kNever;
+  const std::string scheme = reader.choice("prepend_scheme", schemes.names(), schemes.name(usual));
+  fields.prepend_scheme = schemes.value(scheme);
+  if (!prefix && fields.prepend_scheme != PrependScheme::kNever)
+    reader.fail("prepend_scheme",
+                "\"" + scheme + "\" does not agree with an add_prefix_space of false");
   return fields;
 }
 

@@ -1,0 +1,132 @@
+// Volumes with the real programs: drawn, segmented by a small SAM that six sites train, evaluated,
+// scored, reported; and what is wrong with them.
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "catch.h"
+#include "command.h"
+#include "data/nifti.h"
+#include "wrong_input.h"
+
+using namespace strata;
+using Catch::Matchers::Contains;
+using nlohmann::json;
+using test::check_refused;
+using test::run_strata;
+using test::slurp;
+namespace fs = std::filesystem;
+
+namespace {
+
+const char* const kVolumes = R"(version: 1
+name: volumes
+task: segmentation
+data: {folder: volumes}
+model:
+  folder: sam
+  answers: data
+  architecture: {type: sam, image_size: 32, patch_size: 8, hidden_size: 16, layers: 2, heads: 2,
+                 window_size: 2, global_blocks: [1], decoder_size: 32, decoder_heads: 2}
+  peft: {lora: {rank: 2, alpha: 2, targets: [query, value, q_proj, v_proj]}}
+pretrain:
+  data: volumes/solids
+  epochs: 1
+  batch_size: 16
+  learning_rate: 1.0e-3
+  augment: true
+units: {mode: flap}
+run:
+  strategies: [f3ocus, full]
+  rounds: 2
+  budget: 2
+  score: {samples: 2}
+  local: {steps: 1, batch_size: 2, learning_rate: 1.0e-3, augment: true, schedule: polynomial,
+          decay_power: 7, warmup: 0.5}
+)";
+
+struct Hospitals : test::TempDir {
+  Hospitals() {
+    write("volumes.yaml", kVolumes);
+    const auto made = run({"data", "make", "volumes", "--layout", "kits", "--volumes", "12",
+                           "--size", "32", "--out", "volumes"});
+    INFO(made.err);
+    REQUIRE(made.code == 0);
+  }
+  test::Outcome run(const std::vector<std::string>& arguments) const {
+    return run_strata(arguments, path());
+  }
+};
+
+}  // namespace
+
+TEST_CASE("six sites segment drawn volumes, and masks come back on the volumes' grids") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const auto run = dir.run({"run", "volumes.yaml", "--out", "run"});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK_THAT(run.err, Contains("round 2: dice "));
+  CHECK_THAT(run.out, Contains("start    dice") && !Contains("accuracy"));
+  CHECK_THAT(slurp(dir / "run/full-seed1/metrics.csv"), Contains("dice,hd95,nsd"));
+
+  const auto evaluated = dir.run({"evaluate", "run/full-seed1/model", "--data", "volumes",
+                                  "--masks", "masks", "--predictions", "found.jsonl"});
+  INFO(evaluated.err);
+  REQUIRE(evaluated.code == 0);
+  std::ifstream in(dir / "found.jsonl");
+  std::size_t lines = 0;
+  for (std::string text; std::getline(in, text); ++lines) {
+    const json line = json::parse(text);
+    const fs::path image = dir.path() / "volumes" / line["image"].get<std::string>();
+    const data::VolumeGrid given = data::read_nifti_header(image);
+    const data::Mask mask =
+        data::read_nifti_mask(dir.path() / line["prediction"].get<std::string>(), {2, false});
+    CHECK(mask.size == given.size);
+    CHECK(mask.affine == given.affine);
+    for (const char* metric : {"dice", "hd95", "nsd"}) CHECK(line[metric].size() == 2);
+    CHECK(line["dice"]["kidney"].get<double>() >= 0);
+  }
+  CHECK(lines >= 6);
+
+  const auto scored = dir.run(
+      {"score", "--model", "sam", "--data", "volumes", "--samples", "2", "--out", "scores.json"});
+  INFO(scored.err);
+  CHECK(scored.code == 2);  // the pretrained one has the solids' classes
+  CHECK_THAT(scored.err, Contains("its classes are \"kidney\", \"tumor\", but the model's are"));
+  CHECK(dir.run({"score", "--model", "run/full-seed1/model", "--data", "volumes", "--samples", "2",
+                 "--out", "scores.json"})
+            .code == 0);
+  CHECK(json::parse(slurp(dir / "scores.json"))["metric"] == "gradient");
+  CHECK(dir.run({"plan", "--scores", "scores.json", "--budget", "2", "--out", "plan.json"}).code ==
+        0);
+  REQUIRE(dir.run({"report", "run"}).code == 0);
+  // There is no right and wrong, so no interval over questions.
+  const std::string page = slurp(dir / "run/report.html");
+  CHECK_THAT(page, Contains("dice, %") && Contains("hd95, mm") && !Contains("Wilson") &&
+                       !Contains("accuracy, %"));
+  CHECK_THAT(page, Contains("Not compared, as one seed each tells nothing of chance"));
+}
+
+TEST_CASE("what is wrong with volumes is said in one line, and nothing half is written") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const auto refused = [&](const std::vector<std::string>& arguments, const std::string& what) {
+    check_refused(arguments, dir.path(), {what});
+  };
+  refused({"evaluate", "sam", "--data", "volumes/solids", "--logits", "--predictions", "x.jsonl"},
+          "--logits is for models that choose a label");
+  refused({"run", "volumes.yaml", "--out", "other", "--set", "model.image_size=30"},
+          "model.image_size: images of 30 pixels");
+  refused({"run", "volumes.yaml", "--out", "other", "--set", "run.local.calibrate_labels=true"},
+          "calibrate_labels");
+  refused({"run", "volumes.yaml", "--out", "other", "--set", "task=image_classification"},
+          "volumes");
+  // A mask that is cut off.
+  fs::path mask;
+  for (const auto& entry : fs::recursive_directory_iterator(dir.path() / "volumes/data"))
+    if (entry.path().filename() == "segmentation.nii.gz" && mask.empty()) mask = entry.path();
+  const std::string whole = slurp(mask);
+  std::ofstream(mask, std::ios::binary) << whole.substr(0, whole.size() / 2);
+  refused({"data", "check", "volumes"}, "segmentation.nii.gz");
+}
