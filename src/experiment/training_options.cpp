@@ -33,8 +33,7 @@ const Fields<TrainingOptions>& training_fields() {
       field("decay_power", &Options::decay_power, number(0.1, 100),
             "p of the polynomial schedule, which takes (1 − t)^p of the rate at the share t of the "
             "way; FLAP-SAM has 7")
-          .written_if(
-              [](const Options& options) { return options.decay_power != Options().decay_power; }),
+          .written_if_changed(),
       field("calibrate_labels", &Options::calibrate_labels, boolean(),
             "adds the logarithm of each answer's share in the client's training data to its logit "
             "in the loss, so that a client whose answers are mostly \"no\" learns from its images "

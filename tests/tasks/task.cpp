@@ -67,9 +67,9 @@ class Recording : public RowwiseTask {
 }  // namespace
 
 TEST_CASE("a task is chosen by its name, or by what the data are") {
-  CHECK(task_names() == std::vector<std::string>{"auto", "answer_classification",
-                                                 "image_classification",
-                                                 "image_text_classification", "answer_generation"});
+  CHECK(task_names() ==
+        std::vector<std::string>{"auto", "answer_classification", "image_classification",
+                                 "image_text_classification", "segmentation", "answer_generation"});
   CHECK(choose_task("auto", labelled(false))->name() == "answer_classification");
   CHECK(choose_task("auto", labelled(true))->name() == "image_classification");
   CHECK(choose_task("image_classification", labelled(false))->name() == "image_classification");
