@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <stdexcept>
+#include <utility>
 
 namespace strata::data {
 namespace {
@@ -81,9 +82,14 @@ LabelPlanes stack_around(const LabelPlanes& slices, std::int64_t index) {
 }
 
 ImagePlanes scaled_stack(ImagePlanes stack) {
-  constexpr double kNoDivisionByZero = 1e-8;
   const auto [least, largest] = std::minmax_element(stack.values.begin(), stack.values.end());
-  const double low = *least, range = *largest - low + kNoDivisionByZero;
+  const float low = *least, high = *largest;
+  return scaled_stack(std::move(stack), low, high);
+}
+
+ImagePlanes scaled_stack(ImagePlanes stack, float least, float largest) {
+  constexpr double kNoDivisionByZero = 1e-8;
+  const double low = least, range = largest - low + kNoDivisionByZero;
   for (float& value : stack.values) value = static_cast<float>((value - low) / range);
   return stack;
 }

@@ -37,5 +37,7 @@ std::int64_t slice_in_stack(std::int64_t slices, std::int64_t index, int place);
 /// (x - min) / (max - min + 1e-8) over the whole stack, in 64 bits, as FLAP-SAM's reader does in
 /// training and in the test: 0 everywhere where all values are the same.
 ImagePlanes scaled_stack(ImagePlanes stack);
+/// The same where the least and the largest value are those of another size of the stack.
+ImagePlanes scaled_stack(ImagePlanes stack, float least, float largest);
 
 }  // namespace strata::data

@@ -48,13 +48,6 @@ HeldVolume held(const data::Manifest& manifest, const data::Example& example, st
   return volume;
 }
 
-/// As scaled_stack() has it, by the values that the slices had at their own size.
-void scale(data::ImagePlanes& stack, double least, double largest) {
-  constexpr double kNearZero = 1e-8;
-  for (float& value : stack.values)
-    value = static_cast<float>((value - least) / (largest - least + kNearZero));
-}
-
 void mirror(data::StackPair& stack, int flips) {
   const auto turn = [&](auto& planes) {
     for (std::int64_t plane = 0; plane < planes.count; ++plane) {
@@ -111,8 +104,6 @@ const HeldVolume& SegmentationData::volume_of(std::int64_t row) const {
 data::StackPair SegmentationData::stack(std::int64_t row) const {
   const HeldVolume& volume = volume_of(row);
   const std::int64_t slice = row - volume.first_row;
-  data::StackPair stack{data::stack_around(volume.slices, slice),
-                        data::stack_around(volume.labels, slice)};
   float least = volume.least[static_cast<std::size_t>(slice)];
   float largest = volume.largest[static_cast<std::size_t>(slice)];
   for (int place = 0; place < data::kStackSlices; ++place) {
@@ -120,8 +111,8 @@ data::StackPair SegmentationData::stack(std::int64_t row) const {
     least = std::min(least, volume.least[other]);
     largest = std::max(largest, volume.largest[other]);
   }
-  scale(stack.image, least, largest);
-  return stack;
+  return {data::scaled_stack(data::stack_around(volume.slices, slice), least, largest),
+          data::stack_around(volume.labels, slice)};
 }
 
 models::Batch SegmentationData::batch(const std::vector<std::int64_t>& rows, torch::Device device,

@@ -135,11 +135,7 @@ Weights albef_weights(const Architecture& albef, const Weights& checkpoint,
 
 Weights read_albef_checkpoint(const Architecture& albef, const std::filesystem::path& folder) {
   const auto paths = torch_checkpoints_in(folder);
-  if (paths.size() > 1) {
-    throw InputError(folder.string() + ": \"" + paths[0].filename().string() + "\" and \"" +
-                     paths[1].filename().string() +
-                     "\" are checkpoints, but only one can be the model's");
-  }
+  if (paths.size() > 1) refuse_several(folder, paths);
   // Positions share its memory until they are copied.
   const TorchFile file(paths.front());
   Weights weights = albef_weights(albef, tensors_of(file), file.path().string());

@@ -43,6 +43,13 @@ std::vector<std::filesystem::path> torch_checkpoints_in(const std::filesystem::p
   return {found.begin(), found.end()};
 }
 
+void refuse_several(const std::filesystem::path& folder,
+                    const std::vector<std::filesystem::path>& checkpoints) {
+  throw InputError(folder.string() + ": \"" + checkpoints[0].filename().string() + "\" and \"" +
+                   checkpoints[1].filename().string() +
+                   "\" are checkpoints, but only one can be the model's");
+}
+
 bool has_published_checkpoint(const std::filesystem::path& folder,
                               const Architecture& architecture) {
   for (const PublishedRow& row : kPublishedCheckpoints)

@@ -25,6 +25,9 @@ namespace strata::models {
 /// The .pth and .pt files in a folder, sorted, where none of the files is there that transformers
 /// has for weights.
 std::vector<std::filesystem::path> torch_checkpoints_in(const std::filesystem::path& folder);
+/// Says that two of them cannot both be the model's. @throws InputError
+[[noreturn]] void refuse_several(const std::filesystem::path& folder,
+                                 const std::vector<std::filesystem::path>& checkpoints);
 
 /// Whether a model folder's weights are such a checkpoint of this architecture.
 bool has_published_checkpoint(const std::filesystem::path& folder,

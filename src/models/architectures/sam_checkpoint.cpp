@@ -99,17 +99,14 @@ std::string published_name(std::string name, const std::set<std::string>& layers
 class SamTensors {
  public:
   explicit SamTensors(const std::filesystem::path& folder) {
-    std::vector<std::filesystem::path> paths = torch_checkpoints_in(folder);
+    const std::vector<std::filesystem::path> paths = torch_checkpoints_in(folder);
     for (const auto& path : paths) files_.push_back(std::make_unique<TorchFile>(path));
     // The one of LoRA's factors comes over the other.
     std::stable_sort(files_.begin(), files_.end(), [](const auto& a, const auto& b) {
       return !a->find(kSamedLora) && b->find(kSamedLora);
     });
-    if (files_.size() > 2 || (files_.size() == 2 && is_samed(*files_[0]) == is_samed(*files_[1]))) {
-      throw InputError(folder.string() + ": \"" + paths[0].filename().string() + "\" and \"" +
-                       paths[1].filename().string() +
-                       "\" are checkpoints, but only one can be the model's");
-    }
+    if (files_.size() > 2 || (files_.size() == 2 && is_samed(*files_[0]) == is_samed(*files_[1])))
+      refuse_several(folder, paths);
     for (const auto& file : files_)
       for (auto& [name, tensor] : tensors_of(*file)) add(name, tensor);
   }
