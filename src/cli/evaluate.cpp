@@ -200,6 +200,11 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
   }
   if (!manifest.has_masks() && !arguments.masks.empty())
     throw InputError("--masks is for volumes; " + arguments.data.folder + " has none");
+  // Masks have the volumes' names.
+  if (std::filesystem::exists(arguments.masks) &&
+      std::filesystem::equivalent(arguments.masks, manifest.folder))
+    throw InputError("--masks: " + arguments.masks +
+                     " is the data's own folder, whose volumes the masks would replace");
   if (manifest.has_masks() && arguments.logits)
     throw InputError("--logits is for models that choose a label, not for volumes");
   std::vector<Evaluated> clients =

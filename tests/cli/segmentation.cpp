@@ -116,6 +116,8 @@ TEST_CASE("what is wrong with volumes is said in one line, and nothing half is w
   };
   refused({"evaluate", "sam", "--data", "volumes/solids", "--logits", "--predictions", "x.jsonl"},
           "--logits is for models that choose a label");
+  refused({"evaluate", "sam", "--data", "volumes/solids", "--masks", "volumes/./solids"},
+          "is the data's own folder, whose volumes the masks would replace");
   refused({"run", "volumes.yaml", "--out", "other", "--set", "model.image_size=30"},
           "model.image_size: images of 30 pixels");
   refused({"run", "volumes.yaml", "--out", "other", "--set", "run.local.calibrate_labels=true"},
