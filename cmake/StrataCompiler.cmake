@@ -35,6 +35,9 @@ set(STRATA_PLAIN_OPTIONS $<$<CONFIG:Release>:-O1> CACHE STRING "How reports and 
 # What calls LibTorch spends its time there; a release that optimises it further takes a quarter longer to compile.
 set(STRATA_TORCH_OPTIONS $<$<CONFIG:Release>:-O1> CACHE STRING "How modules with LibTorch are compiled")
 
+# Eigenvalues are computed by templates that the compiler sees here.
+set(STRATA_EIGEN_OPTIONS $<$<CONFIG:Release>:-O3> CACHE STRING "How the eigenvalue solvers are compiled")
+
 # strata_precompiled(NAME LIBRARIES libs... HEADERS headers...): headers compiled once, for the modules and tests
 # that name it. GCC refuses them where the flags differ.
 function(strata_precompiled name)
