@@ -1,5 +1,6 @@
 #include "fedrunner/courier.h"
 
+#include <iterator>
 #include <unordered_map>
 #include <utility>
 
@@ -25,19 +26,51 @@ std::vector<std::optional<Reply>> first_replies(const std::vector<Order>& orders
   return first;
 }
 
-std::vector<Reply> all_replies(Courier& courier, const std::vector<Order>& orders,
-                               const std::vector<Unit>& units) {
-  auto replies = first_replies(orders, courier.exchange(orders, {}, {}));
-  std::vector<Reply> all;
+namespace {
+
+std::string where(const Order& order) {
+  return "round " + std::to_string(order.round) + ", client " + order.client + ": ";
+}
+
+std::string no_reply(const Order& order) {
+  return where(order) + "no reply to the order \"" + phases().name(order.phase()) + "\"";
+}
+
+}  // namespace
+
+std::vector<std::optional<Reply>> usable_replies(Courier& courier, const std::vector<Order>& orders,
+                                                 Deadline deadline,
+                                                 const std::vector<Unit>& units) {
+  if (!courier.remote()) {
+    auto all = all_replies(courier, orders, deadline, units);
+    return {std::make_move_iterator(all.begin()), std::make_move_iterator(all.end())};
+  }
+  auto replies = first_replies(orders, courier.exchange(orders, deadline, {}));
   for (std::size_t i = 0; i < orders.size(); ++i) {
-    const std::string where =
-        "round " + std::to_string(orders[i].round) + ", client " + orders[i].client + ": ";
-    if (!replies[i])
-      throw WorkError(where + "no reply to the order \"" + phases().name(orders[i].phase()) + "\"");
+    if (!replies[i]) {
+      log_warning(no_reply(orders[i]));
+      continue;
+    }
     try {
       check_reply(*replies[i], orders[i], {units});
     } catch (const InputError& error) {
-      throw InputError(where + error.what());
+      log_warning(where(orders[i]) + error.what());
+      replies[i].reset();
+    }
+  }
+  return replies;
+}
+
+std::vector<Reply> all_replies(Courier& courier, const std::vector<Order>& orders,
+                               Deadline deadline, const std::vector<Unit>& units) {
+  auto replies = first_replies(orders, courier.exchange(orders, deadline, {}));
+  std::vector<Reply> all;
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    if (!replies[i]) throw WorkError(no_reply(orders[i]));
+    try {
+      check_reply(*replies[i], orders[i], {units});
+    } catch (const InputError& error) {
+      throw InputError(where(orders[i]) + error.what());
     }
     all.push_back(std::move(*replies[i]));
   }

@@ -33,6 +33,8 @@ class FailingCourier : public Courier {
   /// `inner` is to outlive it. Failures are drawn from the seed, the round and the client's name.
   FailingCourier(Courier& inner, const FailureOptions& options, std::uint64_t seed)
       : inner_(inner), options_(options), seed_(seed) {}
+  bool remote() const override { return inner_.remote(); }
+  void expect(const std::map<std::string, std::int64_t>& loads) override { inner_.expect(loads); }
   std::vector<Reply> exchange(const std::vector<Order>& orders, Deadline deadline,
                               const Answered& answered) override;
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -50,6 +51,7 @@ struct PlannedRun {
   std::uint64_t seed = 0;
   std::filesystem::path folder;
   std::string fingerprint = {};  ///< of its configuration, which its orders name
+  std::shared_ptr<const std::string> experiment = nullptr;  ///< that configuration (config.yaml)
 };
 
 /// The units that a run trains.

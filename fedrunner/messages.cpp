@@ -21,6 +21,7 @@ using torch::Tensor;
 
 constexpr int kVersion = 1;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr std::size_t kLongestFailure = 2000;  // it goes to a log
 const std::string kText = "strata", kWeight = "weight/";
 const std::string kMemory = "memory/", kControl = "control/";  // then the weight
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
@@ -200,6 +201,8 @@ Work read_work(Phase phase, ObjectReader reader) {
 void write(Writer& out, const HelloResult& hello) {
   out.text["train_samples"] = hello.train_samples;
   out.text["test_samples"] = hello.test_samples;
+  if (hello.synthetic) out.text["synthetic"] = true;
+  if (hello.several_labels) out.text["several_labels"] = true;
 }
 void write(Writer& out, const ScoreResult& score) {
   out.add(kScores, numbers(score.values));
@@ -264,8 +267,9 @@ EvaluateResult read_evaluation(Reader& in) {
 Result read_result(Reader& in, Phase phase, const std::string& client) {
   switch (phase) {
     case Phase::kHello:
-      return HelloResult{in.text.integer("train_samples", 1, kMost),
-                         in.text.integer("test_samples", 0, kMost)};
+      return HelloResult{
+          in.text.integer("train_samples", 1, kMost), in.text.integer("test_samples", 0, kMost),
+          in.text.boolean("synthetic", false), in.text.boolean("several_labels", false)};
     case Phase::kScore:
       return ScoreResult{in.numbers(kScores)};
     case Phase::kTrain:
@@ -390,6 +394,8 @@ std::string encode(const Order& order) {
                    {"base", order.base},
                    {"work", std::visit([](const auto& w) { return written(w); }, order.work)}});
   if (!order.ranks.empty()) out.text["ranks"] = order.ranks;
+  if (order.experiment) out.text["experiment"] = *order.experiment;
+  if (order.threads > 0) out.text["threads"] = order.threads;
   if (order.state) out.add(*order.state);
   if (const auto* work = std::get_if<TrainWork>(&order.work)) {
     out.add(work->memory, kMemory);
@@ -414,6 +420,14 @@ Order decode_order(std::string bytes) {
   order.work = read_work(phase, in.text.object("work", true));
   auto ranks = in.text.object("ranks");
   for (const auto& unit : ranks.keys()) order.ranks[unit] = ranks.integer(unit, 0, kMost);
+  if (in.text.has("experiment")) {
+    order.experiment = std::make_shared<const std::string>(in.text.filled_text("experiment"));
+    if (sha256_hex(*order.experiment) != order.run)
+      in.text.fail("experiment", "is not the one that `run` is the SHA-256 of");
+  }
+  if (in.text.has("threads"))
+    order.threads =
+        static_cast<int>(in.text.integer("threads", 1, std::numeric_limits<int>::max()));
   if (phase != Phase::kHello) order.state = std::make_shared<const ModelState>(in.weights());
   if (auto* work = std::get_if<TrainWork>(&order.work)) {
     work->memory = in.weights(kMemory);
@@ -431,6 +445,7 @@ std::string encode(const Reply& reply) {
   out.text.update({{"message", "reply"}, {"order", reply.order}, {"client", reply.client}});
   if (reply.result.index() > 0)
     out.text["phase"] = phases().name(static_cast<Phase>(reply.result.index() - 1));
+  if (!reply.failure.empty()) out.text["failed"] = reply.failure;
   std::visit([&](const auto& result) { write(out, result); }, reply.result);
   return out.bytes();
 }
@@ -442,6 +457,10 @@ Reply decode_reply(std::string bytes) {
   if (in.text.has("phase")) {
     const Phase phase = phases().value(in.text.choice("phase", phases().names()));
     reply.result = read_result(in, phase, reply.client);
+  } else if (in.text.has("failed")) {
+    reply.failure = in.text.filled_text("failed");
+    if (reply.failure.size() > kLongestFailure)
+      in.text.fail("failed", "is longer than " + std::to_string(kLongestFailure) + " bytes");
   }
   in.finish();
   return reply;
@@ -450,6 +469,7 @@ Reply decode_reply(std::string bytes) {
 void check_reply(const Reply& reply, const Order& order, const Expected& expected) {
   if (reply.order != order.id()) refuse("is to another order");
   if (reply.client != order.client) refuse("is of client " + reply.client);
+  if (!reply.failure.empty()) refuse("says that the client could not: " + reply.failure);
   if (reply.result.index() == 0) {
     if (order.phase() != Phase::kTrain || !(order.units.empty() || reply.late))
       refuse("has nothing of what was asked for");

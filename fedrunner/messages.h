@@ -88,6 +88,11 @@ struct Order {
       nullptr;  ///< what is trained in the run; of hello: none
   Work work;
   UnitRanks ranks = {};  ///< to which the state's pairs are cut, and those that come back
+  /// The run's configuration (config.yaml), of which `run` is the SHA-256: what a worker of another
+  /// process makes its model, units and examples by. None: the client has them already.
+  std::shared_ptr<const std::string> experiment = nullptr;
+  /// LibTorch's, on which the last bits of results depend; 0: as many as the client has.
+  int threads = 0;
 
   Phase phase() const { return static_cast<Phase>(work.index()); }
   /// SHA-256 (hexadecimal) of run, round, phase, client, units and base. A reply names it; of
@@ -97,6 +102,8 @@ struct Order {
 
 struct HelloResult {
   std::int64_t train_samples = 0, test_samples = 0;
+  bool synthetic = false;       ///< the data set was made by `strata data make`
+  bool several_labels = false;  ///< an image may have any number of them
 };
 struct ScoreResult {
   std::vector<double> values;  ///< of the units, in their order, before normalisation
@@ -120,7 +127,7 @@ struct EvaluateResult {
                                       ///< frequent training answer
 };
 
-/// Empty: nothing was asked for, or nothing came.
+/// Empty: nothing was asked for, nothing came, or the client could not (Reply::failure).
 using Result = std::variant<std::monostate, HelloResult, ScoreResult, ClientUpdate, EvaluateResult>;
 
 struct Reply {
@@ -128,6 +135,9 @@ struct Reply {
   std::string client;
   Result result = {};
   bool late = false;  ///< the courier's word, not the client's: the round did not wait for the rest
+  /// Why the client has no result: its site does not allow it, or it could not; one line. Empty:
+  /// there is one, or nothing was asked for. (A training that does not stay finite is a result.)
+  std::string failure = {};
 };
 
 /// A message's bytes, and the message again, bit for bit: 64-bit numbers, NaN and tensors included.
@@ -146,12 +156,12 @@ struct Expected {
   std::int64_t train_samples = 0;  ///< as the client said at hello
 };
 
-/// Whether the server can use the reply: it names the order and its client, has what the phase asks
-/// for, a finite number ≥ 0 for every unit that was to be scored, exactly the weights of the units
-/// that were to be trained in the shapes (those of its ranks) and types of the order's state, and
-/// of these what the order's algorithm remembers, or none and the reason. It claims neither other
-/// samples than before nor more steps than were ordered, as both weigh in the round. @throws
-/// InputError, one line without the names of round and client.
+/// Whether the server can use the reply: it names the order and its client, has no failure but what
+/// the phase asks for, a finite number ≥ 0 for every unit that was to be scored, exactly the
+/// weights of the units that were to be trained in the shapes (those of its ranks) and types of the
+/// order's state, and of these what the order's algorithm remembers, or none and the reason. It
+/// claims neither other samples than before nor more steps than were ordered, as both weigh in the
+/// round. @throws InputError, one line without the names of round and client.
 void check_reply(const Reply& reply, const Order& order, const Expected& expected);
 
 }  // namespace strata::fedrunner

@@ -36,8 +36,16 @@ std::vector<Order> Orders::all(int round, const States& states,
                                const std::vector<std::string>& units, const Work& work) const {
   std::vector<Order> orders;
   for (const auto& client : clients_)
-    orders.push_back({run_.fingerprint, round, client, units, task_.foundation_fingerprint,
-                      states.of(client), work});
+    orders.push_back({run_.fingerprint,
+                      round,
+                      client,
+                      units,
+                      task_.foundation_fingerprint,
+                      states.of(client),
+                      work,
+                      {},
+                      run_.experiment,
+                      at::get_num_threads()});
   return orders;
 }
 

@@ -27,6 +27,19 @@ Purse purse_of(const PlanningProblem& problem, int client) {
   return {problem.counts_units() ? problem.budgets[i] : problem.capacities[i], problem.unit_costs};
 }
 
+/// Whoever has no scores gets nothing to train by them.
+void take_scores(const ScoreTable& scores, PlanningProblem& problem,
+                 std::vector<std::int64_t>& budgets) {
+  for (std::size_t i = 0; i < problem.clients.size(); ++i) {
+    const auto found = std::find(scores.clients.begin(), scores.clients.end(), problem.clients[i]);
+    if (found == scores.clients.end())
+      budgets[i] = 0;
+    else
+      problem.importance.row(static_cast<Eigen::Index>(i)) =
+          scores.scores.row(static_cast<Eigen::Index>(found - scores.clients.begin()));
+  }
+}
+
 /// run.json says once who made the run and when; in a plan it would make resumed ones differ.
 void forget_the_process(Plan& plan) {
   const std::set<std::string> of_the_run = {"command", "machine", "date"};
@@ -90,12 +103,12 @@ PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const
   PlanningProblem problem;
   problem.clients = task_.clients;
   problem.units = units_.selectable;
-  problem.importance = scores
-                           ? scores->scores
-                           : Eigen::MatrixXd::Constant(problem.client_count(), problem.unit_count(),
-                                                       1.0 / problem.unit_count());
+  problem.importance = Eigen::MatrixXd::Constant(problem.client_count(), problem.unit_count(),
+                                                 1.0 / problem.unit_count());
+  auto budgets = this->budgets();
+  if (scores) take_scores(*scores, problem, budgets);
   const std::string& of = task_.run.budget.of;
-  set_budgets(problem, of, budgets(), costs_of(task_.units.selectable, of));
+  set_budgets(problem, of, budgets, costs_of(task_.units.selectable, of));
   if (!run_.strategy.own) problem.ranks = static_cast<int>(task_.planned_ranks);
   return problem;
 }

@@ -53,7 +53,8 @@ class Planning {
   std::vector<std::int64_t> budgets() const;
 
   /// The plan of a round in which one is due. Without scores every unit counts the same, which
-  /// leaves the choice to the algorithm. `warm_start` is of the run's last plan.
+  /// leaves the choice to the algorithm; a client that is not among those that scored has nothing
+  /// to spend. `warm_start` is of the run's last plan.
   Plan plan(int round, const std::optional<ScoreTable>& scores,
             const std::vector<Assignment>& warm_start);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <optional>
 
 #include "core/console.h"
@@ -17,7 +18,6 @@
 #include "fedrunner/setup.h"
 #include "fedrunner/threads.h"
 #include "models/device.h"
-#include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
@@ -42,9 +42,14 @@ RoundTable run_here(const Setup& setup, const PlannedRun& run, models::Model& mo
   const FederatedTask& task = setup.task;
   const auto lora = task.run.server.aggregation.lora;
   const auto trained = units_of_run(task.units, run.strategy, model, lora).weights;
-  ThreadsCourier threads(setup.clients, {model, trained, tools.score, task.foundation_fingerprint},
-                         {setup.parallel, options.encode_messages});
-  FailingCourier failing(threads, task.run.failures, run.seed);
+  std::optional<ThreadsCourier> threads;
+  if (!options.remote) {
+    threads.emplace(setup.clients,
+                    ClientTools{model, trained, tools.score, task.foundation_fingerprint},
+                    ThreadOptions{setup.parallel, options.encode_messages});
+  }
+  FailingCourier failing(threads ? static_cast<Courier&>(*threads) : *options.remote,
+                         task.run.failures, run.seed);
   const auto after_round = [&](int round) {
     if (options.after_round) options.after_round(run.folder, round);
   };
@@ -92,6 +97,15 @@ RunSummary summarise(const PlannedRun& planned, const LocalConfig& local, const 
   return summary;
 }
 
+/// Rows of examples that each client goes through in a round, as the first strategy trains.
+std::map<std::string, std::int64_t> training_loads(const Setup& setup) {
+  const TrainWork work{local_of(setup.task.run, setup.task.run.strategies.front())};
+  std::map<std::string, std::int64_t> loads;
+  for (const auto& [client, samples] : setup.train_samples)
+    loads[client] = work.steps(samples) * work.local.training.batch_size;
+  return loads;
+}
+
 /// One of the experiment's runs, from its folder's first file to its last.
 RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, PlannedRun run,
                      const RunTools& tools, const RunOptions& options) {
@@ -99,17 +113,12 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
       to_yaml(resolved_config(config, setup.task.units, run.strategy, run.seed));
   write_file(run.folder / "config.yaml", resolved);
   run.fingerprint = sha256_hex(resolved);
+  run.experiment = std::make_shared<const std::string>(resolved);
   const RunLog log(run.folder / "run.log");
   log_info("strategy " + run.strategy.name + ", seed " + std::to_string(run.seed) + " in " +
            run.folder.string());
   // The foundation's memory is every run's; what a run trains it copies.
-  models::Model model = setup.foundation;
-  peft::add_methods(model, config.model.peft, run.seed);
-  peft::set_units(model, config.units.scheme, config.units.buffers);
-  auto units = model.units();
-  fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
-  keep_personal(setup.task.units.personal, units);
-  model.set_units(std::move(units));
+  models::Model model = begin_model(config, setup.task.units, setup.foundation, run.seed);
   const auto trained = trained_parameters(setup.task, run.strategy, model);
   RunSummary summary = summarise(run, local_of(setup.task.run, run.strategy),
                                  run_here(setup, run, model, tools, options));
@@ -151,6 +160,7 @@ std::vector<RunSummary> run_configured(ExperimentConfig config, const std::files
   const ExperimentFolders folders(config, out, options.resume);
   folders.check(wanted.units);
   const Setup setup = set_up(config, std::move(wanted), folders, device, options);
+  if (options.remote) options.remote->expect(training_loads(setup));
 
   const FolderLock lock(out);
   // Another process may have come and gone since.

@@ -1,6 +1,9 @@
 #include "fedrunner/server.h"
 
+#include <algorithm>
+#include <chrono>
 #include <optional>
+#include <utility>
 
 #include "core/console.h"
 #include "core/infinity.h"
@@ -23,6 +26,11 @@
 namespace strata::fedrunner {
 namespace {
 
+Deadline deadline_of(const experiment::ServerConfig& server) {
+  if (server.deadline == 0) return std::nullopt;
+  return std::chrono::milliseconds(static_cast<std::int64_t>(server.deadline * 1000));
+}
+
 class Server {
  public:
   Server(const FederatedTask& task, const PlannedRun& run, models::Model& model,
@@ -30,15 +38,16 @@ class Server {
       : task_(task),
         run_(run),
         rounds_(static_cast<int>(task.run.rounds)),
+        deadline_(deadline_of(task.run.server)),
         model_(model),
         tools_(tools),
         courier_(courier),
         algorithm_(algorithm_of(task.run.server.algorithm.algorithm)),
         units_(units_of_run(task.units, run.strategy, model, task.run.server.aggregation.lora)),
         plans_lora_(plans_lora(model.blueprint(), task.units)),
-        orders_(task, run, units_),
-        planning_(task, run, units_, tools.plan),
-        publisher_(task, run, units_, planning_.budgets()),
+        orders_(task_, run, units_),
+        planning_(task_, run, units_, tools.plan),
+        publisher_(task_, run, units_, planning_.budgets()),
         table_({}, *task.task) {
     model.own(units_.weights);
     for (const auto& name : units_.weights) state_.weights[name] = model.weight(name);
@@ -47,10 +56,19 @@ class Server {
   RoundTable run(const AfterRound& after_round);
 
  private:
+  /// Hears of every client what data it has.
+  void greet();
   /// Takes up the last completed round, or begins.
   void start();
   void run_round(int round, Progress& progress);
+  /// Those that came with the evaluation of the round before, or an exchange's.
   ScoreTable score(int round);
+  ScoreTable scores_of(const std::vector<Order>& orders,
+                       const std::vector<std::optional<Reply>>& replies) const;
+  /// Whether clients score for a round.
+  bool scores_in(int round) const {
+    return run_.strategy.scores() && is_due(round, task_.run.score.every);
+  }
   /// The plan of a round and, where it is a new one, its front for the next to begin with.
   Plan plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive);
   RoundUpdates train(int round, const Plan& plan, Progress& progress);
@@ -75,9 +93,10 @@ class Server {
     for (const auto& [name, weight] : state_.weights) model_.weight(name) = weight;
   }
 
-  const FederatedTask& task_;
+  FederatedTask task_;  ///< with what clients say of their data
   const PlannedRun& run_;
   const int rounds_;
+  const Deadline deadline_;
   models::Model& model_;
   const RunTools& tools_;
   Courier& courier_;
@@ -90,10 +109,11 @@ class Server {
   std::vector<ClientSize> clients_;
   RunState state_;
   RunTable table_;
+  std::optional<ScoreTable> early_scores_;  ///< of the round to come
 };
 
 RoundTable Server::run(const AfterRound& after_round) {
-  clients_ = client_sizes(all_replies(courier_, orders_.hello(), units_.all));
+  greet();
   table_ = RunTable(clients_, *task_.task);
   start();
   if (table_.get().rows.empty()) {
@@ -110,6 +130,16 @@ RoundTable Server::run(const AfterRound& after_round) {
     after_round(state_.round);
   }
   return table_.get();
+}
+
+void Server::greet() {
+  const auto replies = all_replies(courier_, orders_.hello(), deadline_, units_.all);
+  clients_ = client_sizes(replies);
+  for (const auto& reply : replies) {
+    const auto& hello = std::get<HelloResult>(reply.result);
+    task_.synthetic = task_.synthetic || hello.synthetic;
+    task_.several_labels = task_.several_labels || hello.several_labels;
+  }
 }
 
 void Server::start() {
@@ -132,7 +162,7 @@ void Server::start() {
 
 void Server::run_round(int round, Progress& progress) {
   const bool scored = run_.strategy.scores();
-  const bool score_due = scored && is_due(round, task_.run.score.every);
+  const bool score_due = scores_in(round);
   std::optional<ScoreTable> scores;
   if (score_due) {
     scores = score(round);
@@ -197,10 +227,16 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
 }
 
 ScoreTable Server::score(int round) {
+  auto early = std::exchange(early_scores_, std::nullopt);
+  if (early) return std::move(*early);
   const auto orders = orders_.score(round, states());
-  const auto table = score_table(orders, all_replies(courier_, orders, units_.all),
-                                 task_.units.selectable, model_.fingerprint());
-  const std::string scales = round == 1 ? role_scale_warning(table) : "";
+  return scores_of(orders, usable_replies(courier_, orders, deadline_, units_.all));
+}
+
+ScoreTable Server::scores_of(const std::vector<Order>& orders,
+                             const std::vector<std::optional<Reply>>& replies) const {
+  const auto table = score_table(orders, replies, task_.units.selectable, model_.fingerprint());
+  const std::string scales = orders.front().round == 1 ? role_scale_warning(table) : "";
   if (!scales.empty()) log_warning(scales + "; units.selectable says which compete");
   return table;
 }
@@ -218,7 +254,7 @@ Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArc
 RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
   const auto orders = orders_.train(round, rounds_, plan, states(), state_.algorithm);
   auto done = static_cast<std::int64_t>(round - 1) * static_cast<std::int64_t>(orders.size());
-  auto replies = courier_.exchange(orders, {}, [&](const Order& order) {
+  auto replies = courier_.exchange(orders, deadline_, [&](const Order& order) {
     progress.update(++done, "round " + std::to_string(round) + ", client " + order.client);
   });
   return sort_replies(orders, first_replies(orders, std::move(replies)), units_.all, clients_);
@@ -227,10 +263,17 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
-    const auto replies = all_replies(
-        courier_, orders_.evaluate(round, measured_states(), state_.algorithm), units_.all);
-    for (std::size_t i = 0; i < replies.size(); ++i)
-      results[i] = std::get<EvaluateResult>(replies[i].result);
+    auto orders = orders_.evaluate(round, measured_states(), state_.algorithm);
+    // The scores of the next round are of the same weights, and another exchange has its price.
+    const bool early = courier_.remote() && round < rounds_ && scores_in(round + 1);
+    const auto score = early ? orders_.score(round + 1, states()) : std::vector<Order>();
+    orders.insert(orders.end(), score.begin(), score.end());
+    auto replies = usable_replies(courier_, orders, deadline_, units_.all);
+    for (std::size_t i = 0; i < clients_.size(); ++i)
+      if (replies[i]) results[i] = std::get<EvaluateResult>(replies[i]->result);
+    replies.erase(replies.begin(), replies.begin() + static_cast<std::ptrdiff_t>(clients_.size()));
+    if (std::any_of(replies.begin(), replies.end(), [](const auto& r) { return r.has_value(); }))
+      early_scores_ = scores_of(score, replies);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");
   }
   table_.add(round, std::move(rows), results, plan);

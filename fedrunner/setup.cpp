@@ -88,42 +88,6 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
   return budgets;
 }
 
-std::vector<FederatedClient> make_clients(const ExperimentData& data,
-                                          const Foundation& foundation) {
-  const models::Blueprint& blueprint = foundation.model.blueprint();
-  const auto images = std::make_shared<data::ImageStore>(data.manifest, blueprint.image_processor(),
-                                                         data.config.cache);
-  std::vector<FederatedClient> clients;
-  for (const auto& part : data.partition.clients) {
-    if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
-    if (part.name == kAllRow || part.name == kMeanRow) {
-      throw InputError("a client cannot be called \"" + part.name +
-                       "\", as metrics.csv has an aggregate row of that name");
-    }
-    const auto tensors = [&](const std::vector<int>& examples) {
-      return std::shared_ptr<const tasks::Dataset>(data.task->encode(
-          examples, {data.manifest, blueprint, foundation.tokenizer, data.config.drop_unseen,
-                     images, foundation.language, data.config.prompt}));
-    };
-    try {
-      FederatedClient client{part.name, tensors(part.train), nullptr};
-      if (!part.test.empty()) client.test = tensors(part.test);
-      clients.push_back(std::move(client));
-    } catch (const InputError& error) {
-      throw InputError("client " + part.name + ": " + error.what());
-    }
-  }
-  std::vector<std::pair<std::string, const tasks::Dataset*>> train, test;
-  for (const auto& client : clients) {
-    train.emplace_back(client.name, client.train.get());
-    if (client.test) test.emplace_back(client.name, client.test.get());
-  }
-  tasks::log_unseen(train, "training examples are left out");
-  tasks::log_unseen(test, "test examples are kept and counted as wrong");
-  images->load();
-  return clients;
-}
-
 models::CoreShares shares_for(const ExperimentConfig& config, const models::Blueprint& blueprint,
                               std::size_t clients, int recorded_threads, torch::Device device,
                               const RunOptions& options) {
@@ -138,16 +102,25 @@ models::CoreShares shares_for(const ExperimentConfig& config, const models::Blue
   return shares;
 }
 
-std::vector<std::string> client_names(const ExperimentData& data, bool name_folders) {
+std::vector<std::string> names_of_clients(const ExperimentConfig& config,
+                                          const Prepared& prepared) {
+  if (!prepared.data) return config.data.sites;
   std::vector<std::string> names;
-  for (const auto& client : data.partition.clients) {
-    names.push_back(client.name);
-    if (name_folders && client.name.find('/') != std::string::npos) {
-      throw InputError("the client \"" + client.name +
+  for (const auto& client : prepared.data->partition.clients) names.push_back(client.name);
+  return names;
+}
+
+void check_names(const std::vector<std::string>& names, bool name_folders) {
+  for (const auto& name : names) {
+    if (name == kAllRow || name == kMeanRow) {
+      throw InputError("a client cannot be called \"" + name +
+                       "\", as metrics.csv has an aggregate row of that name");
+    }
+    if (name_folders && name.find('/') != std::string::npos) {
+      throw InputError("the client \"" + name +
                        "\" cannot name a folder, which its adapter_config.json needs");
     }
   }
-  return names;
 }
 
 /// With what the rule of LoRA pairs leaves in them.
@@ -278,6 +251,11 @@ void require_companions(const ExperimentConfig& config, const models::Blueprint&
                    "adds them, and units.scheme: adapter has them in its units)");
 }
 
+[[noreturn]] void refuse_sites(const ExperimentConfig& config, const std::string& key,
+                               const std::string& reason) {
+  throw InputError(config.file + ": " + key + " " + reason + " (data.sites)");
+}
+
 void check_distribution(const ExperimentConfig& config, const tasks::Task& task, bool several) {
   if (!has_partner(config)) return;
   const std::string what = " distils a distribution over labels, and ";
@@ -312,55 +290,152 @@ Wanted select_wanted(const ExperimentConfig& config) {
   return {std::move(blueprint), std::move(units)};
 }
 
-Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
-             torch::Device device, const RunOptions& options) {
-  const auto data = load_experiment_data(config.data, config.task, config.answering);
-  check_chosen_by(config, *data.task);
-  check_distribution(config, *data.task, data.manifest.multi_label);
+namespace {
+
+std::optional<ExperimentData> load_data(const ExperimentConfig& config) {
+  if (config.data.sites.empty())
+    return load_experiment_data(config.data, config.task, config.answering);
+  if (config.model.answers == Answers::kData)
+    refuse_sites(
+        config, "model.answers: data",
+        "needs the labels of all clients; a foundation whose labels they agree on has them");
+  if (config.task == tasks::task_names().front())
+    refuse_sites(config, "task: " + config.task, "needs the data; name the task");
+  return std::nullopt;
+}
+
+std::set<std::string> names_in(const data::Partition& partition) {
+  std::set<std::string> names;
+  for (const auto& client : partition.clients) names.insert(client.name);
+  return names;
+}
+
+FederatedClient make_client(const data::ClientExamples& part, const ExperimentData& data,
+                            const Foundation& foundation,
+                            const std::shared_ptr<data::ImageStore>& images) {
+  if (part.train.empty()) throw InputError("client " + part.name + " has no training example");
+  const auto tensors = [&](const std::vector<int>& examples) {
+    return std::shared_ptr<const tasks::Dataset>(data.task->encode(
+        examples, {data.manifest, foundation.model.blueprint(), foundation.tokenizer,
+                   data.config.drop_unseen, images, foundation.language, data.config.prompt}));
+  };
+  try {
+    FederatedClient client{part.name, tensors(part.train), nullptr};
+    if (!part.test.empty()) client.test = tensors(part.test);
+    return client;
+  } catch (const InputError& error) {
+    throw InputError("client " + part.name + ": " + error.what());
+  }
+}
+
+void log_unseen(const std::vector<FederatedClient>& clients) {
+  std::vector<std::pair<std::string, const tasks::Dataset*>> train, test;
+  for (const auto& client : clients) {
+    train.emplace_back(client.name, client.train.get());
+    if (client.test) test.emplace_back(client.name, client.test.get());
+  }
+  tasks::log_unseen(train, "training examples are left out");
+  tasks::log_unseen(test, "test examples are kept and counted as wrong");
+}
+
+}  // namespace
+
+std::vector<FederatedClient> make_clients(const ExperimentData& data, const Foundation& foundation,
+                                          const std::optional<std::set<std::string>>& names) {
+  const auto there = names_in(data.partition);
+  for (const auto& name : names.value_or(std::set<std::string>()))
+    require_name(data.config.folder + ": client", name, {there.begin(), there.end()});
+  const auto images = std::make_shared<data::ImageStore>(
+      data.manifest, foundation.model.blueprint().image_processor(), data.config.cache);
+  std::vector<FederatedClient> clients;
+  for (const auto& part : data.partition.clients) {
+    if (!names || names->count(part.name))
+      clients.push_back(make_client(part, data, foundation, images));
+  }
+  log_unseen(clients);
+  images->load();
+  return clients;
+}
+
+Prepared prepare(const ExperimentConfig& config, Wanted wanted, torch::Device device,
+                 const RunOptions& options, int recorded_threads) {
+  auto data = load_data(config);
+  auto task = data ? data->task : tasks::choose_task(config.task, {}, config.answering);
+  check_chosen_by(config, *task);
+  check_distribution(config, *task, data && data->manifest.multi_label);
+  const std::size_t clients = data ? data->partition.clients.size() : config.data.sites.size();
   const models::CoreShares shares =
-      shares_for(config, wanted.blueprint, data.partition.clients.size(),
-                 folders.recorded_threads(), device, options);
+      shares_for(config, wanted.blueprint, clients, recorded_threads, device, options);
   models::prepare_torch(shares.threads);
   const auto labels = config.model.answers == Answers::kData
-                          ? data.task->labels({tasks::split_of(data.manifest, data::kTrainSplit)})
+                          ? task->labels({tasks::split_of(data->manifest, data::kTrainSplit)})
                           : std::vector<std::string>();
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     wanted.blueprint = wanted.blueprint.with(labels);
     wanted.units = select_fitted_units(config, wanted.blueprint);
   }
-  auto names = client_names(data, plans_lora(wanted.blueprint, wanted.units));
-  const std::int64_t planned = planned_ranks(config, wanted.blueprint, wanted.units);
-  auto budgets = checked_budgets(config, names, wanted.units, planned);
-  auto ranks = checked_ranks(config, names, wanted.blueprint);
   const ModelConfig& own = config.model;
   auto foundation =
       labels.empty() ? load_foundation(own.folder, device, own.image_size)
                      : relabelled_foundation(own.folder, labels, own.seed, device, own.image_size);
   check_bases(config, foundation.model, wanted.blueprint);
   models::set_spill(foundation.model, options.spill);
-  auto clients = make_clients(data, foundation);
   if (!labels.empty()) {
     log_info(config.model.folder + " with an output layer for the data's " +
              std::to_string(labels.size()) + " labels");
   }
-  FederatedTask task{.name = config.name,
-                     .synthetic = data.manifest.synthetic,
-                     .several_labels = data.manifest.multi_label,
-                     .task = data.task,
-                     .clients = std::move(names),
-                     .units = std::move(wanted.units),
-                     .budgets = std::move(budgets),
-                     .run = *config.run,
-                     .foundation_fingerprint = foundation.model.fingerprint(),
-                     .tokenizer = std::move(foundation.tokenizer)};
-  if (foundation.language) task.language_folder = config.model.folder;
-  folders.check_foundation(foundation.model, task.foundation_fingerprint);
-  task.ranks = std::move(ranks);
-  task.planned_ranks = planned;
+  return {std::move(wanted), std::move(data), std::move(task), std::move(foundation),
+          shares.parallel};
+}
+
+Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
+             torch::Device device, const RunOptions& options) {
+  if (!config.data.sites.empty() && !options.remote)
+    throw InputError(config.file + ": data.sites: the clients' data is elsewhere; --courier says " +
+                     "how they are reached");
+  Prepared made = prepare(config, std::move(wanted), device, options, folders.recorded_threads());
+  auto names = names_of_clients(config, made);
+  check_names(names, plans_lora(made.wanted.blueprint, made.wanted.units));
+  const std::int64_t planned = planned_ranks(config, made.wanted.blueprint, made.wanted.units);
+  auto budgets = checked_budgets(config, names, made.wanted.units, planned);
+  auto ranks = checked_ranks(config, names, made.wanted.blueprint);
+  Setup setup{.task = {.name = config.name,
+                       .synthetic = made.data && made.data->manifest.synthetic,
+                       .several_labels = made.several_labels(),
+                       .task = made.task,
+                       .clients = std::move(names),
+                       .units = std::move(made.wanted.units),
+                       .budgets = std::move(budgets),
+                       .run = *config.run,
+                       .foundation_fingerprint = made.foundation.model.fingerprint(),
+                       .tokenizer = made.foundation.tokenizer},
+              .foundation = made.foundation.model,
+              .clients = {},
+              .parallel = made.parallel};
+  if (made.foundation.language) setup.task.language_folder = config.model.folder;
+  folders.check_foundation(setup.foundation, setup.task.foundation_fingerprint);
+  setup.task.ranks = std::move(ranks);
+  setup.task.planned_ranks = planned;
+  if (!options.remote) setup.clients = make_clients(*made.data, made.foundation);
+  if (!made.data) return setup;
+  for (const auto& client : made.data->partition.clients)
+    setup.train_samples[client.name] = static_cast<std::int64_t>(client.train.size());
   if (options.log_clients)
-    log_info("clients", data::partition_table(data.manifest, data.partition));
-  return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};
+    log_info("clients", data::partition_table(made.data->manifest, made.data->partition));
+  return setup;
+}
+
+models::Model begin_model(const ExperimentConfig& config, const SelectedUnits& selected,
+                          const models::Model& foundation, std::uint64_t seed) {
+  models::Model model = foundation;
+  peft::add_methods(model, config.model.peft, seed);
+  peft::set_units(model, config.units.scheme, config.units.buffers);
+  auto units = model.units();
+  fit_units(lora_rule(config.run->server.aggregation.lora), model.blueprint(), units);
+  keep_personal(selected.personal, units);
+  model.set_units(std::move(units));
+  return model;
 }
 
 }  // namespace strata::fedrunner

@@ -4,11 +4,16 @@
 /// Internal.
 
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "fedrunner/client.h"
 #include "fedrunner/experiment_folders.h"
 #include "fedrunner/federated_task.h"
+#include "fedrunner/foundation.h"
 #include "models/device.h"
 
 namespace strata::fedrunner {
@@ -22,16 +27,44 @@ struct Wanted {
 /// its weights.
 Wanted select_wanted(const experiment::ExperimentConfig& config);
 
+/// Data and foundation of an experiment, as its server and its workers begin with them.
+struct Prepared {
+  Wanted wanted;  ///< with an output layer for the data's labels, where the experiment asks for it
+  std::optional<experiment::ExperimentData> data;  ///< none where clients are at sites of their own
+  tasks::TaskPtr task;
+  Foundation foundation;
+  int parallel = 1;  ///< clients at a time
+
+  bool several_labels() const { return data && data->manifest.multi_label; }
+};
+/// Reads data, but no image, and the foundation, and sets the number of LibTorch's threads:
+/// `recorded_threads`, if above 0, where `options` names none. @throws InputError: data that cannot
+/// be read or has not what the experiment needs, labels of the data where it is elsewhere.
+Prepared prepare(const experiment::ExperimentConfig& config, Wanted wanted, torch::Device device,
+                 const RunOptions& options, int recorded_threads = 0);
+
+/// The clients of these names, or all, with their examples and their images. @throws InputError:
+/// one that the data does not have, data that cannot be read
+std::vector<FederatedClient> make_clients(const experiment::ExperimentData& data,
+                                          const Foundation& foundation,
+                                          const std::optional<std::set<std::string>>& names = {});
+
 struct Setup {
   FederatedTask task;
   models::Model foundation;
-  std::vector<FederatedClient> clients;  ///< their data
+  std::vector<FederatedClient> clients;  ///< their data, where they are of this process
   int parallel = 1;                      ///< clients at a time
+  /// Training examples by client; none of those whose data is elsewhere.
+  std::map<std::string, std::int64_t> train_samples = {};
 };
-/// Reads data and foundation, and sets the number of LibTorch's threads. Nothing is written.
-/// @throws InputError: data that cannot be read or has not what the experiment needs, budgets with
-/// which no client would train, another foundation than the one that `folders` began with.
+/// Reads data and foundation. Nothing is written. With `options.remote` no client is of this
+/// process. @throws InputError: as `prepare`, and budgets with which no client would train, another
+/// foundation than the one that `folders` began with.
 Setup set_up(const experiment::ExperimentConfig& config, Wanted wanted,
              const ExperimentFolders& folders, torch::Device device, const RunOptions& options);
+
+/// The foundation with the fresh PEFT weights of a run of that seed, and its units.
+models::Model begin_model(const experiment::ExperimentConfig& config, const SelectedUnits& selected,
+                          const models::Model& foundation, std::uint64_t seed);
 
 }  // namespace strata::fedrunner

@@ -464,7 +464,26 @@ void build_run(CLI::App& app, CommandLine& line) {
       &app, "run", "Run federated rounds: score, plan, train, aggregate, evaluate", line.common);
   add_running(run, line.run);
   add_spill(run, line.run.spill);
+  run->add_option("--courier", line.run.courier,
+                  "How clients are reached: threads, mpi, or pump:FOLDER; threads, or mpi under "
+                  "mpirun and srun");
   run->callback([&line] { line.command = Command::kRun; });
+}
+
+void build_work(CLI::App& app, CommandLine& line) {
+  CLI::App* work =
+      subcommand(&app, "work", "Answer one order of a run from a site's own data", line.common);
+  work->add_option("order", line.work.order, "Order of a server (docs/messages.md)")->required();
+  work->add_option("--out", line.work.out, "Reply to write")->required();
+  work->add_option("--data", line.work.data, "Data folder that holds the order's client");
+  work->add_option("--model", line.work.model, "Foundation that the run began with");
+  work->add_option("--site", line.work.site,
+                   "site.yaml: data, foundation, and what the site allows (docs/consortium.md)");
+  work->add_option("--device", line.work.device, "cpu, cuda or cuda:N")->capture_default_str();
+  ranged(work, "--threads", line.work.threads,
+         "LibTorch threads; 0 is as many as the order says, for the same last bits", 0, 1024);
+  add_spill(work, line.work.spill);
+  work->callback([&line] { line.command = Command::kWork; });
 }
 
 void build_benchmark(CLI::App& app, CommandLine& line) {
@@ -496,6 +515,7 @@ void build(CLI::App& app, CommandLine& line) {
   build_plan(app, line);
   build_compare(app, line);
   build_run(app, line);
+  build_work(app, line);
   build_benchmark(app, line);
   build_report(app, line);
 }
@@ -675,7 +695,7 @@ bool needs_torch(Command command) {
   return command == Command::kInspect || command == Command::kEvaluate ||
          command == Command::kMerge || command == Command::kExport ||
          command == Command::kPretrain || command == Command::kScore || command == Command::kRun ||
-         command == Command::kBenchmark;
+         command == Command::kWork || command == Command::kBenchmark;
 }
 
 CommandLine parse_command_line(int argc, char** argv, bool& done) {

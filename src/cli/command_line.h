@@ -146,9 +146,20 @@ struct PlanArguments {
   std::string adapter_model;
 };
 
+struct WorkArguments {
+  std::string order;
+  std::string out;
+  std::string data, model;  ///< empty: the site file's, or those of the experiment
+  std::string site;         ///< empty: everything is allowed
+  std::string device = "cpu";
+  int threads = 0;
+  std::string spill;
+};
+
 struct RunArguments {
   std::string config;
   std::string out;
+  std::string courier;  ///< empty: threads, or MPI where a launcher started the program
   bool resume = false;
   int parallel = 0;
   std::string device = "cpu";
@@ -195,6 +206,7 @@ enum class Command {
   kPlan,
   kCompare,
   kRun,
+  kWork,
   kBenchmark,
   kReport,
   kVersion
@@ -214,11 +226,12 @@ struct CommandLine {
   PlanArguments plan;
   CompareArguments compare;
   RunArguments run;
-  RunArguments benchmark;  ///< but for `spill`
+  WorkArguments work;
+  RunArguments benchmark;  ///< but for `spill` and `courier`
   ReportArguments report;
 };
 
-/// inspect, score, run, benchmark, pretrain, merge, export, evaluate and the second half of
+/// inspect, score, run, work, benchmark, pretrain, merge, export, evaluate and the second half of
 /// --version.
 bool needs_torch(Command command);
 
@@ -243,6 +256,7 @@ int run_pretrain(const PretrainArguments& arguments,
                  const CommonArguments& common);                                // strata-torch
 int run_score(const ScoreArguments& arguments, const CommonArguments& common);  // strata-torch
 int run_run(const RunArguments& arguments, const CommonArguments& common);      // strata-torch
+int run_work(const WorkArguments& arguments, const CommonArguments& common);    // strata-torch
 int run_benchmark(const RunArguments& arguments,
                   const CommonArguments& common);  // strata-torch
 

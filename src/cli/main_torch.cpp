@@ -34,6 +34,8 @@ int work(const strata::cli::CommandLine& line) {
       return run_score(line.score, line.common);
     case Command::kRun:
       return run_run(line.run, line.common);
+    case Command::kWork:
+      return run_work(line.work, line.common);
     case Command::kBenchmark:
       return run_benchmark(line.benchmark, line.common);
     // The torch-free program has printed its own line before it handed over.
@@ -42,7 +44,8 @@ int work(const strata::cli::CommandLine& line) {
       return kExitDone;
     default:
       throw InputError(
-          "strata-torch runs inspect, evaluate, merge, export, score, run, benchmark and pretrain "
+          "strata-torch runs inspect, evaluate, merge, export, score, run, work, benchmark and "
+          "pretrain "
           "only; call strata instead");
   }
 }

@@ -12,6 +12,7 @@
 #include "core/interrupt.h"
 #include "models/model.h"
 #include "strata/core/error.h"
+#include "strata/fedrunner/couriers.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/algorithms.h"
 #include "strata/optimizers/choose.h"
@@ -122,9 +123,16 @@ fedrunner::RunOptions run_options(const RunArguments& arguments) {
 }
 
 int run_run(const RunArguments& arguments, const CommonArguments& common) {
-  const auto summaries = fedrunner::run_experiment(arguments.config, arguments.set, arguments.out,
-                                                   run_tools(), run_options(arguments));
-  if (common.json) {
+  const fedrunner::RunTools tools = run_tools();
+  auto options = run_options(arguments);
+  const auto courier = fedrunner::open_courier(arguments.courier, tools, options);
+  if (courier.only_works) return kExitDone;
+  options.remote = courier.remote;
+  const auto summaries =
+      fedrunner::run_experiment(arguments.config, arguments.set, arguments.out, tools, options);
+  if (courier.speaks) {
+    std::cout << to_json(summaries).dump() << std::endl;  // one line, as those before it
+  } else if (common.json) {
     std::cout << printable_json(to_json(summaries).dump(1)) << std::endl;
   } else if (!common.quiet) {
     std::cout << table(summaries) << std::flush;

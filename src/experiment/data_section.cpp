@@ -1,5 +1,6 @@
 #include "experiment/data_section.h"
 
+#include "strata/core/error.h"
 #include "tasks/tasks.h"
 
 namespace strata::experiment {
@@ -56,7 +57,20 @@ const Fields<PartitionOptions>& partition_fields() {
   return fields;
 }
 
+/// What is decided with all data in one place.
+void check_sites(ObjectReader& reader, const DataConfig& data) {
+  if (data.sites.empty()) return;
+  const auto& partition = data.partition;
+  if (data::is_counted(partition.scheme))
+    reader.fail("partition", data::partition_schemes().name(partition.scheme) +
+                                 " deals out data that is in one place; with data.sites each site "
+                                 "has its own");
+  if (partition.public_fraction > 0)
+    reader.fail("public_fraction", "a public share is of data that is in one place, not of sites");
+}
+
 void complete_data(ObjectReader& reader, DataConfig& data) {
+  check_sites(reader, data);
   auto& partition = data.partition;
   // A file may keep the number of clients while other schemes are tried.
   if (!data::is_counted(partition.scheme)) partition.clients = 0;
@@ -81,7 +95,13 @@ const Fields<DataConfig>& data_fields() {
       {
           field("folder", &DataConfig::folder, text(),
                 "a data set, or a folder of data sets ([data.md](data.md))")
-              .required(),
+              .required_if([](const DataConfig& data) { return data.sites.empty(); },
+                           "required without `sites`")
+              .written_if([](const DataConfig& data) { return !data.folder.empty(); }),
+          field("sites", &DataConfig::sites, distinct_texts(),
+                "the clients of a consortium by name, each of which has its data to itself "
+                "([consortium.md](consortium.md)); empty: the folder has them")
+              .written_if_changed(),
           partition("partition"),
           load_fields().at("language").within(&DataConfig::load),
           field("unseen_answers", &DataConfig::drop_unseen, choice(unseen_answers()),
@@ -111,6 +131,9 @@ const Fields<DataConfig>& data_fields() {
 
 ExperimentData load_experiment_data(const DataConfig& data, const std::string& task,
                                     const tasks::AnsweringOptions& answering) {
+  if (data.folder.empty())
+    throw InputError(
+        "data.folder: the experiment's clients are at sites of their own (data.sites)");
   ExperimentData result;
   result.config = data;
   result.config.load.reading = tasks::reading_of(task, "task");

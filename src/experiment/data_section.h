@@ -3,6 +3,7 @@
 /// `data`: the data set and its clients.
 
 #include <string>
+#include <vector>
 
 #include "core/choices.h"
 #include "core/fields.h"
@@ -15,6 +16,8 @@ namespace strata::experiment {
 
 struct DataConfig {
   std::string folder;
+  /// Names of clients whose data is elsewhere, as in a consortium; none: `folder` has them.
+  std::vector<std::string> sites = {};
   data::LoadOptions load;
   bool drop_unseen = false;  ///< `unseen_answers: drop`; see tasks::Source
   std::string cache;         ///< of decoded images; "" for none

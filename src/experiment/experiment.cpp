@@ -41,7 +41,8 @@ void complete_experiment(ObjectReader& reader, ExperimentConfig& config) {
 
 Fields<ExperimentConfig> experiment_fields(const ToolNames& names) {
   const auto vocabulary_of_data = [](ExperimentConfig& config) {
-    config.pretrain.emplace().vocabulary = {config.data.folder};
+    config.pretrain.emplace();
+    if (!config.data.folder.empty()) config.pretrain->vocabulary = {config.data.folder};
   };
   return Fields<ExperimentConfig>(
       {

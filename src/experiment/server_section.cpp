@@ -185,6 +185,12 @@ const Fields<ServerConfig>& server_fields() {
                 "with fewer usable updates in a round the global model stays as it is, with a "
                 "warning")
               .written_if_changed(),
+          field(
+              "deadline", &ServerConfig::deadline, number(0, 1e7),
+              "seconds that the server waits for clients that are not threads of its own: whoever "
+              "has not answered by then is out of the round ([consortium.md](consortium.md)); 0: "
+              "it waits")
+              .written_if_changed(),
           field("outlier_ratio", &ServerConfig::outlier_ratio, number(0),
                 "an update whose change per weight and local step is more than so many times the "
                 "median of the round's (three at least) is refused; 0: none is, above 1 otherwise")

@@ -56,7 +56,8 @@ const Fields<AlgorithmOptions>& algorithm_fields();
 struct ServerConfig {
   AggregationOptions aggregation;
   std::int64_t min_clients = 1;  ///< with fewer usable updates the global model stays as it is
-  double outlier_ratio = 100;    ///< see refuse_updates (fedrunner/refusal.h)
+  double deadline = 0;  ///< seconds that an exchange waits for replies; 0: as long as it takes
+  double outlier_ratio = 100;  ///< see refuse_updates (fedrunner/refusal.h)
   AlgorithmOptions algorithm;
 };
 

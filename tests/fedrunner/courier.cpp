@@ -27,6 +27,8 @@ std::int64_t samples_of(const Reply& reply) {
 /// Brings back what it was given.
 struct Canned : Courier {
   std::vector<Reply> replies;
+  bool elsewhere = false;
+  bool remote() const override { return elsewhere; }
   std::vector<Reply> exchange(const std::vector<Order>&, Deadline deadline,
                               const Answered&) override {
     CHECK_FALSE(deadline.has_value());
@@ -56,16 +58,37 @@ TEST_CASE("where every client has to answer, one that does not, or answers wrong
   const auto orders = greetings();
   Canned courier;
   courier.replies = {answer(orders[2], 3), answer(orders[0], 1), answer(orders[1], 2)};
-  const auto all = all_replies(courier, orders, {});
+  const auto all = all_replies(courier, orders, {}, {});
   REQUIRE(all.size() == 3);
   for (std::size_t i = 0; i < 3; ++i) CHECK(samples_of(all[i]) == static_cast<std::int64_t>(i) + 1);
   courier.replies.pop_back();
-  CHECK_THROWS_WITH(all_replies(courier, orders, {}),
+  CHECK_THROWS_WITH(all_replies(courier, orders, {}, {}),
                     "round 2, client mri: no reply to the order \"hello\"");
-  CHECK_THROWS_AS(all_replies(courier, orders, {}), WorkError);
+  CHECK_THROWS_AS(all_replies(courier, orders, {}, {}), WorkError);
   courier.replies.push_back(answer(orders[1], 2));
   courier.replies.back().result = ScoreResult();
-  CHECK_THROWS_WITH(all_replies(courier, orders, {}),
+  CHECK_THROWS_WITH(all_replies(courier, orders, {}, {}),
                     "round 2, client mri: the reply is of the phase score, not hello");
-  CHECK_THROWS_AS(all_replies(courier, orders, {}), InputError);
+  CHECK_THROWS_AS(all_replies(courier, orders, {}, {}), InputError);
+}
+
+TEST_CASE("of clients that are elsewhere those count that answered right") {
+  set_quiet(true);
+  const auto orders = greetings();
+  Canned courier;
+  courier.replies = {answer(orders[2], 3), answer(orders[0], 1), answer(orders[1], 2)};
+  courier.replies[1].result = ScoreResult();
+  courier.replies[2].result = {};
+  courier.replies[2].failure = "no data";
+  CHECK_THROWS_WITH(usable_replies(courier, orders, {}, {}),
+                    "round 2, client ct: the reply is of the phase score, not hello");
+  courier.elsewhere = true;
+  auto usable = usable_replies(courier, orders, {}, {});
+  REQUIRE(usable.size() == 3);
+  CHECK_FALSE(usable[0].has_value());
+  CHECK_FALSE(usable[1].has_value());
+  REQUIRE(usable[2].has_value());
+  CHECK(samples_of(*usable[2]) == 3);
+  courier.replies.erase(courier.replies.begin());
+  for (const auto& reply : usable_replies(courier, orders, {}, {})) CHECK_FALSE(reply.has_value());
 }

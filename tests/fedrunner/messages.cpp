@@ -10,6 +10,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
+#include "strata/core/sha256.h"
 
 using namespace strata;
 using namespace strata::fedrunner;
@@ -181,6 +182,49 @@ TEST_CASE("an order says the ranks of its client by unit, and nothing where ther
   }
 }
 
+TEST_CASE("an order carries the experiment that its run is the SHA-256 of, and the threads") {
+  Order order = train_order();
+  const std::string plain = encode(order);
+  CHECK(decode_order(plain).experiment == nullptr);
+  CHECK(decode_order(plain).threads == 0);
+  order.experiment = std::make_shared<const std::string>("version: 1\nname: ü\n");
+  order.run = sha256_hex(*order.experiment);
+  order.threads = 3;
+  const std::string bytes = encode(order);
+  const Order again = decode_order(bytes);
+  REQUIRE(again.experiment != nullptr);
+  CHECK(*again.experiment == *order.experiment);
+  CHECK(again.threads == 3);
+  CHECK(again.id() == order.id());
+  const auto other =
+      changed(bytes, [](Changed& parts) { parts.text["experiment"] = "version: 2\n"; });
+  CHECK_THAT(error_of([&] { decode_order(other); }),
+             Contains("experiment: is not the one that `run` is the SHA-256 of"));
+  for (const Json& wrong : {Json(0), Json(-1), Json("2")}) {
+    const auto spoiled = changed(bytes, [&](Changed& parts) { parts.text["threads"] = wrong; });
+    CHECK_THAT(error_of([&] { decode_order(spoiled); }), Contains("threads: "));
+  }
+}
+
+TEST_CASE("a reply may say why there is no result, in a line that a log can take") {
+  const Order order = train_order();
+  Reply failed = reply_to(order, {});
+  failed.failure = "the disk is full";
+  const std::string bytes = encode(failed);
+  const Reply again = decode_reply(bytes);
+  CHECK(again.failure == "the disk is full");
+  CHECK(again.result.index() == 0);
+  CHECK_THAT(error_of([&] { check_reply(again, order, {{}}); }),
+             Contains("says that the client could not: the disk is full"));
+  const auto long_one =
+      changed(bytes, [](Changed& parts) { parts.text["failed"] = std::string(2001, 'x'); });
+  CHECK_THAT(error_of([&] { decode_reply(long_one); }), Contains("failed: "));
+  // A reply with a result has none.
+  const auto both = changed(encode(reply_to(order, HelloResult{1, 0})),
+                            [](Changed& parts) { parts.text["failed"] = "x"; });
+  CHECK_THAT(error_of([&] { decode_reply(both); }), Contains("failed"));
+}
+
 TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
   const Order order = train_order();
   const Reply sent = reply_to(order, update());
@@ -228,6 +272,12 @@ TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
   const auto hello = decode_reply(encode(reply_to(order, HelloResult{8, 0}))).result;
   CHECK(std::get<HelloResult>(hello).train_samples == 8);
   CHECK(std::get<HelloResult>(hello).test_samples == 0);
+  CHECK_FALSE(std::get<HelloResult>(hello).synthetic);
+  const auto drawn = decode_reply(encode(reply_to(order, HelloResult{8, 0, true, false}))).result;
+  CHECK(std::get<HelloResult>(drawn).synthetic);
+  CHECK_FALSE(std::get<HelloResult>(drawn).several_labels);
+  const auto several = decode_reply(encode(reply_to(order, HelloResult{8, 0, false, true}))).result;
+  CHECK(std::get<HelloResult>(several).several_labels);
   CHECK(decode_reply(encode(reply_to(order, {}))).result.index() == 0);
 }
 

@@ -28,6 +28,7 @@
 #include <filesystem>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -75,6 +76,8 @@ using ClientFiles = std::function<std::vector<std::pair<std::filesystem::path, s
 
 using experiment::ToolNames;
 
+class Courier;  // fedrunner/courier.h
+
 /// Scorer and planner, handed in so that the runner depends on neither.
 struct RunTools {
   ToolNames names;
@@ -100,6 +103,8 @@ struct RunOptions {
   /// Orders and replies go through their bytes, as between machines, which changes no result.
   bool encode_messages = false;
   bool log_clients = true;  ///< who holds what
+  /// How clients are reached that are not threads of this process (couriers.h); none: they are.
+  std::shared_ptr<Courier> remote = nullptr;
   /// Called when a round of a run has been written; round 0 is the evaluation of the foundation.
   /// What it throws ends the experiment, which can then be resumed.
   std::function<void(const std::filesystem::path& run_folder, int round)> after_round;

@@ -1,0 +1,127 @@
+#include "fedrunner/site_rules.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <string>
+
+#include "core/resources.h"
+#include "strata/core/error.h"
+
+namespace strata::fedrunner {
+namespace {
+
+using experiment::SiteFile;
+
+[[noreturn]] void refuse(const SiteFile& site, const std::string& key, const std::string& why) {
+  throw InputError(site.file + ": " + key + ": the site does not allow it: " + why);
+}
+
+bool among(const std::vector<std::string>& names, const std::string& name) {
+  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// A file that is locked as long as this lives.
+class LockedFile {
+ public:
+  explicit LockedFile(const std::string& path)
+      : path_(path), descriptor_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
+    if (descriptor_ < 0 || ::flock(descriptor_, LOCK_EX) != 0) fail();
+  }
+  ~LockedFile() { ::close(descriptor_); }
+  LockedFile(const LockedFile&) = delete;
+  LockedFile& operator=(const LockedFile&) = delete;
+
+  std::string read() const {
+    std::string text;
+    char part[4096];
+    for (;;) {
+      const auto count = ::pread(descriptor_, part, sizeof part, static_cast<off_t>(text.size()));
+      if (count < 0) fail();
+      if (count == 0) return text;
+      text.append(part, static_cast<std::size_t>(count));
+    }
+  }
+  void append(const std::string& text) const {
+    if (::lseek(descriptor_, 0, SEEK_END) < 0 ||
+        ::write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+        ::fsync(descriptor_) != 0)
+      fail();
+  }
+
+ private:
+  [[noreturn]] void fail() const { throw WorkError(path_ + ": " + std::strerror(errno)); }
+
+  std::string path_;
+  int descriptor_;
+};
+
+/// The client stands at the end of a line, as it may hold blanks.
+std::int64_t releases_of(const std::string& ledger, const std::string& client) {
+  std::int64_t count = 0;
+  std::istringstream lines(ledger);
+  for (std::string line; std::getline(lines, line);) {
+    const auto second = line.find(' ', line.find(' ') + 1);
+    if (second != std::string::npos && line.substr(second + 1) == client) ++count;
+  }
+  return count;
+}
+
+}  // namespace
+
+void check_order(const SiteFile& site, const Order& order) {
+  const std::string phase = phases().name(order.phase());
+  if (!among(site.clients, order.client))
+    refuse(site, "clients", "an order is for client " + order.client);
+  if (!among(site.phases, phase)) refuse(site, "phases", "an order is to " + phase);
+  const auto* score = std::get_if<ScoreWork>(&order.work);
+  if (score && !among(site.metrics, score->metric))
+    refuse(site, "metrics", "an order is to score by " + score->metric);
+}
+
+void check_budget(const SiteFile& site, const Order& order, const std::vector<Unit>& selectable) {
+  if (!site.budget || order.phase() != Phase::kTrain) return;
+  const Budget& budget = *site.budget;
+  const auto most = budget.values({order.client}, static_cast<int>(selectable.size())).front();
+  std::int64_t spent = 0;
+  for (const auto& unit : selectable) {
+    if (std::find(order.units.begin(), order.units.end(), unit.name) == order.units.end()) continue;
+    spent += budget.counts_units() ? 1 : cost_of(unit, budget.of);
+  }
+  if (spent > most)
+    refuse(site, "budget",
+           "an order is to train " + std::to_string(spent) + " " + budget.of + ", where " +
+               std::to_string(most) + " are the most");
+}
+
+void check_samples(const SiteFile& site, const Order& order, std::int64_t train_samples) {
+  const bool looks =
+      order.phase() == Phase::kScore || (order.phase() == Phase::kTrain && !order.units.empty());
+  if (looks && train_samples < site.least_samples)
+    refuse(
+        site, "least_samples",
+        "client " + order.client + " has " + std::to_string(train_samples) + " training examples");
+}
+
+void count_release(const SiteFile& site, const Order& order) {
+  const auto& privacy = *site.private_scores;
+  const LockedFile ledger(privacy.ledger);
+  const std::string text = ledger.read();
+  if (!text.empty() && text.back() != '\n')
+    throw InputError(privacy.ledger +
+                     ": the last line is not whole, so that releases cannot be "
+                     "counted");
+  const auto made = releases_of(text, order.client);
+  if (made >= privacy.releases)
+    refuse(site, "private_scores.releases",
+           "client " + order.client + " has released its scores " + std::to_string(made) +
+               " times (" + privacy.ledger + ")");
+  ledger.append(std::to_string(order.round) + " " + order.id() + " " + order.client + "\n");
+}
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,32 @@
+#pragma once
+/// \file
+/// What a site's file lets a run do there (experiment/site_file.h).
+
+#include <cstdint>
+#include <vector>
+
+#include "experiment/site_file.h"
+#include "fedrunner/messages.h"
+#include "strata/core/unit.h"
+
+namespace strata::fedrunner {
+
+/// The order's client, phase and metric, before anything of the site is read. @throws InputError,
+/// one line that names the key of the site's file
+void check_order(const experiment::SiteFile& site, const Order& order);
+
+/// What the order has the client train beside the run's units that are `always` trained, within the
+/// largest budget. `selectable` have their costs. @throws InputError likewise
+void check_budget(const experiment::SiteFile& site, const Order& order,
+                  const std::vector<Unit>& selectable);
+
+/// That a client of so many training examples scores and trains. @throws InputError likewise
+void check_samples(const experiment::SiteFile& site, const Order& order,
+                   std::int64_t train_samples);
+
+/// Counts a release of the client's scores in the site's ledger, a line each, and writes the line
+/// to the disk. Other processes that count at the same time wait. @throws InputError: there have
+/// been as many as the site allows, or the ledger is none; WorkError: it cannot be written
+void count_release(const experiment::SiteFile& site, const Order& order);
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,147 @@
+#include "fedrunner/worker.h"
+
+#include <algorithm>
+#include <exception>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "core/console.h"
+#include "core/document.h"
+#include "fedrunner/setup.h"
+#include "fedrunner/site_rules.h"
+#include "fedrunner/threads.h"
+#include "models/device.h"
+#include "strata/core/error.h"
+
+namespace strata::fedrunner {
+namespace {
+
+/// Everything before an order's experiment is the server's to say, but for where data and model are
+/// here.
+ExperimentConfig experiment_of(const Order& order, const RunTools& tools,
+                               const WorkerOptions& options) {
+  if (!order.experiment)
+    throw InputError(
+        "order: the experiment is missing, without which no other process than the "
+        "server's can answer");
+  auto config = read_experiment(parse_yaml(*order.experiment, "order: experiment"), tools.names);
+  if (!config.run || config.run->strategies.size() != 1 || config.run->seeds.size() != 1)
+    throw InputError("order: the experiment is not that of a single run");
+  if (!options.data.empty()) {
+    config.data.folder = options.data.string();
+    config.data.sites.clear();
+  }
+  if (config.data.folder.empty())
+    throw InputError("order: the experiment names no data folder, as its clients are at sites");
+  if (!options.model.empty()) config.model.folder = options.model.string();
+  return config;
+}
+
+RunOptions run_options(const Order& order, const WorkerOptions& options) {
+  RunOptions run;
+  run.device = options.device;
+  run.threads = options.threads > 0 ? options.threads : order.threads;
+  run.parallel = 1;
+  run.spill = options.spill;
+  return run;
+}
+
+/// A message says one line.
+constexpr std::size_t kLongestReason = 1000;
+
+}  // namespace
+
+Reply failed_reply(const Order& order, const std::string& reason) {
+  std::string line = reason.substr(0, reason.find('\n')).substr(0, kLongestReason);
+  if (line.empty()) line = "an error without a message";
+  log_warning("client " + order.client + ": " + line);
+  Reply reply{order.id(), order.client};
+  reply.failure = printable(line);
+  return reply;
+}
+
+/// What all orders of a run have in common, and the clients that were asked for.
+struct Worker::Run {
+  Run(const Order& order, const RunTools& tools, const WorkerOptions& options)
+      : fingerprint(order.run),
+        config(experiment_of(order, tools, options)),
+        made(prepare(config, select_wanted(config), models::parse_device(options.device),
+                     run_options(order, options))),
+        base(made.foundation.model.fingerprint()),
+        model(begin_model(config, made.wanted.units, made.foundation.model,
+                          config.run->seeds.front())),
+        trained(units_of_run(made.wanted.units, config.run->strategies.front(), model,
+                             config.run->server.aggregation.lora)
+                    .weights),
+        scorer(tools.score) {}
+
+  /// A client that was asked for, with its examples.
+  struct Hosted {
+    Hosted(const Run& run, const std::string& name)
+        : data(make_clients(*run.made.data, run.made.foundation, std::set<std::string>{name})),
+          courier(data, {run.model, run.trained, run.scorer, run.base}, {}) {}
+
+    std::vector<FederatedClient> data;
+    ThreadsCourier courier;
+  };
+
+  /// One client at a time, as their memory is measured.
+  Hosted& client(const std::string& name) {
+    auto found = clients.find(name);
+    if (found == clients.end()) {
+      found = clients.emplace(name, std::make_unique<Hosted>(*this, name)).first;
+    }
+    return *found->second;
+  }
+
+  std::string fingerprint;
+  ExperimentConfig config;
+  Prepared made;
+  std::string base;
+  models::Model model;
+  std::set<std::string> trained;
+  const Scorer& scorer;
+  std::map<std::string, std::unique_ptr<Hosted>> clients;
+};
+
+Worker::Worker(const RunTools& tools, WorkerOptions options)
+    : tools_(tools), options_(std::move(options)) {}
+Worker::~Worker() = default;
+
+Worker::Run& Worker::run_of(const Order& order) {
+  if (!run_ || run_->fingerprint != order.run) {
+    run_.reset();  // its memory first
+    run_ = std::make_unique<Run>(order, tools_, options_);
+  }
+  return *run_;
+}
+
+Reply Worker::serve(const Order& order) {
+  const auto& site = options_.site;
+  if (site) check_order(*site, order);
+  Run& run = run_of(order);
+  auto& hosted = run.client(order.client);
+  if (site) {
+    check_budget(*site, order, run.made.wanted.units.selectable);
+    check_samples(*site, order, hosted.data.front().train->size());
+    if (site->private_scores && order.phase() == Phase::kScore) count_release(*site, order);
+  }
+  auto replies = hosted.courier.exchange({order}, {}, {});
+  Reply reply = std::move(replies.front());
+  if (auto* hello = std::get_if<HelloResult>(&reply.result)) {
+    hello->synthetic = run.made.data->manifest.synthetic;
+    hello->several_labels = run.made.several_labels();
+  }
+  return reply;
+}
+
+Reply serve_or_fail(Worker& worker, const Order& order) {
+  try {
+    return worker.serve(order);
+  } catch (const std::exception& error) {  // LibTorch's, too; an interruption is none
+    return failed_reply(order, error.what());
+  }
+}
+
+}  // namespace strata::fedrunner

@@ -1,0 +1,219 @@
+#include "fedrunner/worker.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "catch.h"
+#include "core/document.h"
+#include "fedrunner/remote_clients.h"
+#include "fedrunner/run_folders.h"
+#include "fedrunner/tiny_runs.h"
+#include "strata/core/error.h"
+#include "strata/core/plan.h"
+#include "strata/core/sha256.h"
+
+namespace fs = std::filesystem;
+using namespace strata;
+using namespace strata::fedrunner;
+using Catch::Matchers::Contains;
+using strata::test::RemoteClients;
+using strata::test::slurp;
+using strata::test::TinyRuns;
+
+namespace {
+
+const char* const kRun = R"(  rounds: 3
+  budget: 1
+  strategies: [f3ocus]
+  score: {samples: 4, every: 2}
+  local: {steps: 2, batch_size: 3, learning_rate: 0.01}
+)";
+
+struct Fixture : TinyRuns {
+  Fixture() : TinyRuns(kRun) {}
+
+  void run(const std::string& out, const std::vector<std::string>& set = {},
+           const std::shared_ptr<Courier>& remote = nullptr, bool resume = false) {
+    RunOptions options;
+    options.threads = 1;
+    options.remote = remote;
+    options.resume = resume;
+    run_experiment(dir / "tiny.yaml", set, dir / out, tools, options);
+  }
+  std::shared_ptr<RemoteClients> clients(RemoteClients::Fault fault = {},
+                                         WorkerOptions options = {}) {
+    return std::make_shared<RemoteClients>(tools, std::move(options), std::move(fault));
+  }
+  /// An order to greet, as a run would send it.
+  Order greeting(const std::string& client) {
+    run("greeting", {"run.rounds=1"});
+    auto text = slurp(dir / "greeting" / "config.yaml");
+    Order order{sha256_hex(text), 0, client, {"head"}, "", nullptr, HelloWork()};
+    order.experiment = std::make_shared<const std::string>(std::move(text));
+    order.base = ObjectReader(load_json(dir / "greeting" / "run.json")).text("foundation");
+    return order;
+  }
+};
+
+}  // namespace
+
+TEST_CASE_METHOD(Fixture, "a run whose clients are elsewhere leaves the same folder") {
+  for (const std::vector<std::string>& set : std::vector<std::vector<std::string>>{
+           {},
+           {"run.strategies=[f3ocus, random]", "run.seeds=[1, 2]",
+            "run.failures={dropout: 0.2, stragglers: 0.3, late: partial, corruption: 0.2}",
+            "model.peft={adapters: {reduction: 4}, lora: {rank: 2}}", "units.scheme=adapter+lora"},
+           {"model.answers=data", "run.server={algorithm: ditto}"}}) {
+    fs::remove_all(dir / "here");
+    fs::remove_all(dir / "there");
+    run("here", set);
+    run("there", set, clients());
+    test::check_same(dir / "here", dir / "there");
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a round takes two exchanges: scores come with the evaluation before") {
+  const auto remote = clients();
+  run("there", {"run.server.deadline=90"}, remote);
+  CHECK(remote->exchanges == std::vector<std::string>{"hello", "evaluate+score", "train",
+                                                      "evaluate", "train", "evaluate+score",
+                                                      "train", "evaluate"});
+  REQUIRE(remote->last_deadline.has_value());
+  CHECK(remote->last_deadline->count() == 90000);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "a client that is away is out of scores, plan and round, and comes back") {
+  const auto away = [](const Order& order, std::string bytes) {
+    // Its scores for round 3, and its part in that round.
+    return order.client == "mri" &&
+                   (order.round == 3 || (order.round == 2 && order.phase() == Phase::kEvaluate))
+               ? std::string()
+               : bytes;
+  };
+  run("there", {"run.rounds=4", "run.score.every=1"}, clients(away));
+  const auto scores = read_scores(dir / "there/rounds/003/scores.json");
+  CHECK(scores.clients == std::vector<std::string>{"ct", "oct"});
+  const Plan plan = read_plan(dir / "there/rounds/003/plan.json");
+  CHECK(plan.clients == std::vector<std::string>{"ct", "mri", "oct"});
+  CHECK(plan.assignment.row(1).sum() == 0);
+  CHECK(plan.assignment.row(0).sum() == 1);
+  CHECK(read_plan(dir / "there/rounds/004/plan.json").assignment.row(1).sum() == 1);
+  const auto aggregation = load_json(dir / "there/rounds/003/aggregation.json").root;
+  CHECK(aggregation["dropped"] == Json{"mri"});
+  CHECK(aggregation["clients"] == Json{"ct", "oct"});
+  CHECK(std::isnan(row("there", 2, "mri").values.front()));
+  CHECK(std::isnan(row("there", 3, "mri").values.front()));
+  CHECK_FALSE(std::isnan(row("there", 3, "ct").values.front()));
+  CHECK_FALSE(std::isnan(row("there", 4, "mri").values.front()));
+  CHECK(load_json(dir / "there/rounds/004/aggregation.json").root["dropped"].empty());
+}
+
+TEST_CASE_METHOD(Fixture, "a run that was cut off in an exchange resumes to the same folder") {
+  run("whole", {}, clients());
+  struct Gone {};
+  for (const int round : {1, 2, 3}) {
+    const auto cut = [&](const Order& order, std::string bytes) -> std::string {
+      if (order.round == round && order.phase() == Phase::kTrain && order.client == "oct")
+        throw Gone();
+      return bytes;
+    };
+    const std::string out = "cut" + std::to_string(round);
+    CHECK_THROWS_AS(run(out, {}, clients(cut)), Gone);
+    run(out, {}, clients(), /*resume=*/true);
+    test::check_same(dir / "whole", dir / out);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a client that cannot says why, and the run goes on without it") {
+  auto scorer = tools.score;
+  tools.score = [scorer](const models::Model& model, const tasks::Dataset& data,
+                         const std::vector<std::string>& units, const ScoreRequest& request) {
+    if (request.client == "ct") throw WorkError("no luck\nand a second line");
+    return scorer(model, data, units, request);
+  };
+  run("there", {}, clients());
+  CHECK(read_scores(dir / "there/rounds/001/scores.json").clients ==
+        std::vector<std::string>{"mri", "oct"});
+  CHECK_THAT(slurp(dir / "there/run.log"),
+             Contains("round 1, client ct: the reply says that the client could not: round 1, "
+                      "client ct: no luck") &&
+                 !Contains("second line"));
+  // In one process it is the run's error.
+  CHECK_THROWS_WITH(run("here"), Contains("round 1, client ct: no luck"));
+  tools.score = [](const models::Model&, const tasks::Dataset&, const std::vector<std::string>&,
+                   const ScoreRequest&) -> std::vector<double> { throw WorkError("no luck"); };
+  CHECK_THROWS_WITH(run("nobody", {}, clients()), "round 1: no client scored");
+}
+
+TEST_CASE_METHOD(Fixture, "every client has to greet") {
+  const auto mute = [](const Order& order, std::string bytes) {
+    return order.client == "oct" ? std::string() : bytes;
+  };
+  CHECK_THROWS_WITH(run("there", {}, clients(mute)),
+                    "round 0, client oct: no reply to the order \"hello\"");
+}
+
+TEST_CASE_METHOD(Fixture, "sites have their data to themselves: the server needs none") {
+  run("here");
+  const std::vector<std::string> sites = {"data={sites: [ct, mri, oct]}",
+                                          "task=" + std::string("answer_classification")};
+  WorkerOptions site;
+  site.data = dir / "data";
+  run("there", sites, clients({}, site));
+  for (const char* file : {"rounds/001/plan.json", "rounds/003/aggregation.json", "questions.csv"})
+    CHECK(slurp(dir / "here" / file) == slurp(dir / "there" / file));
+  CHECK(test::reproducible(dir / "here/metrics.csv") ==
+        test::reproducible(dir / "there/metrics.csv"));
+  CHECK(slurp(state_file("here", 3)) == slurp(state_file("there", 3)));
+  CHECK(load_json(dir / "there/run.json").root["synthetic"] == true);
+  // What no site could decide by itself.
+  CHECK_THROWS_WITH(run("a", sites), Contains("data.sites") && Contains("--courier"));
+  auto of_data = sites, automatic = sites, dealt = sites;
+  of_data.push_back("model.answers=data");
+  CHECK_THROWS_WITH(run("b", of_data, clients({}, site)),
+                    Contains("model.answers: data") && Contains("data.sites"));
+  automatic.back() = "task=auto";
+  CHECK_THROWS_WITH(run("c", automatic, clients({}, site)),
+                    Contains("task: auto") && Contains("data.sites"));
+  dealt.front() = "data={sites: [ct, mri, oct], partition: iid, clients: 3}";
+  CHECK_THROWS_WITH(run("d", dealt, clients({}, site)), Contains("partition") && Contains("iid"));
+  // A worker without the data says so.
+  CHECK_THROWS_WITH(run("e", sites, clients()), Contains("the experiment names no data folder"));
+  CHECK_FALSE(fs::exists(dir / "a"));
+}
+
+TEST_CASE_METHOD(Fixture, "an order that the worker cannot answer is refused") {
+  Order order = greeting("ct");
+  Worker worker(tools, {});
+  const Reply reply = worker.serve(order);
+  CHECK(std::get<HelloResult>(reply.result).train_samples == 8);
+  CHECK(std::get<HelloResult>(reply.result).synthetic);
+  CHECK(reply.order == order.id());
+
+  Order wrong = order;
+  wrong.client = "cat";
+  CHECK_THROWS_WITH(worker.serve(wrong), Contains("\"cat\"") && Contains("did you mean \"ct\""));
+  wrong = order;
+  wrong.base = "another";
+  CHECK_THROWS_WITH(worker.serve(wrong), "client ct has another foundation than the order is for");
+  wrong = order;
+  wrong.units = {"tail"};
+  CHECK_THROWS_WITH(worker.serve(wrong), Contains("tail"));
+  wrong = order;
+  wrong.run = "another";
+  wrong.experiment = nullptr;
+  CHECK_THROWS_WITH(worker.serve(wrong), Contains("the experiment is missing"));
+  const Reply failed = serve_or_fail(worker, wrong);
+  CHECK(failed.order == wrong.id());
+  CHECK_THAT(failed.failure, Contains("the experiment is missing"));
+  CHECK(failed.result.index() == 0);
+}
+
+TEST_CASE("a reason is one line of a thousand bytes at most") {
+  set_quiet(true);
+  const Order order{"run", 1, "ct", {}, "base", nullptr, EvaluateWork()};
+  CHECK(failed_reply(order, "one\ntwo").failure == "one");
+  CHECK(failed_reply(order, std::string(5000, 'x')).failure == std::string(1000, 'x'));
+  CHECK_FALSE(failed_reply(order, "\n").failure.empty());
+}
