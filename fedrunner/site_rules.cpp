@@ -87,7 +87,10 @@ void check_order(const SiteFile& site, const Order& order) {
 void check_budget(const SiteFile& site, const Order& order, const std::vector<Unit>& selectable) {
   if (!site.budget || order.phase() != Phase::kTrain) return;
   const Budget& budget = *site.budget;
-  const auto most = budget.values({order.client}, static_cast<int>(selectable.size())).front();
+  std::vector<std::string> clients = {order.client};
+  for (const auto& named : budget.clients)
+    if (named.name != order.client) clients.push_back(named.name);
+  const auto most = budget.values(clients, static_cast<int>(selectable.size())).front();
   std::int64_t spent = 0;
   for (const auto& unit : selectable) {
     if (std::find(order.units.begin(), order.units.end(), unit.name) == order.units.end()) continue;

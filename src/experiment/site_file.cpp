@@ -44,6 +44,8 @@ const Fields<SitePrivacy>& privacy_fields() {
 
 Fields<SiteFile> site_fields(const std::vector<std::string>& phases,
                              const std::vector<std::string>& metrics) {
+  auto measures = some_of(metrics);
+  measures.allowed = "a list of metrics ([importance.md](importance.md))";
   return Fields<SiteFile>({
       site_version(),
       field("data", &SiteFile::data, text(), "the data folder ([data.md](data.md))").required(),
@@ -53,7 +55,7 @@ Fields<SiteFile> site_fields(const std::vector<std::string>& phases,
       field("clients", &SiteFile::clients, distinct_texts(),
             "clients that the site answers for; empty: all that its data has"),
       field("phases", &SiteFile::phases, some_of(phases), "what it answers; empty: everything"),
-      field("metrics", &SiteFile::metrics, some_of(metrics),
+      field("metrics", &SiteFile::metrics, measures,
             "importance measures that it computes; empty: all"),
       field("budget", &SiteFile::budget, largest_budget(),
             "the most that a plan may have a client train")
@@ -84,7 +86,7 @@ SiteFile read_site_file(const std::filesystem::path& file, const std::vector<std
 }
 
 std::string documented_site_keys() {
-  return markdown_table(site_fields({"hello", "score", "train", "evaluate"}, {"…"}).rows());
+  return markdown_table(site_fields({"hello", "score", "train", "evaluate"}, {}).rows());
 }
 
 }  // namespace strata::experiment

@@ -75,6 +75,9 @@ TEST_CASE("what a plan spends at a site is within its largest budget") {
   CHECK_NOTHROW(check_budget(by_bytes, order_to(TrainWork(), {"block.1"}), kUnits));
   CHECK_THROWS_WITH(check_budget(by_bytes, both, kUnits), Contains("12000 bytes"));
   CHECK_NOTHROW(check_budget(by_units, order_to(ScoreWork{"lntk"}, both.units), kUnits));
+  const auto by_client = site(dir, "budget: {st. john: 2, st. mary: 1}\n");
+  CHECK_NOTHROW(check_budget(by_client, order_to(TrainWork()), kUnits));
+  CHECK_THROWS_WITH(check_budget(by_client, both, kUnits), Contains("where 1 are the most"));
 }
 
 TEST_CASE("a client with few examples neither scores nor trains") {

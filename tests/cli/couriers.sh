@@ -1,0 +1,201 @@
+#!/usr/bin/env bash
+# The same run with the real programs in one process, over a mailbox, and on the ranks of an MPI job: the same bytes.
+#   couriers.sh STRATA pump|mpi|hosts
+# `hosts` are network namespaces, which only root makes; without what it takes a check is skipped (4).
+set -euo pipefail
+strata=$(realpath "$1")
+courier=$2
+skip() { echo "skipped: $1" >&2; exit 4; }
+case $courier in
+  mpi | hosts)
+    command -v mpirun >/dev/null || skip "there is no mpirun (openmpi-bin)"
+    mpirun --version | grep -q 'Open MPI' || skip "the checks are written for Open MPI's mpirun"
+    ;;
+esac
+if [ "$courier" = hosts ]; then
+  command -v ip >/dev/null || skip "there is no ip (iproute2)"
+  name=strata$$
+  ip netns add "$name-1" 2>/dev/null || skip "no network namespace can be made here"
+fi
+
+scratch=$(mktemp -d)
+cleanup() {
+  jobs -p | xargs -r kill -KILL 2>/dev/null || true
+  if [ "$courier" = hosts ]; then
+    for host in 1 2; do ip netns delete "$name-$host" 2>/dev/null || true; done
+  fi
+  rm -rf "$scratch"
+}
+trap cleanup EXIT
+cd "$scratch"
+export OMP_NUM_THREADS=1
+
+fail() { echo "$1" >&2; exit 1; }
+
+cat >tiny.yaml <<'END'
+version: 1
+name: tiny
+data: {folder: data, partition: iid, clients: 3}
+model:
+  folder: foundation
+  architecture: {hidden_size: 16, layers: 3, heads: 2, image_size: 32, patch_size: 8, max_text: 16}
+pretrain: {data: data/shapes, vocabulary: [data], epochs: 1, batch_size: 16, learning_rate: 1.0e-3}
+units: {selectable: blocks, always: [head]}
+run:
+  strategies: [f3ocus]
+  rounds: 2
+  budget: 1
+  score: {samples: 2}
+  local: {steps: 2, batch_size: 4, learning_rate: 1.0e-3}
+END
+"$strata" data make phantoms --images 6 --shapes 60 --size 32 --out data --quiet
+"$strata" pretrain tiny.yaml --out foundation --threads 1 --quiet
+run() { "$strata" run tiny.yaml --threads 1 --quiet "$@"; }
+
+# Seconds and memory, the last two columns of metrics.csv, are measured.
+same_runs() {
+  diff -r --exclude run.json --exclude run.log --exclude metrics.csv "$1" "$2" || fail "$2 is not as $1"
+  diff <(sed -E 's/(,[^,]*){2}$//' "$1/metrics.csv") <(sed -E 's/(,[^,]*){2}$//' "$2/metrics.csv") ||
+    fail "$2/metrics.csv is not as $1/metrics.csv"
+}
+
+run --out here
+
+# drive COMMAND...: runs `strata run` over a mailbox; COMMAND ORDER REPLY answers each order.
+drive() {
+  local line order
+  coproc SERVER { run --courier pump:mail --out "$out" "${further[@]}" 2>server.log; }
+  local from=${SERVER[0]} to=${SERVER[1]} pid=$SERVER_PID
+  while IFS= read -r line <&"$from"; do
+    case $line in *'"runs"'*) break ;; esac
+    while IFS= read -r order; do
+      "$@" "$order" "${order%.order}.reply" || true
+    done < <(grep -o '"order":"[^"]*"' <<<"$line" | cut -d'"' -f4)
+    echo '{"missing": []}' >&"$to"
+  done
+  wait "$pid"
+}
+
+case $courier in
+  pump)
+    work() { "$strata" work "$1" --data data --model foundation --out "$2" --quiet; }
+    out=pumped further=()
+    drive work || fail "the run over a mailbox failed: $(cat server.log)"
+    same_runs here pumped
+    [ -z "$(ls -A mail)" ] || fail "the mailbox is not empty"
+
+    # A site that does not train: the round goes on without it, and says why.
+    cat >site.yaml <<'END'
+version: 1
+data: data
+model: foundation
+phases: [hello, score, evaluate]
+private_scores: {epsilon: 5, releases: 2, ledger: ledger.txt}
+END
+    calls=0
+    some_work() {
+      calls=$((calls + 1))
+      if [ $((calls % 3)) = 1 ]; then
+        "$strata" work "$1" --site site.yaml --out "$2" --quiet 2>/dev/null
+      else
+        work "$@"
+      fi
+    }
+    out=partly further=()
+    drive some_work || fail "the run with a site that does not train failed: $(cat server.log)"
+    grep -q "phases: the site does not allow it: an order is to train" partly/run.log ||
+      fail "the log does not say what the site refused"
+    [ "$(wc -l <ledger.txt)" = 2 ] || fail "the ledger has not one line a release"
+
+    # Wrong input.
+    refuse() {
+      local expected=$1 code=0
+      shift
+      "$strata" work "$@" >out.txt 2>err.txt || code=$?
+      [ "$code" = 2 ] || fail "strata work $* ended with $code, not 2"
+      grep -qF -- "$expected" err.txt || fail "strata work $* said: $(cat err.txt)"
+      [ "$(wc -l <err.txt)" = 1 ] || fail "strata work $* took more than a line"
+      [ ! -e no.reply ] || fail "strata work $* left a file"
+    }
+    echo "no order" >text.order
+    refuse text.order text.order --data data --model foundation --out no.reply
+    refuse missing.order missing.order --data data --model foundation --out no.reply
+    echo "version: 1" >bare.yaml
+    refuse "data: the key is missing" text.order --site bare.yaml --out no.reply
+    code=0
+    run --out none --courier pmup:mail 2>err.txt || code=$?
+    [ "$code" = 2 ] && grep -q "pump:FOLDER" err.txt || fail "an unknown courier: $(cat err.txt)"
+    [ ! -e none ] || fail "an unknown courier left a folder"
+    ;;
+  mpi)
+    # Root is what a container has; a test machine has fewer cores than ranks.
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    ranks=(mpirun --oversubscribe --bind-to none -np 3)
+    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out ranks || fail "the run on three ranks failed"
+    same_runs here ranks
+
+    code=0
+    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out ranks 2>err.txt || code=$?
+    [ "$code" != 0 ] && grep -q -- "--resume" err.txt || fail "a folder that is there: $(cat err.txt)"
+    code=0
+    OMPI_COMM_WORLD_SIZE=1 "$strata" run tiny.yaml --threads 1 --courier mpi --out alone 2>err.txt || code=$?
+    [ "$code" = 2 ] && grep -q "single process" err.txt || fail "one rank: $(cat err.txt)"
+
+    # A rank is killed in the middle: the job ends, and another goes on from the last whole round.
+    "$strata" run tiny.yaml --threads 1 --quiet --out long --set run.rounds=6
+    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 2>err.txt &
+    job=$!
+    for _ in $(seq 600); do
+      [ ! -e killed/state/round-001.safetensors ] && [ ! -e killed/state/round-002.safetensors ] || break
+      kill -0 "$job" 2>/dev/null || break
+      sleep 0.1
+    done
+    victim=
+    for process in /proc/[0-9]*; do
+      if cat "$process/environ" 2>/dev/null | tr '\0' '\n' | grep -qx "OMPI_COMM_WORLD_RANK=2" &&
+        [ "$(cat "$process/cmdline" 2>/dev/null | tr '\0' ' ' | grep -c -- '--out killed')" = 1 ]; then
+        victim=${process#/proc/}
+      fi
+    done
+    [ -n "$victim" ] || fail "no rank to kill was found"
+    kill -KILL "$victim"
+    code=0
+    wait "$job" || code=$?
+    [ "$code" != 0 ] || fail "the job ended well although a rank was killed"
+    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 --resume ||
+      fail "the job did not resume"
+    same_runs long killed
+    ;;
+  hosts)
+    # Two hosts joined by a cable, without a daemon on either: mpirun starts the far one's ranks by this agent.
+    export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
+    ip netns add "$name-2"
+    ip link add "$name-a" netns "$name-1" type veth peer name "$name-b" netns "$name-2"
+    ip -n "$name-1" addr add 10.77.0.1/24 dev "$name-a"
+    ip -n "$name-2" addr add 10.77.0.2/24 dev "$name-b"
+    for host in 1 2; do ip -n "$name-$host" link set lo up; done
+    ip -n "$name-1" link set "$name-a" up
+    ip -n "$name-2" link set "$name-b" up
+    cat >agent <<END
+#!/bin/sh
+host=\$1
+shift
+exec ip netns exec "$name-\${host##*.}" unshare -u sh -c "hostname far; \$*"
+END
+    chmod +x agent
+    seen=$scratch/seen
+    cat >ranked <<END
+#!/bin/sh
+echo "\$OMPI_COMM_WORLD_RANK \$(hostname)" >>"$seen"
+exec "$strata" run tiny.yaml --threads 1 --quiet --out hosts
+END
+    chmod +x ranked
+    ip netns exec "$name-1" unshare -u sh -c "hostname near; exec mpirun --mca plm_rsh_agent $scratch/agent \
+      --mca oob_tcp_if_include 10.77.0.0/24 --mca btl_tcp_if_include 10.77.0.0/24 --bind-to none \
+      --oversubscribe --host 10.77.0.1:1,10.77.0.2:2 -np 3 $scratch/ranked" || fail "the job on two hosts failed"
+    [ "$(sort "$seen" | tr '\n' ' ')" = "0 near 1 far 2 far " ] || fail "the ranks were at: $(cat "$seen")"
+    same_runs here hosts
+    ;;
+  *) fail "unknown courier $courier" ;;
+esac
+echo "the same bytes over $courier"
