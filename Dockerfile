@@ -27,7 +27,7 @@ ARG PRESET
 RUN apt-get update -qq \
  && apt-get install -qq -y --no-install-recommends \
       libjpeg62-turbo libpagmo8 libpng16-16 libpugixml1v5 libtbb12 libtiff6 libyaml-cpp0.7 zlib1g gnuplot-nox fonts-dejavu-core \
-      $(if [ "$PRESET" = release ]; then echo libtorch1.13 libopenblas0-openmp libicu72 libgomp1; fi) \
+      $(if [ "$PRESET" = release ]; then echo libtorch1.13 libopenblas0-openmp libicu72 libgomp1 libopenmpi3 openmpi-bin; fi) \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --create-home --shell /usr/sbin/nologin strata \
  && install -d -o strata -g strata /work
