@@ -60,7 +60,7 @@ bool is_complete(const ExperimentConfig& trial, const SelectedUnits& units,
   check_run_file(folder / "config.yaml",
                  resolved_config(trial, units, run.strategies.front(), run.seeds.front()), true);
   const Document document = load_json(run_json);
-  return document.root.value("status", "") == "done";
+  return document.root.value("status", "") == kDone;
 }
 
 /// What the trial reached in the end, and by which metric.
