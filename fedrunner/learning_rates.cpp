@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/document.h"
+#include "fedrunner/publish.h"
 #include "fedrunner/round_updates.h"
 #include "fedrunner/run_folder.h"
 #include "strata/core/atomic_file.h"
