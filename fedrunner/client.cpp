@@ -7,6 +7,7 @@
 
 #include "fedrunner/algorithms/algorithm.h"
 #include "fedrunner/client_ranks.h"
+#include "fedrunner/rank_pruning.h"
 #include "fedrunner/training.h"
 #include "models/device.h"
 #include "strata/core/error.h"
@@ -50,6 +51,17 @@ void check_companions(const models::Model& model, const Order& order, const Trai
     if (!among.count(name))
       throw InputError("client " + order.client + " has no weight " + name +
                        " in the order's units of which it could train a second one");
+  }
+}
+
+/// What may be cut of the order's pairs is there.
+void check_pruning(const Order& order, const PruningWork& pruning) {
+  for (const auto& [name, cut] : pruning.cuts) {
+    const auto found = order.state->find(name);
+    if (found == order.state->end() || found->second.dim() <= cut.dim ||
+        found->second.size(cut.dim) < cut.kept)
+      throw InputError("client " + order.client + " has no weight " + name +
+                       " of which it could keep " + std::to_string(cut.kept) + " ranks");
   }
 }
 
@@ -110,8 +122,14 @@ class LocalTraining {
     hooks.change_gradient = of_weights(sent, hooks.change_gradient);
     hooks.correct_gradient = of_weights(sent, hooks.correct_gradient);
     if (algorithm_.partner) hooks.partner = algorithm_.partner(round_, model_);
+    const auto& pruning = round_.work.pruning;
+    const RankTails tails(model_, unit_pairs(model_.blueprint(), units_), pruning);
+    // Ranks of clients go with averages alone, which change no gradient.
+    if (!pruning.cuts.empty()) hooks.change_gradient = tails.penalty();
+    const double before = tails.size();
     update.train_loss = train(round_.work.local.training, hooks);
     update.weights = trained();
+    update.pruned = tails.size() < before;
     const torch::NoGradGuard no_grad;
     for (const auto& name : algorithm_.remember ? sent : std::vector<std::string>())
       update.memory[name] =
@@ -182,6 +200,7 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
     update.train_loss = std::numeric_limits<double>::quiet_NaN();
     update.weights.clear();
     update.memory.clear();
+    update.pruned = false;
   }
   update.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   update.peak_memory = models::peak_memory(model.device());
@@ -233,8 +252,10 @@ ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
     check(loan.model(), order, *weights);
   check_frozen(loan.model(), order, work);
   check_companions(loan.model(), order, work);
+  check_pruning(order, work.pruning);
   ClientUpdate update = train_client(loan.model(), state, data_, order.units, work);
   update.weights = cut(std::move(update.weights), cuts);
+  if (update.pruned) update.weights = cut(std::move(update.weights), work.pruning.cuts);
   return update;
 }
 

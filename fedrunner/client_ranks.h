@@ -20,13 +20,6 @@
 
 namespace strata::fedrunner {
 
-/// What a client has of a factor: its first `kept` rows (dim 0) or columns (dim 1).
-struct FactorCut {
-  std::int64_t dim = 0, kept = 0;
-};
-/// By the factor's name; whole ones are not in it.
-using FactorCuts = std::map<std::string, FactorCut>;
-
 /// How a client of these ranks has the weights of the pairs. O(pairs)
 FactorCuts cuts_of(const std::vector<UnitPair>& pairs, const UnitRanks& ranks);
 

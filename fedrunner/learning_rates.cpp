@@ -7,6 +7,7 @@
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/document.h"
+#include "fedrunner/publish.h"
 #include "fedrunner/round_updates.h"
 #include "fedrunner/run_folder.h"
 #include "strata/core/atomic_file.h"
@@ -60,7 +61,7 @@ bool is_complete(const ExperimentConfig& trial, const SelectedUnits& units,
   check_run_file(folder / "config.yaml",
                  resolved_config(trial, units, run.strategies.front(), run.seeds.front()), true);
   const Document document = load_json(run_json);
-  return document.root.value("status", "") == "done";
+  return document.root.value("status", "") == kDone;
 }
 
 /// What the trial reached in the end, and by which metric.

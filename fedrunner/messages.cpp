@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/document.h"
+#include "core/infinity.h"
 #include "fedrunner/algorithms/algorithm.h"
 #include "fedrunner/training.h"
 #include "models/tensor_bytes.h"
@@ -156,6 +157,30 @@ Json written(const ScoreWork& work) {
           {"answers", work.answers},
           {"top_answers", work.top_answers}};
 }
+// Of factors by what is cut: rows of the first, columns of the second.
+const std::string kPrunedRows = "rows", kPrunedColumns = "columns";
+
+Json pruning_json(const PruningWork& pruning) {
+  Json written = {{"penalty", pruning.penalty},
+                  {kPrunedRows, Json::object()},
+                  {kPrunedColumns, Json::object()}};
+  for (const auto& [name, cut] : pruning.cuts)
+    written[cut.dim == 0 ? kPrunedRows : kPrunedColumns][name] = cut.kept;
+  return written;
+}
+
+PruningWork read_pruning(ObjectReader reader) {
+  PruningWork pruning;
+  pruning.penalty = reader.number("penalty", 0, kInfinity);
+  for (const std::int64_t dim : {0, 1}) {
+    ObjectReader of = reader.object(dim == 0 ? kPrunedRows : kPrunedColumns, true);
+    for (const auto& name : of.keys()) pruning.cuts[name] = {dim, of.integer(name, 1, kMost)};
+    of.finish();
+  }
+  reader.finish();
+  return pruning;
+}
+
 Json written(const TrainWork& work) {
   Json written = {{"local", experiment::local_fields().write(work.local)},
                   {"seed", work.seed},
@@ -164,6 +189,7 @@ Json written(const TrainWork& work) {
   const Json algorithm = experiment::algorithm_fields().write(work.algorithm);
   if (!algorithm.empty()) written["algorithm"] = algorithm;
   if (!work.companions.empty()) written["companions"] = work.companions;
+  if (!work.pruning.cuts.empty()) written["pruning"] = pruning_json(work.pruning);
   return written;
 }
 Json written(const EvaluateWork&) {
@@ -188,6 +214,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     if (reader.has("frozen")) train.frozen = reader.texts("frozen");
     train.algorithm = experiment::algorithm_fields().read(reader.object("algorithm"));
     if (reader.has("companions")) train.companions = reader.texts("companions");
+    if (reader.has("pruning")) train.pruning = read_pruning(reader.object("pruning"));
     work = train;
   } else if (phase == Phase::kEvaluate) {
     work = EvaluateWork();
@@ -213,6 +240,7 @@ void write(Writer& out, const ClientUpdate& update) {
   out.text["steps"] = update.steps;
   if (update.peak_memory) out.text["peak_memory"] = *update.peak_memory;
   if (!update.failure.empty()) out.text["failure"] = update.failure;
+  if (update.pruned) out.text["pruned"] = true;
   out.add(kLoss, numbers({update.train_loss}).squeeze(0));
   out.add(kSeconds, numbers({update.seconds}).squeeze(0));
   out.add(update.weights);
@@ -240,6 +268,7 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   update.steps = in.text.integer("steps", 1, kMost);
   if (in.text.has("peak_memory")) update.peak_memory = in.text.integer("peak_memory", 0, kMost);
   if (in.text.has("failure")) update.failure = in.text.filled_text("failure");
+  update.pruned = in.text.boolean("pruned", false);
   update.train_loss = in.number(kLoss);
   update.seconds = in.number(kSeconds);
   update.weights = in.weights();
@@ -305,10 +334,12 @@ void check(const ScoreResult& score, const Order& order) {
 
 /// Exactly those `asked` for; `what` they are begins their names in messages.
 void check_tensors(const ModelState& tensors, const std::set<std::string>& asked,
-                   const Order& order, const std::string& what) {
+                   const Order& order, const std::string& what, const FactorCuts& cuts = {}) {
   for (const auto& [name, tensor] : tensors) {
     if (!asked.count(name)) refuse("has " + what + name + ", which it was not asked for");
-    const auto& before = order.state->at(name);
+    Tensor before = order.state->at(name);
+    const auto cut = cuts.find(name);
+    if (cut != cuts.end()) before = before.narrow(cut->second.dim, 0, cut->second.kept);
     if (tensor.scalar_type() != before.scalar_type() || tensor.sizes() != before.sizes())
       refuse("has " + what + name + " as " + shape_text(tensor) + ", not " + shape_text(before));
   }
@@ -325,7 +356,10 @@ void check_weights(const ClientUpdate& update, const Order& order, const std::ve
     asked.insert(names.begin(), names.end());
   }
   for (const auto& name : work.frozen) asked.erase(name);
-  check_tensors(update.weights, asked, order, "the weight ");
+  if (update.pruned && work.pruning.cuts.empty())
+    refuse("says that it has pruned its pairs, which it was not asked to");
+  check_tensors(update.weights, asked, order, "the weight ",
+                update.pruned ? work.pruning.cuts : FactorCuts());
   const auto remembered = remembered_weights(work, units, order.units);
   check_tensors(update.memory, {remembered.begin(), remembered.end()}, order, "a memory of ");
 }

@@ -30,6 +30,19 @@ using ModelState = std::map<std::string, torch::Tensor>;
 /// that is not there has whole pairs, and so has a pair of that rank or less.
 using UnitRanks = std::map<std::string, std::int64_t>;
 
+/// What a client has of a factor of a pair: its first `kept` rows (dim 0) or columns (dim 1).
+struct FactorCut {
+  std::int64_t dim = 0, kept = 0;
+};
+/// By the factor's name; whole ones are not in it.
+using FactorCuts = std::map<std::string, FactorCut>;
+
+/// What a client is asked to prune of its pairs, if training leaves it smaller (rank_pruning.h).
+struct PruningWork {
+  double penalty = 0;    ///< λ
+  FactorCuts cuts = {};  ///< what of them would be left; none: nothing is pruned
+};
+
 using tasks::Sum;
 using tasks::Tally;
 
@@ -59,6 +72,7 @@ struct TrainWork {
   /// Weights of the order's units of which the client also trains second ones of its own, which it
   /// keeps (models::Companions).
   std::vector<std::string> companions = {};
+  PruningWork pruning = {};
   /// Of its algorithm (fedrunner/algorithms): what the client remembered of weights when it last
   /// trained them, and what the server sends beside those of the order's units. What is not there
   /// is 0, or the weight as it is received.
@@ -120,6 +134,7 @@ struct ClientUpdate {
   double seconds = 0;
   std::optional<std::int64_t> peak_memory;  ///< bytes, where they could be measured
   ModelState memory = {};  ///< what it remembers of these weights, where its algorithm does
+  bool pruned = false;     ///< its pairs are cut as PruningWork::cuts has them
 };
 struct EvaluateResult {
   Tally tally;                        ///< empty where the client has no test example
@@ -158,10 +173,11 @@ struct Expected {
 
 /// Whether the server can use the reply: it names the order and its client, has no failure but what
 /// the phase asks for, a finite number ≥ 0 for every unit that was to be scored, exactly the
-/// weights of the units that were to be trained in the shapes (those of its ranks) and types of the
-/// order's state, and of these what the order's algorithm remembers, or none and the reason. It
-/// claims neither other samples than before nor more steps than were ordered, as both weigh in the
-/// round. @throws InputError, one line without the names of round and client.
+/// weights of the units that were to be trained in the shapes (those of its ranks, or of what it
+/// was to prune them to) and types of the order's state, and of these what the order's algorithm
+/// remembers, or none and the reason. It claims neither other samples than before nor more steps
+/// than were ordered, as both weigh in the round. @throws InputError, one line without the names of
+/// round and client.
 void check_reply(const Reply& reply, const Order& order, const Expected& expected);
 
 }  // namespace strata::fedrunner

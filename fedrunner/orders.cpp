@@ -4,6 +4,7 @@
 #include <iterator>
 #include <utility>
 
+#include "fedrunner/rank_pruning.h"
 #include "fedrunner/streams.h"
 #include "fedrunner/training.h"
 
@@ -30,6 +31,36 @@ States states_of(const ModelState& global, const std::map<std::string, ModelStat
     states.own[client] = std::make_shared<const ModelState>(std::move(mixed));
   }
   return states;
+}
+
+Orders::Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units)
+    : task_(task),
+      run_(run),
+      units_(units),
+      clients_(task.clients),
+      rank_of_(task.ranks),
+      ranks_(units.pairs.all(), task.ranks) {
+  if (!prunes() || !rank_of_.empty()) return;
+  std::int64_t largest = 1;
+  for (const UnitPair& pair : units.pairs.all()) largest = std::max(largest, pair.rank);
+  rank_of_.assign(clients_.size(), largest);
+}
+
+std::int64_t Orders::pruned_rank(std::size_t client) const {
+  return fedrunner::pruned_rank(rank_of_.at(client), task_.run.server.aggregation.rank_decay);
+}
+
+UnitRanks Orders::pruned_ranks(std::size_t client) const {
+  return ClientRanks(units_.pairs.all(), {pruned_rank(client)}).of(0);
+}
+
+void Orders::set_pruned(const std::map<std::string, std::int64_t>& ranks) {
+  if (ranks.empty()) return;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    const auto pruned = ranks.find(clients_[i]);
+    if (pruned != ranks.end()) rank_of_.at(i) = pruned->second;
+  }
+  ranks_ = ClientRanks(units_.pairs.all(), rank_of_);
 }
 
 std::vector<Order> Orders::all(int round, const States& states,
@@ -71,7 +102,7 @@ UnitRanks Orders::trained_ranks(const Plan& plan, std::size_t client) const {
 }
 
 bool Orders::cuts_pairs() const {
-  return ranks_.cut() || (task_.planned_ranks > 1 && !run_.strategy.own);
+  return prunes() || ranks_.cut() || (task_.planned_ranks > 1 && !run_.strategy.own);
 }
 
 void Orders::cut_pairs(Order& order, UnitRanks ranks) const {
@@ -79,6 +110,16 @@ void Orders::cut_pairs(Order& order, UnitRanks ranks) const {
   if (order.ranks.empty()) return;
   order.state = std::make_shared<const ModelState>(
       cut(*order.state, cuts_of(units_.pairs.all(), order.ranks)));
+}
+
+void Orders::add_pruning(Order& order, std::size_t client) const {
+  if (!prunes()) return;
+  std::vector<UnitPair> pairs;
+  for (const UnitPair& pair : units_.pairs.all())
+    if (std::find(order.units.begin(), order.units.end(), pair.unit) != order.units.end())
+      pairs.push_back(pair);
+  std::get<TrainWork>(order.work).pruning = {task_.run.server.aggregation.rank_penalty,
+                                             pruning_cuts(pairs, order.ranks, pruned_rank(client))};
 }
 
 void Orders::add_algorithm(Order& order, const AlgorithmState& algorithm) const {
@@ -116,6 +157,7 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
     work.frozen = units_.pairs.frozen(round, order.units);
     cut_pairs(order, trained_ranks(plan, i));
     add_algorithm(order, algorithm);
+    add_pruning(order, i);
   }
   return orders;
 }

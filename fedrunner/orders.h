@@ -35,12 +35,7 @@ std::map<std::string, ModelState> overlaid(std::map<std::string, ModelState> own
 class Orders {
  public:
   /// All of these are to outlive it.
-  Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units)
-      : task_(task),
-        run_(run),
-        units_(units),
-        clients_(task.clients),
-        ranks_(units.pairs.all(), task.ranks) {}
+  Orders(const FederatedTask& task, const PlannedRun& run, const RunUnits& units);
 
   /// The ranks with which clients score and train, but for those of plans; the model is measured in
   /// full.
@@ -49,6 +44,12 @@ class Orders {
   UnitRanks trained_ranks(const Plan& plan, std::size_t client) const;
   /// Whether somebody may train a part of a pair.
   bool cuts_pairs() const;
+  /// The rank that a client, from 0, has when it has pruned its pairs, and the part of them that it
+  /// then sends.
+  std::int64_t pruned_rank(std::size_t client) const;
+  UnitRanks pruned_ranks(std::size_t client) const;
+  /// By names of clients that have, from now on.
+  void set_pruned(const std::map<std::string, std::int64_t>& ranks);
 
   std::vector<Order> hello() const;
   std::vector<Order> score(int round, const States& states) const;
@@ -67,11 +68,14 @@ class Orders {
   /// Cuts the state to a client's ranks.
   void cut_pairs(Order& order, UnitRanks ranks) const;
   void add_algorithm(Order& order, const AlgorithmState& algorithm) const;
+  void add_pruning(Order& order, std::size_t client) const;
+  bool prunes() const { return task_.run.server.aggregation.rank_decay < 1; }
 
   const FederatedTask& task_;
   const PlannedRun& run_;
   const RunUnits& units_;
   std::vector<std::string> clients_;
+  std::vector<std::int64_t> rank_of_;  ///< of each client; none: whole pairs, for good
   ClientRanks ranks_;
 };
 

@@ -108,8 +108,15 @@ PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const
   auto budgets = this->budgets();
   if (scores) take_scores(*scores, problem, budgets);
   const std::string& of = task_.run.budget.of;
-  set_budgets(problem, of, budgets, costs_of(task_.units.selectable, of));
   if (!run_.strategy.own) problem.ranks = static_cast<int>(task_.planned_ranks);
+  if (!problem.has_ranks() || task_.run.budget.counts_units()) {
+    set_budgets(problem, of, budgets, costs_of(task_.units.selectable, of));
+    return problem;
+  }
+  std::vector<RankCosts> costs;
+  for (const Unit& unit : task_.units.selectable)
+    costs.push_back(rank_costs_of(unit, of, problem.ranks));
+  set_rank_budgets(problem, of, budgets, costs);
   return problem;
 }
 

@@ -107,11 +107,12 @@ void Publisher::write_run_json(int rounds_done, bool done) const {
             {"unit_costs", costs_json(units_.all)},
             {"foundation", task_.foundation_fingerprint},
             {"synthetic", task_.synthetic},
-            {"status", done ? "done" : "running"},
+            {"status", done ? kDone : kRunning},
             {"rounds_done", rounds_done},
             {"provenance", provenance_}};
   if (!task_.run.budget.counts_units()) root["budget_of"] = task_.run.budget.of;
-  if (task_.planned_ranks > 1 && !run_.strategy.own) root["budget_of"] = kOfRanks;
+  if (task_.planned_ranks > 1 && !run_.strategy.own && task_.run.budget.counts_units())
+    root["budget_of"] = kOfRanks;
   write_file(run_.folder / "run.json", root.dump(1) + "\n");
 }
 

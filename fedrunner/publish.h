@@ -14,6 +14,9 @@
 
 namespace strata::fedrunner {
 
+/// Of a run, as run.json has it under "status".
+inline constexpr const char *kRunning = "running", *kDone = "done";
+
 class Publisher {
  public:
   /// All of these are to outlive it; `budgets` are what the strategy gives the clients to spend.

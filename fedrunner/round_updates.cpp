@@ -147,7 +147,8 @@ void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& d
            fixed(worst->loss, 4) + " at most (" + worst->pair + ")");
 }
 
-std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done) {
+std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done,
+                             const std::map<std::string, std::int64_t>& ranks) {
   const auto& failures = updates.failures;
   Json root{{"version", 1}, {"round", round}};
   root["clients"] = Json::array();
@@ -164,6 +165,7 @@ std::string aggregation_json(int round, const RoundUpdates& updates, const Aggre
     root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
   root["too_few"] = failures.too_few;
   if (!done.losses.empty()) root["lora"] = losses_json(done);
+  if (!ranks.empty()) root["ranks"] = ranks;
   return root.dump(1) + "\n";
 }
 

@@ -60,6 +60,8 @@ void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& d
 /// aggregation.json of a round. Where the rule of LoRA pairs has lost something (LoraRule::loss),
 /// it has a mapping `lora`: `rule`, `measure` (the rule's loss), its `mean` over the pairs, the
 /// `worst`, whose pair that is (`worst_pair`), and `pairs`, every pair's by its name.
-std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done);
+/// `ranks` are those of clients that have pruned their pairs, this round's among them.
+std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done,
+                             const std::map<std::string, std::int64_t>& ranks = {});
 
 }  // namespace strata::fedrunner

@@ -235,6 +235,7 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state)
             {"scored_round", state.scored_round},
             {"changed_units", state.changed_units},
             {"weights", name}};
+  if (!state.ranks.empty()) root["ranks"] = state.ranks;
   const std::string archive = "round-" + round_number(state.round) + ".archive.json";
   if (!state.archive.assignments.empty()) {
     write_archive(state.archive, folder / archive);
@@ -264,6 +265,9 @@ std::optional<RunState> read_state(const std::filesystem::path& run_folder,
   state.scored_round = static_cast<int>(reader.integer("scored_round", 0, state.round));
   state.changed_units = reader.texts("changed_units");
   const SafetensorsFile file(run_folder / "state" / reader.text("weights"));
+  ObjectReader ranks = reader.object("ranks");
+  for (const auto& client : ranks.keys())
+    state.ranks[client] = ranks.integer(client, 1, std::numeric_limits<int>::max());
   if (reader.has("archive"))
     state.archive = read_archive(run_folder / "state" / reader.text("archive"));
   reader.finish();

@@ -45,9 +45,10 @@ struct RunState {
   ModelState weights;  ///< all that the run's units hold
   /// What each client keeps to itself (Unit::local), once it has trained it.
   std::map<std::string, ModelState> local;
-  AlgorithmState algorithm;  ///< what its algorithm remembers
-  ServerMoments moments;     ///< of the server's optimizer
-  PlanArchive archive;       ///< of the last plan, where the next one begins with it
+  AlgorithmState algorithm;                   ///< what its algorithm remembers
+  std::map<std::string, std::int64_t> ranks;  ///< of clients that have pruned their pairs
+  ServerMoments moments;                      ///< of the server's optimizer
+  PlanArchive archive;  ///< of the last plan, where the next one begins with it
 };
 
 /// provenance() as run.json and pretrain.json hold it.

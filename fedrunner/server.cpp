@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "core/console.h"
@@ -73,9 +74,12 @@ class Server {
   Plan plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive);
   RoundUpdates train(int round, const Plan& plan, Progress& progress);
   /// Clients receive for any plan, and send what they trained by this one.
-  Traffic traffic(int round, bool score_due, const Plan& plan) const;
+  Traffic traffic(int round, bool score_due, const Plan& plan,
+                  const std::vector<ClientUpdate>& sent) const;
   /// Takes what the updates have into the state; those that cannot be used are taken out of them.
   Aggregated take(int round, RoundUpdates& updates);
+  /// The ranks of clients that have pruned their pairs, as the server takes what is left.
+  void take_pruned(int round, const std::vector<ClientUpdate>& updates);
   void evaluate(int round, TrainingRows rows, const Objectives& plan);
 
   bool evaluated(int round) const {
@@ -103,7 +107,7 @@ class Server {
   const Algorithm& algorithm_;
   const RunUnits units_;
   const bool plans_lora_;
-  const Orders orders_;
+  Orders orders_;
   Planning planning_;
   Publisher publisher_;
   std::vector<ClientSize> clients_;
@@ -148,6 +152,7 @@ void Server::start() {
   if (auto state = read_state(run_.folder, state_.weights)) {
     state_ = std::move(*state);
     show_state();
+    orders_.set_pruned(state_.ranks);
     table_.resume(read_metrics(run_.folder / "metrics.csv"), state_.round,
                   [&](int round) { return evaluated(round); });
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
@@ -173,10 +178,11 @@ void Server::run_round(int round, Progress& progress) {
   PlanArchive archive = state_.archive;
   const Plan plan = plan_of(round, scores, archive);
   auto updates = train(round, plan, progress);
-  auto rows = training_rows(clients_, traffic(round, score_due, plan), updates.sent);
+  auto rows = training_rows(clients_, traffic(round, score_due, plan, updates.sent), updates.sent);
   const Aggregated done = take(round, updates);
   log_aggregation(round, updates, done);
-  write_file(folder_of(round) / "aggregation.json", aggregation_json(round, updates, done));
+  write_file(folder_of(round) / "aggregation.json",
+             aggregation_json(round, updates, done, state_.ranks));
   show_state();
   state_.round = round;
   state_.archive = std::move(archive);
@@ -189,14 +195,21 @@ void Server::run_round(int round, Progress& progress) {
   publisher_.publish(model_, round, round == rounds_);
 }
 
-Traffic Server::traffic(int round, bool score_due, const Plan& plan) const {
+Traffic Server::traffic(int round, bool score_due, const Plan& plan,
+                        const std::vector<ClientUpdate>& updates) const {
+  std::set<std::string> pruned;
+  for (const auto& update : updates)
+    if (update.pruned) pruned.insert(update.client);
   const auto of = [=, this](const UnitRanks& sent, const UnitRanks& held) -> UnitTraffic {
     const UnitPairs& pairs = units_.pairs;
     return {with_control(algorithm_, pairs.sent(round, units_.all, sent), state_.weights),
             with_control(algorithm_, pairs.received(round - 1, units_.all, held), state_.weights)};
   };
   const auto own = [=, &plan, this](std::size_t client) -> std::optional<UnitTraffic> {
-    const UnitRanks sent = orders_.trained_ranks(plan, client), held = orders_.ranks().of(client);
+    const UnitRanks held = orders_.ranks().of(client);
+    const UnitRanks sent = pruned.count(task_.clients[client])
+                               ? orders_.pruned_ranks(client)
+                               : orders_.trained_ranks(plan, client);
     return sent.empty() && held.empty() ? std::nullopt : std::optional(of(sent, held));
   };
   return {of({}, {}), state_.changed_units, score_due ? units_.selectable.size() : 0, own};
@@ -207,6 +220,7 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
   auto kept = take_local(updates.sent, units_.all);
   fail_spoiled_memories(updates.sent);
   keep_usable(round, updates, state_.weights, options);
+  take_pruned(round, updates.sent);
   for (const auto& update : updates.sent) {
     for (const auto& [name, weight] : kept[update.client])
       state_.local[update.client][name] = padded(weight, state_.weights.at(name));
@@ -224,6 +238,19 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
   finish_round({options.algorithm, units_.all, parts, updates.sent, before}, state_.weights,
                state_.algorithm);
   return done;
+}
+
+void Server::take_pruned(int round, const std::vector<ClientUpdate>& updates) {
+  for (const auto& update : updates) {
+    if (!update.pruned) continue;
+    const auto client = std::find(task_.clients.begin(), task_.clients.end(), update.client);
+    const std::int64_t rank =
+        orders_.pruned_rank(static_cast<std::size_t>(client - task_.clients.begin()));
+    state_.ranks[update.client] = rank;
+    log_info("round " + std::to_string(round) + ": client " + update.client +
+             " has pruned its pairs to rank " + std::to_string(rank));
+  }
+  orders_.set_pruned(state_.ranks);
 }
 
 ScoreTable Server::score(int round) {

@@ -75,7 +75,8 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
   std::int64_t least = 1;  // that trains a unit
   if (!budget.counts_units()) {
     least = std::numeric_limits<std::int64_t>::max();
-    for (const auto& unit : units.selectable) least = std::min(least, cost_of(unit, budget.of));
+    for (const auto& unit : units.selectable)
+      least = std::min(least, rank_costs_of(unit, budget.of, static_cast<int>(ranks)).first);
     for (const auto& strategy : config.run->strategies) {
       if (strategy.counts_units_only)
         throw InputError(budget.where + ": the strategy " + strategy.name +

@@ -22,9 +22,13 @@ constexpr AlgorithmUses kOwnSearch{.search = true, .islands = true};
 constexpr AlgorithmUses kPagmoSearch{.search = true};
 
 bool suits_exact(const PlanningProblem& problem) {
-  return problem.has_ranks() ||
-         (problem.counts_units() &&
+  return problem.counts_units() &&
+         (problem.has_ranks() ||
           std::int64_t{problem.client_count()} * problem.unit_count() <= kLargestExact);
+}
+
+bool plans_ranks(const Algorithm& algorithm, const PlanningProblem& problem) {
+  return problem.counts_units() ? algorithm.ranks : algorithm.rank_costs;
 }
 
 bool suits_all(const PlanningProblem&) {
@@ -60,7 +64,9 @@ const std::vector<AlgorithmRow>& algorithm_rows() {
       {.algorithm = {"exact", kExact, {.unsupported = true}, true},
        .certify = certify_exactly,
        .suits = suits_exact},
-      {.algorithm = {"prices", kPrice}, .certify = certify_by_prices, .suits = suits_all},
+      {.algorithm = {"prices", kPrice, {}, false, true},
+       .certify = certify_by_prices,
+       .suits = suits_all},
       {.algorithm = {"nsga2", kSearch, kOwnSearch}, .search = search_nsga2},
       {.algorithm = {"mopso", kSearch, kOwnSearch}, .search = search_mopso},
       {.algorithm = {"aco", kSearch, kOwnSearch}, .search = search_aco},
@@ -96,9 +102,16 @@ void require_units(const PlanningProblem& problem, const std::string& asked) {
   if (!problem.has_ranks()) return;
   std::vector<std::string> able;
   for (const AlgorithmRow& row : algorithm_rows())
-    if (row.algorithm.ranks) able.push_back(row.algorithm.name);
-  throw InputError(asked + " plans units, not ranks; those that plan ranks are " +
+    if (plans_ranks(row.algorithm, problem)) able.push_back(row.algorithm.name);
+  throw InputError(asked +
+                   (problem.counts_units() ? " plans units, not ranks; those that plan ranks are "
+                                           : " plans no ranks in budgets of " + problem.resource +
+                                                 "; those that do are ") +
                    quoted_list(able));
+}
+
+void require_suited(const PlanningProblem& problem, const Algorithm& algorithm) {
+  if (!plans_ranks(algorithm, problem)) require_units(problem, "the algorithm " + algorithm.name);
 }
 
 const AlgorithmRow& certifying_row(const PlanningProblem& problem) {

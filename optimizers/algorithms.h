@@ -33,6 +33,8 @@ const AlgorithmRow& row_of(const std::string& name);
 /// @throws InputError naming the algorithms that do where the problem has ranks, which `asked`, an
 /// algorithm or what else was asked for, does not plan.
 void require_units(const PlanningProblem& problem, const std::string& asked);
+/// The same where the algorithm plans no ranks, or none in budgets of the problem's kind.
+void require_suited(const PlanningProblem& problem, const Algorithm& algorithm);
 /// The first row that suits: the exact front, or a bound by prices.
 const AlgorithmRow& certifying_row(const PlanningProblem& problem);
 

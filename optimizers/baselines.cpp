@@ -101,11 +101,13 @@ Assignment random_ranks(const PlanningProblem& problem, Random& random) {
 }  // namespace
 
 Assignment top_k(const PlanningProblem& problem) {
+  require_suited(problem, row_of("topk").algorithm);
   return problem.has_ranks() ? best_ranks(problem) : feasible_assignment(problem);
 }
 
 Assignment random_assignment(const PlanningProblem& problem, std::uint64_t seed) {
   problem.validate();
+  require_suited(problem, row_of("random").algorithm);
   Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
   Random random(derive_seed(seed, "random"));
   if (problem.has_ranks()) return random_ranks(problem, random);

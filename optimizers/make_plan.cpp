@@ -77,7 +77,7 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   check_warm_start(problem, options.search.warm_start);
   const Taken taken = taken_algorithm(problem, options.algorithm);
   const Algorithm& algorithm = taken.row.algorithm;
-  if (!algorithm.ranks) require_units(problem, "the algorithm " + algorithm.name);
+  require_suited(problem, algorithm);
   if (options.full_front_seconds > 0) require_units(problem, "the search for the full front");
   Plan plan;
   plan.algorithm = algorithm.name;

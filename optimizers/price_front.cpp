@@ -11,6 +11,7 @@
 #include "optimizers/client_choice.h"
 #include "optimizers/exchange_graph.h"
 #include "optimizers/feasible.h"
+#include "optimizers/rank_price_front.h"
 #include "optimizers/resource_front.h"
 #include "optimizers/subgradient.h"
 #include "strata/core/error.h"
@@ -322,7 +323,8 @@ PriceFront price_front(const PlanningProblem& problem, const PriceFrontOptions& 
                      ", allowed is 0 or more");
   }
   problem.validate();
-  require_units(problem, "the algorithm prices");
+  require_suited(problem, row_of("prices").algorithm);
+  if (problem.has_ranks()) return rank_price_front(problem, options);
   return problem.counts_units() ? PriceSearch(problem, options).run()
                                 : resource_front(problem, options);
 }

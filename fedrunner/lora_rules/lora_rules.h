@@ -53,10 +53,10 @@ LoraRule fedex_rule();
 /// B A, exactly; then A is drawn anew and B is 0. O(k r out in).
 LoraRule flora_rule();
 
-/// HetLoRA (Cho et al., EMNLP 2024, arXiv 2401.06432), without its rank self-pruning: Σ w A and Σ w
-/// B, pairs of smaller ranks padded with 0 to the largest of the round, w = ‖B A‖ / Σ ‖B A‖ by
-/// Frobenius norms, which weigh in place of the shares; where all are 0, the shares do. The loss is
-/// the `drift` from Σ w B A.
+/// HetLoRA (Cho et al., EMNLP 2024, arXiv 2401.06432), whose self-pruning is rank_pruning.h: Σ w A
+/// and Σ w B, pairs of smaller ranks padded with 0 to the largest of the round, w = ‖B A‖ / Σ ‖B A‖
+/// by Frobenius norms, which weigh in place of the shares; where all are 0, the shares do. The loss
+/// is the `drift` from Σ w B A.
 LoraRule hetlora_rule();
 
 }  // namespace strata::fedrunner

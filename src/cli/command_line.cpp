@@ -315,7 +315,7 @@ void add_plan_input(CLI::App* plan, PlanArguments& arguments) {
       ->check(one_of(budget_kinds()));
   plan->add_option("--ranks", arguments.ranks,
                    "Plan LoRA ranks: a client trains a unit at a rank of 1 to this, and budgets "
-                   "count ranks; 1 unless the problem says")
+                   "count ranks or an amount of what these cost; 1 unless the problem says")
       ->check(whole_number_in(1, kLargestRank));
   plan->add_option(
       "--costs", arguments.costs,

@@ -1,14 +1,18 @@
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
+#include <map>
 #include <set>
 
 #include "cli/command_line.h"
 #include "core/console.h"
 #include "core/document.h"
+#include "core/plan.h"
 #include "models/cost.h"
 #include "models/units.h"
 #include "peft/files.h"
+#include "peft/lora.h"
+#include "peft/methods.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
 #include "strata/core/safetensors.h"
@@ -102,16 +106,46 @@ std::set<std::string> weights_of(const std::vector<Unit>& units,
   return weights;
 }
 
+/// The model as the client trains it by a plan of ranks: pairs of its units have theirs.
+models::Blueprint with_planned_ranks(const models::Blueprint& blueprint,
+                                     const std::vector<Unit>& units, const Plan& plan,
+                                     std::size_t client, const std::string& file) {
+  std::map<std::string, std::int64_t> ranks;
+  each_unit(plan, plan.assignment, client, [&](const std::string& name, int rank) {
+    const std::size_t before = ranks.size();
+    for (const Unit& unit : units) {
+      if (unit.name != name) continue;
+      for (const peft::FactorPair& pair : peft::factors_of(blueprint)) {
+        const auto& held = unit.parameters;
+        if (std::find(held.begin(), held.end(), pair.first) == held.end()) continue;
+        const std::int64_t own = blueprint.parameter(pair.first).shape.front();
+        if (plan.ranks != own)
+          throw InputError(file + ": ranks: the plan is of pairs of rank " +
+                           std::to_string(plan.ranks) + ", but the unit \"" + name +
+                           "\" of the model has pairs of rank " + std::to_string(own));
+        ranks[pair.first] = rank;
+      }
+    }
+    if (ranks.size() == before)
+      throw InputError(file + ": ranks: the unit \"" + name + "\" of the model has no LoRA pair");
+  });
+  return peft::with_ranks(blueprint, ranks);
+}
+
 std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::vector<Unit>& units,
                                std::int64_t text_tokens, models::Buffers buffers,
                                const InspectArguments& arguments) {
   std::vector<CostRow> rows;
+  const auto add_of = [&](const models::Blueprint& of, const char* kind, const std::string& name,
+                          const std::set<std::string>& weights) {
+    const Unit unit = models::unit_of(of, weights, buffers);
+    const auto by_batch = models::moving_norms(of, {unit});
+    rows.push_back({kind, name, models::training_cost(of, text_tokens, weights, by_batch),
+                    8e-6 * static_cast<double>(unit.bytes)});
+  };
   const auto add = [&](const char* kind, const std::string& name,
                        const std::set<std::string>& weights) {
-    const Unit unit = models::unit_of(blueprint, weights, buffers);
-    const auto by_batch = models::moving_norms(blueprint, {unit});
-    rows.push_back({kind, name, models::training_cost(blueprint, text_tokens, weights, by_batch),
-                    8e-6 * static_cast<double>(unit.bytes)});
+    add_of(blueprint, kind, name, weights);
   };
   std::set<std::string> all;
   for (const models::Parameter& parameter : blueprint.parameters()) all.insert(parameter.name);
@@ -127,14 +161,16 @@ std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::ve
   auto always = weights_of(units, arguments.always, "--always");
   if (arguments.plan.empty()) return rows;
   const Plan plan = read_plan(arguments.plan);
-  if (plan.has_ranks())
-    throw InputError(arguments.plan + ": ranks: costs are of whole units, and this plan gives " +
-                     "clients ranks of units");
   if (arguments.always.empty()) always = weights_of(units, plan.always, arguments.plan);
   for (std::size_t i = 0; i < plan.clients.size(); ++i) {
     auto weights = weights_of(units, plan.units_of(static_cast<int>(i)), arguments.plan);
     weights.insert(always.begin(), always.end());
-    add("client", plan.clients[i], weights);
+    if (plan.has_ranks()) {
+      add_of(with_planned_ranks(blueprint, units, plan, i, arguments.plan), "client",
+             plan.clients[i], weights);
+    } else {
+      add("client", plan.clients[i], weights);
+    }
   }
   return rows;
 }

@@ -107,7 +107,9 @@ fedrunner::ToolNames runner_names() {
   for (const auto& name : names.algorithms) {
     const auto* algorithm = optimizers::find_algorithm(name);
     if (algorithm && algorithm->kind == AlgorithmKind::kExact) names.count_units.push_back(name);
-    if (!algorithm || algorithm->ranks) names.plan_ranks.push_back(name);  // auto takes exact
+    // auto takes what can.
+    if (!algorithm || algorithm->ranks) names.plan_ranks.push_back(name);
+    if (!algorithm || algorithm->rank_costs) names.plan_rank_costs.push_back(name);
   }
   return names;
 }

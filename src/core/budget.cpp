@@ -209,6 +209,17 @@ void set_budgets(PlanningProblem& problem, const std::string& of,
   if (counts_units) problem.budgets.assign(values.begin(), values.end());
   problem.capacities = counts_units ? std::vector<std::int64_t>() : values;
   problem.unit_costs = counts_units ? std::vector<std::int64_t>() : unit_costs;
+  problem.rank_costs.clear();
+}
+
+void set_rank_budgets(PlanningProblem& problem, const std::string& of,
+                      const std::vector<std::int64_t>& values,
+                      const std::vector<RankCosts>& costs) {
+  std::vector<std::int64_t> first;
+  for (const RankCosts& cost : costs) first.push_back(cost.first);
+  set_budgets(problem, of, values, first);
+  if (problem.counts_units()) return;
+  for (const RankCosts& cost : costs) problem.rank_costs.push_back(cost.further);
 }
 
 }  // namespace strata

@@ -56,10 +56,12 @@ Json to_json(const Budget& budget);
 std::int64_t read_amount(ObjectReader& reader, const std::string& key, const std::string& of);
 
 /// Makes these the problem's budgets, one a client (Budget::values): of units, or of the resource
-/// `of`, of which each unit then costs what `unit_costs` has. What the problem had of the other
-/// kind goes.
+/// `of`, of which each unit then costs what `unit_costs` has, or of ranks what `costs` has. What
+/// the problem had of the other kind goes.
 void set_budgets(PlanningProblem& problem, const std::string& of,
                  const std::vector<std::int64_t>& values,
                  const std::vector<std::int64_t>& unit_costs = {});
+void set_rank_budgets(PlanningProblem& problem, const std::string& of,
+                      const std::vector<std::int64_t>& values, const std::vector<RankCosts>& costs);
 
 }  // namespace strata

@@ -73,8 +73,9 @@ void read_client(ObjectReader& clients, Eigen::Index client, const NameIndex& un
 }
 
 void read_budget(ObjectReader reader, Plan& plan) {
-  plan.counted =
-      plan.has_ranks() ? reader.choice("of", {kOfRanks}) : reader.choice("of", budget_kinds());
+  std::vector<std::string> of = plan.has_ranks() ? resource_names() : budget_kinds();
+  if (plan.has_ranks()) of.emplace_back(kOfRanks);
+  plan.counted = reader.choice("of", of);
   ObjectReader clients = reader.object("clients", true);
   constexpr auto kMost = std::numeric_limits<std::int64_t>::max();
   for (const auto& client : plan.clients) {
@@ -139,7 +140,8 @@ std::vector<std::string> Plan::units_of(int client) const {
 }
 
 void Plan::count_budgets(const PlanningProblem& problem) {
-  counted = problem.has_ranks() ? kOfRanks : problem.counts_units() ? kOfUnits : problem.resource;
+  counted = problem.resource;
+  if (problem.counts_units()) counted = problem.has_ranks() ? kOfRanks : kOfUnits;
   used = spent(problem, assignment);
   if (problem.counts_units())
     budgets.assign(problem.budgets.begin(), problem.budgets.end());

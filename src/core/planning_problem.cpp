@@ -35,6 +35,8 @@ void check_sizes(const PlanningProblem& problem) {
   check("budgets", problem.budgets.size(), problem.counts_units() ? clients : 0, false);
   check("capacities", problem.capacities.size(), problem.counts_units() ? 0 : clients, false);
   check("unit costs", problem.unit_costs.size(), problem.counts_units() ? 0 : units, false);
+  check("costs of ranks", problem.rank_costs.size(),
+        problem.has_ranks() && !problem.counts_units() ? units : 0, false);
   check("rules", problem.rules.size(), clients * units, true);
   check("least usages", problem.coverage.size(), units, true);
   check("uplink sizes", problem.uplink_bytes.size(), units, true);
@@ -85,6 +87,9 @@ void check_unit(const PlanningProblem& problem, int l) {
   if (!problem.counts_units() && problem.unit_costs[l] < 0)
     fail("a cost of " + std::to_string(problem.unit_costs[l]) + " " + problem.resource +
          "; allowed is 0 or more");
+  if (!problem.rank_costs.empty() && problem.rank_costs[l] < 0)
+    fail("a rank costs " + std::to_string(problem.rank_costs[l]) + " " + problem.resource +
+         "; allowed is 0 or more");
   if (!problem.uplink_bytes.empty() && problem.uplink_bytes[l] < 0)
     fail("an uplink of " + std::to_string(problem.uplink_bytes[l]) +
          " bytes; allowed is 0 or more");
@@ -94,10 +99,9 @@ void check_unit(const PlanningProblem& problem, int l) {
            client_text(problem, i) + "; allowed is 0 or more");
   int able = 0;
   for (int i = 0; i < problem.client_count(); ++i) {
-    const bool affordable = problem.counts_units() ? problem.budgets[i] > 0
-                                                   : problem.unit_costs[l] <= problem.capacities[i];
-    if (problem.rule(i, l) != Rule::kForbidden && affordable)
-      able += problem.has_ranks() ? std::min(problem.ranks, problem.budgets[i]) : 1;
+    if (problem.rule(i, l) != Rule::kForbidden)
+      able += problem.affordable(
+          l, problem.counts_units() ? problem.budgets[i] : problem.capacities[i]);
   }
   if (problem.least_usage(l) < 0 || problem.least_usage(l) > able)
     fail("a coverage of " + std::to_string(problem.least_usage(l)) +
@@ -114,8 +118,6 @@ void PlanningProblem::validate() const {
   if (ranks < 1 || ranks > kLargestRank)
     throw InputError("ranks: found " + std::to_string(ranks) + ", allowed is 1 to " +
                      std::to_string(kLargestRank));
-  if (has_ranks() && !counts_units())
-    throw InputError("ranks are planned within budgets of ranks, not of " + resource);
   if (has_ranks() && has_further_objectives())
     throw InputError("ranks are planned for importance and usage_variance, not for " +
                      objective_names(*this)[kCommonObjectives]);
@@ -123,6 +125,16 @@ void PlanningProblem::validate() const {
   if (!std::isfinite(importance.sum()))
     throw InputError("the sum of all scores is beyond the greatest number there is, 1.8e308");
   for (int l = 0; l < unit_count(); ++l) check_unit(*this, l);
+}
+
+int PlanningProblem::affordable(int unit, std::int64_t budget) const {
+  if (counts_units()) return static_cast<int>(std::min<std::int64_t>(ranks, budget));
+  if (unit_costs[unit] > budget) return 0;
+  if (!has_ranks()) return 1;
+  const std::int64_t further = rank_costs[unit];
+  return further == 0 ? ranks
+                      : static_cast<int>(std::min<std::int64_t>(
+                            ranks, 1 + (budget - unit_costs[unit]) / further));
 }
 
 std::vector<std::string> objective_names(const PlanningProblem& problem) {
@@ -187,7 +199,7 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
       if (problem.rule(i, l) == (assignment(i, l) ? Rule::kForbidden : Rule::kPinned)) return false;
       if (!assignment(i, l)) continue;
       chosen += assignment(i, l);
-      if (!problem.counts_units()) cost += problem.unit_costs[l];
+      if (!problem.counts_units()) cost += problem.cost(l, assignment(i, l));
     }
     if (problem.counts_units() ? chosen != problem.budgets[i] : cost > problem.capacities[i])
       return false;
@@ -210,7 +222,7 @@ std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment
   for (int i = 0; i < problem.client_count(); ++i)
     for (int l = 0; l < problem.unit_count(); ++l)
       if (assignment(i, l))
-        spent[i] += problem.counts_units() ? assignment(i, l) : problem.unit_costs[l];
+        spent[i] += problem.counts_units() ? assignment(i, l) : problem.cost(l, assignment(i, l));
   return spent;
 }
 

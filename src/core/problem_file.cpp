@@ -246,6 +246,17 @@ class Loader {
     return costs;
   }
 
+  /// Of units that cost so much at the largest rank.
+  std::vector<RankCosts> rank_costs_of(const std::string& kind,
+                                       const std::vector<std::int64_t>& costs) {
+    std::vector<std::int64_t> bytes(costs.size(), 0);
+    if (has_fixed_costs(kind)) bytes = costs_of("bytes", "budget");
+    std::vector<RankCosts> found;
+    for (std::size_t l = 0; l < costs.size(); ++l)
+      found.push_back(rank_costs(kind, costs[l], bytes[l], problem_.ranks));
+    return found;
+  }
+
   void read_budget() {
     const bool given = !options_.budget.empty(), in_file = !reader_.raw("budget").is_null();
     if (!given && !in_file) fail("budget", "the key is missing, and --budget was not given");
@@ -258,9 +269,12 @@ class Loader {
     if (!budget.counts_units() && costs_.empty() && options_.file.empty())
       throw InputError("--budget: budgets of " + budget.of +
                        " need the units' costs: --costs FILE");
-    set_budgets(
-        problem_, budget.of, values,
-        budget.counts_units() ? std::vector<std::int64_t>() : costs_of(budget.of, "budget"));
+    const auto costs =
+        budget.counts_units() ? std::vector<std::int64_t>() : costs_of(budget.of, "budget");
+    if (problem_.has_ranks() && !budget.counts_units())
+      set_rank_budgets(problem_, budget.of, values, rank_costs_of(budget.of, costs));
+    else
+      set_budgets(problem_, budget.of, values, costs);
   }
 
   void read_weights() {

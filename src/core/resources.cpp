@@ -9,6 +9,9 @@
 namespace strata {
 namespace {
 
+constexpr double kStateBytes = 12;  // gradient and AdamW's two moments, in float32
+constexpr double kFloatBytes = 4;
+
 std::int64_t bytes_of(const Unit& unit) {
   return unit.bytes;
 }
@@ -18,9 +21,13 @@ std::int64_t flops_of(const Unit& unit) {
 }
 
 std::int64_t memory_of(const Unit& unit) {
-  constexpr double kStateBytes = 12;  // gradient and AdamW's two moments, in float32
   return std::llround(kStateBytes * static_cast<double>(unit.parameter_count) +
                       unit.activation_bytes);
+}
+
+std::int64_t activations_of(std::int64_t memory, std::int64_t bytes) {
+  const double state = kStateBytes / kFloatBytes * static_cast<double>(bytes);
+  return std::max<std::int64_t>(0, memory - std::llround(state));
 }
 
 std::vector<std::string> names_where(bool (*wanted)(const Resource&)) {
@@ -44,7 +51,7 @@ const std::vector<Resource>& resources() {
       {kOfUnits, &whole, nullptr},
       {"bytes", &bytes, bytes_of},
       {"flops", &flops, flops_of},
-      {"memory", &bytes, memory_of},
+      {"memory", &bytes, memory_of, activations_of},
   };
   return table;
 }
@@ -80,6 +87,21 @@ std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::st
   if (!cost) return costs;
   for (const Unit& unit : units) costs.push_back(cost(unit));
   return costs;
+}
+
+RankCosts rank_costs(const std::string& of, std::int64_t cost, std::int64_t bytes, int ranks) {
+  const auto fixed_part = resource(of).whatever_the_rank;
+  const std::int64_t fixed = fixed_part ? fixed_part(cost, bytes) : 0;
+  const std::int64_t further = (cost - fixed + ranks - 1) / ranks;
+  return {fixed + further, further};
+}
+
+RankCosts rank_costs_of(const Unit& unit, const std::string& of, int ranks) {
+  return rank_costs(of, cost_of(unit, of), unit.bytes, ranks);
+}
+
+bool has_fixed_costs(const std::string& of) {
+  return resource(of).whatever_the_rank != nullptr;
 }
 
 }  // namespace strata

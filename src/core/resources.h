@@ -19,11 +19,19 @@ struct Measure {
   const char* allowed;               ///< for messages
 };
 
+/// What a unit of LoRA pairs costs at a rank: `first` + (rank − 1) · `further`.
+struct RankCosts {
+  std::int64_t first = 0, further = 0;
+};
+
 struct Resource {
   const char* name;  ///< in files, options and messages
   const Measure* measure;
   /// What training a unit costs, of one sample; nullptr for units, which cost nothing else.
   std::int64_t (*cost)(const Unit& unit);
+  /// The part of such a cost that the unit's rank does not change, where it has `bytes` of weights;
+  /// nullptr: none.
+  std::int64_t (*whatever_the_rank)(std::int64_t cost, std::int64_t bytes) = nullptr;
 };
 
 /// The name of budgets that count units.
@@ -48,5 +56,17 @@ const std::vector<std::string>& resource_names();
 std::int64_t cost_of(const Unit& unit, const std::string& resource);
 /// Of each unit; empty for budgets of units, which cost nothing else.
 std::vector<std::int64_t> costs_of(const std::vector<Unit>& units, const std::string& of);
+
+/// The same of a unit that costs `cost` at the largest rank and has `bytes` of weights then,
+/// rounded up. Bytes and FLOPs of a pair are in proportion to its rank; of the memory gradient and
+/// moments are, while activations are taken to be the whole unit's, most of which are the pairs'
+/// inputs.
+RankCosts rank_costs(const std::string& of, std::int64_t cost, std::int64_t bytes, int ranks);
+
+/// The same of a unit whose pairs have that rank.
+RankCosts rank_costs_of(const Unit& unit, const std::string& of, int ranks);
+
+/// Whether `rank_costs` of it depend on a unit's bytes.
+bool has_fixed_costs(const std::string& of);
 
 }  // namespace strata

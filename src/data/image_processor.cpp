@@ -45,6 +45,34 @@ ImageSize longest_size(ImageSize image, int longest) {
   return {even(longest * aspect), longest};
 }
 
+/// Rounded up to whole tiles of `side` pixels, the longer side first and the other one by it, as
+/// transformers' resize_for_vision_encoder of Idefics 3 has it.
+ImageSize whole_tiles(ImageSize image, int side) {
+  const double aspect = static_cast<double>(image.width) / image.height;
+  const auto up = [side](double length) {
+    return (std::max(static_cast<int>(length), 1) + side - 1) / side * side;
+  };
+  if (image.width >= image.height) {
+    const int width = up(image.width);
+    return {width, up(width / aspect)};
+  }
+  const int height = up(image.height);
+  return {up(height * aspect), height};
+}
+
+/// The whole image as a tile of `side` pixels below its tiles, at the left.
+Image with_whole_below(Image tiles, int side, Filter filter) {
+  const Image whole = resize(tiles, side, side, filter);
+  const std::ptrdiff_t length = std::ptrdiff_t{side} * 3;
+  for (int y = 0; y < side; ++y) {
+    const auto row = whole.pixels.begin() + y * length;
+    tiles.pixels.insert(tiles.pixels.end(), row, row + length);
+    tiles.pixels.resize(tiles.pixels.size() + static_cast<std::size_t>(tiles.width - side) * 3);
+  }
+  tiles.height += side;
+  return tiles;
+}
+
 /// An image in the middle of the smallest square that holds it.
 Image squared(const Image& image, const std::array<std::uint8_t, 3>& colour) {
   const int side = std::max(image.width, image.height);
@@ -96,6 +124,10 @@ ImageSize ImageProcessor::output_size(ImageSize image) const {
   if (resize == Resize::kExact) out = size;
   if (resize == Resize::kShortestEdge) out = shortest_size(image, shortest_edge);
   if (resize == Resize::kViltShortest) out = vilt_size(image, shortest_edge, size_divisor);
+  if (resize == Resize::kTiles) {
+    out = whole_tiles(longest_edge > 0 ? longest_size(image, longest_edge) : image, size.width);
+    if (out != size) out.height += size.height;
+  }
   const std::string becomes =
       "an image of " + size_text(original) + " pixels becomes one of " + size_text(out) + " pixels";
   if (out.width < 1 || out.height < 1) {
@@ -138,6 +170,23 @@ std::optional<ImageSize> ImageProcessor::constant_size() const {
   return {};
 }
 
+TileGrid ImageProcessor::tiles(ImageSize applied) const {
+  if (applied == size) return {};
+  return {applied.height / size.height - 1, applied.width / size.width};
+}
+
+Image ImageProcessor::apply_tiles(const Image& image, ImageSize out) const {
+  Image resized;
+  if (longest_edge > 0) {
+    const ImageSize before = longest_size({image.width, image.height}, longest_edge);
+    resized = strata::data::resize(image, before.width, before.height, filter);
+  }
+  const bool one = out == size;
+  Image grid = strata::data::resize(longest_edge > 0 ? resized : image, out.width,
+                                    one ? out.height : out.height - size.height, filter);
+  return one ? grid : with_whole_below(std::move(grid), size.width, filter);
+}
+
 Image ImageProcessor::apply(const Image& image) const {
   ImageProcessor uncropped = *this;
   uncropped.crop.reset();
@@ -145,6 +194,7 @@ Image ImageProcessor::apply(const Image& image) const {
   uncropped.multiple_of = 1;
   uncropped.most_patches = -1;
   const ImageSize out = output_size({image.width, image.height});
+  if (resize == Resize::kTiles) return apply_tiles(image, out);
   const ImageSize full = uncropped.output_size({image.width, image.height});
   const auto to = [&](const Image& from, ImageSize size) {
     return strata::data::resize(from, size.width, size.height, filter);
@@ -170,7 +220,8 @@ Image ImageProcessor::apply(const Image& image) const {
 std::size_t ImageProcessor::typical_bytes() const {
   const auto constant = constant_size();
   constexpr int kUnknown = 384;
-  const int side = resize == Resize::kNone ? kUnknown : shortest_edge;
+  int side = resize == Resize::kNone ? kUnknown : shortest_edge;
+  if (resize == Resize::kTiles) side = std::max(longest_edge, size.width) + size.width;
   const ImageSize typical = constant ? *constant : ImageSize{side, side};
   return std::size_t{3} * static_cast<std::size_t>(typical.width) *
          static_cast<std::size_t>(typical.height);
@@ -183,6 +234,7 @@ std::string ImageProcessor::key() const {
   if (resize == Resize::kShortestEdge) text += " shortest " + std::to_string(shortest_edge);
   if (resize == Resize::kViltShortest)
     text += " vilt " + std::to_string(shortest_edge) + " by " + std::to_string(size_divisor);
+  if (resize == Resize::kTiles) text += " tiles of " + size_text(size);
   if (longest_edge > 0) text += " from longest " + std::to_string(longest_edge);
   if (pad_square) {
     text += " in a square of";

@@ -25,6 +25,14 @@ inline bool operator!=(ImageSize a, ImageSize b) {
 /// "150 x 100", width first.
 std::string size_text(ImageSize size);
 
+/// How an image is cut into tiles: none where it is one as a whole, or else so many beside the
+/// whole.
+struct TileGrid {
+  int rows = 0, columns = 0;
+
+  int images() const { return rows * columns + 1; }
+};
+
 /// Padded, resized, then cropped, then scaled and normalised: a channel's value v of 0 to 255
 /// becomes (v · rescale_factor - mean) / std. The defaults are those of a ViT for 224 pixels.
 struct ImageProcessor {
@@ -40,6 +48,7 @@ struct ImageProcessor {
     kShortestEdge,  ///< the shorter side to `shortest_edge`, the aspect kept
     kViltShortest,  ///< likewise, but with the longer side at most 1333 / 800 of it, and both sides
                     ///< then rounded down to multiples of `size_divisor` (ViltImageProcessor)
+    kTiles,         ///< both sides to multiples of those of `size`, a tile: see `tiles`
   };
   Resize resize = Resize::kExact;
   ImageSize size = {224, 224};
@@ -68,6 +77,10 @@ struct ImageProcessor {
   ImageSize output_size(ImageSize image) const;
   /// Where it is the same for every image.
   std::optional<ImageSize> constant_size() const;
+  /// Of an image after `apply` with kTiles, which has its tiles in their rows and columns and below
+  /// them, at the left of one more row that is black, the whole of it as a tile; one that fits into
+  /// a tile is that alone (Idefics3ImageProcessor's do_image_splitting).
+  TileGrid tiles(ImageSize applied) const;
   /// Resized and cropped.
   Image apply(const Image& image) const;
   /// That of `pad_square`: 255 times the mean, rounded down.
@@ -76,6 +89,9 @@ struct ImageProcessor {
   std::size_t typical_bytes() const;
   /// All that `apply` depends on, as a key.
   std::string key() const;
+
+ private:
+  Image apply_tiles(const Image& image, ImageSize out) const;
 };
 
 }  // namespace strata::data

@@ -312,16 +312,20 @@ std::vector<ImageSize> ImageStore::sizes_of(const std::vector<std::size_t>& indi
   }
   parallel_for(static_cast<int>(indices.size()), threads, [&](int at) {
     const auto i = static_cast<std::size_t>(at);
-    const std::filesystem::path path = folder_ / images_[indices[i]];
-    ImageSize size;
-    read_image_size(path, size.width, size.height);
-    try {
-      sizes[i] = processor_.output_size(size);
-    } catch (const InputError& error) {
-      fail_for(path, error);
-    }
+    sizes[i] = size_of(images_[indices[i]]);
   });
   return sizes;
+}
+
+ImageSize ImageStore::size_of(const std::string& image) const {
+  const std::filesystem::path path = folder_ / image;
+  ImageSize size;
+  read_image_size(path, size.width, size.height);
+  try {
+    return processor_.output_size(size);
+  } catch (const InputError& error) {
+    fail_for(path, error);
+  }
 }
 
 void ImageStore::load(int threads, std::size_t memory) {

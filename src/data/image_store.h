@@ -59,6 +59,9 @@ class ImageStore {
   /// or the model cannot read it.
   std::vector<StoredImage> get(const std::vector<std::size_t>& indices) const;
 
+  /// Of an image as the manifest names it, after its processing, by its file's header.
+  /// @throws InputError as `load` does
+  ImageSize size_of(const std::string& image) const;
   const ImageProcessor& processor() const { return processor_; }
   std::size_t count() const { return images_.size(); }
   /// How many images `load` decoded, those for the cache included.

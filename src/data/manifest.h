@@ -32,6 +32,8 @@ namespace strata::data {
 
 /// What an example is for, as files name it.
 inline constexpr const char *kTrainSplit = "train", *kTestSplit = "test";
+/// What kind of question it has, likewise: yes/no or a choice, or any other.
+inline constexpr const char *kClosedQuestion = "closed", *kOpenQuestion = "open";
 
 struct Example {
   std::string image;                 ///< path relative to the manifest's folder
@@ -39,7 +41,7 @@ struct Example {
   std::vector<std::string> answers;  ///< accepted ones, the first is the target; none with labels
   std::string split;                 ///< kTrainSplit or kTestSplit
   std::string client;                ///< modality or site
-  std::string answer_type;           ///< "closed" (yes/no or a choice) or "open"; "" with labels
+  std::string answer_type;           ///< kClosedQuestion or kOpenQuestion; "" with labels
   std::string dataset;               ///< the set's name where several were merged, else ""
   /// Names of classes, in the manifest's order, none twice.
   std::vector<std::string> labels = {};
@@ -48,7 +50,7 @@ struct Example {
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }
-  bool closed() const { return answer_type == "closed"; }
+  bool closed() const { return answer_type == kClosedQuestion; }
 };
 
 /// What to learn of an example: the first answer, or the first label in the order of the classes;

@@ -117,15 +117,18 @@ void complete_run(ObjectReader& reader, RunConfig& run) {
   if (run.ranks.given() && algorithm != FederatedAlgorithm::kFedavg)
     reader.fail("ranks", "ranks of clients go with run.server.algorithm fedavg alone");
   if (!run.ranks.planned) return;
-  if (!run.budget.counts_units())
-    reader.fail("budget", "where plans give ranks, budgets count ranks, not " + run.budget.of);
+  if (run.server.aggregation.rank_decay < 1)
+    reader.object("server").fail("rank_decay", "the ranks of plans are not pruned, too");
   if (run.plan.warm)
     reader.object("plan").fail("warm", "searches begin with a front, and none plans ranks");
   for (const Strategy& strategy : run.strategies) {
     const bool whole = strategy.own == OwnAlgorithm::kFull || strategy.own == OwnAlgorithm::kNone;
-    if (!whole && !strategy.plans_ranks)
+    const bool counts = run.budget.counts_units();
+    if (!whole && !(counts ? strategy.plans_ranks : strategy.plans_rank_costs))
       reader.fail("ranks", "the strategy " + strategy.name + " plans with " + strategy.algorithm +
-                               ", which gives clients units, not ranks of units");
+                               ", which gives clients " +
+                               (counts ? "units, not ranks of units"
+                                       : "no ranks in budgets of " + run.budget.of));
   }
 }
 
@@ -163,7 +166,8 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
           "ranks", &RunConfig::ranks, ranks_of_clients(),
           "clients' ranks of the LoRA pairs, up to the pairs' own: of a client of rank k only the "
           "first k rows of A and columns of B travel and are trained; with `plan`, `budget` counts "
-          "ranks and every plan gives each client a rank of each unit: [below](#ranks)")
+          "ranks, or a resource of which ranks cost something, and every plan gives each client a "
+          "rank of each unit: [below](#ranks)")
           .default_text("the pairs' own")
           .written_if_changed(),
       section("score", &RunConfig::score, score_fields(names)),

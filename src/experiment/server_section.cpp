@@ -62,6 +62,13 @@ const Fields<Options>& aggregation_fields() {
             "what of LoRA's pairs is trained, sent and averaged, and how: [below](#lora-rules); " +
                 only_plain_names() + " only with `average` and learning rate 1")
           .written_if_changed(),
+      field("rank_decay", &Options::rank_decay, number(0.01, 1),
+            "γ of `hetlora`: a client whose last ranks, from γ times its rank on, have shrunk in "
+            "training goes on without them: [below](#ranks); 1: nobody does")
+          .written_if_changed(),
+      field("rank_penalty", &Options::rank_penalty, number(0, 1e6),
+            "λ of `hetlora`: how much clients' losses hold these ranks small")
+          .written_if_changed(),
       field("optimizer", &Options::optimizer, choice(optimizers),
             "what becomes of the average: `average` (FedAvg), `momentum` (FedAvgM), `adam` "
             "(FedAdam); equations in `fedrunner/aggregation.h`")
@@ -101,6 +108,11 @@ void complete_server(ObjectReader& reader, ServerConfig& server) {
   if (only_plain(options.lora) && !plain_average)
     reader.fail("lora", lora_averages().name(options.lora) +
                             " goes with optimizer average and learning_rate 1 alone");
+  if (options.rank_decay < 1 && options.lora != LoraAverage::kHetlora)
+    reader.fail("rank_decay", "ranks are pruned with lora hetlora alone, found " +
+                                  lora_averages().name(options.lora));
+  if (options.rank_penalty > 0 && options.rank_decay == 1)
+    reader.fail("rank_penalty", "it is of ranks that may go; without rank_decay none does");
   if (server.outlier_ratio > 0 && server.outlier_ratio <= 1)
     reader.fail("outlier_ratio", "a number above 1 was expected, or 0 for no check");
 }
@@ -176,6 +188,8 @@ const Fields<ServerConfig>& server_fields() {
           algorithm("temperature"),
           aggregation("weights"),
           aggregation("lora"),
+          aggregation("rank_decay"),
+          aggregation("rank_penalty"),
           aggregation("optimizer"),
           aggregation("learning_rate"),
           aggregation("beta_1"),

@@ -29,6 +29,8 @@ enum class ServerOptimizer { kAverage, kMomentum, kAdam };
 struct AggregationOptions {
   ClientWeights weights = ClientWeights::kSamples;
   LoraAverage lora = LoraAverage::kFactors;
+  double rank_decay = 1;    ///< γ of hetlora's self-pruning, in (0, 1]; 1: nobody prunes
+  double rank_penalty = 0;  ///< its λ, ≥ 0
   ServerOptimizer optimizer = ServerOptimizer::kAverage;
   double learning_rate = 1;
   double beta_1 = 0.9;   ///< of momentum and adam

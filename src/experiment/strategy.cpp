@@ -138,6 +138,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
       strategy.own = own_algorithms().value(strategy.algorithm);
     strategy.counts_units_only = contains(names.count_units, strategy.algorithm);
     strategy.plans_ranks = contains(names.plan_ranks, strategy.algorithm);
+    strategy.plans_rank_costs = contains(names.plan_rank_costs, strategy.algorithm);
   };
   const auto complete = [](ObjectReader& reader, Strategy& strategy) {
     if (strategy.metric == kNoMetric && needs_scores(strategy.algorithm))

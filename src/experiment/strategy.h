@@ -27,7 +27,8 @@ struct Strategy {
   bool rate_chosen = false;                  ///< by trials: it stands in no experiment file
   std::optional<OwnAlgorithm> own = {};      ///< that one
   bool counts_units_only = false;            ///< the planner's algorithm knows no other budgets
-  bool plans_ranks = false;                  ///< the planner's algorithm can
+  bool plans_ranks = false;                  ///< the planner's algorithm can in budgets of ranks
+  bool plans_rank_costs = false;             ///< likewise of a resource
 
   bool scores() const;  ///< whether rounds score
 };

@@ -29,7 +29,11 @@ struct Speech {
   std::string prompt;
   /// Whether a text gets the tokenizer's special tokens around it.
   bool special_tokens = true;
-  bool image_first = false;      ///< before these, not within the text
+  bool image_first = false;  ///< before these, not within the text
+  /// Of one whose images may be cut into tiles: what a prompt has in the place of an image with all
+  /// that marks it, with <image> for each tile and for the whole. An image of one tile has the
+  /// form that `prompt` may spell out.
+  std::function<std::string(const data::TileGrid&)> image_text = {};
   std::int64_t words_stage = 0;  ///< that tokens enter which follow others
   /// Of one whose decoder answers what its encoder has read: the token before an answer's first.
   std::optional<std::int64_t> decoder_start = {};

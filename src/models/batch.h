@@ -15,7 +15,8 @@ struct Batch {
   torch::Tensor input_ids;       ///< int64 (n, T); undefined where the model reads no text
   torch::Tensor attention_mask;  ///< float (n, T): 1 for tokens, 0 for padding; likewise
   /// float (n, 3, height, width), or (n, slices, 3, height, width) where a sample is several images
-  /// of which a model that segments makes masks; undefined where a text goes on.
+  /// of which a model that segments makes masks, or an image in tiles, of which its text has as
+  /// many as it has tokens for, the rest being padding; undefined where a text goes on.
   torch::Tensor pixels;
   /// What the task wants (tasks/): int64 (n), or float (n, labels) where each may be right; of
   /// words int64 (n, K, L), the tokens of K texts, each asked for by one of `outputs`, in their

@@ -69,7 +69,7 @@ bool is_clip(const std::string& name) {
   return name == kClipName || name == kLlavaName;
 }
 
-/// Those whose images may be cut into tiles, of which one is computed.
+/// Those whose images may be cut into tiles.
 bool is_tiled(const std::string& name) {
   return name == kIdefics3Name || name == kSmolVlmName;
 }
@@ -200,12 +200,9 @@ void read_tile(Fields& fields, const ImageModel& model, data::ImageProcessor& pr
   tile_processing(side, processor);
   processor.longest_edge = longest("size", 4 * kTile);
   if (!fields.flag("do_resize", true)) processor.longest_edge = 0;
-  if (fields.flag("do_image_splitting", true)) {
-    fields.reader().fail("do_image_splitting",
-                         "an image in several tiles is not computed; with false, which is to be "
-                         "written there, it is one tile of " +
-                             own + " x " + own + " pixels as a whole, in transformers, too");
-  }
+  if (!fields.flag("do_image_splitting", true)) return;
+  processor.resize = Resize::kTiles;
+  processor.only_size.reset();
 }
 
 void read_crop(Fields& fields, bool by_default, data::ImageProcessor& processor) {
@@ -362,8 +359,9 @@ bool is_convnext(const data::ImageProcessor& processor, const ImageModel& model)
 std::string written_name(const data::ImageProcessor& processor, const ImageModel& model) {
   if (is_convnext(processor, model)) return kConvNextName;
   if (processor.pad_square) return kLlavaName;
-  const bool one_tile = processor.resize == Resize::kExact && !processor.crop;
-  if (is_tiled(model.processor) && !one_tile) return kClipName;
+  const bool tiles =
+      processor.resize == Resize::kTiles || (processor.resize == Resize::kExact && !processor.crop);
+  if (is_tiled(model.processor) && !tiles) return kClipName;
   if (!model.processor.empty()) return model.processor;
   if (model.multiples()) return kViltName;
   // ViT's does not crop in transformers 4, which DeiT's does.
@@ -439,7 +437,7 @@ void write_image_processor(const data::ImageProcessor& processor, const ImageMod
   } else if (is_clip(name)) {
     json["do_center_crop"] = false;
   }
-  if (tiled) json["do_image_splitting"] = false;
+  if (tiled) json["do_image_splitting"] = processor.resize == Resize::kTiles;
   json["do_normalize"] = processor.normalize;
   const bool sam = name == kSamName;
   if (sam) {

@@ -43,10 +43,11 @@ data::ImageProcessor default_image_processor(const ImageModel& model);
 /// either, what `pretrained_cfg` of timm's config.json says, and else the default. Read as
 /// ViltImageProcessor, ViTImageProcessor, DeiTImageProcessor, CLIPImageProcessor (of LLaVA, too),
 /// SiglipImageProcessor, BlipImageProcessor, for the models of these Idefics3ImageProcessor and
-/// SmolVLMImageProcessor, of SamImageProcessor mean and deviation and, for models that read any size, ConvNextImageProcessor read it, with
-/// their defaults for absent keys, and the names they had before transformers 4.27.
+/// SmolVLMImageProcessor, of SamImageProcessor mean and deviation and, for models that read any
+/// size, ConvNextImageProcessor read it, with their defaults for absent keys, and the names they
+/// had before transformers 4.27.
 /// @throws InputError naming file and key: another processor, a form of `size` or a resampling that
-/// is not computed, an image in several tiles (do_image_splitting), a processing that does not fit
+/// is not computed, a processing that does not fit
 /// the model (a ViT reads images of its image_size only; ViLT's size_divisor must be a multiple of
 /// its patch size; a model that reads any size needs one that is the same for all images).
 data::ImageProcessor read_image_processor(const std::filesystem::path& folder,

@@ -88,6 +88,7 @@ MethodPtr read_ia3(ObjectReader& reader) {
                            ? std::vector<std::string>()
                            : reader.texts("feedforward_modules");
   check_neutral_choices(reader);
+  check_no_patterns(reader);
   return std::make_shared<Ia3>(std::move(fields), true);
 }
 

@@ -2,6 +2,7 @@
 
 #include "models/pass.h"
 #include "peft/limits.h"
+#include "peft/patterns.h"
 #include "peft/targeted.h"
 
 namespace strata::peft {
@@ -21,6 +22,12 @@ const Fields<LohaFields>& loha_fields() {
             "the product's weight is `alpha` / `rank`"),
       field("targets", &LohaFields::targets, names,
             "the linear layers of blocks and connectors, or convolutions, whose weight it changes"),
+      field("rank_pattern", &LohaFields::rank_pattern, rank_pattern_kind(),
+            "other ranks than `rank`: `{output.dense: 4}`")
+          .written_if_changed(),
+      field("alpha_pattern", &LohaFields::alpha_pattern, alpha_pattern_kind(),
+            "other numbers than `alpha`")
+          .written_if_changed(),
   });
   return fields;
 }
@@ -29,14 +36,21 @@ class Loha : public Targeted {
  public:
   Loha(LohaFields fields, bool from_peft)
       : Targeted(fields.targets, from_peft, is_matrix, {"LoHa", "LoHa's factors"}),
-        fields_(std::move(fields)) {}
+        fields_(std::move(fields)),
+        from_peft_(from_peft) {}
   const std::string& name() const override { return kLoha; }
   const LohaFields& fields() const { return fields_; }
   using Targeted::peft_config;
+  std::int64_t rank(const Layer& at) const {
+    return by_pattern(fields_.rank_pattern, at, fields_.rank);
+  }
+  double alpha(const Layer& at) const {
+    return by_pattern(fields_.alpha_pattern, at, fields_.alpha);
+  }
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (!has(at)) return {};
-    const std::int64_t r = fields_.rank, out = at.weight()->shape[0];
+    const std::int64_t r = rank(at), out = at.weight()->shape[0];
     const std::int64_t in = at.weight()->numel() / out;
     return {beside(at, ".hada_w1_a", LayerKind::kLinear, {out, r}, kaiming(r)),
             beside(at, ".hada_w1_b", LayerKind::kLinear, {r, in}, kaiming(in)),
@@ -49,29 +63,33 @@ class Loha : public Targeted {
     const auto product = [&](const char* first, const char* second) {
       return torch::matmul(pass.each(at.name + first), pass.each(at.name + second));
     };
-    const double scale = fields_.alpha / static_cast<double>(fields_.rank);
+    const double scale = alpha(at) / static_cast<double>(rank(at));
     const Tensor change =
         product(".hada_w1_a", ".hada_w1_b") * product(".hada_w2_a", ".hada_w2_b") * scale;
     std::vector<std::int64_t> shape = at.weight()->shape;
     shape.insert(shape.begin(), change.size(0));
     const std::string name = at.name + ".hada_w1_a";
-    pass.made_by(name, 2.0 * static_cast<double>(fields_.rank * at.weight()->numel()),
+    pass.made_by(name, 2.0 * static_cast<double>(rank(at) * at.weight()->numel()),
                  change.requires_grad());
     return output + pass.product(name, at, input, change.reshape(shape));
   }
   Json options() const override { return loha_fields().write(fields_); }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
     Targeted::check(blueprint, where);
+    if (!from_peft_)
+      check_patterns(fields_.rank_pattern, fields_.alpha_pattern, blueprint, is_matrix,
+                     "LoHa's factors", where);
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (!has(layer)) continue;
       const models::Parameter& weight = *layer.weight();
-      require_range(where, "loha.rank", fields_.rank, 1,
+      require_range(where, "loha.rank", rank(layer), 1,
                     std::min(weight.shape[0], weight.numel() / weight.shape[0]));
     }
   }
 
  private:
   LohaFields fields_;
+  bool from_peft_;  ///< whose names need not all select a layer
 };
 
 Json write_loha(const Method& method, const models::Blueprint& blueprint) {
@@ -81,6 +99,10 @@ Json write_loha(const Method& method, const models::Blueprint& blueprint) {
   json["init_weights"] = true;
   json["r"] = loha.fields().rank;
   json["use_effective_conv2d"] = false;
+  write_patterns({[&](const Layer& layer) { return loha.has(layer); },
+                  [&](const Layer& layer) { return loha.rank(layer); },
+                  [&](const Layer& layer) { return loha.alpha(layer); }},
+                 loha.fields().rank, loha.fields().alpha, blueprint, json);
   return json;
 }
 
@@ -89,6 +111,7 @@ MethodPtr read_loha(ObjectReader& reader) {
   fields.rank = reader.integer("r", 1, kLargestField);
   fields.alpha = reader.number("alpha", 1e-6, kLargestAlpha, fields.alpha);
   fields.targets = reader.texts("target_modules");
+  read_patterns(reader, fields.rank_pattern, fields.alpha_pattern);
   check_neutral_choices(reader);
   check_neutral(reader, "use_effective_conv2d", false);
   return std::make_shared<Loha>(std::move(fields), true);

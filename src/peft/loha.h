@@ -6,6 +6,7 @@
 /// begins as 0. PEFT's files of type LOHA. Of a ViT-B/16 589,824 numbers, rank 8.
 
 #include "peft/method.h"
+#include "peft/patterns.h"
 
 namespace strata::peft {
 
@@ -13,6 +14,8 @@ struct LohaFields {
   std::int64_t rank = 8;
   double alpha = 8;
   std::vector<std::string> targets = {"query", "value"};  ///< as LoRA's
+  RankPattern rank_pattern = {};                          ///< likewise
+  AlphaPattern alpha_pattern = {};
 };
 
 MethodType loha_type();

@@ -9,6 +9,7 @@
 /// too. PEFT's files of type LOKR. Of a ViT-B/16 26,112 numbers, rank 8.
 
 #include "peft/method.h"
+#include "peft/patterns.h"
 
 namespace strata::peft {
 
@@ -16,6 +17,8 @@ struct LokrFields {
   std::int64_t rank = 8;
   double alpha = 8;
   std::vector<std::string> targets = {"query", "value"};  ///< as LoRA's
+  RankPattern rank_pattern = {};                          ///< likewise
+  AlphaPattern alpha_pattern = {};
 };
 
 /// The pair (a, b) with a · b = number, a ≤ b, whose sum is least.

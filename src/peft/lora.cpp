@@ -6,6 +6,7 @@
 #include "core/csv.h"
 #include "models/pass.h"
 #include "peft/limits.h"
+#include "peft/patterns.h"
 #include "peft/targeted.h"
 #include "strata/core/error.h"
 
@@ -19,22 +20,6 @@ using models::Parameter;
 using torch::Tensor;
 
 const std::string kLora = "lora";
-
-/// `read` of every value of a mapping from names.
-template <typename Value, typename Read>
-Kind<std::map<std::string, Value>> by_name(const Read& read) {
-  using Map = std::map<std::string, Value>;
-  const auto read_all = [=](ObjectReader& reader, const std::string& key,
-                            const std::optional<Map>& fallback) {
-    if (!reader.has(key)) return fallback.value_or(Map());
-    ObjectReader mapping = reader.object(key);
-    Map found;
-    for (const std::string& name : mapping.keys()) found[name] = read(mapping, name);
-    return found;
-  };
-  return {read_all, [](const Map& map) { return Json(map); }, Form::kMapping,
-          "a mapping from ends of layers' names"};
-}
 
 /// As numbers, or as an option's text has them.
 Kind<std::vector<std::int64_t>> whole_numbers() {
@@ -56,18 +41,6 @@ Kind<std::vector<std::int64_t>> whole_numbers() {
   };
   return {read, [](const List& list) { return Json(list); }, Form::kList,
           "a list of blocks' numbers from 0"};
-}
-
-Kind<std::map<std::string, std::int64_t>> rank_pattern_kind() {
-  return by_name<std::int64_t>([](ObjectReader& reader, const std::string& name) {
-    return reader.integer(name, 1, kLargestField);
-  });
-}
-
-Kind<std::map<std::string, double>> alpha_pattern_kind() {
-  return by_name<double>([](ObjectReader& reader, const std::string& name) {
-    return reader.number(name, 1e-6, kLargestAlpha);
-  });
 }
 
 const Fields<LoraFields>& lora_fields() {
@@ -99,22 +72,16 @@ const Fields<LoraFields>& lora_fields() {
   return fields;
 }
 
-/// The value of the pattern's first name that selects the layer.
-template <typename Value>
-Value by_pattern(const std::map<std::string, Value>& pattern, const Layer& at, Value fallback) {
-  for (const auto& [name, value] : pattern)
-    if (selects(name, at)) return value;
-  return fallback;
-}
-
 class Lora : public Targeted {
  public:
   Lora(LoraFields fields, bool from_peft)
-      : Targeted(fields.targets, from_peft, is_matrix, {"LoRA", "LoRA pairs"}),
+      : Targeted(fields.targets, from_peft, from_peft ? is_matrix_or_head : is_matrix,
+                 {"LoRA", "LoRA pairs"}),
         fields_(std::move(fields)),
         from_peft_(from_peft) {}
   const std::string& name() const override { return kLora; }
   const LoraFields& fields() const { return fields_; }
+  bool from_peft() const { return from_peft_; }
 
   bool pairs(const Layer& layer) const {
     return has(layer) && !selects_any(fields_.exclude, layer) &&
@@ -223,23 +190,17 @@ void Lora::check(const Blueprint& blueprint, const std::string& where) const {
   if (!(fields_.alpha > 0 && fields_.alpha <= kLargestAlpha))
     throw InputError(where + ": lora_alpha must be above 0 and at most 1e6");
   Targeted::check(blueprint, where);
-  const std::vector<std::string> known = target_names(blueprint, is_matrix);
-  std::vector<std::string> named = fields_.exclude;
-  for (const auto& [name, value] : fields_.rank_pattern) named.push_back(name);
-  for (const auto& [name, value] : fields_.alpha_pattern) named.push_back(name);
   const auto& layers = blueprint.architecture().layers();
-  for (const std::string& name : named) {
-    if (from_peft_ || std::any_of(layers.begin(), layers.end(), [&](const Layer& layer) {
-          return is_matrix(layer) && selects(name, layer);
-        }))
-      continue;
-    throw InputError(where + ": no layer that can have a LoRA pair is called \"" + name + "\"" +
-                     did_you_mean(name, known) + "; the targets are " + quoted_list(known));
+  if (!from_peft_) {
+    check_patterns(fields_.rank_pattern, fields_.alpha_pattern, blueprint, is_matrix, "a LoRA pair",
+                   where);
+    check_names(fields_.exclude, blueprint, is_matrix, "a LoRA pair", where);
   }
   bool any = false;
   for (const Layer& layer : layers) {
     if (!pairs(layer)) continue;
     any = true;
+    if (layer.role == Role::kHead) continue;  // a few labels, of which PEFT takes any rank
     const models::Shape& shape = layer.weight()->shape;
     require_range(where, "lora_rank", rank(layer), 1,
                   std::min(shape[0], layer.weight()->numel() / shape[0]));
@@ -265,29 +226,12 @@ void check_neutral_fields(ObjectReader& reader) {
 /// Those of PEFT's fields that are ours under other names; each may be null.
 void read_choices(ObjectReader& reader, LoraFields& fields) {
   const auto is_there = [&](const char* key) { return !reader.raw(key).is_null(); };
-  if (is_there("rank_pattern"))
-    fields.rank_pattern = rank_pattern_kind().read(reader, "rank_pattern", {});
-  if (is_there("alpha_pattern"))
-    fields.alpha_pattern = alpha_pattern_kind().read(reader, "alpha_pattern", {});
+  read_patterns(reader, fields.rank_pattern, fields.alpha_pattern);
   if (is_there("layers_to_transform"))
     fields.layers = whole_numbers().read(reader, "layers_to_transform", {});
   if (is_there("exclude_modules")) fields.exclude = reader.texts("exclude_modules");
   if (is_there("use_dora")) fields.dora = reader.boolean("use_dora", false);
   if (is_there("use_rslora")) fields.rank_stabilized = reader.boolean("use_rslora", false);
-}
-
-/// Ranks and alphas that are not the file's own, by the whole names of layers: an end might select
-/// others in a transformers that names them otherwise.
-void add_patterns(const Lora& lora, const Blueprint& blueprint, Json& json) {
-  for (const Layer& layer : blueprint.architecture().layers()) {
-    if (!lora.pairs(layer)) continue;
-    std::vector<std::string> names = {layer.name};
-    for (const std::string& other : other_names(layer)) names.push_back(other);
-    for (const std::string& name : names) {
-      if (lora.rank(layer) != lora.fields().rank) json["rank_pattern"][name] = lora.rank(layer);
-      if (lora.alpha(layer) != lora.fields().alpha) json["alpha_pattern"][name] = lora.alpha(layer);
-    }
-  }
 }
 
 }  // namespace
@@ -298,6 +242,30 @@ MethodPtr make_lora(LoraFields fields) {
 
 std::vector<std::string> lora_targets(const Blueprint& blueprint) {
   return target_names(blueprint, is_matrix);
+}
+
+Blueprint with_ranks(const Blueprint& blueprint, const std::map<std::string, std::int64_t>& ranks) {
+  Blueprint changed = blueprint;
+  models::Attachments attachments = blueprint.attachments();
+  std::map<std::string, std::int64_t> left = ranks;
+  for (auto& attachment : attachments) {
+    const auto* lora = dynamic_cast<const Lora*>(attachment.get());
+    if (!lora) continue;
+    LoraFields fields = lora->fields();
+    fields.rank_pattern.clear();
+    for (const Layer& layer : blueprint.architecture().layers()) {
+      if (!lora->pairs(layer)) continue;
+      const auto own = ranks.find(layer.name + ".lora_A.weight");
+      fields.rank_pattern[layer.name] = own == ranks.end() ? lora->rank(layer) : own->second;
+      left.erase(layer.name + ".lora_A.weight");
+    }
+    auto method = std::make_shared<Lora>(std::move(fields), lora->from_peft());
+    method->check(blueprint, "ranks");
+    attachment = std::move(method);
+  }
+  if (!left.empty()) throw InputError("\"" + left.begin()->first + "\" is of no LoRA pair");
+  changed.set_attachments(std::move(attachments));
+  return changed;
 }
 
 namespace {
@@ -324,7 +292,10 @@ Json lora_config(const Method& method, const Blueprint& blueprint) {
   json["target_modules"] =
       target_modules(blueprint, [&](const Layer& layer) { return lora.pairs(layer); });
   json["task_type"] = nullptr;
-  add_patterns(lora, blueprint, json);
+  write_patterns({[&](const Layer& layer) { return lora.pairs(layer); },
+                  [&](const Layer& layer) { return lora.rank(layer); },
+                  [&](const Layer& layer) { return lora.alpha(layer); }},
+                 lora.fields().rank, lora.fields().alpha, blueprint, json);
   if (lora.fields().dora) json["use_dora"] = true;
   if (lora.fields().rank_stabilized) json["use_rslora"] = true;
   return json;

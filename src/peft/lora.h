@@ -10,6 +10,9 @@
 #include <filesystem>
 #include <map>
 
+#include <map>
+#include <string>
+
 #include "peft/method.h"
 
 namespace strata::peft {
@@ -20,6 +23,7 @@ struct LoraFields {
   /// The linear layers of blocks that get a pair: each whose name is one of these or ends with "."
   /// and one of these, as in PEFT's `target_modules`. Layers of two names (Layer::renamed) may be
   /// called by either.
+  /// Files of PEFT's may name linear layers of a classifier's head, too, as all-linear does.
   std::vector<std::string> targets = {"query", "value"};
   /// Other ranks and alphas, of layers that the names select as targets do; the first name in
   /// alphabetical order is taken where several do.
@@ -36,6 +40,11 @@ MethodPtr make_lora(LoraFields fields);
 
 /// What may be a target in a model (target_names).
 std::vector<std::string> lora_targets(const models::Blueprint& blueprint);
+
+/// The same model with pairs of other ranks, by the names of their A. @throws InputError for a name
+/// that no pair has, or a rank that it cannot have
+models::Blueprint with_ranks(const models::Blueprint& blueprint,
+                             const std::map<std::string, std::int64_t>& ranks);
 
 /// PEFT's adapter_config.json of type LORA. `target_modules` hold the fewest names that select the
 /// targeted layers and nothing else, under both names where layers have two, so that every

@@ -119,6 +119,7 @@ MethodPtr read_oft(ObjectReader& reader) {
   fields.targets = reader.texts("target_modules");
   fields.series = reader.boolean("use_cayley_neumann", true);
   check_neutral_choices(reader);
+  check_no_patterns(reader);
   check_neutral(reader, "r", 0);
   check_neutral(reader, "block_share", false);
   check_neutral(reader, "coft", false);

@@ -67,17 +67,20 @@ void check_neutral(ObjectReader& reader, const std::string& key, const Json& neu
 
 void check_neutral_choices(ObjectReader& reader) {
   for (const auto& [key, neutral] :
-       std::vector<std::pair<std::string, Json>>{{"alpha_pattern", Json::object()},
-                                                 {"exclude_modules", nullptr},
+       std::vector<std::pair<std::string, Json>>{{"exclude_modules", nullptr},
                                                  {"fan_in_fan_out", false},
                                                  {"layers_pattern", nullptr},
                                                  {"layers_to_transform", nullptr},
                                                  {"module_dropout", 0.0},
                                                  {"rank_dropout", 0.0},
-                                                 {"rank_pattern", Json::object()},
                                                  {"target_parameters", nullptr}}) {
     check_neutral(reader, key, neutral);
   }
+}
+
+void check_no_patterns(ObjectReader& reader) {
+  for (const char* key : {"rank_pattern", "alpha_pattern"})
+    check_neutral(reader, key, Json::object());
 }
 
 }  // namespace strata::peft

@@ -57,5 +57,7 @@ class Targeted : public Method {
 void check_neutral(ObjectReader& reader, const std::string& key, const Json& neutral);
 /// The same of those that all such methods have: bias, dropout, chosen layers, modules to save.
 void check_neutral_choices(ObjectReader& reader);
+/// The same of patterns (patterns.h), of methods that have none.
+void check_no_patterns(ObjectReader& reader);
 
 }  // namespace strata::peft

@@ -134,6 +134,12 @@ bool is_matrix(const Layer& layer) {
           layer.role == Role::kConnector);
 }
 
+bool is_matrix_or_head(const Layer& layer) {
+  const bool head =
+      layer.method.empty() && layer.kind == models::LayerKind::kLinear && layer.role == Role::kHead;
+  return head || is_matrix(layer);
+}
+
 bool is_linear_matrix(const Layer& layer) {
   return is_matrix(layer) && layer.kind == models::LayerKind::kLinear;
 }

@@ -17,6 +17,8 @@ using MayTarget = std::function<bool(const models::Layer&)>;
 /// Linear layers of blocks and of what stands between a model's parts, the convolutions of a
 /// ResNet.
 bool is_matrix(const models::Layer& layer);
+/// These, and the linear layers of a classifier's head.
+bool is_matrix_or_head(const models::Layer& layer);
 bool is_linear_matrix(const models::Layer& layer);  ///< without the convolutions
 
 /// PEFT's rule: the name itself, or what it ends with behind a dot. A layer of two names

@@ -107,6 +107,7 @@ MethodPtr read_vera(ObjectReader& reader) {
   fields.rank = reader.integer("r", 1, kLargestField);
   fields.targets = reader.texts("target_modules");
   check_neutral_choices(reader);
+  check_no_patterns(reader);
   check_neutral(reader, "vera_dropout", 0.0);
   if (!reader.boolean("save_projection", true)) {
     reader.fail("save_projection",

@@ -120,15 +120,19 @@ LabelledData::LabelledData(std::shared_ptr<const Task> task, const Source& sourc
 }
 
 std::vector<std::int64_t> LabelledData::tokens(const Source& source,
-                                               const std::string& text) const {
-  if (writer_) return writer_->prompt(text, static_cast<std::size_t>(image_tokens_ + most_tokens_));
+                                               const data::Example& example) const {
+  const std::string& text = example.*text_;
+  if (writer_) {
+    return writer_->prompt(text, static_cast<std::size_t>(image_tokens_ + most_tokens_),
+                           tiles_of(example));
+  }
   return most_tokens_ > 0 ? source.tokenizer.encode(text, static_cast<int>(most_tokens_))
                           : std::vector<std::int64_t>();
 }
 
 void LabelledData::add(const Source& source, const data::Example& example, Row row) {
   rows_.push_back(std::move(row));
-  Dataset::add(example, tokens(source, example.*text_));
+  Dataset::add(example, tokens(source, example));
 }
 
 void LabelledData::finish(const Source& source, std::int64_t asked, const std::string& what) {

@@ -82,7 +82,7 @@ class LabelledData : public Dataset {
   torch::Tensor targets(const torch::Tensor& rows) const override;
 
  private:
-  std::vector<std::int64_t> tokens(const Source& source, const std::string& text) const;
+  std::vector<std::int64_t> tokens(const Source& source, const data::Example& example) const;
 
   bool several_;
   std::int64_t labels_;

@@ -8,6 +8,61 @@
 namespace strata::tasks {
 namespace {
 
+bool in_tiles(const data::ImageProcessor& processor) {
+  return processor.resize == data::ImageProcessor::Resize::kTiles;
+}
+
+/// The dimensions of (3, height, width) that a variation mirrors.
+std::vector<std::int64_t> mirrored(int flips) {
+  std::vector<std::int64_t> dimensions;
+  if (flips & 1) dimensions.push_back(2);
+  if (flips & 2) dimensions.push_back(1);
+  return dimensions;
+}
+
+/// Bytes (3, height, width), which copy nothing.
+torch::Tensor bytes_of(const data::StoredImage& image) {
+  // from_blob wants memory that may be written to.
+  return torch::from_blob(const_cast<std::uint8_t*>(image.pixels),
+                          {3, image.size.height, image.size.width}, torch::kUInt8);
+}
+
+/// The tiles of an image, row by row, and the whole behind them: (tiles, 3, side, side) bytes. An
+/// image is mirrored before it is cut.
+torch::Tensor tiles_of_image(const data::StoredImage& image, const data::ImageProcessor& processor,
+                             int flips) {
+  const torch::Tensor all = bytes_of(image);
+  const std::vector<std::int64_t> dimensions = mirrored(flips);
+  const data::TileGrid grid = processor.tiles(image.size);
+  const std::int64_t side = processor.size.width, height = grid.rows * side;
+  const torch::Tensor whole =
+      all.narrow(1, height, side).narrow(2, 0, side).flip(dimensions).unsqueeze(0);
+  if (grid.rows == 0) return whole;
+  const torch::Tensor tiles = all.narrow(1, 0, height)
+                                  .flip(dimensions)
+                                  .reshape({3, grid.rows, side, grid.columns, side})
+                                  .permute({1, 3, 0, 2, 4})
+                                  .reshape({-1, 3, side, side});
+  return torch::cat({tiles, whole});
+}
+
+/// (n, tiles, 3, side, side) bytes, as many tiles as the image with the most has.
+torch::Tensor tiles_side_by_side(const std::vector<data::StoredImage>& stored,
+                                 const data::ImageProcessor& processor,
+                                 const std::vector<Variation>& variations) {
+  int most = 1;
+  for (const data::StoredImage& image : stored)
+    most = std::max(most, processor.tiles(image.size).images());
+  const std::int64_t side = processor.size.width, n = static_cast<std::int64_t>(stored.size());
+  torch::Tensor images = torch::zeros({n, most, 3, side, side}, torch::kUInt8);
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const torch::Tensor own =
+        tiles_of_image(stored[i], processor, variations.empty() ? 0 : variations[i].flips);
+    images[static_cast<std::int64_t>(i)].narrow(0, 0, own.size(0)).copy_(own);
+  }
+  return images;
+}
+
 /// (n, 3, height, width) bytes, the sides those of the largest image.
 torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
                            const std::vector<Variation>& variations) {
@@ -20,13 +75,9 @@ torch::Tensor side_by_side(const std::vector<data::StoredImage>& stored,
   torch::Tensor images = torch::zeros({n, 3, height, width}, torch::kUInt8);
   for (std::size_t i = 0; i < stored.size(); ++i) {
     const data::ImageSize size = stored[i].size;
-    // from_blob wants memory that may be written to, and copies nothing.
-    torch::Tensor own = torch::from_blob(const_cast<std::uint8_t*>(stored[i].pixels),
-                                         {3, size.height, size.width}, torch::kUInt8);
-    std::vector<std::int64_t> dimensions;
-    const int flips = variations.empty() ? 0 : variations[i].flips;
-    if (flips & 1) dimensions.push_back(2);
-    if (flips & 2) dimensions.push_back(1);
+    torch::Tensor own = bytes_of(stored[i]);
+    const std::vector<std::int64_t> dimensions =
+        mirrored(variations.empty() ? 0 : variations[i].flips);
     if (!dimensions.empty()) own = own.flip(dimensions);
     images[static_cast<std::int64_t>(i)]
         .narrow(1, 0, size.height)
@@ -50,6 +101,11 @@ void Dataset::add(const data::Example& example, std::vector<std::int64_t> ids) {
   examples_.push_back(example);
   image_index_.push_back(images_->add(example.image));
   encoded_.push_back(std::move(ids));
+}
+
+std::optional<data::TileGrid> Dataset::tiles_of(const data::Example& example) const {
+  if (!in_tiles(images_->processor())) return std::nullopt;
+  return images_->processor().tiles(images_->size_of(example.image));
 }
 
 void Dataset::finish(const Source& source) {
@@ -98,7 +154,10 @@ models::Batch Dataset::batch(const std::vector<std::int64_t>& rows, torch::Devic
   for (const std::int64_t row : rows)
     indices.push_back(image_index_.at(static_cast<std::size_t>(row)));
   const std::vector<data::StoredImage> stored = images_->get(indices);
-  const torch::Tensor images = side_by_side(stored, variations);
+  const data::ImageProcessor& processor = images_->processor();
+  const torch::Tensor images = in_tiles(processor)
+                                   ? tiles_side_by_side(stored, processor, variations)
+                                   : side_by_side(stored, variations);
 
   models::Batch batch;
   if (input_ids_.defined()) {
@@ -108,8 +167,8 @@ models::Batch Dataset::batch(const std::vector<std::int64_t>& rows, torch::Devic
     batch.attention_mask =
         (torch::arange(longest).unsqueeze(0) < lengths.unsqueeze(1)).to(torch::kFloat).to(device);
   }
-  batch.pixels = normalised(images.to(device), images_->processor());
-  batch.grids = grids_of(stored);
+  batch.pixels = normalised(images.to(device), processor);
+  if (!in_tiles(processor)) batch.grids = grids_of(stored);
   const torch::Tensor wanted = targets(index);
   if (wanted.defined()) batch.labels = wanted.to(device);
   complete(batch, rows);

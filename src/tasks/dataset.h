@@ -89,6 +89,8 @@ class Dataset {
   void add(const data::Example& example, std::vector<std::int64_t> ids);
   /// A row whose pixels a data set has itself.
   void add_row(const data::Example& example) { examples_.push_back(example); }
+  /// How the example's image is cut into tiles, where the model's are. @throws InputError
+  std::optional<data::TileGrid> tiles_of(const data::Example& example) const;
   /// After the last one.
   void finish(const Source& source);
   /// What the model is to give for rows, as Batch::labels.

@@ -29,6 +29,18 @@ std::vector<std::size_t> word_ends(const std::string& text) {
   return ends;
 }
 
+/// What stands before, between and behind the images of a text.
+std::vector<std::string> around_images(const std::string& text) {
+  std::vector<std::string> parts;
+  std::size_t begin = 0;
+  for (std::size_t at = text.find(kImage); at != std::string::npos; at = text.find(kImage, begin)) {
+    parts.push_back(text.substr(begin, at - begin));
+    begin = at + kImage.size();
+  }
+  parts.push_back(text.substr(begin));
+  return parts;
+}
+
 std::string without_space_around(const std::string& text) {
   const char* space = " \t\r\n";
   const std::size_t first = text.find_first_not_of(space);
@@ -77,50 +89,63 @@ PromptWriter::PromptWriter(const models::Speech& speech,
   has_token_ = tokenizer_->id_of(kImage) == speech_.image_token;
 }
 
-std::string PromptWriter::filled(const std::string& question) const {
+std::string PromptWriter::filled(const std::string& question, const Tiles& tiles) const {
   if (question.find(kImage) != std::string::npos)
     throw InputError("the question \"" + question +
                      "\" has the text <image>, which stands for one");
-  return before_ + (speech_.plain_questions ? plain_question(question) : question) + behind_;
+  std::string text =
+      before_ + (speech_.plain_questions ? plain_question(question) : question) + behind_;
+  if (!tiles) return text;
+  const std::string marked = speech_.image_text({});
+  const bool spelt = text.find(marked) != std::string::npos;
+  const std::string& image = spelt ? marked : kImage;
+  return text.replace(text.find(image), image.size(), speech_.image_text(*tiles));
 }
 
 std::vector<std::int64_t> PromptWriter::encoded(const std::string& text) const {
-  const std::size_t at = text.find(kImage);
-  if (at == std::string::npos) return tokenizer_->encode(text, speech_.special_tokens);
-  const std::string before = text.substr(0, at), behind = text.substr(at + kImage.size());
+  const std::vector<std::string> parts = around_images(text);
+  if (parts.size() == 1) return tokenizer_->encode(text, speech_.special_tokens);
   if (speech_.image_first) {
     std::vector<std::int64_t> ids(static_cast<std::size_t>(speech_.image_tokens),
                                   speech_.image_token);
     const std::vector<std::int64_t> words =
-        tokenizer_->encode(before + behind, speech_.special_tokens);
+        tokenizer_->encode(parts.front() + parts.back(), speech_.special_tokens);
     ids.insert(ids.end(), words.begin(), words.end());
     return ids;
   }
   if (has_token_) {
-    std::string repeated = before;
-    for (std::int64_t i = 0; i < speech_.image_tokens; ++i) repeated += kImage;
-    return tokenizer_->encode(repeated + behind, speech_.special_tokens);
+    std::string repeated = parts.front();
+    for (std::size_t part = 1; part < parts.size(); ++part) {
+      for (std::int64_t i = 0; i < speech_.image_tokens; ++i) repeated += kImage;
+      repeated += parts[part];
+    }
+    return tokenizer_->encode(repeated, speech_.special_tokens);
   }
   // As the programs do whose tokenizers do not know it: each side is a text of its own.
-  std::vector<std::int64_t> ids = tokenizer_->encode(before, speech_.special_tokens);
-  ids.insert(ids.end(), static_cast<std::size_t>(speech_.image_tokens), speech_.image_token);
-  const std::vector<std::int64_t> rest = tokenizer_->encode(behind, false);
-  ids.insert(ids.end(), rest.begin(), rest.end());
+  std::vector<std::int64_t> ids = tokenizer_->encode(parts.front(), speech_.special_tokens);
+  for (std::size_t part = 1; part < parts.size(); ++part) {
+    ids.insert(ids.end(), static_cast<std::size_t>(speech_.image_tokens), speech_.image_token);
+    const std::vector<std::int64_t> rest = tokenizer_->encode(parts[part], false);
+    ids.insert(ids.end(), rest.begin(), rest.end());
+  }
   return ids;
 }
 
-std::vector<std::int64_t> PromptWriter::prompt(const std::string& question) const {
-  return encoded(filled(question));
+std::vector<std::int64_t> PromptWriter::prompt(const std::string& question,
+                                               const Tiles& tiles) const {
+  return encoded(filled(question, tiles));
 }
 
-std::vector<std::int64_t> PromptWriter::prompt(const std::string& question,
-                                               std::size_t most) const {
-  std::vector<std::int64_t> ids = prompt(question);
+std::vector<std::int64_t> PromptWriter::prompt(const std::string& question, std::size_t most,
+                                               const Tiles& tiles) const {
+  std::vector<std::int64_t> ids = prompt(question, tiles);
   if (ids.size() <= most) return ids;
   const std::vector<std::size_t> ends = word_ends(question);
-  const auto fits = [&](std::size_t end) { return prompt(question.substr(0, end)).size() <= most; };
+  const auto fits = [&](std::size_t end) {
+    return prompt(question.substr(0, end), tiles).size() <= most;
+  };
   const auto first_long = std::partition_point(ends.begin(), ends.end(), fits);
-  ids = prompt(question.substr(0, first_long == ends.begin() ? 0 : *std::prev(first_long)));
+  ids = prompt(question.substr(0, first_long == ends.begin() ? 0 : *std::prev(first_long)), tiles);
   if (ids.size() > most) {
     throw InputError("prompt: it has " + std::to_string(ids.size()) +
                      " tokens without a text, but the model reads at most " + std::to_string(most));
@@ -128,8 +153,9 @@ std::vector<std::int64_t> PromptWriter::prompt(const std::string& question,
   return ids;
 }
 
-Written PromptWriter::with_answer(const std::string& question, const std::string& answer) const {
-  const std::string form = filled(question);
+Written PromptWriter::with_answer(const std::string& question, const std::string& answer,
+                                  const Tiles& tiles) const {
+  const std::string form = filled(question, tiles);
   if (speech_.decoder_start) {
     Written apart{encoded(form), tokenizer_->encode(answer, /*add_special_tokens=*/false), 0};
     apart.ids.push_back(speech_.end_token);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct Written {
 /// ~, with a space for - and /, at most 50 words.
 std::string plain_question(const std::string& question);
 
+/// Of an image; nothing where no image of the model is cut.
+using Tiles = std::optional<data::TileGrid>;
+
 class PromptWriter {
  public:
   /// `prompt` stands for the model's own; empty: that. @throws InputError where {question} is not
@@ -32,22 +36,26 @@ class PromptWriter {
   PromptWriter(const models::Speech& speech, std::shared_ptr<const data::Tokenizer> tokenizer,
                const std::string& prompt = "");
 
+  /// Of a question about an image that is cut into `tiles`, if it may be: the model's marks of an
+  /// image, which the prompt may spell out around <image>, are then those of its tiles.
   /// @throws InputError for a question with the text <image>, which stands for one
-  std::vector<std::int64_t> prompt(const std::string& question) const;
+  std::vector<std::int64_t> prompt(const std::string& question, const Tiles& tiles = {}) const;
   /// The same with as many of the question's words, from the first on, as make at most so many
   /// tokens. @throws InputError where those without any are more
-  std::vector<std::int64_t> prompt(const std::string& question, std::size_t most) const;
+  std::vector<std::int64_t> prompt(const std::string& question, std::size_t most,
+                                   const Tiles& tiles = {}) const;
   /// The prompt, a space unless the prompt ends with white space, the answer, and the token that
   /// ends it. Where the tokenizer joins the two, the answer begins with the first token that is not
   /// the prompt's.
-  Written with_answer(const std::string& question, const std::string& answer) const;
+  Written with_answer(const std::string& question, const std::string& answer,
+                      const Tiles& tiles = {}) const;
   /// An answer's tokens as they come behind the end of a prompt, with the token that ends it.
   std::vector<std::int64_t> answer(const std::string& answer) const;
   /// What the tokens say, without white space around it.
   std::string text(const std::vector<std::int64_t>& ids) const;
 
  private:
-  std::string filled(const std::string& question) const;
+  std::string filled(const std::string& question, const Tiles& tiles) const;
   std::vector<std::int64_t> encoded(const std::string& text) const;
 
   models::Speech speech_;

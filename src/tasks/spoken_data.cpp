@@ -109,7 +109,8 @@ SpokenData::SpokenData(std::shared_ptr<const Task> task, const Source& source)
       most_(speech_.image_tokens + source.blueprint.architecture().text_tokens()) {}
 
 void SpokenData::add(const Source& source, const data::Example& example) {
-  Written written = writer_.with_answer(example.question, example.answers.front());
+  Written written =
+      writer_.with_answer(example.question, example.answers.front(), tiles_of(example));
   const std::size_t length =
       apart() ? std::max(written.prompt.size(), written.ids.size()) : written.ids.size();
   check_length((source.manifest.folder / example.image).string(), example.question, length);

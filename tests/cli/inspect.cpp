@@ -73,6 +73,44 @@ TEST_CASE_METHOD(Fixture, "adapters of ViLT-B/32 have the published counts") {
   CHECK(row(by_plan, "client", "mri") == row(with_head, "client", "mri"));
 }
 
+TEST_CASE_METHOD(Fixture, "a plan of ranks costs each client its pairs at their ranks") {
+  const std::string plan = R"({"version": 1, "algorithm": "exact", "choose": "knee", "seed": 1,
+      "ranks": 4, "units": ["lora.0", "lora.1", "lora.11"],
+      "clients": {"ct": {"lora.0": 2, "lora.11": 4}, "mri": {"lora.1": 1}, "oct": {}},
+      "objectives": {"importance": 0, "usage_variance": 0},
+      "front": [{"importance": 0, "usage_variance": 0}], "scores_digest": "", "provenance": {}})";
+  dir.write("plan.json", plan);
+  const std::vector<std::string> arguments = {"plan.json", "--scheme", "lora", "--peft",
+                                              "lora:rank=4"};
+  const auto found = costs(arguments);
+  CHECK(row(found, "client", "ct")["parameters"] == (2 + 4) * 4 * 768);
+  CHECK(row(found, "client", "mri")["parameters"] == 4 * 768);
+  CHECK(row(found, "client", "oct")["parameters"] == 0);
+  CHECK(row(found, "client", "ct")["mbit"].get<double>() == Approx(32e-6 * 6 * 4 * 768));
+  // Whoever trains the same unit at another rank computes more for it, and nothing else.
+  const auto flops = [&](const json& costs, const std::string& client) {
+    return row(costs, "client", client)["forward_flops"].get<double>();
+  };
+  CHECK(flops(found, "mri") < flops(found, "oct"));
+  std::string more = plan;
+  more.replace(more.find("\"lora.1\": 1"), 11, "\"lora.1\": 3");
+  dir.write("more.json", more);
+  auto others = arguments;
+  others[0] = "more.json";
+  const auto grown = costs(others);
+  CHECK(flops(grown, "oct") - flops(grown, "mri") ==
+        Approx((flops(found, "oct") - flops(found, "mri")) / 3));
+  CHECK(row(grown, "client", "mri")["parameters"] == 3 * 4 * 768);
+  const auto refused = [&](const std::string& peft, const std::string& scheme,
+                           const std::vector<std::string>& says) {
+    test::check_refused({"inspect", "vilt", "--config-only", "--cost", "plan.json", "--scheme",
+                         scheme, "--peft", peft},
+                        dir.path(), says);
+  };
+  refused("lora:rank=8", "lora", {"plan.json: ranks", "pairs of rank 4", "pairs of rank 8"});
+  refused("lora:rank=4", "block", {"plan.json"});
+}
+
 TEST_CASE_METHOD(Fixture, "the other schemes' counts, by hand") {
   CHECK(row(costs({}), "model", "everything")["parameters"] == 117588537);
   CHECK(row(costs({"--scheme", "bias"}), "scheme", "all of bias")["parameters"] == 12 * 8448);

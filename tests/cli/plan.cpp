@@ -531,6 +531,48 @@ TEST_CASE("--ranks plans ranks, from a problem file, too; what has none is refus
       dir.path(), {"costs.csv"});
 }
 
+TEST_CASE("ranks are planned in budgets of bytes and memory, of which each rank costs its share") {
+  const test::TempDir dir;
+  dir.write("scores.csv", scores_csv(3, 4));
+  std::string costs = "unit,bytes,memory\n", bytes = "unit,memory\n";
+  for (int l = 0; l < 4; ++l) {
+    costs += "block." + std::to_string(l) + ",4000,20000\n";
+    bytes += "block." + std::to_string(l) + ",20000\n";
+  }
+  dir.write("costs.csv", costs);
+  dir.write("memory.csv", bytes);
+  const auto plan = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> arguments = {"plan", "--scores", "scores.csv", "--ranks",
+                                          "4",    "--out",    "plan.json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    REQUIRE(run_strata(arguments, dir.path()).code == 0);
+    return read_plan(dir / "plan.json");
+  };
+  const Plan of_bytes = plan({"--costs", "costs.csv", "--budget", "7500B"});
+  CHECK(of_bytes.counted == "bytes");
+  CHECK(of_bytes.ranks == 4);
+  CHECK(of_bytes.algorithm == "prices");
+  // Seven ranks of 1,000 bytes at most.
+  for (int i = 0; i < 3; ++i) {
+    CHECK(of_bytes.assignment.row(i).cast<int>().sum() * 1000 ==
+          of_bytes.used[static_cast<std::size_t>(i)]);
+    CHECK(of_bytes.used[static_cast<std::size_t>(i)] <= 7500);
+  }
+  // 8,000 of activations whatever the rank, 3,000 for each of them.
+  const Plan of_memory = plan(
+      {"--costs", "costs.csv", "--of", "memory", "--budget", "14kB", "--choose", "importance:100"});
+  for (int i = 0; i < 3; ++i) {
+    CHECK(of_memory.used[static_cast<std::size_t>(i)] == 14000);  // two ranks of one unit
+    CHECK(of_memory.assignment.row(i).maxCoeff() == 2);
+  }
+  test::check_refused({"plan", "--scores", "scores.csv", "--ranks", "4", "--costs", "memory.csv",
+                       "--of", "memory", "--budget", "14kB"},
+                      dir.path(), {"the bytes of every unit"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--ranks", "4", "--costs", "costs.csv",
+                       "--budget", "7500B", "--algorithm", "topk"},
+                      dir.path(), {"topk plans no ranks in budgets of bytes", "\"prices\""});
+}
+
 TEST_CASE("adapters: without a preset, names that fit ViLT, ViT, BERT and LLaMA") {
   const test::TempDir dir;
   dir.write("scores.csv", "client,block.0,block.11,head\nct,0,5,9\nmri,7,6,0\n");

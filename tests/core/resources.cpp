@@ -24,6 +24,23 @@ TEST_CASE("a unit costs its bytes, three forward passes, or its weights' state a
   CHECK_THROWS_AS(cost_of(unit, "units"), std::logic_error);
 }
 
+TEST_CASE("a pair costs in proportion to its rank, but for its activations") {
+  Unit unit;
+  unit.parameter_count = 50;
+  unit.bytes = 200;
+  unit.forward_flops = 7;
+  unit.activation_bytes = 90;
+  const auto is = [](const RankCosts& costs, std::int64_t first, std::int64_t further) {
+    return costs.first == first && costs.further == further;
+  };
+  CHECK(is(rank_costs_of(unit, "bytes", 4), 50, 50));
+  CHECK(is(rank_costs_of(unit, "flops", 4), 6, 6));  // 21 / 4, rounded up
+  // 12 bytes of each of 50 weights at rank 4.
+  CHECK(is(rank_costs_of(unit, "memory", 4), 90 + 150, 150));
+  CHECK(has_fixed_costs("memory"));
+  CHECK_FALSE(has_fixed_costs("bytes"));
+}
+
 TEST_CASE("every unit's cost of a resource is listed, and none of units") {
   const std::vector<Unit> units = {{.name = "a", .bytes = 10, .forward_flops = 7},
                                    {.name = "b", .bytes = 30, .forward_flops = 9}};

@@ -1,5 +1,8 @@
 #include "data/image_processor.h"
 
+#include <algorithm>
+#include <array>
+
 #include <nlohmann/json.hpp>
 
 #include "support/error_text.h"
@@ -20,6 +23,48 @@ ImageProcessor vilt(int shortest, int divisor) {
 }
 
 }  // namespace
+
+TEST_CASE("an image in tiles is a grid of them with the whole below") {
+  ImageProcessor tiles;
+  tiles.resize = ImageProcessor::Resize::kTiles;
+  tiles.size = {4, 4};
+  tiles.longest_edge = 12;
+  const auto grid = [&](ImageSize image) {
+    const TileGrid found = tiles.tiles(tiles.output_size(image));
+    return std::array<int, 3>{found.rows, found.columns, found.images()};
+  };
+  // 30 x 20: to 12 x 8, 30 x 21 to 12 x 8, 20 x 90 to 2 x 12.
+  CHECK(tiles.output_size({30, 20}) == ImageSize{12, 8 + 4});
+  CHECK(grid({30, 20}) == std::array<int, 3>{2, 3, 7});
+  CHECK(grid({20, 90}) == std::array<int, 3>{3, 1, 4});
+  CHECK(grid({90, 20}) == std::array<int, 3>{1, 3, 4});
+  CHECK(grid({5, 5}) == std::array<int, 3>{3, 3, 10});
+  // Without a longer edge each side goes up to the next multiple, the shorter one by the aspect:
+  // 9 x 4 to 12 x 5.33, and so to two rows.
+  tiles.longest_edge = 0;
+  CHECK(grid({9, 4}) == std::array<int, 3>{2, 3, 7});
+  CHECK(grid({4, 9}) == std::array<int, 3>{3, 2, 7});
+  CHECK(grid({4, 4}) == std::array<int, 3>{0, 0, 1});
+  CHECK(grid({3, 4}) == std::array<int, 3>{0, 0, 1});
+  CHECK(tiles.output_size({3, 4}) == ImageSize{4, 4});
+  // What is there of an image that is whole tiles already: itself, the whole made smaller, black.
+  Image image{8, 4, {}};
+  for (int i = 0; i < 8 * 4 * 3; ++i) image.pixels.push_back(static_cast<std::uint8_t>(2 * i + 1));
+  const Image made = tiles.apply(image);
+  CHECK(ImageSize{made.width, made.height} == ImageSize{8, 8});
+  CHECK(std::equal(image.pixels.begin(), image.pixels.end(), made.pixels.begin()));
+  const Image whole = resize(image, 4, 4, tiles.filter);
+  for (std::size_t y = 0; y < 4; ++y) {
+    const auto row = made.pixels.begin() + static_cast<std::ptrdiff_t>((4 + y) * 8 * 3);
+    CHECK(std::equal(row, row + 12, whole.pixels.begin() + static_cast<std::ptrdiff_t>(y * 12)));
+    CHECK(std::all_of(row + 12, row + 24, [](std::uint8_t value) { return value == 0; }));
+  }
+  CHECK(tiles.key() != [&] {
+    ImageProcessor exact = tiles;
+    exact.resize = ImageProcessor::Resize::kExact;
+    return exact.key();
+  }());
+}
 
 TEST_CASE("ViLT's sizes are those of ViltImageProcessor") {
   // tests/reference/vilt_sizes.py, and by the formula for the published model's 384 and 32.

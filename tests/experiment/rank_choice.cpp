@@ -85,9 +85,34 @@ TEST_CASE("ranks may be those of plans, where strategies plan any; nobody has th
   CHECK(section_error(run_fields(kNames), run(", budget: 2")) ==
         "ranks: the strategy topk plans with topk, which gives clients units, not ranks of units");
   CHECK(section_error(run_fields(names), run(", budget: 4kB")) ==
-        "budget: where plans give ranks, budgets count ranks, not bytes");
+        "ranks: the strategy topk plans with topk, which gives clients no ranks in budgets of "
+        "bytes");
+  ToolNames costs = kNames;
+  costs.plan_rank_costs = {"topk"};
+  CHECK(section_error(run_fields(costs), run(", budget: 4kB")).empty());
+  CHECK_FALSE(section_error(run_fields(costs), run(", budget: 2")).empty());
   CHECK(section_error(run_fields(names), run(", budget: 2, plan: {warm: true}")) ==
         "plan.warm: searches begin with a front, and none plans ranks");
+}
+
+TEST_CASE("hetlora may prune ranks, but none that plans give") {
+  ToolNames names = kNames;
+  names.plan_ranks = {"topk"};
+  const auto run = [](const std::string& ranks, const std::string& server) {
+    return "{strategies: [{name: topk}], rounds: 3, budget: 2, ranks: " + ranks +
+           ", local: {learning_rate: 0.5}, server: {" + server + "}}";
+  };
+  const auto fields = run_fields(names);
+  const std::string prunes = "lora: hetlora, rank_decay: 0.5, rank_penalty: 2";
+  const AggregationOptions read = read_section(fields, run("4", prunes)).server.aggregation;
+  CHECK(read.rank_decay == 0.5);
+  CHECK(read.rank_penalty == 2);
+  CHECK(section_error(fields, run("plan", prunes)) ==
+        "server.rank_decay: the ranks of plans are not pruned, too");
+  CHECK(section_error(fields, run("4", "lora: product, rank_decay: 0.5")) ==
+        "server.rank_decay: ranks are pruned with lora hetlora alone, found product");
+  CHECK(section_error(fields, run("4", "lora: hetlora, rank_penalty: 0.5")) ==
+        "server.rank_penalty: it is of ranks that may go; without rank_decay none does");
 }
 
 TEST_CASE("ranks of clients go with averages alone") {

@@ -505,6 +505,26 @@ TEST_CASE("a reply that does not answer its order is refused with what is wrong"
   CHECK(refused(reply_to(frozen, rest), frozen) == "");
   CHECK(refused(reply_to(frozen, update()), frozen) ==
         "the reply has the weight b, which it was not asked for");
+  // Pairs that were to be pruned may come back smaller, and no others.
+  Order pruning = order;
+  std::get<TrainWork>(pruning.work).pruning.cuts["b"] = {1, 1};
+  auto pruned = update();
+  CHECK(refused(reply_to(pruning, pruned), pruning) == "");
+  pruned.weights["b"] = torch::ones({2, 1});
+  CHECK(refused(reply_to(pruning, pruned), pruning) ==
+        "the reply has the weight b as F32 2 1, not F32 2 2");
+  pruned.pruned = true;
+  CHECK(refused(reply_to(pruning, pruned), pruning) == "");
+  pruned.weights["b"] = torch::ones({2, 2});
+  CHECK(refused(reply_to(pruning, pruned), pruning) ==
+        "the reply has the weight b as F32 2 2, not F32 2 1");
+  CHECK(refused_update([](auto& u) { u.pruned = true; }) ==
+        "the reply says that it has pruned its pairs, which it was not asked to");
+  const Order back = decode_order(encode(pruning));
+  const PruningWork& read = std::get<TrainWork>(back.work).pruning;
+  CHECK(read.cuts.size() == 1);
+  CHECK((read.cuts.at("b").dim == 1 && read.cuts.at("b").kept == 1));
+  CHECK(std::get<ClientUpdate>(decode_reply(encode(reply_to(pruning, pruned))).result).pruned);
   CHECK(refused_update([](auto& u) { u.weights["b"] = torch::ones({4}); }) ==
         "the reply has the weight b as F32 4, not F32 2 2");
   CHECK(refused_update([](auto& u) {

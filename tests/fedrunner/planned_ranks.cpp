@@ -124,6 +124,35 @@ TEST_CASE_METHOD(Fixture, "runs with planned ranks resume to the byte, by messag
   }
 }
 
+TEST_CASE_METHOD(Fixture, "a budget of bytes gives clients the ranks that it pays for") {
+  tools.names.plan_rank_costs = {"prices"};
+  tools.names.algorithms.push_back("prices");
+  // Three units whose pairs have 16 + 64 numbers of a rank: 320 bytes.
+  tools.plan = [](const PlanningProblem& problem, const PlanOptions& options) {
+    CHECK(problem.resource == "bytes");
+    CHECK(problem.unit_costs == std::vector<std::int64_t>{320, 320, 320});
+    CHECK(problem.rank_costs == problem.unit_costs);
+    PlanningProblem ranks = problem;
+    for (const std::int64_t capacity : problem.capacities)
+      ranks.budgets.push_back(static_cast<int>(std::min<std::int64_t>(9, capacity / 320)));
+    return best_ranks(ranks, options);
+  };
+  run("out", {"run.budget={ct: 400B, mri: 1300B, oct: 4kB}",
+              "run.strategies=[{name: bytes, metric: lntk, algorithm: prices}]"});
+  for (const int round : {1, 2}) {
+    const Plan made = plan("out", round);
+    CHECK(made.counted == "bytes");
+    CHECK(made.used == std::vector<std::int64_t>{320, 1280, 2880});
+    CHECK(made.budgets == std::vector<std::int64_t>{400, 1300, 4000});
+    CHECK(row("out", round, "mri").up_mbit == Approx(4 * (16 + 64) * kMegabit + 3 * 64 / 1e6));
+  }
+  const auto json = nlohmann::json::parse(test::slurp(dir / "out" / "run.json"));
+  CHECK(json["budget_of"] == "bytes");
+  CHECK_THAT(refusal({"run.budget={of: bytes, each: 100B}",
+                      "run.strategies=[{name: bytes, metric: lntk, algorithm: prices}]"}),
+             Contains("run.budget: no client would train anything"));
+}
+
 TEST_CASE_METHOD(Fixture, "beside plans of ranks, full trains whole pairs") {
   run("out", {"run.strategies=[full]", "run.rounds=1"});
   CHECK_FALSE(plan("out", 1).has_ranks());
@@ -152,7 +181,8 @@ TEST_CASE_METHOD(Fixture, "what plans cannot give ranks of is refused, nothing i
              Contains("the rank 2 beside others of 3"));
   CHECK_THAT(refusal({"run.budget=10"}), Contains("a budget of 10 ranks, but there are 9"));
   CHECK_THAT(refusal({"run.budget={of: bytes, each: 4kB}"}),
-             Contains("run.budget: where plans give ranks, budgets count ranks, not bytes"));
+             Contains("run.ranks: the strategy topk plans with topk, which gives clients no ranks "
+                      "in budgets of bytes"));
   CHECK_THAT(refusal({"run.plan.warm=true"}), Contains("run.plan.warm: "));
   CHECK_THAT(refusal({"run.strategies=[roundrobin]"}),
              Contains("run.ranks: the strategy roundrobin plans with rotate, which gives clients "

@@ -81,9 +81,9 @@ Batch albef_questions() {
 }  // namespace
 
 TEST_CASE("what is generated is what transformers generates, by the likeliest token and by beams") {
-  for (const std::string name :
-       {"llava", "llava_full", "llava_layers", "llava_mistral", "llava_llama3", "llava_qwen2",
-        "llava_med", "paligemma", "smolvlm", "blip2_opt", "blip2_opt_post", "blip2_t5"}) {
+  for (const std::string name : {"llava", "llava_full", "llava_layers", "llava_mistral",
+                                 "llava_llama3", "llava_qwen2", "llava_med", "paligemma", "smolvlm",
+                                 "smolvlm_tiles", "blip2_opt", "blip2_opt_post", "blip2_t5"}) {
     const Model model = test::load_speaking(name);
     const Recorded recorded = test::recorded_speaking(name);
     const Json cases = test::speaking_cases(name);

@@ -109,7 +109,7 @@ TEST_CASE("the processors of models that speak compute what transformers 4 and 5
   refused(R"({"image_processor_type": "CLIPImageProcesor"})", kClip, "\"CLIPImageProcessor\"");
 }
 
-TEST_CASE("SmolVLM's and Idefics 3's images are one tile, and several are refused") {
+TEST_CASE("SmolVLM's and Idefics 3's images are one tile, or as many as the folder says") {
   test::TempDir none;
   const ImageProcessor tile = read_image_processor(none.path(), kSmolVlm);
   CHECK(tile.longest_edge == 72);
@@ -124,8 +124,17 @@ TEST_CASE("SmolVLM's and Idefics 3's images are one tile, and several are refuse
       "image_std": [0.5, 0.5, 0.5], "max_image_size": {"longest_edge": 512},
       "processor_class": "Idefics3Processor", "resample": 1,
       "rescale_factor": 0.00392156862745098, "size": {"longest_edge": 2048}})";
-  refused(published, smallest, "do_image_splitting: an image in several tiles is not computed");
-  refused(R"({"max_image_size": {"longest_edge": 18}})", kSmolVlm, "do_image_splitting");
+  const ImageProcessor split = read(published, smallest);
+  CHECK(split.resize == Resize::kTiles);
+  CHECK(split.longest_edge == 2048);
+  CHECK(split.size == ImageSize{512, 512});
+  CHECK_FALSE(split.constant_size());
+  CHECK(split.output_size({640, 480}) == ImageSize{2048, 1536 + 512});
+  test::TempDir again;
+  write_image_processor(split, smallest, again.path());
+  CHECK(same(read_image_processor(again.path(), smallest), split));
+  // That is what transformers does where nothing is said.
+  CHECK(read(R"({"max_image_size": {"longest_edge": 18}})", kSmolVlm).resize == Resize::kTiles);
   const std::string splits = R"("do_image_splitting": true)";
   published.replace(published.find(splits), splits.size(), R"("do_image_splitting": false)");
   CHECK(read(published, smallest).longest_edge == 2048);

@@ -285,13 +285,6 @@ TEST_CASE("ranks go with budgets of ranks and two objectives, within 1 and 255")
   CHECK(message([](PlanningProblem& p) { p.ranks = 0; }) == "ranks: found 0, allowed is 1 to 255");
   CHECK_THAT(message([](PlanningProblem& p) { p.budgets[0] = 24 * 8 + 1; }),
              Catch::Contains("a budget of 193 ranks, but there are 192; allowed is 0 to 192"));
-  CHECK_THAT(message([](PlanningProblem& p) {
-               p.budgets.clear();
-               p.resource = "bytes";
-               p.capacities.assign(9, 100);
-               p.unit_costs.assign(24, 1);
-             }),
-             Catch::Contains("within budgets of ranks, not of bytes"));
   CHECK_THAT(message([](PlanningProblem& p) { p.uplink_bytes.assign(24, 1); }),
              Catch::Contains("not for uplink_bytes"));
   CHECK_THAT(message([](PlanningProblem& p) { p.coverage.assign(24, 9 * 8 + 1); }),

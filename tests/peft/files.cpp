@@ -1,6 +1,7 @@
 #include "peft/files.h"
 
 #include <algorithm>
+#include <set>
 
 #include "catch.h"
 #include "core/document.h"
@@ -207,12 +208,22 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(R"("peft_type": "IA4")", "\"IA4\" is not one of");
   refused(R"("peft_type": "LORA", "target_modules": ["query"])", "r: the key is missing");
   refused(R"("peft_type": "LORA", "r": 9, "target_modules": ["query"])", "from 1 to 8");
-  refused(R"("peft_type": "LORA", "r": 4, "target_modules": "all-linear")", "unknown LoRA target");
+  // As in PEFT, all-linear has pooler and classifier, too, whose labels may be fewer than ranks.
+  dir.write(kPeftConfigFile, R"({"peft_type": "LORA", "r": 4, "target_modules": "all-linear"})");
+  const models::Blueprint all = read_blueprint(dir.path());
+  std::set<std::string> heads;
+  for (const models::Layer& layer : all.layers())
+    if (layer.role == Role::kHead && !layer.method.empty()) heads.insert(layer.name);
+  CHECK(heads.size() == 6);
+  for (const std::string layer : {"vilt.pooler.dense", "classifier.0", "classifier.3"})
+    CHECK((heads.count(layer + ".lora_A") + heads.count(layer + ".lora_B")) == 2);
+  dir.write(kPeftConfigFile, R"({"peft_type": "LORA", "r": 4, "target_modules": ["dense"]})");
+  CHECK(read_blueprint(dir.path()).has("vilt.pooler.dense.lora_B.weight"));
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": [])", "at least one target");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["layer.17.output.dense"])",
           "target_modules: no layer of the model is called \"layer.17.output.dense\"");
-  refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["dense"])",
-          "unknown LoRA target \"dense\"");
+  refused(R"("peft_type": "LOHA", "r": 4, "target_modules": ["dense"])",
+          "unknown LoHa target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
   refused(lora + R"(, "rank_pattern": {"layers.[0-3.query": 2})", "is no regular expression");

@@ -1,7 +1,8 @@
 """Records what PEFT's methods compute on the ViT of vit.py and the ResNet of resnet.py, for tests/peft/recorded.cpp.
 
-    python3 tests/reference/peft_methods.py     writes tests/reference/peft_methods/VERSION/MODEL_METHOD/, VERSION
-                                                being that of transformers
+    python3 tests/reference/peft_methods.py [MODEL_METHOD ...]
+        writes tests/reference/peft_methods/VERSION/MODEL_METHOD/, of those alone where some are named, VERSION being
+        that of transformers
 
 A folder holds the adapter as PEFT saves it and recorded.safetensors: the images, the logits, and the gradient of the
 cross-entropy by every trained weight, under its name in the adapter's file. transformers renamed ViT's modules in 5.9:
@@ -10,6 +11,7 @@ one recording is made before and one since. Needs torch, transformers and peft, 
 
 import os
 import pathlib
+import sys
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # PEFT would look for the base model's config.json on the hub
 
@@ -43,12 +45,21 @@ def configs(since):
                                              layers_to_transform=[1], exclude_modules=[query]),
             "lora_biases": peft.LoraConfig(r=2, lora_alpha=3, bias="all", target_modules=[query],
                                            modules_to_save=["classifier"]),
+            # The classifier, too, as task_type is not SEQ_CLS.
+            "lora_all_linear": peft.LoraConfig(r=2, lora_alpha=3, target_modules="all-linear"),
             "norms": peft.LNTuningConfig(target_modules=["layernorm_before", "layernorm_after", "layernorm"],
                                          modules_to_save=["classifier"]),
             "ia3": peft.IA3Config(target_modules=[query, value, up], feedforward_modules=[up]),
             "vera": peft.VeraConfig(r=5, target_modules=[query, up, down]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=[value, up]),
             "lokr": peft.LoKrConfig(r=2, alpha=3, target_modules=[value, up]),
+            # Of each rank and alpha, all four together; with rank 16 LoKr's second factor is whole.
+            "loha_patterns": peft.LoHaConfig(
+                r=2, alpha=3, target_modules=[query, value, up], rank_pattern={value: 4, f"layers?.0.*{up}": 1},
+                alpha_pattern={up: 5, query: 2}),
+            "lokr_patterns": peft.LoKrConfig(
+                r=2, alpha=3, target_modules=[query, value, up], rank_pattern={value: 16, up: 3},
+                alpha_pattern={up: 5, value: 2}),
             "lokr_whole": peft.LoKrConfig(r=16, alpha=3, target_modules=[query]),
             "oft": peft.OFTConfig(r=0, oft_block_size=8, target_modules=[query, up]),
             "oft_exact": peft.OFTConfig(r=0, oft_block_size=4, use_cayley_neumann=False, target_modules=[value]),
@@ -61,6 +72,9 @@ def configs(since):
             "ia3_input": peft.IA3Config(target_modules=["convolution"], feedforward_modules=["convolution"]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"]),
             "lokr": peft.LoKrConfig(r=1, alpha=3, target_modules=["convolution"]),
+            "loha_patterns": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"],
+                                             rank_pattern={"layer.1.convolution": 1},
+                                             alpha_pattern={"layer.1.convolution": 4}),
         },
     }
 
@@ -96,5 +110,7 @@ if __name__ == "__main__":
     for model, methods in configs(since).items():
         for method, config in methods.items():
             folder = OUT / f"{model}_{method}"
+            if sys.argv[1:] and folder.name not in sys.argv[1:]:
+                continue
             folder.mkdir(parents=True, exist_ok=True)
             record(folder, {"vit": vit, "resnet": resnet}[model](), config)

@@ -7,6 +7,7 @@ import typing
 
 import torch
 import transformers
+import vlm_tiles
 from safetensors.torch import load_file, save_file
 
 IS_NEW = int(transformers.__version__.split(".")[0]) >= 5
@@ -28,6 +29,7 @@ class Reference:
     wrap: typing.Callable = lambda name, model: model  # what a case is computed with
     write: typing.Callable = None  # writes the folder in another form than save_pretrained's
     one_tile: bool = False  # pixels are (batch, 1 image, 3, height, width)
+    own_pixels: typing.Callable = None  # what pixels() gives
 
     def build(self, seed=0):
         config = transformers.AutoConfig.for_model(**copy.deepcopy(self.config))
@@ -39,6 +41,8 @@ class Reference:
         return model
 
     def pixels(self):
+        if self.own_pixels:
+            return self.own_pixels()
         size = self.config["vision_config"]["image_size"]
         return torch.randn(3, 3, size, size, generator=torch.Generator().manual_seed(7))
 
@@ -665,6 +669,15 @@ class Original(torch.nn.Module):
         return output
 
 
+def smolvlm_tiles():
+    """The same, of the tokens that vlm_tiles.py has."""
+    config = copy.deepcopy(SMOLVLM)
+    config["text_config"] |= {"max_position_embeddings": 128, "pad_token_id": vlm_tiles.PAD,
+                              "vocab_size": vlm_tiles.VOCABULARY}
+    return config | {"image_token_id": vlm_tiles.IMAGE, "eos_token_id": vlm_tiles.END,
+                     "vocab_size": vlm_tiles.VOCABULARY}
+
+
 def write_idefics3(reference, folder):
     """config.json of Idefics 3, which the smallest SmolVLM is by name: the same weights give the same."""
     config = copy.deepcopy(SMOLVLM)
@@ -704,6 +717,10 @@ def references():
     yield Reference(
         "smolvlm", SMOLVLM, causal_cases([62] * 4, 3, 1, 2, False, ("right",)), SMOLVLM_GRADIENTS,
         prepare=with_right_positions, one_tile=True, keep_new=False,
+    )
+    yield Reference(
+        "smolvlm_tiles", smolvlm_tiles(), vlm_tiles.cases(), SMOLVLM_GRADIENTS, prepare=with_right_positions,
+        own_pixels=vlm_tiles.pixels, keep_new=False,
     )
     cases = {name: case for name, case in llava_cases(LLAVA_MED).items() if name in ("right", "generation")}
     yield Reference(

@@ -22,7 +22,8 @@ default. Each model, tiny and random, is a folder:
     cases.json             what each case is, its options of generate, the seed and the versions.
 
 vlm_models.py has what these models are: LLaVA with LLaMA (linear and llama3 RoPE), Mistral and Qwen2, in the form of
-LLaVA's authors (LLaVA-Med), BLIP-2 with OPT and T5, PaliGemma, SmolVLM (idefics3.json: the same as Idefics 3).
+LLaVA's authors (LLaVA-Med), BLIP-2 with OPT and T5, PaliGemma, SmolVLM (idefics3.json: the same as Idefics 3;
+smolvlm_tiles: with images in tiles, which vlm_tiles.py has, as a folder with its tokenizer and processor).
 Transformers 4.55 to 4.57 shifts SmolVLM's patch positions by one; that is mended before 4.57 is compared.
 
 Everything is float32, on the CPU, with eager attention and one thread. `--out` elsewhere and a comparison of the folders
@@ -43,6 +44,7 @@ import albef
 import torch
 import transformers
 import vlm_counts
+import vlm_tiles
 from safetensors.torch import load_file, save_file
 from vlm_models import IS_NEW, NEW, OLD, Concatenated, Original, references, write_idefics3
 
@@ -359,6 +361,8 @@ def main():
             record(reference, folder)
             if reference.name == "smolvlm":
                 write_idefics3(reference, folder)
+            if reference.name == "smolvlm_tiles":
+                vlm_tiles.write(folder)
         else:
             confirm(reference, folder)
     if IS_NEW and (not arguments.only or "albef" in arguments.only):

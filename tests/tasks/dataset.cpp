@@ -8,7 +8,10 @@
 #include "models/tokenizer_files.h"
 #include "strata/core/error.h"
 #include "support/answers.h"
+#include "support/speaking.h"
 #include "support/tiny_model.h"
+#include "tasks/answer_classification.h"
+#include "tasks/answer_generation.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -56,6 +59,98 @@ WordPiece make_tokenizer() {
 }
 
 }  // namespace
+
+namespace {
+
+/// Images, questions and answers of tests/reference/vlm_tiles.py with the model that reads them.
+struct Tiles {
+  Tiles() {
+    const Json asked = load_json(folder / "asked.json").root;
+    manifest.folder = test::kSpeaking.parent_path() / "vilt_sizes" / "images";
+    for (std::size_t i = 0; i < 3; ++i) {
+      manifest.examples.push_back({asked["images"][i],
+                                   asked["questions"][i],
+                                   {asked["answers"][i].get<std::string>().substr(1)},
+                                   kTrainSplit,
+                                   "a",
+                                   kOpenQuestion,
+                                   ""});
+    }
+    language = load_language(model.architecture(), folder);
+  }
+  tasks::Source source() const {
+    return {manifest, model.blueprint(), none, false, nullptr, language};
+  }
+
+  const std::filesystem::path folder = test::kSpeaking / "smolvlm_tiles";
+  const Model model = test::load_speaking("smolvlm_tiles");
+  const test::Recorded recorded = test::recorded_speaking("smolvlm_tiles");
+  Manifest manifest;
+  std::shared_ptr<const Tokenizer> language;
+  WordPiece none{{"[PAD]", "[UNK]", "[CLS]", "[SEP]"}};
+};
+
+/// Of each row the tokens that are no padding.
+std::vector<torch::Tensor> texts(const torch::Tensor& ids, const torch::Tensor& mask) {
+  std::vector<torch::Tensor> rows;
+  for (std::int64_t i = 0; i < ids.size(0); ++i) rows.push_back(ids[i].masked_select(mask[i] > 0));
+  return rows;
+}
+
+}  // namespace
+
+TEST_CASE_METHOD(Tiles, "images in tiles and their texts are what transformers' processor makes") {
+  const auto data = tasks::answer_generation()->encode({0, 1, 2}, source());
+  const Batch batch = data->batch({0, 1, 2}, torch::kCPU);
+  const torch::Tensor pixels = recorded("pixels");
+  REQUIRE(batch.pixels.sizes() == pixels.sizes());
+  const std::vector<std::int64_t> tiles = {5, 3, 3};
+  for (std::int64_t i = 0; i < 3; ++i) {
+    const std::int64_t own = tiles[static_cast<std::size_t>(i)];
+    CAPTURE(i);
+    CHECK((batch.pixels[i] - pixels[i]).narrow(0, 0, own).abs().max().item<double>() < 1e-6);
+    CHECK(pixels[i].narrow(0, own, 5 - own).abs().sum().item<double>() == 0);  // padding
+  }
+  CHECK_FALSE(batch.grids.defined());
+  const auto found = texts(batch.input_ids, batch.attention_mask),
+             expected = texts(recorded("right.input_ids"), recorded("right.attention_mask"));
+  for (std::size_t i = 0; i < 3; ++i) CHECK(torch::equal(found[i], expected[i]));
+  CHECK(torch::equal(batch.answers, recorded("right.labels") != -100));
+  const double loss = tasks::answer_generation()
+                          ->losses(model.run(batch), batch)
+                          .sub(recorded("right.nll"))
+                          .abs()
+                          .max()
+                          .item<double>();
+  CHECK(loss < 1e-4);
+}
+
+TEST_CASE_METHOD(Tiles, "an image is mirrored before it is cut into tiles") {
+  const auto data = tasks::answer_generation()->encode({0, 1}, source());
+  const auto of = [&](std::int64_t row, int flips) {
+    return data->batch({row}, torch::kCPU, {{.flips = flips}}).pixels[0];
+  };
+  const torch::Tensor two = of(0, 0), one = of(1, 0);
+  // 2 x 2 tiles and the whole; of 1 x 2 the columns change places alone.
+  CHECK(torch::equal(of(0, 1), two.index_select(0, torch::tensor({1, 0, 3, 2, 4})).flip({3})));
+  CHECK(torch::equal(of(0, 2), two.index_select(0, torch::tensor({2, 3, 0, 1, 4})).flip({2})));
+  CHECK(torch::equal(of(1, 1), one.index_select(0, torch::tensor({1, 0, 2})).flip({3})));
+  CHECK(torch::equal(of(1, 2), one.flip({2})));
+}
+
+TEST_CASE_METHOD(Tiles, "a classifier's text has the tokens of its image's tiles, too") {
+  Model classifier = model;
+  classifier.relabel({"a bag", "two"}, 1);
+  const tasks::Source labelled{manifest, classifier.blueprint(), none, false, nullptr, language};
+  manifest.examples.resize(2);
+  const auto data = tasks::answer_classification()->encode({0, 1}, labelled);
+  const Batch batch = data->batch({0, 1}, torch::kCPU);
+  const auto found = texts(batch.input_ids, batch.attention_mask),
+             expected =
+                 texts(recorded("generation.input_ids"), recorded("generation.attention_mask"));
+  for (std::size_t i = 0; i < 2; ++i) CHECK(torch::equal(found[i], expected[i]));
+  CHECK(classifier.forward(batch).sizes() == std::vector<std::int64_t>{2, 2});
+}
 
 TEST_CASE("examples become tensors") {
   test::TempDir dir;

@@ -49,6 +49,43 @@ TEST_CASE("a prompt has the image's tokens in its place, and the answer follows 
   CHECK(other.with_answer("so?", "no").ids.size() == other.prompt("so?").size() + 3);
 }
 
+TEST_CASE("an image in tiles has its marks and tokens for each, and the whole") {
+  const auto tokenizer = characters();
+  models::Speech tiled = speech();
+  tiled.image_text = [](const data::TileGrid& tiles) {
+    std::string text;
+    for (int i = 0; i < tiles.rows * tiles.columns; ++i) text += "t<image>";
+    return text + "w<image>.";
+  };
+  tiled.prompt = "U: w<image>.{question} A:";
+  const std::string image = "<image><image><image>";
+  const auto ids = [&](const std::string& text) { return tokenizer->encode(text, true); };
+  const PromptWriter writer(tiled, tokenizer);
+  // Whether the prompt spells out the marks of one image, or leaves them to the model.
+  const PromptWriter bare(tiled, tokenizer, "U: <image>{question} A:");
+  for (const PromptWriter* each : {&writer, &bare}) {
+    CHECK(each->prompt("so?", data::TileGrid{1, 2}) ==
+          ids("U: t" + image + "t" + image + "w" + image + ".so? A:"));
+    CHECK(each->prompt("so?", data::TileGrid{}) == ids("U: w" + image + ".so? A:"));
+  }
+  // Of a model whose images are not cut it is as the prompt has it.
+  CHECK(writer.prompt("so?") == ids("U: w" + image + ".so? A:"));
+  CHECK(bare.prompt("so?") == ids("U: " + image + "so? A:"));
+  const Written written = writer.with_answer("so?", "no", data::TileGrid{1, 1});
+  CHECK(written.prompt == writer.prompt("so?", data::TileGrid{1, 1}));
+  CHECK(written.ids.size() == written.prompt.size() + 4);
+  // Words that are too many go, the tiles stay.
+  const std::size_t most = writer.prompt("so", data::TileGrid{1, 1}).size();
+  CHECK(writer.prompt("so what", most, data::TileGrid{1, 1}) ==
+        writer.prompt("so", data::TileGrid{1, 1}));
+  // A tokenizer that does not know images.
+  tiled.image_token = -200;
+  const PromptWriter other(tiled, tokenizer);
+  const auto found = other.prompt("so?", data::TileGrid{1, 1});
+  CHECK(std::count(found.begin(), found.end(), -200) == 6);
+  CHECK(other.text(found) == "U: tw.so? A:");
+}
+
 TEST_CASE("an image that the tokenizer does not know stands between texts of their own") {
   models::Speech original = speech();
   original.image_token = -200;

@@ -31,13 +31,14 @@ inline constexpr int kLargestRank = 255;
 /// - a resource (`resource` is not empty): client i trains any units whose costs sum to at most
 ///   `capacities[i]`. Costs are additive; `budgets` is empty.
 ///
-/// With `ranks` above 1 an entry of the assignment is a rank, 0 to `ranks`, as of LoRA's pairs, and
-/// budgets count ranks: client i takes exactly `budgets[i]` in all, pinned units at least one each.
+/// With `ranks` above 1 an entry of the assignment is a rank, 0 to `ranks`, as of LoRA's pairs.
+/// Budgets then count ranks, of which client i takes exactly `budgets[i]` in all, pinned units at
+/// least one each; or they are of a resource, of which a unit's first rank costs what `unit_costs`
+/// has and each further one what `rank_costs` has.
 /// The k-th rank of a unit adds S[i,l] / k to the importance, so that of evenly valued units each
 /// further rank is worth less, and ranks come out in proportion to the scores (the divisors of
 /// Jefferson's method of apportionment); usage is nₗ = Σᵢ M[i,l], the ranks that all clients
-/// together spend on the unit, and coverage counts them. Budgets of a resource and further
-/// objectives have no ranks.
+/// together spend on the unit, and coverage counts them. Further objectives have no ranks.
 ///
 /// Whoever fills in only the first four members gets F3OCUS's problem.
 /// \code
@@ -62,6 +63,8 @@ struct PlanningProblem {
 
   std::string resource = {};                  ///< "" (units), bytes, flops or memory
   std::vector<std::int64_t> unit_costs = {};  ///< of the resource, one per unit, ≥ 0
+  /// Of the resource and ranks alone, one per unit, ≥ 0: of each rank beyond the first.
+  std::vector<std::int64_t> rank_costs = {};
   std::vector<std::int64_t> capacities = {};  ///< of the resource, one per client, ≥ 0
   std::vector<Rule> rules = {};               ///< clients × units, row-major; empty: all free
   std::vector<int> coverage = {};             ///< least usage of every unit; empty: 0
@@ -77,6 +80,11 @@ struct PlanningProblem {
   bool has_further_objectives() const { return !uplink_bytes.empty() || seconds.size() > 0; }
   bool counts_units() const { return resource.empty(); }
   bool has_ranks() const { return ranks > 1; }
+  /// Of the resource, what a unit costs at this rank, 1 without ranks; nothing at 0.
+  std::int64_t cost(int unit, int rank) const {
+    if (rank == 0) return 0;
+    return unit_costs[unit] + (rank > 1 ? (rank - 1) * rank_costs[unit] : 0);
+  }
   /// What the client's `rank`-th rank of the unit, from 1, adds to the importance.
   double gain(int client, int unit, int rank) const { return importance(client, unit) / rank; }
   Rule rule(int client, int unit) const {
@@ -84,6 +92,10 @@ struct PlanningProblem {
                          : rules[static_cast<std::size_t>(client) * units.size() + unit];
   }
   int least_usage(int unit) const { return coverage.empty() ? 0 : coverage[unit]; }
+
+  /// The most ranks of the unit, 1 without ranks, for which `budget` of the client's, as large as
+  /// its own or smaller, suffices.
+  int affordable(int unit, std::int64_t budget) const;
 
   /// Checks sizes, ranges and everything about a single client or unit: budgets within the units,
   /// pinned units within the budget, enough units that are not forbidden, coverage within the

@@ -23,8 +23,10 @@ struct ToolNames {
   std::function<void(const std::string& rule)> check_choice = {};
   /// Those of `algorithms` that know budgets of units alone.
   std::vector<std::string> count_units = {};
-  /// Those of `algorithms` that plan ranks.
+  /// Those of `algorithms` that plan ranks in budgets of ranks.
   std::vector<std::string> plan_ranks = {};
+  /// The same in budgets of a resource.
+  std::vector<std::string> plan_rank_costs = {};
 };
 
 }  // namespace strata::experiment

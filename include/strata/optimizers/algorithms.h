@@ -28,7 +28,8 @@ struct Algorithm {
   std::string name;
   AlgorithmKind kind = AlgorithmKind::kUnknown;
   AlgorithmUses uses = {};
-  bool ranks = false;  ///< whether it plans ranks (PlanningProblem::ranks)
+  bool ranks = false;       ///< whether it plans ranks (PlanningProblem::ranks) in budgets of ranks
+  bool rank_costs = false;  ///< the same in budgets of a resource
 };
 
 /// The algorithm of that name; nullptr where there is none, and for kAuto. O(algorithms).
@@ -40,8 +41,8 @@ struct Algorithm {
 const Algorithm* find_algorithm(const std::string& name);
 
 /// Leaves the choice to `make_plan`: a metaheuristic where the problem has further objectives
-/// (Plan::provenance then says why), exact where budgets count units and clients · units ≤ 200,000,
-/// prices otherwise.
+/// (Plan::provenance then says why), exact where budgets count ranks, or units and clients · units
+/// ≤ 200,000, prices otherwise.
 inline constexpr const char* kAuto = "auto";
 /// kAuto and all names.
 const std::vector<std::string>& algorithm_names();

@@ -75,6 +75,12 @@ struct PriceFrontOptions {
 ///   number of steps. Where that ends in time the level is closed; where all levels are, the front
 ///   is complete.
 ///
+/// Ranks in budgets of a resource: the client's knapsack has a choice of rank for each unit, and is
+/// bounded by its linear relaxation (Sinha & Zoltners 1979); the rest is as with units. Assignments
+/// come from that relaxation, rounded down and filled up, and from adding, dropping, exchanging and
+/// passing on single ranks until none gains. There are cuts alone: `steps` is empty and `complete`
+/// false.
+///
 /// Prices w are 0, one at which usage outweighs scores, and then slopes between neighbouring points
 /// where bound and points are farthest apart. Further objectives are evaluated but not optimised.
 ///

@@ -30,7 +30,7 @@ void read_split(const std::string& split, Manifest& manifest) {
     example.split = split;
     example.client = "easy-vqa";
     example.answer_type =
-        example.answers[0] == "yes" || example.answers[0] == "no" ? "closed" : "open";
+        example.answers[0] == "yes" || example.answers[0] == "no" ? kClosedQuestion : kOpenQuestion;
     if (images.insert(id).second &&
         !std::filesystem::is_regular_file(manifest.folder / example.image))
       throw InputError(where + ": the image " + (manifest.folder / example.image).string() +

@@ -66,7 +66,7 @@ Manifest read_omni_med_vqa(const std::filesystem::path& folder, const LoadOption
       if (rename && ++renamed == 1) first_renamed = record.where();
       example.client = lower_ascii(record.text(rename ? "modality" : "modality_type"));
       // Every question is a choice among two to four options.
-      example.answer_type = "closed";
+      example.answer_type = kClosedQuestion;
       example.dataset = record.text("dataset");
       std::vector<std::string> choices;
       for (const char* option : {"option_A", "option_B", "option_C", "option_D"}) {

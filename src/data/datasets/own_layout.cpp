@@ -80,7 +80,7 @@ class Lines {
     example.split = reader.choice("split", {kTrainSplit, kTestSplit});
     example.client = reader.filled_text("client");
     if (reading_ == Reading::kQuestions)
-      example.answer_type = reader.choice("answer_type", {"closed", "open"});
+      example.answer_type = reader.choice("answer_type", {kClosedQuestion, kOpenQuestion});
     if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
     reader.finish();
     check_file(reader, "image", example.image);

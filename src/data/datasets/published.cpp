@@ -50,7 +50,7 @@ std::string lower_ascii(std::string text) {
 std::string answer_type_of(const std::string& answer) {
   static const std::unordered_set<std::string> kClosed = {"yes",  "no",   "是", "否",
                                                           "不是", "没有", "有"};
-  return kClosed.count(lower_ascii(answer)) ? "closed" : "open";
+  return kClosed.count(lower_ascii(answer)) ? kClosedQuestion : kOpenQuestion;
 }
 
 void Record::fail(const std::string& message) const {

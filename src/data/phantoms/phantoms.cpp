@@ -215,7 +215,7 @@ void append_examples(const std::vector<Made>& made, const std::string& folder,
       example.answers = {question.answer};
       example.split = made[i].test ? kTestSplit : kTrainSplit;
       example.client = client;
-      example.answer_type = question.closed ? "closed" : "open";
+      example.answer_type = question.closed ? kClosedQuestion : kOpenQuestion;
       manifest.examples.push_back(std::move(example));
     }
 }

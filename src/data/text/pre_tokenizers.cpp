@@ -15,8 +15,13 @@
 namespace strata::data {
 namespace {
 
-const std::vector<std::string> kBehaviors = {"Removed", "Isolated", "MergedWithPrevious",
-                                             "MergedWithNext", "Contiguous"};
+/// What becomes of the stretches that a pre-tokenizer looks for.
+enum class Behavior { kRemoved, kIsolated, kMergedWithPrevious, kMergedWithNext, kContiguous };
+const Choices<Behavior> kBehaviors({{Behavior::kRemoved, "Removed"},
+                                    {Behavior::kIsolated, "Isolated"},
+                                    {Behavior::kMergedWithPrevious, "MergedWithPrevious"},
+                                    {Behavior::kMergedWithNext, "MergedWithNext"},
+                                    {Behavior::kContiguous, "Contiguous"}});
 
 /// Joins each match with the stretch before it, unless that is a match, too.
 std::vector<Stretch> merged_with_previous(const std::vector<Stretch>& found) {
@@ -59,20 +64,32 @@ std::vector<Stretch> contiguous(const std::vector<Stretch>& found) {
   return merged;
 }
 
-std::vector<Stretch> behaved(const std::vector<Stretch>& found, const std::string& behavior) {
-  if (behavior == "MergedWithPrevious") return merged_with_previous(found);
-  if (behavior == "MergedWithNext") return merged_with_next(found);
-  if (behavior == "Contiguous") return contiguous(found);
-  if (behavior == "Isolated") return found;
+/// What is no match.
+std::vector<Stretch> without_matches(const std::vector<Stretch>& found) {
   std::vector<Stretch> kept;
   for (const Stretch& next : found)
     if (!next.match) kept.push_back(next);
   return kept;
 }
 
+std::vector<Stretch> behaved(const std::vector<Stretch>& found, Behavior behavior) {
+  switch (behavior) {
+    case Behavior::kRemoved:
+      return without_matches(found);
+    case Behavior::kMergedWithPrevious:
+      return merged_with_previous(found);
+    case Behavior::kMergedWithNext:
+      return merged_with_next(found);
+    case Behavior::kContiguous:
+      return contiguous(found);
+    case Behavior::kIsolated:
+      break;
+  }
+  return found;
+}
+
 /// Replaces each segment of text by its stretches.
-void split_segments(std::vector<Segment>& segments, const std::string& behavior,
-                    const Finder& find) {
+void split_segments(std::vector<Segment>& segments, Behavior behavior, const Finder& find) {
   std::vector<Segment> out;
   for (Segment& segment : segments) {
     if (segment.token >= 0) {
@@ -86,7 +103,7 @@ void split_segments(std::vector<Segment>& segments, const std::string& behavior,
 }
 
 /// Splits at characters.
-void split_at(std::vector<Segment>& segments, const std::string& behavior,
+void split_at(std::vector<Segment>& segments, Behavior behavior,
               const std::function<bool(UChar32)>& matches) {
   split_segments(segments, behavior,
                  [&](const icu::UnicodeString& text) { return stretches_of(text, matches); });
@@ -102,8 +119,8 @@ bool is_numeric(UChar32 c) {
 
 PreTokenizer read_bert_pre_tokenizer(ObjectReader&) {
   return [](std::vector<Segment>& segments) {
-    split_at(segments, "Removed", is_white_space);
-    split_at(segments, "Isolated", is_library_punctuation);
+    split_at(segments, Behavior::kRemoved, is_white_space);
+    split_at(segments, Behavior::kIsolated, is_library_punctuation);
   };
 }
 
@@ -120,15 +137,15 @@ PreTokenizer read_byte_level_pre_tokenizer(ObjectReader& reader) {
       segment.text.insert(0, u" ");
       if (segment.from_start > 0) ++segment.from_start;
     }
-    if (words) split_segments(segments, "Isolated", pattern->finder());
+    if (words) split_segments(segments, Behavior::kIsolated, pattern->finder());
     for (Segment& segment : segments)
       if (segment.token < 0) change_locally(segment, as_byte_characters);
   };
 }
 
 PreTokenizer read_digits(ObjectReader& reader) {
-  const std::string behavior =
-      reader.boolean("individual_digits", false) ? "Isolated" : "Contiguous";
+  const Behavior behavior =
+      reader.boolean("individual_digits", false) ? Behavior::kIsolated : Behavior::kContiguous;
   return [behavior](std::vector<Segment>& segments) { split_at(segments, behavior, is_numeric); };
 }
 
@@ -149,12 +166,14 @@ PreTokenizer read_metaspace_pre_tokenizer(ObjectReader& reader) {
       segment.text.insert(0, mark);
       if (segment.from_start > 0) segment.from_start += mark.length();
     }
-    if (split) split_at(segments, "MergedWithNext", [&](UChar32 c) { return c == character; });
+    if (split)
+      split_at(segments, Behavior::kMergedWithNext, [&](UChar32 c) { return c == character; });
   };
 }
 
 PreTokenizer read_punctuation(ObjectReader& reader) {
-  const std::string behavior = reader.choice("behavior", kBehaviors, "Isolated");
+  const Behavior behavior = kBehaviors.value(
+      reader.choice("behavior", kBehaviors.names(), kBehaviors.name(Behavior::kIsolated)));
   return [behavior](std::vector<Segment>& segments) {
     split_at(segments, behavior, is_library_punctuation);
   };
@@ -169,7 +188,7 @@ PreTokenizer read_pre_tokenizer_sequence(ObjectReader& reader) {
 
 PreTokenizer read_split(ObjectReader& reader) {
   const auto pattern = std::make_shared<const Pattern>(reader, "pattern");
-  const std::string behavior = reader.choice("behavior", kBehaviors);
+  const Behavior behavior = kBehaviors.value(reader.choice("behavior", kBehaviors.names()));
   const bool invert = reader.boolean("invert", false);
   return [=](std::vector<Segment>& segments) {
     const Finder find = pattern->finder();
@@ -187,7 +206,7 @@ PreTokenizer read_whitespace(ObjectReader&) {
   const auto pattern = std::make_shared<const Pattern>(R"(\w+|[^\w\s]+)");
   return [pattern](std::vector<Segment>& segments) {
     const Finder find = pattern->finder();
-    split_segments(segments, "Removed", [&](const icu::UnicodeString& text) {
+    split_segments(segments, Behavior::kRemoved, [&](const icu::UnicodeString& text) {
       std::vector<Stretch> found = find(text);
       for (Stretch& part : found) part.match = !part.match;
       return found;
@@ -196,7 +215,9 @@ PreTokenizer read_whitespace(ObjectReader&) {
 }
 
 PreTokenizer read_whitespace_split(ObjectReader&) {
-  return [](std::vector<Segment>& segments) { split_at(segments, "Removed", is_white_space); };
+  return [](std::vector<Segment>& segments) {
+    split_at(segments, Behavior::kRemoved, is_white_space);
+  };
 }
 
 const PartType<PreTokenizer> kPreTokenizers[] = {

@@ -6,18 +6,38 @@ namespace strata::models {
 
 using torch::Tensor;
 
+namespace {
+
+/// Of rows (n·most, width) the first so many of each sample.
+Tensor first_rows(const Tensor& rows, const Tensor& counts) {
+  const std::int64_t most = rows.size(0) / counts.size(0);
+  const Tensor place = torch::arange(most, counts.options());
+  const Tensor taken = place.unsqueeze(0).lt(counts.unsqueeze(1));
+  return rows.index_select(0, taken.reshape(-1).nonzero().squeeze(1));
+}
+
+}  // namespace
+
 Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
                    const ImagePlaces& places) {
   const Tensor there = ids == *places.token;
   const Tensor counts = there.sum(1);
-  if (!counts.eq(places.count).all().item<bool>()) {
-    const std::int64_t found = counts.masked_select(counts != places.count)[0].item<std::int64_t>();
-    throw InputError("a prompt has " + std::to_string(found) + " image tokens (id " +
-                     std::to_string(*places.token) + "), but its image takes " +
-                     std::to_string(places.count));
+  const std::int64_t most = images.size(0) / words.size(0), tiles = most / places.count;
+  const Tensor wrong = tiles == 1 ? counts.ne(places.count)
+                                  : counts.remainder(places.count)
+                                        .ne(0)
+                                        .logical_or(counts.lt(places.count))
+                                        .logical_or(counts.gt(most));
+  if (wrong.any().item<bool>()) {
+    const std::int64_t found = counts.masked_select(wrong)[0].item<std::int64_t>();
+    throw InputError(
+        "a prompt has " + std::to_string(found) + " image tokens (id " +
+        std::to_string(*places.token) + "), but its image takes " + std::to_string(places.count) +
+        (tiles == 1 ? "" : " for each of at most " + std::to_string(tiles) + " tiles"));
   }
+  const Tensor taken = tiles == 1 ? images : first_rows(images, counts);
   return words.reshape({-1, words.size(2)})
-      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), images.to(words.scalar_type()))
+      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), taken.to(words.scalar_type()))
       .view(words.sizes());
 }
 

@@ -12,11 +12,13 @@ namespace strata::models {
 /// Where a prompt has its image.
 struct ImagePlaces {
   std::optional<std::int64_t> token;  ///< stands there; none: the image comes before the text
-  std::int64_t count = 0;             ///< rows of an image
+  std::int64_t count = 0;             ///< rows of an image, or of a tile of one
 };
 
 /// `words` (n, T, width) with the rows of the images, (n·count, width), in the places of their
-/// tokens in `ids` (n, T). @throws InputError for a prompt that has not just as many
+/// tokens in `ids` (n, T). @throws InputError for a prompt that has not just as many. Of images in
+/// up to k tiles, (n·k·count, width), each prompt has tokens for as many tiles, from the first on,
+/// as its image has: a multiple of count.
 torch::Tensor with_images(const torch::Tensor& words, const torch::Tensor& ids,
                           const torch::Tensor& images, const ImagePlaces& places);
 

@@ -42,8 +42,9 @@ struct VisionLanguageConfig {
   bool drops_class_token = false;
   bool prompt_together = false;  ///< image and prompt see each other both ways
   std::int64_t image_token = 0, end_token = 2;
-  std::string prompt;     ///< see Speech
-  std::string processor;  ///< see ImageModel
+  std::string prompt;                                            ///< see Speech
+  std::function<std::string(const data::TileGrid&)> image_text;  ///< likewise
+  std::string processor;                                         ///< see ImageModel
   std::int64_t most_tokens = 0;
   bool pads = false;                        ///< images to squares
   std::optional<LentWeights> tower_folder;  ///< that may have the tower's weights
@@ -161,6 +162,7 @@ std::optional<Speech> VisionLanguage::speech() const {
                 .end_token = config_.end_token,
                 .prompt = config_.prompt,
                 .special_tokens = !config_.prompt_together,
+                .image_text = config_.image_text,
                 .words_stage = words_stage()};
 }
 
@@ -379,6 +381,21 @@ struct FreshSizes {
   }
 };
 
+/// What Idefics 3's and SmolVLM's prompts have for an image: its tiles row by row, a line each,
+/// then the whole.
+std::string tiles_text(const data::TileGrid& tiles) {
+  const std::string around = "<fake_token_around_image>", image = "<image>";
+  std::string text;
+  for (int row = 1; row <= tiles.rows; ++row) {
+    for (int column = 1; column <= tiles.columns; ++column) {
+      text += around + "<row_" + std::to_string(row) + "_col_" + std::to_string(column) + ">";
+      text += image;
+    }
+    text += "\n";
+  }
+  return text + (tiles.rows > 0 ? "\n" : "") + around + "<global-img>" + image + around;
+}
+
 std::int64_t read_image_token(ObjectReader& reader, std::int64_t fallback) {
   const char* key = reader.has("image_token_id") ? "image_token_id" : "image_token_index";
   return reader.integer(key, 0, kLargestVocabulary, fallback);
@@ -545,9 +562,8 @@ std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
   config.tower_norm = true;
   config.image_token = read_image_token(reader, 128257);
   config.end_token = read_end_token(reader, 2);
-  config.prompt =
-      "<|im_start|>User:<fake_token_around_image><global-img><image><fake_token_around_image>"
-      "{question}<end_of_utterance>\nAssistant:";
+  config.image_text = tiles_text;
+  config.prompt = "<|im_start|>User:" + tiles_text({}) + "{question}<end_of_utterance>\nAssistant:";
   return vision_language_of(reader, std::move(config));
 }
 

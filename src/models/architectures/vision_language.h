@@ -38,7 +38,7 @@ std::shared_ptr<const Architecture> read_original_llava(ObjectReader& config);
 std::shared_ptr<const Architecture> read_paligemma(ObjectReader& config);
 /// Idefics3ForConditionalGeneration and SmolVLMForConditionalGeneration (Laurençon et al. 2024,
 /// 2408.12637; Marafioti et al. 2025, 2504.05299): SigLIP, squares of patches through one linear
-/// layer, LLaMA. An image is one tile.
+/// layer, LLaMA. An image is one tile, or several beside the whole of it, each with its own tokens.
 std::shared_ptr<const Architecture> read_idefics3(ObjectReader& config);
 
 }  // namespace strata::models

@@ -182,6 +182,7 @@ Tensor VisionTower::run_stage(std::int64_t stage, const Tensor& pixels, const Te
 
 Tensor VisionTower::embed(const Tensor& pixels, Pass& pass) const {
   const std::int64_t n = pixels.size(0), hidden = config_.hidden_size;
+  if (pixels.dim() == 5) return embed_tiles(pixels, pass);
   const std::int64_t side = config_.grid() * config_.patch_size;
   const std::string token = name("embeddings.class_embedding");
   const Tensor added = pass.weight(positions());
@@ -196,6 +197,18 @@ Tensor VisionTower::embed(const Tensor& pixels, Pass& pass) const {
   rows = pass.used(Use::kAdded, positions(), Tensor(), rows + added).reshape({-1, hidden});
   if (!config_.norm_before) return rows;
   return pass.layer_norm(name("pre_layrnorm"), rows, config_.layer_norm_eps);
+}
+
+Tensor VisionTower::embed_tiles(const Tensor& pixels, Pass& pass) const {
+  const std::int64_t n = pixels.size(0), tiles = pixels.size(1), hidden = config_.hidden_size;
+  const std::int64_t side = config_.grid() * config_.patch_size;
+  // Every tile of a sample has them.
+  const Tensor added = pass.each(positions()).view({-1, 1, config_.patches(), hidden});
+  const Tensor read =
+      pixels.flatten(0, 1).narrow(2, 0, side).narrow(3, 0, side).to(added.scalar_type());
+  const Tensor rows =
+      pass.linear(name("embeddings.patch_embedding"), patch_rows(read, config_.patch_size));
+  return (rows.view({n, tiles, config_.patches(), hidden}) + added).reshape({-1, hidden});
 }
 
 Tensor VisionTower::attend(const std::string& at, const Tensor& normed, Pass& pass) const {

@@ -72,6 +72,8 @@ class VisionTower {
   void declare_embeddings(LayerList& list) const;
   void declare_block(std::int64_t block, LayerList& list) const;
   torch::Tensor embed(const torch::Tensor& pixels, Pass& pass) const;
+  /// Of images in tiles, (n, tiles, 3, side, side), of a tower without class token.
+  torch::Tensor embed_tiles(const torch::Tensor& pixels, Pass& pass) const;
   torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows, Pass& pass) const;
   Layer& named(Layer& layer, const std::string& tail) const;
   std::string name(const std::string& tail) const { return names_.front() + tail; }

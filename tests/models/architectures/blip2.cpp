@@ -54,13 +54,34 @@ TEST_CASE("BLIP-2's logits are transformers', with the image's tokens and withou
 TEST_CASE("BLIP-2's loss and its gradients are transformers'") {
   for (const std::string& name : kModels) {
     Model model = load_speaking(name);
-    // In float32 T5's recorded gradients are no more exact (tests/reference/blip2_t5.py).
-    CHECK(test::check_loss_and_gradients(model, name, name == "blip2_t5" ? 3e-4 : 1e-4) >= 10);
+    // In float32 T5's recorded gradients are off by more than 1e-4 themselves: see below.
+    CHECK(test::check_loss_and_gradients(model, name, name == "blip2_t5" ? 1 : 1e-4) >= 10);
     for (const auto& [weight, tensor] : model.weights()) {
       CAPTURE(name, weight);
       CHECK(tensor.grad().defined());
     }
   }
+}
+
+TEST_CASE("in float32 T5's gradients are as near to those of double precision as transformers'") {
+  Model model = load_speaking("blip2_t5");
+  const Recorded recorded = recorded_speaking("blip2_t5");
+  const Batch batch = batch_of(recorded, "right", "blip2_t5");
+  for (auto& [weight, tensor] : model.weights()) tensor.set_requires_grad(true);
+  test::loss_of(model, batch, targets_of(recorded, "right", "blip2_t5")).backward();
+  const Recorded exact(test::kSpeaking / "blip2_t5" / "gradients.safetensors");
+  int within = 0;
+  for (const TensorEntry& entry : exact.tensors()) {
+    const Tensor expected = exact(entry.name);
+    const auto off = [&](const Tensor& gradient) {
+      return ((gradient - expected).norm() / expected.norm()).item<double>();
+    };
+    const double ours = off(model.weight(entry.name.substr(sizeof("gradient.") - 1)).grad());
+    CAPTURE(entry.name, ours);
+    CHECK(ours < std::max(1e-4, off(recorded("right." + entry.name))));
+    within += ours < 1e-4;
+  }
+  CHECK(within >= 40);
 }
 
 TEST_CASE("in double precision T5's gradients are transformers'") {

@@ -31,9 +31,9 @@ namespace {
 
 const std::filesystem::path kReference = test::kSpeaking;
 
-const std::vector<std::string> kModels = {"llava",         "llava_full",   "llava_layers",
-                                          "llava_mistral", "llava_llama3", "llava_qwen2",
-                                          "llava_med",     "paligemma",    "smolvlm"};
+const std::vector<std::string> kModels = {
+    "llava",       "llava_full", "llava_layers", "llava_mistral", "llava_llama3",
+    "llava_qwen2", "llava_med",  "paligemma",    "smolvlm",       "smolvlm_tiles"};
 
 Model load(const std::string& name) {
   return test::load_speaking(name);
@@ -76,6 +76,31 @@ TEST_CASE("logits are formed where an answer's token is asked for, the same as e
   CHECK(batch.outputs.select(1, 0).max().item<int>() == 2);  // the whole is as it was
 }
 
+TEST_CASE("a sample in tiles is alone what it is beside one with more of them") {
+  const Model model = load("smolvlm_tiles");
+  Batch batch = batch_of(test::recorded_speaking("smolvlm_tiles"), "right", "smolvlm_tiles");
+  REQUIRE(batch.pixels.size(1) == 5);
+  const Tensor together = model.run(batch).values.at(kTokenLogits);
+  // What pads the tiles of the second and third image is never seen.
+  batch.pixels.narrow(0, 1, 2).narrow(1, 3, 2).fill_(7);
+  CHECK(difference(model.run(batch).values.at(kTokenLogits), together) == 0);
+  Batch last = rows_of(batch, 2, 1);
+  last.pixels = last.pixels.narrow(1, 0, 3);
+  const Tensor alone = model.run(last).values.at(kTokenLogits);
+  CHECK(difference(alone, together.narrow(0, together.size(0) - alone.size(0), alone.size(0))) <
+        1e-5);
+  // Too few tokens for a tile, and more tiles than there are.
+  const auto refused = [&](Batch changed) { return input_error([&] { model.run(changed); }); };
+  Batch fewer = last;
+  fewer.input_ids = last.input_ids.clone();
+  fewer.input_ids[0][(last.input_ids[0] == 5).nonzero()[0].item<std::int64_t>()] = 7;
+  CHECK_THAT(refused(fewer), Contains("a prompt has 11 image tokens (id 5), but its image takes 4 "
+                                      "for each of at most 3 tiles"));
+  Batch more = last;
+  more.pixels = last.pixels.narrow(1, 0, 2);
+  CHECK_THAT(refused(more), Contains("12 image tokens") && Contains("at most 2 tiles"));
+}
+
 TEST_CASE("the loss of the answers and its gradients are transformers'") {
   for (const std::string& name : kModels) {
     Model model = load(name);
@@ -108,6 +133,7 @@ TEST_CASE("files are read under the names of either generation, and written unde
     test::check_saved_as_read(fresh);
   }
   test::check_saved_as_read(kReference / "smolvlm");
+  test::check_saved_as_read(kReference / "smolvlm_tiles");
 }
 
 TEST_CASE("config.json of the hub, of transformers 4 and 5 and of Idefics 3 say the same") {
@@ -133,7 +159,8 @@ TEST_CASE("config.json of the hub, of transformers 4 and 5 and of Idefics 3 say 
 
 TEST_CASE(
     "captured operations give the gradients of autograd, the prompts' and a pair's among them") {
-  for (const std::string name : {"llava", "llava_qwen2", "llava_layers", "smolvlm"}) {
+  for (const std::string name :
+       {"llava", "llava_qwen2", "llava_layers", "smolvlm", "smolvlm_tiles"}) {
     Model model = load(name);
     peft::add_methods(model,
                       peft::parse_methods({"lora:rank=2,targets=q_proj+down_proj+fc1",
