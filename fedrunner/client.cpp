@@ -250,7 +250,13 @@ EvaluateResult Client::evaluate(const Order& order, const EvaluateWork& work) co
     companions[name] = weight.to(measured.device());
   measured.set_companions(std::move(companions));
   const tasks::Task& task = data_.test->task();
-  result.tally = task.evaluate(measured, *data_.test, &result.right);
+  if (work.slice) {
+    std::vector<tasks::Prediction> predictions;
+    result.tally = task.evaluate(measured, *data_.test, &result.right, &predictions);
+    result.slice = tasks::shown_slice(*data_.test, predictions);
+  } else {
+    result.tally = task.evaluate(measured, *data_.test, &result.right);
+  }
   result.majority = task.majority_right(*data_.train, *data_.test);
   return result;
 }

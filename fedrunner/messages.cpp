@@ -24,7 +24,7 @@ constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 const std::string kText = "strata", kWeight = "weight/";
 const std::string kMemory = "memory/", kControl = "control/";  // then the weight
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
-const std::string kLoss = "train_loss", kSeconds = "seconds";
+const std::string kLoss = "train_loss", kSeconds = "seconds", kSlice = "slice";
 
 Tensor numbers(const std::vector<double>& values) {
   auto tensor = torch::empty({static_cast<std::int64_t>(values.size())}, torch::kFloat64);
@@ -189,7 +189,9 @@ Work read_work(Phase phase, ObjectReader reader) {
     if (reader.has("companions")) train.companions = reader.texts("companions");
     work = train;
   } else if (phase == Phase::kEvaluate) {
-    work = EvaluateWork();
+    EvaluateWork evaluate;
+    evaluate.slice = reader.boolean(kSlice, false);
+    work = evaluate;
   }
   reader.finish();
   return work;
@@ -226,6 +228,12 @@ void write(Writer& out, const EvaluateResult& evaluation) {
   out.add(kTally, numbers(sums).view({static_cast<std::int64_t>(names.size()), 2}));
   out.add(kRight, flags(evaluation.right));
   out.add(kMajority, flags(evaluation.majority));
+  if (!evaluation.slice) return;
+  const auto& [volume, slice, planes] = *evaluation.slice;
+  out.text[kSlice] = {{"volume", volume}, {"slice", slice}};
+  auto bytes = torch::empty({planes.count, planes.height, planes.width}, torch::kUInt8);
+  std::copy(planes.values.begin(), planes.values.end(), bytes.data_ptr<std::uint8_t>());
+  out.add(kSlice, bytes);
 }
 void write(Writer&, std::monostate) {}
 
@@ -244,6 +252,17 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   return update;
 }
 
+tasks::ShownSlice read_slice(Reader& in) {
+  ObjectReader about = in.text.object(kSlice, true);
+  tasks::ShownSlice shown{about.text("volume"), about.integer("slice", 0, kMost)};
+  about.finish();
+  const Tensor bytes = in.tensor(kSlice, Dtype::kU8);
+  if (bytes.dim() != 3) in.fail(kSlice, "is no list of planes");
+  shown.planes = data::LabelPlanes(bytes.size(0), bytes.size(1), bytes.size(2));
+  std::copy_n(bytes.data_ptr<std::uint8_t>(), bytes.numel(), shown.planes.values.data());
+  return shown;
+}
+
 EvaluateResult read_evaluation(Reader& in) {
   EvaluateResult evaluation;
   const auto names = in.text.texts("tally");
@@ -258,6 +277,7 @@ EvaluateResult read_evaluation(Reader& in) {
   }
   evaluation.right = in.flags(kRight);
   evaluation.majority = in.flags(kMajority);
+  if (in.text.has(kSlice)) evaluation.slice = read_slice(in);
   return evaluation;
 }
 
@@ -345,7 +365,17 @@ void check(const ClientUpdate& update, const Order& order, const Expected& expec
   check_weights(update, order, expected.units);
 }
 
-void check(const EvaluateResult& evaluation) {
+void check(const tasks::ShownSlice& slice) {
+  const auto is_side = [](std::int64_t side) { return side > 0 && side <= tasks::kLargestShown; };
+  const auto& planes = slice.planes;
+  if (planes.count != 3 || !is_side(planes.height) || !is_side(planes.width))
+    refuse("has a slice of " + std::to_string(planes.count) + " planes of " +
+           std::to_string(planes.height) + " x " + std::to_string(planes.width) +
+           " pixels; there are three, of 1 to " + std::to_string(tasks::kLargestShown) +
+           " pixels a side");
+}
+
+void check(const EvaluateResult& evaluation, const EvaluateWork& work) {
   for (const auto& [name, sum] : evaluation.tally) {
     if (!(sum.weight >= 0) || std::isinf(sum.weight))
       refuse("has " + name + " with a weight of " + std::to_string(sum.weight));
@@ -353,6 +383,9 @@ void check(const EvaluateResult& evaluation) {
   if (evaluation.right.size() != evaluation.majority.size())
     refuse("has " + std::to_string(evaluation.right.size()) + " answers to questions and " +
            std::to_string(evaluation.majority.size()) + " of the majority");
+  if (!evaluation.slice) return;
+  if (!work.slice) refuse("has a slice, which it was not asked for");
+  check(*evaluation.slice);
 }
 
 }  // namespace
@@ -460,7 +493,8 @@ void check_reply(const Reply& reply, const Order& order, const Expected& expecte
     refuse("is of the phase " + phases().name(phase) + ", not " + phases().name(order.phase()));
   if (phase == Phase::kScore) check(std::get<ScoreResult>(reply.result), order);
   if (phase == Phase::kTrain) check(std::get<ClientUpdate>(reply.result), order, expected);
-  if (phase == Phase::kEvaluate) check(std::get<EvaluateResult>(reply.result));
+  if (phase == Phase::kEvaluate)
+    check(std::get<EvaluateResult>(reply.result), std::get<EvaluateWork>(order.work));
 }
 
 }  // namespace strata::fedrunner

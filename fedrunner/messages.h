@@ -17,6 +17,7 @@
 #include "experiment/server_section.h"
 #include "models/torch.h"
 #include "strata/core/unit.h"
+#include "tasks/shown_slice.h"
 #include "tasks/tally.h"
 
 namespace strata::fedrunner {
@@ -71,6 +72,7 @@ struct TrainWork {
 /// Measure the state on the client's test examples.
 struct EvaluateWork {
   ModelState companions = {};  ///< that act beside it (models::Companions)
+  bool slice = false;          ///< a slice of the test volumes is wanted, too
 };
 
 using Work = std::variant<HelloWork, ScoreWork, TrainWork, EvaluateWork>;
@@ -118,6 +120,7 @@ struct EvaluateResult {
   Tally tally;                        ///< empty where the client has no test example
   std::vector<bool> right, majority;  ///< a test question each: of the model, and of the most
                                       ///< frequent training answer
+  std::optional<tasks::ShownSlice> slice = {};  ///< where it was asked for, of a task that has some
 };
 
 /// Empty: nothing was asked for, or nothing came.

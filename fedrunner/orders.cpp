@@ -113,8 +113,8 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
 }
 
 std::vector<Order> Orders::evaluate(int round, const States& states,
-                                    const AlgorithmState& algorithm) const {
-  auto orders = all(round, states, {}, EvaluateWork());
+                                    const AlgorithmState& algorithm, bool slices) const {
+  auto orders = all(round, states, {}, EvaluateWork{{}, slices});
   if (!algorithm_of(task_.run.server.algorithm.algorithm).partner) return orders;
   for (auto& order : orders) {
     const auto memory = algorithm.memory.find(order.client);

@@ -185,7 +185,7 @@ void move_run(const std::filesystem::path& from, const std::filesystem::path& to
   std::filesystem::create_directories(to, error);
   if (error) throw WorkError(to.string() + ": cannot be made: " + error.message());
   // config.yaml last: as long as it is there, the move is not over.
-  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "model", "state", "run.log",
+  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "slices", "model", "state", "run.log",
                            "run.json", "config.yaml"}) {
     if (!std::filesystem::exists(from / name)) continue;
     std::filesystem::rename(from / name, to / name, error);

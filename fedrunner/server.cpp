@@ -15,6 +15,7 @@
 #include "fedrunner/run_folder.h"
 #include "fedrunner/run_table.h"
 #include "fedrunner/scoring.h"
+#include "fedrunner/site_files.h"
 #include "fedrunner/streams.h"
 #include "models/drawn.h"
 #include "strata/core/atomic_file.h"
@@ -123,6 +124,7 @@ void Server::start() {
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
              std::to_string(rounds_));
     remove_older_states(run_.folder, state_.round);
+    remove_site_files(run_.folder, state_.round, [&](int round) { return evaluated(round); });
     publisher_.keep_provenance();
     publisher_.publish(model_, state_.round, state_.round == rounds_);
   } else {
@@ -227,11 +229,14 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
+    const bool slices = round == rounds_ && tasks::shows_slices(*task_.task);
     const auto replies = all_replies(
-        courier_, orders_.evaluate(round, measured_states(), state_.algorithm), units_.all);
+        courier_, orders_.evaluate(round, measured_states(), state_.algorithm, slices), units_.all);
     for (std::size_t i = 0; i < replies.size(); ++i)
       results[i] = std::get<EvaluateResult>(replies[i].result);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");
+    write_site_files({run_.folder, round, *task_.task, model_.blueprint().architecture().labels()},
+                     clients_, results);
   }
   table_.add(round, std::move(rows), results, plan);
   if (evaluated(round)) log_info(table_.summary());

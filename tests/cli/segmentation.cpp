@@ -2,11 +2,15 @@
 // scored, reported; and what is wrong with them.
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "catch.h"
 #include "command.h"
 #include "data/nifti.h"
+#include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/sites.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -106,6 +110,98 @@ TEST_CASE("six sites segment drawn volumes, and masks come back on the volumes' 
   CHECK_THAT(page, Contains("dice, %") && Contains("hd95, mm") && !Contains("Wilson") &&
                        !Contains("accuracy, %"));
   CHECK_THAT(page, Contains("Not compared, as one seed each tells nothing of chance"));
+  CHECK_THAT(page, Contains("table-sites") && Contains("The worst site") &&
+                       Contains("data:image/png;base64,") && Contains("table-published-traffic"));
+}
+
+TEST_CASE("a run leaves its sites' classes and slices, the same where it was made longer") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const auto run = [&](const std::string& out, const std::string& rounds, bool resume) {
+    std::vector<std::string> arguments = {"run", "volumes.yaml", "--out", out};
+    for (const char* key :
+         {"run.strategies=[full]", "run.evaluate_every=2", "run.local.schedule=constant"})
+      arguments.insert(arguments.end(), {"--set", key});
+    arguments.insert(arguments.end(), {"--set", "run.rounds=" + rounds});
+    if (resume) arguments.push_back("--resume");
+    const auto done = dir.run(arguments);
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+  };
+  run("whole", "2", false);
+  run("grown", "1", false);
+  CHECK(fs::exists(dir / "grown/rounds/001/sites.csv"));
+  CHECK(json::parse(slurp(dir / "grown/slices/slices.json"))["round"] == 1);
+  run("grown", "2", true);
+  CHECK_FALSE(fs::exists(dir / "grown/rounds/001/sites.csv"));
+  std::vector<std::string> files = {"rounds/000/sites.csv", "rounds/002/sites.csv",
+                                    "slices/slices.json"};
+  const json slices = json::parse(slurp(dir / "whole/slices/slices.json"));
+  CHECK(slices["round"] == 2);
+  REQUIRE(slices["slices"].size() == 6);
+  for (int i = 0; i < 6; ++i) files.push_back("slices/00" + std::to_string(i) + ".png");
+  for (const std::string& file : files) {
+    INFO(file);
+    CHECK(slurp(dir.path() / "whole" / file) == slurp(dir.path() / "grown" / file));
+  }
+  for (const json& slice : slices["slices"])
+    CHECK((slice["width"] == 32 && slice["height"] == 32 && slice["classes"].size() == 2));
+  // The mean over a site's classes is what metrics.csv has.
+  const auto sites = fedrunner::read_sites(dir.path() / "whole/rounds/002/sites.csv");
+  const auto metrics = fedrunner::read_metrics(dir.path() / "whole/metrics.csv");
+  CHECK(sites.metrics == metrics.metrics);
+  REQUIRE(sites.rows.size() == 12);
+  for (const fedrunner::RoundMetrics& row : metrics.rows) {
+    if (row.round != 2 || row.is_aggregate()) continue;
+    double sum = 0;
+    for (const fedrunner::SiteMetrics& site : sites.rows)
+      if (site.client == row.client) sum += site.values[0];
+    CHECK(row.values[0] == Approx(sum / 2));
+  }
+}
+
+TEST_CASE("FLAP-SAM's configurations run on its data sets' published layouts") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const fs::path configs = fs::path(STRATA_SOURCE_DIR) / "configs";
+  const std::map<std::string, std::set<std::string>> sites = {
+      {"kits", {"site0", "site1", "site2", "site3", "site4", "site5"}},
+      {"ixi", {"Guys", "HH", "IOP"}},
+      {"prostate", {"BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"}}};
+  for (const auto& [layout, expected] : sites) {
+    CAPTURE(layout);
+    const std::string data = "data-" + layout;
+    const auto made = dir.run({"data", "make", "volumes", "--layout", layout, "--volumes", "12",
+                               "--size", "32", "--out", data});
+    INFO(made.err);
+    REQUIRE(made.code == 0);
+    const std::string config = (configs / ("flap_sam_" + layout + ".yaml")).string();
+    std::vector<std::string> arguments = {"benchmark", config, "--out", "out-" + layout};
+    // The published rank is more than this model is wide.
+    for (const char* method : {"lora", "lora_decoder", "flap", "f3ocus"})
+      arguments.insert(arguments.end(), {"--set", std::string("benchmark.methods.") + method +
+                                                      ".model.peft.lora.rank=2"});
+    for (const std::string& set :
+         {"data.folder=" + data, std::string("model.folder=sam"), std::string("model.image_size=0"),
+          std::string("run.rounds=1"), std::string("run.score.samples=2"),
+          std::string("benchmark.methods.f3ocus.run.budget=1kB")})
+      arguments.insert(arguments.end(), {"--set", set});
+    const auto done = dir.run(arguments);
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    const json found = json::parse(slurp(dir / ("out-" + layout + "/benchmark.json")));
+    CHECK(found["cells"].size() == 8);
+    for (const json& cell : found["cells"]) {
+      CAPTURE(cell.dump());
+      CHECK(cell["runs"][0]["score"].get<double>() >= 0);
+    }
+    std::set<std::string> clients;
+    const auto metrics =
+        fedrunner::read_metrics(dir / ("out-" + layout + "/cells/sam-b/flap/1/metrics.csv"));
+    for (const fedrunner::RoundMetrics& row : metrics.rows)
+      if (row.round == 1 && !row.is_aggregate()) clients.insert(row.client);
+    CHECK(clients == expected);
+  }
 }
 
 TEST_CASE("what is wrong with volumes is said in one line, and nothing half is written") {
