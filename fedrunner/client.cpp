@@ -215,9 +215,10 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
   const Workspaces::Loan loan(workspaces_);
   load(loan.model(), order);
   try {
-    return {scorer_(loan.model(), *data_.train, order.units,
-                    {work.metric, static_cast<int>(work.samples), work.seed, data_.name,
-                     work.answers, static_cast<int>(work.top_answers)})};
+    return {
+        scorer_(loan.model(), *data_.train, order.units,
+                {work.metric, static_cast<int>(work.samples), work.seed, data_.name, work.answers,
+                 static_cast<int>(work.top_answers), static_cast<int>(work.random_outputs)})};
   } catch (const InputError& error) {
     throw InputError(where + error.what());
   } catch (const WorkError& error) {

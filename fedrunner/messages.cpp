@@ -149,11 +149,13 @@ Json written(const HelloWork&) {
   return Json::object();
 }
 Json written(const ScoreWork& work) {
-  return {{"metric", work.metric},
-          {"samples", work.samples},
-          {"seed", work.seed},
-          {"answers", work.answers},
-          {"top_answers", work.top_answers}};
+  Json written = {{"metric", work.metric},
+                  {"samples", work.samples},
+                  {"seed", work.seed},
+                  {"answers", work.answers},
+                  {"top_answers", work.top_answers}};
+  if (work.random_outputs > 0) written["random_outputs"] = work.random_outputs;
+  return written;
 }
 Json written(const TrainWork& work) {
   Json written = {{"local", experiment::local_fields().write(work.local)},
@@ -165,8 +167,10 @@ Json written(const TrainWork& work) {
   if (!work.companions.empty()) written["companions"] = work.companions;
   return written;
 }
-Json written(const EvaluateWork&) {
-  return Json::object();
+Json written(const EvaluateWork& work) {
+  Json written = Json::object();
+  if (work.slice) written[kSlice] = true;
+  return written;
 }
 
 Work read_work(Phase phase, ObjectReader reader) {
@@ -178,6 +182,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     score.seed = reader.seed("seed");
     score.answers = distinct_texts().read(reader, "answers", std::nullopt);
     score.top_answers = reader.integer("top_answers", 1, std::numeric_limits<int>::max());
+    score.random_outputs = reader.integer("random_outputs", 0, std::numeric_limits<int>::max(), 0);
     work = score;
   } else if (phase == Phase::kTrain) {
     TrainWork train;

@@ -47,6 +47,7 @@ struct ScoreWork {
   std::uint64_t seed = 0;
   std::vector<std::string> answers = {};  ///< see tasks::AnswerChoice
   std::int64_t top_answers = 8;           ///< likewise, ≥ 1
+  std::int64_t random_outputs = 0;        ///< see tasks::segmentation_in_random_directions
 };
 /// Train the order's units and send their weights. An order without units asks for nothing: the
 /// client takes part in the round by scoring and being evaluated.

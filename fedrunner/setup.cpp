@@ -309,6 +309,11 @@ Wanted select_wanted(const ExperimentConfig& config) {
                      ": run.score.answers is for models that answer in words; one of " +
                      "the type \"" + blueprint.architecture().type() + "\" chooses among labels");
   }
+  if (config.run->score.random_outputs > 0 && !blueprint.architecture().segments()) {
+    throw InputError(config.file +
+                     ": run.score.random_outputs is for models that segment; one of " +
+                     "the type \"" + blueprint.architecture().type() + "\" does not");
+  }
   return {std::move(blueprint), std::move(units)};
 }
 

@@ -249,7 +249,9 @@ void add_scoring(CLI::App* score, ScoreArguments& arguments) {
                                   "lntk, trace: only this answer's logit (repeatable)")
                      ->allow_extra_args(false);
   ranged(score, "--random-outputs", arguments.random_outputs,
-         "lntk, trace: only so many answers, drawn from the seed; 0 is all", 0, kMany)
+         "lntk, trace: only so many answers, drawn from the seed; 0 is all. Of a model that "
+         "segments: so many sums of all logits with random signs, in place of a mean of each class",
+         0, kMany)
       ->excludes(output);
   score
       ->add_option("--answers", arguments.answers,

@@ -102,6 +102,21 @@ TEST_CASE("six sites segment drawn volumes, and masks come back on the volumes' 
                  "--out", "scores.json"})
             .code == 0);
   CHECK(json::parse(slurp(dir / "scores.json"))["metric"] == "gradient");
+  const auto by_kernel = [&](const std::vector<std::string>& options) {
+    std::vector<std::string> arguments = {
+        "score", "--model", "run/full-seed1/model", "--data",    "volumes", "--metric",
+        "lntk",  "--out",   "kernel.json",          "--samples", "2"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const auto done = dir.run(arguments);
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    return json::parse(slurp(dir / "kernel.json"))["raw"];
+  };
+  const auto directions = by_kernel({"--random-outputs", "3"});
+  CHECK(directions == by_kernel({"--random-outputs", "3"}));
+  CHECK(directions != by_kernel({"--random-outputs", "3", "--seed", "2"}));
+  CHECK(directions != by_kernel({}));
+  CHECK(by_kernel({"--output", "kidney"}) != by_kernel({"--output", "tumor"}));
   CHECK(dir.run({"plan", "--scores", "scores.json", "--budget", "2", "--out", "plan.json"}).code ==
         0);
   REQUIRE(dir.run({"report", "run"}).code == 0);

@@ -162,6 +162,10 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   const auto named = std::get<ScoreWork>(decode_order(encode(score)).work);
   CHECK(named.answers == std::vector<std::string>{"yes", "no, thanks"});
   CHECK(named.top_answers == 3);
+  CHECK(named.random_outputs == 0);
+  CHECK(encode(score).find("random_outputs") == std::string::npos);
+  score.work = ScoreWork{"lntk", 4, 1, {}, 8, 5};
+  CHECK(std::get<ScoreWork>(decode_order(encode(score)).work).random_outputs == 5);
   Order evaluate = order;
   evaluate.work = EvaluateWork();
   CHECK(decode_order(encode(evaluate)).phase() == Phase::kEvaluate);
