@@ -5,7 +5,7 @@
 #include <map>
 #include <optional>
 
-#include "models/short_weights.h"
+#include "core/text.h"
 #include "peft/files.h"
 #include "peft/lora.h"
 #include "peft/methods.h"
@@ -61,7 +61,7 @@ Value chosen_value(const Json& config, const char* key, const std::string& layer
   if (!config.contains(key) || !config.at(key).is_object()) return fallback;
   const std::map<std::string, Json> pattern = config.at(key);
   for (const auto& [name, value] : pattern)
-    if (chooses(name, layer) && value.is_number()) return value.get<Value>();
+    if (chooses(name, layer) && value.is_number()) return value.template get<Value>();
   return fallback;
 }
 
@@ -125,7 +125,9 @@ std::vector<FusedPair> fused_pairs(const Document& config, const Blueprint& blue
     if (!file) file.emplace(folder / kPeftWeightsFile);
     const auto ranks = chosen_value<std::int64_t>(root, kRanks, whole.name, root.value("r", 0));
     const models::Shape& shape = whole.parts.front()->weight()->shape;
-    FusedPair pair{whole.name, static_cast<std::int64_t>(whole.parts.size())};
+    FusedPair pair;
+    pair.layer = whole.name;
+    pair.parts = static_cast<std::int64_t>(whole.parts.size());
     pair.down = stored_factor(down_of(whole.name), {ranks, shape[1]});
     pair.up = stored_factor(up_of(whole.name), {shape[0] * pair.parts, ranks});
     const auto found = file->find(pair.up);
