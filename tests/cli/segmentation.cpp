@@ -180,7 +180,7 @@ TEST_CASE("FLAP-SAM's configurations run on its data sets' published layouts") {
   CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
   const fs::path configs = fs::path(STRATA_SOURCE_DIR) / "configs";
   const std::map<std::string, std::set<std::string>> sites = {
-      {"kits", {"site0", "site1", "site2", "site3", "site4", "site5"}},
+      {"kits", {"site-A", "site-B", "site-C", "site-D", "site-E", "site-F"}},
       {"ixi", {"Guys", "HH", "IOP"}},
       {"prostate", {"BIDMC", "BMC", "HK", "I2CVB", "RUNMC", "UCL"}}};
   for (const auto& [layout, expected] : sites) {

@@ -54,7 +54,7 @@ TEST_CASE("an outline is a closed line along the pixels' edges") {
   CHECK(around({"11", "11"}) == "M0 0h2v2h-2z");
   CHECK(around({"011", "010"}) == "M1 0h2v1h-1v1h-1z");
   // A hole has a line of its own, and other labels are not within.
-  CHECK(around({"111", "121", "111"}) == "M0 0h3v3h-3zM1 1v1h1v-1z");
+  CHECK(around({"111", "121", "111"}) == "M0 0h3v3h-3zM1 2h1v-1h-1z");
 }
 
 TEST_CASE("pixels that touch at a corner alone are apart") {

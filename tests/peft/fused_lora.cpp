@@ -85,7 +85,11 @@ TEST_CASE("pairs of queries and values are one pair beside PEFT's fused layer, a
   const Json config = exported.config();
   CHECK(config["r"] == 3);
   CHECK(config["target_modules"] ==
-        Json({kFirst + "qkv", "vision_encoder.layers.1.attn.qkv", "q_proj", "v_proj"}));
+        Json({kFirst + "qkv", "vision_encoder.layers.1.attn.qkv", "self_attn.q_proj",
+              "self_attn.v_proj", "cross_attn_token_to_image.q_proj",
+              "cross_attn_token_to_image.v_proj", "cross_attn_image_to_token.q_proj",
+              "cross_attn_image_to_token.v_proj", "final_attn_token_to_image.q_proj",
+              "final_attn_token_to_image.v_proj"}));
   CHECK(config["rank_pattern"] ==
         Json({{kFirst + "qkv", 6}, {"vision_encoder.layers.1.attn.qkv", 6}}));
   CHECK(config["alpha_pattern"] ==

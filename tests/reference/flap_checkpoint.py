@@ -29,7 +29,11 @@ def build(clone, state):
         encoder_embed_dim=width,
         encoder_depth=depth,
         encoder_num_heads=width // state[first + "rel_pos_h"].shape[1],
-        encoder_global_attn_indexes=list(range(depth)),
+        encoder_global_attn_indexes=[
+            block
+            for block in range(depth)
+            if state[f"image_encoder.blocks.{block}.attn.rel_pos_h"].shape[0] == 2 * position.shape[1] - 1
+        ],
         num_classes=state["mask_decoder.mask_tokens.weight"].shape[0] - 1,
         image_size=16 * position.shape[1],
         pixel_mean=[0, 0, 0],

@@ -108,16 +108,16 @@ TEST_CASE("each site's slice is on the page once, and every strategy's outlines 
   CHECK(contains(figure, "aria-label=\"Slice 5 of a.nii.gz: north, full\""));
   CHECK(contains(figure, "aria-label=\"Slice 1 of b.nii.gz: south &amp; west, head\""));
   // What is true is solid and what the model says is dashed, in the class's colour.
-  CHECK(contains(figure,
-                 "<path d=\"M0 0h1v1h-1z\" fill=\"none\" stroke=\"" + series_colour(0) + "\" "
-                 "stroke-width=\"2\" vector-effect=\"non-scaling-stroke\"/>"));
-  CHECK(contains(figure,
-                 "<path d=\"M2 2h1v1h-1z\" fill=\"none\" stroke=\"" + series_colour(0) + "\" "
-                 "stroke-width=\"2\" vector-effect=\"non-scaling-stroke\" "
-                 "stroke-dasharray=\"5,3\"/>"));
+  CHECK(contains(figure, "<path d=\"M0 0h1v1h-1z\" fill=\"none\" stroke=\"" + series_colour(0) +
+                             "\" "
+                             "stroke-width=\"2\" vector-effect=\"non-scaling-stroke\"/>"));
+  CHECK(contains(figure, "<path d=\"M2 2h1v1h-1z\" fill=\"none\" stroke=\"" + series_colour(0) +
+                             "\" "
+                             "stroke-width=\"2\" vector-effect=\"non-scaling-stroke\" "
+                             "stroke-dasharray=\"5,3\"/>"));
   CHECK(count(figure, "<path d=\"M5 5h1v1h-1z\"") == 2);
   CHECK_FALSE(contains(figure, "<path d=\"\""));
-  CHECK(page.find("://") == std::string::npos);
+  CHECK(figure.find("://") == std::string::npos);
 }
 
 TEST_CASE("traffic is counted as FLAP-SAM's paper does, in both readings of its 800") {
