@@ -70,7 +70,7 @@ TEST_CASE("a SAM with classes and LoRA is FLAP-SAM's checkpoint, which makes the
   CHECK(shape(layers + "cross_attn_token_to_image.lora_w_b_q.0.weight") == Shape{16, 3});
   CHECK(shape("mask_decoder.transformer.final_attn_token_to_image.lora_w_b_v.0.weight") ==
         Shape{16, 3});
-  CHECK(shape("mask_decoder.output_upscaling.6.weight") == Shape{8, 4, 2, 2});
+  CHECK(shape("mask_decoder.output_upscaling.6.weight") == Shape{4, 2, 2, 2});
   CHECK(shape("mask_decoder.mask_tokens.weight") == Shape{3, 32});
   std::size_t factors = 0;
   for (const TensorEntry& entry : found.tensors())
@@ -97,7 +97,8 @@ TEST_CASE("pairs that a model lacks, and ranks, are zeros in FLAP-SAM's checkpoi
 
   Model plain = test::tiny_sam({"brain"});
   write_flap_checkpoint(plain, dir / "flap.pth");
-  for (const TensorEntry& entry : TorchFile(dir / "flap.pth").tensors())
+  const TorchFile without(dir / "flap.pth");
+  for (const TensorEntry& entry : without.tensors())
     CHECK(entry.name.find("lora") == std::string::npos);
   CHECK(torch::equal(masks(read_back(dir, plain)), masks(plain)));
 }

@@ -102,7 +102,7 @@ TEST_CASE("a site without any true mask shows the middle of its first volume") {
 }
 
 TEST_CASE("a large slice is shown smaller, in its proportions") {
-  const Shown shown(Site({{{20, 1024, 3}, {1}}}));
+  const Shown shown(Site(std::vector<Case>{{{20, 1024, 3}, {1}}}));
   REQUIRE(shown.slice);
   CHECK(shown.slice->planes.width == 256);
   CHECK(shown.slice->planes.height == 5);
