@@ -292,6 +292,20 @@ void check_chosen_by(const ExperimentConfig& config, const tasks::Task& task) {
     require_name(config.file + ": run.local.learning_rate.by", metric, task.metrics());
 }
 
+/// And the clients' data, as it reads them.
+void read_foundation(const ExperimentConfig& config, const std::vector<std::string>& labels,
+                     torch::Device device, const RunOptions& options, Inputs& inputs) {
+  const ModelConfig& own = config.model;
+  inputs.foundation =
+      labels.empty() ? load_foundation(own.folder, device, own.image_size)
+                     : relabelled_foundation(own.folder, labels, own.seed, device, own.image_size);
+  models::set_spill(inputs.foundation->model, options.spill);
+  inputs.clients = make_clients(*inputs.data, *inputs.foundation);
+  if (labels.empty()) return;
+  log_info(own.folder + " with an output layer for the data's " + std::to_string(labels.size()) +
+           " labels");
+}
+
 }  // namespace
 
 Wanted select_wanted(const ExperimentConfig& config) {
@@ -318,8 +332,9 @@ Wanted select_wanted(const ExperimentConfig& config) {
 }
 
 Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
-             torch::Device device, const RunOptions& options) {
-  const auto data = load_experiment_data(config.data, config.task, config.answering);
+             torch::Device device, const RunOptions& options, Inputs& inputs) {
+  if (!inputs.data) inputs.data = load_experiment_data(config.data, config.task, config.answering);
+  const ExperimentData& data = *inputs.data;
   check_chosen_by(config, *data.task);
   check_distribution(config, *data.task, data.manifest.multi_label);
   const models::CoreShares shares =
@@ -338,17 +353,10 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
   const std::int64_t planned = planned_ranks(config, wanted.blueprint, wanted.units);
   auto budgets = checked_budgets(config, names, wanted.units, planned);
   auto ranks = checked_ranks(config, names, wanted.blueprint);
-  const ModelConfig& own = config.model;
-  auto foundation =
-      labels.empty() ? load_foundation(own.folder, device, own.image_size)
-                     : relabelled_foundation(own.folder, labels, own.seed, device, own.image_size);
+  const bool is_first = !inputs.foundation;
+  if (is_first) read_foundation(config, labels, device, options, inputs);
+  const Foundation& foundation = *inputs.foundation;
   check_bases(config, foundation.model, wanted.blueprint);
-  models::set_spill(foundation.model, options.spill);
-  auto clients = make_clients(data, foundation);
-  if (!labels.empty()) {
-    log_info(config.model.folder + " with an output layer for the data's " +
-             std::to_string(labels.size()) + " labels");
-  }
   FederatedTask task{.name = config.name,
                      .synthetic = data.manifest.synthetic,
                      .several_labels = data.manifest.multi_label,
@@ -358,14 +366,14 @@ Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFold
                      .budgets = std::move(budgets),
                      .run = *config.run,
                      .foundation_fingerprint = foundation.model.fingerprint(),
-                     .tokenizer = std::move(foundation.tokenizer)};
+                     .tokenizer = foundation.tokenizer};
   if (foundation.language) task.language_folder = config.model.folder;
   folders.check_foundation(foundation.model, task.foundation_fingerprint);
   task.ranks = std::move(ranks);
   task.planned_ranks = planned;
-  if (options.log_clients)
+  if (options.log_clients && is_first)
     log_info("clients", data::partition_table(data.manifest, data.partition));
-  return {std::move(task), std::move(foundation.model), std::move(clients), shares.parallel};
+  return {std::move(task), foundation.model, inputs.clients, shares.parallel};
 }
 
 }  // namespace strata::fedrunner

@@ -4,11 +4,14 @@
 /// Internal.
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "experiment/data_section.h"
 #include "fedrunner/client.h"
 #include "fedrunner/experiment_folders.h"
 #include "fedrunner/federated_task.h"
+#include "fedrunner/foundation.h"
 #include "models/device.h"
 
 namespace strata::fedrunner {
@@ -22,6 +25,13 @@ struct Wanted {
 /// its weights.
 Wanted select_wanted(const experiment::ExperimentConfig& config);
 
+/// What does not depend on units, which several configurations may share.
+struct Inputs {
+  std::optional<experiment::ExperimentData> data = {};
+  std::optional<Foundation> foundation = {};
+  std::vector<FederatedClient> clients = {};  ///< their data
+};
+
 struct Setup {
   FederatedTask task;
   models::Model foundation;
@@ -31,7 +41,9 @@ struct Setup {
 /// Reads data and foundation, and sets the number of LibTorch's threads. Nothing is written.
 /// @throws InputError: data that cannot be read or has not what the experiment needs, budgets with
 /// which no client would train, another foundation than the one that `folders` began with.
+/// What `inputs` lack is read into them.
 Setup set_up(const experiment::ExperimentConfig& config, Wanted wanted,
-             const ExperimentFolders& folders, torch::Device device, const RunOptions& options);
+             const ExperimentFolders& folders, torch::Device device, const RunOptions& options,
+             Inputs& inputs);
 
 }  // namespace strata::fedrunner

@@ -34,7 +34,12 @@ SiteTable site_table(const EvaluatedRound& evaluated, const std::vector<ClientSi
 SiteSlice site_slice(const std::string& client, const tasks::ShownSlice& shown,
                      const std::vector<std::string>& classes) {
   const data::LabelPlanes& planes = shown.planes;
-  SiteSlice slice{client, shown.volume, shown.slice, planes.width, planes.height};
+  SiteSlice slice;
+  slice.client = client;
+  slice.volume = shown.volume;
+  slice.slice = shown.slice;
+  slice.width = planes.width;
+  slice.height = planes.height;
   slice.image = data::grey_png(planes.plane(0), static_cast<int>(planes.width),
                                static_cast<int>(planes.height));
   for (std::size_t c = 0; c < classes.size(); ++c) {

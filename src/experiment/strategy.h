@@ -28,6 +28,7 @@ struct Strategy {
   std::optional<OwnAlgorithm> own = {};      ///< that one
   bool counts_units_only = false;            ///< the planner's algorithm knows no other budgets
   bool plans_ranks = false;                  ///< the planner's algorithm can
+  std::string mode = {};  ///< its own units (unit_modes.h); empty: those of `units`
 
   bool scores() const;  ///< whether rounds score
 };

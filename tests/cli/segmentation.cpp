@@ -175,6 +175,63 @@ TEST_CASE("a run leaves its sites' classes and slices, the same where it was mad
   }
 }
 
+TEST_CASE("FLAP-SAM's modes are strategies of one run, each as it is by itself") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const auto run = [&](const std::string& out, const std::vector<std::string>& set,
+                       bool resume = false) {
+    std::vector<std::string> arguments = {"run", "volumes.yaml", "--out", out};
+    for (const std::string& key : set) arguments.insert(arguments.end(), {"--set", key});
+    if (resume) arguments.push_back("--resume");
+    return dir.run(arguments);
+  };
+  const auto done = [&](const test::Outcome& outcome) {
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+  };
+  const std::string rows =
+      "run.strategies=[{name: flap, mode: flap}, {name: decoder, mode: decoder}, {name: f3ocus, "
+      "mode: flap}";
+  done(run("modes", {rows + "]", "run.server.lora=product"}));
+  for (const std::string name : {"flap", "decoder", "f3ocus"}) {
+    CAPTURE(name);
+    const fs::path folder = dir.path() / ("modes/" + name + "-seed1");
+    CHECK(fs::exists(folder / "model/config.json"));
+    CHECK(fs::exists(folder / "model/adapter_config.json") == (name != "decoder"));
+  }
+  // A mode's run is that of units.mode, byte for byte but for what is measured.
+  done(run("flap", {"run.strategies=[{name: flap, algorithm: full}]", "run.server.lora=product"}));
+  for (const char* file : {"config.yaml", "model/adapter_model.safetensors", "rounds/002/plan.json",
+                           "rounds/002/sites.csv"})
+    CHECK(slurp(dir.path() / "modes/flap-seed1" / file) == slurp(dir.path() / "flap" / file));
+  const json units = json::parse(slurp(dir / "modes/decoder-seed1/run.json"))["units"];
+  CHECK(units["always"] == json({"upscale", "tokens"}));
+
+  CHECK(run("modes", {rows + "]", "run.server.lora=product"}).code == 2);
+  done(run("modes", {rows + ", {name: lora, mode: lora}]", "run.server.lora=product"}, true));
+  CHECK(fs::exists(dir / "modes/lora-seed1/model/config.json"));
+  CHECK(run("modes", {rows + "]", "run.server.lora=product"}, true).code == 2);
+  REQUIRE(dir.run({"report", "modes"}).code == 0);
+  const std::string page = slurp(dir / "modes/report.html");
+  for (const char* name : {"flap", "decoder", "f3ocus", "lora"}) CHECK_THAT(page, Contains(name));
+
+  done(run("rates",
+           {"run.strategies=[{name: flap, mode: flap}, {name: partial, mode: "
+            "partial_decoder}]",
+            "data.partition=iid", "data.clients=2", "run.local.learning_rate=[0.001, 0.01]"}));
+  CHECK(json::parse(slurp(dir / "rates/learning_rates.json"))["strategies"].size() == 2);
+  CHECK(fs::exists(dir / "rates/partial-seed1/metrics.csv"));
+  done(run("rates",
+           {"run.strategies=[{name: flap, mode: flap}, {name: partial, mode: "
+            "partial_decoder}]",
+            "data.partition=iid", "data.clients=2", "run.local.learning_rate=[0.001, 0.01]"},
+           true));
+
+  check_refused({"run", "volumes.yaml", "--out", "bad", "--set",
+                 "run.strategies=[{name: flap, mode: flab}, full]"},
+                dir.path(), {"did you mean \"flap\"?"});
+}
+
 TEST_CASE("FLAP-SAM's configurations run on its data sets' published layouts") {
   const Hospitals dir;
   CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
