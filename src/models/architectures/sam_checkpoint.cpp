@@ -246,7 +246,8 @@ Tensor read_parameter(const Layer& layer, const Parameter& parameter, const std:
     tensor = tensor.narrow(0, layer.share.part * rows, rows);
   }
   tensor = lora.added(tensor, name, layer.share.only ? layer.share.part : 0);
-  if (layer.part == Part::kPositions) tensor = resized_positions(tensor, parameter.shape);
+  if (layer.part == Part::kPositions && tensor.numel() > 0)
+    tensor = resized_positions(tensor, parameter.shape);
   if (tensor.sizes() == torch::IntArrayRef(parameter.shape)) return tensor;
   throw InputError(tensors.file() + ": the weight \"" + name + "\" has shape " +
                    shape_text(tensors.at(name).sizes().vec()) + ", which makes no " +
