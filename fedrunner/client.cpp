@@ -234,9 +234,10 @@ ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
   const Workspaces::Loan loan(workspaces_);
   load(loan.model(), order);
   try {
-    return {scorer_(loan.model(), *data_.train, order.units,
-                    {work.metric, static_cast<int>(work.samples), work.seed, data_.name,
-                     work.answers, static_cast<int>(work.top_answers)})};
+    return {
+        scorer_(loan.model(), *data_.train, order.units,
+                {work.metric, static_cast<int>(work.samples), work.seed, data_.name, work.answers,
+                 static_cast<int>(work.top_answers), static_cast<int>(work.random_outputs)})};
   } catch (const InputError& error) {
     throw InputError(where + error.what());
   } catch (const WorkError& error) {
@@ -271,7 +272,13 @@ EvaluateResult Client::evaluate(const Order& order, const EvaluateWork& work) co
     companions[name] = weight.to(measured.device());
   measured.set_companions(std::move(companions));
   const tasks::Task& task = data_.test->task();
-  result.tally = task.evaluate(measured, *data_.test, &result.right);
+  if (work.slice) {
+    std::vector<tasks::Prediction> predictions;
+    result.tally = task.evaluate(measured, *data_.test, &result.right, &predictions);
+    result.slice = tasks::shown_slice(*data_.test, predictions);
+  } else {
+    result.tally = task.evaluate(measured, *data_.test, &result.right);
+  }
   result.majority = task.majority_right(*data_.train, *data_.test);
   return result;
 }

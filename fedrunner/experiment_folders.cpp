@@ -16,7 +16,7 @@ std::vector<PlannedRun> planned_runs(const RunConfig& run, const std::filesystem
   std::vector<PlannedRun> runs;
   for (const auto& strategy : run.strategies) {
     for (const auto seed : run.seeds)
-      runs.push_back({strategy, seed, out / (strategy.name + "-seed" + std::to_string(seed))});
+      runs.push_back({strategy, seed, out / run_folder_name(strategy.name, seed)});
   }
   if (runs.size() == 1) runs.front().folder = out;
   return runs;

@@ -10,6 +10,7 @@
 #include "fedrunner/publish.h"
 #include "fedrunner/round_updates.h"
 #include "fedrunner/run_folder.h"
+#include "fedrunner/setup.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/fedrunner/metrics.h"
@@ -53,13 +54,17 @@ ExperimentConfig trial_of(const ExperimentConfig& config, const Strategy& strate
   return trial;
 }
 
-bool is_complete(const ExperimentConfig& trial, const SelectedUnits& units,
-                 const std::filesystem::path& folder) {
+bool is_complete(const ExperimentConfig& wanted, const std::filesystem::path& folder) {
   const auto run_json = folder / "run.json";
   if (!std::filesystem::exists(run_json)) return false;
+  ExperimentConfig trial =
+      config_of(wanted, wanted.run->strategies.front(), wanted.run->seeds.front());
+  const Wanted selected = select_wanted(trial);
+  settle_metrics(*trial.run, selected.blueprint);
   const RunConfig& run = *trial.run;
   check_run_file(folder / "config.yaml",
-                 resolved_config(trial, units, run.strategies.front(), run.seeds.front()), true);
+                 resolved_config(trial, selected.units, run.strategies.front(), run.seeds.front()),
+                 true);
   const Document document = load_json(run_json);
   return document.root.value("status", "") == kDone;
 }
@@ -76,7 +81,7 @@ std::string read_trial(const std::filesystem::path& folder, const std::string& b
   return metric;
 }
 
-Search search(const ExperimentConfig& config, const Strategy& strategy, const SelectedUnits& units,
+Search search(const ExperimentConfig& config, const Strategy& strategy,
               const std::filesystem::path& out, bool resume, const RunTrial& run_trial) {
   Search result{strategy.name, config.run->local.chosen_by, {}};
   for (const double rate : config.run->local.learning_rates) {
@@ -84,7 +89,7 @@ Search search(const ExperimentConfig& config, const Strategy& strategy, const Se
     const ExperimentConfig trial_config = trial_of(config, strategy, rate);
     const auto folder = out / trial.folder;
     try {
-      if (!resume || !is_complete(trial_config, units, folder)) run_trial(trial_config, folder);
+      if (!resume || !is_complete(trial_config, folder)) run_trial(trial_config, folder);
       result.by = read_trial(folder, config.run->local.chosen_by, trial);
     } catch (const Diverged& error) {
       log_info("learning rate " + format_double(rate) + ": " + error.what());
@@ -130,8 +135,7 @@ bool searches_learning_rates(const RunConfig& run) {
                      [&](const Strategy& strategy) { return is_undecided(run, strategy); });
 }
 
-void choose_learning_rates(ExperimentConfig& config, const SelectedUnits& units,
-                           const std::filesystem::path& out, bool resume,
+void choose_learning_rates(ExperimentConfig& config, const std::filesystem::path& out, bool resume,
                            const RunTrial& run_trial) {
   const auto file = out / kLearningRates;
   if (resume && !std::filesystem::exists(file) && !std::filesystem::exists(out / kTrials) &&
@@ -145,7 +149,7 @@ void choose_learning_rates(ExperimentConfig& config, const SelectedUnits& units,
   std::vector<Strategy> decided = config.run->strategies;
   for (Strategy& strategy : decided) {
     if (!is_undecided(*config.run, strategy)) continue;
-    const Search found = search(config, strategy, units, out, resume, run_trial);
+    const Search found = search(config, strategy, out, resume, run_trial);
     log_choice(found);
     strategy.learning_rate = found.trials[found.best].learning_rate;
     strategy.rate_chosen = true;

@@ -25,8 +25,7 @@ using RunTrial = std::function<void(const experiment::ExperimentConfig& trial,
 /// complete trials are not run again.
 /// @throws InputError: `out` holds a run without such a search, or trials of another experiment.
 /// @throws Diverged: so did every trial of a strategy.
-void choose_learning_rates(experiment::ExperimentConfig& config,
-                           const experiment::SelectedUnits& units, const std::filesystem::path& out,
+void choose_learning_rates(experiment::ExperimentConfig& config, const std::filesystem::path& out,
                            bool resume, const RunTrial& run_trial);
 
 }  // namespace strata::fedrunner

@@ -26,7 +26,7 @@ constexpr std::size_t kLongestFailure = 2000;  // it goes to a log
 const std::string kText = "strata", kWeight = "weight/";
 const std::string kMemory = "memory/", kControl = "control/";  // then the weight
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
-const std::string kLoss = "train_loss", kSeconds = "seconds";
+const std::string kLoss = "train_loss", kSeconds = "seconds", kSlice = "slice";
 
 Tensor numbers(const std::vector<double>& values) {
   auto tensor = torch::empty({static_cast<std::int64_t>(values.size())}, torch::kFloat64);
@@ -151,11 +151,13 @@ Json written(const HelloWork&) {
   return Json::object();
 }
 Json written(const ScoreWork& work) {
-  return {{"metric", work.metric},
-          {"samples", work.samples},
-          {"seed", work.seed},
-          {"answers", work.answers},
-          {"top_answers", work.top_answers}};
+  Json written = {{"metric", work.metric},
+                  {"samples", work.samples},
+                  {"seed", work.seed},
+                  {"answers", work.answers},
+                  {"top_answers", work.top_answers}};
+  if (work.random_outputs > 0) written["random_outputs"] = work.random_outputs;
+  return written;
 }
 // Of factors by what is cut: rows of the first, columns of the second.
 const std::string kPrunedRows = "rows", kPrunedColumns = "columns";
@@ -192,8 +194,10 @@ Json written(const TrainWork& work) {
   if (!work.pruning.cuts.empty()) written["pruning"] = pruning_json(work.pruning);
   return written;
 }
-Json written(const EvaluateWork&) {
-  return Json::object();
+Json written(const EvaluateWork& work) {
+  Json written = Json::object();
+  if (work.slice) written[kSlice] = true;
+  return written;
 }
 
 Work read_work(Phase phase, ObjectReader reader) {
@@ -205,6 +209,7 @@ Work read_work(Phase phase, ObjectReader reader) {
     score.seed = reader.seed("seed");
     score.answers = distinct_texts().read(reader, "answers", std::nullopt);
     score.top_answers = reader.integer("top_answers", 1, std::numeric_limits<int>::max());
+    score.random_outputs = reader.integer("random_outputs", 0, std::numeric_limits<int>::max(), 0);
     work = score;
   } else if (phase == Phase::kTrain) {
     TrainWork train;
@@ -217,7 +222,9 @@ Work read_work(Phase phase, ObjectReader reader) {
     if (reader.has("pruning")) train.pruning = read_pruning(reader.object("pruning"));
     work = train;
   } else if (phase == Phase::kEvaluate) {
-    work = EvaluateWork();
+    EvaluateWork evaluate;
+    evaluate.slice = reader.boolean(kSlice, false);
+    work = evaluate;
   }
   reader.finish();
   return work;
@@ -257,6 +264,12 @@ void write(Writer& out, const EvaluateResult& evaluation) {
   out.add(kTally, numbers(sums).view({static_cast<std::int64_t>(names.size()), 2}));
   out.add(kRight, flags(evaluation.right));
   out.add(kMajority, flags(evaluation.majority));
+  if (!evaluation.slice) return;
+  const auto& [volume, slice, planes] = *evaluation.slice;
+  out.text[kSlice] = {{"volume", volume}, {"slice", slice}};
+  auto bytes = torch::empty({planes.count, planes.height, planes.width}, torch::kUInt8);
+  std::copy(planes.values.begin(), planes.values.end(), bytes.data_ptr<std::uint8_t>());
+  out.add(kSlice, bytes);
 }
 void write(Writer&, std::monostate) {}
 
@@ -276,6 +289,17 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   return update;
 }
 
+tasks::ShownSlice read_slice(Reader& in) {
+  ObjectReader about = in.text.object(kSlice, true);
+  tasks::ShownSlice shown{about.text("volume"), about.integer("slice", 0, kMost)};
+  about.finish();
+  const Tensor bytes = in.tensor(kSlice, Dtype::kU8);
+  if (bytes.dim() != 3) in.fail(kSlice, "is no list of planes");
+  shown.planes = data::LabelPlanes(bytes.size(0), bytes.size(1), bytes.size(2));
+  std::copy_n(bytes.data_ptr<std::uint8_t>(), bytes.numel(), shown.planes.values.data());
+  return shown;
+}
+
 EvaluateResult read_evaluation(Reader& in) {
   EvaluateResult evaluation;
   const auto names = in.text.texts("tally");
@@ -290,6 +314,7 @@ EvaluateResult read_evaluation(Reader& in) {
   }
   evaluation.right = in.flags(kRight);
   evaluation.majority = in.flags(kMajority);
+  if (in.text.has(kSlice)) evaluation.slice = read_slice(in);
   return evaluation;
 }
 
@@ -383,7 +408,17 @@ void check(const ClientUpdate& update, const Order& order, const Expected& expec
   check_weights(update, order, expected.units);
 }
 
-void check(const EvaluateResult& evaluation) {
+void check(const tasks::ShownSlice& slice) {
+  const auto is_side = [](std::int64_t side) { return side > 0 && side <= tasks::kLargestShown; };
+  const auto& planes = slice.planes;
+  if (planes.count != 3 || !is_side(planes.height) || !is_side(planes.width))
+    refuse("has a slice of " + std::to_string(planes.count) + " planes of " +
+           std::to_string(planes.height) + " x " + std::to_string(planes.width) +
+           " pixels; there are three, of 1 to " + std::to_string(tasks::kLargestShown) +
+           " pixels a side");
+}
+
+void check(const EvaluateResult& evaluation, const EvaluateWork& work) {
   for (const auto& [name, sum] : evaluation.tally) {
     if (!(sum.weight >= 0) || std::isinf(sum.weight))
       refuse("has " + name + " with a weight of " + std::to_string(sum.weight));
@@ -391,6 +426,9 @@ void check(const EvaluateResult& evaluation) {
   if (evaluation.right.size() != evaluation.majority.size())
     refuse("has " + std::to_string(evaluation.right.size()) + " answers to questions and " +
            std::to_string(evaluation.majority.size()) + " of the majority");
+  if (!evaluation.slice) return;
+  if (!work.slice) refuse("has a slice, which it was not asked for");
+  check(*evaluation.slice);
 }
 
 }  // namespace
@@ -514,7 +552,8 @@ void check_reply(const Reply& reply, const Order& order, const Expected& expecte
     refuse("is of the phase " + phases().name(phase) + ", not " + phases().name(order.phase()));
   if (phase == Phase::kScore) check(std::get<ScoreResult>(reply.result), order);
   if (phase == Phase::kTrain) check(std::get<ClientUpdate>(reply.result), order, expected);
-  if (phase == Phase::kEvaluate) check(std::get<EvaluateResult>(reply.result));
+  if (phase == Phase::kEvaluate)
+    check(std::get<EvaluateResult>(reply.result), std::get<EvaluateWork>(order.work));
 }
 
 }  // namespace strata::fedrunner

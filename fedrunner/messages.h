@@ -17,6 +17,7 @@
 #include "experiment/server_section.h"
 #include "models/torch.h"
 #include "strata/core/unit.h"
+#include "tasks/shown_slice.h"
 #include "tasks/tally.h"
 
 namespace strata::fedrunner {
@@ -59,6 +60,7 @@ struct ScoreWork {
   std::uint64_t seed = 0;
   std::vector<std::string> answers = {};  ///< see tasks::AnswerChoice
   std::int64_t top_answers = 8;           ///< likewise, ≥ 1
+  std::int64_t random_outputs = 0;        ///< see tasks::segmentation_in_random_directions
 };
 /// Train the order's units and send their weights. An order without units asks for nothing: the
 /// client takes part in the round by scoring and being evaluated.
@@ -85,6 +87,7 @@ struct TrainWork {
 /// Measure the state on the client's test examples.
 struct EvaluateWork {
   ModelState companions = {};  ///< that act beside it (models::Companions)
+  bool slice = false;          ///< a slice of the test volumes is wanted, too
 };
 
 using Work = std::variant<HelloWork, ScoreWork, TrainWork, EvaluateWork>;
@@ -140,6 +143,7 @@ struct EvaluateResult {
   Tally tally;                        ///< empty where the client has no test example
   std::vector<bool> right, majority;  ///< a test question each: of the model, and of the most
                                       ///< frequent training answer
+  std::optional<tasks::ShownSlice> slice = {};  ///< where it was asked for, of a task that has some
 };
 
 /// Empty: nothing was asked for, nothing came, or the client could not (Reply::failure).

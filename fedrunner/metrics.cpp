@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <limits>
 #include <stdexcept>
 #include <string>
 
 #include "core/csv.h"
 #include "core/text.h"
+#include "fedrunner/csv_table.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -28,37 +28,6 @@ const std::vector<std::string> kTail = {"up_mbit",        "down_mbit", "importan
                                         "usage_variance", "seconds",   "peak_memory_mib"};
 constexpr std::size_t kFirstValue = 4;  // of kBefore
 constexpr const char* kQuestionHeader = "round,client,question,correct,majority_correct";
-
-/// A CSV file with a fixed header, and its fields with the place of an error.
-class CsvTable {
- public:
-  explicit CsvTable(const std::filesystem::path& path) : path_(path), lines_(read_csv(path)) {}
-  const std::vector<std::string>& header() const { return lines_.front().fields; }
-  [[noreturn]] void refuse_header(const std::string& wanted) const {
-    fail(0, "the header is \"" + joined(header(), ",") + "\", not \"" + wanted + "\"");
-  }
-  std::size_t count() const { return lines_.size() - 1; }
-  /// Rows count from 1.
-  const std::string& text(std::size_t row, std::size_t column) const {
-    return lines_[row].fields[column];
-  }
-  std::int64_t integer(std::size_t row, std::size_t column) const {
-    std::int64_t value = 0;
-    if (!parse_integer(text(row, column), value) || value < 0)
-      refuse(row, column, "is not a whole number ≥ 0");
-    return value;
-  }
-  [[noreturn]] void refuse(std::size_t row, std::size_t column, const std::string& why) const {
-    fail(row, text(0, column) + ": \"" + text(row, column) + "\" " + why);
-  }
-
- private:
-  [[noreturn]] void fail(std::size_t row, const std::string& message) const {
-    throw InputError(path_.string() + ":" + std::to_string(lines_[row].line) + ": " + message);
-  }
-  std::filesystem::path path_;
-  std::vector<CsvRow> lines_;
-};
 
 }  // namespace
 
@@ -108,13 +77,7 @@ RoundTable read_metrics(const std::filesystem::path& path) {
     row.train_samples = file.integer(i, 2);
     row.test_samples = file.integer(i, 3);
     std::size_t column = kFirstValue;
-    const auto next = [&] {
-      const auto& field = file.text(i, column);
-      double value = std::numeric_limits<double>::quiet_NaN();
-      if (!field.empty() && !parse_double(field, value)) file.refuse(i, column, "is not a number");
-      ++column;
-      return value;
-    };
+    const auto next = [&] { return file.number(i, column++); };
     for (const Column value : kBefore) row.*value = next();
     for (std::size_t k = 0; k < table.metrics.size(); ++k) row.values.push_back(next());
     for (const Column value : kAfter) row.*value = next();

@@ -86,9 +86,9 @@ std::vector<Order> Orders::hello() const {
 
 std::vector<Order> Orders::score(int round, const States& states) const {
   const auto& score = task_.run.score;
-  auto orders =
-      all(round, states, units_.selectable,
-          ScoreWork{run_.strategy.metric, score.samples, 0, score.answers, score.top_answers});
+  auto orders = all(round, states, units_.selectable,
+                    ScoreWork{run_.strategy.metric, score.samples, 0, score.answers,
+                              score.top_answers, score.random_outputs});
   for (std::size_t i = 0; i < orders.size(); ++i) {
     auto& order = orders[i];
     std::get<ScoreWork>(order.work).seed = stream(run_.seed, Purpose::kScore, round, order.client);
@@ -163,8 +163,8 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
 }
 
 std::vector<Order> Orders::evaluate(int round, const States& states,
-                                    const AlgorithmState& algorithm) const {
-  auto orders = all(round, states, {}, EvaluateWork());
+                                    const AlgorithmState& algorithm, bool slices) const {
+  auto orders = all(round, states, {}, EvaluateWork{{}, slices});
   if (!algorithm_of(task_.run.server.algorithm.algorithm).partner) return orders;
   for (auto& order : orders) {
     const auto memory = algorithm.memory.find(order.client);

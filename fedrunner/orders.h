@@ -59,8 +59,9 @@ class Orders {
   std::vector<Order> train(int round, int rounds, const Plan& plan, const States& states,
                            const AlgorithmState& algorithm = {}) const;
   /// With the companions that clients remember, where the algorithm has a partner.
-  std::vector<Order> evaluate(int round, const States& states,
-                              const AlgorithmState& algorithm = {}) const;
+  /// With `slices` clients are asked for a slice of their test volumes, too.
+  std::vector<Order> evaluate(int round, const States& states, const AlgorithmState& algorithm = {},
+                              bool slices = false) const;
 
  private:
   std::vector<Order> all(int round, const States& states, const std::vector<std::string>& units,

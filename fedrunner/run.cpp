@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <memory>
 #include <optional>
 
 #include "core/console.h"
@@ -13,6 +14,7 @@
 #include "fedrunner/failing_courier.h"
 #include "fedrunner/learning_rates.h"
 #include "fedrunner/run_configured.h"
+#include "fedrunner/run_folder.h"
 #include "fedrunner/run_table.h"
 #include "fedrunner/server.h"
 #include "fedrunner/setup.h"
@@ -126,6 +128,74 @@ RunSummary carry_out(const ExperimentConfig& config, const Setup& setup, Planned
   return summary;
 }
 
+void search_learning_rates(ExperimentConfig& config, const std::filesystem::path& out,
+                           const RunTools& tools, const RunOptions& options) {
+  choose_learning_rates(config, out, options.resume,
+                        [&](const ExperimentConfig& trial, const std::filesystem::path& folder) {
+                          RunOptions here = options;
+                          here.after_round = nullptr;
+                          here.log_clients = false;
+                          run_configured(trial, folder, tools, here);
+                        });
+}
+
+/// A run of a strategy with units of its own: an experiment by itself, in its folder.
+struct ModeRun {
+  ExperimentConfig config;
+  std::unique_ptr<ExperimentFolders> folders = nullptr;
+  std::optional<Setup> setup = {};
+};
+
+/// Where strategies have units of their own, each run is one of a configuration of its own, over
+/// the same data and foundation.
+std::vector<RunSummary> run_modes(ExperimentConfig config, const std::filesystem::path& out,
+                                  torch::Device device, const RunTools& tools,
+                                  const RunOptions& options) {
+  const RunConfig& run = *config.run;
+  const bool single = run.strategies.size() == 1 && run.seeds.size() == 1;
+  if (single)
+    return run_configured(config_of(config, run.strategies.front(), run.seeds.front()), out, tools,
+                          options);
+  const auto folder_of = [&](const Strategy& strategy, std::uint64_t seed) {
+    return out / run_folder_name(strategy.name, seed);
+  };
+  const auto check = [&] {
+    check_folder(out, "experiment.yaml", resolved_config(config), options.resume);
+  };
+  for (const Strategy& strategy : run.strategies)
+    select_wanted(config_of(config, strategy, run.seeds.front()));
+  if (searches_learning_rates(run)) {
+    if (!options.resume) check();
+    search_learning_rates(config, out, tools, options);
+  }
+  check();
+  Inputs inputs;
+  std::vector<ModeRun> runs;
+  for (const Strategy& strategy : run.strategies)
+    for (const std::uint64_t seed : run.seeds) runs.push_back({config_of(config, strategy, seed)});
+  for (ModeRun& one : runs) {  // their addresses stay
+    Wanted wanted = select_wanted(one.config);
+    settle_metrics(*one.config.run, wanted.blueprint);
+    const auto& strategy = one.config.run->strategies.front();
+    one.folders = std::make_unique<ExperimentFolders>(
+        one.config, folder_of(strategy, one.config.run->seeds.front()), options.resume);
+    one.folders->check(wanted.units);
+    one.setup.emplace(set_up(one.config, std::move(wanted), *one.folders, device, options, inputs));
+  }
+  if (options.remote) options.remote->expect(training_loads(*runs.front().setup));
+  const FolderLock whole(out);
+  check();
+  write_file(out / "experiment.yaml", to_yaml(resolved_config(config)));
+  std::vector<RunSummary> summaries;
+  for (const ModeRun& one : runs) {
+    const PlannedRun& planned = one.folders->runs().front();
+    const FolderLock run_lock(planned.folder);
+    one.folders->check(one.setup->task.units);
+    summaries.push_back(carry_out(one.config, *one.setup, planned, tools, options));
+  }
+  return summaries;
+}
+
 }  // namespace
 
 std::vector<RunSummary> run_experiment(const std::filesystem::path& experiment_file,
@@ -144,22 +214,18 @@ std::vector<RunSummary> run_configured(ExperimentConfig config, const std::files
     throw InputError("--parallel " + std::to_string(options.parallel) +
                      ": clients train side by side on the CPU alone");
   }
+  if (has_modes(*config.run)) return run_modes(std::move(config), out, device, tools, options);
   // Everything is checked before the first byte is written: folders first, as data takes longer.
   Wanted wanted = select_wanted(config);
   settle_metrics(*config.run, wanted.blueprint);
   if (searches_learning_rates(*config.run)) {
     if (!options.resume) ExperimentFolders(config, out, false).check(wanted.units);
-    choose_learning_rates(config, wanted.units, out, options.resume,
-                          [&](const ExperimentConfig& trial, const std::filesystem::path& folder) {
-                            RunOptions here = options;
-                            here.after_round = nullptr;
-                            here.log_clients = false;
-                            run_configured(trial, folder, tools, here);
-                          });
+    search_learning_rates(config, out, tools, options);
   }
   const ExperimentFolders folders(config, out, options.resume);
   folders.check(wanted.units);
-  const Setup setup = set_up(config, std::move(wanted), folders, device, options);
+  Inputs inputs;
+  const Setup setup = set_up(config, std::move(wanted), folders, device, options, inputs);
   if (options.remote) options.remote->expect(training_loads(setup));
 
   const FolderLock lock(out);

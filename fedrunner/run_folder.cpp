@@ -180,13 +180,17 @@ void check_folder(const std::filesystem::path& folder, const std::string& file, 
   }
 }
 
+std::string run_folder_name(const std::string& strategy, std::uint64_t seed) {
+  return strategy + "-seed" + std::to_string(seed);
+}
+
 void move_run(const std::filesystem::path& from, const std::filesystem::path& to) {
   std::error_code error;
   std::filesystem::create_directories(to, error);
   if (error) throw WorkError(to.string() + ": cannot be made: " + error.message());
   // config.yaml last: as long as it is there, the move is not over.
-  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "model", "state", "run.log",
-                           "run.json", "config.yaml"}) {
+  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "slices", "model", "state",
+                           "run.log", "run.json", "config.yaml"}) {
     if (!std::filesystem::exists(from / name)) continue;
     std::filesystem::rename(from / name, to / name, error);
     if (error) throw WorkError((to / name).string() + ": cannot be written: " + error.message());

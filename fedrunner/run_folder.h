@@ -19,6 +19,9 @@ namespace strata::fedrunner {
 /// What trials of learning rates leave beside the runs (learning_rates.h).
 inline constexpr const char *kTrials = "trials", *kLearningRates = "learning_rates.json";
 
+/// Of one run among an experiment's: "f3ocus-seed1".
+std::string run_folder_name(const std::string& strategy, std::uint64_t seed);
+
 /// Whether `file` (config.yaml or experiment.yaml) may be written into `folder`: nothing of
 /// Strata's is there yet, or it is the same (or less, see check_run_file) and the run resumes.
 /// @throws InputError: the folder holds another run (it names the first key that differs), or this

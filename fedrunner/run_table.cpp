@@ -186,7 +186,7 @@ std::vector<QuestionResult> question_results(int round, const std::vector<Client
                                              const std::vector<EvaluateResult>& evaluations) {
   std::vector<QuestionResult> rows;
   for (std::size_t i = 0; i < clients.size(); ++i) {
-    const auto& [tally, right, majority] = evaluations[i];
+    const auto &right = evaluations[i].right, &majority = evaluations[i].majority;
     for (std::size_t q = 0; q < majority.size(); ++q) {
       rows.push_back({round, clients[i].name, static_cast<std::int64_t>(q), right[q], majority[q]});
     }

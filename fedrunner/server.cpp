@@ -19,6 +19,7 @@
 #include "fedrunner/run_folder.h"
 #include "fedrunner/run_table.h"
 #include "fedrunner/scoring.h"
+#include "fedrunner/site_files.h"
 #include "fedrunner/streams.h"
 #include "models/drawn.h"
 #include "strata/core/atomic_file.h"
@@ -158,6 +159,7 @@ void Server::start() {
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
              std::to_string(rounds_));
     remove_older_states(run_.folder, state_.round);
+    remove_site_files(run_.folder, state_.round, [&](int round) { return evaluated(round); });
     publisher_.keep_provenance();
     publisher_.publish(model_, state_.round, state_.round == rounds_);
   } else {
@@ -290,7 +292,8 @@ RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
 void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
   std::vector<EvaluateResult> results(clients_.size());
   if (evaluated(round)) {
-    auto orders = orders_.evaluate(round, measured_states(), state_.algorithm);
+    const bool slices = round == rounds_ && tasks::shows_slices(*task_.task);
+    auto orders = orders_.evaluate(round, measured_states(), state_.algorithm, slices);
     // The scores of the next round are of the same weights, and another exchange has its price.
     const bool early = courier_.remote() && round < rounds_ && scores_in(round + 1);
     const auto score = early ? orders_.score(round + 1, states()) : std::vector<Order>();
@@ -302,6 +305,8 @@ void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
     if (std::any_of(replies.begin(), replies.end(), [](const auto& r) { return r.has_value(); }))
       early_scores_ = scores_of(score, replies);
     write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");
+    write_site_files({run_.folder, round, *task_.task, model_.blueprint().architecture().labels()},
+                     clients_, results);
   }
   table_.add(round, std::move(rows), results, plan);
   if (evaluated(round)) log_info(table_.summary());

@@ -104,10 +104,10 @@ models::CoreShares shares_for(const ExperimentConfig& config, const models::Blue
 }
 
 std::vector<std::string> names_of_clients(const ExperimentConfig& config,
-                                          const Prepared& prepared) {
-  if (!prepared.data) return config.data.sites;
+                                          const std::optional<ExperimentData>& data) {
+  if (!data) return config.data.sites;
   std::vector<std::string> names;
-  for (const auto& client : prepared.data->partition.clients) names.push_back(client.name);
+  for (const auto& client : data->partition.clients) names.push_back(client.name);
   return names;
 }
 
@@ -288,6 +288,11 @@ Wanted select_wanted(const ExperimentConfig& config) {
                      ": run.score.answers is for models that answer in words; one of " +
                      "the type \"" + blueprint.architecture().type() + "\" chooses among labels");
   }
+  if (config.run->score.random_outputs > 0 && !blueprint.architecture().segments()) {
+    throw InputError(config.file +
+                     ": run.score.random_outputs is for models that segment; one of " +
+                     "the type \"" + blueprint.architecture().type() + "\" does not");
+  }
   return {std::move(blueprint), std::move(units)};
 }
 
@@ -358,72 +363,91 @@ std::vector<FederatedClient> make_clients(const ExperimentData& data, const Foun
   return clients;
 }
 
+namespace {
+
+std::vector<std::string> labels_of(const ExperimentConfig& config, const tasks::Task& task,
+                                   const Inputs& inputs) {
+  if (config.model.answers != Answers::kData) return {};
+  return task.labels({tasks::split_of(inputs.data->manifest, data::kTrainSplit)});
+}
+
+Foundation read_foundation(const ModelConfig& model, const std::vector<std::string>& labels,
+                           torch::Device device, const RunOptions& options) {
+  auto foundation = labels.empty() ? load_foundation(model.folder, device, model.image_size)
+                                   : relabelled_foundation(model.folder, labels, model.seed, device,
+                                                           model.image_size);
+  models::set_spill(foundation.model, options.spill);
+  if (!labels.empty()) {
+    log_info(model.folder + " with an output layer for the data's " +
+             std::to_string(labels.size()) + " labels");
+  }
+  return foundation;
+}
+
+}  // namespace
+
 Prepared prepare(const ExperimentConfig& config, Wanted wanted, torch::Device device,
-                 const RunOptions& options, int recorded_threads) {
-  auto data = load_data(config);
+                 const RunOptions& options, int recorded_threads, Inputs& inputs) {
+  if (!inputs.data) inputs.data = load_data(config);
+  const auto& data = inputs.data;
   auto task = data ? data->task : tasks::choose_task(config.task, {}, config.answering);
   check_chosen_by(config, *task);
-  check_distribution(config, *task, data && data->manifest.multi_label);
+  check_distribution(config, *task, inputs.several_labels());
   const std::size_t clients = data ? data->partition.clients.size() : config.data.sites.size();
   const models::CoreShares shares =
       shares_for(config, wanted.blueprint, clients, recorded_threads, device, options);
   models::prepare_torch(shares.threads);
-  const auto labels = config.model.answers == Answers::kData
-                          ? task->labels({tasks::split_of(data->manifest, data::kTrainSplit)})
-                          : std::vector<std::string>();
+  const auto labels = labels_of(config, *task, inputs);
   if (!labels.empty()) {
     // The output layer's size, and with it the head's costs, is known only now.
     wanted.blueprint = wanted.blueprint.with(labels);
     wanted.units = select_fitted_units(config, wanted.blueprint);
   }
-  const ModelConfig& own = config.model;
-  auto foundation =
-      labels.empty() ? load_foundation(own.folder, device, own.image_size)
-                     : relabelled_foundation(own.folder, labels, own.seed, device, own.image_size);
-  check_bases(config, foundation.model, wanted.blueprint);
-  models::set_spill(foundation.model, options.spill);
-  if (!labels.empty()) {
-    log_info(config.model.folder + " with an output layer for the data's " +
-             std::to_string(labels.size()) + " labels");
-  }
-  return {std::move(wanted), std::move(data), std::move(task), std::move(foundation),
-          shares.parallel};
+  if (!inputs.foundation)
+    inputs.foundation = read_foundation(config.model, labels, device, options);
+  check_bases(config, inputs.foundation->model, wanted.blueprint);
+  return {std::move(wanted), std::move(task), shares.parallel};
 }
 
 Setup set_up(const ExperimentConfig& config, Wanted wanted, const ExperimentFolders& folders,
-             torch::Device device, const RunOptions& options) {
+             torch::Device device, const RunOptions& options, Inputs& inputs) {
   if (!config.data.sites.empty() && !options.remote)
     throw InputError(config.file + ": data.sites: the clients' data is elsewhere; --courier says " +
                      "how they are reached");
-  Prepared made = prepare(config, std::move(wanted), device, options, folders.recorded_threads());
-  auto names = names_of_clients(config, made);
+  const bool is_first = !inputs.foundation;
+  Prepared made =
+      prepare(config, std::move(wanted), device, options, folders.recorded_threads(), inputs);
+  const auto& data = inputs.data;
+  const Foundation& foundation = *inputs.foundation;
+  auto names = names_of_clients(config, data);
   check_names(names, plans_lora(made.wanted.blueprint, made.wanted.units));
   const std::int64_t planned = planned_ranks(config, made.wanted.blueprint, made.wanted.units);
   auto budgets = checked_budgets(config, names, made.wanted.units, planned);
   auto ranks = checked_ranks(config, names, made.wanted.blueprint);
   Setup setup{.task = {.name = config.name,
-                       .synthetic = made.data && made.data->manifest.synthetic,
-                       .several_labels = made.several_labels(),
+                       .synthetic = data && data->manifest.synthetic,
+                       .several_labels = inputs.several_labels(),
                        .task = made.task,
                        .clients = std::move(names),
                        .units = std::move(made.wanted.units),
                        .budgets = std::move(budgets),
                        .run = *config.run,
-                       .foundation_fingerprint = made.foundation.model.fingerprint(),
-                       .tokenizer = made.foundation.tokenizer},
-              .foundation = made.foundation.model,
+                       .foundation_fingerprint = foundation.model.fingerprint(),
+                       .tokenizer = foundation.tokenizer},
+              .foundation = foundation.model,
               .clients = {},
               .parallel = made.parallel};
-  if (made.foundation.language) setup.task.language_folder = config.model.folder;
+  if (foundation.language) setup.task.language_folder = config.model.folder;
   folders.check_foundation(setup.foundation, setup.task.foundation_fingerprint);
   setup.task.ranks = std::move(ranks);
   setup.task.planned_ranks = planned;
-  if (!options.remote) setup.clients = make_clients(*made.data, made.foundation);
-  if (!made.data) return setup;
-  for (const auto& client : made.data->partition.clients)
+  if (!options.remote && is_first) inputs.clients = make_clients(*data, foundation);
+  setup.clients = inputs.clients;
+  if (!data) return setup;
+  for (const auto& client : data->partition.clients)
     setup.train_samples[client.name] = static_cast<std::int64_t>(client.train.size());
-  if (options.log_clients)
-    log_info("clients", data::partition_table(made.data->manifest, made.data->partition));
+  if (options.log_clients && is_first)
+    log_info("clients", data::partition_table(data->manifest, data->partition));
   return setup;
 }
 

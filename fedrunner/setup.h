@@ -27,21 +27,28 @@ struct Wanted {
 /// its weights.
 Wanted select_wanted(const experiment::ExperimentConfig& config);
 
-/// Data and foundation of an experiment, as its server and its workers begin with them.
-struct Prepared {
-  Wanted wanted;  ///< with an output layer for the data's labels, where the experiment asks for it
-  std::optional<experiment::ExperimentData> data;  ///< none where clients are at sites of their own
-  tasks::TaskPtr task;
-  Foundation foundation;
-  int parallel = 1;  ///< clients at a time
+/// What does not depend on units, which several configurations may share.
+struct Inputs {
+  /// None where clients are at sites of their own.
+  std::optional<experiment::ExperimentData> data = {};
+  std::optional<Foundation> foundation = {};
+  std::vector<FederatedClient> clients = {};  ///< their data, where they are of this process
 
   bool several_labels() const { return data && data->manifest.multi_label; }
 };
-/// Reads data, but no image, and the foundation, and sets the number of LibTorch's threads:
-/// `recorded_threads`, if above 0, where `options` names none. @throws InputError: data that cannot
-/// be read or has not what the experiment needs, labels of the data where it is elsewhere.
+
+/// An experiment as its server and its workers begin with it.
+struct Prepared {
+  Wanted wanted;  ///< with an output layer for the data's labels, where the experiment asks for it
+  tasks::TaskPtr task;
+  int parallel = 1;  ///< clients at a time
+};
+/// Reads the data, but no image, and the foundation, where `inputs` lack them, and sets the number
+/// of LibTorch's threads: `recorded_threads`, if above 0, where `options` names none. @throws
+/// InputError: data that cannot be read or has not what the experiment needs, labels of the data
+/// where it is elsewhere.
 Prepared prepare(const experiment::ExperimentConfig& config, Wanted wanted, torch::Device device,
-                 const RunOptions& options, int recorded_threads = 0);
+                 const RunOptions& options, int recorded_threads, Inputs& inputs);
 
 /// The clients of these names, or all, with their examples and their images. @throws InputError:
 /// one that the data does not have, data that cannot be read
@@ -59,9 +66,10 @@ struct Setup {
 };
 /// Reads data and foundation. Nothing is written. With `options.remote` no client is of this
 /// process. @throws InputError: as `prepare`, and budgets with which no client would train, another
-/// foundation than the one that `folders` began with.
+/// foundation than the one that `folders` began with. What `inputs` lack is read into them.
 Setup set_up(const experiment::ExperimentConfig& config, Wanted wanted,
-             const ExperimentFolders& folders, torch::Device device, const RunOptions& options);
+             const ExperimentFolders& folders, torch::Device device, const RunOptions& options,
+             Inputs& inputs);
 
 /// The foundation with the fresh PEFT weights of a run of that seed, and its units.
 models::Model begin_model(const experiment::ExperimentConfig& config, const SelectedUnits& selected,

@@ -15,6 +15,9 @@
 #include "strata/core/error.h"
 
 namespace strata::fedrunner {
+
+using namespace experiment;
+
 namespace {
 
 /// Everything before an order's experiment is the server's to say, but for where data and model are
@@ -67,9 +70,9 @@ struct Worker::Run {
       : fingerprint(order.run),
         config(experiment_of(order, tools, options)),
         made(prepare(config, select_wanted(config), models::parse_device(options.device),
-                     run_options(order, options))),
-        base(made.foundation.model.fingerprint()),
-        model(begin_model(config, made.wanted.units, made.foundation.model,
+                     run_options(order, options), 0, inputs)),
+        base(inputs.foundation->model.fingerprint()),
+        model(begin_model(config, made.wanted.units, inputs.foundation->model,
                           config.run->seeds.front())),
         trained(units_of_run(made.wanted.units, config.run->strategies.front(), model,
                              config.run->server.aggregation.lora)
@@ -79,7 +82,7 @@ struct Worker::Run {
   /// A client that was asked for, with its examples.
   struct Hosted {
     Hosted(const Run& run, const std::string& name)
-        : data(make_clients(*run.made.data, run.made.foundation, std::set<std::string>{name})),
+        : data(make_clients(*run.inputs.data, *run.inputs.foundation, std::set<std::string>{name})),
           courier(data, {run.model, run.trained, run.scorer, run.base}, {}) {}
 
     std::vector<FederatedClient> data;
@@ -97,6 +100,7 @@ struct Worker::Run {
 
   std::string fingerprint;
   ExperimentConfig config;
+  Inputs inputs;
   Prepared made;
   std::string base;
   models::Model model;
@@ -130,8 +134,8 @@ Reply Worker::serve(const Order& order) {
   auto replies = hosted.courier.exchange({order}, {}, {});
   Reply reply = std::move(replies.front());
   if (auto* hello = std::get_if<HelloResult>(&reply.result)) {
-    hello->synthetic = run.made.data->manifest.synthetic;
-    hello->several_labels = run.made.several_labels();
+    hello->synthetic = run.inputs.data->manifest.synthetic;
+    hello->several_labels = run.inputs.several_labels();
   }
   return reply;
 }

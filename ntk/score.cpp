@@ -11,6 +11,7 @@
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "tasks/dataset.h"
+#include "tasks/segmentation.h"
 #include "tasks/task.h"
 
 namespace strata::ntk {
@@ -34,6 +35,22 @@ std::vector<std::int64_t> sample_rows(std::int64_t available, std::int64_t wante
 models::Batch outputs_batch(const models::Model& model, const tasks::Dataset& data,
                             const std::vector<std::int64_t>& rows, const ScoreOptions& options) {
   return data.outputs_batch(rows, model.device(), {options.answers, options.top_answers});
+}
+
+/// The task that says what the outputs are.
+tasks::TaskPtr outputs_task(const tasks::Dataset& data, const ScoreOptions& options) {
+  if (options.random_outputs == 0) return data.task().shared_from_this();
+  return tasks::segmentation_in_random_directions(options.random_outputs,
+                                                  derive_seed(options.seed, "outputs"));
+}
+
+void check_random_outputs(const models::Model& model, const ScoreOptions& options) {
+  if (options.random_outputs < 0)
+    throw InputError("random_outputs: found " + std::to_string(options.random_outputs) +
+                     ", at least 0 is needed");
+  if (options.random_outputs > 0 && !model.architecture().segments())
+    throw InputError("random_outputs: is for models that segment; one of the type \"" +
+                     model.architecture().type() + "\" does not");
 }
 
 void check(const tasks::Dataset& data, const std::vector<std::string>& metrics,
@@ -131,6 +148,7 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
   std::vector<std::string> metrics;
   for (const std::string& metric : asked_for) metrics.push_back(settled_metric(model, metric));
   check(data, metrics, options);
+  check_random_outputs(model, options);
   std::vector<std::vector<UnitScore>> scores(metrics.size());
   if (units.empty()) return scores;
   const auto asked = [&](const std::string& metric) {
@@ -143,7 +161,8 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
     LntkOptions lntk = lntk_options(options, false);
     lntk.trace = asked("trace");
     const models::Batch outputs = outputs_batch(model, data, rows, options);
-    for (const UnitSpectrum& unit : layerwise_spectra(model, data.task(), outputs, units, lntk)) {
+    const tasks::TaskPtr task = outputs_task(data, options);
+    for (const UnitSpectrum& unit : layerwise_spectra(model, *task, outputs, units, lntk)) {
       found["lntk"].push_back(eigenvalue_score(unit.spectrum));
       found["trace"].push_back(plain_score(unit.trace));
     }
@@ -195,12 +214,13 @@ ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& d
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   const std::string metric = settled_metric(model, options.metric);
   check(data, {metric}, options);
+  check_random_outputs(model, options);
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
   const auto rows = sample_rows(data.size(), 2, options.seed);
   const models::Batch trial = data.batch(rows, model.device());
   const auto& rivals = rival_metrics();
   if (const Spectral* spectral = find_row(kSpectral, metric)) {
-    return estimate_spectra(model, data.task(),
+    return estimate_spectra(model, *outputs_task(data, options),
                             spectral->loss ? trial : outputs_batch(model, data, rows, options),
                             samples, units, lntk_options(options, spectral->loss));
   }

@@ -176,9 +176,13 @@ void build_export(CLI::App& app, CommandLine& line) {
       &app, "export", "Write what fine-tuning has changed, without the base", line.common);
   ExportArguments& arguments = line.export_changes;
   command->add_option("model", arguments.model, "Model folder, such as that of a run")->required();
-  command->add_option("--base", arguments.base, "Model folder that the fine-tuning began with")
+  command->add_option("--base", arguments.base, "Model folder that the fine-tuning began with");
+  command
+      ->add_option(
+          "--out", arguments.out,
+          "Folder to write; or FILE.pth, without a base: a whole SAM as FLAP-SAM's program "
+          "loads it")
       ->required();
-  command->add_option("--out", arguments.out, "Folder to write")->required();
   command->callback([&line] { line.command = Command::kExport; });
 }
 
@@ -245,7 +249,9 @@ void add_scoring(CLI::App* score, ScoreArguments& arguments) {
                                   "lntk, trace: only this answer's logit (repeatable)")
                      ->allow_extra_args(false);
   ranged(score, "--random-outputs", arguments.random_outputs,
-         "lntk, trace: only so many answers, drawn from the seed; 0 is all", 0, kMany)
+         "lntk, trace: only so many answers, drawn from the seed; 0 is all. Of a model that "
+         "segments: so many sums of all logits with random signs, in place of a mean of each class",
+         0, kMany)
       ->excludes(output);
   score
       ->add_option("--answers", arguments.answers,

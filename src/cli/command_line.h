@@ -106,7 +106,8 @@ struct ScoreArguments {
   std::vector<std::string> peft;     ///< see peft::parse_method; with fresh weights
   std::vector<std::string> freeze;   ///< shell patterns of weights that are not trained
   std::vector<std::string> outputs;  ///< answers to differentiate; empty: all
-  int random_outputs = 0;            ///< or so many of them, drawn from the seed; 0: all
+  int random_outputs = 0;  ///< or so many of them, drawn from the seed; 0: all; of a model
+                           ///< that segments: random sums of its logits; 0: means
   std::vector<std::string> answers;  ///< of a model that speaks; empty: the most frequent
   int top_answers = 8;               ///< of these
   int top = 1;

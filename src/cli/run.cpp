@@ -31,6 +31,7 @@ fedrunner::RunTools run_tools() {
     options.seed = request.seed;
     options.answers = request.answers;
     options.top_answers = request.top_answers;
+    options.random_outputs = request.random_outputs;
     options.progress = [](std::int64_t, std::int64_t, const std::string&) {
       stop_if_interrupted();
     };

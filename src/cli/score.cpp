@@ -123,12 +123,14 @@ std::vector<std::int64_t> chosen_outputs(const models::Model& model,
     throw InputError("--answers: a model of the type \"" + model.architecture().type() +
                      "\" chooses among labels, of which --output names some");
   std::vector<std::int64_t> outputs;
+  // Of which those of a model that segments are directions in place of outputs.
+  const bool segments = model.architecture().segments();
   const auto count = static_cast<int>(labels.size());
-  if (arguments.random_outputs > count) {
+  if (arguments.random_outputs > count && !segments) {
     throw InputError("--random-outputs: found " + std::to_string(arguments.random_outputs) +
                      ", but the model has " + std::to_string(count) + " answers");
   }
-  if (arguments.random_outputs > 0) {
+  if (arguments.random_outputs > 0 && !segments) {
     Random random(derive_seed(arguments.seed, "outputs"));
     for (const int k : random.sample(count, arguments.random_outputs)) outputs.push_back(k);
     std::sort(outputs.begin(), outputs.end());
@@ -137,7 +139,7 @@ std::vector<std::int64_t> chosen_outputs(const models::Model& model,
     const auto names = chosen("--output", labels, arguments.outputs);
     for (std::size_t k = 0; k < labels.size(); ++k) {
       if (std::find(names.begin(), names.end(), labels[k]) != names.end())
-        outputs.push_back(static_cast<std::int64_t>(k));
+        outputs.push_back(static_cast<std::int64_t>(k) + (segments ? 1 : 0));  // 0: background
     }
   }
   return outputs;
@@ -218,6 +220,7 @@ Scoring prepare(const ScoreArguments& arguments) {
   options.outputs = chosen_outputs(scoring.model, arguments);
   options.answers = arguments.answers;
   options.top_answers = arguments.top_answers;
+  if (scoring.model.architecture().segments()) options.random_outputs = arguments.random_outputs;
   options.top = arguments.top;
   options.memory_bytes = static_cast<std::int64_t>(arguments.memory);
 

@@ -13,6 +13,7 @@
 
 #include "data/exif.h"
 #include "data/image_limits.h"
+#include "data/png_chunks.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -93,20 +94,6 @@ bool decode_png(PngSource& source, PngRows& out, bool header_only) {
   return true;
 }
 
-void append_u32(std::string& out, std::uint32_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift & 0xff);
-}
-
-void append_chunk(std::string& out, std::string_view type, std::string_view data) {
-  append_u32(out, static_cast<std::uint32_t>(data.size()));
-  const std::size_t start = out.size();
-  out += type;
-  out += data;
-  const auto* bytes = reinterpret_cast<const Bytef*>(out.data()) + start;
-  append_u32(out,
-             static_cast<std::uint32_t>(crc32(0, bytes, static_cast<uInt>(out.size() - start))));
-}
-
 }  // namespace
 
 Image read_png(std::string_view bytes, const std::filesystem::path& file, bool header_only) {
@@ -152,19 +139,11 @@ void write_png(const Image& image, const std::filesystem::path& path) {
     stream.append(raw, at, length);
   }
   const auto* bytes = reinterpret_cast<const Bytef*>(raw.data());
-  append_u32(stream, static_cast<std::uint32_t>(adler32(1, bytes, static_cast<uInt>(raw.size()))));
+  append_png_u32(stream,
+                 static_cast<std::uint32_t>(adler32(1, bytes, static_cast<uInt>(raw.size()))));
 
-  std::string header;
-  append_u32(header, static_cast<std::uint32_t>(image.width));
-  append_u32(header, static_cast<std::uint32_t>(image.height));
-  // 8 bits a channel, RGB, deflate, adaptive filters, not interlaced.
-  header += std::string_view("\x08\x02\x00\x00\x00", 5);
-
-  std::string file("\x89PNG\r\n\x1a\n", 8);
-  append_chunk(file, "IHDR", header);
-  append_chunk(file, "IDAT", stream);
-  append_chunk(file, "IEND", "");
-  write_file(path, file, /*flush_to_disk=*/false);
+  write_file(path, png_file(image.width, image.height, kPngRgb, stream),
+             /*flush_to_disk=*/false);
 }
 
 }  // namespace strata::data

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "experiment/unit_modes.h"
+#include "peft/lora.h"
+#include "peft/methods.h"
 #include "strata/core/error.h"
 #include "tasks/tasks.h"
 
@@ -146,6 +149,37 @@ Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units)
   resolved.units.wishes.personal = units.personal;
   resolved.pretrain.reset();  // says nothing about a run
   return experiment_fields({}).write(resolved);
+}
+
+Json resolved_config(const ExperimentConfig& config) {
+  ExperimentConfig resolved = config;
+  resolved.pretrain.reset();
+  return experiment_fields({}).write(resolved);
+}
+
+bool has_modes(const RunConfig& run) {
+  return std::any_of(run.strategies.begin(), run.strategies.end(),
+                     [](const Strategy& strategy) { return !strategy.mode.empty(); });
+}
+
+ExperimentConfig config_of(const ExperimentConfig& config, const Strategy& strategy,
+                           std::uint64_t seed) {
+  ExperimentConfig single = config;
+  single.run->strategies = {strategy};
+  single.run->seeds = {seed};
+  single.run->strategies.front().mode.clear();
+  for (const UnitMode& mode : unit_modes()) {
+    if (mode.name != strategy.mode) continue;
+    single.units.scheme = mode.scheme;
+    single.units.wishes.competing = mode.selectable;
+    single.units.wishes.always = mode.always;
+    if (mode.pairs) continue;
+    std::erase_if(single.model.peft, [](const peft::MethodPtr& method) {
+      return method->name() == peft::lora_type().name;
+    });
+    single.run->server.aggregation.lora = LoraAverage::kFactors;
+  }
+  return single;
 }
 
 std::string documented_keys() {

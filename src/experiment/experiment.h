@@ -70,6 +70,15 @@ Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units,
                      const Strategy& strategy, std::uint64_t seed);
 /// The same of a whole experiment.
 Json resolved_config(const ExperimentConfig& config, const SelectedUnits& units);
+/// The same where strategies have units of their own: what the configuration says of others stays.
+Json resolved_config(const ExperimentConfig& config);
+
+/// Whether a strategy has units of its own (Strategy::mode).
+bool has_modes(const RunConfig& run);
+/// One strategy's configuration, with one seed: `units` are its own, `model.peft` and `server.lora`
+/// have LoRA pairs where its mode does, and no strategy has a mode.
+ExperimentConfig config_of(const ExperimentConfig& config, const Strategy& strategy,
+                           std::uint64_t seed);
 
 /// The keys of an experiment file in Markdown, a table a section: what docs/runs.md holds.
 std::string documented_keys();

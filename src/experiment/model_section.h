@@ -20,7 +20,7 @@ struct ModelConfig {
   std::string folder;  ///< empty when the file does not say
   Answers answers = Answers::kOwn;
   std::int64_t image_size = 0;  ///< of images; 0: the foundation's
-  std::uint64_t seed = 1;  ///< of a fresh output layer
+  std::uint64_t seed = 1;       ///< of a fresh output layer
   /// nullptr, or without labels and the number of words, which the data bring.
   std::shared_ptr<const models::Architecture> architecture;
   peft::Methods peft;  ///< what runs add to the foundation, with fresh weights from their seed

@@ -27,6 +27,11 @@ Fields<ScoreConfig> score_fields(const ToolNames& names) {
           .written_if_changed(),
       field("top_answers", &ScoreConfig::top_answers, whole(1), "how many of these")
           .written_if_changed(),
+      field("random_outputs", &ScoreConfig::random_outputs,
+            whole(0, std::numeric_limits<std::int32_t>::max()),
+            "of a model that segments: so many sums of all its logits with random signs, in place "
+            "of a mean of each class, are what `lntk` and `trace` differentiate")
+          .written_if_changed(),
   });
 }
 

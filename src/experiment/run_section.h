@@ -21,6 +21,7 @@ struct ScoreConfig {
   std::int64_t samples = 32;
   std::vector<std::string> answers;  ///< see tasks::AnswerChoice
   std::int64_t top_answers = 8;      ///< likewise
+  std::int64_t random_outputs = 0;   ///< see tasks::segmentation_in_random_directions; 0: none
   std::int64_t every = 1;            ///< rounds
 };
 

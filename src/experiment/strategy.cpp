@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "experiment/folder_name.h"
+#include "experiment/unit_modes.h"
 #include "strata/core/error.h"
 
 namespace strata::experiment {
@@ -77,6 +78,26 @@ Field<Strategy> own_rate_field() {
   return field.written_if([](const Strategy& strategy) { return !strategy.rate_chosen; });
 }
 
+Field<Strategy> unit_mode_field() {
+  Field<Strategy> field{
+      "mode",
+      "units of its own, as `units.mode` has them; LoRA pairs of `model.peft` are "
+      "there for modes that have some",
+      "a mode of `units.mode`", "none", Form::kText};
+  field.read = [](ObjectReader& reader, Strategy& strategy, bool) {
+    if (reader.has("mode")) strategy.mode = reader.choice("mode", unit_mode_names());
+  };
+  field.write = [](const Strategy& strategy) {
+    return strategy.mode.empty() ? Json() : Json(strategy.mode);
+  };
+  return field;
+}
+
+/// What a name alone says that is only that of a strategy with units of its own.
+Strategy whole_mode(const std::string& name, const StrategyDefaults& defaults) {
+  return {name, kNoMetric, own_algorithms().name(OwnAlgorithm::kFull), defaults.choose};
+}
+
 }  // namespace
 
 bool Strategy::scores() const {
@@ -130,6 +151,8 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
       read(reader, strategy, true);
       strategy.choose = defaults.choose;
       strategy.metric = needs_scores(strategy.algorithm) ? defaults.metric : kNoMetric;
+    } else if (reader.has("mode") && !contains(strategy_names(names), reader.text("name"))) {
+      strategy = whole_mode(reader.text("name"), defaults);
     } else {
       // One of the built-in ones, which a mapping may change in part.
       strategy = named_strategy(reader.choice("name", strategy_names(names)), names, defaults);
@@ -153,6 +176,7 @@ Fields<Strategy> strategy_fields(const ToolNames& names, const StrategyDefaults&
           algorithm,
           field("choose", &Strategy::choose, choice_rule(names), "from the front"),
           own_rate_field(),
+          unit_mode_field(),
       },
       complete);
 }

@@ -29,6 +29,7 @@ struct Strategy {
   bool counts_units_only = false;            ///< the planner's algorithm knows no other budgets
   bool plans_ranks = false;                  ///< the planner's algorithm can in budgets of ranks
   bool plans_rank_costs = false;             ///< likewise of a resource
+  std::string mode = {};  ///< its own units (unit_modes.h); empty: those of `units`
 
   bool scores() const;  ///< whether rounds score
 };

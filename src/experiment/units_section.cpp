@@ -73,12 +73,9 @@ Field<UnitsConfig> personal_field() {
 
 /// Read first: what it says is the other keys' default.
 Field<UnitsConfig> mode_field() {
-  std::vector<std::string> names;
+  const std::vector<std::string> names = unit_mode_names();
   std::string all;
-  for (const UnitMode& mode : unit_modes()) {
-    names.push_back(mode.name);
-    all += (all.empty() ? "`" : ", `") + mode.name + "`";
-  }
+  for (const std::string& name : names) all += (all.empty() ? "`" : ", `") + name + "`";
   Field<UnitsConfig> field{"mode",
                            "of a SAM, in place of `scheme`, `selectable` and `always`: what "
                            "FLAP-SAM's comparison calls " +

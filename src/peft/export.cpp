@@ -11,6 +11,7 @@
 #include "models/short_weights.h"
 #include "peft/adapter_hub.h"
 #include "peft/files.h"
+#include "peft/fused_lora.h"
 #include "peft/replaced.h"
 #include "peft/targets.h"
 #include "strata/core/atomic_file.h"
@@ -240,6 +241,7 @@ std::vector<ExportedFile> export_changes(const fs::path& model_folder, const fs:
   fs::create_directories(out);
   save_methods(model, out);
   std::vector<ExportedFile> files = method_files(model);
+  write_fused_pairs(model, out, files);
   write_hub(model, out, files);
   if (changed.empty()) return files;
   const FileTensors tensors(model, model_folder);

@@ -11,6 +11,7 @@
 #include "models/torch.h"
 #include "peft/adapter_hub.h"
 #include "peft/chosen_names.h"
+#include "peft/fused_lora.h"
 #include "peft/replaced.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -85,6 +86,8 @@ std::vector<PeftPlace> peft_places(const Blueprint& blueprint) {
 struct WeightsFile {
   std::filesystem::path file, config_file;
   std::vector<StoredParameter> parameters = {};
+  /// Whose factors stand in `parameters` in place of their parts'.
+  std::vector<FusedPair> fused = {};
 };
 
 enum class FileUse { kWrite, kRead };
@@ -163,6 +166,20 @@ void add_replaced(const std::filesystem::path& folder, const Blueprint& blueprin
     file.parameters.push_back(std::move(parameter));
 }
 
+/// Puts whole pairs into the list of a folder of PEFT's in place of their parts'.
+void take_fused(const std::filesystem::path& folder, const Blueprint& blueprint,
+                WeightsFile& file) {
+  if (!std::filesystem::exists(folder / kPeftConfigFile)) return;
+  file.fused = fused_pairs(load_json(folder / kPeftConfigFile), blueprint, folder);
+  for (const FusedPair& pair : file.fused) {
+    for (const FusedPair::Part& part : pair.own)
+      std::erase_if(file.parameters, [&](const StoredParameter& stored) {
+        return stored.parameter.name.starts_with(part.layer + ".lora_");
+      });
+    file.parameters.insert(file.parameters.end(), {pair.down, pair.up});
+  }
+}
+
 /// The weights of the base that partial.safetensors holds, under whichever of their names.
 void add_partial(const Blueprint& blueprint, const std::filesystem::path& folder,
                  std::vector<WeightsFile>& files) {
@@ -237,9 +254,17 @@ std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
     const auto at = std::find_if(files.begin(), files.end(), [&](const WeightsFile& file) {
       return file.file == place.folder / kPeftWeightsFile;
     });
+    take_fused(folder / place.folder, blueprint, *at);
     add_replaced(folder, blueprint, place.method.get(), *at);
   }
   return files;
+}
+
+/// PEFT's configuration in a folder, by the model's own layers.
+Document peft_document(const std::filesystem::path& folder, const Blueprint& blueprint) {
+  Document document = load_json(folder / kPeftConfigFile);
+  const std::vector<FusedPair> fused = fused_pairs(document, blueprint, folder);
+  return with_parts(std::move(document), fused);
 }
 
 }  // namespace
@@ -248,7 +273,7 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
   const std::filesystem::path theirs = folder / kPeftConfigFile, own = folder / kOwnConfigFile;
   Blueprint blueprint = models::read_base_blueprint(folder);
   if (std::filesystem::exists(theirs)) {
-    const Document document = load_json(theirs);
+    const Document document = peft_document(folder, blueprint);
     ObjectReader reader(document);
     Methods methods;
     if (is_hub_config(reader))
@@ -265,7 +290,9 @@ Blueprint read_blueprint(const std::filesystem::path& folder) {
   for (const MethodType& type : method_types()) {
     const std::filesystem::path further = folder / type.section / kPeftConfigFile;
     if (type.own() || !std::filesystem::exists(further)) continue;
-    blueprint = with_methods(blueprint, read_peft(load_json(further), blueprint), further.string());
+    blueprint = with_methods(blueprint,
+                             read_peft(peft_document(folder / type.section, blueprint), blueprint),
+                             further.string());
   }
   if (std::filesystem::exists(own)) {
     const Document document = load_json(own);
@@ -295,6 +322,10 @@ models::Model load_model(const std::filesystem::path& folder, const c10::Device&
     checkpoint.check(file.parameters, file.config_file.string());
     models::read_parameters(checkpoint, file.parameters, models::Numbers::kFloat32, device,
                             model.weights());
+    split_pairs(file.fused, model.weights(), model.weights());
+    for (const FusedPair& pair : file.fused)
+      for (const StoredParameter* whole : {&pair.down, &pair.up})
+        model.weights().erase(whole->parameter.name);
   }
   return model;
 }

@@ -74,6 +74,12 @@ void add_settings(Page& page);
 void add_result(Page& page);
 void add_client_accuracy(Page& page);
 
+// page_sites.cpp: of segmentation, nothing of other tasks
+/// Each site's classes, the worst site, and slices with outlines.
+void add_sites(Page& page);
+/// Traffic as FLAP-SAM's paper counts it, in both readings.
+void add_published_traffic(Page& page);
+
 // page_plans.cpp: who was to train what
 void add_scores(Page& page);
 void add_assignments(Page& page);

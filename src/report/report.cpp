@@ -16,11 +16,13 @@ std::string page_of(const Experiment& experiment) {
   add_heading(page);
   add_result(page);
   add_client_accuracy(page);
+  add_sites(page);
   add_scores(page);
   add_assignments(page);
   add_usage(page);
   add_fronts(page);
   add_traffic(page);
+  add_published_traffic(page);
   add_coverage(page);
   add_missing_updates(page);
   add_settings(page);

@@ -141,6 +141,22 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
   reader.finish();
 }
 
+fedrunner::SiteTable read_site_metrics(const fs::path& file, const RunFolder& run) {
+  fedrunner::SiteTable table = fedrunner::read_sites(file);
+  for (const fedrunner::SiteMetrics& row : table.rows)
+    require_known(file, "client", {row.client}, run.clients, "the clients");
+  return table;
+}
+
+/// Those of an interrupted round, and those that a run has outgrown, are left out.
+void read_site_slices(const fs::path& folder, RunFolder& run) {
+  if (!fs::exists(folder)) return;
+  fedrunner::SiteSlices slices = fedrunner::read_slices(folder);
+  for (const fedrunner::SiteSlice& slice : slices.slices)
+    require_known(folder / "slices.json", "client", {slice.client}, run.clients, "the clients");
+  if (slices.round == run.rounds) run.slices = std::move(slices);
+}
+
 /// The rounds between scorings, as the configuration has it; 0 where it does not say.
 int score_every(const RunFolder& run) {
   const Document document = parse_yaml(run.config, (run.folder / "config.yaml").string());
@@ -191,6 +207,9 @@ void read_rounds(RunFolder& run) {
       require_known(plan, "client", planned.plan.clients, run.clients, "the clients");
       require_known(plan, "unit", planned.plan.units, run.selectable, "the selectable units");
     }
+    const fs::path sites = entry.path() / "sites.csv";
+    if (fs::exists(sites) && planned.round <= run.rounds)
+      run.sites[planned.round] = read_site_metrics(sites, run);
     const fs::path aggregation = entry.path() / "aggregation.json";
     if (fs::exists(aggregation) && planned.round <= run.rounds)
       read_aggregation(aggregation, planned.round, run);
@@ -260,6 +279,7 @@ RunFolder read_run(const fs::path& folder) {
                    });
   read_question_results(folder / "questions.csv", run);
   read_rounds(run);
+  read_site_slices(folder / "slices", run);
   return run;
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "strata/core/score_table.h"
 #include "strata/core/unit.h"
 #include "strata/fedrunner/metrics.h"
+#include "strata/fedrunner/sites.h"
 
 namespace strata::report {
 
@@ -56,6 +58,9 @@ struct RunFolder {
   /// Whether a test example is right or wrong: of a task without that questions.csv has no lines.
   bool judged = true;
   std::vector<PlannedRound> plans;  ///< by round; only rounds with scores or a plan
+
+  std::map<int, fedrunner::SiteTable> sites;  ///< of evaluated rounds, where the task has some
+  fedrunner::SiteSlices slices;               ///< likewise; of another round: none
 
   std::vector<MissingUpdate> missing;  ///< by round, where there is an aggregation.json
 

@@ -1,6 +1,7 @@
 #include "tasks/segmentation.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "core/interrupt.h"
@@ -9,6 +10,7 @@
 #include "models/cost.h"
 #include "models/model.h"
 #include "strata/core/error.h"
+#include "strata/core/random.h"
 #include "tasks/loss_shape.h"
 #include "tasks/metrics/volume_metrics.h"
 #include "tasks/segmentation_data.h"
@@ -236,7 +238,40 @@ void Segmentation::evaluate_volume(const models::Model& model, const Segmentatio
   predictions->push_back(std::move(prediction));
 }
 
+class RandomDirections : public Segmentation {
+ public:
+  RandomDirections(std::int64_t count, std::uint64_t seed) : count_(count), seed_(seed) {}
+
+  Tensor outputs(const models::State& output, const models::Batch& batch) const override {
+    const Tensor& masks = output.values.at(models::kMaskLogits);
+    const Tensor logits = masks.reshape({batch.size(), -1});
+    return logits.mm(directions(logits.size(1)).to(logits.device(), logits.scalar_type()).t());
+  }
+
+ private:
+  /// (count, logits)
+  Tensor directions(std::int64_t logits) const {
+    Tensor signs = torch::empty({count_, logits});
+    Random random(seed_);
+    const auto size = static_cast<float>(1 / std::sqrt(static_cast<double>(count_)));
+    auto* sign = signs.data_ptr<float>();
+    std::uint64_t bits = 0;
+    for (std::int64_t i = 0; i < signs.numel(); ++i, bits >>= 1) {
+      if (i % 64 == 0) bits = random();
+      sign[i] = bits & 1 ? size : -size;
+    }
+    return signs;
+  }
+
+  std::int64_t count_;
+  std::uint64_t seed_;
+};
+
 }  // namespace
+
+TaskPtr segmentation_in_random_directions(std::int64_t count, std::uint64_t seed) {
+  return std::make_shared<const RandomDirections>(count, seed);
+}
 
 TaskPtr segmentation() {
   static const TaskPtr task = std::make_shared<const Segmentation>();

@@ -3,6 +3,8 @@
 /// Segmentation of volumes, stack by stack, as "A Federated Learning-Friendly Approach for PEFT of
 /// SAM in 3D Segmentation" trains and tests it (FLAP-SAM, 2407.21739).
 
+#include <cstdint>
+
 #include "tasks/task.h"
 
 namespace strata::tasks {
@@ -21,5 +23,11 @@ namespace strata::tasks {
 ///   (metrics/volume_metrics.h) for each class and volume. A metric is the mean over classes of the
 ///   means over volumes. `right` stays empty: there is no right and wrong.
 TaskPtr segmentation();
+
+/// The same but for its outputs: `count` ≥ 1 sums of all logits of a stack, background, classes,
+/// slices and places, each with a random sign, over √count. The signs are drawn from `seed` and the
+/// same for all stacks, so that their kernel is what `count` random directions see of that of all
+/// logits; its trace is the same on average.
+TaskPtr segmentation_in_random_directions(std::int64_t count, std::uint64_t seed);
 
 }  // namespace strata::tasks

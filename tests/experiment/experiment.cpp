@@ -73,6 +73,7 @@ TEST_CASE("each mistake in an experiment file is one line that names the key") {
       {"run.seeds=[-7]", "run.seeds: a whole number of at least 0 was expected, found -7"},
       {"run.score.metric=ltnk", "(did you mean \"lntk\"?)"},
       {"run.score.top_answers=0", "run.score.top_answers: a whole number from 1"},
+      {"run.score.random_outputs=-1", "run.score.random_outputs: a whole number from 0"},
       {"run.score.answers=[no, no]", "run.score.answers: \"no\" stands twice"},
       {"answering.method=say", "answering.method: \"say\" is not one of \"generate\", \"rank\""},
       {"answering.beam=3", "answering.beam: unknown key (did you mean \"beams\"?)"},

@@ -65,3 +65,15 @@ TEST_CASE("every named strategy can be named, once, if its name can name a folde
                                                           "head", "dropout", "roundrobin", "sba",
                                                           "lntk", "gradient", "exact", "nsga2"});
 }
+
+TEST_CASE("a strategy may have units of its own, by the name of a mode") {
+  const auto fields = strategy_fields(kNames, {"lntk", "nsga2", "knee"});
+  CHECK(written(fields, "{name: flap, mode: flap}") ==
+        R"({"name":"flap","metric":"none","algorithm":"full","choose":"knee","mode":"flap"})");
+  CHECK(read_section(fields, "{name: flap, mode: flap}").own == OwnAlgorithm::kFull);
+  CHECK(read_section(fields, "{name: f3ocus, mode: flap}").algorithm == "nsga2");
+  CHECK(read_section(fields, "{name: planned, mode: flap, algorithm: nsga2}").metric == "lntk");
+  CHECK(read_section(fields, "{name: full}").mode.empty());
+  CHECK_THAT(section_error(fields, "{name: flap, mode: flab}"),
+             Contains("mode: \"flab\" is not one of") && Contains("did you mean \"flap\"?"));
+}

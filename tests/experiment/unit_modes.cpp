@@ -89,3 +89,34 @@ TEST_CASE("a mode stands for a scheme, what is selectable and what is always tra
     CHECK_THAT(section_error(units_fields(), "{mode: flap, " + other + "}"),
                Contains("stands beside mode"));
 }
+
+TEST_CASE(
+    "a strategy's mode makes a configuration of its own, with pairs where the mode has some") {
+  const auto config = read_experiment(
+      kExperiment, {"model.peft={lora: {rank: 4}, adapters: {}}", "run.server={lora: product}",
+                    "run.strategies=[{name: flap, mode: flap}, {name: whole, mode: full}, topk]",
+                    "run.seeds=[1, 2]", "units={scheme: lora, selectable: [lora.1]}"});
+  REQUIRE(has_modes(*config.run));
+  const auto& strategies = config.run->strategies;
+  const auto flap = config_of(config, strategies[0], 2);
+  CHECK_FALSE(has_modes(*flap.run));
+  CHECK(flap.run->strategies.size() == 1);
+  CHECK(flap.run->seeds == std::vector<std::uint64_t>{2});
+  CHECK(flap.units.scheme == "lora");
+  CHECK(flap.units.wishes.always == std::vector<std::string>{"upscale", "tokens"});
+  CHECK(flap.model.peft.size() == 2);
+  CHECK(flap.run->server.aggregation.lora == LoraAverage::kProduct);
+
+  const auto whole = config_of(config, strategies[1], 1);
+  CHECK(whole.units.scheme == "block");
+  CHECK(whole.units.wishes.competing == std::vector<std::string>{"*"});
+  REQUIRE(whole.model.peft.size() == 1);
+  CHECK(whole.model.peft.front()->name() == "adapter");
+  CHECK(whole.run->server.aggregation.lora == LoraAverage::kFactors);
+
+  // One without a mode has the experiment's units.
+  const auto plain = config_of(config, strategies[2], 1);
+  CHECK(plain.units.scheme == "lora");
+  CHECK(plain.units.wishes.competing == std::vector<std::string>{"lora.1"});
+  CHECK(plain.model.peft.size() == 2);
+}

@@ -87,6 +87,13 @@ Reply reply_to(const Order& order, Result result) {
   return {order.id(), order.client, std::move(result)};
 }
 
+EvaluateResult evaluation_with_slice() {
+  tasks::ShownSlice slice{"a.nii.gz", 7, data::LabelPlanes(3, 2, 4)};
+  for (std::size_t i = 0; i < slice.planes.values.size(); ++i)
+    slice.planes.values[i] = static_cast<std::uint8_t>(10 * i);
+  return {{{"loss", {1, 2}}}, {}, {}, slice};
+}
+
 /// The message with another text and other tensors.
 struct Changed {
   Json text;
@@ -156,6 +163,10 @@ TEST_CASE("an order is the same after its bytes, to the last bit") {
   const auto named = std::get<ScoreWork>(decode_order(encode(score)).work);
   CHECK(named.answers == std::vector<std::string>{"yes", "no, thanks"});
   CHECK(named.top_answers == 3);
+  CHECK(named.random_outputs == 0);
+  CHECK(encode(score).find("random_outputs") == std::string::npos);
+  score.work = ScoreWork{"lntk", 4, 1, {}, 8, 5};
+  CHECK(std::get<ScoreWork>(decode_order(encode(score)).work).random_outputs == 5);
   Order evaluate = order;
   evaluate.work = EvaluateWork();
   CHECK(decode_order(encode(evaluate)).phase() == Phase::kEvaluate);
@@ -268,6 +279,13 @@ TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
   CHECK(evaluation.majority == measured.majority);
   const auto none = decode_reply(encode(reply_to(order, EvaluateResult()))).result;
   CHECK(std::get<EvaluateResult>(none).tally.empty());
+  CHECK_FALSE(std::get<EvaluateResult>(none).slice.has_value());
+  const Reply with_slice = decode_reply(encode(reply_to(order, evaluation_with_slice())));
+  const auto& slice = std::get<EvaluateResult>(with_slice.result).slice;
+  REQUIRE(slice.has_value());
+  CHECK(slice->volume == "a.nii.gz");
+  CHECK(slice->slice == 7);
+  CHECK(slice->planes == evaluation_with_slice().slice->planes);
 
   const auto hello = decode_reply(encode(reply_to(order, HelloResult{8, 0}))).result;
   CHECK(std::get<HelloResult>(hello).train_samples == 8);
@@ -570,4 +588,15 @@ TEST_CASE("a reply that does not answer its order is refused with what is wrong"
   CHECK_THAT(evaluation({{{"loss", {1, kNaN}}}, {}, {}}), Contains("has loss with a weight of"));
   CHECK_THAT(evaluation({{}, {true}, {}}),
              Contains("has 1 answers to questions and 0 of the majority"));
+
+  auto shown = evaluation_with_slice();
+  CHECK(evaluation(shown) == "the reply has a slice, which it was not asked for");
+  evaluate.work = EvaluateWork{{}, true};
+  CHECK(std::get<EvaluateWork>(decode_order(encode(evaluate)).work).slice);
+  CHECK(evaluation(shown) == "");
+  for (const auto& planes :
+       {data::LabelPlanes(2, 2, 4), data::LabelPlanes(3, 0, 4), data::LabelPlanes(3, 2, 257)}) {
+    shown.slice->planes = planes;
+    CHECK_THAT(evaluation(shown), Contains("has a slice of "));
+  }
 }

@@ -828,6 +828,8 @@ TEST_CASE_METHOD(Fixture, "wrong input is refused before anything is written") {
       {"model.folder=nowhere", "model.folder: nowhere holds no model (no config.json)"},
       {"run.server.lora=product",
        "run.server.lora: product is of LoRA pairs, which the model does"},
+      {"run.score.random_outputs=2",
+       "run.score.random_outputs is for models that segment; one of the type \"vilt\" does not"},
       {"model={folder: nowhere, answers: date}", "(did you mean \"data\"?)"},
       {"data.folder=nowhere", "nowhere"}};
   for (const auto& [set, message] : cases) {

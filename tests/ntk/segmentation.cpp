@@ -96,13 +96,16 @@ Tensor jacobian(const Model& model, const std::vector<Tensor>& numbers, const Un
   return torch::stack(rows);
 }
 
-std::vector<Tensor> numbers_of(const Model& model, const Batch& batch, bool loss) {
-  const State output = model.run(batch);
-  const tasks::TaskPtr task = tasks::segmentation();
-  const Tensor all = loss ? task->losses(output, batch) : task->outputs(output, batch).flatten();
+std::vector<Tensor> parts_of(const Tensor& all) {
   std::vector<Tensor> numbers;
   for (std::int64_t i = 0; i < all.size(0); ++i) numbers.push_back(all[i]);
   return numbers;
+}
+
+std::vector<Tensor> numbers_of(const Model& model, const Batch& batch, bool loss) {
+  const State output = model.run(batch);
+  const tasks::TaskPtr task = tasks::segmentation();
+  return parts_of(loss ? task->losses(output, batch) : task->outputs(output, batch).flatten());
 }
 
 }  // namespace
@@ -131,6 +134,49 @@ TEST_CASE("kernels of SAM's units are those of a float64 Jacobian by brute force
       }
     }
   }
+}
+
+TEST_CASE("kernels in random directions are those of all logits' Jacobian, times the directions") {
+  const Model model = make_model();
+  const Batch batch = make_batch();
+  const std::vector<Unit> units = make_units(model);
+  const Model exact = in_double(model);
+  constexpr std::int64_t kDirections = 4;
+  const tasks::TaskPtr task = tasks::segmentation_in_random_directions(kDirections, 11);
+
+  // The signs, as a linear map of logits: what each unit vector of a small stack is taken to.
+  const std::int64_t logits = kSlices * 3 * kSide * kSide;
+  const auto of = [&](const Tensor& masks, std::int64_t stacks) {
+    Batch like;
+    like.pixels = torch::zeros({stacks, kSlices, 3, 1, 1});
+    return task->outputs({{{models::kMaskLogits, masks}}, {}}, like);
+  };
+  const Tensor signs = of(torch::eye(logits, torch::kDouble).view({-1, 3, kSide, kSide}), logits);
+  CHECK(torch::equal(signs.abs(), torch::full_like(signs, 0.5)));  // 1/√4
+  CHECK(std::abs(signs.sum().item<double>()) < 0.5 * 4 * std::sqrt(4.0 * logits));
+  CHECK(signs.t()
+            .mm(signs)
+            .div(logits / 4.0)
+            .sub(torch::eye(4, torch::kDouble))
+            .abs()
+            .max()
+            .item<double>() < 0.1);
+
+  const Tensor all = exact.run(batch).values.at(models::kMaskLogits).reshape({kSamples, logits});
+  const auto numbers = parts_of(all.mm(signs).flatten());
+  LntkOptions options;
+  options.trace = true;
+  const auto spectra = layerwise_spectra(model, *task, batch, units, options);
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    CAPTURE(units[u].name);
+    const Tensor rows = jacobian(exact, numbers, units[u]);
+    const Tensor values = std::get<0>(torch::linalg_eigh(rows.mm(rows.t()), "L"));
+    CHECK(spectra[u].spectrum.values.front() == Approx(values[-1].item<double>()).epsilon(1e-4));
+    CHECK(spectra[u].trace == Approx(values.sum().item<double>()).epsilon(1e-4));
+  }
+  const auto other = tasks::segmentation_in_random_directions(kDirections, 12);
+  CHECK_FALSE(torch::equal(other->outputs(model.run(batch), batch),
+                           task->outputs(model.run(batch), batch)));
 }
 
 TEST_CASE("every importance measure of SAM's units is that of a float64 computation") {

@@ -58,6 +58,7 @@ struct ScoreRequest {
   std::string client;                     ///< for messages
   std::vector<std::string> answers = {};  ///< as ntk::ScoreOptions has them
   int top_answers = 8;                    ///< likewise
+  int random_outputs = 0;                 ///< likewise
 };
 using Scorer = std::function<std::vector<double>(
     const models::Model& model, const tasks::Dataset& data, const std::vector<std::string>& units,

@@ -40,6 +40,9 @@ struct ScoreOptions {
   /// differentiated; empty: the `top_answers` that are most frequent in the data.
   std::vector<std::string> answers = {};
   int top_answers = 8;
+  /// lntk and trace of a model that segments: so many sums of all logits with random signs, drawn
+  /// from the seed, are differentiated; 0: the mean logit of each class where it is the largest.
+  int random_outputs = 0;
   int top = 1;  ///< lntk and gradient: how many eigenvalues to find
   /// Bytes beyond the model and the samples (and, of lntk, trace and gradient, one block's
   /// activations); less memory takes longer.
@@ -79,7 +82,8 @@ struct UnitScore {
 /// Scores `units` (their order; parameters may overlap, and those that are left out count as
 /// frozen) for one client's data; its samples are drawn without replacement from `seed`. Costs and
 /// memory: docs/lntk.md, docs/importance.md.
-/// @throws InputError: no samples, an unknown metric, a unit without parameters; WorkError: a value
+/// @throws InputError: no samples, an unknown metric, a unit without parameters, random outputs of
+/// a model that does not segment; WorkError: a value
 /// or activations that are not finite (it names unit or stage), or too small a memory limit.
 std::vector<UnitScore> score_units(const models::Model& model, const tasks::Dataset& data,
                                    const std::vector<Unit>& units, const ScoreOptions& options);

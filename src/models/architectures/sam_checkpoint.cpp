@@ -13,6 +13,7 @@
 #include "models/architectures/sam.h"
 #include "models/pass.h"
 #include "models/resized_positions.h"
+#include "models/short_weights.h"
 #include "models/tensor_bytes.h"
 #include "strata/core/error.h"
 
@@ -245,7 +246,8 @@ Tensor read_parameter(const Layer& layer, const Parameter& parameter, const std:
     tensor = tensor.narrow(0, layer.share.part * rows, rows);
   }
   tensor = lora.added(tensor, name, layer.share.only ? layer.share.part : 0);
-  if (layer.part == Part::kPositions) tensor = resized_positions(tensor, parameter.shape);
+  if (layer.part == Part::kPositions && tensor.numel() > 0)
+    tensor = resized_positions(tensor, parameter.shape);
   if (tensor.sizes() == torch::IntArrayRef(parameter.shape)) return tensor;
   throw InputError(tensors.file() + ": the weight \"" + name + "\" has shape " +
                    shape_text(tensors.at(name).sizes().vec()) + ", which makes no " +
@@ -320,6 +322,13 @@ SamDecoderConfig infer_decoder(const SamTensors& tensors) {
   return decoder;
 }
 
+/// What segment-anything calls a parameter, or the fused one that it is a part of.
+std::string published_parameter(const Layer& layer, const Parameter& parameter,
+                                const std::set<std::string>& layers) {
+  const std::string tail = parameter.name.substr(layer.name.size());
+  return published_name(layer.share.only ? layer.share.name + tail : parameter.name, layers);
+}
+
 }  // namespace
 
 std::shared_ptr<const Architecture> infer_sam(const std::filesystem::path& folder) {
@@ -344,9 +353,7 @@ Weights read_sam_checkpoint(const Architecture& sam, const std::filesystem::path
   for (const Layer& layer : sam.layers()) {
     for (const auto* own : {&layer.parameters, &layer.buffers}) {
       for (const Parameter& parameter : *own) {
-        const std::string tail = parameter.name.substr(layer.name.size());
-        const std::string name =
-            published_name(layer.share.only ? layer.share.name + tail : parameter.name, layers);
+        const std::string name = published_parameter(layer, parameter, layers);
         used.insert(name);
         weights[parameter.name] = read_parameter(layer, parameter, name, tensors, lora);
       }
@@ -360,6 +367,47 @@ Weights read_sam_checkpoint(const Architecture& sam, const std::filesystem::path
   if (!lora.used().empty())
     log_info(tensors.file() + ": LoRA factors are added to the weights that they stand beside");
   return weights;
+}
+
+Weights published_sam_weights(const Architecture& sam, const Weights& weights) {
+  const std::set<std::string> layers = layer_names(sam);
+  std::map<std::string, std::vector<Tensor>> parts;
+  for (const Layer& layer : sam.layers()) {
+    for (const auto* own : {&layer.parameters, &layer.buffers}) {
+      for (const Parameter& parameter : *own) {
+        auto& all = parts[published_parameter(layer, parameter, layers)];
+        all.resize(static_cast<std::size_t>(layer.share.only ? layer.share.parts : 1));
+        all[static_cast<std::size_t>(layer.share.only ? layer.share.part : 0)] =
+            computable(weights.at(parameter.name)).detach().to(torch::kCPU, torch::kFloat);
+      }
+    }
+  }
+  Weights published;
+  for (const auto& [name, all] : parts)
+    published[name] = (all.size() == 1 ? all.front() : torch::cat(all)).contiguous();
+  return published;
+}
+
+std::vector<FlapPlace> flap_places(const Architecture& sam) {
+  const std::set<std::string> layers = layer_names(sam);
+  std::vector<FlapPlace> places;
+  const auto add = [&](const Layer& layer, std::string name, const std::string& end, char of) {
+    name.resize(name.size() - end.size());
+    const std::string tail = std::string(1, of) + ".0.weight";
+    places.push_back({&layer, name + kFlapA + tail, name + kFlapB + tail});
+  };
+  for (const Layer& layer : sam.layers()) {
+    if (!layer.weight()) continue;
+    const std::string name = published_parameter(layer, *layer.weight(), layers);
+    const std::string fused = ".qkv.weight";
+    if (layer.share.only && name.ends_with(fused) && layer.share.part != 1)
+      add(layer, name, fused, layer.share.part == 0 ? 'q' : 'v');
+    for (const char of : {'q', 'v'}) {
+      const std::string own = std::string(".") + of + "_proj.weight";
+      if (name.ends_with(own)) add(layer, name, own, of);
+    }
+  }
+  return places;
 }
 
 }  // namespace strata::models

@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "models/architecture.h"
 
@@ -34,5 +35,17 @@ std::shared_ptr<const Architecture> infer_sam(const std::filesystem::path& folde
 /// @throws InputError naming the file and the weight: missing, misshapen, not of floats, unknown
 std::map<std::string, at::Tensor> read_sam_checkpoint(const Architecture& sam,
                                                       const std::filesystem::path& folder);
+
+/// All of a SAM's parameters and buffers of these weights by segment-anything's names, in float32,
+/// queries, keys and values one tensor: what read_sam_checkpoint reads.
+std::map<std::string, at::Tensor> published_sam_weights(
+    const Architecture& sam, const std::map<std::string, at::Tensor>& weights);
+
+/// Where FLAP-SAM's program has LoRA factors: those of an attention's queries or values.
+struct FlapPlace {
+  const Layer* layer;    ///< the projection
+  std::string down, up;  ///< the names of A and B
+};
+std::vector<FlapPlace> flap_places(const Architecture& sam);
 
 }  // namespace strata::models

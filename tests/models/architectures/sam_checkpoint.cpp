@@ -10,6 +10,7 @@
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "support/recorded.h"
 #include "support/torch_zip.h"
@@ -217,4 +218,63 @@ TEST_CASE("SAM-Med2D's adapters are left out, and what else does not fit is said
   tensors = published();
   tensors["image_encoder.blocks.5000.norm1.bias"] = torch::zeros({16});
   CHECK_THAT(refusal(tensors), Contains("blocks.5000") && Contains("no SAM has as many"));
+}
+
+namespace {
+
+/// One thing that may be wrong with a checkpoint: a tensor that is missing, has another name, or
+/// another shape.
+void spoil(Tensors& tensors, Random& random) {
+  auto at = tensors.begin();
+  std::advance(at, static_cast<std::ptrdiff_t>(random.below(tensors.size())));
+  const std::string name = at->first;
+  const Tensor tensor = at->second;
+  std::string other = name;
+  switch (random.below(7)) {
+    case 0:
+      tensors.erase(at);
+      return;
+    case 1:
+      for (char& c : other)
+        if (c >= '0' && c <= '9' && random.below(2)) c = static_cast<char>('0' + random.below(10));
+      tensors.erase(at);
+      tensors[other] = tensor;
+      return;
+    case 2:
+      tensors[name.substr(0, random.below(name.size()) + 1)] = tensor;
+      return;
+    case 3:
+      at->second = tensor.flatten();
+      return;
+    case 4:
+      at->second = tensor.unsqueeze(static_cast<std::int64_t>(random.below(2)));
+      return;
+    case 5:
+      at->second = tensor
+                       .narrow(0, 0,
+                               static_cast<std::int64_t>(
+                                   random.below(static_cast<std::uint64_t>(tensor.size(0)))))
+                       .contiguous();
+      return;
+    default:
+      at->second = torch::cat({tensor, tensor}, -1).contiguous();
+  }
+}
+
+}  // namespace
+
+TEST_CASE("whatever a checkpoint of SAM's names lacks or has, it is a model or refused") {
+  const Tensors whole = published();
+  Random random(17);
+  int refused = 0;
+  for (int trial = 0; trial < 300; ++trial) {
+    Tensors tensors = whole;
+    for (std::uint64_t i = random.below(2) + 1; i > 0; --i) spoil(tensors, random);
+    std::string message;
+    CAPTURE(trial);
+    CHECK_NOTHROW(message = refusal(tensors));
+    refused += !message.empty();
+    CHECK(message.find('\n') == std::string::npos);
+  }
+  CHECK(refused > 200);
 }
