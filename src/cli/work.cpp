@@ -1,8 +1,12 @@
 #include <iostream>
+#include <optional>
 #include <random>
+#include <string>
+#include <vector>
 
 #include "cli/command_line.h"
 #include "cli/run_tools.h"
+#include "cli/runner_names.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "core/table_file.h"
