@@ -97,7 +97,7 @@ HtmlTable target_table(const std::vector<optimizers::ComparisonSummary>& summari
 }
 
 template <typename Value>
-auto distinct(const std::vector<optimizers::ComparisonCurve>& curves, Value value) {
+auto distinct_values(const std::vector<optimizers::ComparisonCurve>& curves, Value value) {
   std::vector<std::decay_t<decltype(value(curves.front()))>> values;
   for (const optimizers::ComparisonCurve& curve : curves) {
     if (std::find(values.begin(), values.end(), value(curve)) == values.end())
@@ -258,11 +258,11 @@ std::string final_panel(const std::string& instance, const RatioAxis& axis,
 
 std::string convergence_figure(const optimizers::Comparison& comparison, const std::string& start) {
   const auto& curves = comparison.curves;
-  const auto algorithms = distinct(
+  const auto algorithms = distinct_values(
       curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.algorithm; });
-  const auto instances = distinct(
+  const auto instances = distinct_values(
       curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.instance; });
-  const auto budgets = distinct(
+  const auto budgets = distinct_values(
       curves, [](const optimizers::ComparisonCurve& curve) { return curve.group.evaluations; });
   const std::int64_t budget = *std::max_element(budgets.begin(), budgets.end());
 
@@ -448,8 +448,8 @@ std::string comparison_page(const optimizers::Comparison& comparison, const std:
       "lead");
   body += "<h2>How close the fronts come</h2>\n";
   for (const std::string& start :
-       distinct(comparison.curves,
-                [](const optimizers::ComparisonCurve& curve) { return curve.group.start; }))
+       distinct_values(comparison.curves,
+                       [](const optimizers::ComparisonCurve& curve) { return curve.group.start; }))
     body += convergence_figure(comparison, start);
   if (const HtmlTable ranks = rank_table(comparison.runs); !ranks.rows.empty()) {
     body += "<h2>Ranks over the instances</h2>\n" + html(ranks);

@@ -38,9 +38,9 @@ double widest(const std::vector<std::string>& names, double font_size) {
   return width;
 }
 
-std::vector<std::string> shortened(const std::vector<std::string>& names, std::size_t length) {
+std::vector<std::string> all_shortened(const std::vector<std::string>& names, std::size_t length) {
   std::vector<std::string> result;
-  for (const std::string& name : names) result.push_back(strata::report::shortened(name, length));
+  for (const std::string& name : names) result.push_back(shortened(name, length));
   return result;
 }
 
@@ -197,8 +197,8 @@ struct HeatmapLayout {
 
 HeatmapLayout layout_of(const Heatmap& map) {
   HeatmapLayout layout;
-  layout.rows = shortened(map.rows, 22);
-  layout.columns = shortened(map.columns, 18);
+  layout.rows = all_shortened(map.rows, 22);
+  layout.columns = all_shortened(map.columns, 18);
   const int smallest = std::min(map.cell_width, map.cell_height);
   layout.font = std::clamp(smallest * 0.75, 8.0, 11.5);
   layout.left = map.row_names ? static_cast<int>(widest(layout.rows, layout.font)) + 14 : 6;
@@ -321,7 +321,7 @@ struct IntervalLayout {
 IntervalLayout layout_of(const IntervalChart& chart) {
   IntervalLayout layout;
   layout.in_a_row = chart.one_a_row ? 1 : std::max<std::size_t>(1, chart.series.size());
-  layout.names = shortened(chart.rows, 28);
+  layout.names = all_shortened(chart.rows, 28);
   layout.row_height = std::max(20, static_cast<int>(layout.in_a_row) * chart.series_height + 9);
   const int top = chart.title.empty() ? 10 : 30;
   layout.bottom = 46;
@@ -519,7 +519,7 @@ std::string draw(const BarChart& chart) {
   const std::size_t groups = chart.groups.size(),
                     bars = std::max<std::size_t>(1, chart.series.size());
   const double share = 0.8 / static_cast<double>(bars);
-  const auto names = shortened(chart.groups, 20);
+  const auto names = all_shortened(chart.groups, 20);
   const double room = (chart.width - 80.0) / std::max<std::size_t>(1, groups);
   int height = chart.height;
   double highest = 0;
