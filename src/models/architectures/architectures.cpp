@@ -7,6 +7,7 @@
 #include "models/architectures/blip2.h"
 #include "models/architectures/clip.h"
 #include "models/architectures/config_limits.h"
+#include "models/architectures/resnet.h"
 #include "models/architectures/sam.h"
 #include "models/architectures/vilt.h"
 #include "models/architectures/vision_language.h"
@@ -33,6 +34,7 @@ constexpr Row kArchitectures[] = {
     {"vit_mae", read_vit_mae},
     {"clip", read_clip},
     {"clip_vision_model", read_clip},
+    {"resnet", read_resnet, resnet_from_yaml, kResnetKeys, resnet_timm_names},
     {"sam", read_sam, sam_from_yaml, kSamKeys},
     {"llava", read_llava, llava_from_yaml, kLlavaKeys},
     {"llava_llama", read_original_llava},
