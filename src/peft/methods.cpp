@@ -16,6 +16,7 @@
 #include "peft/loha.h"
 #include "peft/lokr.h"
 #include "peft/lora.h"
+#include "peft/norm.h"
 #include "peft/oft.h"
 #include "peft/prompt.h"
 #include "peft/ssf.h"
@@ -135,7 +136,7 @@ const std::vector<MethodType>& method_types() {
       prompt_type(), lora_type(), adapter_type(),   adaptformer_type(),
       oft_type(),    loha_type(), lokr_type(),      vera_type(),
       tsa_type(),    ia3_type(),  ssf_type(),       layernorm_type(),
-      bias_type(),   attention_type(), decoder_type(),
+      norm_type(),   bias_type(), attention_type(), decoder_type(),
   };
   return types;
 }
