@@ -63,7 +63,11 @@ TEST_CASE_METHOD(Fixture, "a run whose clients are elsewhere leaves the same fol
            {"run.strategies=[f3ocus, random]", "run.seeds=[1, 2]",
             "run.failures={dropout: 0.2, stragglers: 0.3, late: partial, corruption: 0.2}",
             "model.peft={adapters: {reduction: 4}, lora: {rank: 2}}", "units.scheme=adapter+lora"},
-           {"model.answers=data", "run.server={algorithm: ditto}"}}) {
+           {"model.answers=data", "run.server={algorithm: ditto}"},
+           // Scores that come with an evaluation, and others; weights of PEFT that no order
+           // carries.
+           {"run.evaluate_every=2", "run.score.every=1",
+            "model.peft={prompts: {length: 2}, lora: {rank: 2}}", "units.scheme=lora"}}) {
     fs::remove_all(dir / "here");
     fs::remove_all(dir / "there");
     run("here", set);
@@ -97,6 +101,11 @@ TEST_CASE_METHOD(Fixture,
   const Plan plan = read_plan(dir / "there/rounds/003/plan.json");
   CHECK(plan.clients == std::vector<std::string>{"ct", "mri", "oct"});
   CHECK(plan.assignment.row(1).sum() == 0);
+  for (const int client : {0, 2}) {  // by its own scores
+    Eigen::Index best = 0;
+    scores.scores.row(client / 2).maxCoeff(&best);
+    CHECK(plan.assignment(client, best) == 1);
+  }
   CHECK(plan.assignment.row(0).sum() == 1);
   CHECK(read_plan(dir / "there/rounds/004/plan.json").assignment.row(1).sum() == 1);
   const auto aggregation = load_json(dir / "there/rounds/003/aggregation.json").root;
