@@ -1,16 +1,15 @@
 #include "optimizers/rank_price_front.h"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <numeric>
-#include <queue>
+#include <utility>
 
 #include "core/infinity.h"
 #include "optimizers/feasible.h"
 #include "optimizers/rank_relaxation.h"
 #include "optimizers/rank_search.h"
 #include "optimizers/subgradient.h"
+#include "optimizers/usage_maximum.h"
 
 namespace strata::optimizers {
 namespace {
@@ -40,7 +39,7 @@ class RankPriceSearch {
         units_(problem.unit_count()),
         relaxation_(problem),
         choices_(Assignment::Zero(clients_, units_)) {
-    std::int64_t most = 0, affordable = 0;
+    std::vector<int> least, most;
     for (int unit = 0; unit < units_; ++unit) {
       int able = 0, pinned = 0;
       for (int client = 0; client < clients_; ++client) {
@@ -48,13 +47,12 @@ class RankPriceSearch {
         pinned += rule == Rule::kPinned;
         if (rule != Rule::kForbidden) able += problem.affordable(unit, problem.capacities[client]);
       }
-      least_usage_.push_back(std::max(pinned, problem.least_usage(unit)));
-      most_usage_.push_back(std::max(able, least_usage_.back()));
-      least_total_ += least_usage_.back();
-      most += most_usage_.back();
+      least.push_back(std::max(pinned, problem.least_usage(unit)));
+      most.push_back(std::max(able, least.back()));
     }
+    std::int64_t affordable = 0;
     for (int client = 0; client < clients_; ++client) affordable += most_ranks(client);
-    most_total_ = std::max(std::min(most, affordable), least_total_);
+    usages_ = UsageMaximum(std::move(least), std::move(most), affordable);
   }
 
   PriceFront run() {
@@ -129,7 +127,7 @@ class RankPriceSearch {
 
   /// Lowers the bound, and looks for assignments where it was lowest.
   void descend(RankPriceResult& result, const std::vector<double>& start) {
-    std::vector<double> bounds;
+    BoundsByTotal bounds;
     Assignment best;
     const auto evaluate = [&](const std::vector<double>& prices, std::vector<double>& gradient) {
       const double bound = this->bound(result.price, prices, bounds, gradient);
@@ -151,60 +149,16 @@ class RankPriceSearch {
   }
 
   /// The dual's value at prices on the units' usages, and for every total Σ n the least so far.
-  double bound(double price, const std::vector<double>& prices, std::vector<double>& bounds,
+  double bound(double price, const std::vector<double>& prices, BoundsByTotal& bounds,
                std::vector<double>& gradient) {
     RankChoices chosen;
     chosen.demand.assign(units_, 0);
     for (int client = 0; client < clients_; ++client)
       relaxation_.solve(client, prices, chosen, choices_);
-    // Σ (n − n̄)² = Σ (n − c)² − L (n̄ − c)² for any c; one near n̄ keeps the digits.
-    const double size_of_units = std::max(1, units_);
-    const double centre =
-        std::accumulate(chosen.demand.begin(), chosen.demand.end(), 0.0) / size_of_units;
-    const double per_use = price / size_of_units;
-    double value = chosen.worth, size = chosen.size;
-    const auto add = [&](double term) {
-      value += term;
-      size += std::abs(term);
-    };
-    using Marginal = std::pair<double, int>;
-    std::priority_queue<Marginal, std::vector<Marginal>> next;
-    std::vector<int> usages = least_usage_;
-    const auto push = [&](int unit) {
-      if (usages[unit] < most_usage_[unit])
-        next.emplace(prices[unit] - per_use * (2 * (usages[unit] - centre) + 1), -unit);
-    };
-    for (int unit = 0; unit < units_; ++unit) {
-      const double deviation = usages[unit] - centre;
-      add(prices[unit] * usages[unit]);
-      add(-per_use * deviation * deviation);
-      push(unit);
-    }
-    if (bounds.empty())
-      bounds.assign(static_cast<std::size_t>(most_total_ - least_total_ + 1), kInfinity);
-    double loosest = -kInfinity;
-    std::vector<int> wanted;
-    for (std::int64_t total = least_total_;; ++total) {
-      const double shift = static_cast<double>(total) / size_of_units - centre;
-      const double term = price * shift * shift;
-      // Rounding must not make the bound false.
-      const double here = value + term + 1e-13 * (size + term);
-      double& least = bounds[static_cast<std::size_t>(total - least_total_)];
-      least = std::min(least, here);
-      if (here > loosest) {
-        loosest = here;
-        wanted = usages;
-      }
-      if (total == most_total_ || next.empty()) break;
-      const auto [marginal, negative] = next.top();
-      next.pop();
-      add(marginal);
-      ++usages[-negative];
-      push(-negative);
-    }
-    gradient.resize(units_);
-    for (int unit = 0; unit < units_; ++unit) gradient[unit] = wanted[unit] - chosen.demand[unit];
-    return loosest;
+    usages_.evaluate(price, prices, {chosen.worth, chosen.size, std::move(chosen.demand)}, bounds);
+    const int loosest = usages_.loosest_total();
+    usages_.gradient(loosest, gradient);
+    return usages_.bound(loosest);
   }
 
   const PlanningProblem& problem_;
@@ -212,8 +166,7 @@ class RankPriceSearch {
   const int clients_, units_;
   RankRelaxation relaxation_;
   Assignment choices_;
-  std::vector<int> least_usage_, most_usage_;
-  std::int64_t least_total_ = 0, most_total_ = 0;
+  UsageMaximum usages_;
   std::vector<RankPriceResult> results_;  // by ascending price
   std::vector<FrontPoint> points_;        // all found
 };
