@@ -35,18 +35,12 @@ struct CourierRow {
   OpenCourier (*open)(const std::string& argument, const RunTools&, const RunOptions&);
 };
 
-constexpr CourierRow kCouriers[] = {
-    {"threads", "", open_threads},
-    {"mpi", "", open_job},
-    {"pump", "FOLDER", open_pump},
-};
+constexpr CourierRow kThreads = {"threads", "", open_threads};
+constexpr CourierRow kMpi = {"mpi", "", open_job};
+constexpr CourierRow kCouriers[] = {kThreads, kMpi, {"pump", "FOLDER", open_pump}};
 
-std::string usual_courier() {
-  return kCouriers[mpi_job_size() > 1 ? 1 : 0].name;
-}
-
-}  // namespace
-
+/// How many processes the launcher (Open MPI's mpirun, Slurm's srun with PMIx or PMI-2) has started
+/// with this one; 1: none has. Of the environment alone: MPI is not started.
 int mpi_job_size() {
   const auto number = [](const char* variable) {
     const char* text = std::getenv(variable);
@@ -60,6 +54,8 @@ int mpi_job_size() {
   return 1;
 }
 
+}  // namespace
+
 std::vector<std::string> courier_names() {
   std::vector<std::string> names;
   for (const auto& row : kCouriers) {
@@ -71,7 +67,7 @@ std::vector<std::string> courier_names() {
 
 OpenCourier open_courier(const std::string& name, const RunTools& tools,
                          const RunOptions& options) {
-  const std::string wanted = name.empty() ? usual_courier() : name;
+  const std::string wanted = !name.empty() ? name : mpi_job_size() > 1 ? kMpi.name : kThreads.name;
   const auto colon = wanted.find(':');
   const std::string kind = wanted.substr(0, colon);
   const std::string argument = colon == std::string::npos ? "" : wanted.substr(colon + 1);

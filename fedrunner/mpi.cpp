@@ -96,7 +96,7 @@ class Job {
   bool running_ = true;
 };
 
-class RankCourier : public MpiCourier {
+class RankCourier : public Courier {
  public:
   RankCourier() : job_(Job::get()), ranks_(static_cast<std::size_t>(job_.size())) {}
   ~RankCourier() override {
@@ -104,6 +104,8 @@ class RankCourier : public MpiCourier {
     drain();
     job_.finish();
   }
+
+  bool remote() const override { return true; }
 
   void expect(const std::map<std::string, std::int64_t>& loads) override {
     std::vector<std::pair<std::int64_t, std::string>> longest;
@@ -220,7 +222,7 @@ bool leads_mpi() {
   return Job::get().rank() == 0;
 }
 
-std::shared_ptr<MpiCourier> open_mpi() {
+std::shared_ptr<Courier> open_mpi() {
   return std::make_shared<RankCourier>();
 }
 

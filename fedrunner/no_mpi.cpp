@@ -12,7 +12,7 @@ namespace {
 
 }  // namespace
 
-std::shared_ptr<MpiCourier> open_mpi() {
+std::shared_ptr<Courier> open_mpi() {
   refuse_mpi();
 }
 
