@@ -1,10 +1,9 @@
 #include "experiment/experiment.h"
 
-#include <cstdlib>
-
 #include "catch.h"
 #include "core/yaml_text.h"
 #include "experiment/files.h"
+#include "support/documented.h"
 #include "support/tiny_model.h"
 
 using namespace strata;
@@ -259,20 +258,5 @@ TEST_CASE("keys for data, PEFT, schemes and sparse planning survive, and are abs
 }
 
 TEST_CASE("docs/runs.md has the keys as the lists document them") {
-  // STRATA_WRITE_DOCS=1 writes them there.
-  const std::filesystem::path file = std::filesystem::path(STRATA_SOURCE_DIR) / "docs/runs.md";
-  const std::string begin = "<!-- The keys, written by the test experiment/experiment -->\n";
-  const std::string end = "<!-- The end of the keys -->\n";
-  std::string docs = slurp(file);
-  REQUIRE(docs.find(begin) != std::string::npos);
-  const auto first = docs.find(begin) + begin.size(), last = docs.find(end);
-  REQUIRE(last != std::string::npos);
-  const std::string keys = "\n" + documented_keys() + "\n";
-  if (std::getenv("STRATA_WRITE_DOCS")) {
-    docs.replace(first, last - first, keys);
-    std::ofstream(file, std::ios::binary) << docs;
-  } else {
-    INFO("STRATA_WRITE_DOCS=1 ctest -R experiment/experiment writes docs/runs.md");
-    CHECK(docs.substr(first, last - first) == keys);
-  }
+  test::check_documented("docs/runs.md", "The keys", "experiment/experiment", documented_keys());
 }

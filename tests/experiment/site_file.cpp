@@ -1,16 +1,13 @@
 #include "experiment/site_file.h"
 
-#include <cstdlib>
-#include <fstream>
-
 #include "catch.h"
-#include "strata/core/error.h"
+#include "support/documented.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::experiment;
 using Catch::Matchers::Contains;
-using strata::test::slurp;
 using strata::test::TempDir;
 
 TEST_CASE("a site file is read whole, with folders from its own") {
@@ -44,13 +41,8 @@ TEST_CASE("a site file is read whole, with folders from its own") {
   CHECK_FALSE(least.private_scores.has_value());
   CHECK(least.least_samples == 1);
 
-  const auto error = [&](const std::string& line) -> std::string {
-    try {
-      read("version: 1\ndata: d\nmodel: m\n" + line + "\n");
-    } catch (const InputError& error) {
-      return error.what();
-    }
-    return "";
+  const auto error = [&](const std::string& line) {
+    return test::input_error([&] { read("version: 1\ndata: d\nmodel: m\n" + line + "\n"); });
   };
   CHECK_THAT(error("least_sample: 3"),
              Contains("site.yaml:4: least_sample: unknown key") && Contains("least_samples"));
@@ -62,20 +54,6 @@ TEST_CASE("a site file is read whole, with folders from its own") {
 }
 
 TEST_CASE("docs/consortium.md has the keys of a site file as its list documents them") {
-  const std::filesystem::path file =
-      std::filesystem::path(STRATA_SOURCE_DIR) / "docs/consortium.md";
-  const std::string begin = "<!-- The site's keys, written by the test experiment/site_file -->\n";
-  const std::string end = "<!-- The end of the keys -->\n";
-  std::string docs = slurp(file);
-  REQUIRE(docs.find(begin) != std::string::npos);
-  const auto first = docs.find(begin) + begin.size(), last = docs.find(end);
-  REQUIRE(last != std::string::npos);
-  const std::string keys = "\n" + documented_site_keys() + "\n";
-  if (std::getenv("STRATA_WRITE_DOCS")) {
-    docs.replace(first, last - first, keys);
-    std::ofstream(file, std::ios::binary) << docs;
-  } else {
-    INFO("STRATA_WRITE_DOCS=1 ctest -R experiment/site_file writes docs/consortium.md");
-    CHECK(docs.substr(first, last - first) == keys);
-  }
+  test::check_documented("docs/consortium.md", "The site's keys", "experiment/site_file",
+                         documented_site_keys());
 }

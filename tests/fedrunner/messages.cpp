@@ -11,10 +11,12 @@
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "strata/core/sha256.h"
+#include "support/error_text.h"
 
 using namespace strata;
 using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
+using strata::test::input_error_if_any;
 
 namespace {
 
@@ -111,15 +113,6 @@ std::string changed(const std::string& bytes, const std::function<void(Changed&)
   return safetensors_bytes(parts.tensors, metadata);
 }
 
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
-}
-
 }  // namespace
 
 TEST_CASE("an order is the same after its bytes, to the last bit") {
@@ -189,7 +182,7 @@ TEST_CASE("an order says the ranks of its client by unit, and nothing where ther
   for (const Json& wrong : {Json(-1), Json(1.5), Json("2")}) {
     const auto spoiled =
         changed(bytes, [&](Changed& parts) { parts.text["ranks"]["head"] = wrong; });
-    CHECK_THAT(error_of([&] { decode_order(spoiled); }), Contains("ranks.head: "));
+    CHECK_THAT(input_error_if_any([&] { decode_order(spoiled); }), Contains("ranks.head: "));
   }
 }
 
@@ -209,11 +202,11 @@ TEST_CASE("an order carries the experiment that its run is the SHA-256 of, and t
   CHECK(again.id() == order.id());
   const auto other =
       changed(bytes, [](Changed& parts) { parts.text["experiment"] = "version: 2\n"; });
-  CHECK_THAT(error_of([&] { decode_order(other); }),
+  CHECK_THAT(input_error_if_any([&] { decode_order(other); }),
              Contains("experiment: is not the one that `run` is the SHA-256 of"));
   for (const Json& wrong : {Json(0), Json(-1), Json("2")}) {
     const auto spoiled = changed(bytes, [&](Changed& parts) { parts.text["threads"] = wrong; });
-    CHECK_THAT(error_of([&] { decode_order(spoiled); }), Contains("threads: "));
+    CHECK_THAT(input_error_if_any([&] { decode_order(spoiled); }), Contains("threads: "));
   }
 }
 
@@ -225,15 +218,15 @@ TEST_CASE("a reply may say why there is no result, in a line that a log can take
   const Reply again = decode_reply(bytes);
   CHECK(again.failure == "the disk is full");
   CHECK(again.result.index() == 0);
-  CHECK_THAT(error_of([&] { check_reply(again, order, {{}}); }),
+  CHECK_THAT(input_error_if_any([&] { check_reply(again, order, {{}}); }),
              Contains("says that the client could not: the disk is full"));
   const auto long_one =
       changed(bytes, [](Changed& parts) { parts.text["failed"] = std::string(2001, 'x'); });
-  CHECK_THAT(error_of([&] { decode_reply(long_one); }), Contains("failed: "));
+  CHECK_THAT(input_error_if_any([&] { decode_reply(long_one); }), Contains("failed: "));
   // A reply with a result has none.
   const auto both = changed(encode(reply_to(order, HelloResult{1, 0})),
                             [](Changed& parts) { parts.text["failed"] = "x"; });
-  CHECK_THAT(error_of([&] { decode_reply(both); }), Contains("failed"));
+  CHECK_THAT(input_error_if_any([&] { decode_reply(both); }), Contains("failed"));
 }
 
 TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
@@ -416,19 +409,20 @@ TEST_CASE("bytes that are no message are refused with what is wrong in one line"
   };
   for (const auto& [good, error, change] : cases) {
     const std::string bad = changed(good, change);
-    const std::string found = error_of([&] { decode_reply(bad); });
+    const std::string found = input_error_if_any([&] { decode_reply(bad); });
     INFO(error << "\n" << found);
     CHECK(found.rfind(error, 0) == 0);
     CHECK(found.find('\n') == std::string::npos);
   }
-  CHECK_THAT(error_of([&] { decode_reply(train.substr(0, 100)); }),
+  CHECK_THAT(input_error_if_any([&] { decode_reply(train.substr(0, 100)); }),
              Contains("reply: the header length is"));
-  CHECK_THAT(error_of([&] { decode_reply(train.substr(0, 3)); }), Contains("reply: has 3 bytes"));
-  CHECK_THAT(error_of([&] { decode_reply(encode(order)); }), Contains("reply: message"));
+  CHECK_THAT(input_error_if_any([&] { decode_reply(train.substr(0, 3)); }),
+             Contains("reply: has 3 bytes"));
+  CHECK_THAT(input_error_if_any([&] { decode_reply(encode(order)); }), Contains("reply: message"));
   // An order, too, is read as if anybody could have written it.
   const std::string sent = encode(order);
   const auto refused = [&](const std::function<void(Changed&)>& change) {
-    return error_of([&] { decode_order(changed(sent, change)); });
+    return input_error_if_any([&] { decode_order(changed(sent, change)); });
   };
   CHECK_THAT(refused(set("round", 8)), Contains("order: id: is that of another order"));
   CHECK_THAT(refused(set("round", -1)), Contains("order: round: a whole number from 0"));
@@ -475,7 +469,7 @@ TEST_CASE("whatever bytes come, they are a message or refused as none") {
     message.tensors.push_back(
         {"weight/z", Dtype::kF32, {0, std::int64_t{1} << 62, std::int64_t{1} << 62}, {}});
   });
-  CHECK(error_of([&] { decode_reply(hollow); }) ==
+  CHECK(input_error_if_any([&] { decode_reply(hollow); }) ==
         "reply: the tensor weight/z has extents whose product overflows 64 bits");
 }
 
@@ -484,7 +478,7 @@ TEST_CASE("a reply that does not answer its order is refused with what is wrong"
   const std::vector<Unit> all = units();
   const Expected expected{all, 5};
   const auto refused = [&](const Reply& reply, const Order& asked) {
-    return error_of([&] { check_reply(reply, asked, expected); });
+    return input_error_if_any([&] { check_reply(reply, asked, expected); });
   };
   const auto refused_update = [&](const std::function<void(ClientUpdate&)>& change) {
     auto changed = update();

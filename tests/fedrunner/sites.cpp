@@ -5,12 +5,13 @@
 
 #include "catch.h"
 #include "strata/core/atomic_file.h"
-#include "strata/core/error.h"
+#include "support/error_text.h"
 #include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::fedrunner;
 using Catch::Matchers::Contains;
+using strata::test::input_error_if_any;
 using strata::test::TempDir;
 
 namespace {
@@ -21,16 +22,6 @@ SiteSlices two_slices() {
   return {4,
           {{"ward, west", "a.nii.gz", 3, 5, 6, kPng, {{"kidney", "M0 0h1v1h-1z", ""}}},
            {"east", "b.nii.gz", 0, 2, 2, kPng + "2", {}}}};
-}
-
-template <typename Action>
-std::string refused(Action&& action) {
-  try {
-    action();
-  } catch (const InputError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 }  // namespace
@@ -59,7 +50,7 @@ TEST_CASE("the sites' metrics are the same after their file") {
 TEST_CASE("a damaged file of sites is refused by place") {
   const TempDir dir;
   const auto of = [&](const std::string& text) {
-    return refused([&] { read_sites(dir.write("sites.csv", text)); });
+    return input_error_if_any([&] { read_sites(dir.write("sites.csv", text)); });
   };
   CHECK_THAT(of("client,class,volumes\na,b,1\n"),
              Contains("sites.csv:1: the header is") && Contains("client,class,volumes,(metrics"));
@@ -94,7 +85,7 @@ TEST_CASE("slices that would put anything else into a page are refused") {
     SiteSlices slices = two_slices();
     change(slices);
     write_slices(slices, dir / "slices");
-    return refused([&] { read_slices(dir / "slices"); });
+    return input_error_if_any([&] { read_slices(dir / "slices"); });
   };
   CHECK(with([](SiteSlices&) {}).empty());
   CHECK_THAT(with([](SiteSlices& s) { s.slices[1].image = "<svg/>"; }),
@@ -105,5 +96,5 @@ TEST_CASE("slices that would put anything else into a page are refused") {
   CHECK_THAT(with([](SiteSlices& s) { s.slices[0].client = ""; }), Contains("client"));
   with([](SiteSlices&) {});
   std::filesystem::remove(dir / "slices/001.png");
-  CHECK_THAT(refused([&] { read_slices(dir / "slices"); }), Contains("001.png"));
+  CHECK_THAT(input_error_if_any([&] { read_slices(dir / "slices"); }), Contains("001.png"));
 }

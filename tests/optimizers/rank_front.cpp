@@ -9,6 +9,7 @@
 #include "flow_oracle.h"
 #include "instances.h"
 #include "optimizers/exchange_graph.h"
+#include "ranks.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/baselines.h"
@@ -52,23 +53,6 @@ void add_rules(Random& random, PlanningProblem& problem) {
   }
   problem.coverage.assign(problem.units.size(), 0);
   problem.coverage[random.below(2)] = static_cast<int>(random.below(3));
-}
-
-void for_each_ranks(const PlanningProblem& problem,
-                    const std::function<void(const Assignment&)>& use) {
-  Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
-  const std::function<void(Eigen::Index)> fill = [&](Eigen::Index at) {
-    if (at == assignment.size()) {
-      if (is_feasible(problem, assignment)) use(assignment);
-      return;
-    }
-    for (int rank = 0; rank <= problem.ranks; ++rank) {
-      assignment.data()[at] = static_cast<std::uint8_t>(rank);
-      fill(at + 1);
-    }
-    assignment.data()[at] = 0;
-  };
-  fill(0);
 }
 
 /// The vertices of the upper hull of all assignments: (Σ n², importance), by ascending Σ n².

@@ -7,6 +7,7 @@
 #include "catch.h"
 #include "optimizers/rank_relaxation.h"
 #include "optimizers/rank_search.h"
+#include "ranks.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/baselines.h"
@@ -52,23 +53,6 @@ void add_rules(Random& random, PlanningProblem& problem) {
   problem.coverage[1] = static_cast<int>(random.below(3));
 }
 
-void for_each_plan(const PlanningProblem& problem,
-                   const std::function<void(const Assignment&)>& use) {
-  Assignment assignment = Assignment::Zero(problem.client_count(), problem.unit_count());
-  const std::function<void(Eigen::Index)> fill = [&](Eigen::Index at) {
-    if (at == assignment.size()) {
-      if (is_feasible(problem, assignment)) use(assignment);
-      return;
-    }
-    for (int rank = 0; rank <= problem.ranks; ++rank) {
-      assignment.data()[at] = static_cast<std::uint8_t>(rank);
-      fill(at + 1);
-    }
-    assignment.data()[at] = 0;
-  };
-  fill(0);
-}
-
 /// Nine clients, 24 units that all cost the same, and budgets of a number of ranks.
 PlanningProblem even_problem() {
   PlanningProblem problem = generate_instance(9, 24, 1);
@@ -97,7 +81,7 @@ TEST_CASE("no assignment lies beyond the bound, and points are assignments of wh
     try {
       front = price_front(problem);
     } catch (const InputError&) {  // pinned units and coverage that do not fit together
-      for_each_plan(problem, [&](const Assignment&) { FAIL("there is an assignment"); });
+      test::for_each_ranks(problem, [&](const Assignment&) { FAIL("there is an assignment"); });
       ++impossible;
       continue;
     }
@@ -109,7 +93,7 @@ TEST_CASE("no assignment lies beyond the bound, and points are assignments of wh
       CHECK(again.usage_variance == point.objectives.usage_variance);
     }
     double best = 0, worst = 0;
-    for_each_plan(problem, [&](const Assignment& assignment) {
+    test::for_each_ranks(problem, [&](const Assignment& assignment) {
       const Objectives found = evaluate(problem, assignment);
       best = std::max(best, found.importance);
       worst = std::max(worst, found.importance - front.importance_bound(found.usage_variance));

@@ -17,20 +17,13 @@ using namespace strata;
 using namespace strata::models;
 using namespace strata::peft;
 using Catch::Matchers::Contains;
+using strata::test::masks;
 using torch::Tensor;
 namespace fs = std::filesystem;
 
 namespace {
 
 const char* const kFlapLora = "lora:rank=3,alpha=6,targets=query+value+q_proj+v_proj";
-
-Tensor masks(const Model& model) {
-  const torch::NoGradGuard no_grad;
-  torch::manual_seed(3);
-  Batch batch;
-  batch.pixels = torch::rand({2, 2, 3, 32, 32});
-  return model.run(batch).values.at(kMaskLogits);
-}
 
 /// What a folder with nothing but the model's configuration and this checkpoint makes.
 Model read_back(const test::TempDir& dir, const Model& model) {

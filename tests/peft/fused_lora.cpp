@@ -17,20 +17,13 @@ using namespace strata;
 using namespace strata::models;
 using namespace strata::peft;
 using Catch::Matchers::Contains;
+using strata::test::masks;
 using torch::Tensor;
 namespace fs = std::filesystem;
 
 namespace {
 
 const std::string kFirst = "vision_encoder.layers.0.attn.", kPrefix = "base_model.model.";
-
-Tensor masks(const Model& model) {
-  const torch::NoGradGuard no_grad;
-  torch::manual_seed(3);
-  Batch batch;
-  batch.pixels = torch::rand({2, 2, 3, 32, 32});
-  return model.run(batch).values.at(kMaskLogits);
-}
 
 /// base/, and tuned/ with a method; out/ is the export, both/ the export beside the base.
 struct Exported {

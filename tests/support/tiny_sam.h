@@ -6,6 +6,7 @@
 
 #include "models/architectures/sam.h"
 #include "models/model.h"
+#include "models/torch.h"
 
 namespace strata::test {
 
@@ -30,6 +31,15 @@ inline models::Model tiny_sam(std::vector<std::string> classes, std::uint64_t se
                               std::int64_t upscaling_steps = 3) {
   return {models::Blueprint(models::make_sam(tiny_sam_config(std::move(classes), upscaling_steps))),
           seed};
+}
+
+/// What it says of two stacks of two slices, the same in every call.
+inline torch::Tensor masks(const models::Model& model) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(3);
+  models::Batch batch;
+  batch.pixels = torch::rand({2, 2, 3, 32, 32});
+  return model.run(batch).values.at(models::kMaskLogits);
 }
 
 }  // namespace strata::test
