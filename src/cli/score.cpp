@@ -6,12 +6,12 @@
 #include <filesystem>
 #include <iostream>
 #include <limits>
-#include <random>
 #include <set>
 
 #include "cli/command_line.h"
 #include "cli/data_options.h"
 #include "cli/output_files.h"
+#include "cli/system_seed.h"
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/document.h"
@@ -329,9 +329,7 @@ ScoreTable privatised(const ScoreTable& table, const ScoreArguments& arguments) 
   if (arguments.private_clip > 0) options.clip = arguments.private_clip;
   options.releases = arguments.releases;
   options.release = arguments.release;
-  std::random_device device;
-  const std::uint64_t drawn = (std::uint64_t{device()} << 32) | device();
-  options.seed = arguments.private_seed.value_or(drawn);
+  options.seed = arguments.private_seed.value_or(system_seed());
   if (arguments.private_seed) {
     log_warning("--private-seed: whoever knows the seed can undo the noise");
   }

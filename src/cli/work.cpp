@@ -1,12 +1,12 @@
 #include <iostream>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 #include "cli/command_line.h"
 #include "cli/run_tools.h"
 #include "cli/runner_names.h"
+#include "cli/system_seed.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "core/table_file.h"
@@ -34,8 +34,7 @@ std::vector<double> noised(const std::vector<double>& scores, const std::vector<
   options.epsilon = privacy.epsilon;
   options.delta = privacy.delta;
   options.releases = static_cast<int>(privacy.releases);
-  std::random_device device;
-  options.seed = (std::uint64_t{device()} << 32) | device();
+  options.seed = system_seed();
   const Eigen::RowVectorXd row = ntk::privatise_scores(table, options).table.scores.row(0);
   return {row.data(), row.data() + row.size()};
 }
