@@ -9,7 +9,6 @@
 
 #include "core/console.h"
 #include "core/document.h"
-#include "core/table_file.h"
 #include "models/torch.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -85,7 +84,7 @@ Reply Pump::read_reply(const std::filesystem::path& file, const Order& order) co
   if (size > largest_reply(order))
     throw InputError("the reply has " + std::to_string(size) + " bytes, where " +
                      std::to_string(largest_reply(order)) + " are the most that it could need");
-  Reply reply = decode_reply(read_text(file));
+  Reply reply = decode_reply(read_file(file));
   if (reply.order != order.id())
     throw InputError("the reply is to another order, of another run, round, unit list or base");
   if (reply.client != order.client) throw InputError("the reply is of client " + reply.client);

@@ -9,7 +9,6 @@
 #include "cli/system_seed.h"
 #include "core/console.h"
 #include "core/document.h"
-#include "core/table_file.h"
 #include "fedrunner/worker.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -72,7 +71,7 @@ int run_work(const WorkArguments& arguments, const CommonArguments& common) {
   const auto options = options_of(arguments);
   const fedrunner::RunTools tools = tools_of(options.site);
   const auto order = with_context(
-      arguments.order, [&] { return fedrunner::decode_order(read_text(arguments.order)); });
+      arguments.order, [&] { return fedrunner::decode_order(read_file(arguments.order)); });
   fedrunner::Worker worker(tools, options);
   const auto reply = fedrunner::serve_or_fail(worker, order);
   write_file(arguments.out, fedrunner::encode(reply));

@@ -1,5 +1,7 @@
 #include "fedrunner/pump.h"
 
+#include <zlib.h>
+
 #include <filesystem>
 #include <functional>
 #include <istream>
@@ -9,7 +11,6 @@
 
 #include "catch.h"
 #include "core/document.h"
-#include "core/table_file.h"
 #include "fedrunner/run_folders.h"
 #include "fedrunner/tiny_runs.h"
 #include "fedrunner/worker.h"
@@ -66,6 +67,15 @@ Order scoring(const std::string& client) {
           ScoreWork{"lntk", 4, 1}};
 }
 
+std::string gzipped(const TempDir& dir, const std::string& bytes) {
+  const auto path = dir / "gzipped";
+  gzFile file = gzopen(path.c_str(), "wb");
+  REQUIRE(gzwrite(file, bytes.data(), static_cast<unsigned>(bytes.size())) ==
+          static_cast<int>(bytes.size()));
+  REQUIRE(gzclose(file) == Z_OK);
+  return slurp(path);
+}
+
 Reply scored(const Order& order) {
   return {order.id(), order.client, ScoreResult{{1, 2}}};
 }
@@ -86,7 +96,7 @@ TEST_CASE_METHOD(TinyRuns, "a run over a mailbox leaves the same folder, and an 
   Worker worker(tools, {});
   Driver driver([&](const Json& line) -> std::string {
     for (const auto& task : line.at("tasks")) {
-      const auto order = decode_order(read_text(task.at("order").get<std::string>()));
+      const auto order = decode_order(read_file(task.at("order").get<std::string>()));
       CHECK(order.client == task.at("client"));
       CHECK(order.round == task.at("round"));
       CHECK(phases().name(order.phase()) == task.at("phase"));
@@ -140,6 +150,7 @@ TEST_CASE("a reply that is not the order's is refused, and the others count") {
       {good.substr(0, 7), ""},
       {good + "x", ""},
       {"PK\3\4 a pickle of some kind", ""},
+      {gzipped(dir, good), "header length"},  // which could be of any size unpacked
       {header, ""},
       {encode(scored(earlier)), "another order"},
       {encode(Reply{orders[1].id(), "oct", ScoreResult{{1, 2}}}), "of client oct"},
