@@ -35,6 +35,9 @@ const AlgorithmRow& row_of(const std::string& name);
 void require_units(const PlanningProblem& problem, const std::string& asked);
 /// The same where the algorithm plans no ranks, or none in budgets of the problem's kind.
 void require_suited(const PlanningProblem& problem, const Algorithm& algorithm);
+/// By a row that certifies, cohorts kept.
+Certificate certify_by(const AlgorithmRow& row, const PlanningProblem& problem,
+                       const PlanOptions& options);
 /// The first row that suits: the exact front, or a bound by prices.
 const AlgorithmRow& certifying_row(const PlanningProblem& problem);
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "optimizers/algorithms.h"
+#include "optimizers/cohorts.h"
 #include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/price_front.h"
@@ -11,35 +12,41 @@
 namespace strata::optimizers {
 namespace {
 
+void add_bound(double variance, double importance, std::vector<Objectives>& bounds) {
+  Objectives bound;
+  bound.usage_variance = variance;
+  bound.importance = importance;
+  bounds.push_back(bound);
+}
+
 /// Points that no assignment lies beyond: with the bound of the step at its even end.
 std::vector<Objectives> bounds_of(const PriceFront& front) {
-  std::vector<Objectives> bounds;
-  const auto add = [&](double variance, double importance) {
-    Objectives bound;
-    bound.usage_variance = variance;
-    bound.importance = importance;
-    bounds.push_back(bound);
-  };
   const Objectives& even = front.points.front().objectives;
   const double most = front.points.back().objectives.usage_variance;
-  if (!front.steps.empty()) {
-    for (const BoundStep& step : front.steps) add(step.from, step.importance);
-  } else {
-    // A staircase above the cuts: every step has the bound of its right end.
-    constexpr int kSteps = 1000;
-    for (int k = 0; k <= kSteps; ++k) {
-      const auto at = [&](int step) {
-        return even.usage_variance + (most - even.usage_variance) * step / kSteps;
-      };
-      add(at(k), front.importance_bound(at(std::min(k + 1, kSteps))));
-    }
+  if (front.steps.empty()) {
+    return staircase(even.usage_variance, most, even.importance,
+                     [&](double variance) { return front.importance_bound(variance); });
   }
-  // The corner that hypervolumes are measured from: the least importance of the front itself.
-  if (most > even.usage_variance) add(most, even.importance);
+  std::vector<Objectives> bounds;
+  for (const BoundStep& step : front.steps) add_bound(step.from, step.importance, bounds);
+  if (most > even.usage_variance) add_bound(most, even.importance, bounds);
   return bounds;
 }
 
 }  // namespace
+
+std::vector<Objectives> staircase(double least, double most, double corner,
+                                  const std::function<double(double)>& importance_bound) {
+  std::vector<Objectives> bounds;
+  constexpr int kSteps = 1000;
+  for (int k = 0; k <= kSteps; ++k) {
+    const auto at = [&](int step) { return least + (most - least) * step / kSteps; };
+    // Every step has the bound of its right end.
+    add_bound(at(k), importance_bound(at(std::min(k + 1, kSteps))), bounds);
+  }
+  if (most > least) add_bound(most, corner, bounds);
+  return bounds;
+}
 
 Certificate certify_exactly(const PlanningProblem& problem, const PlanOptions& options) {
   ExactFront exact = exact_front(problem, {.sweep = options.sweep});
@@ -67,10 +74,16 @@ Certificate certify_by_prices(const PlanningProblem& problem, const PlanOptions&
   return certificate;
 }
 
+Certificate certify_by(const AlgorithmRow& row, const PlanningProblem& problem,
+                       const PlanOptions& options) {
+  return problem.least_cohort > 1 ? certify_cohorts(problem, options, row)
+                                  : row.certify(problem, options);
+}
+
 Certificate certify(const PlanningProblem& problem) {
   problem.validate();
   const AlgorithmRow& row = certifying_row(problem);
-  Certificate certificate = row.certify(problem, {});
+  Certificate certificate = certify_by(row, problem, {});
   certificate.algorithm = row.algorithm.name;
   return certificate;
 }

@@ -13,4 +13,10 @@ Certificate certify_exactly(const PlanningProblem& problem, const PlanOptions& o
 /// @throws InputError as `certify`.
 Certificate certify_by_prices(const PlanningProblem& problem, const PlanOptions& options);
 
+/// Points that no assignment of at most `most` usage variance lies beyond, for hypervolumes: steps
+/// from `least` on below a bound that rises with the variance. The last has `corner`, the least
+/// importance of the front, from which hypervolumes are measured.
+std::vector<Objectives> staircase(double least, double most, double corner,
+                                  const std::function<double(double)>& importance_bound);
+
 }  // namespace strata::optimizers

@@ -3,6 +3,7 @@
 #include "core/build_info.h"
 #include "core/text.h"
 #include "optimizers/algorithms.h"
+#include "optimizers/cohorts.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/full_front.h"
@@ -39,20 +40,24 @@ Found find_front(const PlanningProblem& problem, const PlanOptions& options,
                  const AlgorithmRow& row) {
   Found found;
   if (row.algorithm.kind == AlgorithmKind::kExact || &row == &certifying_row(problem)) {
-    found.certificate = row.certify(problem, options);
+    found.certificate = certify_by(row, problem, options);
     found.front = std::move(found.certificate.points);
     return found;
   }
   if (options.gap) found.certificate = certify(problem);
   if (row.certify) {
-    found.front = row.certify(problem, options).points;
-  } else if (row.plan) {
-    found.front = row.plan(problem, options);
+    found.front = certify_by(row, problem, options).points;
+    return found;
+  }
+  const PlanningProblem relaxed = without_cohorts(problem);
+  if (row.plan) {
+    found.front = row.plan(relaxed, options);
   } else {
-    const SearchResult result = search(problem, row.algorithm.name, options.search);
+    const SearchResult result = search(relaxed, row.algorithm.name, options.search);
     found.front = result.front;
     found.evaluations = result.evaluations;
   }
+  if (problem.least_cohort > 1) found.front = keep_cohorts(problem, found.front);
   return found;
 }
 
@@ -78,7 +83,12 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   const Taken taken = taken_algorithm(problem, options.algorithm);
   const Algorithm& algorithm = taken.row.algorithm;
   require_suited(problem, algorithm);
-  if (options.full_front_seconds > 0) require_units(problem, "the search for the full front");
+  if (options.full_front_seconds > 0) {
+    require_units(problem, "the search for the full front");
+    if (problem.least_cohort > 1)
+      throw InputError("the search for the full front keeps no least_cohort; found " +
+                       std::to_string(problem.least_cohort) + ", allowed is 1 beside it");
+  }
   Plan plan;
   plan.algorithm = algorithm.name;
   plan.kind = algorithm.kind;

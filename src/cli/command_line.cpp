@@ -323,6 +323,10 @@ void add_plan_input(CLI::App* plan, PlanArguments& arguments) {
                    "Plan LoRA ranks: a client trains a unit at a rank of 1 to this, and budgets "
                    "count ranks or an amount of what these cost; 1 unless the problem says")
       ->check(whole_number_in(1, kLargestRank));
+  plan->add_option("--least-cohort", arguments.least_cohort,
+                   "A unit is trained by nobody or by at least so many clients; 1 unless the "
+                   "problem says")
+      ->check(whole_number_in(1, 1000000));
   plan->add_option(
       "--costs", arguments.costs,
       "What units cost: a table unit,bytes,flops,memory or the JSON of strata inspect");

@@ -131,8 +131,9 @@ struct PlanArguments {
   std::string scores;
   std::string metric;  ///< of scores that hold several
   std::string budget;
-  std::string of;            ///< what the budget counts; empty: as it says itself
-  std::optional<int> ranks;  ///< not set: as the problem file says, or 1
+  std::string of;                   ///< what the budget counts; empty: as it says itself
+  std::optional<int> ranks;         ///< not set: as the problem file says, or 1
+  std::optional<int> least_cohort;  ///< not set: as the problem file says, or 1
   std::string costs;
   std::vector<std::string> units;  ///< patterns; empty: as the scores' roles say
   PlanOptions options;             ///< but for `choose` and the warm start, which are read

@@ -57,6 +57,7 @@ constexpr LookRow kLooks[] = {
     {"--layout", {"NAME", "Data"}},
     {"--logits", {"", "Output"}},
     {"--language", {"NAME", "Input"}},
+    {"--least-cohort", {"N", "Input"}},
     {"--memory", {"BYTES", "Computing"}},
     {"--metric", {"NAME", "Scoring"}},
     {"--masks", {"DIR", "Output"}},

@@ -54,9 +54,10 @@ void print_tables(const Plan& plan, double seconds) {
     facts.row({"slowest client's seconds", fixed(plan.objectives.slowest_seconds, 3)});
   facts.row({"points on the front", std::to_string(plan.front.size())});
   if (plan.gap.known) {
-    // By prices the gap is a bound of the distance, not the distance.
+    // But for the exact front the gap is a bound of the distance, not the distance.
     const bool exact = plan.gap.certificate == CertificateKind::kExact;
-    facts.row({exact ? "gap to the exact front" : "gap to the bound by prices",
+    facts.row({exact ? "gap to the exact front"
+                     : "gap to the bound by " + certificate_name(plan.gap.certificate),
                fixed(plan.gap.importance, 6) + " (" + fixed(100 * plan.gap.relative, 3) + " %)"});
     facts.row({"hypervolume ratio", fixed(plan.gap.hypervolume_ratio, 6)});
   }
@@ -181,6 +182,7 @@ LoadedProblem load(const PlanArguments& arguments) {
   asked.costs = arguments.costs;
   asked.metric = arguments.metric;
   asked.ranks = arguments.ranks;
+  asked.least_cohort = arguments.least_cohort;
   LoadedProblem loaded = load_problem(asked);
   for (const std::string& warning : loaded.warnings) log_warning(warning);
   return loaded;

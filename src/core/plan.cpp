@@ -19,7 +19,7 @@ namespace {
 
 /// Of every AlgorithmKind and CertificateKind, in their order.
 const std::vector<std::string> kKinds = {"", "exact", "price", "search", "baseline"};
-const std::vector<std::string> kCertificates = {"exact", "prices"};
+const std::vector<std::string> kCertificates = {"exact", "prices", "branches"};
 
 /// The place among `names` of the text under a key, 0 where the key is missing.
 template <typename Enumeration>

@@ -98,10 +98,12 @@ void check_unit(const PlanningProblem& problem, int l) {
       fail("a training time of " + format_double(problem.seconds(i, l)) + " seconds for " +
            client_text(problem, i) + "; allowed is 0 or more");
   int able = 0;
+  bool pinned = false;
   for (int i = 0; i < problem.client_count(); ++i) {
     if (problem.rule(i, l) != Rule::kForbidden)
       able += problem.affordable(
           l, problem.counts_units() ? problem.budgets[i] : problem.capacities[i]);
+    pinned |= problem.rule(i, l) == Rule::kPinned;
   }
   if (problem.least_usage(l) < 0 || problem.least_usage(l) > able)
     fail("a coverage of " + std::to_string(problem.least_usage(l)) +
@@ -109,6 +111,22 @@ void check_unit(const PlanningProblem& problem, int l) {
               ? " ranks, but the clients that may train it can afford only " + std::to_string(able)
               : " clients, but only " + std::to_string(able) + " may train it and can afford it") +
          "; allowed is 0 to " + std::to_string(able));
+  if ((pinned || problem.least_usage(l) > 0) && able < problem.least_cohort)
+    fail("it is pinned or covered, so at least least_cohort = " +
+         std::to_string(problem.least_cohort) + " clients must train it, but only " +
+         std::to_string(able) + " may and can afford it");
+}
+
+void check_cohorts(const PlanningProblem& problem) {
+  const int m = problem.least_cohort, clients = problem.client_count();
+  if (m < 1 || m > std::max(1, clients))
+    throw InputError("least_cohort: found " + std::to_string(m) + ", allowed is 1 to " +
+                     std::to_string(clients) + ", the clients");
+  if (m > 1 && problem.has_ranks())
+    throw InputError(
+        "least_cohort counts clients, and plans of ranks do not keep it: found "
+        "least_cohort " +
+        std::to_string(m) + " and ranks " + std::to_string(problem.ranks));
 }
 
 }  // namespace
@@ -121,6 +139,7 @@ void PlanningProblem::validate() const {
   if (has_ranks() && has_further_objectives())
     throw InputError("ranks are planned for importance and usage_variance, not for " +
                      objective_names(*this)[kCommonObjectives]);
+  check_cohorts(*this);
   for (int i = 0; i < client_count(); ++i) check_client(*this, i);
   if (!std::isfinite(importance.sum()))
     throw InputError("the sum of all scores is beyond the greatest number there is, 1.8e308");
@@ -188,6 +207,13 @@ Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment
   return objectives;
 }
 
+bool keeps_cohorts(const PlanningProblem& problem, const Assignment& assignment) {
+  if (problem.least_cohort <= 1) return true;
+  const auto counts = usage(assignment);
+  return std::none_of(counts.begin(), counts.end(),
+                      [&](int n) { return n > 0 && n < problem.least_cohort; });
+}
+
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
   if (assignment.rows() != problem.client_count() || assignment.cols() != problem.unit_count())
     return false;
@@ -207,7 +233,7 @@ bool is_feasible(const PlanningProblem& problem, const Assignment& assignment) {
   const auto counts = usage(assignment);
   for (int l = 0; l < problem.unit_count(); ++l)
     if (counts[l] < problem.least_usage(l)) return false;
-  return true;
+  return keeps_cohorts(problem, assignment);
 }
 
 PlanningProblem make_problem(const ScoreTable& scores, const std::string& budget) {

@@ -149,6 +149,7 @@ class Loader {
     read_rules("pinned", Rule::kPinned);
     read_rules("forbidden", Rule::kForbidden);
     read_coverage();
+    read_least_cohort();
     read_objectives();
     loaded_.choose = reader_.text("choose", "");
     reader_.finish();
@@ -321,6 +322,12 @@ class Loader {
     for (const auto& name : mapping.keys())
       for (const std::size_t l : units(mapping, name, name))
         problem_.coverage[l] = static_cast<int>(mapping.integer(name, 0, most));
+  }
+
+  void read_least_cohort() {
+    const int most = std::max(1, problem_.client_count());
+    problem_.least_cohort = options_.least_cohort.value_or(
+        static_cast<int>(reader_.integer("least_cohort", 1, most, 1)));
   }
 
   void read_objectives() {

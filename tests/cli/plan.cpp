@@ -531,6 +531,39 @@ TEST_CASE("--ranks plans ranks, from a problem file, too; what has none is refus
       dir.path(), {"costs.csv"});
 }
 
+TEST_CASE("--least-cohort: a unit is trained by nobody or by as many, from a problem file, too") {
+  const test::TempDir dir;
+  dir.write("scores.csv",
+            "client,block.0,block.1,block.2,block.3\nct,6,3,1,2\nmri,5,4,1,2\n"
+            "xray,1,2,7,3\npet,2,1,1,5\n");
+  dir.write("problem.yaml", "version: 1\nscores: scores.csv\nbudget: 1\nleast_cohort: 2\n");
+  const auto planned = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(),
+                     {"--choose", "importance:100", "--out", "plan.json", "--quiet"});
+    REQUIRE(run_strata(arguments, dir.path()).code == 0);
+    return read_plan(dir / "plan.json");
+  };
+  const Plan alone = planned({"plan", "--scores", "scores.csv", "--budget", "1"});
+  CHECK(alone.units_of(2) == std::vector<std::string>{"block.2"});
+  for (const Plan& plan :
+       {planned({"plan", "--scores", "scores.csv", "--budget", "1", "--least-cohort", "2"}),
+        planned({"plan", "--problem", "problem.yaml"})}) {
+    CHECK(plan.units_of(2) == std::vector<std::string>{"block.3"});
+    CHECK(plan.objectives.importance == 19);
+    CHECK(plan.gap.known);
+    CHECK(plan.gap.relative == 0);
+    CHECK(plan.gap.certificate == CertificateKind::kExact);
+  }
+  // The option wins over the file.
+  CHECK(
+      planned({"plan", "--problem", "problem.yaml", "--least-cohort", "1"}).objectives.importance ==
+      23);
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--least-cohort", "5"},
+                      dir.path(), {"least_cohort: found 5, allowed is 1 to 4, the clients"});
+  test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--least-cohort", "0"},
+                      dir.path(), {"--least-cohort"});
+}
+
 TEST_CASE("ranks are planned in budgets of bytes and memory, of which each rank costs its share") {
   const test::TempDir dir;
   dir.write("scores.csv", scores_csv(3, 4));

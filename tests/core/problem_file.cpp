@@ -45,6 +45,7 @@ costs: costs.csv
 pinned: {ct: [c]}
 forbidden: {"*": [b]}
 coverage: {a: 1}
+least_cohort: 2
 objectives: [importance, usage_variance, uplink_bytes, slowest_client]
 clients:
   ct: {samples: 10, flops_per_second: 100, uplink_bytes_per_second: 5}
@@ -66,6 +67,7 @@ choose: ideal
   CHECK(problem.rule(0, 1) == Rule::kForbidden);
   CHECK(problem.rule(1, 1) == Rule::kForbidden);
   CHECK(problem.coverage == std::vector<int>{1, 0, 0});
+  CHECK(problem.least_cohort == 2);
   CHECK(problem.uplink_bytes == std::vector<std::int64_t>{10, 20, 30});
   CHECK(problem.seconds(0, 0) == Approx(10 * 100 / 100.0 + 10 / 5.0));
   CHECK(problem.seconds(1, 2) == Approx(300 / 1000.0 + 30 / 10.0));
@@ -250,6 +252,10 @@ TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   CHECK_THAT(error(good + "coverage: 3\n"), Contains("coverage") && Contains("0 to 2"));
   CHECK_THAT(error(good + "coverage: {b: 2}\nforbidden: {ct: [b]}\n"),
              Contains("unit \"b\": a coverage of 2 clients, but only 1"));
+  CHECK_THAT(error(good + "least_cohort: 3\n"), Contains("least_cohort") && Contains("1 to 2"));
+  CHECK_THAT(error(good + "least_cohort: 2\nranks: 2\n"), Contains("plans of ranks do not keep"));
+  CHECK_THAT(error(good + "least_cohort: 2\npinned: {ct: [b]}\nforbidden: {mri: [b]}\n"),
+             Contains("unit \"b\": it is pinned or covered"));
   CHECK_THAT(error(good + "objectives: [importance]\n"), Contains("usage_variance"));
   CHECK_THAT(error(good + "objectives: [importance, usage_variance, uplink]\n"),
              Contains("\"uplink\" is not one of"));

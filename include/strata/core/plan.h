@@ -33,9 +33,12 @@ enum class CertificateKind : std::uint8_t {
   kExact,
   /// A bound by duality, for larger problems; the distance is then at most the gap, and the
   /// hypervolume ratio at least.
-  kPrices
+  kPrices,
+  /// Of cohorts (PlanningProblem::least_cohort), where some sets of trained units are still open:
+  /// what nothing in any of these exceeds. The distance is at most the gap.
+  kBranches
 };
-/// exact, prices.
+/// exact, prices, branches.
 const std::string& certificate_name(CertificateKind kind);
 
 /// How far a plan and its front are from the exact supported front. All values are certified: the

@@ -75,6 +75,12 @@ struct PlanningProblem {
 
   int ranks = 1;  ///< the largest entry of an assignment, in [1, kLargestRank]
 
+  /// A unit is trained by nobody or by at least so many clients, in [1, clients], so that no update
+  /// of fewer can be told from a unit's mean; 1 asks for nothing, and more goes with no ranks.
+  /// `make_plan` and `certify` keep it; the algorithms called for themselves, such as
+  /// `exact_front`, do not look at it.
+  int least_cohort = 1;
+
   int client_count() const { return static_cast<int>(clients.size()); }
   int unit_count() const { return static_cast<int>(units.size()); }
   bool has_further_objectives() const { return !uplink_bytes.empty() || seconds.size() > 0; }
@@ -98,9 +104,9 @@ struct PlanningProblem {
   int affordable(int unit, std::int64_t budget) const;
 
   /// Checks sizes, ranges and everything about a single client or unit: budgets within the units,
-  /// pinned units within the budget, enough units that are not forbidden, coverage within the
-  /// clients that may train the unit. Whether the coverage of all units can be met together is
-  /// found by `feasible_assignment` (strata/optimizers/feasible.h).
+  /// pinned units within the budget, enough units that are not forbidden, coverage and the cohorts
+  /// of pinned units within the clients that may train the unit. Whether the coverage of all units
+  /// can be met together is found by `feasible_assignment` (strata/optimizers/feasible.h).
   /// @throws InputError naming the client or unit, the number found and the range allowed.
   void validate() const;
 };
@@ -138,8 +144,11 @@ Objectives evaluate(const PlanningProblem& problem, const Assignment& assignment
 /// units).
 std::vector<std::int64_t> spent(const PlanningProblem& problem, const Assignment& assignment);
 
-/// Every entry is 0 or 1, or a rank, every row keeps to the client's budget and rules, and every
-/// unit's coverage is met.
+/// No unit is trained by some clients, but fewer than `least_cohort`. O(clients × units).
+bool keeps_cohorts(const PlanningProblem& problem, const Assignment& assignment);
+
+/// Every entry is 0 or 1, or a rank, every row keeps to the client's budget and rules, every unit's
+/// coverage is met, and cohorts are kept.
 bool is_feasible(const PlanningProblem& problem, const Assignment& assignment);
 
 /// From a score table and `--budget` of units: either one number for every client, or the file of a

@@ -20,11 +20,12 @@ struct ProblemOptions {
   std::string budget = {};  ///< an amount or a file; wins over the file's
   std::vector<std::string> units =
       {};  ///< plan over these units only (patterns); wins over the file's
-  std::optional<bool> normalise = {};  ///< wins over the file's
-  std::string of = {};                 ///< what `budget` counts; empty: as it says itself
-  std::string costs = {};              ///< a file; wins over the file's
-  std::string metric = {};             ///< of scores that hold several; wins over the file's
-  std::optional<int> ranks = {};       ///< wins over the file's
+  std::optional<bool> normalise = {};    ///< wins over the file's
+  std::string of = {};                   ///< what `budget` counts; empty: as it says itself
+  std::string costs = {};                ///< a file; wins over the file's
+  std::string metric = {};               ///< of scores that hold several; wins over the file's
+  std::optional<int> ranks = {};         ///< wins over the file's
+  std::optional<int> least_cohort = {};  ///< wins over the file's
 };
 
 struct LoadedProblem {
@@ -61,6 +62,8 @@ struct LoadedProblem {
 ///   costs: {block.0: {bytes: 100kB, flops: 5, memory: 7}, …}
 ///   pinned: {a: [head], "*": ["block.[0-3]"]}, forbidden: likewise     "*": every client
 ///   coverage: 1                   or {"block.*": 2}: at least so many clients train the unit
+///   least_cohort: 3               a unit is trained by nobody or by at least three clients; 1 by
+///                                 default
 ///   objectives: [importance, usage_variance, uplink_bytes, slowest_client]
 ///   clients: {a: {samples: 1000, flops_per_second: 1e12, uplink_bytes_per_second: 1e6}}
 ///   choose: knee
