@@ -192,6 +192,7 @@ Json written(const TrainWork& work) {
   if (!algorithm.empty()) written["algorithm"] = algorithm;
   if (!work.companions.empty()) written["companions"] = work.companions;
   if (!work.pruning.cuts.empty()) written["pruning"] = pruning_json(work.pruning);
+  if (!work.cohorts.empty()) written["cohorts"] = work.cohorts;
   return written;
 }
 Json written(const EvaluateWork& work) {
@@ -220,6 +221,11 @@ Work read_work(Phase phase, ObjectReader reader) {
     train.algorithm = experiment::algorithm_fields().read(reader.object("algorithm"));
     if (reader.has("companions")) train.companions = reader.texts("companions");
     if (reader.has("pruning")) train.pruning = read_pruning(reader.object("pruning"));
+    if (reader.has("cohorts")) {
+      auto cohorts = reader.object("cohorts");
+      for (const auto& unit : cohorts.keys()) train.cohorts[unit] = cohorts.integer(unit, 1, kMost);
+      cohorts.finish();
+    }
     work = train;
   } else if (phase == Phase::kEvaluate) {
     EvaluateWork evaluate;

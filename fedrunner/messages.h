@@ -75,6 +75,8 @@ struct TrainWork {
   /// keeps (models::Companions).
   std::vector<std::string> companions = {};
   PruningWork pruning = {};
+  /// How many clients train each of the order's units in this round, this one among them.
+  std::map<std::string, std::int64_t> cohorts = {};
   /// Of its algorithm (fedrunner/algorithms): what the client remembered of weights when it last
   /// trained them, and what the server sends beside those of the order's units. What is not there
   /// is 0, or the weight as it is received.

@@ -159,6 +159,12 @@ std::vector<Order> Orders::train(int round, int rounds, const Plan& plan, const 
     add_algorithm(order, algorithm);
     add_pruning(order, i);
   }
+  std::map<std::string, std::int64_t> cohorts;
+  for (const auto& order : orders)
+    for (const auto& unit : order.units) ++cohorts[unit];
+  for (auto& order : orders)
+    for (const auto& unit : order.units)
+      std::get<TrainWork>(order.work).cohorts[unit] = cohorts.at(unit);
   return orders;
 }
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "core/console.h"
 #include "fedrunner/streams.h"
+#include "strata/core/error.h"
 #include "strata/core/random.h"
 
 namespace strata::fedrunner {
@@ -38,6 +40,12 @@ void take_scores(const ScoreTable& scores, PlanningProblem& problem,
       problem.importance.row(static_cast<Eigen::Index>(i)) =
           scores.scores.row(static_cast<Eigen::Index>(found - scores.clients.begin()));
   }
+}
+
+PlanningProblem without_budgets(PlanningProblem problem) {
+  std::fill(problem.budgets.begin(), problem.budgets.end(), 0);
+  std::fill(problem.capacities.begin(), problem.capacities.end(), 0);
+  return problem;
 }
 
 /// run.json says once who made the run and when; in a plan it would make resumed ones differ.
@@ -108,7 +116,10 @@ PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const
   auto budgets = this->budgets();
   if (scores) take_scores(*scores, problem, budgets);
   const std::string& of = task_.run.budget.of;
-  if (!run_.strategy.own) problem.ranks = static_cast<int>(task_.planned_ranks);
+  if (!run_.strategy.own) {
+    problem.ranks = static_cast<int>(task_.planned_ranks);
+    problem.least_cohort = static_cast<int>(task_.run.plan.least_cohort);
+  }
   if (!problem.has_ranks() || task_.run.budget.counts_units()) {
     set_budgets(problem, of, budgets, costs_of(task_.units.selectable, of));
     return problem;
@@ -122,17 +133,26 @@ PlanningProblem Planning::problem(const std::optional<ScoreTable>& scores) const
 
 Plan Planning::plan(int round, const std::optional<ScoreTable>& scores,
                     const std::vector<Assignment>& warm_start) {
-  const PlanningProblem problem = this->problem(scores);
+  PlanningProblem problem = this->problem(scores);
   // JSON readers elsewhere keep 53 bits of an integer.
   const std::uint64_t seed = stream(run_.seed, Purpose::kPlan, round) >> 11;
-  Plan plan = run_.strategy.own
-                  ? own_plan(problem, round, seed)
-                  : planner_(problem, {.algorithm = run_.strategy.algorithm,
-                                       .choose = run_.strategy.choose,
-                                       .search = {.evaluations = task_.run.plan.evaluations,
-                                                  .seed = seed,
-                                                  .warm_start = warm_start},
-                                       .gap = scores.has_value()});
+  const PlanOptions options{
+      .algorithm = run_.strategy.algorithm,
+      .choose = run_.strategy.choose,
+      .search = {.evaluations = task_.run.plan.evaluations, .seed = seed, .warm_start = warm_start},
+      .gap = scores.has_value()};
+  Plan plan;
+  try {
+    plan = run_.strategy.own ? own_plan(problem, round, seed) : planner_(problem, options);
+  } catch (const InputError& error) {
+    // With some clients away the others' budgets may leave no whole cohorts in this round.
+    const bool all_here = !scores || scores->clients.size() == task_.clients.size();
+    if (problem.least_cohort <= 1 || all_here) throw;
+    log_warning("round " + std::to_string(round) + ": " + error.what() +
+                "; nobody trains a planned unit in this round");
+    problem = without_budgets(std::move(problem));
+    plan = planner_(problem, options);
+  }
   plan.always = units_.always;
   plan.count_budgets(problem);
   plan.scores_digest = scores ? digest(*scores) : "";

@@ -122,6 +122,26 @@ void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
   }
 }
 
+void keep_cohorts(int round, RoundUpdates& updates, const std::vector<Unit>& units,
+                  std::int64_t least) {
+  for (const Unit& unit : units) {
+    const auto trains = [&](const ClientUpdate& update) {
+      return std::find(update.units.begin(), update.units.end(), unit.name) != update.units.end();
+    };
+    const auto clients = std::count_if(updates.sent.begin(), updates.sent.end(), trains);
+    if (clients == 0 || clients >= least) continue;
+    log_warning(prefix(round) + "the unit " + unit.name + " was sent by " +
+                std::to_string(clients) + " of the at least " + std::to_string(least) +
+                " clients that it needs (run.plan.least_cohort); it stays as it is");
+    updates.failures.small_cohorts.push_back(unit.name);
+    for (ClientUpdate& update : updates.sent) {
+      if (!trains(update)) continue;
+      update.units.erase(std::find(update.units.begin(), update.units.end(), unit.name));
+      for (const auto& name : state_of(unit)) update.weights.erase(name);
+    }
+  }
+}
+
 void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& done) {
   const auto& failures = updates.failures;
   std::map<UnitStatus, std::string> units;
@@ -164,6 +184,7 @@ std::string aggregation_json(int round, const RoundUpdates& updates, const Aggre
   for (const auto& refusal : failures.refused)
     root["refused"].push_back({{"client", refusal.client}, {"reason", refusal.reason}});
   root["too_few"] = failures.too_few;
+  if (!failures.small_cohorts.empty()) root["small_cohorts"] = failures.small_cohorts;
   if (!done.losses.empty()) root["lora"] = losses_json(done);
   if (!ranks.empty()) root["ranks"] = ranks;
   return root.dump(1) + "\n";

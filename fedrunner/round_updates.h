@@ -26,7 +26,8 @@ class Diverged : public WorkError {
 struct RoundFailures {
   std::vector<std::string> dropped, late;
   std::vector<Refusal> refused;
-  std::vector<std::string> too_few;  ///< theirs were usable, but not as many as are needed
+  std::vector<std::string> too_few;        ///< theirs were usable, but not as many as are needed
+  std::vector<std::string> small_cohorts;  ///< units that fewer clients sent than must have
 };
 
 /// A round's replies to orders to train, sorted out.
@@ -53,6 +54,11 @@ std::map<std::string, ModelState> take_local(std::vector<ClientUpdate>& updates,
 void keep_usable(int round, RoundUpdates& updates, const ModelState& global,
                  const experiment::ServerConfig& server);
 
+/// Takes out of `updates.sent` the units that fewer than `least` clients have sent, though a plan
+/// had more of them train it: these stay as they are. A warning names them. O(units · clients).
+void keep_cohorts(int round, RoundUpdates& updates, const std::vector<Unit>& units,
+                  std::int64_t least);
+
 /// Logs which units all, some and none of the updates have, who is missing, and what was lost of
 /// LoRA pairs.
 void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& done);
@@ -60,6 +66,7 @@ void log_aggregation(int round, const RoundUpdates& updates, const Aggregated& d
 /// aggregation.json of a round. Where the rule of LoRA pairs has lost something (LoraRule::loss),
 /// it has a mapping `lora`: `rule`, `measure` (the rule's loss), its `mean` over the pairs, the
 /// `worst`, whose pair that is (`worst_pair`), and `pairs`, every pair's by its name.
+/// `small_cohorts`, where there are any, are the units of `keep_cohorts`.
 /// `ranks` are those of clients that have pruned their pairs, this round's among them.
 std::string aggregation_json(int round, const RoundUpdates& updates, const Aggregated& done,
                              const std::map<std::string, std::int64_t>& ranks = {});

@@ -222,6 +222,7 @@ Aggregated Server::take(int round, RoundUpdates& updates) {
   auto kept = take_local(updates.sent, units_.all);
   fail_spoiled_memories(updates.sent);
   keep_usable(round, updates, state_.weights, options);
+  keep_cohorts(round, updates, units_.all, task_.run.plan.least_cohort);
   take_pruned(round, updates.sent);
   for (const auto& update : updates.sent) {
     for (const auto& [name, weight] : kept[update.client])

@@ -84,6 +84,10 @@ std::vector<std::int64_t> checked_budgets(const ExperimentConfig& config,
                          "budgets of " + budget.of);
     }
   }
+  const std::int64_t cohort = config.run->plan.least_cohort;
+  if (cohort > static_cast<std::int64_t>(clients.size()))
+    throw InputError(config.file + ": run.plan.least_cohort: found " + std::to_string(cohort) +
+                     ", allowed is 1 to " + std::to_string(clients.size()) + ", the clients");
   if (units.always.empty() && *std::max_element(budgets.begin(), budgets.end()) < least)
     throw InputError(budget.where + ": no client would train anything");
   return budgets;

@@ -102,6 +102,20 @@ void check_budget(const SiteFile& site, const Order& order, const std::vector<Un
                std::to_string(most) + " are the most");
 }
 
+void check_cohorts(const SiteFile& site, const Order& order) {
+  const auto* train = std::get_if<TrainWork>(&order.work);
+  if (!train || site.least_cohort <= 1) return;
+  for (const auto& unit : order.units) {
+    const auto found = train->cohorts.find(unit);
+    const std::int64_t clients = found == train->cohorts.end() ? 0 : found->second;
+    if (clients < site.least_cohort)
+      refuse(site, "least_cohort",
+             "an order is to train the unit " + unit + ", of which it says that " +
+                 std::to_string(clients) + " clients train it, where " +
+                 std::to_string(site.least_cohort) + " are the least");
+  }
+}
+
 void check_samples(const SiteFile& site, const Order& order, std::int64_t train_samples) {
   const bool looks =
       order.phase() == Phase::kScore || (order.phase() == Phase::kTrain && !order.units.empty());

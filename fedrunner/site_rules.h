@@ -20,6 +20,10 @@ void check_order(const experiment::SiteFile& site, const Order& order);
 void check_budget(const experiment::SiteFile& site, const Order& order,
                   const std::vector<Unit>& selectable);
 
+/// That as many clients train each of the order's units as the site wants, by what the order says.
+/// @throws InputError likewise
+void check_cohorts(const experiment::SiteFile& site, const Order& order);
+
 /// That a client of so many training examples scores and trains. @throws InputError likewise
 void check_samples(const experiment::SiteFile& site, const Order& order,
                    std::int64_t train_samples);

@@ -123,7 +123,10 @@ Worker::Run& Worker::run_of(const Order& order) {
 
 Reply Worker::serve(const Order& order) {
   const auto& site = options_.site;
-  if (site) check_order(*site, order);
+  if (site) {
+    check_order(*site, order);
+    check_cohorts(*site, order);
+  }
   Run& run = run_of(order);
   auto& hosted = run.client(order.client);
   if (site) {

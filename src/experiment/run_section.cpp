@@ -50,6 +50,10 @@ Fields<PlanConfig> plan_fields(const ToolNames& names) {
             "metaheuristics begin with the front of the run's last plan (`--warm` in "
             "[planner.md](planner.md)); the other algorithms depend on no start")
           .written_if_changed(),
+      field("least_cohort", &PlanConfig::least_cohort, whole(1),
+            "a unit is trained by nobody or by at least so many clients "
+            "([consortium.md](consortium.md#least-cohorts))")
+          .written_if_changed(),
   });
 }
 
@@ -114,6 +118,24 @@ Kind<Budget> budget_of_clients() {
           "as in a problem file ([planner.md](planner.md))"};
 }
 
+/// What does not go with units of at least so many clients.
+void check_least_cohort(const ObjectReader& reader, const RunConfig& run) {
+  if (run.plan.least_cohort == 1) return;
+  const auto fail = [&](const std::string& why) {
+    reader.fail("plan", "least_cohort " + std::to_string(run.plan.least_cohort) + ": " + why);
+  };
+  if (run.ranks.planned) fail("plans of ranks do not keep it; found run.ranks plan");
+  if (run.server.algorithm.algorithm != FederatedAlgorithm::kFedavg)
+    fail(
+        "it goes with run.server.algorithm fedavg alone, as what clients remember of units that "
+        "others do not train would tell of them");
+  for (const Strategy& strategy : run.strategies) {
+    const bool whole = strategy.own == OwnAlgorithm::kFull || strategy.own == OwnAlgorithm::kNone;
+    if (strategy.own && !whole)
+      fail("the strategy " + strategy.name + " deals units out whoever else trains them");
+  }
+}
+
 void complete_run(ObjectReader& reader, RunConfig& run) {
   const FederatedAlgorithm algorithm = run.server.algorithm.algorithm;
   if (needs_sgd(algorithm) && run.local.training.optimizer != LocalOptimizer::kSgd)
@@ -121,6 +143,7 @@ void complete_run(ObjectReader& reader, RunConfig& run) {
                                                   " goes with run.local.optimizer sgd alone");
   if (run.ranks.given() && algorithm != FederatedAlgorithm::kFedavg)
     reader.fail("ranks", "ranks of clients go with run.server.algorithm fedavg alone");
+  check_least_cohort(reader, run);
   if (!run.ranks.planned) return;
   if (run.server.aggregation.rank_decay < 1)
     reader.object("server").fail("rank_decay", "the ranks of plans are not pruned, too");

@@ -29,8 +29,9 @@ struct PlanConfig {
   std::string algorithm = "exact";
   std::string choose = "knee";
   std::int64_t evaluations = 20000;
-  std::int64_t every = 1;  ///< rounds
-  bool warm = false;       ///< the search starts from the last plan's front
+  std::int64_t every = 1;         ///< rounds
+  bool warm = false;              ///< the search starts from the last plan's front
+  std::int64_t least_cohort = 1;  ///< a unit is trained by nobody or by at least so many clients
 };
 
 /// When a run writes its whole model; the state of every round is what was trained.

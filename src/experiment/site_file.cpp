@@ -62,6 +62,9 @@ Fields<SiteFile> site_fields(const std::vector<std::string>& phases,
           .default_text("none: anything"),
       field("least_samples", &SiteFile::least_samples, whole(1),
             "a client with fewer training examples neither scores nor trains"),
+      field("least_cohort", &SiteFile::least_cohort, whole(1),
+            "no unit is trained that an order says fewer clients of the round train, this one "
+            "among them ([below](#least-cohorts))"),
       section("private_scores", &SiteFile::private_scores, privacy_fields(),
               "scores leave the site with noise alone"),
   });

@@ -30,6 +30,7 @@ struct SiteFile {
   std::vector<std::string> metrics = {};  ///< of scores; empty: all
   std::optional<Budget> budget = {};      ///< the largest that a plan may spend here
   std::int64_t least_samples = 1;         ///< training examples, below which a client does nothing
+  std::int64_t least_cohort = 1;          ///< clients that train a unit which is trained here
   std::optional<SitePrivacy> private_scores = {};
 };
 

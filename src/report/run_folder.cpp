@@ -137,7 +137,9 @@ void read_aggregation(const fs::path& file, int round, RunFolder& run) {
     refusal.finish();
   }
   reader.raw("units");
-  reader.raw("lora");  // what the rule of LoRA's pairs lost, which the page does not show
+  // What the page does not show: what the rule of LoRA's pairs lost, clients that pruned theirs,
+  // and units that too few clients sent.
+  for (const char* key : {"lora", "ranks", "small_cohorts"}) reader.raw(key);
   reader.finish();
 }
 

@@ -300,6 +300,25 @@ TEST_CASE("a run with planned ranks: plans, PEFT's files, the report, resumed to
              Catch::Contains("5 ranks per client and round"));
 }
 
+TEST_CASE("a run with least cohorts: plans and updates keep them, and the report reads it") {
+  const fs::path& folder = workshop();
+  for (const auto& command :
+       {std::vector<std::string>{"run", "tiny.yaml", "--out", "cohorts", "--threads", "1", "--set",
+                                 "run.strategies=[f3ocus]", "--set", "run.rounds=3", "--set",
+                                 "run.plan.least_cohort=2", "--set", "run.failures={dropout: 0.4}"},
+        std::vector<std::string>{"report", "cohorts"}}) {
+    const auto outcome = run_strata(command, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+  }
+  for (const std::string round : {"001", "002", "003"}) {
+    const fs::path rounds = folder / "cohorts/rounds" / round;
+    for (const int clients : usage(read_plan(rounds / "plan.json").assignment)) CHECK(clients != 1);
+    const auto log = nlohmann::json::parse(test::slurp(rounds / "aggregation.json"));
+    for (const auto& unit : log["units"]) CHECK(unit["clients"].size() != 1);
+  }
+}
+
 TEST_CASE("a run over adapters writes what PEFT, the scorer and the report read") {
   const fs::path& folder = workshop();
   const auto run = run_strata(

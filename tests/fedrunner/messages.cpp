@@ -532,7 +532,9 @@ TEST_CASE("a reply that does not answer its order is refused with what is wrong"
         "the reply has the weight b as F32 2 2, not F32 2 1");
   CHECK(refused_update([](auto& u) { u.pruned = true; }) ==
         "the reply says that it has pruned its pairs, which it was not asked to");
+  std::get<TrainWork>(pruning.work).cohorts = {{"head", 3}};
   const Order back = decode_order(encode(pruning));
+  CHECK(std::get<TrainWork>(back.work).cohorts.at("head") == 3);
   const PruningWork& read = std::get<TrainWork>(back.work).pruning;
   CHECK(read.cuts.size() == 1);
   CHECK((read.cuts.at("b").dim == 1 && read.cuts.at("b").kept == 1));

@@ -74,6 +74,9 @@ TEST_CASE_METHOD(Fixture, "a client trains what the plan gives it and what is al
   const auto train = orders.train(2, 4, plan, state);
   CHECK(train[0].units == Names{"head"});
   CHECK(train[1].units == Names{"block.1", "head"});
+  using Cohorts = std::map<std::string, std::int64_t>;
+  CHECK(std::get<TrainWork>(train[0].work).cohorts == Cohorts{{"head", 2}});
+  CHECK(std::get<TrainWork>(train[1].work).cohorts == Cohorts{{"block.1", 1}, {"head", 2}});
   for (const auto& order : train) {
     const auto& work = std::get<TrainWork>(order.work);
     CHECK(work.seed == stream(11, Purpose::kTrain, 2, order.client));

@@ -144,6 +144,31 @@ TEST_CASE("updates are kept but for those that would spoil the model") {
   CHECK(enough.sent.size() == 2);
 }
 
+TEST_CASE("units that fewer clients sent than must train them stay as they are") {
+  set_quiet(true);
+  auto updates = sent({update("ct"), update("mri"), update("oct")});
+  ClientUpdate& more = updates.sent[1];
+  more.units.push_back("further");
+  more.weights["c"] = torch::ones({2});
+  more.weights["c.mean"] = torch::ones({2});
+  auto units = kUnits;
+  units.push_back({.name = "further", .parameters = {"c"}, .buffers = {"c.mean"}});
+  units.push_back({.name = "nobody's", .parameters = {"d"}});
+  const auto whole = updates.sent[0].units;
+  auto alone = updates;
+  keep_cohorts(1, alone, units, 1);
+  CHECK(alone.sent[1].units.back() == "further");
+  keep_cohorts(1, updates, units, 3);
+  CHECK(senders(updates) == Names{"ct", "mri", "oct"});
+  CHECK(updates.sent[1].units == whole);
+  CHECK(updates.sent[1].weights.count("c") + updates.sent[1].weights.count("c.mean") == 0);
+  CHECK(updates.sent[1].weights.size() == updates.sent[0].weights.size());
+  CHECK(updates.failures.small_cohorts == Names{"further"});
+  CHECK_THAT(aggregation_json(1, updates, {}), Contains("\"small_cohorts\": [\n  \"further\"\n ]"));
+  keep_cohorts(1, updates, units, 4);
+  for (const auto& update : updates.sent) CHECK(update.units.size() + update.weights.size() == 0);
+}
+
 TEST_CASE("a round in which no training stayed finite ends the run, unless somebody is missing") {
   set_quiet(true);
   const experiment::ServerConfig server;

@@ -1191,6 +1191,36 @@ TEST_CASE_METHOD(Fixture, "clients that drop out, come late or send nonsense do 
   CHECK(used == 24 - static_cast<std::size_t>(dropped));
 }
 
+TEST_CASE_METHOD(Fixture, "units of too small cohorts stay as they are, in whatever plan") {
+  // These tests' planner does not look at cohorts.
+  run("out", {"run.plan.least_cohort=3", "run.failures={dropout: 0.3}", "run.rounds=6"});
+  int small = 0, whole = 0;
+  for (int round = 1; round <= 6; ++round) {
+    const auto log = aggregation(dir / "out", round);
+    CAPTURE(log.dump());
+    for (const auto& unit : log["units"]) {
+      CHECK((unit["clients"].empty() || unit["clients"].size() == 3));
+      whole += unit["clients"].size() == 3;
+    }
+    const bool all = log["clients"].size() == 3, some = !log["clients"].empty();
+    const auto units = log.value("small_cohorts", Json::array());
+    const bool head = std::find(units.begin(), units.end(), "head") != units.end();
+    CHECK(head == (some && !all));
+    small += head;
+  }
+  CHECK(small > 0);
+  CHECK(whole > 0);
+  CHECK_THAT(test::slurp(dir / "out" / "run.log"),
+             Contains("clients that it needs (run.plan.least_cohort); it stays as it is"));
+  CHECK_THROWS_WITH(run("x", {"run.plan.least_cohort=4"}),
+                    Contains("run.plan.least_cohort: found 4, allowed is 1 to 3, the clients"));
+  CHECK_THROWS_WITH(run("x", {"run.plan.least_cohort=2", "run.strategies=[dropout]"}),
+                    Contains("the strategy dropout deals units out"));
+  CHECK_THROWS_WITH(run("x", {"run.plan.least_cohort=2", "run.server.algorithm=ditto"}),
+                    Contains("fedavg alone"));
+  CHECK_FALSE(fs::exists(dir / "x"));
+}
+
 TEST_CASE_METHOD(Fixture, "with too few updates the global model stays as it is") {
   run("out", {"run.failures={dropout: 1}", "run.rounds=2"});
   CHECK(peft::load_model(dir / "out" / "model").fingerprint() ==

@@ -80,6 +80,23 @@ TEST_CASE("what a plan spends at a site is within its largest budget") {
   CHECK_THROWS_WITH(check_budget(by_client, both, kUnits), Contains("where 1 are the most"));
 }
 
+TEST_CASE("a site trains what as many clients train as it wants, by what the order says") {
+  const TempDir dir;
+  const auto careful = site(dir, "least_cohort: 3\n");
+  TrainWork work;
+  work.cohorts = {{"block.0", 3}, {"head", 9}};
+  CHECK_NOTHROW(check_cohorts(careful, order_to(work)));
+  work.cohorts["block.0"] = 2;
+  CHECK_THROWS_WITH(check_cohorts(careful, order_to(work)),
+                    Contains("least_cohort: the site does not allow it: an order is to train the "
+                             "unit block.0, of which it says that 2 clients train it, where 3"));
+  work.cohorts.erase("block.0");
+  CHECK_THROWS_WITH(check_cohorts(careful, order_to(work)), Contains("that 0 clients train it"));
+  CHECK_NOTHROW(check_cohorts(careful, order_to(EvaluateWork())));
+  CHECK_NOTHROW(check_cohorts(site(dir, ""), order_to(TrainWork())));
+  CHECK_THROWS_WITH(site(dir, "least_cohort: 0\n"), Contains("least_cohort"));
+}
+
 TEST_CASE("a client with few examples neither scores nor trains") {
   const TempDir dir;
   const auto careful = site(dir, "least_samples: 20\n");

@@ -118,6 +118,55 @@ TEST_CASE_METHOD(Fixture,
   CHECK(load_json(dir / "there/rounds/004/aggregation.json").root["dropped"].empty());
 }
 
+TEST_CASE_METHOD(Fixture, "with clients away and no whole cohorts nobody trains a planned unit") {
+  const auto planner = tools.plan;
+  tools.plan = [planner](const PlanningProblem& problem, const PlanOptions& options) {
+    CHECK(problem.least_cohort == 3);
+    const int here = static_cast<int>(
+        std::count_if(problem.budgets.begin(), problem.budgets.end(), [](int b) { return b > 0; }));
+    if (here == 2) throw InputError("least_cohort: there is no assignment");
+    return planner(problem, options);
+  };
+  const auto away = [](const Order& order, std::string bytes) {
+    return order.client == "mri" && order.round == 2 && order.phase() == Phase::kEvaluate
+               ? std::string()
+               : bytes;
+  };
+  const auto without_scores = [&](const Order& order, std::string bytes) {
+    return order.client == "mri" && order.round == 2 && order.phase() == Phase::kScore
+               ? std::string()
+               : away(order, std::move(bytes));
+  };
+  run("there", {"run.score.every=1", "run.plan.least_cohort=3"}, clients(without_scores));
+  CHECK(read_plan(dir / "there/rounds/001/plan.json").assignment.sum() == 3);
+  CHECK(read_plan(dir / "there/rounds/002/plan.json").assignment.sum() == 0);
+  CHECK_THAT(slurp(dir / "there/run.log"),
+             Contains("round 2: least_cohort: there is no assignment; nobody trains a planned unit "
+                      "in this round"));
+  // With everybody there it is the run's error.
+  tools.plan = [](const PlanningProblem&, const PlanOptions&) -> Plan {
+    throw InputError("least_cohort: there is no assignment");
+  };
+  CHECK_THROWS_WITH(run("here", {"run.plan.least_cohort=3"}), Contains("there is no assignment"));
+}
+
+TEST_CASE_METHOD(Fixture, "a site's least cohort is asked of every order to train") {
+  WorkerOptions careful;
+  experiment::SiteFile site;
+  site.file = "site.yaml";
+  site.data = (dir / "data").string();
+  site.model = (dir / "foundation").string();
+  site.least_cohort = 4;  // of three clients
+  careful.site = site;
+  run("there", {"run.rounds=1"}, clients({}, careful));
+  const auto aggregation = load_json(dir / "there/rounds/001/aggregation.json").root;
+  CHECK(aggregation["clients"].empty());
+  CHECK_THAT(slurp(dir / "there/run.log"), Contains("site.yaml: least_cohort: the site does not"));
+  careful.site->least_cohort = 1;
+  run("open", {"run.rounds=1"}, clients({}, careful));
+  CHECK(load_json(dir / "open/rounds/001/aggregation.json").root["clients"].size() == 3);
+}
+
 TEST_CASE_METHOD(Fixture, "a run that was cut off in an exchange resumes to the same folder") {
   run("whole", {}, clients());
   struct Gone {};

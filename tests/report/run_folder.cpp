@@ -151,7 +151,9 @@ TEST_CASE("updates that were not used are named, and count as no training") {
             {"late", {run.clients[0]}},
             {"refused", {{{"client", run.clients[2]}, {"reason", "the weight <w> is not finite"}}}},
             {"too_few", Json::array()},
-            {"lora", {{"rule", "factors"}, {"measure", "drift"}, {"mean", 0.1}}}};
+            {"lora", {{"rule", "factors"}, {"measure", "drift"}, {"mean", 0.1}}},
+            {"ranks", {{run.clients[0], 2}}},
+            {"small_cohorts", {"head"}}};
   write_file(file, json.dump());
   const auto again = read_run_folders(folder / "run").runs.front();
   REQUIRE(again.missing.size() == 2);
