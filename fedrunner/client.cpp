@@ -106,12 +106,15 @@ GradientChange of_weights(const std::vector<std::string>& names, GradientChange 
 class LocalTraining {
  public:
   LocalTraining(models::Model& model, const FederatedClient& client,
-                const std::vector<std::string>& units, const ClientRound& round)
+                const std::vector<std::string>& units, const ClientRound& round,
+                const GradientGram* gram, const Chance& chance)
       : model_(model),
         client_(client),
         names_(units),
         units_(units_named(model, units)),
         round_(round),
+        gram_(gram),
+        chance_(chance),
         algorithm_(algorithm_of(round.work.algorithm.algorithm)) {}
 
   /// @throws WorkError
@@ -127,7 +130,10 @@ class LocalTraining {
     // Ranks of clients go with averages alone, which change no gradient.
     if (!pruning.cuts.empty()) hooks.change_gradient = tails.penalty();
     const double before = tails.size();
+    hooks.step_gradient = private_steps();
     update.train_loss = train(round_.work.local.training, hooks);
+    // The loss of the data is no noisy number.
+    if (hooks.step_gradient) update.train_loss = std::numeric_limits<double>::quiet_NaN();
     update.weights = trained();
     update.pruned = tails.size() < before;
     const torch::NoGradGuard no_grad;
@@ -157,6 +163,31 @@ class LocalTraining {
                             hooks, /*parts=*/1, {frozen.begin(), frozen.end()});
   }
 
+  /// None where the work is not private. @throws InputError
+  StepGradient private_steps() const {
+    const LocalConfig& local = round_.work.local;
+    if (!local.privacy) return nullptr;
+    if (!gram_ || !*gram_)
+      throw InputError("client " + client_.name + " was given no way to train privately");
+    PrivateWork work{*local.privacy, local.training.batch_size};
+    const auto& frozen = round_.work.frozen;
+    for (Unit unit : units_) {
+      if (!unit.buffers.empty())
+        throw InputError("client " + client_.name + ": the unit " + unit.name +
+                         " holds statistics that move with the batches, which no noise hides");
+      unit.parameters.erase(std::remove_if(unit.parameters.begin(), unit.parameters.end(),
+                                           [&](const std::string& name) {
+                                             return std::find(frozen.begin(), frozen.end(), name) !=
+                                                    frozen.end();
+                                           }),
+                            unit.parameters.end());
+      if (!unit.parameters.empty()) work.units.push_back(std::move(unit));
+    }
+    return [this, work, patients = patients_of(*client_.train)](const auto& weights) {
+      leave_private_gradient(model_, *client_.train, work, patients, *gram_, chance_, weights);
+    };
+  }
+
   ModelState trained() const {
     const auto& frozen = round_.work.frozen;
     ModelState weights;
@@ -174,6 +205,8 @@ class LocalTraining {
   const std::vector<std::string>& names_;
   const std::vector<Unit> units_;
   const ClientRound& round_;
+  const GradientGram* gram_;
+  const Chance& chance_;
   const Algorithm& algorithm_;
 };
 
@@ -181,7 +214,7 @@ class LocalTraining {
 
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
-                          const TrainWork& work) {
+                          const TrainWork& work, const GradientGram* gram, const Chance& chance) {
   ClientUpdate update;
   update.client = client.name;
   update.samples = client.train->size();
@@ -191,7 +224,7 @@ ClientUpdate train_client(models::Model& model, const ModelState& global,
   models::reset_peak_memory(model.device());
   const auto start = std::chrono::steady_clock::now();
   const ClientRound round{work, global, update.steps};
-  LocalTraining training(model, client, units, round);
+  LocalTraining training(model, client, units, round, gram, chance);
   try {
     training.carry_out(update);
     training.train_personal(update);
@@ -254,7 +287,7 @@ ClientUpdate Client::train(const Order& order, const TrainWork& work) const {
   check_frozen(loan.model(), order, work);
   check_companions(loan.model(), order, work);
   check_pruning(order, work.pruning);
-  ClientUpdate update = train_client(loan.model(), state, data_, order.units, work);
+  ClientUpdate update = train_client(loan.model(), state, data_, order.units, work, gram_);
   update.weights = cut(std::move(update.weights), cuts);
   if (update.pruned) update.weights = cut(std::move(update.weights), work.pruning.cuts);
   return update;

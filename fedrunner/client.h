@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fedrunner/messages.h"
+#include "fedrunner/private_gradient.h"
 #include "fedrunner/workspaces.h"
 #include "models/model.h"
 #include "strata/fedrunner/run.h"
@@ -28,8 +29,8 @@ class Client {
   /// All of these are to outlive it; `base` is the fingerprint of the foundation that the
   /// workspaces hold.
   Client(const FederatedClient& data, Workspaces& workspaces, const Scorer& scorer,
-         const std::string& base)
-      : data_(data), workspaces_(workspaces), scorer_(scorer), base_(base) {}
+         const std::string& base, const GradientGram* gram = nullptr)
+      : data_(data), workspaces_(workspaces), scorer_(scorer), base_(base), gram_(gram) {}
 
   const std::string& name() const { return data_.name; }
 
@@ -50,15 +51,19 @@ class Client {
   Workspaces& workspaces_;
   const Scorer& scorer_;
   const std::string& base_;
+  const GradientGram* gram_;
 };
 
 /// Trains `units` of a copy of `global` on the client's examples as the work says, but for their
 /// weights that are frozen; every other weight stays as it is, too. `model` is the workspace: its
 /// weights are overwritten. A client that gets only a share of its steps done does that many,
 /// rounded down, but one at least. When the loss is not finite, of a second training neither, the
-/// update has no weights and says so (ClientUpdate::failure).
+/// update has no weights and says so (ClientUpdate::failure). Private training asks for `gram`; its
+/// loss is not told, and its draws are `chance`'s, nobody's seed. @throws InputError where the work
+/// is private and there is no `gram`, or the units hold statistics that move with batches
 ClientUpdate train_client(models::Model& model, const ModelState& global,
                           const FederatedClient& client, const std::vector<std::string>& units,
-                          const TrainWork& work);
+                          const TrainWork& work, const GradientGram* gram = nullptr,
+                          const Chance& chance = system_chance());
 
 }  // namespace strata::fedrunner

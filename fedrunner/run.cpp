@@ -46,9 +46,10 @@ RoundTable run_here(const Setup& setup, const PlannedRun& run, models::Model& mo
   const auto trained = units_of_run(task.units, run.strategy, model, lora).weights;
   std::optional<ThreadsCourier> threads;
   if (!options.remote) {
-    threads.emplace(setup.clients,
-                    ClientTools{model, trained, tools.score, task.foundation_fingerprint},
-                    ThreadOptions{setup.parallel, options.encode_messages});
+    threads.emplace(
+        setup.clients,
+        ClientTools{model, trained, tools.score, task.foundation_fingerprint, tools.gram},
+        ThreadOptions{setup.parallel, options.encode_messages});
   }
   FailingCourier failing(threads ? static_cast<Courier&>(*threads) : *options.remote,
                          task.run.failures, run.seed);

@@ -14,6 +14,7 @@
 #include "fedrunner/algorithm_state.h"
 #include "fedrunner/orders.h"
 #include "fedrunner/planning.h"
+#include "fedrunner/privacy_table.h"
 #include "fedrunner/publish.h"
 #include "fedrunner/round_updates.h"
 #include "fedrunner/run_folder.h"
@@ -114,6 +115,7 @@ class Server {
   std::vector<ClientSize> clients_;
   RunState state_;
   RunTable table_;
+  PrivacyTable privacy_;
   std::optional<ScoreTable> early_scores_;  ///< of the round to come
 };
 
@@ -154,6 +156,7 @@ void Server::start() {
     state_ = std::move(*state);
     show_state();
     orders_.set_pruned(state_.ranks);
+    privacy_.resume(run_.folder / "privacy.csv", state_.round);
     table_.resume(read_metrics(run_.folder / "metrics.csv"), state_.round,
                   [&](int round) { return evaluated(round); });
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
@@ -193,6 +196,7 @@ void Server::run_round(int round, Progress& progress) {
   evaluate(round, std::move(rows),
            {scored ? plan.objectives.importance : kNaN, plan.objectives.usage_variance});
   write_metrics(table_.get(), run_.folder / "metrics.csv");
+  if (task_.run.local.privacy) privacy_.write(run_.folder / "privacy.csv");
   write_state(run_.folder, state_);
   publisher_.publish(model_, round, round == rounds_);
 }
@@ -283,6 +287,11 @@ Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArc
 
 RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
   const auto orders = orders_.train(round, rounds_, plan, states(), state_.algorithm);
+  if (task_.run.local.privacy) {
+    std::vector<std::int64_t> samples;
+    for (const ClientSize& client : clients_) samples.push_back(client.train_samples);
+    privacy_.add(round, orders, samples);
+  }
   auto done = static_cast<std::int64_t>(round - 1) * static_cast<std::int64_t>(orders.size());
   auto replies = courier_.exchange(orders, deadline_, [&](const Order& order) {
     progress.update(++done, "round " + std::to_string(round) + ", client " + order.client);

@@ -10,8 +10,13 @@
 #include <sstream>
 #include <string>
 
+#include "core/console.h"
+#include "core/csv.h"
 #include "core/resources.h"
+#include "core/text.h"
+#include "fedrunner/private_gradient.h"
 #include "strata/core/error.h"
+#include "strata/core/rdp_accountant.h"
 
 namespace strata::fedrunner {
 namespace {
@@ -72,6 +77,27 @@ std::int64_t releases_of(const std::string& ledger, const std::string& client) {
   return count;
 }
 
+/// Of a client's earlier orders, and what all releases of scores may cost. @throws InputError
+RdpAccountant spent_so_far(const SiteFile& site, const std::string& ledger,
+                           const std::string& client, const NoiseMultiplier& score_noise) {
+  RdpAccountant accountant;
+  std::istringstream lines(ledger);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream fields(line);
+    std::string round, id, name;
+    std::int64_t steps = 0;
+    double rate = 0, noise = 0;
+    if (!(fields >> round >> id >> steps >> rate >> noise) || fields.get() != ' ')
+      throw InputError(site.private_training->ledger + ": a line that is no count: " + line);
+    std::getline(fields, name);
+    if (name == client) accountant.add_sampled(rate, noise, steps);
+  }
+  // All that may still be released counts from the start, so that no later one is beyond ε.
+  if (const auto& scores = site.private_scores)
+    accountant.add_gaussian(score_noise(scores->epsilon, scores->delta), 1);
+  return accountant;
+}
+
 }  // namespace
 
 void check_order(const SiteFile& site, const Order& order) {
@@ -82,6 +108,12 @@ void check_order(const SiteFile& site, const Order& order) {
   const auto* score = std::get_if<ScoreWork>(&order.work);
   if (score && !among(site.metrics, score->metric))
     refuse(site, "metrics", "an order is to score by " + score->metric);
+  if (!site.private_training) return;
+  if (score && !site.private_scores)
+    refuse(site, "private_training", "an order is to score, and private_scores gives no noise");
+  const auto* train = std::get_if<TrainWork>(&order.work);
+  if (train && !order.units.empty() && !train->local.privacy)
+    refuse(site, "private_training", "an order is to train without noise (run.local.private)");
 }
 
 void check_budget(const SiteFile& site, const Order& order, const std::vector<Unit>& selectable) {
@@ -139,6 +171,32 @@ void count_release(const SiteFile& site, const Order& order) {
            "client " + order.client + " has released its scores " + std::to_string(made) +
                " times (" + privacy.ledger + ")");
   ledger.append(std::to_string(order.round) + " " + order.id() + " " + order.client + "\n");
+}
+
+void count_training(const SiteFile& site, const Order& order, std::int64_t train_samples,
+                    const NoiseMultiplier& score_noise) {
+  const auto* work = std::get_if<TrainWork>(&order.work);
+  if (!site.private_training || !work || order.units.empty()) return;
+  const auto& privacy = *site.private_training;
+  const LockedFile ledger(privacy.ledger);
+  const std::string text = ledger.read();
+  if (!text.empty() && text.back() != '\n')
+    throw InputError(privacy.ledger +
+                     ": the last line is not whole, so that steps cannot be counted");
+  RdpAccountant accountant = spent_so_far(site, text, order.client, score_noise);
+  const double before = accountant.epsilon(privacy.delta);
+  const double rate = sampling_rate(train_samples, work->local.training.batch_size);
+  const double noise = work->local.privacy->noise;
+  const std::int64_t steps = work->steps(train_samples);
+  accountant.add_sampled(rate, noise, steps);
+  const double after = accountant.epsilon(privacy.delta);
+  if (!(after <= privacy.epsilon))
+    refuse(site, "private_training.epsilon",
+           "client " + order.client + " would come from " + fixed(before, 3) + " to " +
+               fixed(after, 3) + ", where " + format_double(privacy.epsilon) + " is the most (" +
+               privacy.ledger + ")");
+  ledger.append(std::to_string(order.round) + " " + order.id() + " " + std::to_string(steps) + " " +
+                format_double(rate) + " " + format_double(noise) + " " + order.client + "\n");
 }
 
 }  // namespace strata::fedrunner

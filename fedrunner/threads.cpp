@@ -14,7 +14,8 @@ ThreadsCourier::ThreadsCourier(const std::vector<FederatedClient>& clients,
       encoded_(options.encoded),
       workspaces_(tools.model, tools.trained, parallel_) {
   for (const auto& client : clients)
-    clients_.emplace(client.name, Client(client, workspaces_, tools.scorer, tools.base));
+    clients_.emplace(client.name,
+                     Client(client, workspaces_, tools.scorer, tools.base, &tools.gram));
 }
 
 Reply ThreadsCourier::answer(const Order& order) const {

@@ -24,6 +24,7 @@ struct ClientTools {
   const std::set<std::string>& trained;  ///< the weights that each client at work has for itself
   const Scorer& scorer;
   const std::string& base;  ///< fingerprint of the foundation
+  const GradientGram& gram;
 };
 
 /// Waits for every client, so it needs no deadline. Every thread computes with as many threads as
@@ -32,7 +33,7 @@ struct ClientTools {
 /// memory is not measured, as they share the process.
 class ThreadsCourier : public Courier {
  public:
-  /// `clients`, scorer and base are to outlive it.
+  /// `clients`, scorer, base and gram are to outlive it.
   ThreadsCourier(const std::vector<FederatedClient>& clients, const ClientTools& tools,
                  const ThreadOptions& options);
   /// @throws what the client of the first order in trouble throws. Orders that are not begun by

@@ -380,6 +380,12 @@ torch::Tensor Training::take_step(const BatchRows& batch) {
   } else {
     optimizer_->zero_grad();
   }
+  if (hooks_.step_gradient) {
+    hooks_.step_gradient(trained.weights);
+    add_proximal_gradients(trained.weights, start_, options_.proximal);
+    optimizer_->step();
+    return torch::zeros({}, torch::dtype(torch::kFloat64).device(model_.device()));
+  }
   auto loss = differentiate(trained.weights, batch, first_.by, first_.dropout);
   add_proximal_gradients(trained.weights, start_, options_.proximal);
   change_gradients(trained, hooks_.change_gradient);

@@ -49,12 +49,17 @@ struct Partner {
   double temperature = 1;          ///< T
 };
 
+/// Leaves the gradient of a step in the trained weights in place of a batch's.
+using StepGradient = std::function<void(const std::vector<torch::Tensor>& weights)>;
+
 struct TrainingHooks {
   std::function<void(std::int64_t done)> after_step;
   /// Epochs count from 1; the loss is the mean over the epoch's steps.
   std::function<void(int epoch, double loss)> after_epoch;
-  GradientChange change_gradient = nullptr;    ///< as by another term of the loss
-  GradientChange correct_gradient = nullptr;   ///< once all gradients together are clipped
+  GradientChange change_gradient = nullptr;   ///< as by another term of the loss
+  GradientChange correct_gradient = nullptr;  ///< once all gradients together are clipped
+  /// In place of batches' gradients; losses are then not known, and nothing is clipped again.
+  StepGradient step_gradient = nullptr;
   std::shared_ptr<Partner> partner = nullptr;  ///< its own weights change; a batch is one part then
 };
 

@@ -77,13 +77,14 @@ struct Worker::Run {
         trained(units_of_run(made.wanted.units, config.run->strategies.front(), model,
                              config.run->server.aggregation.lora)
                     .weights),
-        scorer(tools.score) {}
+        scorer(tools.score),
+        gram(tools.gram) {}
 
   /// A client that was asked for, with its examples.
   struct Hosted {
     Hosted(const Run& run, const std::string& name)
         : data(make_clients(*run.inputs.data, *run.inputs.foundation, std::set<std::string>{name})),
-          courier(data, {run.model, run.trained, run.scorer, run.base}, {}) {}
+          courier(data, {run.model, run.trained, run.scorer, run.base, run.gram}, {}) {}
 
     std::vector<FederatedClient> data;
     ThreadsCourier courier;
@@ -106,6 +107,7 @@ struct Worker::Run {
   models::Model model;
   std::set<std::string> trained;
   const Scorer& scorer;
+  const GradientGram& gram;
   std::map<std::string, std::unique_ptr<Hosted>> clients;
 };
 
@@ -132,6 +134,7 @@ Reply Worker::serve(const Order& order) {
   if (site) {
     check_budget(*site, order, run.made.wanted.units.selectable);
     check_samples(*site, order, hosted.data.front().train->size());
+    count_training(*site, order, hosted.data.front().train->size(), tools_.score_noise);
     if (site->private_scores && order.phase() == Phase::kScore) count_release(*site, order);
   }
   auto replies = hosted.courier.exchange({order}, {}, {});

@@ -210,6 +210,21 @@ std::vector<UnitScore> score_units(const models::Model& model, const tasks::Data
   return score_metrics(model, data, units, {options.metric}, options).front();
 }
 
+Eigen::MatrixXd loss_gradient_gram(const models::Model& model, const tasks::Task& task,
+                                   const models::Batch& batch, const std::vector<Unit>& units) {
+  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(batch.size(), batch.size());
+  LntkOptions options;
+  options.outputs = NtkOutputs::kLoss;
+  options.method = NtkMethod::kGram;
+  visit_unit_grams(
+      model, task, batch, units, options, [&](const std::string&, const torch::Tensor& theta) {
+        const torch::Tensor whole = theta.contiguous();
+        gram +=
+            Eigen::Map<const Eigen::MatrixXd>(whole.data_ptr<double>(), gram.rows(), gram.cols());
+      });
+  return gram;
+}
+
 ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& data,
                              const std::vector<Unit>& units, const ScoreOptions& options) {
   const std::string metric = settled_metric(model, options.metric);

@@ -13,6 +13,7 @@
 #include "models/model.h"
 #include "strata/core/error.h"
 #include "strata/fedrunner/couriers.h"
+#include "strata/ntk/private_scores.h"
 #include "strata/ntk/score.h"
 #include "strata/optimizers/algorithms.h"
 #include "strata/optimizers/choose.h"
@@ -48,6 +49,8 @@ fedrunner::RunTools run_tools() {
     }
     return values;
   };
+  tools.gram = ntk::loss_gradient_gram;
+  tools.score_noise = ntk::gaussian_multiplier;
   tools.plan = optimizers::make_plan;
   tools.client_files = [](const Plan& plan, const std::filesystem::path& folder,
                           const std::filesystem::path& peft_config) {

@@ -131,6 +131,7 @@ void write_manifest_lines(const Manifest& manifest) {
       line["label"] = example.labels.front();
     }
     if (!example.text.empty()) line["text"] = example.text;
+    if (!example.patient.empty()) line["patient"] = example.patient;
     line["split"] = example.split;
     line["client"] = example.client;
     if (manifest.classes.empty()) line["answer_type"] = example.answer_type;

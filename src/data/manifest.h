@@ -45,8 +45,9 @@ struct Example {
   std::string dataset;               ///< the set's name where several were merged, else ""
   /// Names of classes, in the manifest's order, none twice.
   std::vector<std::string> labels = {};
-  std::string text = {};  ///< beside an image with labels; "" where there is none
-  std::string mask = {};  ///< path relative to the manifest's folder; "" where there is none
+  std::string text = {};     ///< beside an image with labels; "" where there is none
+  std::string patient = {};  ///< whom several examples may be of; "" where it is not known
+  std::string mask = {};     ///< path relative to the manifest's folder; "" where there is none
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }

@@ -86,7 +86,36 @@ Field<LocalConfig> learning_rate_field() {
       "it](#learning-rates)");
 }
 
+const Fields<PrivateTraining>& private_fields() {
+  static const Fields<PrivateTraining> fields({
+      field("noise", &PrivateTraining::noise, number(1e-6, 1e6),
+            "standard deviation of the noise on a step's sum of gradients, over `clip`")
+          .required(),
+      field("clip", &PrivateTraining::clip, number(1e-9, 1e9),
+            "the longest gradient that a patient can have; longer ones are scaled down to it")
+          .required(),
+      field("delta", &PrivateTraining::delta, number(1e-15, 0.5), "δ at which ε is said"),
+  });
+  return fields;
+}
+
+/// What would tell of the data beside the noise, or is not the gradient that is clipped.
+void check_private(ObjectReader& reader, const LocalConfig& local) {
+  if (!local.privacy) return;
+  const TrainingOptions& training = local.training;
+  for (const auto& [key, given] :
+       {std::pair{"calibrate_labels", training.calibrate_labels},
+        std::pair{"class_weights", training.class_weights != ClassWeights::kNone},
+        std::pair{"focal_gamma", training.focal_gamma > 0},
+        std::pair{"flips", training.flips != Flips::kNone}, std::pair{"augment", training.augment},
+        std::pair{"precision", training.precision != models::Precision::kFloat32},
+        std::pair{"gradient_checkpointing", training.gradient_checkpointing}}) {
+    if (given) reader.fail(key, "it does not go with private training (local.private)");
+  }
+}
+
 void complete_local(ObjectReader& reader, LocalConfig& local) {
+  check_private(reader, local);
   if (local.steps > 0 && local.epochs > 0)
     reader.fail("epochs", "give either local.steps or local.epochs, not both");
   if (local.steps == 0 && local.epochs == 0) local.epochs = 1;
@@ -130,6 +159,9 @@ const Fields<LocalConfig>& local_fields() {
           training("proximal"),
           training("precision"),
           training("gradient_checkpointing"),
+          section("private", &LocalConfig::privacy, private_fields(),
+                  "each step hides whether any one patient takes part "
+                  "([private_training.md](private_training.md))"),
       },
       complete_local);
   return fields;

@@ -3,6 +3,7 @@
 /// `run.local`: what a client does in a round.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,13 @@
 #include "experiment/training_options.h"
 
 namespace strata::experiment {
+
+/// DP-SGD over patients (fedrunner/private_gradient.h).
+struct PrivateTraining {
+  double noise = 1;     ///< σ over `clip`, > 0
+  double clip = 1;      ///< the longest gradient of a patient, > 0
+  double delta = 1e-5;  ///< at which ε is said, in (0, 1)
+};
 
 /// Either `steps` or `epochs` is 0.
 struct LocalConfig {
@@ -19,6 +27,7 @@ struct LocalConfig {
   std::vector<double> learning_rates;
   std::string chosen_by;  ///< the task's metric by which one is chosen; "": the main one
   Schedule schedule = Schedule::kConstant;  ///< of the learning rate over the rounds
+  std::optional<PrivateTraining> privacy = {};
 };
 
 const Fields<LocalConfig>& local_fields();

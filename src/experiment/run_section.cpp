@@ -144,6 +144,13 @@ void complete_run(ObjectReader& reader, RunConfig& run) {
   if (run.ranks.given() && algorithm != FederatedAlgorithm::kFedavg)
     reader.fail("ranks", "ranks of clients go with run.server.algorithm fedavg alone");
   check_least_cohort(reader, run);
+  if (run.local.privacy) {
+    if (algorithm != FederatedAlgorithm::kFedavg)
+      reader.object("server").fail("algorithm",
+                                   "private training (local.private) goes with fedavg alone");
+    if (run.server.aggregation.rank_decay < 1)
+      reader.object("server").fail("rank_decay", "private training prunes no ranks");
+  }
   if (!run.ranks.planned) return;
   if (run.server.aggregation.rank_decay < 1)
     reader.object("server").fail("rank_decay", "the ranks of plans are not pruned, too");

@@ -42,6 +42,21 @@ const Fields<SitePrivacy>& privacy_fields() {
   return fields;
 }
 
+const Fields<SiteTraining>& training_fields() {
+  static const Fields<SiteTraining> fields({
+      field("epsilon", &SiteTraining::epsilon, number(1e-6, 1e6),
+            "ε of all private steps of a client, and of all releases of its scores that "
+            "`private_scores` allows ([private_training.md](private_training.md))")
+          .required(),
+      field("delta", &SiteTraining::delta, number(1e-15, 0.5), "δ likewise"),
+      field("ledger", &SiteTraining::ledger, text(),
+            "a file that counts the steps, beside the site file; without its line nothing is "
+            "trained")
+          .required(),
+  });
+  return fields;
+}
+
 Fields<SiteFile> site_fields(const std::vector<std::string>& phases,
                              const std::vector<std::string>& metrics) {
   auto measures = some_of(metrics);
@@ -67,6 +82,8 @@ Fields<SiteFile> site_fields(const std::vector<std::string>& phases,
             "among them ([below](#least-cohorts))"),
       section("private_scores", &SiteFile::private_scores, privacy_fields(),
               "scores leave the site with noise alone"),
+      section("private_training", &SiteFile::private_training, training_fields(),
+              "weights leave the site after private steps alone"),
   });
 }
 
@@ -85,6 +102,8 @@ SiteFile read_site_file(const std::filesystem::path& file, const std::vector<std
   site.data = from(folder, site.data);
   site.model = from(folder, site.model);
   if (site.private_scores) site.private_scores->ledger = from(folder, site.private_scores->ledger);
+  if (site.private_training)
+    site.private_training->ledger = from(folder, site.private_training->ledger);
   return site;
 }
 

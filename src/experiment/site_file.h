@@ -22,6 +22,13 @@ struct SitePrivacy {
   std::string ledger;         ///< the file that counts them
 };
 
+/// Weights leave the site after private steps alone (docs/private_training.md).
+struct SiteTraining {
+  double epsilon = 0;  ///< of all steps of a client and all releases of its scores together, > 0
+  double delta = 1e-5;
+  std::string ledger;  ///< the file that counts them
+};
+
 struct SiteFile {
   std::string file;                       ///< its path, to begin messages with
   std::string data, model;                ///< folders, from the file's own
@@ -32,6 +39,7 @@ struct SiteFile {
   std::int64_t least_samples = 1;         ///< training examples, below which a client does nothing
   std::int64_t least_cohort = 1;          ///< clients that train a unit which is trained here
   std::optional<SitePrivacy> private_scores = {};
+  std::optional<SiteTraining> private_training = {};
 };
 
 /// `phases` are the names that there are, `metrics` likewise. @throws InputError with file, line

@@ -6,6 +6,7 @@
 
 #include "catch.h"
 #include "strata/core/error.h"
+#include "strata/core/rdp_accountant.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -106,6 +107,60 @@ TEST_CASE("a client with few examples neither scores nor trains") {
                     Contains("client st. mary has 19 training examples"));
   CHECK_NOTHROW(check_samples(careful, order_to(EvaluateWork()), 1));
   CHECK_NOTHROW(check_samples(careful, order_to(TrainWork(), {}), 1));
+}
+
+TEST_CASE("weights leave a site after private steps, as long as the site's epsilon lasts") {
+  const TempDir dir;
+  const auto strict = site(dir,
+                           "private_training: {epsilon: 2, ledger: steps.txt}\n"
+                           "private_scores: {epsilon: 1, releases: 4, ledger: scores.txt}\n");
+  TrainWork work;
+  work.local.steps = 10;
+  work.local.training.batch_size = 10;
+  CHECK_THROWS_WITH(
+      check_order(strict, order_to(work)),
+      Contains("private_training: the site does not allow it") && Contains("without noise"));
+  CHECK_NOTHROW(check_order(strict, order_to(TrainWork(), {})));
+  work.local.privacy = experiment::PrivateTraining{.noise = 2, .clip = 1};
+  CHECK_NOTHROW(check_order(strict, order_to(work)));
+  CHECK_NOTHROW(check_order(strict, order_to(ScoreWork{"lntk"})));
+  const auto mute = site(dir, "private_training: {epsilon: 2, ledger: steps.txt}\n");
+  CHECK_THROWS_WITH(check_order(mute, order_to(ScoreWork{"lntk"})),
+                    Contains("private_scores gives no noise"));
+
+  // As often as the accountant says, scores counted once for all of their releases.
+  const NoiseMultiplier score_noise = [](double epsilon, double delta) {
+    CHECK(epsilon == 1);
+    CHECK(delta == 1e-5);
+    return 3.7306;
+  };
+  const auto spent = [](int orders, bool scores) {
+    RdpAccountant accountant;
+    accountant.add_sampled(0.1, 2, 10 * orders);
+    if (scores) accountant.add_gaussian(3.7306, 1);
+    return accountant.epsilon(1e-5);
+  };
+  int allowed = 0;
+  while (spent(allowed + 1, true) <= 2) ++allowed;
+  REQUIRE(allowed > 1);
+  REQUIRE(spent(allowed + 1, false) <= 2);  // the scores decide
+  for (int k = 0; k < allowed; ++k)
+    CHECK_NOTHROW(count_training(strict, order_to(work), 100, score_noise));
+  CHECK_THROWS_WITH(count_training(strict, order_to(work), 100, score_noise),
+                    Contains("private_training.epsilon: the site does not allow it: client st. "
+                             "mary would come from ") &&
+                        Contains("where 2 is the most"));
+  Order other = order_to(work);
+  other.client = "mary";
+  CHECK_NOTHROW(count_training(strict, other, 100, score_noise));
+  const std::string ledger = slurp(dir / "steps.txt");
+  CHECK(std::count(ledger.begin(), ledger.end(), '\n') == allowed + 1);
+  CHECK_THAT(ledger, Contains(" 10 0.1 2 st. mary\n"));
+  CHECK_NOTHROW(count_training(strict, order_to(work, {}), 100, score_noise));
+  CHECK(slurp(dir / "steps.txt") == ledger);
+  dir.write("steps.txt", "one two three\n");
+  CHECK_THROWS_WITH(count_training(strict, other, 100, score_noise),
+                    Contains("steps.txt: a line that is no count"));
 }
 
 TEST_CASE("scores leave a site as often as its file says, whoever asks at the same time") {

@@ -17,6 +17,7 @@ struct Fixture {
   models::Model model = test::make_model(test::tiny_config(), 3);
   std::vector<FederatedClient> clients;
   Scorer scorer = test::tiny_tools().score;
+  GradientGram gram;
   std::string base = "base";
   std::set<std::string> trained;
 
@@ -50,7 +51,7 @@ struct Fixture {
     return work;
   }
   ThreadsCourier courier(const ThreadOptions& options) const {
-    return {clients, {model, trained, scorer, base}, options};
+    return {clients, {model, trained, scorer, base, gram}, options};
   }
 };
 

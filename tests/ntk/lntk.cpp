@@ -730,6 +730,36 @@ TEST_CASE("all ways to a weight's kernel agree, and so do its products and its t
   }
 }
 
+TEST_CASE("the Gram matrix of losses' gradients is that of each sample's own, over all units") {
+  const Sizes sizes{12, 2, 2, 3, 5, true};
+  Model model = make_model(sizes);
+  const Batch batch = make_batch(model, sizes.samples);
+  const auto task = tasks::answer_classification();
+  const std::vector<Unit> units = {model.unit("embeddings"), model.unit("block.1"),
+                                   model.unit("head")};
+  model.train_only({"embeddings", "block.1", "head"});
+  std::vector<Tensor> rows;
+  for (std::int64_t i = 0; i < sizes.samples; ++i) {
+    const auto losses = task->losses(model.run(batch), batch);
+    losses[i].backward();
+    std::vector<Tensor> flat;
+    for (const Unit& unit : units) {
+      for (Tensor& weight : model.weights_of(unit)) {
+        flat.push_back(weight.grad().flatten().to(torch::kFloat64));
+        weight.mutable_grad().zero_();
+      }
+    }
+    rows.push_back(torch::cat(flat));
+  }
+  model.train_only({});
+  const Tensor all = torch::stack(rows), expected = all.mm(all.t()).contiguous();
+  const Eigen::MatrixXd found = loss_gradient_gram(model, *task, batch, units);
+  const Eigen::Map<const Eigen::MatrixXd> theirs(expected.data_ptr<double>(), 5, 5);
+  CHECK((found - theirs).norm() < 1e-5 * theirs.norm());
+  CHECK((loss_gradient_gram(model, *task, batch, {units[1]}) - theirs).norm() >
+        1e-2 * theirs.norm());
+}
+
 TEST_CASE("what cannot be scored is named") {
   Model model = make_model({8, 2, 2, 3, 4, true});
   const Batch batch = make_batch(model, 4);

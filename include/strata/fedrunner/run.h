@@ -36,14 +36,17 @@
 #include "strata/core/plan.h"
 #include "strata/core/plan_options.h"
 #include "strata/core/planning_problem.h"
+#include "strata/core/unit.h"
 #include "strata/experiment/tool_names.h"
 
 namespace strata::models {
-class Model;  // src/models/model.h
+class Model;   // src/models/model.h
+struct Batch;  // src/models/batch.h
 }  // namespace strata::models
 
 namespace strata::tasks {
 class Dataset;  // src/tasks/dataset.h
+class Task;     // src/tasks/task.h
 }  // namespace strata::tasks
 
 namespace strata::fedrunner {
@@ -75,6 +78,15 @@ using ClientFiles = std::function<std::vector<std::pair<std::filesystem::path, s
     const Plan& plan, const std::filesystem::path& folder,
     const std::filesystem::path& peft_config)>;
 
+/// What private training asks for (run.local.private): ⟨gᵢ, gⱼ⟩ of the gradients of the batch's
+/// samples' losses over the units' weights together, n × n.
+using GradientGram =
+    std::function<Eigen::MatrixXd(const models::Model& model, const tasks::Task& task,
+                                  const models::Batch& batch, const std::vector<Unit>& units)>;
+
+/// The least noise, over what one client can change, with which a release is (ε, δ)-private.
+using NoiseMultiplier = std::function<double(double epsilon, double delta)>;
+
 using experiment::ToolNames;
 
 class Courier;  // fedrunner/courier.h
@@ -84,7 +96,9 @@ struct RunTools {
   ToolNames names;
   Scorer score;
   Planner plan;
-  ClientFiles client_files = {};  ///< asked where the units hold adapters or LoRA pairs
+  GradientGram gram = {};            ///< asked where clients train privately
+  NoiseMultiplier score_noise = {};  ///< asked at sites that count privacy
+  ClientFiles client_files = {};     ///< asked where the units hold adapters or LoRA pairs
 };
 
 struct RunOptions {

@@ -9,6 +9,7 @@
 /// assert(scores[0].ok() && scores[0].value > 0 && scores[0].residual < 1e-4);
 /// \endcode
 
+#include <Eigen/Core>
 #include <cstdint>
 #include <functional>
 #include <set>
@@ -19,11 +20,13 @@
 #include "strata/ntk/metric_names.h"
 
 namespace strata::models {
-class Model;  // src/models/model.h
+class Model;   // src/models/model.h
+struct Batch;  // src/models/batch.h
 }  // namespace strata::models
 
 namespace strata::tasks {
 class Dataset;  // src/tasks/dataset.h
+class Task;     // src/tasks/task.h
 }  // namespace strata::tasks
 
 namespace strata::ntk {
@@ -94,6 +97,13 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
                                                   const std::vector<Unit>& units,
                                                   const std::vector<std::string>& metrics,
                                                   const ScoreOptions& options);
+
+/// ⟨gᵢ, gⱼ⟩ of the gradients gᵢ of the batch's samples' losses over all weights of `units`
+/// together: n × n, symmetric. Units must share no weight. No sample's gradient is held; costs are
+/// those of the metric `gradient` (docs/lntk.md), within 4 GiB. What private training clips by.
+/// @throws as score_units
+Eigen::MatrixXd loss_gradient_gram(const models::Model& model, const tasks::Task& task,
+                                   const models::Batch& batch, const std::vector<Unit>& units);
 
 /// What scoring one client with `options.metric` would take on this machine, from a short trial on
 /// two of its samples.

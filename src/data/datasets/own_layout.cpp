@@ -82,6 +82,7 @@ class Lines {
     if (reading_ == Reading::kQuestions)
       example.answer_type = reader.choice("answer_type", {kClosedQuestion, kOpenQuestion});
     if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
+    if (reader.has("patient")) example.patient = reader.filled_text("patient");
     reader.finish();
     check_file(reader, "image", example.image);
     if (!example.mask.empty()) check_file(reader, "mask", example.mask);
