@@ -98,6 +98,7 @@ TEST_CASE("libnifti reads every type of voxel that is written, packed and not, w
       CHECK(good.status == 0);
       CHECK_THAT(good.text, Catch::Matchers::Contains("header IS GOOD") &&
                                 Catch::Matchers::Contains("nifti_image IS GOOD"));
+      if (type == VoxelType::kUint64) continue;  // of which nifti_tool shows no numbers
       for (const auto& [j, k] : {std::pair{0, 0}, std::pair{3, 1}, std::pair{2, 2}}) {
         const Said row = nifti_tool(
             "-disp_ci -1 " + std::to_string(j) + " " + std::to_string(k) + " 0 0 0 0 -dci_lines",
