@@ -11,6 +11,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/random.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -46,6 +47,7 @@ TEST_CASE("strata plan writes a feasible plan, its front, and a table") {
     REQUIRE(outcome.code == 0);
     CHECK_THAT(outcome.out, Catch::Contains("client-8"));
     const Plan plan = read_plan(dir / "plan.json");
+    test::check_tidy(dir / "front.csv", {plan.clients.begin(), plan.clients.end()});
     const ScoreTable scores = read_scores(dir / "scores.csv");
     const PlanningProblem problem = make_problem(scores, "4");
     CHECK(is_feasible(problem, plan.assignment));
