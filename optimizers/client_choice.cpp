@@ -1,11 +1,10 @@
 #include "optimizers/client_choice.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
+
+#include "optimizers/side_by_side.h"
 
 namespace strata::optimizers {
 namespace {
@@ -138,10 +137,10 @@ ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& 
   const int blocks = (clients + clients_per_block - 1) / clients_per_block;
   std::vector<ChoiceSum> sums(blocks);
   choices.setZero();
-  tbb::parallel_for(tbb::blocked_range<int>(0, blocks, 1), [&](const auto& range) {
+  side_by_side(blocks, std::int64_t{clients} * units, [&](int first, int last) {
     ClientSolver solver(problem);
     std::vector<double> worth(units);
-    for (int block = range.begin(); block < range.end(); ++block) {
+    for (int block = first; block < last; ++block) {
       const int end = std::min(clients, (block + 1) * clients_per_block);
       for (int client = block * clients_per_block; client < end; ++client) {
         for (int unit = 0; unit < units; ++unit) {

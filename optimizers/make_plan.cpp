@@ -69,7 +69,7 @@ void describe_search(const SearchOptions& search, Plan& plan) {
 }  // namespace
 
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
-  require_name("algorithm", options.algorithm, algorithm_names());
+  require_algorithm("algorithm", options.algorithm, algorithm_names());
   check_choice(options.choose);
   // What a search would refuse is refused whatever the algorithm.
   check_search(options.algorithm, options.search);
