@@ -241,7 +241,7 @@ def test_a_weight_that_is_no_positive_number_is_refused(examples):
     assert moved(result, "head.bias") == pytest.approx(-3)
 
 
-@pytest.mark.parametrize("scores", [{"a": 1, "b": math.nan, "c": 0}, {"a": 1, "b": -1, "c": 0}])
+@pytest.mark.parametrize("scores", [{"a": 1, "b": bad, "c": 0} for bad in [math.nan, math.inf, -1]])
 def test_scores_that_are_no_scores_are_refused(scores):
     clients = two()
     clients[0].scores = scores
@@ -271,6 +271,13 @@ def test_a_new_node_scores_when_it_comes_and_one_that_is_gone_is_forgotten():
     grid.clients = {12: clients[1]}
     plan.configure_train(2, arrays, ConfigRecord(), grid)
     assert plan.plan == {"mri": ["b"]}
+    # Back under another number, as Flower gives it to a node without a key.
+    again = two()[0]
+    again.node = 99
+    grid.clients = {12: clients[1], 99: again}
+    plan.configure_train(3, arrays, ConfigRecord(), grid)
+    assert plan.plan == {"ct": ["a"], "mri": ["b"]}
+    assert again.seen == [("query.scores", sorted(net().state_dict()))]
 
 
 def test_two_nodes_of_one_name_are_one_client():
@@ -357,11 +364,11 @@ def test_running_statistics_and_counts_are_averaged_in_their_own_types():
 
         return change_arrays(change)
 
-    clients[0].fault, clients[1].fault = fault(3), fault(8)
+    clients[0].fault, clients[1].fault = fault(4), fault(8)
     plan = strategy(units={"n": "n[.]", "m": "m[.]"}, always={})
     result = rounds(plan, clients, 1, ArrayRecord(model().state_dict()))
     count = result.arrays["n.num_batches_tracked"].numpy()
-    assert count.dtype == np.int64 and count == 6  # 19 / 3, rounded
+    assert count.dtype == np.int64 and count == 7  # 20 / 3, rounded
     assert result.arrays["n.weight"].numpy() == pytest.approx(2.0)
 
 

@@ -475,20 +475,25 @@ def _held(context: Context) -> tuple[dict[str, Array], int]:
     return dict(context.state.array_records[_RECORD]), int(revision)
 
 
-def scored_reply(message: Message, task: Task, context: Context, scores: Mapping[str, float]) -> Message:
-    """The answer to `query.scores`: a number of at least 0 for every unit of the task."""
+def scored_reply(
+    message: Message, task: Task, context: Context, scores: Mapping[str, float], client: str | None = None
+) -> Message:
+    """The answer to `query.scores`: a number of at least 0 for every unit of the task, and whose they are, by default
+    the node's (client_name)."""
     if set(scores) != set(task.units):
         raise ValueError(f"scores are of {sorted(scores)}, not of {sorted(task.units)}")
     content = RecordDict(
         {
             "scores": MetricRecord({unit: float(scores[unit]) for unit in task.units}),
-            _RECORD: ConfigRecord({"client": client_name(context), "revision": task.revision}),
+            _RECORD: ConfigRecord({"client": client or client_name(context), "revision": task.revision}),
         }
     )
     return Message(content, reply_to=message)
 
 
-def planned_reply(message: Message, model: Any, task: Task, metrics: Mapping[str, float], arrays_key: str = "arrays") -> Message:
+def planned_reply(
+    message: Message, model: Any, task: Task, metrics: Mapping[str, float], arrays_key: str = "arrays"
+) -> Message:
     """The answer to `train` and `evaluate`: the arrays of the task's units, of an evaluation none, and the metrics, of
     which "num-examples" is the client's weight in averages."""
     state = model.state_dict()
