@@ -63,6 +63,12 @@ PlanOptions options_of(const Problem& self, const std::string& algorithm, bool g
   return options;
 }
 
+/// A variance of 15 digits may be a little below the one that it stands for, which is the least
+/// that there is. The bound is one of less variance, too.
+double bound_at(const Certificate& certificate, double usage_variance) {
+  return certificate.importance_bound(usage_variance * (1 + 1e-14));
+}
+
 void bind_certificate(nb::module_& module) {
   nb::class_<Certificate>(module, "Certificate", "What no assignment of a problem exceeds.")
       .def_prop_ro("kind", [](const Certificate& self) { return certificate_name(self.kind); })
@@ -73,10 +79,7 @@ void bind_certificate(nb::module_& module) {
             return to_numpy(self.bounds, {"importance", "usage_variance"});
           },
           nb::rv_policy::reference)
-      .def(
-          "importance_bound",
-          [](const Certificate& self, double variance) { return self.importance_bound(variance); },
-          "usage_variance"_a)
+      .def("importance_bound", bound_at, "usage_variance"_a)
       .def(
           "hypervolume_ratio",
           [](const Certificate& self, const Matrix& front) {

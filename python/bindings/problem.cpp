@@ -47,15 +47,13 @@ NumPy<std::uint8_t> repair_all(const Problem& self, const Assignments& assignmen
   return to_numpy(repaired, problem.clients.size(), problem.units.size());
 }
 
-NumPy<bool> are_feasible(const Problem& self, const Assignments& assignments) {
+NumPy<std::uint8_t> are_feasible(const Problem& self, const Assignments& assignments) {
   const PlanningProblem& problem = self.loaded.problem;
-  // A vector of bools has no array of them.
   std::vector<std::uint8_t> found;
   for (const Assignment& assignment : to_assignments(assignments, problem))
     found.push_back(is_feasible(problem, assignment));
-  const auto bytes = to_numpy(found, {found.size()});
-  const std::size_t shape[] = {found.size()};
-  return NumPy<bool>(reinterpret_cast<bool*>(bytes.data()), 1, shape, nb::find(bytes));
+  const std::size_t size = found.size();
+  return to_numpy(std::move(found), {size});
 }
 
 /// An earlier plan's or front's assignments, brought to this problem's clients and units.

@@ -29,8 +29,9 @@ PlannedFront plan_front(const PlanningProblem& problem, const PlanOptions& optio
 ///
 /// const PlannedFront planned = plan_front(problem, {.algorithm = "exact"});
 /// const Plan even = choose_plan(problem, planned, "row:1");
-/// assert(even.gap.known && even.objectives.usage_variance <=
-/// planned.plan.front.back().usage_variance); \endcode
+/// assert(even.gap.known && even.row == 1);
+/// assert(choose_plan(problem, planned, "knee").front.size() == even.front.size());
+/// \endcode
 Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
                  const std::string& rule);
 
