@@ -1,6 +1,7 @@
 """The strategy of strata_fl.flower by hand-computed averages, faults of clients, and what travels. Needs flwr and torch;
 scripts/test-flower-app runs whole apps."""
 
+import doctest
 import json
 import math
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ torch = pytest.importorskip("torch")
 
 from flwr.app import ArrayRecord, ConfigRecord, Context, Error, Message, MetricRecord, RecordDict  # noqa: E402
 
+from strata_fl import flower  # noqa: E402
 from strata_fl.flower import PlannedFedAvg, apply_plan, client_name, planned_reply, scored_reply  # noqa: E402
 
 
@@ -381,3 +383,19 @@ def test_messages_are_of_the_round_and_carry_the_apps_configuration():
         assert task.config["lr"] == 0.5 and task.config["server-round"] == 1
     assert json.loads(messages[0].content["strata"]["task"])["units"] == ["a", "head"]
     assert MetricRecord and message.metadata.message_type == "train"
+
+
+def test_the_default_planner_is_the_knee_of_the_exact_front():
+    pytest.importorskip("strata_fl._core")
+    # All of both clients' importance is in "a"; the knee of two points is the even one.
+    scores = {"ct": {"a": 0.6, "b": 0.4, "c": 0.0}, "mri": {"a": 0.6, "b": 0.3, "c": 0.1}}
+    plan = flower.exact_knee(scores, {"ct": 1, "mri": 1})
+    assert plan == {"ct": ["b"], "mri": ["a"]}
+    assert flower.exact_knee(scores, {"ct": 3, "mri": 0}) == {"ct": ["a", "b", "c"], "mri": []}
+    planned = PlannedFedAvg(UNITS, 1, {"head": r"head[.]"}, min_available_nodes=1, min_evaluate_nodes=1)
+    rounds(planned, two(), 1)
+    assert planned.plan == {"ct": ["a"], "mri": ["b"]}
+
+
+def test_the_docstrings_examples():
+    assert doctest.testmod(flower).failed == 0 < doctest.testmod(flower).attempted

@@ -77,9 +77,14 @@ PlanExport parse_export(const std::string& text) {
 
 void check_exports(const std::vector<PlanExport>& exports,
                    const std::vector<std::string>& clients) {
-  for (const PlanExport& to : exports) {
+  for (std::size_t i = 0; i < exports.size(); ++i) {
+    const PlanExport& to = exports[i];
     const char* file = file_of(to.kind);
     if (!file) continue;
+    for (std::size_t j = 0; j < i; ++j)
+      if (exports[j].kind == to.kind && exports[j].path == to.path)
+        throw InputError("--export: two are to write " + std::string(file) + " in " +
+                         to.path.string());
     for (const std::string& client : clients)
       if (client == "." || client == ".." || client.find('/') != std::string::npos)
         throw InputError("--export: the client \"" + client + "\" cannot name a folder");

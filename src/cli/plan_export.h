@@ -27,8 +27,8 @@ struct PlanExport {
 /// "peft:DIR", "unfrozen:DIR" or "requires_grad:FILE". @throws InputError
 PlanExport parse_export(const std::string& text);
 
-/// Before the search, which may take long: a client whose name cannot be a folder's.
-/// @throws InputError
+/// Before the search, which may take long: a client whose name cannot be a folder's, two exports of
+/// a kind to one folder, files of earlier clients. @throws InputError
 void check_exports(const std::vector<PlanExport>& exports, const std::vector<std::string>& clients);
 
 /// The files of all exports. `model` is --export-model, of which unfrozen and requires_grad take

@@ -209,6 +209,7 @@ TEST_CASE_METHOD(Fixture, "export: wrong kinds, models, ranks and folders are re
   dir.write("broken/model.safetensors.index.json", R"({"weights": 1})");
   refused({"--export", "unfrozen:out", "--export-model", "broken"}, {"weight_map"});
   refused({"--export", "requires_grad:t.json", "--ranks", "2"}, {"ranks are of LoRA pairs"}, "2");
+  refused({"--export", "peft:new", "--adapters", "new"}, {"--export", "two", "in new"});
   dir.write("out/oct/unfrozen_parameters.yaml", "unfrozen_parameters: []\n");
   refused({"--export", "unfrozen:out"}, {"--export: out", "\"oct\"", "empty folder"});
   dir.write("scores.csv", "client,block.0\na/b,1\n");
