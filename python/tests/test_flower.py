@@ -4,6 +4,7 @@ scripts/test-flower-app runs whole apps."""
 import doctest
 import json
 import math
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -399,3 +400,40 @@ def test_the_default_planner_is_the_knee_of_the_exact_front():
 
 def test_the_docstrings_examples():
     assert doctest.testmod(flower).failed == 0 < doctest.testmod(flower).attempted
+
+
+def test_the_example_app_learns(monkeypatch):
+    folder = Path(__file__).parents[2] / "examples" / "flower_app"
+    if not folder.exists():
+        pytest.skip("the examples are in the repository alone")
+    monkeypatch.syspath_prepend(str(folder))
+    from planned_app import client_app, server_app, task
+
+    answers = {"query.scores": client_app.score, "train": client_app.train, "evaluate": client_app.evaluate}
+
+    class Node:
+        def __init__(self, node, name):
+            self.node, self.context = node, Context(1, node, {"name": name}, RecordDict(), {})
+
+        def answer(self, message):
+            return answers[message.metadata.message_type](message, self.context)
+
+    grid, results = Grid([Node(11, "ct"), Node(12, "mri")]), []
+
+    class Recorded(PlannedFedAvg):
+        def __init__(self, **options):
+            super().__init__(**options, planner=best)
+
+        def start(self, *arguments, **options):
+            results.append(super().start(*arguments, **options))
+            return results[-1]
+
+    monkeypatch.setattr(server_app, "PlannedFedAvg", Recorded)
+    config = {"rounds": 6, "clients": 2, "budget": 1, "score-every": 3, "learning-rate": 0.1, "out": ""}
+    server_app.main(grid, Context(1, 1, {}, RecordDict(), config))
+    accuracy = [record["accuracy"] for record in results[0].evaluate_metrics_clientapp.values()]
+    assert len(accuracy) == 6 and min(accuracy[2:]) > 0.9
+    before = task.Net().state_dict()
+    trained = {name.split(".")[1] for name, array in results[0].arrays.items() if "layers" in name
+               if not np.array_equal(array.numpy(), before[name].numpy())}
+    assert 0 < len(trained) < task.BLOCKS

@@ -16,7 +16,7 @@ def score(message: Message, context: Context) -> Message:
     """A block's importance: the squared norm of its gradient."""
     model = Net()
     task = apply_plan(message, model, context)
-    x, y = load_data(client_name(context))
+    x, y = load_data(client_name(context), "train")
     loss_of(model(x), y).backward()
     weights = dict(model.named_parameters())
     scores = {unit: sum(float(weights[key].grad.square().sum()) for key in task.keys[unit]) for unit in task.units}
@@ -27,7 +27,7 @@ def score(message: Message, context: Context) -> Message:
 def train(message: Message, context: Context) -> Message:
     model = Net()
     task = apply_plan(message, model, context)
-    x, y = load_data(client_name(context))
+    x, y = load_data(client_name(context), "train")
     optimizer = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=task.config["learning-rate"])
     for batch in torch.arange(len(x)).split(32):
         optimizer.zero_grad()
@@ -41,7 +41,7 @@ def train(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     model = Net()
     task = apply_plan(message, model, context)
-    x, y = load_data(client_name(context) + " test")
+    x, y = load_data(client_name(context), "test")
     with torch.no_grad():
         accuracy = (model(x).argmax(1) == y).float().mean().item()
     return planned_reply(message, model, task, {"num-examples": len(x), "accuracy": accuracy})

@@ -32,10 +32,9 @@ class Net(nn.Module):
         return self.classifier(x)
 
 
-def load_data(client: str, count: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+def load_data(client: str, split: str, count: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
     """Whether a point is on the client's side of a line."""
-    number = zlib.crc32(client.encode())
-    generator = torch.Generator().manual_seed(number)
+    generator = torch.Generator().manual_seed(zlib.crc32(f"{client} {split}".encode()))
     x = torch.randn(count, 2, generator=generator)
-    angle = torch.tensor(number % 60 * torch.pi / 180)
+    angle = torch.tensor(zlib.crc32(client.encode()) % 20 * torch.pi / 180)
     return x, (x[:, 0] * angle.cos() + x[:, 1] * angle.sin() > 0).long()
