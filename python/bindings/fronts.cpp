@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <cmath>
 #include <optional>
 
 #include "bindings/errors.h"
@@ -63,10 +64,11 @@ PlanOptions options_of(const Problem& self, const std::string& algorithm, bool g
   return options;
 }
 
-/// A variance of 15 digits may be a little below the one that it stands for, which is the least
-/// that there is. The bound is one of less variance, too.
+/// The least variance that there is, in 15 digits, may be a little below itself, where no
+/// assignment is.
 double bound_at(const Certificate& certificate, double usage_variance) {
-  return certificate.importance_bound(usage_variance * (1 + 1e-14));
+  const double bound = certificate.importance_bound(usage_variance);
+  return std::isfinite(bound) ? bound : certificate.importance_bound(usage_variance * (1 + 1e-14));
 }
 
 void bind_certificate(nb::module_& module) {

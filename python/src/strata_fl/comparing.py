@@ -38,7 +38,7 @@ class Run(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Medians over a rival's runs; p is Wilcoxon's against the best, Holm-adjusted; NaN of the best."""
+    """Medians over a rival's runs."""
 
     rival: str
     runs: int
@@ -52,17 +52,23 @@ class Line(NamedTuple):
 
 
 class Comparison:
-    """What `compare` returns: all runs, and a line for each rival."""
+    """What `compare` returns; as a text it is a table.
+
+    Attributes:
+        runs: A named tuple for each rival and seed: rival, seed, hypervolume_ratio, igd_plus, spread,
+            points, evaluations, seconds.
+        summary: A named tuple for each rival, in their order: rival, runs, and medians over these;
+            ``best``, by the median ratio; ``p`` of Wilcoxon's signed-rank test against the best,
+            Holm-adjusted, NaN of the best itself.
+    """
 
     def __init__(self, runs: list[Run]):
-        #: One for each rival and seed.
         self.runs = runs
         rows = [
             (r.rival, r.evaluations, r.seed, r.hypervolume_ratio, r.igd_plus, r.spread, r.points)
             + (r.seconds,)
             for r in runs
         ]
-        #: One for each rival, in their order.
         self.summary = [Line(*line) for line in _core.summarise(rows)]
 
     def to_frame(self) -> pandas.DataFrame:

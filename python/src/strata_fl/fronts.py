@@ -41,11 +41,19 @@ class Front:
     def __init__(self, core: _core.Front, problem: Problem):
         self._core = core
         self._X: Optional[np.ndarray] = None
-        #: What was planned.
-        self.problem = problem
-        #: (points, objectives): importance and usage variance, and what further objectives the
-        #: problem has. 15 digits, as plan.json has them.
-        self.F: np.ndarray = core.F
+        self._F: np.ndarray = core.F
+        self._problem = problem
+
+    @property
+    def F(self) -> np.ndarray:
+        """(points, objectives): importance, to be maximised, usage variance, to be minimised, and
+        what further objectives the problem has. 15 digits, as plan.json has them."""
+        return self._F
+
+    @property
+    def problem(self) -> Problem:
+        """What was planned."""
+        return self._problem
 
     @property
     def X(self) -> np.ndarray:

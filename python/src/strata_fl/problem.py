@@ -120,6 +120,10 @@ class Problem:
         clients, units: Names for an array's rows and columns; ``client.0``, …, ``block.0``, …
         metric: Which one, of a score file that holds several.
 
+    Attributes:
+        parameters: Unit → names of its parameters, where the scores said them; see `Plan.apply`.
+        evaluations: How many assignments `evaluate` was asked for.
+
     Raises:
         ValueError: One line with the key, what was found and what is allowed, as the command line
             says it.
@@ -178,9 +182,7 @@ class Problem:
     def _set(self, table: _core.ScoreTable, options: str, parameters: Parameters) -> None:
         self._table, self._options = table, options
         self._core = _core.Problem(table, options)
-        #: Unit → names of its parameters, where the scores said them; see `Plan.apply`.
         self.parameters = parameters
-        #: How many assignments `evaluate` was asked for.
         self.evaluations = 0
 
     @property

@@ -6,8 +6,11 @@ Importing this does not need pygmo: a user-defined problem is any class with the
 >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
 >>> problem.fitness([1, 0, 0, 0, 1, 0]).round(3).tolist()
 [-11.0, 0.222]
->>> problem.get_nobj(), problem.get_nix()
-(2, 6)
+>>> import pygmo
+>>> population = pygmo.population(pygmo.problem(problem), 24, seed=1)
+>>> population = pygmo.algorithm(pygmo.nsga2(gen=20, seed=1)).evolve(population)
+>>> sorted(set((-population.get_f()[:, 0]).tolist()))
+[11.0, 12.0]
 """
 
 from __future__ import annotations
@@ -27,11 +30,6 @@ class LayerAssignment:
 
     A decision vector is clients · units integers in [0, 1], one client after the other; entries are
     rounded, and what is not feasible means what `Problem.repair` makes of it.
-
-    Example::
-
-        population = pygmo.population(pygmo.problem(LayerAssignment(problem)), 100, seed=1)
-        population = pygmo.algorithm(pygmo.nsga2(gen=200, seed=1)).evolve(population)
     """
 
     def __init__(self, problem: Problem):
