@@ -166,7 +166,7 @@ TEST_CASE("several metrics stand in one table, and their agreement is printed") 
       ran(score({"--client", "ct", "--client", "mri", "--metric", "lntk", "--metric", "trace",
                  "--metric", "snip", "--metric", "last", "--table", "t.csv", "--out", "t.json"}));
   const MetricTable table = read_metric_table(workshop() / "t.csv");
-  test::check_tidy(workshop() / "t.csv");
+  CHECK(test::check_tidy(workshop() / "t.csv") > 0);
   CHECK(table.metrics == std::vector<std::string>{"lntk", "trace", "snip", "last"});
   CHECK(table.clients == std::vector<std::string>{"ct", "mri"});
   CHECK(table.units == kUnits);

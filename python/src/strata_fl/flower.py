@@ -63,46 +63,39 @@ class _Node:
 class PlannedFedAvg(FedAvg):
     """FedAvg over the units that a plan gives each client.
 
-    Parameters
-    ----------
-    units : Mapping[str, str | Sequence[str]]
-        The units that compete: name -> keys of the arrays, or a regular expression for the beginning of keys, as
-        `strata plan --export requires_grad` writes them. Every unit holds a key, and no key is in two.
-    budgets : int | Mapping[str, int]
-        How many units a client trains, of all clients or by their names.
-    always : Mapping[str, str | Sequence[str]]
-        Units that every client trains besides, such as the head.
-    score_every, plan_every : int
-        Rounds between scorings and plans, as `run.score.every` and `run.plan.every` of an experiment; in between
-        the last scores and the last plan stay in force.
-    planner : Callable[[scores, budgets], plan]
-        Who trains what: `exact_knee` by default. Scores are rows divided by their sums.
-    score_timeout : float
-        Seconds that a scoring waits for clients.
-    min_available_nodes, weighted_by_key, arrayrecord_key, configrecord_key, fraction_evaluate, …
-        As of FedAvg. All nodes that have a plan train, so `fraction_train` is no argument.
-
     A client that does not answer in time, or with an error, or with other arrays than its plan's, has no part in that
-    round's scores, plan or average; the next scoring asks it again. Two nodes of one name: the first counts.
+    round's scores, plan or average; the next scoring asks it again. Of two nodes of one name the first counts.
 
-    Attributes
-    ----------
-    plan : dict[str, list[str]]
-        The plan in force: a client's units.
-    scores : dict[str, dict[str, float]]
-        The scores that it was planned with.
+    Args:
+        units: The units that compete: name -> keys of the arrays, or a regular expression for the beginning of keys,
+            as `strata plan --export requires_grad` writes them. Every unit holds a key, and no key is in two.
+        budgets: How many units a client trains, of all clients or by their names.
+        always: Units that every client trains besides, such as the head.
+        score_every: Rounds between scorings; in between the last scores stay in force.
+        plan_every: Rounds between plans; likewise.
+        planner: Who trains what, of scores (each row divided by its sum) and budgets; the knee of the exact front.
+        score_timeout: Seconds that a scoring waits for clients.
+        **fedavg: As of FedAvg: min_available_nodes, weighted_by_key, arrayrecord_key, fraction_evaluate, …; but all
+            nodes that have a plan train, so that fraction_train is none.
 
-    Examples
-    --------
-    >>> strategy = PlannedFedAvg(
-    ...     units={"block.0": r"layers[.]0[.]", "block.1": r"layers[.]1[.]"},
-    ...     always={"head": r"classifier[.]"},
-    ...     budgets={"ct": 1, "mri": 2},
-    ...     score_every=5,
-    ...     plan_every=5,
-    ... )
-    >>> strategy.units_of(["layers.0.weight", "layers.1.weight", "classifier.bias"])["head"]
-    ['classifier.bias']
+    Attributes:
+        plan: The plan in force: client -> units.
+        scores: The scores that it was made of: client -> unit -> share of the client's sum.
+
+    Raises:
+        ValueError: An argument out of its range; at the start, units that the arrays do not have; in a round, a client
+            without a budget, or a plan of units that do not compete.
+
+    Example:
+        >>> strategy = PlannedFedAvg(
+        ...     units={"block.0": r"layers[.]0[.]", "block.1": r"layers[.]1[.]"},
+        ...     always={"head": r"classifier[.]"},
+        ...     budgets={"ct": 1, "mri": 2},
+        ...     score_every=5,
+        ...     plan_every=5,
+        ... )
+        >>> strategy.units_of(["layers.0.weight", "layers.1.weight", "classifier.bias"])["head"]
+        ['classifier.bias']
     """
 
     def __init__(
@@ -144,7 +137,8 @@ class PlannedFedAvg(FedAvg):
     def units_of(self, keys: Iterable[str]) -> dict[str, list[str]]:
         """The keys of every unit, those of `always` last.
 
-        Raises ValueError for a unit without a key, and for a key that is in two units.
+        Raises:
+            ValueError: A unit without a key, or a key that is in two units.
         """
         keys, found, owner = list(keys), {}, {}
         for unit, of in (self.units | self.always).items():
@@ -427,7 +421,8 @@ def client_name(context: Context) -> str:
     """What the node is called: `name` of its configuration (flower-supernode --node-config 'name="ct"'), or
     "partition-N" of a simulation.
 
-    Raises ValueError for a node that has neither.
+    Raises:
+        ValueError: The node has neither.
     """
     for key, form in [("name", "{}"), ("partition-id", "partition-{}")]:
         if key in context.node_config:
@@ -442,8 +437,9 @@ def apply_plan(message: Message, model: Any, context: Context, arrays_key: str =
     Parameters of the planned units get requires_grad, all others do not; the arrays' keys are those of
     `model.state_dict()`. Give the optimizer `[p for p in model.parameters() if p.requires_grad]`.
 
-    Raises ValueError for weights that the model does not have, or where the node has lost the earlier ones: Flower
-    then answers with an error, and the server sends all of them with its next message.
+    Raises:
+        ValueError: Weights that the model does not have, or the node has lost the earlier ones: Flower then answers
+            with an error, and the server sends all of them with its next message.
     """
     import torch
 
@@ -479,7 +475,11 @@ def scored_reply(
     message: Message, task: Task, context: Context, scores: Mapping[str, float], client: str | None = None
 ) -> Message:
     """The answer to `query.scores`: a number of at least 0 for every unit of the task, and whose they are, by default
-    the node's (client_name)."""
+    the node's (client_name).
+
+    Raises:
+        ValueError: Scores of other units than the task's.
+    """
     if set(scores) != set(task.units):
         raise ValueError(f"scores are of {sorted(scores)}, not of {sorted(task.units)}")
     content = RecordDict(
