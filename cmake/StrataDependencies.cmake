@@ -2,18 +2,23 @@
 
 find_package(Threads REQUIRED)
 find_package(Eigen3 3.4 REQUIRED NO_MODULE)
-find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json 3.11 REQUIRED)
+find_package(ZLIB REQUIRED)
+if(STRATA_WITH_PAGMO)
+  # pagmo's package file looks for Boost through a removed module interface; the policy keeps it quiet.
+  find_package(pagmo 2.18 REQUIRED)
+endif()
+if(STRATA_PYTHON)
+  return()
+endif()
+find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(PkgConfig REQUIRED)
-find_package(ZLIB REQUIRED)
 find_package(PNG REQUIRED)
 find_package(JPEG REQUIRED)
 find_package(TIFF 4.5 REQUIRED)
 find_package(pugixml 1.13 REQUIRED)
 find_package(ICU REQUIRED COMPONENTS i18n uc)
-# pagmo's package file looks for Boost through a removed module interface; the policy keeps it quiet.
-find_package(pagmo 2.18 REQUIRED)
 find_package(TBB REQUIRED)
 
 if(TARGET yaml-cpp::yaml-cpp)

@@ -65,15 +65,15 @@ BenchmarkCell read_cell(ObjectReader reader) {
 
 std::string csv_text(const BenchmarkResults& results) {
   std::string text = "backbone,method,fraction,seed,learning_rate,trained_parameters,start," +
-                     results.score + ",up_mbit,down_mbit,seconds\n";
+                     csv_field(results.score) + ",up_mbit,down_mbit,seconds\n";
   const auto number = [](double value) { return std::isnan(value) ? "" : format_double(value); };
   for (const BenchmarkCell& cell : results.cells)
     for (const BenchmarkRun& run : cell.runs)
-      text += cell.backbone + "," + cell.method + "," + number(cell.fraction) + "," +
-              std::to_string(run.seed) + "," + number(cell.learning_rate) + "," +
-              std::to_string(cell.trained_parameters) + "," + number(run.start) + "," +
-              number(run.score) + "," + number(run.up_mbit) + "," + number(run.down_mbit) + "," +
-              number(run.seconds) + "\n";
+      text += csv_field(cell.backbone) + "," + csv_field(cell.method) + "," +
+              number(cell.fraction) + "," + std::to_string(run.seed) + "," +
+              number(cell.learning_rate) + "," + std::to_string(cell.trained_parameters) + "," +
+              number(run.start) + "," + number(run.score) + "," + number(run.up_mbit) + "," +
+              number(run.down_mbit) + "," + number(run.seconds) + "\n";
   return text;
 }
 

@@ -9,6 +9,7 @@
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
+#include "strata/fedrunner/event_file.h"
 #include "strata/fedrunner/round_folder.h"
 
 namespace strata::fedrunner {
@@ -189,8 +190,8 @@ void move_run(const std::filesystem::path& from, const std::filesystem::path& to
   std::filesystem::create_directories(to, error);
   if (error) throw WorkError(to.string() + ": cannot be made: " + error.message());
   // config.yaml last: as long as it is there, the move is not over.
-  for (const char* name : {"rounds", "metrics.csv", "questions.csv", "slices", "model", "state",
-                           "run.log", "run.json", "config.yaml"}) {
+  for (const char* name : {"rounds", "metrics.csv", kEventFile, "questions.csv", "slices", "model",
+                           "state", "run.log", "run.json", "config.yaml"}) {
     if (!std::filesystem::exists(from / name)) continue;
     std::filesystem::rename(from / name, to / name, error);
     if (error) throw WorkError((to / name).string() + ": cannot be written: " + error.message());

@@ -24,6 +24,7 @@
 #include "fedrunner/streams.h"
 #include "models/drawn.h"
 #include "strata/core/atomic_file.h"
+#include "strata/fedrunner/event_file.h"
 #include "strata/fedrunner/round_folder.h"
 
 namespace strata::fedrunner {
@@ -83,6 +84,8 @@ class Server {
   /// The ranks of clients that have pruned their pairs, as the server takes what is left.
   void take_pruned(int round, const std::vector<ClientUpdate>& updates);
   void evaluate(int round, TrainingRows rows, const Objectives& plan);
+  /// What was measured so far.
+  void write_table() const;
 
   bool evaluated(int round) const {
     return round % task_.run.evaluate_every == 0 || round == rounds_;
@@ -119,13 +122,18 @@ class Server {
   std::optional<ScoreTable> early_scores_;  ///< of the round to come
 };
 
+void Server::write_table() const {
+  write_metrics(table_.get(), run_.folder / "metrics.csv");
+  if (task_.run.tensorboard) write_events(table_.get(), run_.folder);
+}
+
 RoundTable Server::run(const AfterRound& after_round) {
   greet();
   table_ = RunTable(clients_, *task_.task);
   start();
   if (table_.get().rows.empty()) {
     evaluate(0, {}, {kNaN, kNaN});
-    write_metrics(table_.get(), run_.folder / "metrics.csv");
+    write_table();
     after_round(0);
   }
   Progress progress(
@@ -162,6 +170,7 @@ void Server::start() {
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
              std::to_string(rounds_));
     remove_older_states(run_.folder, state_.round);
+    if (task_.run.tensorboard) write_events(table_.get(), run_.folder);
     remove_site_files(run_.folder, state_.round, [&](int round) { return evaluated(round); });
     publisher_.keep_provenance();
     publisher_.publish(model_, state_.round, state_.round == rounds_);
@@ -195,7 +204,7 @@ void Server::run_round(int round, Progress& progress) {
   state_.changed_units = trained_units(done.uses);
   evaluate(round, std::move(rows),
            {scored ? plan.objectives.importance : kNaN, plan.objectives.usage_variance});
-  write_metrics(table_.get(), run_.folder / "metrics.csv");
+  write_table();
   if (task_.run.local.privacy) privacy_.write(run_.folder / "privacy.csv");
   write_state(run_.folder, state_);
   publisher_.publish(model_, round, round == rounds_);

@@ -55,12 +55,10 @@ FrontPoints plan_at_random(const PlanningProblem& problem, const PlanOptions& op
   return one(problem, random_assignment(problem, options.search.seed));
 }
 
-}  // namespace
-
-/// In the order of help and messages. Of the metaheuristics the first is the one that auto takes.
-const std::vector<AlgorithmRow>& algorithm_rows() {
+/// Of the metaheuristics the first is the one that auto takes.
+std::vector<AlgorithmRow> own_rows() {
   using enum AlgorithmKind;
-  static const std::vector<AlgorithmRow> rows = {
+  return {
       {.algorithm = {"exact", kExact, {.unsupported = true}, true},
        .certify = certify_exactly,
        .suits = suits_exact},
@@ -72,18 +70,43 @@ const std::vector<AlgorithmRow>& algorithm_rows() {
       {.algorithm = {"aco", kSearch, kOwnSearch}, .search = search_aco},
       {.algorithm = {"abc", kSearch, kOwnSearch}, .search = search_abc},
       {.algorithm = {"annealing", kSearch, kOwnSearch}, .search = search_annealing},
-      {.algorithm = {"pagmo:nsga2", kSearch, kPagmoSearch}, .pagmo = pagmo_nsga2},
-      {.algorithm = {"pagmo:nspso", kSearch, kPagmoSearch}, .pagmo = pagmo_nspso},
-      {.algorithm = {"pagmo:maco", kSearch, kPagmoSearch}, .pagmo = pagmo_maco},
-      {.algorithm = {"pagmo:bee_colony", kSearch, kPagmoSearch}, .pagmo = pagmo_bee_colony},
-      {.algorithm = {"pagmo:simulated_annealing", kSearch, kPagmoSearch},
-       .pagmo = pagmo_simulated_annealing},
       {.algorithm = {"greedy", kPrice}, .plan = plan_greedily},
       {.algorithm = {"roundrobin", kBaseline}, .plan = plan_round_robin},
       {.algorithm = {"topk", kBaseline, {}, true}, .plan = plan_top_k},
       {.algorithm = {"random", kBaseline, {}, true}, .plan = plan_at_random},
   };
+}
+
+std::vector<AlgorithmRow> all_rows() {
+  std::vector<AlgorithmRow> rows = own_rows();
+  auto place = std::find_if(rows.begin(), rows.end(),
+                            [](const AlgorithmRow& row) { return row.plan != nullptr; });
+  for (const PagmoAlgorithm& pagmo : pagmo_algorithms()) {
+    const Algorithm algorithm{pagmo.name, AlgorithmKind::kSearch, kPagmoSearch};
+    place = std::next(rows.insert(place, {.algorithm = algorithm, .pagmo = pagmo.search}));
+  }
   return rows;
+}
+
+bool is_pagmo(const std::string& name) {
+  return name.rfind(kPagmo, 0) == 0;
+}
+
+}  // namespace
+
+/// In the order of help and messages.
+const std::vector<AlgorithmRow>& algorithm_rows() {
+  static const std::vector<AlgorithmRow> rows = all_rows();
+  return rows;
+}
+
+void require_algorithm(const std::string& option, const std::string& name,
+                       const std::vector<std::string>& allowed) {
+  if (is_pagmo(name) && pagmo_algorithms().empty())
+    throw InputError(
+        option + ": \"" + name +
+        "\" is pagmo's, and this Strata was built without pagmo; allowed: " + quoted_list(allowed));
+  require_name(option, name, allowed);
 }
 
 const Algorithm* find_algorithm(const std::string& name) {

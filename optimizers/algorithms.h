@@ -28,6 +28,10 @@ struct AlgorithmRow {
 };
 
 const std::vector<AlgorithmRow>& algorithm_rows();
+/// @throws InputError as require_name, and in a build without pagmo for a name of pagmo's, which it
+/// says.
+void require_algorithm(const std::string& option, const std::string& name,
+                       const std::vector<std::string>& allowed);
 /// The row of an algorithm that is there.
 const AlgorithmRow& row_of(const std::string& name);
 /// @throws InputError naming the algorithms that do where the problem has ranks, which `asked`, an

@@ -1,11 +1,11 @@
 #include "optimizers/client_choice.h"
 
-#include <tbb/blocked_range.h>
-#include <tbb/parallel_for.h>
-
 #include <algorithm>
 #include <cmath>
 #include <functional>
+
+#include "core/interrupt.h"
+#include "optimizers/side_by_side.h"
 
 namespace strata::optimizers {
 namespace {
@@ -136,12 +136,13 @@ ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& 
                      int clients_per_block, Assignment& choices) {
   const int clients = problem.client_count(), units = problem.unit_count();
   const int blocks = (clients + clients_per_block - 1) / clients_per_block;
+  stop_if_interrupted();
   std::vector<ChoiceSum> sums(blocks);
   choices.setZero();
-  tbb::parallel_for(tbb::blocked_range<int>(0, blocks, 1), [&](const auto& range) {
+  side_by_side(blocks, std::int64_t{clients} * units, [&](int first, int last) {
     ClientSolver solver(problem);
     std::vector<double> worth(units);
-    for (int block = range.begin(); block < range.end(); ++block) {
+    for (int block = first; block < last; ++block) {
       const int end = std::min(clients, (block + 1) * clients_per_block);
       for (int client = block * clients_per_block; client < end; ++client) {
         for (int unit = 0; unit < units; ++unit) {

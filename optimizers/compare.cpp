@@ -6,6 +6,7 @@
 
 #include "core/interrupt.h"
 #include "core/provenance.h"
+#include "optimizers/algorithms.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/exact_front.h"
 #include "strata/optimizers/hypervolume.h"
@@ -52,6 +53,8 @@ void require_choices(const char* what, const std::vector<std::string>& found,
 
 void validate(const std::vector<Instance>& instances, const ComparisonOptions& options) {
   if (instances.empty()) throw InputError("instances: none is given; at least one is needed");
+  for (const std::string& algorithm : options.algorithms)
+    require_algorithm("algorithms", algorithm, search_algorithms());
   require_choices("algorithms", options.algorithms, search_algorithms());
   require_choices("starts", options.starts, search_starts());
   if (options.evaluations.empty())

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <pagmo/types.hpp>
 
 #include "optimizers/crowding.h"
 #include "strata/optimizers/hypervolume.h"
@@ -127,7 +126,7 @@ std::vector<FrontPoint> FrontArchive::front(const LayerModel& model) const {
 }
 
 void FrontArchive::prune() {
-  std::vector<pagmo::vector_double> values;
+  std::vector<std::vector<double>> values;
   for (const Entry& entry : list_) {
     const Value& v = entry.value;
     values.push_back({-static_cast<double>(v.importance), static_cast<double>(v.spread),

@@ -13,7 +13,7 @@
 namespace strata::optimizers {
 
 /// With two objectives unbounded and sorted by spread, O(log n) an insertion (plus what it
-/// removes). With more, a list of at most 1,000: what is most crowded (pagmo's crowding distance)
+/// removes). With more, a list of at most 1,000: what is most crowded (crowding.h)
 /// goes first, O(n) an insertion.
 class FrontArchive {
  public:

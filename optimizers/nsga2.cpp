@@ -11,11 +11,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <pagmo/types.hpp>
-#include <pagmo/utils/multi_objective.hpp>
 
 #include "optimizers/crowding.h"
 #include "optimizers/neighbourhood.h"
+#include "optimizers/nondominated_fronts.h"
 
 namespace strata::optimizers {
 namespace {
@@ -28,8 +27,8 @@ struct Standing {
   std::vector<double> crowding;
 };
 
-std::vector<pagmo::vector_double> fitness_of(const std::vector<LayerState>& states) {
-  std::vector<pagmo::vector_double> fitness;
+std::vector<std::vector<double>> fitness_of(const std::vector<LayerState>& states) {
+  std::vector<std::vector<double>> fitness;
   for (const LayerState& state : states) {
     const Value& value = state.value();
     fitness.push_back({-static_cast<double>(value.importance), static_cast<double>(value.spread)});
@@ -40,14 +39,19 @@ std::vector<pagmo::vector_double> fitness_of(const std::vector<LayerState>& stat
   return fitness;
 }
 
-Standing standing(const std::vector<pagmo::vector_double>& fitness) {
-  auto [fronts, dominated, counts, ranks] = pagmo::fast_non_dominated_sorting(fitness);
-  Standing result{{ranks.begin(), ranks.end()}, std::vector<double>(fitness.size(), 0.0)};
-  for (const auto& front : fronts) {
-    std::vector<pagmo::vector_double> members;
+Standing standing(const std::vector<std::vector<double>>& fitness) {
+  Standing result{std::vector<std::size_t>(fitness.size(), 0),
+                  std::vector<double>(fitness.size(), 0.0)};
+  std::size_t rank = 0;
+  for (const auto& front : nondominated_fronts(fitness)) {
+    std::vector<std::vector<double>> members;
     for (const auto i : front) members.push_back(fitness[i]);
     const auto crowding = crowding_distances(members);
-    for (std::size_t k = 0; k < front.size(); ++k) result.crowding[front[k]] = crowding[k];
+    for (std::size_t k = 0; k < front.size(); ++k) {
+      result.rank[front[k]] = rank;
+      result.crowding[front[k]] = crowding[k];
+    }
+    ++rank;
   }
   return result;
 }

@@ -95,8 +95,6 @@ void search_sums(SearchRun& run, const std::vector<Assignment>& starts, Make mak
   });
 }
 
-}  // namespace
-
 void pagmo_nsga2(SearchRun& run, const std::vector<Assignment>& starts) {
   search_front(run, starts, false, [](unsigned count, std::size_t, unsigned seed) {
     return pagmo::nsga2(count, 0.95, 10., 0.01, 50., seed);
@@ -110,12 +108,15 @@ void pagmo_maco(SearchRun& run, const std::vector<Assignment>& starts) {
   });
 }
 
+/// Knows no integers: sees the decision vectors as continuous, as the next two do.
 void pagmo_nspso(SearchRun& run, const std::vector<Assignment>& starts) {
   search_front(run, starts, true, [](unsigned count, std::size_t, unsigned seed) {
     return pagmo::nspso(count, 0.6, 2.0, 2.0, 1.0, 0.5, 60, "crowding distance", false, seed);
   });
 }
 
+/// Knows one objective only: the evaluations are shared among weighted sums by pagmo's `decompose`,
+/// as the next one's are.
 void pagmo_bee_colony(SearchRun& run, const std::vector<Assignment>& starts) {
   search_sums(run, starts,
               [](std::int64_t left, const pagmo::population& population, unsigned seed) {
@@ -135,6 +136,18 @@ void pagmo_simulated_annealing(SearchRun& run, const std::vector<Assignment>& st
         const auto temperatures = static_cast<unsigned>(std::max<std::int64_t>(1, passes / bins));
         return pagmo::simulated_annealing(10., .1, temperatures, 1, bins, 1., seed);
       });
+}
+
+}  // namespace
+
+const std::vector<PagmoAlgorithm>& pagmo_algorithms() {
+  static const std::vector<PagmoAlgorithm> algorithms = {
+      {"pagmo:nsga2", pagmo_nsga2},
+      {"pagmo:nspso", pagmo_nspso},
+      {"pagmo:maco", pagmo_maco},
+      {"pagmo:bee_colony", pagmo_bee_colony},
+      {"pagmo:simulated_annealing", pagmo_simulated_annealing}};
+  return algorithms;
 }
 
 }  // namespace strata::optimizers

@@ -2,6 +2,7 @@
 /// \file
 /// pagmo's stock algorithms on the layer-assignment problem, for comparison. Internal.
 
+#include <string>
 #include <vector>
 
 #include "optimizers/search_run.h"
@@ -13,13 +14,13 @@ namespace strata::optimizers {
 /// recorded. The decision vectors are LayerProblem's.
 using PagmoSearch = void (*)(SearchRun& run, const std::vector<Assignment>& starts);
 
-void pagmo_nsga2(SearchRun& run, const std::vector<Assignment>& starts);
-void pagmo_maco(SearchRun& run, const std::vector<Assignment>& starts);
-/// Knows no integers: sees the decision vectors as continuous, as the next two do.
-void pagmo_nspso(SearchRun& run, const std::vector<Assignment>& starts);
-/// Knows one objective only: the evaluations are shared among weighted sums by pagmo's `decompose`,
-/// as the next one's are.
-void pagmo_bee_colony(SearchRun& run, const std::vector<Assignment>& starts);
-void pagmo_simulated_annealing(SearchRun& run, const std::vector<Assignment>& starts);
+struct PagmoAlgorithm {
+  std::string name;  ///< begins with kPagmo
+  PagmoSearch search = nullptr;
+};
+inline constexpr const char* kPagmo = "pagmo:";
+
+/// In the order of the table of algorithms; none in a build without pagmo (no_pagmo.cpp).
+const std::vector<PagmoAlgorithm>& pagmo_algorithms();
 
 }  // namespace strata::optimizers

@@ -1,15 +1,11 @@
 #include "strata/optimizers/search.h"
 
 #include <algorithm>
-#include <pagmo/algorithm.hpp>
-#include <pagmo/archipelago.hpp>
-#include <pagmo/island.hpp>
 #include <set>
 
 #include "optimizers/algorithms.h"
 #include "optimizers/feasible.h"
-#include "optimizers/layer_problem.h"
-#include "optimizers/metaheuristic.h"
+#include "optimizers/islands.h"
 #include "optimizers/neighbourhood.h"
 #include "strata/core/error.h"
 #include "strata/core/plan_archive.h"
@@ -20,7 +16,6 @@
 namespace strata::optimizers {
 namespace {
 
-constexpr int kEpochs = 10;
 constexpr int kPasses = 8;  // of greedy starts
 
 /// `count` assignments that settle under prices: eight across the range, and then those of the
@@ -158,53 +153,6 @@ std::vector<std::vector<Assignment>> with_archive(
   return populations;
 }
 
-/// Islands evolve side by side in a pagmo archipelago and pass on a tenth of their population to
-/// the next one after every epoch. The archipelago's own migration would depend on timing.
-void search_islands(SearchRun& run, const std::string& name, const SearchOptions& options,
-                    const std::vector<std::vector<Assignment>>& starts) {
-  const LayerModel& model = run.model;
-  const LayerProblem layers(model.problem());
-  const std::int64_t share = (run.limit() - run.evaluations()) / options.islands / kEpochs;
-  if (share < 1) return;
-  pagmo::archipelago archipelago;
-  for (std::size_t i = 0; i < starts.size(); ++i) {
-    const auto seed = derive_seed(options.seed, {0x15a, i});
-    pagmo::population population(layers, 0, static_cast<unsigned>(seed));
-    for (const Assignment& start : starts[i]) {
-      population.push_back(layers.encode(start),
-                           layers.fitness_of(evaluate(model.problem(), start)));
-    }
-    archipelago.push_back(pagmo::algorithm(Metaheuristic(name, share, seed, run.deadline())),
-                          population);
-  }
-  std::int64_t counted = 0;
-  for (int epoch = 0; epoch < kEpochs && !run.spent(); ++epoch) {
-    archipelago.evolve();
-    archipelago.wait_check();
-    std::vector<pagmo::population> populations;
-    std::int64_t spent = 0;
-    for (const auto& island : archipelago) {
-      const pagmo::algorithm algorithm = island.get_algorithm();
-      run.archive.merge(algorithm.extract<Metaheuristic>()->archive(), model);
-      spent += algorithm.extract<Metaheuristic>()->evaluations();
-      populations.push_back(island.get_population());
-    }
-    if (spent == counted) break;  // the time is up
-    run.count(spent - counted);
-    counted = spent;
-    for (std::size_t i = 0; i < populations.size(); ++i) {
-      const auto& from = populations[i];
-      auto& to = populations[(i + 1) % populations.size()];
-      for (std::size_t k = 0; k < from.size(); k += 10) {
-        const std::size_t place = run.random.below(to.size());
-        to.set_xf(place, from.get_x()[k], from.get_f()[k]);
-      }
-    }
-    for (std::size_t i = 0; i < populations.size(); ++i)
-      archipelago[i].set_population(populations[i]);
-  }
-}
-
 }  // namespace
 
 const std::vector<std::string>& search_starts() {
@@ -259,7 +207,7 @@ void check_warm_start(const PlanningProblem& problem, const std::vector<Assignme
 
 SearchResult search(const PlanningProblem& problem, const std::string& algorithm,
                     const SearchOptions& options, const std::optional<Objectives>& reference) {
-  require_name("algorithm", algorithm, search_algorithms());
+  require_algorithm("algorithm", algorithm, search_algorithms());
   check_search(algorithm, options);
   check_warm_start(problem, options.warm_start);
   require_units(problem, "the algorithm " + algorithm);
@@ -287,7 +235,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
     if (row.pagmo) {
       row.pagmo(run, starts.front());
     } else if (options.islands > 1) {
-      search_islands(run, algorithm, options, starts);
+      search_islands(run, row.search, options.seed, starts);
     } else if (!run.spent()) {
       std::vector<LayerState> population;
       for (const Assignment& start : starts.front()) population.emplace_back(model, start);

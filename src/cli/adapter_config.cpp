@@ -1,63 +1,18 @@
 #include "cli/adapter_config.h"
 
 #include <algorithm>
-#include <cctype>
 #include <cmath>
 #include <map>
 #include <set>
 
+#include "cli/unit_layers.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "core/plan.h"
-#include "core/text.h"
 #include "strata/core/error.h"
 
 namespace strata::cli {
 namespace {
-
-constexpr const char* kFile = "adapter_config.json";
-
-bool all_digits(const std::string& text) {
-  return !text.empty() && text.size() < 6 &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
-}
-
-std::vector<std::string> parts_of(const std::string& unit) {
-  std::vector<std::string> parts;
-  for (std::size_t begin = 0; begin <= unit.size();) {
-    const std::size_t end = std::min(unit.find('.', begin), unit.size());
-    parts.push_back(unit.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return parts;
-}
-
-/// "layer7", "Layer_7" and "block-7" are 7; −1 for what is not called a layer, such as "fc1".
-int layer_in_word(const std::string& part) {
-  const std::size_t digits = part.find_last_not_of("0123456789") + 1;
-  if (digits == 0 || !all_digits(part.substr(digits))) return -1;
-  std::string word = part.substr(0, digits);
-  if (word.back() == '_' || word.back() == '-') word.pop_back();
-  static const std::set<std::string> words = {"layer", "layers", "block", "blocks", "l", "h"};
-  return words.count(lower_case(word)) ? std::stoi(part.substr(digits)) : -1;
-}
-
-/// The first whole number between dots or, without one, behind the word layer or block; or −1.
-int layer_of(const std::string& unit) {
-  const std::vector<std::string> parts = parts_of(unit);
-  for (const std::string& part : parts) {
-    if (all_digits(part)) return std::stoi(part);
-  }
-  for (const std::string& part : parts) {
-    if (const int layer = layer_in_word(part); layer >= 0) return layer;
-  }
-  return -1;
-}
-
-bool is_head(const std::string& unit) {
-  static const std::set<std::string> names = {"head", "classifier", "score", "lm_head"};
-  return names.count(parts_of(unit).back()) > 0;
-}
 
 /// LoraConfig's defaults on a family.
 Json family_config(const AdapterFamily& family) {
@@ -85,9 +40,9 @@ struct Trained {
 void add_layer(const std::string& client, int layer, int rank, Trained& trained) {
   const auto [known, is_new] = trained.layers.emplace(layer, rank);
   if (!is_new && known->second != rank)
-    throw InputError("--adapters: client \"" + client + "\": two units of layer " +
+    throw InputError("--export peft: client \"" + client + "\": two units of layer " +
                      std::to_string(layer) + " have the ranks " + std::to_string(known->second) +
-                     " and " + std::to_string(rank) + ", but " + kFile + " has one a layer");
+                     " and " + std::to_string(rank) + ", but " + kAdapterFile + " has one a layer");
 }
 
 Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& options) {
@@ -95,20 +50,23 @@ Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& opt
   const auto add = [&](const std::string& unit, int rank) {
     const int layer = layer_of(unit);
     if (options.family.layers && layer >= *options.family.layers) {
-      throw InputError("--adapters: the unit \"" + unit + "\" is layer " + std::to_string(layer) +
-                       ", but " + options.family.name + " has the layers 0 to " +
-                       std::to_string(*options.family.layers - 1));
+      throw InputError("--export peft: the unit \"" + unit + "\" is layer " +
+                       std::to_string(layer) + ", but " + options.family.name +
+                       " has the layers 0 to " + std::to_string(*options.family.layers - 1));
     }
     if (layer >= 0) {
       add_layer(plan.clients[client], layer, rank, trained);
     } else if (is_head(unit)) {
       trained.head = true;
     } else if (options.warn) {
-      log_warning("--adapters: client \"" + plan.clients[client] + "\": the unit \"" + unit +
-                  "\" has no layer number, is no head, and is not in " + kFile);
+      log_warning("--export peft: client \"" + plan.clients[client] + "\": the unit \"" + unit +
+                  "\" has no layer number, is no head, and is not in " + kAdapterFile);
     }
   };
   each_unit(plan, plan.assignment, static_cast<std::size_t>(client), add);
+  if (options.always) {
+    for (const std::string& unit : plan.always) add(unit, plan.ranks);
+  }
   return trained;
 }
 
@@ -118,7 +76,7 @@ Trained trained_by(const Plan& plan, int client, const AdapterConfigOptions& opt
 void set_ranks(Json& config, const std::map<int, int>& layers, int largest) {
   const auto number = [&](const char* key) {
     if (!config[key].is_number() || !(config[key].get<double>() > 0))
-      throw InputError(std::string("--adapter-template: ") + key + ": " + excerpt(config[key]) +
+      throw InputError(std::string("--export-template: ") + key + ": " + excerpt(config[key]) +
                        " is no number above 0");
     return config[key].get<double>();
   };
@@ -174,35 +132,34 @@ std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
   for (std::size_t i = 0; i < plan.clients.size(); ++i) {
     const std::string& client = plan.clients[i];
     if (client == "." || client == ".." || client.find('/') != std::string::npos)
-      throw InputError("--adapters: the client \"" + client + "\" cannot name a folder");
+      throw InputError("--export peft: the client \"" + client + "\" cannot name a folder");
     const Trained trained = trained_by(plan, static_cast<int>(i), options);
     if (!trained.layers.empty()) {
       Json own = config;
       if (plan.has_ranks()) set_ranks(own, trained.layers, plan.ranks);
-      files.emplace_back(folder / client / kFile,
+      files.emplace_back(folder / client / kAdapterFile,
                          client_config(std::move(own), trained, options.family, family_task));
     } else if (options.warn) {
-      log_warning("--adapters: client \"" + client +
+      log_warning("--export peft: client \"" + client +
                   "\" trains no numbered layer and gets no file, as PEFT would train all of them");
     }
   }
   return files;
 }
 
-void refuse_former_clients(const std::filesystem::path& folder,
+void refuse_former_clients(const std::filesystem::path& folder, const std::string& file,
                            const std::vector<std::string>& clients) {
   const std::set<std::string> present(clients.begin(), clients.end());
   std::error_code none;
   std::vector<std::string> former;
   for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
     const std::string client = entry.path().filename().string();
-    if (!present.count(client) && std::filesystem::exists(entry.path() / kFile, none))
+    if (!present.count(client) && std::filesystem::exists(entry.path() / file, none))
       former.push_back(client);
   }
   if (former.empty()) return;
   std::sort(former.begin(), former.end());
-  throw InputError("--adapters: " + folder.string() + " has " + kFile + " of " +
-                   quoted_list(former) +
+  throw InputError("--export: " + folder.string() + " has " + file + " of " + quoted_list(former) +
                    ", to whom this plan gives none; take an empty folder, or remove them");
 }
 

@@ -12,10 +12,13 @@
 
 namespace strata::cli {
 
+inline constexpr const char* kAdapterFile = "adapter_config.json";
+
 struct AdapterConfigOptions {
   AdapterFamily family = common_family();
   std::filesystem::path config;  ///< a file whose fields win over the family's; empty: none
   bool warn = true;              ///< of units and clients that are left out
+  bool always = true;            ///< with the units that every client trains besides
 };
 
 /// FOLDER/CLIENT/adapter_config.json for every client that trains a unit of a numbered layer:
@@ -30,9 +33,9 @@ struct AdapterConfigOptions {
 std::vector<std::pair<std::filesystem::path, std::string>> adapter_configs(
     const Plan& plan, const std::filesystem::path& folder, const AdapterConfigOptions& options);
 
-/// @throws InputError where `folder` has the adapter_config.json of others than `clients`: who goes
-/// through the folder would train them by an earlier plan.
-void refuse_former_clients(const std::filesystem::path& folder,
+/// @throws InputError where `folder` has that `file` of others than `clients`: who goes through the
+/// folder would train them by an earlier plan.
+void refuse_former_clients(const std::filesystem::path& folder, const std::string& file,
                            const std::vector<std::string>& clients);
 
 }  // namespace strata::cli

@@ -80,7 +80,7 @@ const Preset& preset_of(const std::string& model_type, const std::string& where)
   throw InputError(where + ": \"" + model_type + "\" has no preset" +
                    did_you_mean(model_type, names) + "; there are " +
                    quoted_list(names, names.size()) +
-                   ", and --adapter-template for all other models");
+                   ", and --export-template for all other models");
 }
 
 }  // namespace
@@ -106,7 +106,7 @@ AdapterFamily adapter_family(const std::string& model) {
   const bool is_name = !std::filesystem::exists(file) && file == model &&
                        model.find('/') == std::string::npos && !model.ends_with(".json");
   if (is_name) {
-    const Preset& preset = preset_of(model, "--adapter-model: no folder, and");
+    const Preset& preset = preset_of(model, "--export-model: no folder, and");
     AdapterFamily family = family_of(preset, preset.architecture);
     family.name = model;
     return family;

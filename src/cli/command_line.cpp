@@ -355,7 +355,7 @@ void add_plan_search(CLI::App* plan, PlanArguments& arguments) {
   ranged(plan, "--population", arguments.options.search.population,
          "Population of a metaheuristic, a multiple of 4", 8, 1000000);
   ranged(plan, "--islands", arguments.options.search.islands,
-         "Islands of a pagmo archipelago, which share the evaluations", 1, 1024);
+         "Islands: populations side by side, which share the evaluations", 1, 1024);
   plan->add_option("--warm", arguments.warm,
                    "plan.json or --archive file of an earlier plan that a metaheuristic begins "
                    "with, too; clients and units are matched by name");
@@ -396,15 +396,23 @@ void add_plan_output(CLI::App* plan, PlanArguments& arguments) {
                    "or JSON by the name FILE.json");
   plan->add_option("--archive", arguments.archive,
                    "File of the front's assignments to write, at most 1,000, for a later --warm");
-  plan->add_option("--adapters", arguments.adapters,
-                   "Folder to write CLIENT/adapter_config.json to, for Hugging Face PEFT");
+  plan->add_option("--export", arguments.exports,
+                   "Write the plan for other tools (repeatable): peft:DIR, a "
+                   "CLIENT/adapter_config.json for Hugging Face PEFT; unfrozen:DIR, a "
+                   "CLIENT/unfrozen_parameters.yaml for axolotl and Spectrum; requires_grad:FILE, "
+                   "JSON of the weights that each client trains")
+      ->allow_extra_args(false);
+  plan->add_option_function<std::string>(
+      "--adapters",
+      [&arguments](const std::string& folder) { arguments.exports.push_back("peft:" + folder); },
+      "The same as --export peft:DIR");
   plan->add_option(
-      "--adapter-model", arguments.adapter_model,
+      "--export-model,--adapter-model", arguments.export_model,
       "The model that these are for: its folder, or its model_type, such as vilt, vit, "
       "bert, llama or gpt2; without, names that fit most of them");
   plan->add_option(
-      "--adapter-template", arguments.adapter_template,
-      "adapter_config.json whose other fields these take over; LoRA's defaults without");
+      "--export-template,--adapter-template", arguments.export_template,
+      "Of peft: adapter_config.json whose other fields these take over; LoRA's defaults without");
 }
 
 void build_plan(CLI::App& app, CommandLine& line) {

@@ -143,9 +143,9 @@ struct PlanArguments {
   std::string out;
   std::string front;
   std::string archive;
-  std::string adapters;
-  std::string adapter_template;
-  std::string adapter_model;
+  std::vector<std::string> exports;  ///< as parse_export reads them
+  std::string export_template;
+  std::string export_model;
 };
 
 struct WorkArguments {

@@ -12,8 +12,6 @@ struct LookRow {
 };
 
 constexpr LookRow kLooks[] = {
-    {"--adapter-model", {"NAME", "Output"}},
-    {"--adapter-template", {"FILE", "Output"}},
     {"--adapters", {"DIR", "Output"}},
     {"--algorithm", {"NAME", "Planning"}},
     {"--algorithms", {"NAME", "Search"}},
@@ -43,6 +41,9 @@ constexpr LookRow kLooks[] = {
     {"--device", {"NAME", "Computing"}},
     {"--dry-run", {"", "Computing"}},
     {"--evaluations", {"N", "Search"}},
+    {"--export", {"KIND:PATH", "Output"}},
+    {"--export-model", {"NAME", "Output"}},
+    {"--export-template", {"FILE", "Output"}},
     {"--fraction", {"FRACTION", "Partition"}},
     {"--freeze", {"PATTERN", "Model"}},
     {"--front", {"FILE", "Output"}},
@@ -170,7 +171,10 @@ constexpr ExampleRow kExamples[] = {
     {"strata plan", "Two units for every client, from a table of scores",
      "strata plan --scores scores.csv --budget 2 --out plan.json"},
     {"strata plan", "The whole front, and one adapter_config.json for each client",
-     "strata plan --problem problem.yaml --front front.csv --adapters adapters"},
+     "strata plan --problem problem.yaml --front front.csv --export peft:adapters"},
+    {"strata plan", "Which weights each client trains, for a training script of your own",
+     "strata plan --scores scores.csv --budget 2 --export requires_grad:trained.json "
+     "--export-model llama"},
     {"strata compare", "Two metaheuristics on problems of 9 clients and 24 units",
      "strata compare --instances 9x24 --algorithms nsga2,mopso --out comparison"},
     {"strata run", "Run an experiment", "strata run configs/demo.yaml --out runs/mine"},

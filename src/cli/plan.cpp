@@ -4,9 +4,9 @@
 #include <iostream>
 #include <memory>
 
-#include "cli/adapter_config.h"
 #include "cli/command_line.h"
 #include "cli/output_files.h"
+#include "cli/plan_export.h"
 #include "core/amount.h"
 #include "core/console.h"
 #include "core/plan.h"
@@ -159,17 +159,30 @@ void check_files(const PlanArguments& arguments, const std::vector<NamedFile>& o
                     outputs);
   for (const NamedFile& file : outputs) check_writable(file.path);
   for (const auto& [option, given] :
-       {std::pair{"--adapter-template", !arguments.adapter_template.empty()},
-        std::pair{"--adapter-model", !arguments.adapter_model.empty()}}) {
-    if (given && arguments.adapters.empty())
-      throw InputError(std::string(option) + " is for --adapters, which was not given");
+       {std::pair{"--export-template", !arguments.export_template.empty()},
+        std::pair{"--export-model", !arguments.export_model.empty()}}) {
+    if (given && arguments.exports.empty())
+      throw InputError(std::string(option) + " is for --export, which was not given");
   }
 }
 
-AdapterConfigOptions adapter_options(const PlanArguments& arguments) {
+std::vector<PlanExport> exports_of(const PlanArguments& arguments) {
+  std::vector<PlanExport> exports;
+  for (const std::string& text : arguments.exports) exports.push_back(parse_export(text));
+  return exports;
+}
+
+/// A model without a preset can still be told by its weights, but not to PEFT.
+AdapterConfigOptions adapter_options(const PlanArguments& arguments,
+                                     const std::vector<PlanExport>& exports) {
   AdapterConfigOptions adapters;
-  if (!arguments.adapter_model.empty()) adapters.family = adapter_family(arguments.adapter_model);
-  adapters.config = arguments.adapter_template;
+  const bool peft = std::any_of(exports.begin(), exports.end(),
+                                [](const PlanExport& to) { return to.kind == ExportKind::kPeft; });
+  if (!peft && !arguments.export_template.empty())
+    throw InputError("--export-template is for --export peft:DIR, which was not given");
+  if (peft && !arguments.export_model.empty())
+    adapters.family = adapter_family(arguments.export_model);
+  adapters.config = arguments.export_template;
   return adapters;
 }
 
@@ -190,15 +203,14 @@ LoadedProblem load(const PlanArguments& arguments) {
 
 /// What can be known before the search, which may take long.
 void check_problem(const LoadedProblem& loaded, const PlanArguments& arguments,
-                   const std::vector<NamedFile>& outputs) {
+                   const std::vector<PlanExport>& exports, const std::vector<NamedFile>& outputs) {
   std::vector<NamedFile> read;
   for (const auto& [key, file] : loaded.files)
     read.push_back({key + " of " + arguments.problem, file});
-  if (!arguments.adapter_template.empty())
-    read.push_back({"--adapter-template", arguments.adapter_template});
+  if (!arguments.export_template.empty())
+    read.push_back({"--export-template", arguments.export_template});
   refuse_same_files(read, outputs);
-  if (!arguments.adapters.empty())
-    refuse_former_clients(arguments.adapters, loaded.problem.clients);
+  check_exports(exports, loaded.problem.clients);
   if (loaded.problem.has_ranks() && !arguments.archive.empty())
     throw InputError("--archive is for a later --warm, and searches plan units, not ranks");
   if (!loaded.choose.empty())
@@ -216,20 +228,15 @@ PlanOptions plan_options(const LoadedProblem& loaded, const PlanArguments& argum
 
 /// The plan's files, the plan itself last.
 std::vector<std::pair<std::filesystem::path, std::string>> contents_of(
-    const Plan& plan, const PlanArguments& arguments, const AdapterConfigOptions& adapters) {
+    const Plan& plan, const PlanArguments& arguments, const std::vector<PlanExport>& exports,
+    const AdapterConfigOptions& adapters) {
   std::vector<std::pair<std::filesystem::path, std::string>> files;
   if (!arguments.front.empty())
     files.emplace_back(arguments.front, front_content(plan, arguments.front));
   if (!arguments.archive.empty())
     files.emplace_back(arguments.archive, archive_json(archive_of(plan)));
-  if (!arguments.adapters.empty()) {
-    std::vector<std::string> clients;
-    for (auto& file : adapter_configs(plan, arguments.adapters, adapters)) {
-      clients.push_back(file.first.parent_path().filename().string());
-      files.push_back(std::move(file));
-    }
-    refuse_former_clients(arguments.adapters, clients);
-  }
+  for (auto& file : export_files(plan, exports, arguments.export_model, adapters))
+    files.push_back(std::move(file));
   if (!arguments.out.empty()) files.emplace_back(arguments.out, plan_json(plan));
   return files;
 }
@@ -237,12 +244,16 @@ std::vector<std::pair<std::filesystem::path, std::string>> contents_of(
 }  // namespace
 
 int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
-  const std::vector<NamedFile> outputs = {
+  const std::vector<PlanExport> exports = exports_of(arguments);
+  std::vector<NamedFile> outputs = {
       {"--out", arguments.out}, {"--front", arguments.front}, {"--archive", arguments.archive}};
+  for (const PlanExport& to : exports) {
+    if (to.kind == ExportKind::kRequiresGrad) outputs.push_back({"--export", to.path.string()});
+  }
   check_files(arguments, outputs);
-  const AdapterConfigOptions adapters = adapter_options(arguments);
+  const AdapterConfigOptions adapters = adapter_options(arguments, exports);
   const LoadedProblem loaded = load(arguments);
-  check_problem(loaded, arguments, outputs);
+  check_problem(loaded, arguments, exports, outputs);
   const PlanOptions options = plan_options(loaded, arguments);
 
   const auto start = std::chrono::steady_clock::now();
@@ -257,7 +268,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   plan.provenance.emplace_back("normalise", loaded.normalised);
   plan.always = loaded.always;
 
-  write_files(contents_of(plan, arguments, adapters));
+  write_files(contents_of(plan, arguments, exports, adapters));
   if (common.json) {
     std::cout << printable_json(plan_json(plan));
   } else if (!common.quiet) {

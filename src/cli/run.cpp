@@ -61,6 +61,7 @@ fedrunner::RunTools run_tools() {
     options.family = adapter_family(model);
     options.config = peft_config;
     options.warn = false;
+    options.always = false;
     return adapter_configs(plan, folder, options);
   };
   return tools;

@@ -214,6 +214,9 @@ Fields<RunConfig> run_fields(const ToolNames& names) {
             "when the whole model is written to `model/`: with the last round, with every one, or "
             "not at all; `state/` has what was trained after each round")
           .written_if_changed(),
+      field("tensorboard", &RunConfig::tensorboard, boolean(),
+            "the run's metrics as an event file for TensorBoard, too: [below](#tensorboard)")
+          .written_if_changed(),
       // Nothing of them is written where nothing is in use.
       section("server", &RunConfig::server, server_fields()).written_if_changed(),
       section("failures", &RunConfig::failures, failure_fields()).written_if_changed(),

@@ -48,6 +48,7 @@ struct RunConfig {
   LocalConfig local;
   std::int64_t evaluate_every = 1;
   SaveModel save = SaveModel::kEnd;
+  bool tensorboard = false;  ///< event files beside metrics.csv
   ServerConfig server;
   FailureOptions failures;
 };

@@ -3,6 +3,7 @@
 
 #include "catch.h"
 #include "command.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -60,6 +61,7 @@ TEST_CASE_METHOD(Made, "a benchmark of methods prints its table, reports, and go
   CHECK(first["cells"][2]["method"] == "head");
   CHECK(first["cells"][2]["trained_parameters"] == 39);
   CHECK(fs::exists(dir / "out/cells/resnet/bias/0.5/learning_rates.json"));
+  test::check_all_tidy(dir / "out", 13);
 
   const json again = json::parse(
       succeed({"benchmark", "methods.yaml", "--out", "out", "--resume", "--json"}, dir));

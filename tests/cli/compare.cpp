@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "command.h"
 #include "strata/optimizers/comparison_files.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -70,6 +71,7 @@ TEST_CASE("strata compare writes its three files and prints the summary") {
   }
   CHECK(std::filesystem::exists(dir / "out" / "compare.csv"));
   CHECK(std::filesystem::exists(dir / "out" / "summary.csv"));
+  test::check_all_tidy(dir / "out", 2);
 
   // Everything but the seconds comes out the same again.
   const auto again = run_strata(with(kSmall, {"--out", "again", "--quiet"}), dir.path());

@@ -11,7 +11,9 @@
 #include "strata/core/plan.h"
 #include "strata/core/safetensors.h"
 #include "strata/core/score_table.h"
+#include "strata/fedrunner/event_file.h"
 #include "strata/fedrunner/metrics.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -45,6 +47,7 @@ run:
   budget: 1
   score: {samples: 2, every: 2}
   local: {steps: 2, batch_size: 4, learning_rate: 1.0e-3}
+  tensorboard: true
 )";
 
 /// Data and foundation, made once for all tests of this program.
@@ -65,7 +68,8 @@ std::map<std::string, std::string> reproducible_files(const fs::path& run) {
     const std::string name = fs::relative(entry.path(), run).string();
     if (!entry.is_regular_file()) continue;
     if (name.find("rounds/") != std::string::npos ||
-        entry.path().filename() == "model.safetensors" || entry.path().filename() == "config.yaml")
+        entry.path().filename() == "model.safetensors" ||
+        entry.path().filename() == "config.yaml" || entry.path().filename() == kEventFile)
       files[name] = test::slurp(entry.path());
     if (entry.path().filename() == "metrics.csv") {
       // The last two columns are measured.
@@ -428,6 +432,11 @@ TEST_CASE("a run that is killed and resumed ends as the undisturbed one, and the
     REQUIRE(found.count(name) == 1);
     CHECK((found.at(name) == bytes));
   }
+  REQUIRE(expected.count("random-seed1/" + std::string(kEventFile)) == 1);
+  for (const char* run : {"f3ocus-seed1", "random-seed1"})
+    CHECK((expected.at(fs::path(run) / kEventFile) ==
+           event_file(read_metrics(folder / "whole" / run / "metrics.csv"))));
+  test::check_all_tidy(folder / "whole", 4);
 
   const auto report = run_strata({"report", "whole"}, folder);
   INFO(report.err);

@@ -11,6 +11,7 @@
 #include "strata/core/planning_problem.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/random.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -46,6 +47,7 @@ TEST_CASE("strata plan writes a feasible plan, its front, and a table") {
     REQUIRE(outcome.code == 0);
     CHECK_THAT(outcome.out, Catch::Contains("client-8"));
     const Plan plan = read_plan(dir / "plan.json");
+    CHECK(test::check_tidy(dir / "front.csv", {plan.clients.begin(), plan.clients.end()}) > 0);
     const ScoreTable scores = read_scores(dir / "scores.csv");
     const PlanningProblem problem = make_problem(scores, "4");
     CHECK(is_feasible(problem, plan.assignment));
@@ -448,9 +450,9 @@ TEST_CASE("adapters: a LoRA configuration a client for Hugging Face PEFT, ready 
                               Catch::Contains("gets no file"));
   test::check_refused(
       {"plan", "--scores", "scores.csv", "--budget", "1", "--adapter-template", "lora.json"},
-      dir.path(), {"--adapter-template is for --adapters"});
+      dir.path(), {"--export-template is for --export"});
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--adapter-model", "vit"},
-                      dir.path(), {"--adapter-model is for --adapters"});
+                      dir.path(), {"--export-model is for --export"});
 }
 
 TEST_CASE("adapters: of a plan of ranks, one rank a layer, with the same weight of a pair") {
@@ -483,11 +485,11 @@ TEST_CASE("adapters: of a plan of ranks, one rank a layer, with the same weight 
   dir.write("scores.csv", "client,layer.0.q,layer.0.v\nct,6,1\n");
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "5", "--ranks", "4",
                        "--algorithm", "topk", "--adapters", "two"},
-                      dir.path(), {"--adapters", "\"ct\"", "two units of layer 0", "4 and 1"});
+                      dir.path(), {"--export peft", "\"ct\"", "two units of layer 0", "4 and 1"});
   dir.write("lora.json", R"({"r": 0, "lora_alpha": 32})");
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "2", "--ranks", "2",
                        "--adapters", "two", "--adapter-template", "lora.json"},
-                      dir.path(), {"--adapter-template: r: 0 is no number above 0"});
+                      dir.path(), {"--export-template: r: 0 is no number above 0"});
 }
 
 TEST_CASE("--ranks plans ranks, from a problem file, too; what has none is refused") {
@@ -689,7 +691,7 @@ TEST_CASE("adapters: models without a preset and layers that a model does not ha
     CHECK_FALSE(std::filesystem::exists(dir / "plan.json"));
     CHECK_FALSE(std::filesystem::exists(dir / "peft"));
   };
-  refused("lama", {"--adapter-model", "\"lama\"", "did you mean \"llama\"?", "--adapter-template"});
+  refused("lama", {"--export-model", "\"lama\"", "did you mean \"llama\"?", "--export-template"});
   refused("absent/model", {"absent/model", "cannot be read"});
   dir.write("t5/config.json", R"({"model_type": "t5"})");
   refused("t5", {"t5/config.json", "model_type", "\"t5\" has no preset"});
@@ -743,13 +745,13 @@ TEST_CASE(
   const auto ct = test::slurp(dir / "peft/ct/adapter_config.json");
   test::check_refused({"plan", "--scores", "scores.csv", "--budget", "1", "--algorithm", "topk",
                        "--adapters", "peft", "--out", "plan.json"},
-                      dir.path(), {"--adapters: peft", "\"mri\"", "empty folder"});
+                      dir.path(), {"--export: peft", "\"mri\"", "empty folder"});
   // A client of the plan that gets no file is as good as gone.
   dir.write("scores.csv", "client,block.0,embeddings\nct,5,0\nmri,0,9\n");
   const auto outcome = plan_adapters(dir, {"--out", "plan.json"});
   CHECK(outcome.code == 2);
   CHECK(outcome.out.empty());
-  CHECK_THAT(outcome.err, Catch::Contains("--adapters: peft") && Catch::Contains("of \"mri\""));
+  CHECK_THAT(outcome.err, Catch::Contains("--export: peft") && Catch::Contains("of \"mri\""));
   CHECK(test::slurp(dir / "plan.json") == before);
   CHECK(test::slurp(dir / "peft/ct/adapter_config.json") == ct);
   std::filesystem::remove_all(dir / "peft/mri");

@@ -11,6 +11,7 @@
 #include "strata/core/safetensors.h"
 #include "strata/core/score_table.h"
 #include "strata/ntk/metric_table.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -165,6 +166,7 @@ TEST_CASE("several metrics stand in one table, and their agreement is printed") 
       ran(score({"--client", "ct", "--client", "mri", "--metric", "lntk", "--metric", "trace",
                  "--metric", "snip", "--metric", "last", "--table", "t.csv", "--out", "t.json"}));
   const MetricTable table = read_metric_table(workshop() / "t.csv");
+  CHECK(test::check_tidy(workshop() / "t.csv") > 0);
   CHECK(table.metrics == std::vector<std::string>{"lntk", "trace", "snip", "last"});
   CHECK(table.clients == std::vector<std::string>{"ct", "mri"});
   CHECK(table.units == kUnits);

@@ -11,6 +11,7 @@
 #include "data/nifti.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/sites.h"
+#include "tidy_csv.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -73,6 +74,7 @@ TEST_CASE("six sites segment drawn volumes, and masks come back on the volumes' 
   CHECK_THAT(run.err, Contains("round 2: dice "));
   CHECK_THAT(run.out, Contains("start    dice") && !Contains("accuracy"));
   CHECK_THAT(slurp(dir / "run/full-seed1/metrics.csv"), Contains("dice,hd95,nsd"));
+  test::check_all_tidy(dir / "run", 3);
 
   const auto evaluated = dir.run({"evaluate", "run/full-seed1/model", "--data", "volumes",
                                   "--masks", "masks", "--predictions", "found.jsonl"});

@@ -88,6 +88,10 @@ TEST_CASE("benchmark.json is read back as it was written") {
         "backbone,method,fraction,seed,learning_rate,trained_parameters,start,macro_f1,up_mbit,"
         "down_mbit,seconds");
   CHECK(csv.find("\nvit,head,0.1,2,0.01,100,0.25,0.5,2.5,1.5,7\n") != std::string::npos);
+  BenchmarkResults named = results;
+  named.cells[0].method = "lora, \"wide\"";
+  write_benchmark(named, dir / "named");
+  CHECK(slurp(dir / "named/benchmark.csv").find(",\"lora, \"\"wide\"\"\",") != std::string::npos);
 }
 
 TEST_CASE("a damaged benchmark.json names the key") {

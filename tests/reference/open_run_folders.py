@@ -1,5 +1,5 @@
 """Opens what Strata writes with transformers and PEFT: run folders with adapters, prompts and LoRA, the clients'
-adapter_config.json, and those of `strata plan --adapters` for every model that has a preset.
+adapter_config.json, and those of `strata plan --export` for every model that has a preset.
 
     python3 tests/reference/open_run_folders.py STRATA
 
@@ -655,6 +655,28 @@ def check_ranks(strata, folder, family):
         assert found == {layer: {rank} for layer, rank in planned.items()}, (family, client, found)
 
 
+def check_weights(strata, folder, family, heads):
+    """Of the model's own weights those of the planned layers and head train, by either export and either reader."""
+    model = tiny(family)
+    names = [name for name, _ in model.named_parameters()]
+    command = [strata, "plan", "--scores", "scores.csv", "--budget", "2", "--algorithm", "topk"]
+    command += ["--export", f"requires_grad:{family}.json", "--export", f"unfrozen:unfrozen-{family}"]
+    done = subprocess.run([*command, "--export-model", family], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0 and "warning" not in done.stderr, done.stderr
+    clients = json.loads((folder / f"{family}.json").read_text())["clients"]
+    for client, layers, head in [("ct", {0, 2}, set()), ("mri", {1}, heads)]:
+        lines = (folder / f"unfrozen-{family}" / client / "unfrozen_parameters.yaml").read_text().splitlines()
+        assert [line[2:] for line in lines if line.startswith("- ")] == clients[client], (family, client)
+        # As axolotl compiles them, too.
+        for patterns in [clients[client], [re.sub(r"\.(?!\+)", r"\.", pattern) for pattern in clients[client]]]:
+            trained = {name for name in names if any(re.match(pattern, name) for pattern in patterns)}
+            found = {name: re.search(r"(?:^|[.])(?:layer|layers|h)[.]([0-9]+)[.]", name) for name in names}
+            expected = {name for name in names if found[name] and int(found[name][1]) in layers}
+            # A head that shares the embeddings' weights has no name of its own.
+            expected |= {name for name in names if any(f".{name}".find(f".{part}.") >= 0 for part in head)}
+            assert trained == expected, (family, client, trained ^ expected)
+
+
 def check_plans(strata, folder):
     (folder / "scores.csv").write_text(SCORES)
     for family in CLASSIFIERS + DECODERS:
@@ -668,6 +690,7 @@ def check_plans(strata, folder):
         check_preset(strata, folder, family, ["--adapter-model", family], heads)
         check_preset(strata, folder, family, ["--adapter-model", f"{family}-model"], heads)
         check_ranks(strata, folder, family)
+        check_weights(strata, folder, family, heads)
         print(f"plan --adapter-model {family}: exactly the planned layers and the head train, at the planned ranks")
     for family in ["vilt", "vit", "deit", "bert", "roberta", "electra", "llama", "mistral", "qwen2", "opt"]:
         head = {"lm_head"} if family in DECODERS else {"classifier"}

@@ -1,0 +1,23 @@
+# strata_commit(RESULT FOLDER GIT): the commit of the sources in FOLDER by the program GIT, "+changes" when the tree is
+# not clean, or "unknown"; of an archive that pip made, what its file COMMIT says.
+function(strata_commit result folder git)
+  if(EXISTS ${folder}/COMMIT AND NOT EXISTS ${folder}/.git)
+    file(STRINGS ${folder}/COMMIT commit LIMIT_COUNT 1)
+    set(${result} ${commit} PARENT_SCOPE)
+    return()
+  endif()
+  set(${result} unknown PARENT_SCOPE)
+  if(NOT git)
+    return()
+  endif()
+  execute_process(COMMAND ${git} -C ${folder} rev-parse --short=12 HEAD
+    OUTPUT_VARIABLE commit OUTPUT_STRIP_TRAILING_WHITESPACE RESULT_VARIABLE rc ERROR_QUIET)
+  if(NOT rc EQUAL 0)
+    return()
+  endif()
+  execute_process(COMMAND ${git} -C ${folder} diff --quiet HEAD RESULT_VARIABLE dirty ERROR_QUIET)
+  if(NOT dirty EQUAL 0)
+    string(APPEND commit "+changes")
+  endif()
+  set(${result} ${commit} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,21 @@
+#pragma once
+/// \file
+/// What a unit's name says of a Hugging Face model: the number of its layer, or that it is the
+/// head.
+
+#include <string>
+#include <vector>
+
+namespace strata::cli {
+
+/// The name between its dots.
+std::vector<std::string> parts_of(const std::string& unit);
+/// Whether it is a number of up to five digits.
+bool all_digits(const std::string& text);
+/// The first whole number between dots or, without one, behind the word layer or block; or −1:
+/// "block.3", "model.layers.3.mlp" and "layer3" are layer 3.
+int layer_of(const std::string& unit);
+/// Whether it ends in "head", "classifier", "score" or "lm_head".
+bool is_head(const std::string& unit);
+
+}  // namespace strata::cli
