@@ -86,6 +86,9 @@ def test_a_target_usage_for_searches_and_budgets_of_bytes(tmp_path):
     problem = st.Problem(table, budgets, target_usage=target)
     exact = st.exact_front(problem)
     even = st.exact_front(table, budgets)
+    # What is not named has 0.
+    named = st.exact_front(table, budgets, target_usage=[0] * 6 + [3, 5])
+    assert np.array_equal(exact.F, named.F)
     assert exact[0].X.sum(axis=0)[6:].sum() > even[0].X.sum(axis=0)[6:].sum()
     found = st.search(problem, evaluations=4000, warm_start=even)
     assert found.X.shape[1:] == (6, 8) and st.hypervolume_ratio(found, exact) > 0.95
