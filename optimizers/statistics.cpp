@@ -32,8 +32,10 @@ struct FrontScale {
   }
 
   double distance(const Objectives& a, const Objectives& b) const {
-    return std::hypot((a.importance - b.importance) / importance,
-                      (a.usage_variance - b.usage_variance) / usage_variance);
+    // Not std::hypot: glibc's of 2.35 would keep the Python module from systems with an older one.
+    const double gain = (a.importance - b.importance) / importance;
+    const double loss = (a.usage_variance - b.usage_variance) / usage_variance;
+    return std::sqrt(gain * gain + loss * loss);
   }
 };
 

@@ -14,6 +14,7 @@
 #include "strata/core/error.h"
 #include "strata/core/front_file.h"
 #include "strata/core/plan_options.h"
+#include "strata/core/target_usage.h"
 #include "strata/optimizers/certificate.h"
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/make_plan.h"
@@ -27,7 +28,7 @@ using optimizers::Certificate;
 /// What is planned of, and the front. Python keeps the problem.
 struct Front {
   optimizers::PlannedFront planned;
-  PlanningProblem problem;
+  PlanningProblem problem;  ///< as Python sees it
 
   const Plan& plan() const { return planned.plan; }
   const Certificate& certificate() const {
@@ -39,7 +40,11 @@ struct Front {
 Front plan_front(const Problem& self, const PlanOptions& options) {
   const LongCall call;
   const LoadedProblem& loaded = self.loaded;
-  Front front{optimizers::plan_front(loaded.problem, options), loaded.problem};
+  Front front{optimizers::plan_front(self.planned, options), loaded.problem};
+  if (self.has_target()) {
+    front.planned.plan = without_added_clients(std::move(front.planned.plan), self.clients());
+    front.planned.plan.provenance.emplace_back("target_usage", self.target);
+  }
   // As `strata plan` says what its plans are of.
   Plan& plan = front.planned.plan;
   plan.scores_digest = digest(loaded.scores);
@@ -60,7 +65,10 @@ PlanOptions options_of(const Problem& self, const std::string& algorithm, bool g
   options.search.population = population;
   options.search.islands = islands;
   options.search.seed = seed;
-  if (warm_start) options.search.warm_start = to_assignments(*warm_start, self.loaded.problem);
+  if (warm_start) {
+    for (const Assignment& assignment : to_assignments(*warm_start, self.loaded.problem))
+      options.search.warm_start.push_back(self.whole(assignment));
+  }
   return options;
 }
 
@@ -92,7 +100,7 @@ void bind_certificate(nb::module_& module) {
       "certify",
       [](const Problem& self) {
         const LongCall call;
-        return optimizers::certify(self.loaded.problem);
+        return optimizers::certify(self.planned);
       },
       "problem"_a);
 }

@@ -45,6 +45,68 @@ def test_the_exact_front_is_the_hull_of_every_assignment():
             assert importance <= bound.importance_bound(variance) * (1 + 1e-12)
 
 
+@pytest.mark.parametrize("ranks", [None, 2])
+def test_a_target_usage_is_planned_exactly(ranks):
+    for seed in range(6):
+        table, budgets = instance(3, 4, seed)
+        random = np.random.default_rng(seed)
+        target = random.integers(0, 3, size=4)
+        coverage = {"block.0": 1}
+        extra = {"coverage": coverage} | ({"ranks": ranks} if ranks else {})
+        problem = st.Problem(table, budgets, target_usage=target, **extra)
+        plain = st.Problem(table, budgets, **extra)
+        highest = range((ranks or 1) + 1)
+        rows = [
+            [row for row in itertools.product(highest, repeat=4) if sum(row) == budget]
+            for budget in problem.budgets
+        ]
+        X = np.array(list(itertools.product(*rows)))
+        X = X[np.asarray(plain.is_feasible(X))]
+        points = problem.evaluate(X)
+        off = X.sum(axis=1) - target
+        assert np.allclose(points[:, 1], off.var(axis=1), atol=1e-12)
+        assert np.array_equal(points[:, 0], plain.evaluate(X)[:, 0])
+        front = st.exact_front(problem)
+        assert front.X.shape[1:] == (3, 4) and plain.is_feasible(front.X).all()
+        assert np.array_equal(problem.evaluate(front.X), front.F)
+        for weight in (0.01, 0.1, 1, 10):
+            best = (points[:, 0] - weight * points[:, 1]).max()
+            assert np.isclose((front.F[:, 0] - weight * front.F[:, 1]).max(), best, rtol=1e-9)
+        assert np.isclose(front.F[0, 1], points[:, 1].min())
+        plan = front.choose()
+        assert plan.clients == list(table) and plan.gap.relative < 1e-9
+        assert plan.provenance["target_usage"] == " ".join(map(str, target))
+        again = pickle.loads(pickle.dumps(problem))
+        assert st.exact_front(again).choose() == plan
+
+
+def test_a_target_usage_for_searches_and_budgets_of_bytes(tmp_path):
+    table, budgets = instance(6, 8, 2)
+    target = {"block.6": 3, "block.7": 5}
+    problem = st.Problem(table, budgets, target_usage=target)
+    exact = st.exact_front(problem)
+    even = st.exact_front(table, budgets)
+    # What is not named has 0.
+    named = st.exact_front(table, budgets, target_usage=[0] * 6 + [3, 5])
+    assert np.array_equal(exact.F, named.F)
+    assert exact[0].X.sum(axis=0)[6:].sum() > even[0].X.sum(axis=0)[6:].sum()
+    found = st.search(problem, evaluations=4000, warm_start=even)
+    assert found.X.shape[1:] == (6, 8) and st.hypervolume_ratio(found, exact) > 0.95
+    assert st.certify(problem).hypervolume_ratio(found) == pytest.approx(
+        st.hypervolume_ratio(found, exact)
+    )
+    costs = {unit: {"bytes": 100} for unit in problem.units}
+    limits = {client: 100 * budget for client, budget in budgets.items()}
+    priced = st.price_front(table, limits, of="bytes", costs=costs, target_usage=target)
+    assert priced.F[0, 1] <= exact.F[0, 1] + 1e-12
+    plan = priced.choose()
+    assert plan.budgets == limits
+    plan.save(tmp_path / "plan.json")
+    assert st.read_plan(tmp_path / "plan.json") == plan
+    # An even target is none.
+    assert st.plan(table, budgets, target_usage=[2] * 8).front.tolist() == even.F.tolist()
+
+
 def test_every_search_finds_most_of_the_front():
     problem = st.Problem(*instance(9, 24, 4))
     exact = st.exact_front(problem)

@@ -140,6 +140,12 @@ WRONG = [
     (dict(objectives=["importance", "usage_variance", "uplink"]), '"uplink" is not one of'),
     (dict(client_weights={"client.0": -1}), "client_weights"),
     (dict(always=["head"]), "head"),
+    (dict(target_usage=[1]), "target usage: found 1 numbers, and there are 2 units"),
+    (dict(target_usage=[1, 2]), 'unit "block.1": found 2, allowed is 0 to 1'),
+    (dict(target_usage={"head": 1}), 'target usage: there is no unit "head"'),
+    (dict(target_usage=[0.5, 1]), "whole numbers were expected, found 0.5"),
+    (dict(target_usage=[0, float("nan")]), "whole numbers were expected, found nan"),
+    (dict(target_usage="late"), "a number for each unit was expected"),
 ]
 
 

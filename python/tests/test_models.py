@@ -83,12 +83,21 @@ def test_apply_by_parameters(llama):
     for client, expected in (("a", of_layers(llama, 1, 4) | head), ("b", head)):
         for model in (None, llama):
             assert by_expressions(llama, plan.unfrozen_parameters(client, model)) == expected
-    assert plan.unfrozen_parameters("a")[:2] == ["^model[.]layers[.]1[.]", "^model[.]layers[.]4[.]"]
+    layers = ["^model[.]layers[.]1[.]", "^model[.]layers[.]4[.]"]
+    assert plan.unfrozen_parameters("a", llama)[:2] == layers
     # Expressions do as well as names.
     by_pattern = plan.with_parameters(
         {**{b: [rf"model\.layers\.{i}\..*"] for i, b in enumerate(BLOCKS)}, "head": ["lm_head.weight"]}
     )
     assert set(by_pattern.apply(llama, "a")) == of_layers(llama, 1, 4) | {"lm_head.weight"}
+    expressions = by_pattern.unfrozen_parameters("a")
+    assert by_expressions(llama, expressions) == of_layers(llama, 1, 4) | {"lm_head.weight"}
+    # A unit that is a part of a layer is named parameter by parameter.
+    part = [f"model.layers.1.{module}.weight" for module in ("self_attn.q_proj", "mlp.up_proj")]
+    partly = plan.with_parameters({**parameters_of(llama), "block.1": part})
+    for model in (llama, None):
+        expressions = partly.unfrozen_parameters("a", model)
+        assert by_expressions(llama, expressions) == {*part, *of_layers(llama, 4), *head}
     with pytest.raises(ValueError, match='parameters: none of the unit "block.0"'):
         plan.with_parameters({})
     with pytest.raises(ValueError, match='unit "block.1": the model has no parameters "x"'):
@@ -103,6 +112,8 @@ def test_apply_by_the_models_blocks(llama):
     assert set(plan.apply(llama, "a")) == of_layers(llama, 1, 4)
     assert by_expressions(llama, plan.unfrozen_parameters("a", llama)) == of_layers(llama, 1, 4)
     assert set(plan.apply(llama, "b")) == of_layers(llama, 0)
+    numbered = plan_of({"a": ["layer1", "layer4"]}, [f"layer{i}" for i in range(LAYERS)])
+    assert set(numbered.apply(llama, "a")) == of_layers(llama, 1, 4)
     # Names of modules are units, too.
     units = [f"model.layers.{i}.mlp" for i in range(LAYERS)] + ["lm_head"]
     plan = plan_of({"a": ["model.layers.2.mlp", "lm_head"]}, units)
@@ -217,6 +228,13 @@ def test_peft_of_heads(llama):
     assert caught[0].filename == __file__
     known = plan_of({"a": ["block.1"]}, BLOCKS, always=["head"]).with_parameters(parameters_of(llama))
     assert known.peft_config("a", base).modules_to_save == ["model.norm", "lm_head"]
+    # Applied to PEFT's model, a unit is its pairs and the copies that PEFT saves.
+    model = adapted(llama, peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"], **LORA))
+    assert {name.removeprefix("base_model.model.") for name in known.apply(model, "a")} == {
+        "model.layers.1.self_attn.q_proj.lora_A.default.weight",
+        "model.layers.1.self_attn.q_proj.lora_B.default.weight",
+        "lm_head.modules_to_save.default.weight",
+    }
 
 
 def test_what_peft_cannot_be_told():

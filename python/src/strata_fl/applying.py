@@ -126,8 +126,8 @@ def unfrozen_parameters(
             own = _by_blocks(units, model, everything)
         return _patterns(own, everything)
     if plan.parameters:
-        everything = [name for names in plan.parameters.values() for name in names]
-        return _patterns({unit: plan.parameters[unit] for unit in units}, everything)
+        # What else the model has is not known, so each is named.
+        return [_whole(name) for unit in units for name in plan.parameters[unit]]
     if len({tower_of(unit) for unit in plan.units if layer_of(unit) is not None}) > 1:
         raise ValueError(
             "unfrozen_parameters: the units are of several towers; model=… says which layers they are"
@@ -167,5 +167,10 @@ def _patterns(own: Mapping[str, Sequence[str]], everything: Iterable[str]) -> li
         if under and under == set(listed):
             patterns.append("^" + _escaped(prefix))
         else:
-            patterns.extend(f"^{_escaped(name)}$" for name in listed)
+            patterns.extend(_whole(name) for name in listed)
     return patterns
+
+
+def _whole(name: str) -> str:
+    """An expression of a whole name, or of what an expression of names matches."""
+    return f"^{_escaped(name)}$" if re.fullmatch(r"[\w.]+", name) else f"^(?:{name})$"

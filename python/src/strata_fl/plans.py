@@ -270,8 +270,8 @@ class Plan(Mapping[str, "Choice"]):
 
         Args:
             client: One of `clients`.
-            model: Needed where the plan does not know its units' `parameters` and these are not
-                layers by number (``block.3`` becomes ``model.layers.3.``).
+            model: Makes one expression of a module whose parameters are all trained. Needed where
+                the plan does not know its units' `parameters` and these are not layers by number.
         """
         from .applying import unfrozen_parameters
 

@@ -32,6 +32,7 @@ class ProblemOptions(TypedDict, total=False):
     pinned: Names
     forbidden: Names
     coverage: Union[int, Mapping[str, int]]
+    target_usage: Union[Mapping[str, int], npt.ArrayLike]
     client_weights: Mapping[str, float]
     normalise: bool
     competing: Sequence[str]
@@ -108,6 +109,9 @@ class Problem:
         pinned, forbidden: ``{client: [units]}`` that it must, or must not, train. Units may be
             patterns (``"block.[0-3]"``); the client ``"*"`` is everyone.
         coverage: How many clients must train each unit, at least; or ``{unit: number}``.
+        target_usage: (units,) or ``{unit: number}``: how many clients (or ranks) each unit shall
+            have, in place of as many as any other: usage variance is then that of the difference.
+            Only differences between these numbers matter; units that a dict leaves out have 0.
         client_weights: ``{client: weight}``: importance counts so often; others 1.
         normalise: Divide each client's row by its sum. By default where the scores say their
             units' roles, as those of a model do.
@@ -149,6 +153,7 @@ class Problem:
         pinned: Optional[Names] = None,
         forbidden: Optional[Names] = None,
         coverage: Union[int, Mapping[str, int], None] = None,
+        target_usage: Union[Mapping[str, int], npt.ArrayLike, None] = None,
         client_weights: Optional[Mapping[str, float]] = None,
         normalise: Optional[bool] = None,
         competing: Optional[Sequence[str]] = None,
@@ -175,13 +180,18 @@ class Problem:
             "clients": speeds,
         }
         given = {key: _plain(value, key) for key, value in options.items() if value is not None}
-        self._set(table, json.dumps({"version": 1, **given}), parameters)
+        self._set(table, json.dumps({"version": 1, **given}), parameters, target_usage)
         for warning in self._core.warnings:
             warnings.warn(warning, stacklevel=_level_of_user())
 
-    def _set(self, table: _core.ScoreTable, options: str, parameters: Parameters) -> None:
-        self._table, self._options = table, options
+    def _set(
+        self, table: _core.ScoreTable, options: str, parameters: Parameters, target_usage: Any
+    ) -> None:
+        self._table, self._options, self._target = table, options, target_usage
         self._core = _core.Problem(table, options)
+        if target_usage is not None:
+            target = _target(target_usage, self._core.units)
+            self._core = _core.Problem(table, options, target)
         self.parameters = parameters
         self.evaluations = 0
 
@@ -236,7 +246,7 @@ class Problem:
             "roles": table.roles,
         }
         scores = table.clients, table.units, table.scores, names
-        return _restore, (*scores, self._options, self.parameters)
+        return _restore, (*scores, self._options, self.parameters, self._target)
 
     def evaluate(self, assignments: npt.ArrayLike) -> np.ndarray:
         """Objectives of assignments, feasible or not.
@@ -291,10 +301,28 @@ def _restore(
     names: dict[str, Any],
     options: str,
     parameters: Parameters,
+    target_usage: Any,
 ) -> Problem:
     problem = Problem.__new__(Problem)
-    problem._set(_core.ScoreTable(clients, units, scores, **names), options, parameters)
+    table = _core.ScoreTable(clients, units, scores, **names)
+    problem._set(table, options, parameters, target_usage)
     return problem
+
+
+def _target(given: Any, units: Sequence[str]) -> list[int]:
+    """One whole number for each unit."""
+    if isinstance(given, Mapping):
+        for unit in given:
+            if unit not in units:
+                raise ValueError(f'target usage: there is no unit "{unit}"')
+        given = [given.get(unit, 0) for unit in units]
+    values = np.asarray(given)
+    if values.ndim != 1 or not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
+        raise ValueError("target usage: a number for each unit was expected")
+    wrong = ~(np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**31))
+    if wrong.any():
+        raise ValueError(f"target usage: whole numbers were expected, found {values[wrong][0]}")
+    return [int(value) for value in values]
 
 
 def _assignments(values: npt.ArrayLike) -> tuple[np.ndarray, bool]:
