@@ -7,5 +7,7 @@
 namespace strata::python {
 
 void bind_facts(nanobind::module_& module);
+void bind_eigenvalues(nanobind::module_& module);
+void bind_score_files(nanobind::module_& module);
 
 }  // namespace strata::python
