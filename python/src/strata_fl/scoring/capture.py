@@ -52,9 +52,7 @@ def find_sites(model: nn.Module, weights: set[str]) -> list[Site]:
         if operation is None:
             continue
         own = {
-            attribute: owners[id(module._parameters[attribute])]
-            for attribute in operation.weights
-            if module._parameters.get(attribute) is not None
+            attribute: owners[id(weight)] for attribute, weight in operation.own_weights().items()
         }
         own = {attribute: weight for attribute, weight in own.items() if weight in weights}
         if own:

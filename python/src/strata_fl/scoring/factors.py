@@ -220,8 +220,9 @@ class IndexFactor(Factor):
     Rows that no sample uses have no gradient; ``index`` is -1 where δ does not count.
     """
 
-    def __init__(self, index: Tensor, delta: Tensor, length: int, slices=()):
+    def __init__(self, index: Tensor, delta: Tensor, length: int, slices=(), transposed=False):
         self.index, self.slices, self.length = index, slices, length
+        self.transposed = transposed  # the weight has a column for each index
         self.delta = delta
         self.samples, self.outputs, self.tokens, self.out = delta.shape
 
@@ -242,7 +243,8 @@ class IndexFactor(Factor):
         delta = torch.einsum("nk,nkto->nto", weights.to(self.delta), self.delta)
         used = self.index >= 0
         table = delta.new_zeros(self.length, self.out)
-        return table.index_add_(0, self.index[used], delta[used])
+        table.index_add_(0, self.index[used], delta[used])
+        return table.T if self.transposed else table
 
     def magnitude(self) -> float:
         return float(self.delta.norm()) * self.index.numel() ** 0.5
@@ -326,7 +328,7 @@ def joined(factors: list[Factor]) -> Factor:
     if isinstance(first, IndexFactor):
         index = torch.cat([factor.index for factor in factors], 1)
         delta = torch.cat([factor.delta for factor in factors], 2)
-        return IndexFactor(index, delta, first.length, first.slices)
+        return IndexFactor(index, delta, first.length, first.slices, first.transposed)
     delta = torch.cat([factor.delta for factor in factors], 2)
     x = torch.cat([factor.x for factor in factors], 1)
     if isinstance(first, GroupedFactor):

@@ -13,7 +13,7 @@ from .capture import only_trainable
 from .factors import Factor
 from .parts import Function, Samples, part_size
 from .row_gradients import row_gradients
-from .sweep import Sweep
+from .sweep import Sweep, TooLittleMemory
 
 LOG = logging.getLogger("strata_fl.scoring")
 LARGEST_CHUNK = 32 << 20  # which a last-level cache holds
@@ -75,29 +75,52 @@ class Kernels:
 
     def _of(self, units: list[str]) -> dict[str, Tensor]:
         unit_of = {name: unit for unit in units for name in self.units[unit]}
-        apart: set[str] = set()
+        kernels = self._zeros(units)
+        together = self._swept(kernels, unit_of, set(unit_of), apart=False)
+        left = self._swept(kernels, unit_of, together, apart=True)
+        if together - left:
+            self._say(
+                together - left,
+                "samples meet in their operations: each of %d outputs has a backward pass of its own",
+            )
+        self._add_rows(kernels, unit_of, left)
+        return kernels
+
+    def _swept(self, kernels, unit_of: dict[str, str], names: set[str], apart: bool) -> set[str]:
+        """Adds what a sweep accounts for; the names of the others."""
+        sizes = {part.size for part in self.samples.pieces(1)}
+        if not names or (apart and len(sizes) > 1):
+            return names
+        before = {unit: theta.clone() for unit, theta in kernels.items()} if apart else {}
+        left: set[str] = set()
         while True:
-            kernels = self._zeros(units)
             visited: set[str] = set()
 
             def add(name: str, factor: Factor) -> None:
                 visited.add(name)
                 self._add(kernels[unit_of[name]], factor)
 
+            memory = self.memory / 2 - self.kernel_bytes
             sweep = Sweep(
-                self.model,
-                self.function,
-                self.samples,
-                set(unit_of) - apart,
-                self.memory / 2 - self.kernel_bytes,
-                self.size,
+                self.model, self.function, self.samples, names - left, memory, self.size, apart
             )
-            failed = sweep.run(add)
-            apart |= failed
+            try:
+                failed = sweep.run(add)
+            except TooLittleMemory as error:
+                least = 2 * (error.needed + self.kernel_bytes)
+                raise ValueError(
+                    f'memory: found {bytes_text(self.memory)}, and "{error.operation}" alone needs '
+                    f"{bytes_text(least)}; give fewer samples, or fewer outputs (columns, random_outputs)"
+                ) from None
+            left |= failed
             if not failed & visited:
-                break  # a weight taken by columns may fail at a later one
-        self._add_rows(kernels, unit_of, apart)
-        return kernels
+                return left
+            for unit, theta in kernels.items():  # a weight taken by columns may fail at a later one
+                theta.copy_(before[unit]) if apart else theta.zero_()
+
+    def _say(self, names: set[str], why: str) -> None:
+        listed = [name for name, _ in self.model.named_parameters() if name in names]
+        LOG.warning(f"score: of %d weights (%s) {why}", len(listed), _listed(listed), self.rows)
 
     def _zeros(self, units: list[str]) -> dict[str, Tensor]:
         named = dict(self.model.named_parameters())
@@ -116,15 +139,10 @@ class Kernels:
     def _add_rows(self, kernels: dict[str, Tensor], unit_of: dict[str, str], apart: set[str]) -> None:
         if not apart:
             return
-        names = [name for name, _ in self.model.named_parameters() if name in apart]
-        passes = self.rows
-        LOG.warning(
-            "score: the gradients of %d weights are taken row by row, in %d backward passes of one sample "
-            "each, as operations use them that are not known: %s",
-            len(names),
-            passes,
-            _listed(names),
+        self._say(
+            apart, "the operations are not known: gradients are taken row by row, in %d backward passes"
         )
+        names = [name for name, _ in self.model.named_parameters() if name in apart]
         for name, factor in row_gradients(
             self.model, self.function, self.samples, names, self.memory / 4
         ):

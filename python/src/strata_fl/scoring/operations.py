@@ -28,10 +28,12 @@ class Operation:
     Class attributes:
         weights: Names of the module's own weights that it accounts for.
         channel: The axis of the output that holds the columns of δ.
+        column_grain: Of how many columns at least ``factors`` can make something.
     """
 
     weights: tuple[str, ...] = ("weight", "bias")
     channel = -1
+    column_grain: int = 1
 
     def __init__(self, module: nn.Module):
         self.module = module
@@ -39,6 +41,11 @@ class Operation:
     @classmethod
     def matches(cls, module: nn.Module) -> bool:
         raise NotImplementedError
+
+    def own_weights(self) -> dict[str, nn.Parameter]:
+        """The weights that it accounts for, by the keys of ``factors``."""
+        own = ((name, self.module._parameters.get(name)) for name in self.weights)
+        return {name: weight for name, weight in own if weight is not None}
 
     def kept(self, x: Tensor, groups: int) -> Tensor:
         """What of the input is kept: (groups, T, …)."""
@@ -104,6 +111,10 @@ class Convolution(Operation):
 
     channel = 1
 
+    def __init__(self, module):
+        super().__init__(module)
+        self.column_grain = module.out_channels // module.groups if module.groups > 1 else 1
+
     @classmethod
     def matches(cls, module):
         return type(module) in (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -160,10 +171,6 @@ class Convolution(Operation):
         window = torch.Size(self.module.kernel_size).numel()
         return kept[0] * kept[1] * kept[2] * places * window // strides
 
-    @property
-    def column_grain(self) -> int:
-        return self.module.out_channels // self.module.groups if self.module.groups > 1 else 1
-
 
 class Embedding(Operation):
     """y = W[index]."""
@@ -186,6 +193,52 @@ class Embedding(Operation):
         if module.padding_idx is not None:
             x = torch.where(x == module.padding_idx, -1, x)
         return {"weight": IndexFactor(x, delta, module.num_embeddings, (slice(None), columns))}
+
+
+class LoraEmbedding(Operation):
+    """y = W[index] + s (B A)[:, index], PEFT's LoRA of a table; W is its own module's.
+
+    What comes back to A is s Bᵀδ, so that all columns of δ are needed together.
+    """
+
+    def __init__(self, module):
+        super().__init__(module)
+        self.column_grain = module.base_layer.embedding_dim
+
+    @classmethod
+    def matches(cls, module):
+        return (
+            len(getattr(module, "lora_embedding_A", ())) > 0
+            and isinstance(getattr(module, "base_layer", None), nn.Embedding)
+            and not any(getattr(module, "use_dora", {}).values())
+        )
+
+    def own_weights(self):
+        module = self.module
+        found = {}
+        for adapter in module.active_adapters:
+            if adapter in module.lora_embedding_A:
+                found[f"A {adapter}"] = module.lora_embedding_A[adapter]
+                found[f"B {adapter}"] = module.lora_embedding_B[adapter]
+        return found
+
+    def kept(self, x, groups):
+        return x.reshape(groups, -1)
+
+    def factors(self, x, delta, columns):
+        module = self.module
+        found: dict[str, Factor] = {}
+        for key, weight in self.own_weights().items():
+            adapter = key[2:]
+            scale = module.scaling[adapter]
+            if key.startswith("A"):
+                back = scale * delta @ module.lora_embedding_B[adapter].detach().to(delta)
+                found[key] = IndexFactor(x, back, weight.shape[1], transposed=True)
+            else:
+                table = module.lora_embedding_A[adapter].detach().to(delta)
+                rows = scale * F.embedding(x.clamp(min=0), table.T) * (x >= 0).unsqueeze(-1)
+                found[key] = MatrixFactor(rows, delta)
+        return found
 
 
 class Norm(Operation):
@@ -228,7 +281,8 @@ class RMSNorm(Norm):
         name = type(module).__name__
         named = "RMSNorm" in name or ("LayerNorm" in name and hasattr(module, "variance_epsilon"))
         weight = getattr(module, "weight", None)
-        return named and weight is not None and weight.dim() == 1 and not hasattr(module, "bias")
+        own = isinstance(weight, Tensor) and weight.dim() == 1
+        return named and own and not hasattr(module, "bias")
 
     def normalised(self, x):
         module = self.module
@@ -269,6 +323,7 @@ OPERATIONS: tuple[type[Operation], ...] = (
     TransposedLinear,
     Convolution,
     Embedding,
+    LoraEmbedding,
     LayerNorm,
     RMSNorm,
     BatchNorm,
@@ -278,8 +333,6 @@ OPERATIONS: tuple[type[Operation], ...] = (
 
 def operation_of(module: nn.Module) -> Optional[Operation]:
     """The operation that a module computes; None where it is not known."""
-    if not module._parameters:
-        return None
     return next((kind(module) for kind in OPERATIONS if kind.matches(module)), None)
 
 

@@ -15,7 +15,6 @@ from typing import Callable
 import torch
 from torch import Tensor, nn
 
-from .amounts import bytes_text
 from .capture import (
     Call,
     Recorder,
@@ -67,6 +66,13 @@ class Slice:
     columns: slice = field(default_factory=lambda: slice(None))
 
 
+class TooLittleMemory(Exception):
+    """An operation alone needs more than the sweep's memory."""
+
+    def __init__(self, operation: str, needed: float):
+        self.operation, self.needed = operation, needed
+
+
 class Sweep:
     """The passes for a set of weights.
 
@@ -75,6 +81,8 @@ class Sweep:
         weights: Names of the weights.
         memory: Bytes for x, δ, gradients of the weights and what ``visit`` makes of them.
         size: Samples whose activations are held at a time.
+        apart: One backward pass for each output of each sample, where samples meet in an operation: all
+            of a part then belongs to the output. n·K passes in place of K.
     """
 
     def __init__(
@@ -85,19 +93,33 @@ class Sweep:
         weights: set[str],
         memory: float,
         size: int,
+        apart: bool = False,
     ):
         self.model, self.function, self.samples = model, function, samples
         self.named = {name: weight for name, weight in model.named_parameters() if name in weights}
         self.memory = memory
-        self.parts = samples.pieces(size)
+        self.apart = apart
+        self.parts = samples.pieces(1 if apart else size)
+        # Whose x and δ stand beside each other, and how many outputs each has.
+        self.count = len(self.parts) if apart else samples.count
+        self.outputs = samples.outputs * (self.parts[0].size if apart else 1)
         self.sites = find_sites(model, set(self.named))
         self.repeated: set[str] = set()
         self._lay_out()
 
+    def _groups(self, part: Part) -> int:
+        return 1 if self.apart else part.size
+
+    def _begin(self, part: Part) -> int:
+        return part.begin // part.size if self.apart else part.begin
+
+    def _rows(self, part: Part) -> slice:
+        return slice(self._begin(part), self._begin(part) + self._groups(part))
+
     # What there is to capture.
 
     def _probe(self, part: Part, sites: list[Site], repeated: set[str]) -> tuple[list[Call], Tensor]:
-        with torch.no_grad(), Recorder(sites, part.size, repeated).recording() as recorder:
+        with torch.no_grad(), Recorder(sites, self._groups(part), repeated).recording() as recorder:
             values = self.function(part.batch)
         return recorder.calls, values
 
@@ -114,7 +136,7 @@ class Sweep:
         """Gives every sample its own copy of what is there once, where the outputs stay the same."""
         captured = {name for call in calls for name in call.site.weights.values()}
         candidates = parameter_sites(self.model, set(self.named) - captured)
-        tables = {call.site.name for call in calls if may_repeat(call)} if part.size > 1 else set()
+        tables = {call.site.name for call in calls if may_repeat(call)} if self._groups(part) > 1 else set()
         if not candidates and not tables:
             return
         if self._same_outputs(part, self.sites + candidates, tables, values):
@@ -138,7 +160,7 @@ class Sweep:
             calls, _ = self._probe(part, self.sites, self.repeated)
             for call in calls:
                 seen[call.key] = seen.get(call.key, 0) + 1
-                self._add(call, part.size)
+                self._add(call, self._groups(part))
         self.layouts = {
             key: layout
             for key, layout in self.layouts.items()
@@ -184,7 +206,7 @@ class Sweep:
         return sum(self.named[name].numel() * self.named[name].element_size() for name in names)
 
     def _bytes(self, keys: list[Key], columns: int | None = None) -> float:
-        n, outputs, element = self.samples.count, self.samples.outputs, self._element()
+        n, outputs, element = self.count, self.outputs, self._element()
         return sum(
             self.layouts[key].bytes(n, outputs, columns or self.layouts[key].columns, element)
             for key in keys
@@ -197,7 +219,7 @@ class Sweep:
         """All columns of all clusters once.
 
         Raises:
-            ValueError: The memory is below what one column of one operation takes.
+            TooLittleMemory: It is below what one column of one operation takes.
         """
         found: list[list[Slice]] = []
         taken = 0.0
@@ -226,19 +248,11 @@ class Sweep:
         base = self._bytes(keys, grain) - per_column * grain + fixed
         size = int((self.memory - base) // per_column) // grain * grain
         if size < grain:
-            least = self.memory_limit_for(base + per_column * grain)
-            raise ValueError(
-                f'memory: "{layout.site.name}" alone needs {bytes_text(least)}; give more memory, fewer '
-                "samples or fewer outputs"
-            )
+            raise TooLittleMemory(layout.site.name, base + per_column * grain)
         return [
             slice(begin, min(layout.columns, begin + size))
             for begin in range(0, layout.columns, size)
         ]
-
-    def memory_limit_for(self, needed: float) -> float:
-        """The limit, as the user gives it, with which ``needed`` bytes would be there."""
-        return needed * 2
 
     # The passes.
 
@@ -249,8 +263,8 @@ class Sweep:
             The weights that have a gradient and are not accounted for.
         """
         weights = torch.randn(
-            self.samples.count,
-            self.samples.outputs,
+            self.count,
+            self.outputs,
             dtype=torch.float64,
             generator=torch.Generator().manual_seed(0),
         )
@@ -283,7 +297,7 @@ class Sweep:
         named = {name: self.named[name] for name in names}
         for part in self.parts:
             with only_trainable(self.model, names), torch.enable_grad():
-                with Recorder(sites, part.size, self.repeated).recording() as recorder:
+                with Recorder(sites, self._groups(part), self.repeated).recording() as recorder:
                     values = self.function(part.batch)
                 self._backward(part, recorder.calls, values, named, weights, buffers, gradients)
         return buffers, gradients
@@ -294,7 +308,7 @@ class Sweep:
         calls = [call for call in calls if call.key in buffers.wanted and call.edge is not None]
         for call in calls:
             buffers.keep(call, part)
-        own = weights[part.begin : part.begin + part.size].to(values)
+        own = weights[self._rows(part)].view(values.shape).to(values)
         found = torch.autograd.grad(
             values, list(named.values()), own, retain_graph=True, allow_unused=True
         )
@@ -306,16 +320,17 @@ class Sweep:
         del found
         if not calls:
             return
-        last = values.shape[1] - 1
-        direction = torch.zeros_like(values)
-        for k in range(values.shape[1]):
-            direction.zero_()
-            direction[:, k] = 1
+        flat = torch.zeros_like(values).flatten()
+        for k in range(self.outputs):
+            # Output k of every sample at once, or, apart, the k-th of all samples' outputs.
+            chosen = slice(k, k + 1) if self.apart else slice(k, None, values.shape[1])
+            flat.zero_()
+            flat[chosen] = 1
             slopes = torch.autograd.grad(
                 values,
                 [call.edge for call in calls],
-                direction,
-                retain_graph=k < last,
+                flat.view(values.shape),
+                retain_graph=k < self.outputs - 1,
                 allow_unused=True,
             )
             for call, slope in zip(calls, slopes):
@@ -368,7 +383,7 @@ class _Buffers:
         if operation is None:
             return
         layout = self.sweep.layouts[call.key]
-        kept = operation.kept(call.x, part.size)
+        kept = operation.kept(call.x, self.sweep._groups(part))
         if kept.is_floating_point():
             kept = kept.to(computing_type(kept.dtype))
         if len(self.sweep.parts) == 1:
@@ -376,26 +391,26 @@ class _Buffers:
             return
         if call.key not in self.x:
             fill = -1 if layout.integers else 0
-            self.x[call.key] = kept.new_full((self.sweep.samples.count, *layout.kept), fill)
-        self.x[call.key][part.begin : part.begin + part.size, : kept.shape[1]] = kept
+            self.x[call.key] = kept.new_full((self.sweep.count, *layout.kept), fill)
+        self.x[call.key][self.sweep._rows(part), : kept.shape[1]] = kept
 
     def add(self, call: Call, part: Part, k: int, slope: Tensor) -> None:
         operation, layout = call.site.operation, self.sweep.layouts[call.key]
         if operation is None:
-            delta = slope.reshape(part.size, 1, -1)
+            delta = slope.reshape(self.sweep._groups(part), 1, -1)
         else:
-            delta = operation.delta(slope, part.size)
+            delta = operation.delta(slope, self.sweep._groups(part))
         columns = self.wanted[call.key]
         delta = delta[..., columns]
         if call.key not in self.delta:
             shape = (
-                self.sweep.samples.count,
-                self.sweep.samples.outputs,
+                self.sweep.count,
+                self.sweep.outputs,
                 layout.tokens,
                 delta.shape[-1],
             )
             self.delta[call.key] = delta.new_zeros(shape, dtype=computing_type(delta.dtype))
-        self.delta[call.key][part.begin : part.begin + part.size, k, : delta.shape[1]] = delta
+        self.delta[call.key][self.sweep._rows(part), k, : delta.shape[1]] = delta
 
     def factors(self, key: Key):
         """(name of a weight, its factor) for each of the call's weights; its x and δ are let go."""

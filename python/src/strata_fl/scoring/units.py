@@ -161,8 +161,9 @@ def _in_order(units: dict[str, list[str]]) -> dict[str, list[str]]:
             return prefixes.index(prefix), 1, int(index)
         stem = "embeddings" if name.endswith("embeddings") else "head"
         prefix = name[: -len(stem)]
-        known = prefixes.index(prefix) if prefix in prefixes else len(prefixes)
-        return known, 0 if stem == "embeddings" else 2, number
+        if prefix not in prefixes:
+            return -1 if stem == "embeddings" else len(prefixes), 0, number
+        return prefixes.index(prefix), 0 if stem == "embeddings" else 2, number
 
     prefixes: list[str] = []
     for name in units:
