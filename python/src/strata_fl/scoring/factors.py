@@ -26,6 +26,13 @@ def add_rows(jacobian: Tensor, theta: Tensor) -> None:
             theta[end:, begin:end] += product[:, end - begin :].T
 
 
+def combined(delta: Tensor, weights: Tensor) -> Tensor:
+    """Σₖ weights[i,k] δ[i,k]: (n, …)."""
+    n, outputs = delta.shape[:2]
+    products = torch.bmm(weights.to(delta).unsqueeze(1), delta.reshape(n, outputs, -1))
+    return products.view(n, *delta.shape[2:])
+
+
 class Factor:
     """One weight's Jacobian.
 
@@ -118,7 +125,7 @@ class MatrixFactor(Factor):
         return torch.bmm(left, self.x).view(self.rows, size * self.inputs)
 
     def weighted(self, weights: Tensor) -> Tensor:
-        delta = torch.einsum("nk,nkto->nto", weights.to(self.delta), self.delta)
+        delta = combined(self.delta, weights)
         gradient = delta.flatten(0, 1).T @ self.x.flatten(0, 1)
         return (gradient.T if self.transposed else gradient).reshape(self.shape)
 
@@ -204,7 +211,7 @@ class GroupedFactor(Factor):
         return found.transpose(1, 2).reshape(self.rows, -1)
 
     def weighted(self, weights: Tensor) -> Tensor:
-        delta = torch.einsum("nk,nktgo->ntgo", weights.to(self.delta), self.delta)
+        delta = combined(self.delta, weights)
         return torch.einsum("ntgo,ntgi->goi", delta, self.x).reshape(self.shape)
 
     def magnitude(self) -> float:
@@ -240,7 +247,7 @@ class IndexFactor(Factor):
         return self._scattered(torch.where(inside, self.index - begin, -1), end - begin)
 
     def weighted(self, weights: Tensor) -> Tensor:
-        delta = torch.einsum("nk,nkto->nto", weights.to(self.delta), self.delta)
+        delta = combined(self.delta, weights)
         used = self.index >= 0
         table = delta.new_zeros(self.length, self.out)
         table.index_add_(0, self.index[used], delta[used])

@@ -10,7 +10,7 @@ in the operation, or because a module is not what it looks like, is handed back 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable
+from typing import Callable, Optional
 
 import torch
 from torch import Tensor, nn
@@ -123,41 +123,47 @@ class Sweep:
             values = self.function(part.batch)
         return recorder.calls, values
 
-    def _same_outputs(self, part: Part, sites: list[Site], repeated: set[str], values: Tensor) -> bool:
+    def _tried(
+        self, part: Part, sites: list[Site], repeated: set[str], values: Tensor
+    ) -> Optional[list[Call]]:
+        """The calls, where the outputs stay the same."""
         try:
-            _, found = self._probe(part, sites, repeated)
+            calls, found = self._probe(part, sites, repeated)
         except Exception:  # copies for every sample may break a model's own arithmetic in any way
-            return False
-        return found.shape == values.shape and bool(
-            torch.allclose(found.double(), values.double(), rtol=1e-4, atol=1e-6)
+            return None
+        same = found.shape == values.shape and torch.allclose(
+            found.double(), values.double(), rtol=1e-4, atol=1e-6
         )
+        return calls if same else None
 
-    def _repeat(self, part: Part, calls: list[Call], values: Tensor) -> None:
-        """Gives every sample its own copy of what is there once, where the outputs stay the same."""
+    def _repeat(self, part: Part) -> list[Call]:
+        """Gives every sample its own copy of what is there once; the calls of the part."""
+        calls, values = self._probe(part, self.sites, set())
         captured = {name for call in calls for name in call.site.weights.values()}
         candidates = parameter_sites(self.model, set(self.named) - captured)
-        tables = {call.site.name for call in calls if may_repeat(call)} if self._groups(part) > 1 else set()
+        several = self._groups(part) > 1
+        tables = {call.site.name for call in calls if may_repeat(call)} if several else set()
         if not candidates and not tables:
-            return
-        if self._same_outputs(part, self.sites + candidates, tables, values):
+            return calls
+        found = self._tried(part, self.sites + candidates, tables, values)
+        if found is not None:
             self.sites, self.repeated = self.sites + candidates, tables
-            return
-        for site in candidates:
-            if self._same_outputs(part, self.sites + [site], self.repeated, values):
-                self.sites = self.sites + [site]
-        for table in tables:
-            if self._same_outputs(part, self.sites, self.repeated | {table}, values):
-                self.repeated = self.repeated | {table}
+            return found
+        trials = [([site], set()) for site in candidates] + [([], {table}) for table in tables]
+        for sites, names in trials:
+            found = self._tried(part, self.sites + sites, self.repeated | names, values)
+            if found is not None:
+                self.sites, self.repeated, calls = self.sites + sites, self.repeated | names, found
+        return calls
 
     def _lay_out(self) -> None:
         """The calls of all parts; those whose first axis is not the samples' are left out."""
         widest = max(self.parts, key=lambda part: part.size)
-        calls, values = self._probe(widest, self.sites, set())
-        self._repeat(widest, calls, values)
+        known = self._repeat(widest)
         self.layouts: dict[Key, Layout] = {}
         seen: dict[Key, int] = {}
         for part in self.parts:
-            calls, _ = self._probe(part, self.sites, self.repeated)
+            calls = known if part is widest else self._probe(part, self.sites, self.repeated)[0]
             for call in calls:
                 seen[call.key] = seen.get(call.key, 0) + 1
                 self._add(call, self._groups(part))
