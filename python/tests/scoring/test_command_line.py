@@ -167,7 +167,3 @@ def test_a_file_is_read_and_written_byte_for_byte(both, folder):
         assert mine[key] == told[key], key
     strata("plan", "--scores", "again.json", "--budget", "1", "--out", "plan.json", folder=folder)
 
-
-def test_the_fingerprint_is_the_command_lines_where_names_are(folder):
-    told = json.loads((folder / "resnet.json").read_text())["model_fingerprint"]
-    assert len(told) == 64

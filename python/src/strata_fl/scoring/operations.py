@@ -19,7 +19,10 @@ from .factors import Factor, GroupedFactor, IndexFactor, MatrixFactor, RowsFacto
 
 def _channels_last(tensor: Tensor, groups: int) -> Tensor:
     """(rows, C, places…) as (groups, T, C)."""
-    return tensor.flatten(2).transpose(1, 2).reshape(groups, -1, tensor.shape[1])
+    if tensor.dim() > 2:
+        tensor = tensor.flatten(2).transpose(1, 2)
+        return tensor.reshape(groups, -1, tensor.shape[2])
+    return tensor.reshape(groups, -1, tensor.shape[1])
 
 
 class Operation:

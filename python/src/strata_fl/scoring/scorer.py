@@ -238,8 +238,7 @@ def _tables(model, batches, units: Units, metrics, options, client) -> dict[str,
     spectral = scorer.spectral([metric for metric in metrics if metric in SPECTRAL])
     asked = [metric for metric in metrics if metric in RIVALS]
     rivals = scorer.rivals(asked) if asked else {}
-    scored = {name for names in units.weights.values() for name in names}
-    identity = fingerprint(model, scored)
+    identity = fingerprint(model)
     tables = {}
     for metric in metrics:
         values, residuals = spectral.get(metric, (None, None))
