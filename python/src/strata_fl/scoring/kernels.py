@@ -16,6 +16,8 @@ from .row_gradients import row_gradients
 from .sweep import Sweep, TooLittleMemory
 
 LOG = logging.getLogger("strata_fl.scoring")
+# Of the memory: x, δ and what is made of them; a part's activations. A quarter is for kernels.
+SWEEP_SHARE, ACTIVATION_SHARE = 0.4, 0.2
 LARGEST_CHUNK = 32 << 20  # which a last-level cache holds
 LARGEST_CHUNK_CUDA = 256 << 20
 
@@ -57,7 +59,7 @@ class Kernels:
             )
         with_weights = {name for names in units.values() for name in names}
         with only_trainable(model, with_weights):
-            self.size = part_size(model, function, samples, memory / 4)
+            self.size = part_size(model, function, samples, ACTIVATION_SHARE * memory)
 
     def batches_of_units(self) -> Iterator[list[str]]:
         """Units whose kernels are held together."""
@@ -100,14 +102,14 @@ class Kernels:
                 visited.add(name)
                 self._add(kernels[unit_of[name]], factor)
 
-            memory = self.memory / 2 - self.kernel_bytes
+            memory = SWEEP_SHARE * self.memory - self.kernel_bytes
             sweep = Sweep(
                 self.model, self.function, self.samples, names - left, memory, self.size, apart
             )
             try:
                 failed = sweep.run(add)
             except TooLittleMemory as error:
-                least = 2 * (error.needed + self.kernel_bytes)
+                least = (error.needed + self.kernel_bytes) / SWEEP_SHARE
                 raise ValueError(
                     f'memory: found {bytes_text(self.memory)}, and "{error.operation}" alone needs '
                     f"{bytes_text(least)}; give fewer samples, or fewer outputs (columns, random_outputs)"
