@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 
+#include "core/interrupt.h"
 #include "optimizers/side_by_side.h"
 
 namespace strata::optimizers {
@@ -135,6 +136,7 @@ ChoiceSum choose_all(const PlanningProblem& problem, const std::vector<double>& 
                      int clients_per_block, Assignment& choices) {
   const int clients = problem.client_count(), units = problem.unit_count();
   const int blocks = (clients + clients_per_block - 1) / clients_per_block;
+  stop_if_interrupted();
   std::vector<ChoiceSum> sums(blocks);
   choices.setZero();
   side_by_side(blocks, std::int64_t{clients} * units, [&](int first, int last) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/interrupt.h"
 #include "optimizers/exchange_graph.h"
 #include "strata/core/error.h"
 
@@ -108,6 +109,7 @@ Way find_way(const PlanningProblem& problem, const ExactFrontOptions& options) {
   Slope slope;  // 0: exchanges that cost nothing come first
   for (Exchange next = graph.best_exchange(slope, paths); next.from >= 0;
        next = graph.best_exchange(slope, paths)) {
+    stop_if_interrupted();
     const bool is_vertex = compare({next.cost, next.gain}, slope) > 0;
     slope = {next.cost, next.gain};
     if (next.cost == 0) ++way.free;

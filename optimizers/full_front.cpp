@@ -8,6 +8,7 @@
 #include <string>
 #include <unordered_set>
 
+#include "core/interrupt.h"
 #include "optimizers/algorithms.h"
 #include "optimizers/exchange_graph.h"
 #include "strata/optimizers/exact_front.h"
@@ -201,6 +202,7 @@ bool enumerate(const PlanningProblem& problem, const QuantisedScores& scores,
     std::vector<int> usage = graph.usage();
     for (int x = 0; x < graph.units(); ++x) {
       if (!graph.may_lose(x)) continue;
+      stop_if_interrupted();
       if (std::chrono::steady_clock::now() >= deadline) return false;
       for (int y = 0; y < graph.units(); ++y) {
         if (y == x || !distances.reaches(x, y)) continue;

@@ -6,6 +6,8 @@
 #include <utility>
 #include <vector>
 
+#include "core/interrupt.h"
+
 namespace strata::optimizers {
 namespace {
 
@@ -61,6 +63,7 @@ class LocalSearch {
     const double before = model_.weighted(state.value(), {slope_, 0, 0});
     const double least = before - reach_;
     for (const int client : model_.movable()) {
+      stop_if_interrupted();
       for_each_move(state, client, [&](const Move& move) {
         if (!offer(state, move)) return;
         const Value value = state.value_after(move);

@@ -68,9 +68,8 @@ void describe_search(const SearchOptions& search, Plan& plan) {
 
 }  // namespace
 
-Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
+PlannedFront plan_front(const PlanningProblem& problem, const PlanOptions& options) {
   require_algorithm("algorithm", options.algorithm, algorithm_names());
-  check_choice(options.choose);
   // What a search would refuse is refused whatever the algorithm.
   check_search(options.algorithm, options.search);
   problem.validate();
@@ -79,10 +78,10 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   const Algorithm& algorithm = taken.row.algorithm;
   require_suited(problem, algorithm);
   if (options.full_front_seconds > 0) require_units(problem, "the search for the full front");
-  Plan plan;
+  PlannedFront planned;
+  Plan& plan = planned.plan;
   plan.algorithm = algorithm.name;
   plan.kind = algorithm.kind;
-  plan.choose = options.choose;
   plan.seed = options.search.seed;
   plan.clients = problem.clients;
   plan.units = problem.units;
@@ -100,15 +99,28 @@ Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
   }
   plan.evaluations = found.evaluations;
   plan.front = found.front.objectives();
-  const std::size_t row = choose(plan.front, options.choose, objective_names(problem));
-  const FrontPoint chosen = found.front[row];
-  plan.row = row + 1;
-  plan.assignment = chosen.assignment;
-  plan.count_budgets(problem);
-  plan.objectives = chosen.objectives;
   plan.archive = found.front.assignments();
-  if (options.gap) plan.gap = measure_gap(plan, found.certificate);
+  if (options.gap) planned.certificate = std::move(found.certificate);
+  return planned;
+}
+
+Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
+                 const std::string& rule) {
+  Plan plan = planned.plan;
+  plan.choose = rule;
+  const std::size_t row = choose(plan.front, rule, objective_names(problem));
+  plan.row = row + 1;
+  plan.assignment = plan.archive[row];
+  plan.objectives = plan.front[row];
+  plan.count_budgets(problem);
+  if (planned.certificate) plan.gap = measure_gap(plan, *planned.certificate);
   return plan;
+}
+
+Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
+  require_algorithm("algorithm", options.algorithm, algorithm_names());
+  check_choice(options.choose);
+  return choose_plan(problem, plan_front(problem, options), options.choose);
 }
 
 }  // namespace strata::optimizers

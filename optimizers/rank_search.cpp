@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "core/infinity.h"
+#include "core/interrupt.h"
 #include "strata/core/error.h"
 
 namespace strata::optimizers {
@@ -121,6 +122,7 @@ void RankSearch::improve(double price) {
                                 price * usage_variance(usage_) + problem_.importance.sum());
   for (int round = 0; round < kMostRounds; ++round) {
     bool any = false;
+    stop_if_interrupted();
     for (int client = 0; client < problem_.client_count(); ++client)
       while (improve_client(client, price, least)) any = true;
     for (int unit = 0; unit < problem_.unit_count(); ++unit)

@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "core/infinity.h"
+#include "core/interrupt.h"
 #include "optimizers/answers.h"
 #include "optimizers/feasible.h"
 #include "optimizers/front_archive.h"
@@ -515,6 +516,7 @@ class ResourceFront {
     for (bool again = true; again && steps >= 0;) {
       again = false;
       for (const int client : model_.movable()) {
+        stop_if_interrupted();
         for (int drop = 0; drop < units_; ++drop) {
           for (int add = 0; add < units_ && state.has(client, drop); ++add) {
             const Move move{client, drop, add};

@@ -9,6 +9,8 @@
 #include <optional>
 #include <vector>
 
+#include "core/interrupt.h"
+
 namespace strata::optimizers {
 
 /// Lowers a convex bound by subgradient steps of Polyak's length, as if it could be lowered to
@@ -27,6 +29,7 @@ int lower_bound_by_subgradients(std::vector<double> prices, double target, int s
   std::vector<double> best = prices, gradient, direction(prices.size(), 0);
   double step = 1, least = std::numeric_limits<double>::infinity();
   for (int iteration = 0, failures = 0; iteration < steps; ++iteration) {
+    stop_if_interrupted();
     const double bound = evaluate(prices, gradient);
     const double before = least;
     if (bound < least) {

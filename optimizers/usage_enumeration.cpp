@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "core/infinity.h"
+#include "core/interrupt.h"
 #include "optimizers/client_choice.h"
 
 namespace strata::optimizers {
@@ -171,6 +172,7 @@ class Enumeration {
       room_ = visit_(rows_);
       return true;
     }
+    stop_if_interrupted();
     for (const Choice& choice : choices_[order_[k]]) {
       if (--steps_ < 0) return false;
       const double so_far = loss + choice.loss;

@@ -6,8 +6,13 @@
 
 namespace strata::python {
 
+/// In this order, as signatures name the types of topics before.
 void bind_facts(nanobind::module_& module);
+void bind_scores(nanobind::module_& module);
+void bind_problem(nanobind::module_& module);
+void bind_plans(nanobind::module_& module);
+void bind_fronts(nanobind::module_& module);
+void bind_indicators(nanobind::module_& module);
 void bind_eigenvalues(nanobind::module_& module);
-void bind_score_files(nanobind::module_& module);
 
 }  // namespace strata::python

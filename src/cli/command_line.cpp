@@ -351,7 +351,7 @@ void add_plan_search(CLI::App* plan, PlanArguments& arguments) {
   ranged(plan, "--population", arguments.options.search.population,
          "Population of a metaheuristic, a multiple of 4", 8, 1000000);
   ranged(plan, "--islands", arguments.options.search.islands,
-         "Islands of a pagmo archipelago, which share the evaluations", 1, 1024);
+         "Islands: populations side by side, which share the evaluations", 1, 1024);
   plan->add_option("--warm", arguments.warm,
                    "plan.json or --archive file of an earlier plan that a metaheuristic begins "
                    "with, too; clients and units are matched by name");

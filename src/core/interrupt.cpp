@@ -10,6 +10,7 @@ namespace {
 
 constexpr int kSignals[] = {SIGINT, SIGTERM};
 std::atomic<int> noted{0};
+std::atomic<void (*)()> asked{nullptr};
 static_assert(std::atomic<int>::is_always_lock_free);  // or the handler could not use it
 
 extern "C" void note(int signal) {
@@ -37,6 +38,11 @@ void note_interrupts() {
 
 void stop_if_interrupted() {
   if (const int signal = noted.load(std::memory_order_relaxed)) throw Interrupted(signal);
+  if (auto* check = asked.load(std::memory_order_relaxed)) check();
+}
+
+void set_interrupt_check(void (*check)()) {
+  asked = check;
 }
 
 void end_by_signal(int signal) {

@@ -21,8 +21,13 @@ class Interrupted {
 void note_interrupts();
 
 /// @throws Interrupted if a signal was noted. Long loops call it, between what belongs together; it
-/// costs a load.
+/// costs two loads.
 void stop_if_interrupted();
+
+/// For programs that have handlers of signals themselves, as Python has: from here on
+/// stop_if_interrupted also calls `check`, from every thread that works, and what it throws ends
+/// the work. nullptr: none.
+void set_interrupt_check(void (*check)());
 
 /// Ends the process by the signal itself, as if it had never been caught: shells and schedulers see
 /// from it (as 128 + signal) that the work was stopped and did not fail.

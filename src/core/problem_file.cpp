@@ -123,14 +123,16 @@ class Loader {
         loaded_(loaded),
         problem_(loaded.problem) {}
 
+  /// Scores that are there already.
+  void load(const ScoreTable& scores) {
+    has_scores_ = true;
+    loaded_.scores = scores;
+    load();
+  }
+
   void load() {
     reader_.version(1);
-    std::string scores = options_.scores;
-    if (reader_.has("scores") && scores.empty()) scores = named_file("scores");
-    reader_.text("scores", "");
-    if (scores.empty()) fail("scores", "the key is missing, and --scores was not given");
-    const std::string metric = reader_.text("metric", "");
-    loaded_.scores = read_scores(scores, !options_.metric.empty() ? options_.metric : metric);
+    if (!has_scores_) read_score_file();
     ScoreTable table = competing_units();
     if (loaded_.normalised)
       normalise_rows(table.scores);
@@ -160,6 +162,15 @@ class Loader {
   std::string named_file(const std::string& key) {
     loaded_.files.emplace_back(key, (folder_ / reader_.text(key)).string());
     return loaded_.files.back().second;
+  }
+
+  void read_score_file() {
+    std::string scores = options_.scores;
+    if (reader_.has("scores") && scores.empty()) scores = named_file("scores");
+    reader_.text("scores", "");
+    if (scores.empty()) fail("scores", "the key is missing, and --scores was not given");
+    const std::string metric = reader_.text("metric", "");
+    loaded_.scores = read_scores(scores, !options_.metric.empty() ? options_.metric : metric);
   }
 
   /// A message about a key of the file or, without one, about the option that stands for it.
@@ -383,6 +394,7 @@ class Loader {
   std::optional<NameIndex> clients_;                          // of the problem
   std::map<std::string, std::vector<std::size_t>> patterns_;  // that were looked up
   Costs costs_;
+  bool has_scores_ = false;
 };
 
 }  // namespace
@@ -396,6 +408,16 @@ LoadedProblem load_problem(const ProblemOptions& options) {
   const Document document =
       options.file.empty() ? Document{"", Json{{"version", 1}}, {}} : load_yaml(options.file);
   Loader(document, options, loaded).load();
+  return loaded;
+}
+
+LoadedProblem load_problem(const ScoreTable& scores, const std::string& json,
+                           const std::string& source) {
+  scores.validate(source);
+  LoadedProblem loaded;
+  const ProblemOptions options{.file = source};
+  const Document document = parse_json(json, source);
+  Loader(document, options, loaded).load(scores);
   return loaded;
 }
 

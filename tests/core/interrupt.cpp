@@ -70,3 +70,17 @@ TEST_CASE("an ignored signal stays ignored") {
           stop_if_interrupted();
         }) == 0);
 }
+
+TEST_CASE("a program's own check is asked, and what it throws ends the work") {
+  static int asked = 0;
+  struct Enough {};
+  set_interrupt_check([] {
+    if (++asked == 3) throw Enough();
+  });
+  stop_if_interrupted();
+  stop_if_interrupted();
+  CHECK_THROWS_AS(stop_if_interrupted(), Enough);
+  set_interrupt_check(nullptr);
+  stop_if_interrupted();
+  CHECK(asked == 3);
+}

@@ -267,3 +267,47 @@ TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   CHECK_THAT(error(good + "costs: costs.csv\n"), Contains("costs.csv:2") && Contains("\"-1\""));
   CHECK_THAT(error(good + "client_weights: {ct: -1}\n"), Contains("client_weights.ct"));
 }
+
+TEST_CASE_METHOD(Fixture, "scores in memory and keys as JSON are the same problem as their files") {
+  const auto from_file = load(
+      "scores: scores.csv\ncosts: {a: {bytes: 10}, b: {bytes: 20}, c: {bytes: 30}}\n"
+      "budget: {of: bytes, each: 40}\npinned: {ct: [a]}\ncoverage: 1\nnormalise: true\n");
+  const ScoreTable scores = read_scores(dir / "scores.csv");
+  const auto in_memory = load_problem(
+      scores,
+      R"({"version": 1, "costs": {"a": {"bytes": 10}, "b": {"bytes": 20}, "c": {"bytes": 30}},
+          "budget": {"of": "bytes", "each": 40}, "pinned": {"ct": ["a"]}, "coverage": 1,
+          "normalise": true})",
+      "problem");
+  CHECK(digest(in_memory.scores) == digest(from_file.scores));
+  CHECK(in_memory.problem.importance == from_file.problem.importance);
+  CHECK(in_memory.problem.capacities == from_file.problem.capacities);
+  CHECK(in_memory.problem.unit_costs == from_file.problem.unit_costs);
+  CHECK(in_memory.problem.rules == from_file.problem.rules);
+  CHECK(in_memory.problem.coverage == from_file.problem.coverage);
+  CHECK(in_memory.normalised);
+
+  const auto error_of = [&](ScoreTable table, const std::string& json) -> std::string {
+    try {
+      load_problem(table, json, "problem");
+    } catch (const InputError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(error_of(scores, R"({"version": 1, "budget": 4})") ==
+        "problem: budget: client \"ct\": a budget of 4 units, but there are 3; allowed is 0 to 3");
+  CHECK(error_of(scores, R"({"version": 1, "budget": 1, "pined": {}})") ==
+        "problem: pined: unknown key (did you mean \"pinned\"?); known are \"version\", "
+        "\"units\", \"always\", \"normalise\", \"costs\", \"budget\", \"ranks\", "
+        "\"client_weights\", \"pinned\", \"forbidden\", \"coverage\", \"objectives\", "
+        "\"clients\", \"choose\"");
+  // What a whole problem does not allow.
+  CHECK(error_of(scores, R"({"version": 1, "budget": 1, "coverage": 2})") == "");
+  CHECK(error_of(scores, R"({"version": 1, "budget": 1, "pinned": {"ct": ["a", "b"]}})") ==
+        "problem: client \"ct\": a budget of 1 units, but 2 are pinned");
+  ScoreTable negative = scores;
+  negative.scores(1, 2) = -1;
+  CHECK(error_of(negative, R"({"version": 1, "budget": 1})") ==
+        "problem: client \"mri\", unit \"c\": a score is -1; scores must be finite and at least 0");
+}

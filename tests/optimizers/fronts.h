@@ -24,4 +24,13 @@ inline void check_front(const PlanningProblem& problem,
   }
 }
 
+/// Point for point the same assignments.
+inline bool same(const std::vector<optimizers::FrontPoint>& a,
+                 const std::vector<optimizers::FrontPoint>& b) {
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].assignment != b[i].assignment) return false;
+  return true;
+}
+
 }  // namespace strata::test

@@ -192,3 +192,23 @@ TEST_CASE("make_plan names what is wrong with an option") {
   importance(0, 0) = std::numeric_limits<double>::quiet_NaN();
   CHECK_THROWS_AS(make_plan(make_instance(importance, {1}), {}), InputError);
 }
+
+TEST_CASE("a front is planned once, and plans chosen from it are those of whole calls") {
+  const PlanningProblem problem = layered_instance(9, 24, 4, 1);
+  for (const std::string algorithm : {"exact", "prices", "annealing", "topk"}) {
+    for (const bool gap : {true, false}) {
+      PlanOptions options = with(algorithm);
+      options.gap = gap;
+      const PlannedFront planned = plan_front(problem, options);
+      CHECK(planned.certificate.has_value() == gap);
+      for (const std::string rule : {"knee", "row:1", "importance:80"}) {
+        CAPTURE(algorithm, gap, rule);
+        options.choose = rule;
+        const Plan whole = make_plan(problem, options);
+        CHECK(plan_json(choose_plan(problem, planned, rule)) == plan_json(whole));
+        CHECK(whole.gap.known == gap);
+      }
+    }
+  }
+  CHECK_THROWS_AS(choose_plan(problem, plan_front(problem, with("topk")), "row:2"), InputError);
+}

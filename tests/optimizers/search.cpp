@@ -24,13 +24,6 @@ SearchOptions with(std::int64_t evaluations, std::uint64_t seed = 1) {
   return {.start = "random", .evaluations = evaluations, .population = 20, .seed = seed};
 }
 
-bool same(const std::vector<FrontPoint>& a, const std::vector<FrontPoint>& b) {
-  if (a.size() != b.size()) return false;
-  for (std::size_t i = 0; i < a.size(); ++i)
-    if (a[i].assignment != b[i].assignment) return false;
-  return true;
-}
-
 /// Every score times exp(noise · normal), in whole numbers.
 PlanningProblem drifted(PlanningProblem problem, double noise) {
   Random random(7);
@@ -167,7 +160,7 @@ TEST_CASE("the log's hypervolume grows to that of the front") {
   }
 }
 
-TEST_CASE("islands: a pagmo archipelago whose result is the same every time") {
+TEST_CASE("islands: several populations whose result is the same every time") {
   const PlanningProblem problem = layered_instance(9, 24, 4, 1);
   for (const std::string& algorithm : metaheuristics()) {
     CAPTURE(algorithm);

@@ -18,7 +18,7 @@ struct SearchOptions {
   std::int64_t evaluations = 20000;  ///< ≥ 1, shared by the islands
   double seconds = 0;    ///< > 0: stop after this time, which makes results depend on it
   int population = 100;  ///< a multiple of 4, ≥ 8
-  int islands = 1;       ///< ≥ 1: more run in a pagmo archipelago with migration
+  int islands = 1;       ///< ≥ 1: so many populations side by side, with migration
   std::uint64_t seed = 1;
   /// Assignments (clients × units, entries 0 or 1) of an earlier plan, in the order of its front,
   /// to begin with beside `start`; budgets, rules and scores may have changed since.

@@ -82,4 +82,17 @@ struct LoadedProblem {
 /// \endcode
 LoadedProblem load_problem(const ProblemOptions& options);
 
+/// The same of scores that are in memory: `json` is a mapping with the other keys of the file, and
+/// `source` what messages begin with in place of the file's name. Files that it names are relative
+/// to the working folder. The problem is checked (PlanningProblem::validate).
+/// \code
+/// const ScoreTable scores{.clients = {"ct", "mri"},
+///                         .units = {"block.0", "block.1"},
+///                         .scores = Eigen::MatrixXd{{0.75, 0.25}, {0.5, 0.5}}};
+/// const LoadedProblem loaded = load_problem(scores, R"({"version": 1, "budget": 1})", "problem");
+/// assert(loaded.problem.budgets == std::vector<int>({1, 1}));
+/// \endcode
+LoadedProblem load_problem(const ScoreTable& scores, const std::string& json,
+                           const std::string& source);
+
 }  // namespace strata

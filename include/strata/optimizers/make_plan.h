@@ -2,6 +2,9 @@
 /// \file
 /// From a problem to a plan by any algorithm: what `strata plan` and the federated runner call.
 
+#include <optional>
+#include <string>
+
 #include "strata/core/plan.h"
 #include "strata/core/plan_options.h"
 #include "strata/core/planning_problem.h"
@@ -9,6 +12,28 @@
 #include "strata/optimizers/certificate.h"
 
 namespace strata::optimizers {
+
+/// A front with what every plan of it says beside the point that is chosen.
+struct PlannedFront {
+  Plan plan;  ///< all but the choice; `front` and `archive` are the front
+  std::optional<Certificate> certificate = {};  ///< where the options ask for the gap
+};
+
+/// The first half of make_plan: PlanOptions::choose is not looked at. Throws as make_plan.
+PlannedFront plan_front(const PlanningProblem& problem, const PlanOptions& options);
+
+/// The second half: the plan of the point that the rule (choose.h) picks, so that several rules
+/// can be tried on one front. O(points + clients · units). @throws InputError as `choose`.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 24, 1);
+///
+/// const PlannedFront planned = plan_front(problem, {.algorithm = "exact"});
+/// const Plan even = choose_plan(problem, planned, "row:1");
+/// assert(even.gap.known && even.row == 1);
+/// assert(choose_plan(problem, planned, "knee").front.size() == even.front.size());
+/// \endcode
+Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
+                 const std::string& rule);
 
 /// Plans. The result is feasible, its front holds no dominated point, its archive has the front's
 /// assignments, and it depends only on the arguments. @throws InputError for an invalid problem or

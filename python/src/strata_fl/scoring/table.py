@@ -126,20 +126,20 @@ class ScoreTable:
 
         Raises:
             ValueError: A name is empty.
-            RuntimeError: The file cannot be written.
+            OSError: The file cannot be written.
         """
-        empty = np.zeros((0, 0))
-        _core.write_score_file(
-            os.fspath(path),
-            self.metric,
-            self.model_fingerprint,
-            self.samples,
+        table = _core.ScoreTable(
             self.clients,
             self.units,
-            self.roles,
             np.ascontiguousarray(self.scores),
-            empty if self.raw is None else np.ascontiguousarray(self.raw),
+            metric=self.metric,
+            model_fingerprint=self.model_fingerprint,
+            samples=self.samples,
+            roles=self.roles,
+            raw=None if self.raw is None else np.ascontiguousarray(self.raw),
+            source=os.fspath(path),
         )
+        _core.write_scores(table, os.fspath(path))
 
     @classmethod
     def load(cls, path: "str | os.PathLike[str]", metric: str = "") -> "ScoreTable":
@@ -148,9 +148,18 @@ class ScoreTable:
         Raises:
             ValueError: with file and line or key.
         """
-        found = _core.read_score_file(os.fspath(path), metric)
-        raw, scores = found.pop("raw"), found.pop("scores")
-        return cls(found.pop("clients"), found.pop("units"), raw or None, scores=scores, **found)
+        found = _core.read_scores(os.fspath(path), metric)
+        raw = np.array(found.raw)
+        return cls(
+            found.clients,
+            found.units,
+            raw if raw.size else None,
+            scores=np.array(found.scores),
+            roles=found.roles,
+            metric=found.metric,
+            samples=found.samples,
+            model_fingerprint=found.model_fingerprint,
+        )
 
     def __add__(self, other: "ScoreTable") -> "ScoreTable":
         """The rows of both."""
