@@ -1,11 +1,13 @@
 """λ₁ of models of transformers, with and without PEFT's LoRA, for every unit."""
 
+import contextlib
+
 import pytest
 import torch
 
 pytest.importorskip("transformers", reason="needs transformers")
 
-from reference import expected  # noqa: E402
+from reference import doubles, expected  # noqa: E402
 from tiny import MODELS, make, with_lora  # noqa: E402
 
 from strata_fl.scoring import score  # noqa: E402
@@ -13,7 +15,9 @@ from strata_fl.scoring.outputs import output_function  # noqa: E402
 
 
 def check(model, outputs, batches, tolerance):
-    table = score(model, batches, outputs=outputs)
+    double = next(model.parameters()).dtype == torch.float64
+    with doubles() if double else contextlib.nullcontext():
+        table = score(model, batches, outputs=outputs)
     truth = expected(model, output_function(outputs), batches, table.parameters)
     for unit, value in zip(table.units, table.raw[0]):
         assert value == pytest.approx(truth[unit], rel=tolerance, abs=1e-12), unit

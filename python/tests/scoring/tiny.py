@@ -112,7 +112,7 @@ TARGETS = {
     "clip": ["q_proj", "fc1"],
     "gpt2": ["c_attn"],
     "t5": ["q", "wo"],
-    "vit": ["q_proj", "fc2"],
+    "vit": r".*\.(q_proj|fc2|query|output\.dense)",  # of transformers 5 and 4
     "resnet": ["convolution"],
 }
 

@@ -109,8 +109,6 @@ def run_model(model: nn.Module, batch: Any) -> Any:
             getattr(config, "is_encoder_decoder", False) and "decoder_input_ids" not in batch
         )
         inputs = {key: value for key, value in batch.items() if reads_labels or key not in LABELS}
-        if config is not None and getattr(config, "use_cache", False) is True:
-            inputs.setdefault("use_cache", False)
         return model(**inputs)
     if isinstance(batch, (list, tuple)):
         return model(batch[0]) if len(batch) == 2 else model(*batch)
