@@ -154,11 +154,11 @@ def test_inputs_by_name_and_dropout(caplog):
         def forward(self, x):
             return self.drop(self.first(input=x))
 
-    model = Flat(Named()).train()
-    table = score(model, torch.randn(3, 4), units=EACH)
+    model, x = Flat(Named()).train(), torch.randn(3, 4)
+    table = score(model, x, units=EACH)
     assert model.training and model.body.drop.training
-    assert score(model.eval(), torch.randn(3, 4), units=EACH).units == table.units
-    check(model, [torch.randn(3, 4)], EACH, caplog)
+    assert score(model.eval(), x, units=EACH).raw == pytest.approx(table.raw, rel=1e-6)
+    check(model, [x], EACH, caplog)
 
 
 # What is not known goes row by row, for that weight alone, and a line says so.
@@ -262,6 +262,14 @@ def test_short_types_are_contracted_in_float32():
     truth = expected(model, forward, [x.to(torch.bfloat16).double()], short.parameters)
     for unit, value in zip(short.units, short.raw[0]):
         assert value == pytest.approx(truth[unit], rel=0.05), unit  # bfloat16 has 8 bits
+
+
+def test_products_of_short_types_are_not_rounded():
+    torch.manual_seed(0)
+    model, x = nn.Linear(65, 3).to(torch.bfloat16), torch.randn(5, 65).to(torch.bfloat16)
+    table = score(model, x, units={"all": [".*"]})
+    rows = torch.cat([x.double(), torch.ones(5, 1).double()], 1)  # nothing else of it is rounded
+    assert table.raw[0][0] == pytest.approx(float(torch.linalg.eigvalsh(rows @ rows.T)[-1]), rel=1e-6)
 
 
 @pytest.mark.parametrize("way", ["streamed", "mixed", "outer"])
