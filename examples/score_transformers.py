@@ -37,7 +37,8 @@ def llama():
 
 
 def bert():
-    return hf.BertForSequenceClassification(hf.BertConfig(vocab_size=40, num_labels=3, **SIZES)), ["query", "value"], texts
+    config = hf.BertConfig(vocab_size=40, num_labels=3, **SIZES)
+    return hf.BertForSequenceClassification(config), ["query", "value"], texts
 
 
 def clip():
