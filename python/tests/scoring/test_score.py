@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from strata_fl.scoring import METRICS, score
+from strata_fl.scoring import METRICS, sample_rows, score
 from strata_fl.scoring.outputs import answer, sample_losses
 
 
@@ -36,6 +36,11 @@ def test_the_first_samples_are_taken():
     )
     every = score(own, torch.randn(40, 4), units=UNITS, samples=None)
     assert every.samples == 0 and score(own, x, units=UNITS).samples == 32
+
+
+def test_drawn_rows_ascend():
+    rows = sample_rows(50, 20, seed=3)
+    assert rows == sorted(set(rows)) and len(rows) == 20 and rows != sample_rows(50, 20, seed=4)
 
 
 def test_the_model_is_left_as_it_was():
@@ -88,8 +93,9 @@ class Speaker(nn.Module):
         self.words, self.head = nn.Embedding(7, 4), nn.Linear(4, 7)
         self.config = config
 
-    def forward(self, input_ids):
-        return {"logits": self.head(torch.tanh(self.words(input_ids).cumsum(1)))}
+    def forward(self, input_ids, image=None):
+        x = self.words(input_ids).cumsum(1)
+        return {"logits": self.head(torch.tanh(x if image is None else x + image[:, None]))}
 
 
 def test_answers_are_sums_of_their_tokens_log_likelihoods():
@@ -111,9 +117,10 @@ def test_several_answers_of_one_sample():
     labels[..., :2] = -100
     own = Speaker()
     both = {"input_ids": ids, "labels": labels}
-    found = answer(own, both)
+    image = torch.randn(3, 4)  # one for all answers of a sample
+    found = answer(own, {**both, "image": image})
     for k in range(2):
-        one = answer(own, {"input_ids": ids[:, k], "labels": labels[:, k]})
+        one = answer(own, {"input_ids": ids[:, k], "labels": labels[:, k], "image": image})
         assert found[:, k].tolist() == pytest.approx(one.flatten().tolist(), rel=1e-5)
     # The samples' kernels are those of K outputs: rows of one answer are rows of the whole.
     units = {"words": ["words.*"], "head": ["head.*"]}
