@@ -5,7 +5,8 @@
 
 The model is transformers' ViT with random weights, of HIDDEN x LAYERS, on 128 x 128 pixels in patches of 16: 65 tokens.
 A pass is a forward pass of all n samples and a backward pass of one output's sum with the gradients of all weights.
-Passes and scores are taken in turns; the ratio is that of the medians. --torch-func also makes the kernels of the same
+Passes and scores are taken in turns; the ratio is that of the medians, and cpu_ratio that of the processor's time, which
+other programs on the machine change less (OMP_NUM_THREADS=1 leaves out what threads wait). --torch-func also makes the kernels of the same
 units by torch.func, vmap over samples of jacrev over all weights, then J Jᵀ, once.
 Writes OUT/cost.csv and OUT/machine.json; what is in OUT already is replaced.
 """
@@ -73,9 +74,10 @@ def by_torch_func(model, pixels, units):
 
 
 def timed(work):
-    begin = time.perf_counter()
+    """(seconds, seconds of all threads' processor time, what it gives)."""
+    begin, processor = time.perf_counter(), time.process_time()
     found = work()
-    return time.perf_counter() - begin, found
+    return time.perf_counter() - begin, time.process_time() - processor, found
 
 
 def measure(size, options):
@@ -85,11 +87,14 @@ def measure(size, options):
     batch = {"pixel_values": pixels}
     score(model, batch, samples=1)
     passes(model, pixels[:1], 1)
-    plain, scored = [], []
+    plain, scored, plain_cpu, scored_cpu = [], [], [], []
     for _ in range(options.repeats):
-        plain.append(timed(lambda: passes(model, pixels, options.outputs))[0])
-        seconds, table = timed(lambda: score(model, batch, memory=options.memory, seed=options.seed))
+        seconds, processor, _ = timed(lambda: passes(model, pixels, options.outputs))
+        plain.append(seconds)
+        plain_cpu.append(processor)
+        seconds, processor, table = timed(lambda: score(model, batch, memory=options.memory, seed=options.seed))
         scored.append(seconds)
+        scored_cpu.append(processor)
     row = {
         "size": size,
         "samples": options.samples,
@@ -99,11 +104,12 @@ def measure(size, options):
         "score_seconds": statistics.median(scored),
         "ratio": statistics.median(scored) / statistics.median(plain),
         "ratios": " ".join(f"{b / a:.3f}" for a, b in zip(plain, scored)),
+        "cpu_ratio": statistics.median(scored_cpu) / statistics.median(plain_cpu),
         "torch_func_ratio": "",
         "largest_difference": "",
     }
     if size in options.torch_func.split(","):
-        seconds, found = timed(lambda: by_torch_func(model, pixels, table.parameters))
+        seconds, _, found = timed(lambda: by_torch_func(model, pixels, table.parameters))
         row["torch_func_ratio"] = seconds / statistics.median(plain)
         row["largest_difference"] = max(
             abs(value / found[unit] - 1) for unit, value in zip(table.units, table.raw[0])
