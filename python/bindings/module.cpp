@@ -13,4 +13,5 @@ NB_MODULE(_core, module) {
   bind_plans(module);
   bind_fronts(module);
   bind_indicators(module);
+  bind_eigenvalues(module);
 }

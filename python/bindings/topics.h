@@ -13,5 +13,6 @@ void bind_problem(nanobind::module_& module);
 void bind_plans(nanobind::module_& module);
 void bind_fronts(nanobind::module_& module);
 void bind_indicators(nanobind::module_& module);
+void bind_eigenvalues(nanobind::module_& module);
 
 }  // namespace strata::python

@@ -9,8 +9,11 @@
 >>> plan["ct"], plan["mri"], plan.gap.relative
 (['block.0'], ['block.1'], 0.0)
 
-NumPy is all that it needs. `strata_fl.pymoo` and `strata_fl.pygmo` have problem classes for these.
+NumPy is all that it needs. `score`, of any PyTorch model, needs torch. `strata_fl.pymoo` and `strata_fl.pygmo`
+have problem classes for these.
 """
+
+from typing import TYPE_CHECKING
 
 from . import _core
 from .comparing import Comparison, compare
@@ -20,6 +23,21 @@ from .plans import Gap, Plan, read_plan
 from .problem import Problem, ProblemOptions
 
 __version__ = _core.version()
+
+if TYPE_CHECKING:
+    from .scoring import ScoreTable, find_units, score
+
+# Of strata_fl.scoring, which imports torch; not in __all__, so that `import *` does not.
+_SCORING = ("ScoreTable", "find_units", "score")
+
+
+def __getattr__(name: str) -> object:
+    if name not in _SCORING:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from . import scoring
+
+    return getattr(scoring, name)
+
 
 __all__ = [
     "Certificate",

@@ -32,6 +32,7 @@ class ProblemOptions(TypedDict, total=False):
     pinned: Names
     forbidden: Names
     coverage: Union[int, Mapping[str, int]]
+    least_cohort: int
     target_usage: Union[Mapping[str, int], npt.ArrayLike]
     client_weights: Mapping[str, float]
     normalise: bool
@@ -109,6 +110,8 @@ class Problem:
         pinned, forbidden: ``{client: [units]}`` that it must, or must not, train. Units may be
             patterns (``"block.[0-3]"``); the client ``"*"`` is everyone.
         coverage: How many clients must train each unit, at least; or ``{unit: number}``.
+        least_cohort: How many clients train a unit that anyone trains, at least, so that no update
+            of fewer can be read off the model; 1 asks for nothing.
         target_usage: (units,) or ``{unit: number}``: how many clients (or ranks) each unit shall
             have, in place of as many as any other: usage variance is then that of the difference.
             Only differences between these numbers matter; units that a dict leaves out have 0.
@@ -153,6 +156,7 @@ class Problem:
         pinned: Optional[Names] = None,
         forbidden: Optional[Names] = None,
         coverage: Union[int, Mapping[str, int], None] = None,
+        least_cohort: Optional[int] = None,
         target_usage: Union[Mapping[str, int], npt.ArrayLike, None] = None,
         client_weights: Optional[Mapping[str, float]] = None,
         normalise: Optional[bool] = None,
@@ -172,6 +176,7 @@ class Problem:
             "pinned": pinned,
             "forbidden": forbidden,
             "coverage": coverage,
+            "least_cohort": least_cohort,
             "client_weights": client_weights,
             "normalise": normalise,
             "units": competing,
