@@ -77,6 +77,7 @@ PROBLEMS = {
     },
     "units": {"competing": ["block.?"], "always": ["block.23"], "budget": 3},
     "ranks": {"ranks": 4, "budget": 9, "coverage": {"block.2": 3}},
+    "cohorts": {"least_cohort": 3, "budget": 4},
     "bytes": {"costs": True, "budget": "3kB"},
     "memory of ranks": {"costs": True, "ranks": 3, "budget": {"of": "bytes", "each": 2500}},
     "four objectives": {
