@@ -306,7 +306,8 @@ TEST_CASE_METHOD(Fixture, "scores in memory and keys as JSON are the same proble
   CHECK(error_of(scores, R"({"version": 1, "budget": 1, "pined": {}})") ==
         "problem: pined: unknown key (did you mean \"pinned\"?); known are \"version\", "
         "\"units\", \"always\", \"normalise\", \"costs\", \"budget\", \"ranks\", "
-        "\"client_weights\", \"pinned\", \"forbidden\", \"coverage\", \"objectives\", "
+        "\"client_weights\", \"pinned\", \"forbidden\", \"coverage\", \"least_cohort\", "
+        "\"objectives\", "
         "\"clients\", \"choose\"");
   // What a whole problem does not allow.
   CHECK(error_of(scores, R"({"version": 1, "budget": 1, "coverage": 2})") == "");
