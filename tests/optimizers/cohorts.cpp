@@ -146,6 +146,7 @@ TEST_CASE("cohorts of larger problems: what is left open is said, and bounds all
     }
     CHECK(plan.gap.certificate == certificate.kind);
   }
+  CHECK(certificate.kind == CertificateKind::kBranches);
   // The bound is never above that of the problem without the rule.
   for (const Objectives& point : free.points.objectives()) {
     if (certificate.importance_bound(point.usage_variance) > 0)
