@@ -52,6 +52,14 @@ class LockedFile {
       text.append(part, static_cast<std::size_t>(count));
     }
   }
+  /// Of lines that count something. @throws InputError where the last one is cut off
+  std::string read_whole(const std::string& counted) const {
+    std::string text = read();
+    if (!text.empty() && text.back() != '\n')
+      throw InputError(path_ + ": the last line is not whole, so that " + counted +
+                       " cannot be counted");
+    return text;
+  }
   void append(const std::string& text) const {
     if (::lseek(descriptor_, 0, SEEK_END) < 0 ||
         ::write(descriptor_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
@@ -160,11 +168,7 @@ void check_samples(const SiteFile& site, const Order& order, std::int64_t train_
 void count_release(const SiteFile& site, const Order& order) {
   const auto& privacy = *site.private_scores;
   const LockedFile ledger(privacy.ledger);
-  const std::string text = ledger.read();
-  if (!text.empty() && text.back() != '\n')
-    throw InputError(privacy.ledger +
-                     ": the last line is not whole, so that releases cannot be "
-                     "counted");
+  const std::string text = ledger.read_whole("releases");
   const auto made = releases_of(text, order.client);
   if (made >= privacy.releases)
     refuse(site, "private_scores.releases",
@@ -179,10 +183,7 @@ void count_training(const SiteFile& site, const Order& order, std::int64_t train
   if (!site.private_training || !work || order.units.empty()) return;
   const auto& privacy = *site.private_training;
   const LockedFile ledger(privacy.ledger);
-  const std::string text = ledger.read();
-  if (!text.empty() && text.back() != '\n')
-    throw InputError(privacy.ledger +
-                     ": the last line is not whole, so that steps cannot be counted");
+  const std::string text = ledger.read_whole("steps");
   RdpAccountant accountant = spent_so_far(site, text, order.client, score_noise);
   const double before = accountant.epsilon(privacy.delta);
   const double rate = sampling_rate(train_samples, work->local.training.batch_size);
