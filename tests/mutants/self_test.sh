@@ -37,6 +37,9 @@ cat >CMakeLists.txt <<'END'
 cmake_minimum_required(VERSION 3.25)
 project(toy LANGUAGES NONE)
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/tests/toy)
+file(WRITE ${PROJECT_BINARY_DIR}/tests/toy/CTestTestfile.cmake
+  "add_test([=[toy/sum]=] \"${PROJECT_BINARY_DIR}/bin/test_toy_sum\" \"--filenames-as-tags\" \"[#sum]\")\n"
+  "add_test([=[toy/slow]=] \"${PROJECT_BINARY_DIR}/bin/test_toy_slow\" \"--filenames-as-tags\" \"[#slow]\")\n")
 foreach(name sum slow)
   # A library that holds "broken" does not compile.
   add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/bin/test_toy_${name}
@@ -111,6 +114,14 @@ expect "the copy is restored" cmp -s build/mutants/toy/sum.sh sum.before
 
 expect "a pattern chooses; no survivor ends with 0" ends 0 minus
 expect "a pattern's count" says "1 mutants: 1 killed, 0 survived"
+expect "the module's program, as CTest calls it" ends 0 --unity minus
+expect "--unity's count" says "1 mutants: 1 killed, 0 survived"
+expect "of a preset that no list has" ends 2 --only release
+expect "of this preset" ends 0 --only toy minus
+expect "a sample without its seed" ends 2 --sample 2
+expect "a sample's size" ends 0 --sample 1:3 minus second
+expect "a sample is drawn" says "1 mutants: 1 killed, 0 survived"
+expect "its share and interval" says "killed 100.0 % (95 % interval: 20.7 to 100.0)"
 expect "a pattern that fits nothing" ends 2 nothing-of-this-name
 expect "an unknown option" ends 2 --lists
 
