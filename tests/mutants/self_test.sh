@@ -137,6 +137,11 @@ printf '\ntoy/sum.sh: no program\n- pause()\n+ broken()\nfails toy/sum\n' >>test
 expect "what does not compile is no kill" ends 2 program
 expect "what does not compile is named" says "stale     toy/sum.sh: no program (does not compile, tests/mutants/toy.list:"
 
+sed -i 's#^fails toy/slow$#fails toy/slower#' tests/mutants/toy.list
+expect "a test that is not there" ends 2 --check
+expect "a test that is not there is named" says "stale     toy/sum.sh: minus for plus: there is no tests/toy/slower.* (tests/mutants/toy.list:4)"
+sed -i 's#^fails toy/slower$#fails toy/slow#' tests/mutants/toy.list
+
 echo 'false' >tests/toy/sum.sh
 expect "a test that fails without a mutant" ends 2 minus
 expect "a test that fails without a mutant is named" says "toy/sum fails without any mutant"
