@@ -36,16 +36,33 @@ std::string no_reply(const Order& order) {
   return where(order) + "no reply to the order \"" + phases().name(order.phase()) + "\"";
 }
 
+/// The replies to all orders. @throws as all_replies
+std::vector<Reply> answers(const std::vector<Order>& orders,
+                           std::vector<std::optional<Reply>> replies,
+                           const std::vector<Unit>& units) {
+  std::vector<Reply> all;
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    if (!replies[i]) throw WorkError(no_reply(orders[i]));
+    try {
+      check_reply(*replies[i], orders[i], {units});
+    } catch (const InputError& error) {
+      throw InputError(where(orders[i]) + error.what());
+    }
+    all.push_back(std::move(*replies[i]));
+  }
+  return all;
+}
+
 }  // namespace
 
-std::vector<std::optional<Reply>> usable_replies(Courier& courier, const std::vector<Order>& orders,
-                                                 Deadline deadline,
+std::vector<std::optional<Reply>> usable_replies(const Courier& courier,
+                                                 const std::vector<Order>& orders,
+                                                 std::vector<std::optional<Reply>> replies,
                                                  const std::vector<Unit>& units) {
   if (!courier.remote()) {
-    auto all = all_replies(courier, orders, deadline, units);
+    auto all = answers(orders, std::move(replies), units);
     return {std::make_move_iterator(all.begin()), std::make_move_iterator(all.end())};
   }
-  auto replies = first_replies(orders, courier.exchange(orders, deadline, {}));
   for (std::size_t i = 0; i < orders.size(); ++i) {
     if (!replies[i]) {
       log_warning(no_reply(orders[i]));
@@ -61,20 +78,16 @@ std::vector<std::optional<Reply>> usable_replies(Courier& courier, const std::ve
   return replies;
 }
 
+std::vector<std::optional<Reply>> usable_replies(Courier& courier, const std::vector<Order>& orders,
+                                                 Deadline deadline,
+                                                 const std::vector<Unit>& units) {
+  auto replies = first_replies(orders, courier.exchange(orders, deadline, {}));
+  return usable_replies(courier, orders, std::move(replies), units);
+}
+
 std::vector<Reply> all_replies(Courier& courier, const std::vector<Order>& orders,
                                Deadline deadline, const std::vector<Unit>& units) {
-  auto replies = first_replies(orders, courier.exchange(orders, deadline, {}));
-  std::vector<Reply> all;
-  for (std::size_t i = 0; i < orders.size(); ++i) {
-    if (!replies[i]) throw WorkError(no_reply(orders[i]));
-    try {
-      check_reply(*replies[i], orders[i], {units});
-    } catch (const InputError& error) {
-      throw InputError(where(orders[i]) + error.what());
-    }
-    all.push_back(std::move(*replies[i]));
-  }
-  return all;
+  return answers(orders, first_replies(orders, courier.exchange(orders, deadline, {})), units);
 }
 
 }  // namespace strata::fedrunner

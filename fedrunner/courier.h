@@ -43,8 +43,15 @@ std::vector<std::optional<Reply>> first_replies(const std::vector<Order>& orders
                                                 std::vector<Reply> replies);
 
 /// The usable reply to each of `orders`, none of them to train, or none where clients are
-/// elsewhere: a warning says of whom there is none, and why. `units` are the run's. @throws what
-/// the exchange throws, and in one process what all_replies throws
+/// elsewhere: a warning says of whom there is none, and why. `units` are the run's; `replies` those
+/// of first_replies. @throws in one process what all_replies throws
+std::vector<std::optional<Reply>> usable_replies(const Courier& courier,
+                                                 const std::vector<Order>& orders,
+                                                 std::vector<std::optional<Reply>> replies,
+                                                 const std::vector<Unit>& units);
+
+/// An exchange, and the replies of it that are usable. @throws what the exchange throws, and in one
+/// process what all_replies throws
 std::vector<std::optional<Reply>> usable_replies(Courier& courier, const std::vector<Order>& orders,
                                                  Deadline deadline, const std::vector<Unit>& units);
 

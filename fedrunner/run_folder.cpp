@@ -259,9 +259,13 @@ void remove_older_states(const std::filesystem::path& run_folder, int round) {
   }
 }
 
+bool has_state(const std::filesystem::path& run_folder) {
+  return std::filesystem::exists(state_file(run_folder));
+}
+
 std::optional<RunState> read_state(const std::filesystem::path& run_folder,
                                    const ModelState& begin) {
-  if (!std::filesystem::exists(state_file(run_folder))) return std::nullopt;
+  if (!has_state(run_folder)) return std::nullopt;
   const auto document = load_json(state_file(run_folder));
   ObjectReader reader(document);
   reader.version(1);

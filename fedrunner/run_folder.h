@@ -71,6 +71,9 @@ void write_state(const std::filesystem::path& run_folder, const RunState& state)
 /// killed before it came to that.
 void remove_older_states(const std::filesystem::path& run_folder, int round);
 
+/// Whether a round was completed.
+bool has_state(const std::filesystem::path& run_folder);
+
 /// None before the first completed round. Its weights are those that `begin` names, in its shapes
 /// and on its device; what else is in the file, as earlier versions wrote every weight, is passed
 /// over.

@@ -9,6 +9,7 @@
 
 #include "core/console.h"
 #include "core/infinity.h"
+#include "strata/core/error.h"
 
 namespace strata::fedrunner {
 namespace {
@@ -59,11 +60,22 @@ double megabits(const std::vector<Unit>& units, const std::vector<std::string>& 
 
 }  // namespace
 
-std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies) {
+std::vector<ClientSize> client_sizes(const std::vector<Order>& orders,
+                                     const std::vector<std::optional<Reply>>& replies,
+                                     const RoundTable& earlier) {
   std::vector<ClientSize> sizes;
-  for (const auto& reply : replies) {
-    const auto& hello = std::get<HelloResult>(reply.result);
-    sizes.push_back({reply.client, hello.train_samples, hello.test_samples});
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    const std::string& client = orders[i].client;
+    if (replies[i]) {
+      const auto& hello = std::get<HelloResult>(replies[i]->result);
+      sizes.push_back({client, hello.train_samples, hello.test_samples});
+      continue;
+    }
+    const auto row = std::find_if(earlier.rows.begin(), earlier.rows.end(),
+                                  [&](const RoundMetrics& of) { return of.client == client; });
+    if (row == earlier.rows.end())
+      throw WorkError("client " + client + " has not said how much data it has");
+    sizes.push_back({client, row->train_samples, row->test_samples});
   }
   return sizes;
 }
@@ -125,6 +137,19 @@ void RunTable::add(int round, TrainingRows training, const std::vector<EvaluateR
   table_.rows.insert(table_.rows.end(), rows.begin(), rows.end());
   table_.rows.push_back(all);
   table_.rows.push_back(mean);
+}
+
+void RunTable::measure(const std::vector<EvaluateResult>& evaluations) {
+  auto& rows = table_.rows;
+  const auto first = rows.end() - static_cast<std::ptrdiff_t>(clients_.size()) - 2;
+  const RoundMetrics all = *(rows.end() - 2);
+  TrainingRows training(first, rows.end() - 2);
+  rows.erase(first, rows.end());
+  add(all.round, std::move(training), evaluations, {all.importance, all.usage_variance});
+}
+
+bool RunTable::measured() const {
+  return !std::isnan((table_.rows.end() - 2)->test_loss);
 }
 
 RoundMetrics RunTable::all_row(int round, const std::vector<RoundMetrics>& rows,

@@ -22,8 +22,11 @@ struct ClientSize {
   std::int64_t train_samples = 0, test_samples = 0;
 };
 
-/// From the replies to an exchange of greetings.
-std::vector<ClientSize> client_sizes(const std::vector<Reply>& replies);
+/// From the replies to an exchange of greetings; of a client that gave none, what an earlier table
+/// of the run says. @throws WorkError where that knows nothing of it either.
+std::vector<ClientSize> client_sizes(const std::vector<Order>& orders,
+                                     const std::vector<std::optional<Reply>>& replies,
+                                     const RoundTable& earlier);
 
 /// What a round's training cost a client, before it is evaluated: a row with the columns
 /// train_loss, up_mbit, down_mbit, seconds and peak_memory_mib.
@@ -67,6 +70,11 @@ class RunTable {
   /// has not.
   void add(int round, TrainingRows training, const std::vector<EvaluateResult>& evaluations,
            const Objectives& plan);
+
+  /// Puts into the last round, which was added with empty evaluations, what was measured since.
+  void measure(const std::vector<EvaluateResult>& evaluations);
+  /// Whether anything was measured of the last round.
+  bool measured() const;
 
   /// What the log says of the last round: "round 3: accuracy 0.5000 (mean over …".
   std::string summary() const;

@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "core/console.h"
+#include "core/document.h"
 #include "core/infinity.h"
 #include "core/interrupt.h"
 #include "core/score_scales.h"
@@ -35,6 +37,14 @@ Deadline deadline_of(const experiment::ServerConfig& server) {
   return std::chrono::milliseconds(static_cast<std::int64_t>(server.deadline * 1000));
 }
 
+/// A round whose clients were told what to train.
+struct BegunRound {
+  Plan plan;
+  PlanArchive archive;
+  std::vector<Order> orders;
+  RoundUpdates updates = {};  ///< what came of them
+};
+
 class Server {
  public:
   Server(const FederatedTask& task, const PlannedRun& run, models::Model& model,
@@ -52,7 +62,10 @@ class Server {
         orders_(task_, run, units_),
         planning_(task_, run, units_, tools.plan),
         publisher_(task_, run, units_, planning_.budgets()),
-        table_({}, *task.task) {
+        table_({}, *task.task),
+        progress_(
+            run.strategy.name + ", seed " + std::to_string(run.seed),
+            static_cast<std::int64_t>(rounds_) * static_cast<std::int64_t>(task.clients.size())) {
     model.own(units_.weights);
     for (const auto& name : units_.weights) state_.weights[name] = model.weight(name);
   }
@@ -60,11 +73,14 @@ class Server {
   RoundTable run(const AfterRound& after_round);
 
  private:
-  /// Hears of every client what data it has.
+  /// Hears of every client what data it has. A run that resumes knows it from before, of those that
+  /// are away.
   void greet();
   /// Takes up the last completed round, or begins.
   void start();
-  void run_round(int round, Progress& progress);
+  void run_round(int round);
+  /// Scores, where they are due, plan and orders of a round.
+  BegunRound begin(int round);
   /// Those that came with the evaluation of the round before, or an exchange's.
   ScoreTable score(int round);
   ScoreTable scores_of(const std::vector<Order>& orders,
@@ -75,7 +91,8 @@ class Server {
   }
   /// The plan of a round and, where it is a new one, its front for the next to begin with.
   Plan plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive);
-  RoundUpdates train(int round, const Plan& plan, Progress& progress);
+  std::vector<Order> orders_to_train(int round, const Plan& plan);
+  RoundUpdates sorted(const BegunRound& begun, std::vector<std::optional<Reply>> replies) const;
   /// Clients receive for any plan, and send what they trained by this one.
   Traffic traffic(int round, bool score_due, const Plan& plan,
                   const std::vector<ClientUpdate>& sent) const;
@@ -83,7 +100,17 @@ class Server {
   Aggregated take(int round, RoundUpdates& updates);
   /// The ranks of clients that have pruned their pairs, as the server takes what is left.
   void take_pruned(int round, const std::vector<ClientUpdate>& updates);
-  void evaluate(int round, TrainingRows rows, const Objectives& plan);
+  /// Writes what a resumed run begins with, and what others read of it.
+  void keep(int round);
+  /// Whether the orders to evaluate a round and those to train in the next travel together.
+  bool trains_with_evaluation(int round) const {
+    return courier_.remote() && round < rounds_ && evaluated(round) && !scores_in(round + 1);
+  }
+  /// Has the state measured where that is due. Where clients are elsewhere, the next exchange's
+  /// orders that depend on nothing that is measured go out with those to evaluate.
+  void measure(int round);
+  std::vector<std::optional<Reply>> exchange(const std::vector<Order>& orders);
+  void take_results(int round, const std::vector<std::optional<Reply>>& replies);
   /// What was measured so far.
   void write_table() const;
 
@@ -119,7 +146,9 @@ class Server {
   RunState state_;
   RunTable table_;
   PrivacyTable privacy_;
+  Progress progress_;
   std::optional<ScoreTable> early_scores_;  ///< of the round to come
+  std::optional<BegunRound> begun_;         ///< the round to come
 };
 
 void Server::write_table() const {
@@ -132,26 +161,36 @@ RoundTable Server::run(const AfterRound& after_round) {
   table_ = RunTable(clients_, *task_.task);
   start();
   if (table_.get().rows.empty()) {
-    evaluate(0, {}, {kNaN, kNaN});
-    write_table();
+    table_.add(0, {}, std::vector<EvaluateResult>(clients_.size()), {kNaN, kNaN});
+    measure(0);
     after_round(0);
+  } else if (evaluated(state_.round) && !table_.measured()) {
+    measure(state_.round);
   }
-  Progress progress(
-      run_.strategy.name + ", seed " + std::to_string(run_.seed),
-      static_cast<std::int64_t>(rounds_) * static_cast<std::int64_t>(clients_.size()));
   while (state_.round < rounds_) {
     stop_if_interrupted();
-    run_round(state_.round + 1, progress);
+    run_round(state_.round + 1);
     after_round(state_.round);
   }
   return table_.get();
 }
 
 void Server::greet() {
-  const auto replies = all_replies(courier_, orders_.hello(), deadline_, units_.all);
-  clients_ = client_sizes(replies);
+  const auto orders = orders_.hello();
+  std::vector<std::optional<Reply>> replies;
+  RoundTable earlier;
+  if (has_state(run_.folder)) {
+    replies = usable_replies(courier_, orders, deadline_, units_.all);
+    earlier = read_metrics(run_.folder / "metrics.csv");
+    task_.synthetic = load_json(run_.folder / "run.json").root.value("synthetic", false);
+  } else {
+    auto all = all_replies(courier_, orders, deadline_, units_.all);
+    replies = {std::make_move_iterator(all.begin()), std::make_move_iterator(all.end())};
+  }
+  clients_ = client_sizes(orders, replies, earlier);
   for (const auto& reply : replies) {
-    const auto& hello = std::get<HelloResult>(reply.result);
+    if (!reply) continue;
+    const auto& hello = std::get<HelloResult>(reply->result);
     task_.synthetic = task_.synthetic || hello.synthetic;
     task_.several_labels = task_.several_labels || hello.several_labels;
   }
@@ -179,19 +218,26 @@ void Server::start() {
   }
 }
 
-void Server::run_round(int round, Progress& progress) {
-  const bool scored = run_.strategy.scores();
-  const bool score_due = scores_in(round);
+BegunRound Server::begin(int round) {
   std::optional<ScoreTable> scores;
-  if (score_due) {
+  if (scores_in(round)) {
     scores = score(round);
     write_scores(*scores, folder_of(round) / "scores.json");
-  } else if (scored) {
+  } else if (run_.strategy.scores()) {
     scores = read_scores(folder_of(state_.scored_round) / "scores.json");
   }
   PlanArchive archive = state_.archive;
-  const Plan plan = plan_of(round, scores, archive);
-  auto updates = train(round, plan, progress);
+  Plan plan = plan_of(round, scores, archive);
+  auto orders = orders_to_train(round, plan);
+  return {std::move(plan), std::move(archive), std::move(orders)};
+}
+
+void Server::run_round(int round) {
+  auto early = std::exchange(begun_, std::nullopt);
+  BegunRound begun = early ? std::move(*early) : begin(round);
+  RoundUpdates updates = early ? std::move(begun.updates) : sorted(begun, exchange(begun.orders));
+  const Plan& plan = begun.plan;
+  const bool score_due = scores_in(round);
   auto rows = training_rows(clients_, traffic(round, score_due, plan, updates.sent), updates.sent);
   const Aggregated done = take(round, updates);
   log_aggregation(round, updates, done);
@@ -199,11 +245,20 @@ void Server::run_round(int round, Progress& progress) {
              aggregation_json(round, updates, done, state_.ranks));
   show_state();
   state_.round = round;
-  state_.archive = std::move(archive);
+  state_.archive = std::move(begun.archive);
   if (score_due) state_.scored_round = round;
   state_.changed_units = trained_units(done.uses);
-  evaluate(round, std::move(rows),
-           {scored ? plan.objectives.importance : kNaN, plan.objectives.usage_variance});
+  const double importance = run_.strategy.scores() ? plan.objectives.importance : kNaN;
+  table_.add(round, std::move(rows), std::vector<EvaluateResult>(clients_.size()),
+             {importance, plan.objectives.usage_variance});
+  // What a round's training has reached is kept before the next one's is waited for.
+  const bool kept = trains_with_evaluation(round);
+  if (kept) keep(round);
+  measure(round);
+  if (!kept) keep(round);
+}
+
+void Server::keep(int round) {
   write_table();
   if (task_.run.local.privacy) privacy_.write(run_.folder / "privacy.csv");
   write_state(run_.folder, state_);
@@ -294,41 +349,70 @@ Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArc
   return plan;
 }
 
-RoundUpdates Server::train(int round, const Plan& plan, Progress& progress) {
-  const auto orders = orders_.train(round, rounds_, plan, states(), state_.algorithm);
+std::vector<Order> Server::orders_to_train(int round, const Plan& plan) {
+  auto orders = orders_.train(round, rounds_, plan, states(), state_.algorithm);
   if (task_.run.local.privacy) {
     std::vector<std::int64_t> samples;
     for (const ClientSize& client : clients_) samples.push_back(client.train_samples);
     privacy_.add(round, orders, samples);
   }
-  auto done = static_cast<std::int64_t>(round - 1) * static_cast<std::int64_t>(orders.size());
-  auto replies = courier_.exchange(orders, deadline_, [&](const Order& order) {
-    progress.update(++done, "round " + std::to_string(round) + ", client " + order.client);
-  });
-  return sort_replies(orders, first_replies(orders, std::move(replies)), units_.all, clients_);
+  return orders;
 }
 
-void Server::evaluate(int round, TrainingRows rows, const Objectives& plan) {
-  std::vector<EvaluateResult> results(clients_.size());
-  if (evaluated(round)) {
-    const bool slices = round == rounds_ && tasks::shows_slices(*task_.task);
-    auto orders = orders_.evaluate(round, measured_states(), state_.algorithm, slices);
-    // The scores of the next round are of the same weights, and another exchange has its price.
-    const bool early = courier_.remote() && round < rounds_ && scores_in(round + 1);
-    const auto score = early ? orders_.score(round + 1, states()) : std::vector<Order>();
-    orders.insert(orders.end(), score.begin(), score.end());
-    auto replies = usable_replies(courier_, orders, deadline_, units_.all);
-    for (std::size_t i = 0; i < clients_.size(); ++i)
-      if (replies[i]) results[i] = std::get<EvaluateResult>(replies[i]->result);
-    replies.erase(replies.begin(), replies.begin() + static_cast<std::ptrdiff_t>(clients_.size()));
-    if (std::any_of(replies.begin(), replies.end(), [](const auto& r) { return r.has_value(); }))
-      early_scores_ = scores_of(score, replies);
-    write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");
-    write_site_files({run_.folder, round, *task_.task, model_.blueprint().architecture().labels()},
-                     clients_, results);
+std::vector<std::optional<Reply>> Server::exchange(const std::vector<Order>& orders) {
+  std::int64_t done = 0;
+  return first_replies(orders, courier_.exchange(orders, deadline_, [&](const Order& order) {
+    if (order.phase() != Phase::kTrain) return;
+    const auto before =
+        static_cast<std::int64_t>(order.round - 1) * static_cast<std::int64_t>(clients_.size());
+    progress_.update(before + ++done,
+                     "round " + std::to_string(order.round) + ", client " + order.client);
+  }));
+}
+
+RoundUpdates Server::sorted(const BegunRound& begun,
+                            std::vector<std::optional<Reply>> replies) const {
+  return sort_replies(begun.orders, std::move(replies), units_.all, clients_);
+}
+
+void Server::measure(int round) {
+  if (!evaluated(round)) return;
+  const bool slices = round == rounds_ && tasks::shows_slices(*task_.task);
+  const auto measuring = orders_.evaluate(round, measured_states(), state_.algorithm, slices);
+  auto orders = measuring;
+  // The scores of the next round are of the same weights, and so is its training where nobody
+  // scores; another exchange has its price.
+  std::vector<Order> scoring;
+  if (trains_with_evaluation(round)) {
+    begun_ = begin(round + 1);
+    orders.insert(orders.end(), begun_->orders.begin(), begun_->orders.end());
+  } else if (courier_.remote() && round < rounds_) {
+    scoring = orders_.score(round + 1, states());
+    orders.insert(orders.end(), scoring.begin(), scoring.end());
   }
-  table_.add(round, std::move(rows), results, plan);
-  if (evaluated(round)) log_info(table_.summary());
+  auto replies = exchange(orders);
+  const auto split = replies.begin() + static_cast<std::ptrdiff_t>(measuring.size());
+  std::vector<std::optional<Reply>> others(std::make_move_iterator(split),
+                                           std::make_move_iterator(replies.end()));
+  replies.erase(split, replies.end());
+  take_results(round, usable_replies(courier_, measuring, std::move(replies), units_.all));
+  if (begun_) begun_->updates = sorted(*begun_, std::move(others));
+  if (scoring.empty()) return;
+  others = usable_replies(courier_, scoring, std::move(others), units_.all);
+  if (std::any_of(others.begin(), others.end(), [](const auto& r) { return r.has_value(); }))
+    early_scores_ = scores_of(scoring, others);
+}
+
+void Server::take_results(int round, const std::vector<std::optional<Reply>>& replies) {
+  std::vector<EvaluateResult> results(clients_.size());
+  for (std::size_t i = 0; i < clients_.size(); ++i)
+    if (replies[i]) results[i] = std::get<EvaluateResult>(replies[i]->result);
+  write_questions(question_results(round, clients_, results), run_.folder / "questions.csv");
+  write_site_files({run_.folder, round, *task_.task, model_.blueprint().architecture().labels()},
+                   clients_, results);
+  table_.measure(results);
+  write_table();
+  log_info(table_.summary());
 }
 
 }  // namespace

@@ -64,8 +64,9 @@ TEST_CASE_METHOD(Fixture, "a run whose clients are elsewhere leaves the same fol
             "run.failures={dropout: 0.2, stragglers: 0.3, late: partial, corruption: 0.2}",
             "model.peft={adapters: {reduction: 4}, lora: {rank: 2}}", "units.scheme=adapter+lora"},
            {"model.answers=data", "run.server={algorithm: ditto}"},
-           // Scores that come with an evaluation, and others; weights of PEFT that no order
-           // carries.
+           // Scores and trainings that come with an evaluation, and others; weights of PEFT that no
+           // order carries.
+           {"run.strategies=[random, full]", "run.evaluate_every=2"},
            {"run.evaluate_every=2", "run.score.every=1",
             "model.peft={prompts: {length: 2}, lora: {rank: 2}}", "units.scheme=lora"}}) {
     fs::remove_all(dir / "here");
@@ -76,14 +77,23 @@ TEST_CASE_METHOD(Fixture, "a run whose clients are elsewhere leaves the same fol
   }
 }
 
-TEST_CASE_METHOD(Fixture, "a round takes two exchanges: scores come with the evaluation before") {
-  const auto remote = clients();
-  run("there", {"run.server.deadline=90"}, remote);
-  CHECK(remote->exchanges == std::vector<std::string>{"hello", "evaluate+score", "train",
-                                                      "evaluate", "train", "evaluate+score",
-                                                      "train", "evaluate"});
-  REQUIRE(remote->last_deadline.has_value());
-  CHECK(remote->last_deadline->count() == 90000);
+TEST_CASE_METHOD(Fixture, "a round takes two exchanges where clients score, and else one") {
+  const auto exchanges = [&](const std::vector<std::string>& set) {
+    fs::remove_all(dir / "there");
+    const auto remote = clients();
+    run("there", set, remote);
+    CHECK(remote->last_deadline.has_value() == !set.empty());
+    if (remote->last_deadline) CHECK(remote->last_deadline->count() == 90000);
+    return remote->exchanges;
+  };
+  using Exchanges = std::vector<std::string>;
+  CHECK(exchanges({}) == Exchanges{"hello", "evaluate+score", "train", "evaluate+train",
+                                   "evaluate+score", "train", "evaluate"});
+  const std::string deadline = "run.server.deadline=90";
+  CHECK(exchanges({deadline, "run.strategies=[random]"}) ==
+        Exchanges{"hello", "evaluate+train", "evaluate+train", "evaluate+train", "evaluate"});
+  CHECK(exchanges({deadline, "run.strategies=[random]", "run.evaluate_every=2"}) ==
+        Exchanges{"hello", "evaluate+train", "train", "evaluate+train", "evaluate"});
 }
 
 TEST_CASE_METHOD(Fixture,
@@ -178,6 +188,9 @@ TEST_CASE_METHOD(Fixture, "a run that was cut off in an exchange resumes to the 
     };
     const std::string out = "cut" + std::to_string(round);
     CHECK_THROWS_AS(run(out, {}, clients(cut)), Gone);
+    // The round before is kept, also where its evaluation was in the same exchange.
+    CHECK(fs::exists(dir / out / "state") == (round > 1));
+    if (round > 1) CHECK(fs::exists(state_file(out, round - 1)));
     run(out, {}, clients(), /*resume=*/true);
     test::check_same(dir / "whole", dir / out);
   }
@@ -208,8 +221,21 @@ TEST_CASE_METHOD(Fixture, "every client has to greet") {
   const auto mute = [](const Order& order, std::string bytes) {
     return order.client == "oct" ? std::string() : bytes;
   };
-  CHECK_THROWS_WITH(run("there", {}, clients(mute)),
+  const auto silent = [&](const Order& order, std::string bytes) {
+    return order.phase() == Phase::kHello ? mute(order, std::move(bytes)) : bytes;
+  };
+  CHECK_THROWS_WITH(run("there", {}, clients(silent)),
                     "round 0, client oct: no reply to the order \"hello\"");
+  // A run that resumes has heard of it; who is away is out of the rounds until it is there again.
+  run("whole", {}, clients());
+  run("cut", {"run.rounds=1"}, clients());
+  run("cut", {}, clients(silent), /*resume=*/true);
+  test::check_same(dir / "whole", dir / "cut");
+  run("away", {"run.rounds=1"}, clients());
+  run("away", {}, clients(mute), /*resume=*/true);
+  CHECK(load_json(dir / "away/rounds/003/aggregation.json").root["dropped"] == Json{"oct"});
+  CHECK(row("away", 3, "oct").train_samples == row("whole", 3, "oct").train_samples);
+  CHECK(load_json(dir / "away/run.json").root["synthetic"] == true);
 }
 
 TEST_CASE_METHOD(Fixture, "sites have their data to themselves: the server needs none") {
