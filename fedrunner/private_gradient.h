@@ -35,7 +35,7 @@ double sampling_rate(std::int64_t rows, std::int64_t batch_size);
 struct PrivateWork {
   experiment::PrivateTraining privacy;
   std::int64_t batch_size = 1;
-  std::vector<Unit> units;  ///< that are trained, without weights that are frozen
+  std::vector<Unit> units = {};  ///< that are trained, without weights that are frozen
 };
 
 /// Leaves in `weights` (the trained ones of `model`, in any order) the gradient of one private
