@@ -147,6 +147,14 @@ TEST_CASE("cohorts of larger problems: what is left open is said, and bounds all
     CHECK(plan.gap.certificate == certificate.kind);
   }
   CHECK(certificate.kind == CertificateKind::kBranches);
+  // Three groups of three clients with four units each are as even as cohorts of three can be.
+  Assignment grouped = Assignment::Zero(9, 24);
+  for (int client = 0; client < 9; ++client)
+    grouped.row(client).segment(client / 3 * 4, 4).setOnes();
+  REQUIRE(is_feasible(problem, grouped));
+  const Objectives even = evaluate(problem, grouped);
+  CHECK(even.usage_variance == Approx(36.0 * 3 / 24 - 1.5 * 1.5));
+  CHECK(certificate.importance_bound(even.usage_variance) >= even.importance);
   // The bound is never above that of the problem without the rule.
   for (const Objectives& point : free.points.objectives()) {
     if (certificate.importance_bound(point.usage_variance) > 0)
