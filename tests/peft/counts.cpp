@@ -29,8 +29,11 @@ Blueprint resnet50() {
   return Blueprint(make_resnet(config));
 }
 
-/// Of the units of a scheme, without the classifier's.
-std::int64_t trained(Blueprint blueprint, const std::string& method, const std::string& scheme) {
+enum class Head { kLeftOut, kCounted };
+
+/// Of the units of a scheme.
+std::int64_t trained(Blueprint blueprint, const std::string& method, const std::string& scheme,
+                     Head head = Head::kLeftOut) {
   if (!method.empty())
     blueprint = peft::with_methods(blueprint, {peft::parse_method(method, "--peft")}, "model");
   const std::string classifier =
@@ -38,7 +41,7 @@ std::int64_t trained(Blueprint blueprint, const std::string& method, const std::
   std::int64_t count = 0;
   for (const Unit& unit : peft::scheme_units(blueprint, scheme)) {
     for (const std::string& name : unit.parameters)
-      if (name.compare(0, classifier.size(), classifier) != 0)
+      if (head == Head::kCounted || name.compare(0, classifier.size(), classifier) != 0)
         count += blueprint.parameter(name).numel();
   }
   return count;
@@ -97,6 +100,9 @@ TEST_CASE("methods of ResNet-50 train as many numbers as published") {
   const Blueprint base = resnet50();
   CHECK(trained(base, "", "norm+only") == 53120);
   CHECK(trained(base, "", "bias+only") == 26560);
+  // As published: with the classifier of three classes.
+  CHECK(trained(base, "", "norm+only", Head::kCounted) == 59267);
+  CHECK(trained(base, "", "bias+only", Head::kCounted) == 32707);
   CHECK(trained(base, "tsa", "tsa+only") == 10616832);
   CHECK(trained(base, "ssf", "ssf+only") == 53120);
   CHECK(trained(base, "ssf:before_batch_norm=true", "ssf+only") == 53120);
