@@ -207,7 +207,7 @@ TEST_CASE("decomposed prompts are the product of their factors") {
   whole.weight("prompt_embeddings") = product.weight("prompt_u").mm(product.weight("prompt_v"));
   CHECK(test::largest_difference(product.forward(batch), whole.forward(batch)) <= 1e-5);
 
-  // VPT's bound, and a product that is not 0 at first.
+  // VPT's bound, which DVPT's V has, too; U is N(0, 1 / rank), so that their product is as large.
   Model fresh = vit(1);
   peft::add_methods(fresh, {peft::parse_method("prompts:length=400,initialization=vpt", "here")},
                     1);
@@ -215,4 +215,21 @@ TEST_CASE("decomposed prompts are the product of their factors") {
   const double largest = fresh.weight("prompt_embeddings").abs().max().item<double>();
   CHECK(largest <= bound);
   CHECK(largest > 0.98 * bound);
+
+  for (const std::string depth : {"shallow", "deep"}) {
+    CAPTURE(depth);
+    const std::string name = depth == "deep" ? "vit.encoder.layer.0." : "";
+    Model decomposed = vit(1);
+    peft::add_methods(
+        decomposed,
+        {peft::parse_method("prompts:length=400,rank=4,initialization=vpt,depth=" + depth, "here")},
+        1);
+    const Tensor u = decomposed.weight(name + "prompt_u"), v = decomposed.weight(name + "prompt_v");
+    CHECK(u.sizes() == torch::IntArrayRef({400, 4}));
+    CHECK(u.mean().item<double>() == Approx(0).margin(0.06));
+    CHECK(u.std().item<double>() == Approx(0.5).margin(0.05));
+    CHECK(v.sizes() == torch::IntArrayRef({4, kWidth}));
+    CHECK(v.abs().max().item<double>() <= bound);
+    CHECK(v.abs().max().item<double>() > 0.7 * bound);
+  }
 }
