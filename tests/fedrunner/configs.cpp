@@ -2,6 +2,7 @@
 // folders in the published layouts.
 #include <map>
 #include <set>
+#include <sstream>
 
 #include "catch.h"
 #include "core/console.h"
@@ -202,6 +203,29 @@ struct Workshop {
 
 using Names = std::vector<std::string>;
 
+/// What the comment of a file offers under each name: the values of a line's --set.
+std::map<std::string, Names> offered(const std::string& config) {
+  const auto trimmed = [](const std::string& text) {
+    const auto first = text.find_first_not_of(" '"), last = text.find_last_not_of(" '");
+    return first == std::string::npos ? "" : text.substr(first, last - first + 1);
+  };
+  const std::string begin = "#   ", option = "--set ";
+  std::map<std::string, Names> found;
+  std::istringstream lines(test::slurp(kConfigs / config));
+  for (std::string line; std::getline(lines, line);) {
+    auto at = line.find(option);
+    if (!line.starts_with(begin) || line.starts_with(begin + "strata ") || at == std::string::npos)
+      continue;
+    Names& values = found[trimmed(line.substr(begin.size(), at - begin.size()))];
+    while (at != std::string::npos) {
+      const auto next = line.find(option, at + 1), value = at + option.size();
+      values.push_back(trimmed(line.substr(value, next - value)));
+      at = next;
+    }
+  }
+  return found;
+}
+
 }  // namespace
 
 TEST_CASE("every file in configs/ is an experiment file") {
@@ -235,6 +259,50 @@ TEST_CASE("the benchmarks in configs/ have the cells of their papers") {
                               "lokr", "oft",      "ia3",       "pfeiffer", "houlsby", "adaptformer",
                               "vpt",  "vpt-deep", "dvpt",      "lora+vpt"});
   CHECK(small.at("resnet") == std::set<std::string>{"full", "head", "bias", "norm", "ssf", "tsa"});
+}
+
+TEST_CASE("the methods that federated_peft.yaml offers are as large on ViT-B as they must be") {
+  models::VitConfig vit;
+  vit.labels = {"a", "b", "c"};
+  const models::Blueprint base(models::make_vit(vit));
+  const auto selectable = [&](const Names& set) {
+    const ExperimentConfig config =
+        read_experiment_file(kConfigs / "federated_peft.yaml", set, tools().names);
+    std::int64_t numbers = 0;
+    for (const Unit& unit : select_units(config, with_peft(config, base)).selectable)
+      numbers += unit.parameter_count;
+    return numbers;
+  };
+  CHECK(selectable({}) == 12 * 2362368);
+  std::map<std::string, std::int64_t> found;
+  for (auto [name, set] : offered("federated_peft.yaml")) {
+    INFO(name);
+    set.push_back("run.strategies=[full]");
+    CHECK_NOTHROW(found[name] = selectable(set));
+  }
+  // Without what is no block's: the biases, norms and scales of the patches and of the head.
+  CHECK(found == std::map<std::string, std::int64_t>{{"VPT, shallow", 7680},
+                                                     {"VPT, deep", 92160},
+                                                     {"DVPT", 3112},
+                                                     {"LoRA", 294912},
+                                                     {"LoRA + VPT", 294912 + 7680},
+                                                     {"BitFit", 12 * 11 * 768},
+                                                     {"LayerNorm", 12 * 4 * 768},
+                                                     {"SSF", 12 * 22 * 768},
+                                                     {"AdaptFormer", 1189632}});
+}
+
+TEST_CASE("what peft_missed_opportunity.yaml offers is a data set of its paper each") {
+  std::map<std::string, std::string> folders;
+  for (const auto& [name, set] : offered("peft_missed_opportunity.yaml")) {
+    const auto benchmark =
+        read_benchmark_file(kConfigs / "peft_missed_opportunity.yaml", set, tools().names);
+    folders[name] = benchmark.experiments.front().config.data.folder;
+  }
+  CHECK(folders == std::map<std::string, std::string>{{"BUSI", "BUSI"},
+                                                      {"Fitzpatrick17k", "FITZPATRICK17K"},
+                                                      {"SMDG-19", "SMDG"},
+                                                      {"RSNA Pneumonia", "RSNA"}});
 }
 
 TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layouts") {
