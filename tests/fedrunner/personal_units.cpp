@@ -153,6 +153,35 @@ TEST_CASE_METHOD(Fixture, "pairs of a personal unit stay with the client under e
   }
 }
 
+TEST_CASE_METHOD(Fixture, "under fedsa with a personal head A alone is shared: B and head stay") {
+  run("out", {"model.peft={lora: {rank: 2, alpha: 4, targets: [intermediate.dense]}}",
+              "units={scheme: lora, personal: [head]}", "run.server.lora=fedsa"});
+  const auto before = peft::load_model(dir / "foundation");
+  const auto after = peft::load_model(dir / "out" / "model");
+  const auto& head = before.unit("head").parameters;
+  for (const std::string& name : head)
+    CHECK(test::same_bits(before.weight(name), after.weight(name)));
+  for (const int round : {1, 2}) {
+    CHECK(row("out", round, "ct").up_mbit == Approx(3 * 32 * kMegabit).epsilon(1e-12));
+    CHECK(row("out", round, "ct").down_mbit ==
+          Approx((round - 1) * 3 * 32 * kMegabit).epsilon(1e-12));
+  }
+  const auto ct = state("out", "local/ct/"), mri = state("out", "local/mri/");
+  std::size_t pairs = 0;
+  for (const auto& [name, bytes] : ct) {
+    INFO(name);
+    CHECK(bytes != mri.at(name));
+    if (name.ends_with(".lora_B.weight")) {
+      ++pairs;
+      CHECK(after.weight(name).abs().max().item<float>() == 0);
+    } else {
+      CHECK(std::find(head.begin(), head.end(), name) != head.end());
+    }
+  }
+  CHECK(pairs == 3);
+  CHECK(ct.size() == 3 + head.size());
+}
+
 TEST_CASE_METHOD(Fixture, "personal units that cannot be are refused, and nothing is written") {
   CHECK_THROWS_WITH(run("out", {"units.personal=[heda]"}),
                     Contains("units.personal: the model has no unit \"heda\" (did you mean "
