@@ -191,6 +191,20 @@ void add_partial(const Blueprint& blueprint, const std::filesystem::path& folder
   files.push_back(std::move(file));
 }
 
+/// @throws InputError where partial.json says that partial.safetensors is of another base
+void check_partial_base(const models::Model& base, const std::filesystem::path& folder) {
+  const std::filesystem::path index = folder / kPartialIndexFile;
+  if (!std::filesystem::exists(folder / kPartialFile) || !std::filesystem::exists(index)) return;
+  const Document document = load_json(index);
+  ObjectReader reader(document);
+  const std::string key = "base_fingerprint", exported = reader.text(key, "");
+  if (exported.empty() || exported == base.fingerprint() || exported == base.earlier_fingerprint())
+    return;
+  reader.fail(key, std::string(kPartialFile) + " was exported from the foundation \"" + exported +
+                       "\", but the weights beside it are of another, \"" + base.fingerprint() +
+                       "\"");
+}
+
 /// AdapterHub's configuration, where the folder's adapter_config.json is one.
 std::optional<Document> hub_document(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / kHubConfigFile)) return {};
@@ -317,6 +331,7 @@ void check_weights(const std::filesystem::path& folder, const Blueprint& bluepri
 models::Model load_model(const std::filesystem::path& folder, const c10::Device& device) {
   const Blueprint blueprint = read_blueprint(folder);
   models::Model model = models::Model::load_base(blueprint, folder, device);
+  check_partial_base(model, folder);
   for (const WeightsFile& file : weights_files(blueprint, folder)) {
     const models::Checkpoint checkpoint(folder / file.file);
     checkpoint.check(file.parameters, file.config_file.string());

@@ -42,7 +42,7 @@ models::Blueprint read_blueprint(const std::filesystem::path& folder);
 void check_weights(const std::filesystem::path& folder, const models::Blueprint& blueprint);
 
 /// The model of a folder, its units those of the scheme "block". @throws as read_blueprint and
-/// check_weights do
+/// check_weights do; InputError: partial.json has the fingerprint of another base
 models::Model load_model(const std::filesystem::path& folder, const c10::Device& device);
 models::Model load_model(const std::filesystem::path& folder);  ///< on the CPU
 

@@ -1,5 +1,6 @@
 // `strata data` as a process, on good and on bad input.
 #include <nlohmann/json.hpp>
+#include <tuple>
 
 #include "catch.h"
 #include "command.h"
@@ -93,6 +94,25 @@ TEST_CASE("data check reads a published set, and a fraction of what its clients 
   dir.write("busi/Dataset_BUSI_with_GT/benign/a.png", image);
   test::check_refused({"data", "check", "busi"}, dir.path(),
                       {"busi/Dataset_BUSI_with_GT/malignant: no such folder"});
+}
+
+TEST_CASE("a published table without one of its columns is refused by the column's name") {
+  const test::TempDir dir;
+  const std::vector<std::tuple<std::string, std::string, std::string>> tables = {
+      {"HAM10000_metadata.csv", "lesion_id,image_id,dz\nL1,I1,nv\n",
+       "the column \"dx\" is missing (did you mean \"dz\"?)"},
+      {"train_test_split.csv", "image,target,center\na,1,0\n", "the column \"fold\" is missing"},
+      {"fitzpatrick17k.csv", "md5hash,label\n1,benign\n",
+       "the column \"three_partition_label\" is missing"},
+      {"metadata - standardized.csv", "names,fundus\nPAPILA-1,a.png\n",
+       "the column \"types\" is missing"},
+      {"stage_2_train_labels.csv", "patientId,x\np,1\n", "the column \"Target\" is missing"}};
+  for (const auto& [file, text, message] : tables) {
+    const std::string folder = "without " + file;
+    dir.write(folder + "/" + file, text);
+    test::check_refused({"data", "check", folder}, dir.path(),
+                        {folder + "/" + file + ": " + message});
+  }
 }
 
 TEST_CASE("a damaged data set is refused in one line that names it") {

@@ -193,3 +193,40 @@ TEST_CASE("BatchNorms that a run has trained are exported with their running sta
   CHECK(layers == changed);
   workshop.check_answers("norms", "out");
 }
+
+TEST_CASE("files of methods beside another foundation, and ranks above its matrices, are refused") {
+  Workshop workshop(kVit);
+  const fs::path folder = workshop.dir.path();
+  const auto run = [](const std::string& out, const std::string& rank) {
+    return std::vector<std::string>{"run",       "run.yaml",
+                                    "--out",     out,
+                                    "--threads", "1",
+                                    "--set",     "units.scheme=lora",
+                                    "--set",     "model.peft={lora: {rank: " + rank + "}}"};
+  };
+  const auto evaluate = [](const std::string& model) {
+    return std::vector<std::string>{"evaluate", model, "--data", "images", "--threads", "1"};
+  };
+  test::check_refused(run("no", "9"), folder,
+                      {"run.yaml: model.peft: lora_rank: found 9, but a whole number from 1 to 8"});
+
+  succeed(run("pairs", "2"), workshop.dir);
+  std::string wide = kVit;
+  wide.replace(wide.find("hidden_size: 8"), 14, "hidden_size: 12");
+  succeed({"pretrain", "run.yaml", "--out", "wide", "--threads", "1", "--set",
+           "model.architecture=" + wide},
+          workshop.dir);
+  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"})
+    fs::copy_file(folder / "pairs/model" / file, folder / "wide" / file);
+  test::check_refused(evaluate("wide"), folder,
+                      {"wide/adapter_model.safetensors: the weight ",
+                       "query.lora_A.weight\" has shape (2, 8)", "asks for (2, 12)"});
+
+  // Of the same shapes: what is written there says which foundation it is of.
+  workshop.run("biases", "bias+only");
+  workshop.export_changes("biases", "changes");
+  fs::copy(folder / "biases/model", folder / "other", fs::copy_options::recursive);
+  fs::copy(folder / "changes", folder / "other", fs::copy_options::recursive);
+  test::check_refused(evaluate("other"), folder,
+                      {"other/partial.json: base_fingerprint: ", "exported from the foundation"});
+}

@@ -193,6 +193,8 @@ TEST_CASE_METHOD(Fixture, "the table, and what is refused") {
                       folder, {"--always", "did you mean \"head\"?"});
   test::check_refused({"inspect", "vilt", "--config-only", "--peft", "lora:rank=2,targets=querry"},
                       folder, {"unknown LoRA target \"querry\"", "query"});
+  test::check_refused({"inspect", "vilt", "--config-only", "--peft", "lora:rank=769"}, folder,
+                      {"lora_rank: found 769, but a whole number from 1 to 768 is allowed"});
   test::check_refused({"inspect", "vilt", "--config-only", "--peft", "adapters:reduction=769"},
                       folder, {"adapter_reduction: found 769"});
   test::check_refused({"inspect", "vilt", "--config-only", "--cost", "nowhere.json"}, folder,

@@ -167,6 +167,22 @@ TEST_CASE("what is neither norm nor head is a file of the changed tensors alone"
   check_read_back(dir);
 }
 
+TEST_CASE("a file of changed tensors beside another foundation is refused") {
+  const test::TempDir dir;
+  export_from(dir, vit(), [](const Layer&, const Parameter& parameter) { return parameter.bias; });
+  save_model(test::make_model(test::narrow_shape("vit"), 5), dir / "other");
+  const std::string theirs = load_model(dir / "base").fingerprint(),
+                    own = load_model(dir / "other").fingerprint();
+  fs::copy(dir / "out", dir / "other", fs::copy_options::recursive);
+  CHECK(test::input_error([&] { load_model(dir / "other"); }) ==
+        (dir / "other/partial.json").string() +
+            ": base_fingerprint: partial.safetensors was exported from the foundation \"" + theirs +
+            "\", but the weights beside it are of another, \"" + own + "\"");
+  // Other programs write no partial.json.
+  fs::remove(dir / "other/partial.json");
+  CHECK_NOTHROW(load_model(dir / "other"));
+}
+
 TEST_CASE("a head by itself is no LN_TUNING, and a later export leaves nothing of an earlier one") {
   const test::TempDir dir;
   export_from(dir, vit(), [](const Layer& layer, const Parameter&) { return is_norm(layer); });
