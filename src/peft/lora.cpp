@@ -215,7 +215,6 @@ void check_neutral_fields(ObjectReader& reader) {
                                                  {"layer_replication", nullptr},
                                                  {"layers_pattern", nullptr},
                                                  {"lora_bias", false},
-                                                 {"lora_dropout", 0.0},
                                                  {"target_parameters", nullptr},
                                                  {"trainable_token_indices", nullptr},
                                                  {"use_qalora", false}}) {
@@ -310,6 +309,7 @@ MethodPtr read_lora_config(ObjectReader& reader) {
   fields.targets = reader.texts("target_modules");
   read_choices(reader, fields);
   check_neutral_fields(reader);
+  pass_over_dropout(reader, "lora_dropout");
   // Others (pissa, olora, …) change the model's own weights when PEFT adds the pairs.
   const Json& start = reader.raw("init_lora_weights");
   if (!start.is_null() && !start.is_boolean() && start != "gaussian" && start != "eva") {

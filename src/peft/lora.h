@@ -49,8 +49,8 @@ models::Blueprint with_ranks(const models::Blueprint& blueprint,
 /// PEFT's adapter_config.json of type LORA. `target_modules` hold the fewest names that select the
 /// targeted layers and nothing else, under both names where layers have two, so that every
 /// transformers finds them. What is read chooses layers by names (chosen_names.h).
-/// @throws InputError naming the file and key: a field whose computation Strata does not have, such
-/// as dropout
+/// Dropout, which is training's alone, is passed over. @throws InputError naming the file and key:
+/// a field whose computation Strata does not have, such as layers that are replicated
 MethodPtr read_lora_config(ObjectReader& reader);
 
 }  // namespace strata::peft

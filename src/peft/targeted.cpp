@@ -65,17 +65,20 @@ void check_neutral(ObjectReader& reader, const std::string& key, const Json& neu
     reader.fail(key, excerpt(found) + " is not supported; only " + neutral.dump() + " is");
 }
 
+void pass_over_dropout(ObjectReader& reader, const std::string& key) {
+  if (!reader.raw(key).is_null()) reader.number(key, 0, 1);
+}
+
 void check_neutral_choices(ObjectReader& reader) {
   for (const auto& [key, neutral] :
        std::vector<std::pair<std::string, Json>>{{"exclude_modules", nullptr},
                                                  {"fan_in_fan_out", false},
                                                  {"layers_pattern", nullptr},
                                                  {"layers_to_transform", nullptr},
-                                                 {"module_dropout", 0.0},
-                                                 {"rank_dropout", 0.0},
                                                  {"target_parameters", nullptr}}) {
     check_neutral(reader, key, neutral);
   }
+  for (const char* key : {"module_dropout", "rank_dropout"}) pass_over_dropout(reader, key);
 }
 
 void check_no_patterns(ObjectReader& reader) {

@@ -55,7 +55,11 @@ class Targeted : public Method {
 /// A field of a PEFT file that must be absent, null, empty or what it is when nothing asks for it.
 /// @throws InputError
 void check_neutral(ObjectReader& reader, const std::string& key, const Json& neutral);
-/// The same of those that all such methods have: bias, dropout, chosen layers, modules to save.
+/// Dropout of a PEFT file, from 0 to 1 or null: training's alone, which Strata does without.
+/// @throws InputError
+void pass_over_dropout(ObjectReader& reader, const std::string& key);
+/// check_neutral of what all such methods have: chosen layers, biases of a file's own. Their
+/// dropout is passed over.
 void check_neutral_choices(ObjectReader& reader);
 /// The same of patterns (patterns.h), of methods that have none.
 void check_no_patterns(ObjectReader& reader);

@@ -108,7 +108,7 @@ MethodPtr read_vera(ObjectReader& reader) {
   fields.targets = reader.texts("target_modules");
   check_neutral_choices(reader);
   check_no_patterns(reader);
-  check_neutral(reader, "vera_dropout", 0.0);
+  pass_over_dropout(reader, "vera_dropout");
   if (!reader.boolean("save_projection", true)) {
     reader.fail("save_projection",
                 "false is not supported, as the file then lacks VeRA's A and B; only true is");

@@ -231,11 +231,32 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(lora + R"(, "bias": "some")", "bias: \"some\" is not one of");
   refused(lora + R"(, "init_lora_weights": "pissa")",
           "init_lora_weights: \"pissa\" is not supported, as it changes the model's own weights");
-  refused(lora + R"(, "lora_dropout": 0.1)", "lora_dropout: 0.1 is not supported");
+  refused(lora + R"(, "lora_dropout": 1.5)", "lora_dropout: ");
+  refused(lora + R"(, "lora_dropout": "much")", "lora_dropout: ");
   refused(lora + R"(, "layers_to_transform": [17])", "no target is left");
   refused(lora + R"(, "lora_alpha": 0)", "lora_alpha must be above 0");
   refused(R"("strata": {"version": 1, "adapter_reduction": 4, "promt_length": 3})", "promt_length");
   refused(R"("strata": {"version": 2})", "version");
+}
+
+TEST_CASE("PEFT's dropout, which is training's alone, is passed over") {
+  test::TempDir dir;
+  save(dir.path(), {});
+  const auto methods = [&](const std::string& type, const std::string& dropout) {
+    dir.write(kPeftConfigFile, R"({"peft_type": ")" + type + R"(", "r": 4, "target_modules": )" +
+                                   R"(["query"])" + dropout + "}");
+    return methods_in(dir.path());
+  };
+  for (const auto& [type, key] :
+       {std::pair("LORA", "lora_dropout"), std::pair("VERA", "vera_dropout"),
+        std::pair("LOHA", "rank_dropout"), std::pair("LOKR", "module_dropout")}) {
+    CAPTURE(type);
+    const std::string field = std::string(", \"") + key + "\": ";
+    const std::string without = methods(type, "");
+    CHECK(without.size() > 2);
+    for (const std::string value : {"0.05", "1", "0", "null"})
+      CHECK(methods(type, field + value) == without);
+  }
 }
 
 TEST_CASE("PEFT's targets need not all select a layer, as long as one does") {
