@@ -29,6 +29,16 @@ BenchmarkResults eight_methods() {
   return results;
 }
 
+/// Where the marks of a figure's first panel stand, from left to right, in pixels.
+std::vector<double> columns_of_marks(const std::string& page, const std::string& id) {
+  const std::string figure = figure_of(page, id);
+  const std::regex mark("#" + id + "-1-gpPt[0-9]+' transform='translate\\(([0-9.]+),");
+  std::set<double> found;
+  for (std::sregex_iterator m(figure.begin(), figure.end(), mark), end; m != end; ++m)
+    found.insert(std::stod((*m)[1]));
+  return {found.begin(), found.end()};
+}
+
 }  // namespace
 
 TEST_CASE("a benchmark's page has a row for every method, and a panel for every backbone") {
@@ -52,6 +62,20 @@ TEST_CASE("a benchmark's page has a row for every method, and a panel for every 
     CHECK(contains(figure, "method-7"));
   }
   for (const auto& id : ids(page)) CHECK(ids(page).count(id) == 1);
+}
+
+TEST_CASE("shares of the data and numbers of parameters stand on logarithmic axes") {
+  const std::string page = benchmark_page(eight_methods());
+  // 1, 10 and 100 %; parameters that double from method to method.
+  for (const auto& [id, places] :
+       {std::pair("fig-fractions", 3u), std::pair("fig-parameters", 8u)}) {
+    CAPTURE(id);
+    const std::vector<double> x = columns_of_marks(page, id);
+    REQUIRE(x.size() == places);
+    const double step = (x.back() - x.front()) / static_cast<double>(places - 1);
+    CHECK(step > 30);
+    for (std::size_t i = 1; i < x.size(); ++i) CHECK(x[i] - x[i - 1] == Approx(step).margin(0.1));
+  }
 }
 
 TEST_CASE("methods that share a colour have marks of their own, and one fraction has no curve") {
