@@ -292,6 +292,40 @@ TEST_CASE("the methods that federated_peft.yaml offers are as large on ViT-B as 
                                                      {"AdaptFormer", 1189632}});
 }
 
+TEST_CASE("peft_missed_opportunity.yaml trains as many numbers as published, with the head") {
+  models::VitConfig vit;
+  vit.labels = {"a", "b", "c"};
+  models::ResnetConfig resnet;
+  resnet.labels = vit.labels;
+  const std::map<std::string, models::Blueprint> bases = {
+      {"vit-base", models::Blueprint(models::make_vit(vit))},
+      {"resnet-50", models::Blueprint(models::make_resnet(resnet))}};
+  std::map<std::string, std::int64_t> found;
+  for (const auto& one :
+       read_benchmark_file(kConfigs / "peft_missed_opportunity.yaml", {}, tools().names)
+           .experiments) {
+    if (bases.count(one.backbone) == 0 || one.fraction < 1 || one.method == "linear") continue;
+    const SelectedUnits units =
+        select_units(one.config, with_peft(one.config, bases.at(one.backbone)));
+    std::int64_t& numbers = found[one.backbone + " " + one.method];
+    for (const auto* some : {&units.selectable, &units.always})
+      for (const Unit& unit : *some) numbers += unit.parameter_count;
+  }
+  const std::int64_t head = 3 * 769, top = 3 * 2049;
+  CHECK(found == std::map<std::string, std::int64_t>{{"vit-base full", 85798656 + head},
+                                                     {"vit-base attention", 28499712 + head},
+                                                     {"vit-base bias", 102912 + head},
+                                                     {"vit-base lora", 589824 + head},
+                                                     {"vit-base ssf", 205824 + head},
+                                                     {"vit-base adaptformer", 119880 + head},
+                                                     {"vit-base layernorm", 38400 + head},
+                                                     {"resnet-50 full", 23508032 + top},
+                                                     {"resnet-50 tsa", 10616832 + top},
+                                                     {"resnet-50 batchnorm", 59267},
+                                                     {"resnet-50 bias", 32707},
+                                                     {"resnet-50 ssf", 53120 + top}});
+}
+
 TEST_CASE("what peft_missed_opportunity.yaml offers is a data set of its paper each") {
   std::map<std::string, std::string> folders;
   for (const auto& [name, set] : offered("peft_missed_opportunity.yaml")) {
