@@ -7,12 +7,14 @@
 #include "models/architectures/published_checkpoints.h"
 #include "models/architectures/sam.h"
 #include "models/model.h"
+#include "models/pass.h"
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "support/recorded.h"
+#include "support/speaking.h"
 #include "support/torch_zip.h"
 #include "temp_dir.h"
 
@@ -121,6 +123,69 @@ TEST_CASE("segment-anything's checkpoint is a model by itself, with its masks") 
   const test::TempDir parallel;
   write(parallel / "sam.pt", published(), "module.");
   CHECK(load(parallel).fingerprint() == model.fingerprint());
+}
+
+namespace {
+
+/// The gradients of the sum of masks times `weights`, by segment-anything's names; those of weights
+/// on which no mask depends are left out.
+Tensors published_gradients(const Model& loaded, const Tensor& pixels, const Tensor& weights) {
+  Model model = loaded;
+  Batch batch;
+  batch.pixels = pixels;
+  test::in_double(model, batch);
+  Weights gradients;
+  for (const auto& layer : model.architecture().layers())
+    for (const auto* own : {&layer.parameters, &layer.buffers})
+      for (const Parameter& parameter : *own)
+        gradients[parameter.name] = torch::zeros(parameter.shape);
+  for (const Parameter& parameter : model.blueprint().parameters())
+    model.weight(parameter.name).set_requires_grad(true);
+  (model.run(batch).values.at(kMaskLogits) * weights).sum().backward();
+  for (const Parameter& parameter : model.blueprint().parameters()) {
+    const Tensor gradient = model.weight(parameter.name).grad();
+    if (gradient.defined()) gradients[parameter.name] = gradient;
+  }
+  Tensors found = published_sam_weights(model.architecture(), gradients);
+  for (auto at = found.begin(); at != found.end();)
+    at = at->second.abs().max().item<double>() == 0 ? found.erase(at) : std::next(at);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("gradients are segment-anything's, and those of images of another size") {
+  const test::TempDir dir;
+  write(dir / "sam.pth", published());
+  const test::Recorded recorded(kWindows / "recorded.safetensors");
+  const test::Recorded theirs(kWindows / "published.safetensors");
+  Model model = load(dir);
+  const auto found = published_gradients(model, recorded("pixels"), recorded("weights"));
+  const auto number = [&](const std::string& start) {
+    return std::count_if(theirs.tensors().begin(), theirs.tensors().end(),
+                         [&](const TensorEntry& entry) { return entry.name.starts_with(start); });
+  };
+  // Biases of keys change nothing, so that their gradients are rounding.
+  constexpr double kNothing = 1e-5;
+  CHECK(static_cast<std::ptrdiff_t>(found.size()) == number("gradient."));
+  for (const auto& [name, gradient] : found) {
+    CAPTURE(name);
+    const Tensor expected = theirs("gradient." + name);
+    const double length = std::max(expected.norm().item<double>(), kNothing);
+    CHECK((gradient - expected).norm().item<double>() < 1e-4 * length);
+  }
+
+  model.set_image_size(32);
+  const Tensor pixels = recorded("pixels.smaller");
+  CHECK(relative(masks_of(model, pixels), theirs("masks.smaller")) < 1e-5);
+  const auto smaller = published_gradients(model, pixels, theirs("weights.smaller"));
+  CHECK(static_cast<std::ptrdiff_t>(smaller.size()) == number("length."));
+  for (const auto& [name, gradient] : smaller) {
+    CAPTURE(name);
+    const double expected = theirs("length." + name).item<double>();
+    CHECK(std::abs(gradient.norm().item<double>() - expected) <
+          1e-4 * std::max(expected, kNothing));
+  }
 }
 
 TEST_CASE("FLAP-SAM's LoRA factors are added to the weights that they stand beside") {
