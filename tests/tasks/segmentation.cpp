@@ -6,6 +6,7 @@
 #include "data/volume_cases.h"
 #include "data/volume_stacks.h"
 #include "models/model.h"
+#include "models/preprocessor_config.h"
 #include "models/tokenizer_files.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -185,6 +186,26 @@ TEST_CASE("a row is a stack around a slice, scaled as a whole, at the model's si
       }
     }
   }
+}
+
+TEST_CASE("stacks are normalised as the model's processor says, and stay where it says nothing") {
+  const Volumes volumes;
+  const models::Model model = test::tiny_sam(kOrgans);
+  models::Blueprint blueprint(model.blueprint());
+  CHECK_FALSE(blueprint.image_processor().normalize);
+  const test::TempDir dir;
+  // Without a file's keys, ImageNet's numbers (facebook/sam-vit-base has the same).
+  dir.write("preprocessor_config.json", "{}");
+  blueprint.set_images(
+      models::read_image_processor(dir.path(), blueprint.architecture().image_model()));
+  const models::Model normalising(blueprint, 3);
+  const Tensor plain = volumes.encode(model, {0})->batch({3}, torch::kCPU).pixels;
+  const Tensor found = volumes.encode(normalising, {0})->batch({3}, torch::kCPU).pixels;
+  const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+  for (std::int64_t channel = 0; channel < 3; ++channel)
+    CHECK(torch::allclose(found.select(2, channel),
+                          (plain.select(2, channel) - mean[channel]) / deviation[channel], 1e-5,
+                          1e-5));
 }
 
 TEST_CASE("variations mirror image and mask together, and a seed varies them alike each time") {
