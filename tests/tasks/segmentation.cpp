@@ -309,6 +309,16 @@ TEST_CASE("segmentation is for models that make masks of the data's classes") {
                                                               Contains("\"kidney\", \"cyst\"") &&
                                                               Contains("model.answers: data"));
   CHECK_THAT(refusal(test::tiny_sam({})), Contains("has none"));
+  // Of a checkpoint without names the number alone has to be the data's, whose names count.
+  const models::Model unnamed = test::tiny_sam({"class_1", "class_2"});
+  std::vector<Prediction> predictions;
+  const auto data = volumes.encode(unnamed, {1});
+  const Tally tally = segmentation()->evaluate(unnamed, *data, nullptr, &predictions);
+  CHECK(predictions.at(0).values.at(1).first == "dice/tumor");
+  CHECK(segmentation()->value("dice", tally) ==
+        Approx((predictions[0].values[0].second + predictions[0].values[1].second) / 2));
+  CHECK_THAT(refusal(test::tiny_sam({"class_1"})),
+             Contains("\"kidney\", \"tumor\", but the model has 1 without names"));
   CHECK_THAT(refusal(models::Model(test::narrow_shape("vit").blueprint(), 1)),
              Contains("models that make masks (sam)") && Contains("\"vit\""));
   CHECK_THROWS_WITH(segmentation()->class_weights(*volumes.encode(test::tiny_sam(kOrgans), {0})),
