@@ -32,6 +32,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import vlm_models
+import vlm_tiles
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "bright", "dark", "red", "?"]
 LABELS = ["no", "yes"]
@@ -524,8 +525,11 @@ def check_speaking(strata, folder):
                 weight.add_(0.1 * torch.randn(weight.shape))
         model.save_pretrained(foundation)
         config = reference.config
-        image = config.get("image_token_id", config.get("image_token_index"))
-        (foundation / "tokenizer.json").write_text(character_tokenizer(image))
+        if reference.own_pixels:  # and a tokenizer
+            vlm_tiles.write(foundation)
+        else:
+            image = config.get("image_token_id", config.get("image_token_index"))
+            (foundation / "tokenizer.json").write_text(character_tokenizer(image))
         for scheme, methods in [("block", ""), ("lora", "{lora: {rank: 2, targets: [%s]}}")]:
             target = "q" if config["text_config"]["model_type"] == "t5" else "q_proj"
             peft_key = f", peft: {methods % target}" if methods else ""
