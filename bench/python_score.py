@@ -8,7 +8,8 @@ A pass is a forward pass of all n samples and a backward pass of one output's su
 Passes and scores are taken in turns; the ratio is that of the medians, and cpu_ratio that of the processor's time, which
 other programs on the machine change less (OMP_NUM_THREADS=1 leaves out what threads wait). --torch-func also makes the kernels of the same
 units by torch.func, vmap over samples of jacrev over all weights, then J Jᵀ, once.
-Writes OUT/cost.csv and OUT/machine.json; what is in OUT already is replaced.
+Writes OUT/cost.csv, OUT/machine.json and of these OUT/README.md; what is in OUT already is replaced. --readme measures
+nothing and writes README.md anew.
 """
 
 import argparse
@@ -40,6 +41,7 @@ def parse():
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--memory", default="4GB")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--readme", action="store_true")
     return parser.parse_args()
 
 
@@ -121,8 +123,9 @@ def machine():
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         names = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
     git = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True)
+    threads = [f"OMP_NUM_THREADS={os.environ['OMP_NUM_THREADS']}"] if "OMP_NUM_THREADS" in os.environ else []
     return {
-        "command": " ".join(["bench/python_score.py", *sys.argv[1:]]),
+        "command": " ".join([*threads, "bench/python_score.py", *sys.argv[1:]]),
         "commit": git.stdout.strip(),
         "cpu": names[0] if names else platform.processor(),
         "cores": os.cpu_count(),
@@ -134,8 +137,53 @@ def machine():
     }
 
 
+AIM = 2.0
+README = """\
+# Cost of strata_fl.score
+
+Made by `bench/python_score.py`, whose head says what the columns of `cost.csv` are: seconds of `strata_fl.score` of all
+units (embeddings, 12 blocks, head) over those of K forward and backward passes of the same model in the same run, taken in
+turns, on transformers' ViT with 65 tokens, random weights and random images. torch.func's column is its time for the same
+kernels in the same units; the greatest difference is the relative one of a unit's λ₁ to it.
+
+- command: `{command}`, seed 1
+- commit: {commit}
+- machine: {cpu}, {cores} cores, torch on {torch_threads}; load {load_before[0]:.1f} before, {load_after[0]:.1f} after
+- Python {python}, torch {torch}, transformers {transformers}
+
+| hidden × layers, n, K | passes s | score s | ratio | of each repeat | by processor time | torch.func | greatest difference |
+|---|---|---|---|---|---|---|---|
+{table}
+
+A ratio of at most {aim:.1f} was aimed for: {within} of {count} are within it.
+"""
+
+
+def readme(out):
+    """README.md of what was measured."""
+    about = json.loads((out / "machine.json").read_text(encoding="utf-8"))
+    with open(out / "cost.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+
+    def number(row, key, form):
+        return format(float(row[key]), form) if row[key] else "–"
+
+    lines = [
+        f"| {row['size']}, {row['samples']}, {row['outputs']} | {number(row, 'passes_seconds', '.2f')} | "
+        f"{number(row, 'score_seconds', '.2f')} | **{number(row, 'ratio', '.2f')}** | {row['ratios']} | "
+        f"{number(row, 'cpu_ratio', '.2f')} | {number(row, 'torch_func_ratio', '.2f')} | "
+        f"{number(row, 'largest_difference', '.1e')} |"
+        for row in rows
+    ]
+    within = sum(float(row["ratio"]) <= AIM for row in rows)
+    text = README.format(**about, table="\n".join(lines), aim=AIM, within=within, count=len(rows))
+    (out / "README.md").write_text(text, encoding="utf-8")
+
+
 def main():
     options = parse()
+    if options.readme:
+        return readme(options.out)
     about = machine()
     about["load_before"] = os.getloadavg()
     rows = [measure(size, options) for size in options.sizes.split(",")]
@@ -149,6 +197,7 @@ def main():
     with open(options.out / "machine.json", "w", encoding="utf-8") as file:
         json.dump(about, file, indent=1)
         file.write("\n")
+    readme(options.out)
     for row in rows:
         print(f"{row['size']}: ratio {row['ratio']:.2f} ({row['ratios']}), torch.func {row['torch_func_ratio']}")
 

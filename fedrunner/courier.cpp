@@ -19,7 +19,10 @@ std::vector<std::optional<Reply>> first_replies(const std::vector<Order>& orders
     if (place == places.end()) {
       log_warning("a reply of client " + reply.client +
                   " is passed over: it is to none of the orders that are out");
-    } else if (!first[place->second]) {
+    } else if (first[place->second]) {
+      log_warning("a second reply of client " + reply.client + " to the order \"" +
+                  phases().name(orders[place->second].phase()) + "\" is passed over");
+    } else {
       first[place->second] = std::move(reply);
     }
   }

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <thread>
@@ -71,6 +73,11 @@ class Job {
     if (!std::exchange(running_, false)) return;
     MPI_Finalize();
   }
+  /// Ends all processes of the job, one of which does not answer.
+  [[noreturn]] void abort() {
+    MPI_Abort(MPI_COMM_WORLD, 1);
+    std::abort();
+  }
 
  private:
   Job() {
@@ -96,6 +103,31 @@ class Job {
   bool running_ = true;
 };
 
+/// A message on its way, which a rank that hangs may never take.
+class Sending {
+ public:
+  Sending(int to, Tag tag, std::string bytes) : bytes_(std::move(bytes)), size_(bytes_.size()) {
+    begin(&size_, 1, MPI_UINT64_T, to, tag);
+    for (std::size_t at = 0; at < bytes_.size(); at += kChunk)
+      begin(bytes_.data() + at, static_cast<int>(std::min(kChunk, bytes_.size() - at)), MPI_BYTE,
+            to, tag);
+  }
+  ~Sending() {
+    MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
+  }
+  Sending(const Sending&) = delete;
+  Sending& operator=(const Sending&) = delete;
+
+ private:
+  void begin(const void* from, int count, MPI_Datatype type, int to, Tag tag) {
+    MPI_Isend(from, count, type, to, tag, MPI_COMM_WORLD, &requests_.emplace_back());
+  }
+
+  const std::string bytes_;
+  const std::uint64_t size_;
+  std::vector<MPI_Request> requests_;
+};
+
 class RankCourier : public Courier {
  public:
   RankCourier() : job_(Job::get()), ranks_(static_cast<std::size_t>(job_.size())) {}
@@ -118,6 +150,7 @@ class RankCourier : public Courier {
   std::vector<Reply> exchange(const std::vector<Order>& orders, Deadline deadline,
                               const Answered& answered) override {
     const auto began = std::chrono::steady_clock::now();
+    deadline_ = deadline;
     std::vector<Reply> replies;
     std::size_t open = orders.size();
     for (auto& rank : ranks_) rank.queue.clear();
@@ -143,7 +176,8 @@ class RankCourier : public Courier {
   struct Rank {
     std::deque<const Order*> queue;
     bool busy = false;
-    const Order* at_work = nullptr;  ///< of the exchange that is on
+    std::unique_ptr<Sending> sending = nullptr;  ///< while it is busy
+    const Order* at_work = nullptr;              ///< of the exchange that is on
     std::int64_t load = 0;
   };
 
@@ -167,7 +201,7 @@ class RankCourier : public Courier {
       to.at_work = to.queue.front();
       to.queue.pop_front();
       to.busy = true;
-      job_.send(static_cast<int>(rank), kOrder, encode(*to.at_work));
+      to.sending = std::make_unique<Sending>(static_cast<int>(rank), kOrder, encode(*to.at_work));
     }
   }
 
@@ -178,26 +212,45 @@ class RankCourier : public Courier {
     auto& rank = ranks_[static_cast<std::size_t>(from->first)];
     const std::string bytes = job_.receive(from->first, from->second);
     rank.busy = false;
+    rank.sending.reset();  // it has answered
     const Order* order = std::exchange(rank.at_work, nullptr);
     try {
-      return std::pair(order, std::optional(decode_reply(bytes)));
+      Reply reply = decode_reply(bytes);
+      if (!order) {
+        log_warning("a reply of client " + reply.client + " is late: the exchange has ended");
+        return std::pair(order, std::optional<Reply>());
+      }
+      return std::pair(order, std::optional(std::move(reply)));
     } catch (const InputError& error) {
       log_warning("rank " + std::to_string(from->first) + ": " + error.what());
       return std::pair(order, std::optional<Reply>());
     }
   }
 
-  /// A rank that is still at work ends with its reply.
+  /// A rank that is still at work ends with its reply, or with the job if that takes another
+  /// deadline.
   void drain() {
     for (auto& rank : ranks_) rank.at_work = nullptr;
     const auto busy = [&] {
       return std::any_of(ranks_.begin(), ranks_.end(), [](const auto& rank) { return rank.busy; });
     };
-    while (busy())
-      if (!receive()) std::this_thread::sleep_for(kPause);
+    const auto began = std::chrono::steady_clock::now();
+    while (busy()) {
+      if (receive()) continue;
+      if (deadline_ && std::chrono::steady_clock::now() - began > *deadline_) {
+        for (std::size_t rank = 1; rank < ranks_.size(); ++rank)
+          if (ranks_[rank].busy)
+            log_warning(
+                "rank " + std::to_string(rank) +
+                " still does not answer, a deadline after the last exchange: the job is ended");
+        job_.abort();
+      }
+      std::this_thread::sleep_for(kPause);
+    }
   }
 
   Job& job_;
+  Deadline deadline_;        ///< of the last exchange
   std::vector<Rank> ranks_;  ///< by number; the first is this one
   std::map<std::string, std::size_t> places_;
 };

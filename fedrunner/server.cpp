@@ -159,6 +159,11 @@ void Server::write_table() const {
 RoundTable Server::run(const AfterRound& after_round) {
   greet();
   table_ = RunTable(clients_, *task_.task);
+  if (task_.run.local.privacy && run_.strategy.scores())
+    log_warning(
+        "the strategy " + run_.strategy.name +
+        " has clients send scores, which this run gives no noise: privacy.csv counts training "
+        "alone (docs/private_training.md says how sites count both)");
   start();
   if (table_.get().rows.empty()) {
     table_.add(0, {}, std::vector<EvaluateResult>(clients_.size()), {kNaN, kNaN});

@@ -43,7 +43,8 @@ Front plan_front(const Problem& self, const PlanOptions& options) {
   Front front{optimizers::plan_front(self.planned, options), loaded.problem};
   if (self.has_target()) {
     front.planned.plan = without_added_clients(std::move(front.planned.plan), self.clients());
-    front.planned.plan.provenance.emplace_back("target_usage", self.target);
+    front.planned.plan.provenance.emplace_back("target_usage",
+                                               target_usage_text(loaded.target_usage));
   }
   // As `strata plan` says what its plans are of.
   Plan& plan = front.planned.plan;

@@ -12,7 +12,6 @@
 #include "bindings/topics.h"
 #include "strata/core/error.h"
 #include "strata/core/plan_archive.h"
-#include "strata/core/target_usage.h"
 #include "strata/optimizers/baselines.h"
 #include "strata/optimizers/feasible.h"
 
@@ -20,13 +19,6 @@ namespace strata::python {
 namespace {
 
 using namespace nb::literals;
-
-/// "0 1 2": in the order of the units.
-std::string target_text(const std::vector<int>& target) {
-  std::string text;
-  for (const int uses : target) text += (text.empty() ? "" : " ") + std::to_string(uses);
-  return text;
-}
 
 NumPy<double> evaluate_all(const Problem& self, const Assignments& assignments) {
   const PlanningProblem& problem = self.loaded.problem;
@@ -80,30 +72,20 @@ NumPy<std::int64_t> budgets_of(const Problem& self) {
 
 }  // namespace
 
-Assignment Problem::whole(const Assignment& assignment) const {
-  Assignment all = Assignment::Zero(planned.client_count(), planned.unit_count());
-  all.topRows(assignment.rows()) = assignment;
-  for (int added = clients(); added < planned.client_count(); ++added)
-    for (int unit = 0; unit < planned.unit_count(); ++unit)
-      all(added, unit) = planned.rule(added, unit) == Rule::kPinned;
-  return all;
-}
-
 void bind_problem(nb::module_& module) {
   nb::class_<Problem>(module, "Problem", "Scores, budgets and rules.")
       .def(
           "__init__",
           [](Problem* place, const ScoreTable& scores, const std::string& json,
-             const std::vector<int>& target_usage, const std::string& source) {
+             const std::string& source) {
             Problem problem{load_problem(scores, json, source)};
             problem.planned = problem.loaded.problem;
-            if (!target_usage.empty()) {
-              problem.planned = with_target_usage(std::move(problem.planned), target_usage);
-              problem.target = target_text(target_usage);
-            }
+            if (problem.has_target())
+              problem.planned =
+                  with_target_usage(std::move(problem.planned), problem.loaded.target_usage);
             new (place) Problem(std::move(problem));
           },
-          "scores"_a, "options"_a, "target_usage"_a = std::vector<int>(), "source"_a = "problem")
+          "scores"_a, "options"_a, "source"_a = "problem")
       .def_prop_ro("clients", [](const Problem& self) { return self.loaded.problem.clients; })
       .def_prop_ro("units", [](const Problem& self) { return self.loaded.problem.units; })
       .def_prop_ro("always", [](const Problem& self) { return self.loaded.always; })

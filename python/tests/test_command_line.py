@@ -78,6 +78,8 @@ PROBLEMS = {
     "units": {"competing": ["block.?"], "always": ["block.23"], "budget": 3},
     "ranks": {"ranks": 4, "budget": 9, "coverage": {"block.2": 3}},
     "cohorts": {"least_cohort": 3, "budget": 4},
+    "target usage": {"target_usage": {"block.2?": 2, "block.19": 1}, "budget": 4},
+    "target usage of bytes": {"target_usage": {"block.23": 3}, "costs": True, "budget": "3kB"},
     "bytes": {"costs": True, "budget": "3kB"},
     "memory of ranks": {"costs": True, "ranks": 3, "budget": {"of": "bytes", "each": 2500}},
     "four objectives": {
@@ -104,7 +106,9 @@ def test_problems(strata, tmp_path, name):
     write_problem(tmp_path / "problem.yaml", scores="scores.csv", **file)
     strata("plan", "--problem", "problem.yaml", "--out", "cli.json", "--front", "cli.csv", "--quiet")
     problem = st.Problem(table, given.pop("budget"), **given)
-    assert_same(st.plan(problem), tmp_path)
+    plan = st.plan(problem)
+    assert_same(plan, tmp_path)
+    assert ("target_usage" in plan.provenance) == name.startswith("target usage")
 
 
 def test_front_files_and_every_rule(strata, tmp_path):

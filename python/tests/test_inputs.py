@@ -144,9 +144,12 @@ WRONG = [
     (dict(always=["head"]), "head"),
     (dict(target_usage=[1]), "target usage: found 1 numbers, and there are 2 units"),
     (dict(target_usage=[1, 2]), 'unit "block.1": found 2, allowed is 0 to 1'),
-    (dict(target_usage={"head": 1}), 'target usage: there is no unit "head"'),
+    (dict(target_usage={"head": 1}), 'target_usage.head'),
     (dict(target_usage=[0.5, 1]), "whole numbers were expected, found 0.5"),
-    (dict(target_usage=[0, float("nan")]), "whole numbers were expected, found nan"),
+    (dict(target_usage=[0, float("nan")]), "target_usage: a finite number was expected, found nan"),
+    (dict(target_usage=[0, "one"]), "whole numbers were expected, found \"one\""),
+    (dict(target_usage={"block.1": 0.5}), "target_usage.block.1"),
+    (dict(target_usage=[]), "a number for each unit was expected"),
     (dict(target_usage="late"), "a number for each unit was expected"),
 ]
 

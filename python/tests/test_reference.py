@@ -1,5 +1,6 @@
 """docs/python_api.md is what its command writes, and scripts know what they need."""
 
+import json
 import pathlib
 import subprocess
 import sys
@@ -19,6 +20,29 @@ def test_missing_imports_are_named(tmp_path):
     script = ROOT / "scripts" / "missing-imports"
     done = subprocess.run([sys.executable, script, file], capture_output=True, text=True)
     assert done.stdout == "gone_too nowhere_at_all\n"
+
+
+def test_missing_imports_of_notebooks_are_named(tmp_path):
+    cells = [
+        {"cell_type": "markdown", "source": ["import prose"]},
+        {"cell_type": "code", "source": ["import json\n", "import nothing_like_this"]},
+    ]
+    (tmp_path / "a.ipynb").write_text(json.dumps({"cells": cells}))
+    command = [sys.executable, ROOT / "scripts/missing-imports", tmp_path / "a.ipynb"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert "nothing_like_this" in found and set(found) <= {"nothing_like_this", "nbclient", "ipykernel"}
+
+
+def test_notebooks_have_the_outputs_of_one_run():
+    notebooks = list((ROOT / "examples").glob("*.ipynb"))
+    assert notebooks
+    for path in notebooks:
+        assert path.stat().st_size < 100_000
+        cells = [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == "code"]
+        assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
+        assert all(cell["outputs"] for cell in cells)
+        assert not any(output["output_type"] == "error" for cell in cells for output in cell["outputs"])
+        assert any("assert " in "".join(cell["source"]) for cell in cells)
 
 
 def test_examples_are_short():

@@ -6,12 +6,12 @@
 
 #include "cli/command_line.h"
 #include "cli/data_options.h"
+#include "cli/mask_files.h"
 #include "cli/output_files.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "data/image_store.h"
 #include "data/manifest.h"
-#include "data/nifti.h"
 #include "models/device.h"
 #include "models/model.h"
 #include "models/thread_count.h"
@@ -80,27 +80,18 @@ Json texts(const std::vector<std::string>& texts, bool single) {
   return single ? Json(texts.front()) : Json(texts);
 }
 
-/// Where the mask of a volume goes: under the volume's own name.
-std::filesystem::path mask_file(const EvaluateArguments& arguments, const data::Example& example) {
-  return std::filesystem::path(arguments.masks) / example.image;
-}
-
-void write_masks(const EvaluateArguments& arguments,
-                 const std::vector<std::vector<tasks::Prediction>>& predictions) {
-  for (const auto& client : predictions) {
-    for (const tasks::Prediction& found : client) {
-      const auto file = mask_file(arguments, *found.example);
-      std::filesystem::create_directories(file.parent_path());
-      data::write_nifti(file, *found.mask);
-    }
-  }
+void write_masks(MaskFiles& files, const std::vector<std::vector<tasks::Prediction>>& predictions) {
+  for (const auto& client : predictions)
+    for (const tasks::Prediction& found : client) files.add(found.example->image, *found.mask);
 }
 
 /// A volume: its metrics by class, {"dice": {"kidney": 0.9, …}, …}.
 Json volume_line(const tasks::Prediction& found, const EvaluateArguments& arguments) {
   Json line{{"image", found.example->image}, {"truth", found.example->mask}};
   line["prediction"] =
-      arguments.masks.empty() ? Json() : Json(mask_file(arguments, *found.example).string());
+      arguments.masks.empty()
+          ? Json()
+          : Json((std::filesystem::path(arguments.masks) / found.example->image).string());
   for (const auto& [name, value] : found.values) {
     const std::size_t slash = name.find('/');
     line[name.substr(0, slash)][name.substr(slash + 1)] = number_or_null(value);
@@ -109,13 +100,12 @@ Json volume_line(const tasks::Prediction& found, const EvaluateArguments& argume
 }
 
 /// One JSON object a line, in the order of the clients and of their examples.
-void write_predictions(const std::vector<Evaluated>& clients,
+void write_predictions(AtomicFile& out, const std::vector<Evaluated>& clients,
                        const std::vector<std::vector<tasks::Prediction>>& predictions, bool several,
                        const EvaluateArguments& arguments) {
   bool one_truth = !several;
   for (const auto& client : predictions)
     for (const tasks::Prediction& found : client) one_truth = one_truth && found.truth.size() == 1;
-  AtomicFile out(arguments.predictions);
   for (std::size_t c = 0; c < clients.size(); ++c) {
     for (std::size_t row = 0; row < predictions[c].size(); ++row) {
       const tasks::Prediction& found = predictions[c][row];
@@ -137,7 +127,20 @@ void write_predictions(const std::vector<Evaluated>& clients,
       out.stream() << line.dump() << '\n';
     }
   }
-  out.commit();
+}
+
+/// Both are whole before either has its name.
+void write_files(const std::vector<Evaluated>& clients,
+                 const std::vector<std::vector<tasks::Prediction>>& predictions, bool several,
+                 const EvaluateArguments& arguments) {
+  std::optional<MaskFiles> masks;
+  std::optional<AtomicFile> lines;
+  if (!arguments.masks.empty()) write_masks(masks.emplace(arguments.masks), predictions);
+  if (!arguments.predictions.empty())
+    write_predictions(lines.emplace(arguments.predictions), clients, predictions, several,
+                      arguments);
+  if (masks) masks->commit();
+  if (lines) lines->commit();
 }
 
 Json values_of(const tasks::Task& task, const tasks::Tally& tally, std::int64_t samples) {
@@ -185,12 +188,14 @@ void print(const EvaluateArguments& arguments, const CommonArguments& common,
 
 int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& common) {
   check_writable(arguments.predictions);
+  if (!arguments.masks.empty())
+    check_writable(std::filesystem::path(arguments.masks) / "volume.nii.gz");
   const auto device = models::parse_device(arguments.device);
   const models::CoreShares shares = models::choose_shares(peft::read_blueprint(arguments.model),
                                                           128, 1, device, arguments.threads, 1);
   models::prepare_torch(shares.threads);
   const models::Model model = peft::load_model(arguments.model, device);
-  const data::WordPiece tokenizer = models::load_tokenizer(arguments.model);
+  const data::WordPiece tokenizer = models::load_tokenizer(model.architecture(), arguments.model);
   const data::Manifest manifest = load(arguments.data);
   const tasks::TaskPtr task =
       tasks::choose_task(arguments.data.task, manifest, answering_of(arguments));
@@ -220,10 +225,7 @@ int run_evaluate(const EvaluateArguments& arguments, const CommonArguments& comm
                                       wants_predictions ? &predictions[c] : nullptr);
   }
   progress.finish();
-  if (!arguments.predictions.empty()) {
-    write_predictions(clients, predictions, manifest.multi_label, arguments);
-  }
-  if (!arguments.masks.empty()) write_masks(arguments, predictions);
+  write_files(clients, predictions, manifest.multi_label, arguments);
   print(arguments, common, *task, clients);
   return kExitDone;
 }

@@ -18,7 +18,7 @@ int run_merge(const MergeArguments& arguments, const CommonArguments& common) {
   if (std::filesystem::exists(out) && std::filesystem::equivalent(out, arguments.model))
     throw InputError("--out: " + arguments.out + " is the model itself; name another folder");
   const models::Model model = peft::load_model(arguments.model);
-  const auto tokenizer = models::load_tokenizer(arguments.model);
+  const auto tokenizer = models::load_tokenizer(model.architecture(), arguments.model);
   const models::Model plain = peft::merged(model, arguments.model);
   std::filesystem::create_directories(out);
   peft::save_model(plain, out);

@@ -202,14 +202,10 @@ Scoring prepare(const ScoreArguments& arguments) {
                             models::parse_device(arguments.device), arguments.threads, 0);
   models::prepare_torch(shares.threads);
   models::Model model = load_model(arguments);
+  auto tokenizer = models::load_tokenizer(model.architecture(), arguments.model);
   auto language = models::load_language(model.architecture(), arguments.model);
-  Scoring scoring{std::move(model),
-                  models::load_tokenizer(arguments.model),
-                  std::move(language),
-                  load(arguments),
-                  {},
-                  {},
-                  {}};
+  Scoring scoring{
+      std::move(model), std::move(tokenizer), std::move(language), load(arguments), {}, {}, {}};
   scoring.metrics = settled_metrics(arguments, scoring.model);
   ntk::ScoreOptions& options = scoring.options;
   scoring.units = trainable_units(scoring.model, arguments, options.frozen);

@@ -15,6 +15,7 @@
 #include "core/score_scales.h"
 #include "core/table_file.h"
 #include "strata/core/error.h"
+#include "strata/core/target_usage.h"
 #include "strata/core/unit_choice.h"
 
 namespace strata {
@@ -153,10 +154,14 @@ class Loader {
     read_coverage();
     read_least_cohort();
     read_objectives();
+    read_target_usage();
     loaded_.choose = reader_.text("choose", "");
     reader_.finish();
     if (options_.file.empty()) return;
-    with_context(options_.file, [&] { problem_.validate(); });
+    with_context(options_.file, [&] {
+      problem_.validate();
+      if (!loaded_.target_usage.empty()) with_target_usage(problem_, loaded_.target_usage);
+    });
   }
 
  private:
@@ -339,6 +344,32 @@ class Loader {
     const int most = std::max(1, problem_.client_count());
     problem_.least_cohort = options_.least_cohort.value_or(
         static_cast<int>(reader_.integer("least_cohort", 1, most, 1)));
+  }
+
+  void read_target_usage() {
+    if (!reader_.has("target_usage")) return;
+    const Json& given = reader_.raw("target_usage");
+    auto& target = loaded_.target_usage;
+    if (given.is_array()) {
+      for (const Json& uses : given) {
+        const double number = uses.is_number() ? uses.get<double>() : -0.5;
+        if (number != std::floor(number) || std::abs(number) > 1e9)
+          reader_.fail("target_usage", "whole numbers were expected, found " + excerpt(uses));
+        target.push_back(static_cast<int>(number));
+      }
+      if (target.empty()) reader_.fail("target_usage", "a number for each unit was expected");
+      return;
+    }
+    if (!given.is_object())
+      reader_.fail(
+          "target_usage",
+          "a number for each unit was expected, in a list or a mapping; found " + excerpt(given));
+    target.assign(problem_.units.size(), 0);
+    auto mapping = reader_.object("target_usage");
+    const std::int64_t most = std::int64_t{problem_.ranks} * problem_.client_count();
+    for (const auto& name : mapping.keys())
+      for (const std::size_t l : units(mapping, name, name))
+        target[l] = static_cast<int>(mapping.integer(name, 0, most));
   }
 
   void read_objectives() {

@@ -59,6 +59,21 @@ PlanningProblem with_target_usage(PlanningProblem problem, const std::vector<int
   return problem;
 }
 
+Assignment with_added_clients(const PlanningProblem& planned, const Assignment& assignment) {
+  Assignment all = Assignment::Zero(planned.client_count(), planned.unit_count());
+  all.topRows(assignment.rows()) = assignment;
+  for (int added = static_cast<int>(assignment.rows()); added < planned.client_count(); ++added)
+    for (int unit = 0; unit < planned.unit_count(); ++unit)
+      all(added, unit) = planned.rule(added, unit) == Rule::kPinned;
+  return all;
+}
+
+std::string target_usage_text(const std::vector<int>& target) {
+  std::string text;
+  for (const int uses : target) text += (text.empty() ? "" : " ") + std::to_string(uses);
+  return text;
+}
+
 Plan without_added_clients(Plan plan, int clients) {
   const auto count = static_cast<std::size_t>(clients);
   plan.clients.resize(count);

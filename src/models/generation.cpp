@@ -40,6 +40,21 @@ bool is_end(const GenerationOptions& options, std::int64_t token) {
   return std::find(options.ends.begin(), options.ends.end(), token) != options.ends.end();
 }
 
+/// Of a model whose older programs have the image before a text and its padding, without tokens:
+/// the same with these, so that they are counted.
+Batch with_image_tokens(const Batch& prompts, const Speech& speech) {
+  if (!speech.image_first || prompts.input_ids.eq(speech.image_token).any().item<bool>())
+    return prompts;
+  Batch marked = prompts;
+  const std::int64_t n = prompts.size(), tokens = speech.image_tokens;
+  const auto before = [&](const Tensor& rows, std::int64_t value) {
+    return torch::cat({torch::full({n, tokens}, value, rows.options()), rows}, 1);
+  };
+  marked.input_ids = before(prompts.input_ids, speech.image_token);
+  marked.attention_mask = before(prompts.attention_mask, 1);
+  return marked;
+}
+
 template <typename Writer>
 std::vector<Generated> likeliest(Writer writer, const GenerationOptions& options) {
   const std::int64_t n = writer.samples();
@@ -182,8 +197,9 @@ std::vector<Generated> by_beams(Writer writer, const GenerationOptions& options)
 /// Log-likelihoods of the next token behind rows that go on.
 class Prompted::Writer {
  public:
-  Writer(const Model& model, const Batch& prompts)
+  Writer(const Model& model, const Batch& given)
       : model_(model), speech_(*model.architecture().speech()) {
+    const Batch prompts = with_image_tokens(given, speech_);
     const std::int64_t n = prompts.size();
     Batch asked = prompts;
     std::int64_t last = 0;  // token, of those that the first answer's comes behind

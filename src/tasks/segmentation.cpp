@@ -229,7 +229,7 @@ void Segmentation::evaluate_volume(const models::Model& model, const Segmentatio
     for (std::size_t c = 0; c < classes.size(); ++c) {
       const double value = metric.of(scores[c]);
       tally[metric.name + "/" + classes[c]].add(value);
-      prediction.values.emplace_back(metric.name + "/" + classes[c], value);
+      prediction.values.emplace_back(metric.name + "/" + data.classes()[c], value);
     }
   }
   if (!predictions) return;

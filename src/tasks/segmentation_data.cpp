@@ -7,6 +7,7 @@
 #include "data/spline_resize.h"
 #include "data/volume_cases.h"
 #include "data/volume_stacks.h"
+#include "models/architectures/sam_checkpoint.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 
@@ -26,10 +27,17 @@ void check_classes(const Source& source) {
                      source.blueprint.architecture().type() +
                      "\" has none; model.answers: data gives it the data's");
   }
-  if (labels == source.manifest.classes) return;
-  throw InputError((source.manifest.folder).string() + ": its classes are " +
-                   quoted_list(source.manifest.classes) + ", but the model's are " +
-                   quoted_list(labels) + "; model.answers: data gives it the data's");
+  const std::vector<std::string>& classes = source.manifest.classes;
+  if (labels == classes) return;
+  if (models::are_unnamed(labels)) {
+    if (labels.size() == classes.size()) return;
+    throw InputError(source.manifest.folder.string() + ": its classes are " + quoted_list(classes) +
+                     ", but the model has " + std::to_string(labels.size()) +
+                     " without names; model.answers: data gives it the data's");
+  }
+  throw InputError(source.manifest.folder.string() + ": its classes are " + quoted_list(classes) +
+                   ", but the model's are " + quoted_list(labels) +
+                   "; model.answers: data gives it the data's");
 }
 
 HeldVolume held(const data::Manifest& manifest, const data::Example& example, std::int64_t side) {
@@ -72,7 +80,7 @@ SegmentationData::SegmentationData(std::shared_ptr<const Task> task, const Sourc
     : Dataset(std::move(task), source),
       folder_(source.manifest.folder),
       reading_(source.manifest.volumes.value()),
-      classes_(static_cast<int>(source.manifest.classes.size())),
+      classes_(source.manifest.classes),
       processor_(source.blueprint.image_processor()),
       side_(source.blueprint.architecture().image_model().image_size) {
   check_classes(source);
@@ -91,7 +99,8 @@ SegmentationData::SegmentationData(std::shared_ptr<const Task> task, const Sourc
 }
 
 data::Mask SegmentationData::truth(const HeldVolume& volume) const {
-  return data::read_nifti_mask(folder_ / volume.example.mask, {classes_, reading_.higher_is_last});
+  return data::read_nifti_mask(folder_ / volume.example.mask,
+                               {static_cast<int>(classes_.size()), reading_.higher_is_last});
 }
 
 const HeldVolume& SegmentationData::volume_of(std::int64_t row) const {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include "data/nifti.h"
@@ -31,7 +32,7 @@ struct HeldVolume {
 class SegmentationData : public Dataset {
  public:
   /// Reads the volumes of these examples on all threads. @throws InputError as data::read_case
-  /// does; the model has other classes than the data.
+  /// does; the model has other classes than the data, or another number of classes without names.
   SegmentationData(std::shared_ptr<const Task> task, const Source& source,
                    const std::vector<int>& indices);
 
@@ -45,6 +46,8 @@ class SegmentationData : public Dataset {
   /// The volume's mask as its file has it. @throws InputError
   data::Mask truth(const HeldVolume& volume) const;
   int slice_axis() const { return reading_.slice_axis; }
+  /// The data's names of the classes; the model's own are the same, or it has none.
+  const std::vector<std::string>& classes() const { return classes_; }
 
  protected:
   torch::Tensor targets(const torch::Tensor&) const override { return {}; }
@@ -55,7 +58,7 @@ class SegmentationData : public Dataset {
 
   std::filesystem::path folder_;
   data::VolumeReading reading_;
-  int classes_;
+  std::vector<std::string> classes_;
   data::ImageProcessor processor_;
   std::int64_t side_;
   std::vector<HeldVolume> volumes_;

@@ -59,6 +59,28 @@ same_runs() {
     fail "$2/metrics.csv is not as $1/metrics.csv"
 }
 
+# Until job $job has a whole round in $1.
+wait_for_round() {
+  local _
+  for _ in $(seq 600); do
+    [ ! -e "$1/state/round-001.safetensors" ] && [ ! -e "$1/state/round-002.safetensors" ] || return 0
+    kill -0 "$job" 2>/dev/null || return 0
+    sleep 0.1
+  done
+}
+# The process of rank $2 whose run is in $1.
+rank_of() {
+  local process
+  for process in /proc/[0-9]*; do
+    if cat "$process/environ" 2>/dev/null | tr '\0' '\n' | grep -qx "OMPI_COMM_WORLD_RANK=$2" &&
+      [ "$(cat "$process/cmdline" 2>/dev/null | tr '\0' ' ' | grep -c -- "--out $1")" = 1 ]; then
+      echo "${process#/proc/}"
+    fi
+  done
+}
+# Whether process $2 ends within $1 seconds, far more than it takes.
+within() { timeout "$1" tail -f --pid="$2" /dev/null; }
+
 run --out here
 
 # drive COMMAND...: runs `strata run` over a mailbox; COMMAND ORDER REPLY answers each order.
@@ -145,26 +167,32 @@ END
     "$strata" run tiny.yaml --threads 1 --quiet --out long --set run.rounds=6
     "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 2>err.txt &
     job=$!
-    for _ in $(seq 600); do
-      [ ! -e killed/state/round-001.safetensors ] && [ ! -e killed/state/round-002.safetensors ] || break
-      kill -0 "$job" 2>/dev/null || break
-      sleep 0.1
-    done
-    victim=
-    for process in /proc/[0-9]*; do
-      if cat "$process/environ" 2>/dev/null | tr '\0' '\n' | grep -qx "OMPI_COMM_WORLD_RANK=2" &&
-        [ "$(cat "$process/cmdline" 2>/dev/null | tr '\0' ' ' | grep -c -- '--out killed')" = 1 ]; then
-        victim=${process#/proc/}
-      fi
-    done
+    wait_for_round killed
+    victim=$(rank_of killed 2)
     [ -n "$victim" ] || fail "no rank to kill was found"
     kill -KILL "$victim"
+    within 60 "$job" || fail "the job does not end although a rank was killed"
     code=0
     wait "$job" || code=$?
     [ "$code" != 0 ] || fail "the job ended well although a rank was killed"
     "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 --resume ||
       fail "the job did not resume"
     same_runs long killed
+
+    # A rank stops in the middle and keeps its connections: deadlines pass, the others' run ends, and so does the job.
+    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --out stopped --set run.rounds=6 --set run.server.deadline=5 2>err.txt &
+    job=$!
+    wait_for_round stopped
+    victim=$(rank_of stopped 2)
+    [ -n "$victim" ] || fail "no rank to stop was found"
+    kill -STOP "$victim"
+    within 300 "$job" || fail "the job does not end where a rank hangs: $(cat err.txt)"
+    code=0
+    wait "$job" || code=$?
+    [ "$code" != 0 ] || fail "the job ended well although a rank hangs"
+    grep -q "rank 2 still does not answer" err.txt || fail "nobody says which rank hangs: $(cat err.txt)"
+    grep -q "no reply to the order" err.txt || fail "no client missed the deadline: $(cat err.txt)"
+    [ -e stopped/state/round-006.safetensors ] || fail "the run did not end without the client that hangs"
     ;;
   hosts)
     # Two hosts joined by a cable, without a daemon on either: mpirun starts the far one's ranks by this agent.

@@ -1,6 +1,8 @@
 // Images with reports, with the real programs: a language model and a ViLT get a head for the
 // data's labels, are scored, trained in rounds and evaluated, and leave folders that go on.
+#include <algorithm>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "catch.h"
@@ -71,8 +73,9 @@ run:
   local: {steps: 20, batch_size: 8, learning_rate: 1.0e-2}
 )";
 
-/// Images that are white or not, and reports that name a nodule or do not: each is a label.
-void write_reports(const fs::path& folder) {
+/// Images that are white or not, and reports that name a nodule or do not: each is a label. With
+/// one label an image, it is what both say.
+void write_reports(const fs::path& folder, bool several = true) {
   fs::create_directories(folder);
   std::ofstream lines(folder / "manifest.jsonl");
   for (int i = 0; i < 56; ++i) {
@@ -83,13 +86,15 @@ void write_reports(const fs::path& folder) {
     json labels = json::array();
     if (nodule) labels.push_back("nodule");
     if (white) labels.push_back("white");
-    lines << json{{"image", image},
-                  {"text", nodule ? "a round nodule." : "the lungs are clear."},
-                  {"labels", labels},
-                  {"split", i < 40 ? "train" : "test"},
-                  {"client", i / 4 % 2 == 0 ? "north" : "south"}}
-                 .dump()
-          << '\n';
+    json line{{"image", image},
+              {"text", nodule ? "a round nodule." : "the lungs are clear."},
+              {"split", i < 40 ? "train" : "test"},
+              {"client", i / 4 % 2 == 0 ? "north" : "south"}};
+    if (several)
+      line["labels"] = labels;
+    else
+      line["label"] = nodule ? (white ? "both" : "nodule") : "clear";
+    lines << line.dump() << '\n';
   }
 }
 
@@ -97,6 +102,7 @@ const fs::path& ward() {
   static const test::TempDir dir;
   static const bool made = [] {
     write_reports(dir / "data");
+    write_reports(dir / "single", /*several=*/false);
     test::write_speaking_model(dir / "model");
     std::ofstream(dir / "llava.yaml") << kLanguageModel;
     std::ofstream(dir / "vilt.yaml") << kVilt;
@@ -113,9 +119,35 @@ test::Outcome succeed(const std::vector<std::string>& arguments) {
   return outcome;
 }
 
+/// F1 over all labels together and the mean of each label's, by their definition, of a file of
+/// predictions with several labels an image.
+std::pair<double, double> f1_of(const fs::path& file, const std::vector<std::string>& labels) {
+  std::ifstream lines(file);
+  std::map<std::string, double> right, either;  // 2 TP, and 2 TP + FP + FN
+  for (std::string line; std::getline(lines, line);) {
+    const json one = json::parse(line);
+    for (const std::string& label : labels) {
+      const auto holds = [&](const char* key) {
+        const json& all = one.at(key);
+        return std::count(all.begin(), all.end(), label) > 0;
+      };
+      right[label] += holds("truth") && holds("prediction") ? 2 : 0;
+      either[label] += static_cast<int>(holds("truth")) + static_cast<int>(holds("prediction"));
+    }
+  }
+  double all_right = 0, all = 0, mean = 0;
+  for (const std::string& label : labels) {
+    all_right += right[label];
+    all += either[label];
+    mean +=
+        (either[label] > 0 ? right[label] / either[label] : 0) / static_cast<double>(labels.size());
+  }
+  return {all_right / all, mean};
+}
+
 /// metrics.csv, of which the last round's model is in the run's folder, and what `strata evaluate`
-/// says of that.
-void check_run(const fs::path& run) {
+/// says of that. Labels of a model that `sees` depend on image and text.
+void check_run(const fs::path& run, bool sees = true) {
   const auto metrics = fedrunner::read_metrics(ward() / run / "metrics.csv");
   CHECK(metrics.metrics ==
         std::vector<std::string>{"accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "auroc"});
@@ -126,7 +158,7 @@ void check_run(const fs::path& run) {
   };
   const auto last = all_of(2);
   CHECK(last.test_loss < 0.9 * all_of(0).test_loss);
-  CHECK(last.values[metrics.column("micro_f1")] > 0.7);
+  if (sees) CHECK(last.values[metrics.column("micro_f1")] > 0.7);
   const json found =
       json::parse(succeed({"evaluate", (run / "model").string(), "--data", "data", "--task", kTask,
                            "--predictions", "p.jsonl", "--logits", "--json"})
@@ -135,6 +167,9 @@ void check_run(const fs::path& run) {
   CHECK(found.at("samples") == 16);
   for (const char* metric : {"accuracy", "macro_f1", "micro_f1"})
     CHECK(found.at(metric).get<double>() == Approx(last.values[metrics.column(metric)]));
+  const auto [micro, macro] = f1_of(ward() / "p.jsonl", {"nodule", "white"});
+  CHECK(found.at("micro_f1").get<double>() == Approx(micro));
+  CHECK(found.at("macro_f1").get<double>() == Approx(macro));
   const json config = json::parse(test::slurp(ward() / run / "model" / "config.json"));
   CHECK(config.at("id2label") == json({{"0", "nodule"}, {"1", "white"}}));
   CHECK(config.at("problem_type") == "multi_label_classification");
@@ -158,6 +193,62 @@ TEST_CASE("a language model gets a classifier's head, which every client trains"
   const std::string before = test::slurp(ward() / "llava" / "metrics.csv");
   succeed({"run", "llava.yaml", "--out", "llava", "--resume", "--threads", "1"});
   CHECK(test::slurp(ward() / "llava" / "metrics.csv") == before);
+}
+
+TEST_CASE("ALBEF and BLIP-2 choose among labels, too") {
+  struct Kind {
+    std::string model, targets, rate;
+    bool sees;  ///< the recorded T5, of random weights, hardly tells its inputs apart
+  };
+  for (const Kind& kind : {Kind{"albef", "[query, value]", "0.03", true},
+                           Kind{"blip2_opt", "[q_proj, v_proj]", "0.03", true},
+                           Kind{"blip2_t5", "[q, v]", "0.1", false}}) {
+    INFO(kind.model);
+    test::write_long_model(kind.model, ward() / kind.model);
+    succeed({"run", "llava.yaml", "--out", "run-" + kind.model, "--threads", "1", "--set",
+             "model.folder=" + kind.model, "--set", "model.peft.lora.targets=" + kind.targets,
+             "--set", "run.local.learning_rate=" + kind.rate, "--set", "run.local.steps=60"});
+    check_run("run-" + kind.model, kind.sees);
+  }
+}
+
+TEST_CASE("with one label an image the likeliest one is chosen") {
+  for (const std::string name : {"llava", "albef"}) {
+    INFO(name);
+    const std::string model = name == "llava" ? "model" : "albef-single", out = "single-" + name;
+    if (name == "albef") test::write_long_model(name, ward() / model);
+    const std::string targets = name == "llava" ? "[q_proj, v_proj]" : "[query, value]";
+    succeed({"run", "llava.yaml", "--out", out, "--threads", "1", "--set", "data.folder=single",
+             "--set", "model.folder=" + model, "--set", "model.peft.lora.targets=" + targets,
+             "--set", "run.local.learning_rate=0.03", "--set", "run.local.steps=60", "--set",
+             name == "llava" ? "run.budget=2" : "run.budget=4"});
+    const auto metrics = fedrunner::read_metrics(ward() / out / "metrics.csv");
+    std::map<int, double> losses;
+    for (const auto& row : metrics.rows)
+      if (row.client == "all") losses[row.round] = row.test_loss;
+    CHECK(losses.at(2) < 0.9 * losses.at(0));
+    const json config = json::parse(test::slurp(ward() / out / "model" / "config.json"));
+    CHECK(config.at("id2label") == json({{"0", "both"}, {"1", "clear"}, {"2", "nodule"}}));
+    CHECK(config.value("problem_type", "") != "multi_label_classification");
+    const json found =
+        json::parse(succeed({"evaluate", out + "/model", "--data", "single", "--task", kTask,
+                             "--predictions", "one.jsonl", "--logits", "--json"})
+                        .out)
+            .at("all");
+    std::ifstream lines(ward() / "one.jsonl");
+    int right = 0, all = 0;
+    for (std::string line; std::getline(lines, line); ++all) {
+      const json one = json::parse(line);
+      const auto logits = one.at("logits").get<std::vector<double>>();
+      const auto best = std::max_element(logits.begin(), logits.end()) - logits.begin();
+      CHECK(config.at("id2label").at(std::to_string(best)) == one.at("prediction"));
+      right += one.at("prediction") == one.at("truth");
+    }
+    REQUIRE(all == 16);
+    CHECK(found.at("accuracy").get<double>() == Approx(right / 16.0));
+    CHECK(found.at("micro_f1").get<double>() == Approx(right / 16.0));
+    CHECK(found.at("accuracy").get<double>() > 0.6);
+  }
 }
 
 TEST_CASE("a language model with a fresh head is a folder of its own, and is scored") {

@@ -566,6 +566,37 @@ TEST_CASE("--least-cohort: a unit is trained by nobody or by as many, from a pro
                       dir.path(), {"--least-cohort"});
 }
 
+TEST_CASE("target_usage: plans are near a shape, and the clients that it adds are nowhere") {
+  const test::TempDir dir;
+  dir.write("scores.csv", "client,a,b,c\nct,6,3,1\nmri,5,4,1\nxray,7,2,1\n");
+  dir.write("problem.yaml",
+            "version: 1\nscores: scores.csv\nbudget: 1\ntarget_usage: {c: 2, b: 1}\n");
+  const auto planned = [&](std::vector<std::string> further) {
+    std::vector<std::string> arguments = {"plan", "--problem", "problem.yaml", "--out",
+                                          "plan.json"};
+    arguments.insert(arguments.end(), further.begin(), further.end());
+    const auto outcome = run_strata(arguments, dir.path());
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    CHECK(outcome.out.find("target usage") == std::string::npos);
+    return read_plan(dir / "plan.json");
+  };
+  const Plan nearest =
+      planned({"--choose", "row:1", "--front", "front.csv", "--archive", "all.json"});
+  CHECK(nearest.clients == std::vector<std::string>{"ct", "mri", "xray"});
+  CHECK(nearest.objectives.usage_variance == 0);
+  CHECK(nearest.objectives.importance == 6);  // 1 + 4 + 1
+  CHECK(nearest.gap.relative == 0);
+  CHECK_THAT(test::slurp(dir / "plan.json"), Catch::Contains("\"target_usage\": \"0 1 2\""));
+  CHECK_THAT(test::slurp(dir / "front.csv"),
+             Catch::StartsWith("row,chosen,importance,usage_variance,ct,mri,xray\n"));
+  // A search begins with the earlier front, which has no such clients.
+  const Plan warm = planned({"--algorithm", "nsga2", "--warm", "all.json", "--evaluations", "200",
+                             "--choose", "row:1", "--quiet"});
+  CHECK(warm.objectives.importance == 6);
+  CHECK(warm.objectives.usage_variance == 0);
+}
+
 TEST_CASE("ranks are planned in budgets of bytes and memory, of which each rank costs its share") {
   const test::TempDir dir;
   dir.write("scores.csv", scores_csv(3, 4));

@@ -1,5 +1,7 @@
 // Volumes with the real programs: drawn, segmented by a small SAM that six sites train, evaluated,
 // scored, reported; and what is wrong with them.
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -276,6 +278,254 @@ TEST_CASE("FLAP-SAM's configurations run on its data sets' published layouts") {
       if (row.round == 1 && !row.is_aggregate()) clients.insert(row.client);
     CHECK(clients == expected);
   }
+}
+
+TEST_CASE("a run plans FLAP-SAM's pairs by bytes, by each kind of scores that a SAM has") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  std::set<std::string> digests;
+  const std::map<std::string, std::vector<std::string>> kinds = {
+      {"gradient", {"run.score.metric=gradient"}},
+      {"pooled", {"run.score.metric=lntk"}},
+      {"directions", {"run.score.metric=lntk", "run.score.random_outputs=3"}}};
+  for (const auto& [kind, set] : kinds) {
+    CAPTURE(kind);
+    std::vector<std::string> arguments = {"run", "volumes.yaml", "--out", kind};
+    for (const char* key : {"run.strategies=[f3ocus]", "run.budget=1kB", "run.server.lora=product"})
+      arguments.insert(arguments.end(), {"--set", key});
+    for (const std::string& key : set) arguments.insert(arguments.end(), {"--set", key});
+    const auto done = dir.run(arguments);
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    for (const char* round : {"001", "002"}) {
+      const json plan = json::parse(slurp(dir.path() / kind / "rounds" / round / "plan.json"));
+      CHECK(plan["units"] ==
+            json({"lora.0", "lora.1", "decoder.lora.0", "decoder.lora.1", "decoder.lora.2"}));
+      CHECK(plan["always"] == json({"upscale", "tokens"}));
+      CHECK(plan["budget"]["of"] == "bytes");
+      CHECK(plan["gap"]["certificate"] == "exact");
+      std::size_t chosen = 0;
+      for (const auto& [client, units] : plan["clients"].items()) {
+        std::int64_t bytes = 0;
+        // Four bytes a number of pairs of rank 2: of two projections in a block, of two or six in
+        // the decoder.
+        for (const std::string unit : units) {
+          ++chosen;
+          bytes += unit.starts_with("lora.")  ? 4 * 2 * 2 * (16 + 16)
+                   : unit == "decoder.lora.2" ? 4 * 2 * 2 * (32 + 16)
+                                              : 4 * 2 * (2 * (32 + 32) + 4 * (32 + 16));
+        }
+        CHECK(plan["budget"]["clients"][client]["used"] == bytes);
+        CHECK(bytes <= 1000);
+      }
+      CHECK(chosen >= 5);
+      if (std::string(round) == "001") digests.insert(plan["scores_digest"]);
+    }
+    CHECK(fs::exists(dir.path() / kind / "model/adapter_config.json"));
+  }
+  CHECK(digests.size() == kinds.size());
+}
+
+TEST_CASE("a published checkpoint without names takes those of data with as many classes") {
+  const Hospitals dir;
+  // As many heads as the published decoders have, which shapes do not say.
+  const std::string heads = "model.architecture.decoder_heads=8";
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam", "--set", heads}).code == 0);
+  const auto run = dir.run(
+      {"run", "volumes.yaml", "--out", "run", "--set", "run.strategies=[full]", "--set", heads});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  fs::create_directory(dir / "flap");
+  CHECK(dir.run({"export", "run/model", "--out", "flap/flap.pth"}).code == 0);
+  const auto lines = [&](const std::string& model) {
+    const auto done = dir.run({"evaluate", model, "--data", "volumes", "--predictions", "x.jsonl"});
+    INFO(done.err);
+    REQUIRE(done.code == 0);
+    std::vector<json> found;
+    std::ifstream in(dir / "x.jsonl");
+    for (std::string text; std::getline(in, text);) found.push_back(json::parse(text));
+    return found;
+  };
+  const auto expected = lines("run/model"), found = lines("flap");
+  REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    REQUIRE(found[i]["dice"].size() == 2);
+    for (const char* organ : {"kidney", "tumor"})
+      // LayerNorms of the decoder have another epsilon there.
+      CHECK(found[i]["dice"][organ].get<double>() ==
+            Approx(expected[i]["dice"][organ].get<double>()).margin(0.01));
+  }
+  CHECK(dir.run({"score", "--model", "flap", "--data", "volumes", "--samples", "2", "--out",
+                 "scores.json"})
+            .code == 0);
+  // Its head goes on as it is, or is drawn anew where that is asked for.
+  for (const char* answers : {"own", "data"}) {
+    const auto more =
+        dir.run({"run", "volumes.yaml", "--out", answers, "--set", "run.strategies=[full]", "--set",
+                 "model.folder=flap", "--set", std::string("model.answers=") + answers});
+    INFO(more.err);
+    REQUIRE(more.code == 0);
+    const json config = json::parse(slurp(dir.path() / answers / "model/config.json"));
+    CHECK(config["strata"]["classes"] == (std::string(answers) == "data"
+                                              ? json({"kidney", "tumor"})
+                                              : json({"class_1", "class_2"})));
+  }
+  CHECK(dir.run({"data", "make", "volumes", "--layout", "ixi", "--volumes", "12", "--size", "32",
+                 "--out", "heads"})
+            .code == 0);
+  check_refused({"evaluate", "flap", "--data", "heads", "--masks", "masks", "--quiet"}, dir.path(),
+                {"its classes are \"brain\", but the model has 2 without names"});
+}
+
+TEST_CASE("volumes that show nothing are trained on, measured by the stated rule, and evaluated") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  // Both volumes of a site.
+  std::map<std::string, double> diagonals;
+  for (const char* number : {"00021", "00181"}) {
+    const fs::path mask =
+        dir.path() / "volumes/data" / (std::string("case_") + number) / "segmentation.nii.gz";
+    REQUIRE(fs::exists(mask));
+    data::Mask empty = data::read_nifti_mask(mask, {2, true});
+    std::fill(empty.labels.begin(), empty.labels.end(), std::uint8_t{0});
+    data::write_nifti(mask, empty);
+    double squares = 0;
+    for (std::size_t i = 0; i < 3; ++i)
+      squares += std::pow(static_cast<double>(empty.size[i]) * empty.spacing[i], 2);
+    diagonals[number] = std::sqrt(squares);
+  }
+  const auto run = dir.run({"run", "volumes.yaml", "--out", "run"});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  for (const auto& row : fedrunner::read_metrics(dir / "run/full-seed1/metrics.csv").rows)
+    for (const double value : row.values) CHECK(std::isfinite(value));
+  const auto evaluated = dir.run({"evaluate", "run/full-seed1/model", "--data", "volumes",
+                                  "--masks", "masks", "--predictions", "found.jsonl"});
+  INFO(evaluated.err);
+  REQUIRE(evaluated.code == 0);
+  std::ifstream in(dir / "found.jsonl");
+  std::size_t seen = 0;
+  for (std::string text; std::getline(in, text);) {
+    const json line = json::parse(text);
+    if (line["image"].get<std::string>().find("case_00181") == std::string::npos) continue;
+    ++seen;
+    const data::Mask found =
+        data::read_nifti_mask(dir.path() / line["prediction"].get<std::string>(), {2, false});
+    for (const auto& [organ, label] : {std::pair{"kidney", 1}, std::pair{"tumor", 2}}) {
+      CAPTURE(organ);
+      const bool none = std::count(found.labels.begin(), found.labels.end(), label) == 0;
+      CHECK(line["dice"][organ].get<double>() == (none ? 1 : 0));
+      CHECK(line["nsd"][organ].get<double>() == (none ? 1 : 0));
+      CHECK(line["hd95"][organ].get<double>() ==
+            Approx(none ? 0 : diagonals.at("00181")).epsilon(1e-6));
+    }
+  }
+  CHECK(seen == 1);
+  REQUIRE(dir.run({"report", "run"}).code == 0);
+}
+
+namespace {
+
+/// Another file in the place of one; the first one comes back at the end.
+struct Replaced {
+  fs::path file;
+  std::string before;
+  Replaced(const fs::path& path, const std::string& content) : file(path), before(slurp(path)) {
+    std::ofstream(file, std::ios::binary) << content;
+  }
+  ~Replaced() { std::ofstream(file, std::ios::binary) << before; }
+};
+
+/// The volume twice over, as a fourth dimension.
+std::string with_times(const data::Volume& volume, const fs::path& scratch) {
+  data::write_nifti(scratch, volume, data::VoxelType::kInt16);
+  std::string bytes = slurp(scratch);
+  fs::remove(scratch);
+  const std::string voxels = bytes.substr(352);
+  const std::int16_t dimensions = 4, times = 2;
+  std::memcpy(&bytes[40], &dimensions, 2);
+  std::memcpy(&bytes[48], &times, 2);
+  return bytes + voxels;
+}
+
+}  // namespace
+
+TEST_CASE("a bad volume ends a run and an evaluation in one line, and leaves no file of either") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const fs::path solids = dir.path() / "volumes/solids";
+  const fs::path image = solids / "images/0012.nii.gz", mask = solids / "masks/0012.nii.gz";
+  const auto refused = [&](const std::string& what) {
+    CAPTURE(what);
+    check_refused(
+        {"run", "volumes.yaml", "--out", "other", "--quiet", "--set", "data.folder=volumes/solids"},
+        dir.path(), {what, "0012.nii.gz"});
+    check_refused({"evaluate", "sam", "--data", "volumes/solids", "--masks", "masks",
+                   "--predictions", "found.jsonl"},
+                  dir.path(), {what, "0012.nii.gz"});
+    check_refused({"data", "check", "volumes/solids"}, dir.path(), {what});
+  };
+  const data::Mask truth = data::read_nifti_mask(mask, {2, false});
+  const fs::path scratch = dir / "scratch.nii", packed = dir / "scratch.nii.gz";
+  const auto written = [&](const data::Mask& other) {
+    data::write_nifti(packed, other);
+    const std::string bytes = slurp(packed);
+    fs::remove(packed);
+    return bytes;
+  };
+  {
+    data::Mask other = truth;
+    other.labels[7] = 3;
+    const Replaced bad(mask, written(other));
+    refused("has the label 3, expected a whole number from 0 to 2");
+  }
+  {
+    data::Mask other = truth;
+    --other.size[2];
+    other.labels.resize(other.voxels());
+    const Replaced bad(mask, written(other));
+    refused("the mask has the shape (32, 32, ");
+  }
+  {
+    const Replaced bad(mask, slurp(mask).substr(0, 5000));
+    refused("it is cut off");
+  }
+  {
+    const Replaced bad(image, slurp(image).substr(0, 5000));
+    refused("it is cut off");
+  }
+  {
+    const Replaced bad(image, std::string(128, '\0') + "DICM" + std::string(200, '\0'));
+    refused("make NIfTI of it with dcm2niix");
+  }
+  {
+    const Replaced bad(image, with_times(data::read_nifti(image), scratch));
+    refused("found 4 dimensions (32 x 32 x ");
+  }
+  const std::string whole = slurp(mask);
+  fs::remove(mask);
+  refused("masks/0012.nii.gz does not exist");
+  std::ofstream(mask, std::ios::binary) << whole;
+
+  // Masks that cannot be written leave no line of the predictions, nor another mask.
+  fs::create_directories(dir / "masks/images/0012.nii.gz");
+  check_refused({"evaluate", "sam", "--data", "volumes/solids", "--split", "train", "--masks",
+                 "sam/config.json", "--predictions", "found.jsonl"},
+                dir.path(), {"cannot be written"}, 1);
+  check_refused({"evaluate", "sam", "--data", "volumes/solids", "--masks", "masks", "--predictions",
+                 "found.jsonl"},
+                dir.path(), {"0012.nii.gz: cannot be written: is a folder"}, 1);
+  fs::remove_all(dir / "masks");
+  CHECK(dir.run({"evaluate", "sam", "--data", "volumes/solids", "--masks", "masks", "--predictions",
+                 "found.jsonl"})
+            .code == 0);
+  CHECK(fs::exists(dir / "masks/images/0012.nii.gz"));
+  // Again, over what is there: nothing else comes to be.
+  const std::string before = test::snapshot(dir.path());
+  CHECK(dir.run({"evaluate", "sam", "--data", "volumes/solids", "--masks", "masks", "--predictions",
+                 "found.jsonl"})
+            .code == 0);
+  CHECK(test::snapshot(dir.path()) == before);
 }
 
 TEST_CASE("what is wrong with volumes is said in one line, and nothing half is written") {

@@ -1,12 +1,16 @@
 // A model that answers in words, with the real programs: what it costs, scores, a run with LoRA,
 // what it is worth afterwards, and what is refused.
+#include <cstring>
 #include <fstream>
+#include <functional>
+#include <list>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
 
 #include "catch.h"
 #include "command.h"
+#include "strata/core/safetensors.h"
 #include "support/speaking_model.h"
 #include "wrong_input.h"
 
@@ -51,6 +55,25 @@ const fs::path& workshop() {
   }();
   REQUIRE(made);
   return dir.path();
+}
+
+/// A file's numbers without what bfloat16 has no place for: in that type, or in float32 as they
+/// were.
+void write_cut(const fs::path& from, const fs::path& to, bool in_bfloat16) {
+  const SafetensorsFile file(from);
+  std::list<std::string> held;
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : file.tensors()) {
+    REQUIRE(entry.dtype == Dtype::kF32);
+    const std::string_view bytes = file.bytes(entry);
+    std::string& cut = held.emplace_back();
+    for (std::size_t at = 0; at < bytes.size(); at += 4) {
+      if (!in_bfloat16) cut.append(2, '\0');
+      cut += bytes.substr(at + 2, 2);  // of little-endian numbers the higher half
+    }
+    views.push_back({entry.name, in_bfloat16 ? Dtype::kBF16 : Dtype::kF32, entry.shape, cut});
+  }
+  write_safetensors(to, views, {{"format", "pt"}});
 }
 
 double loss_of(const std::string& model) {
@@ -112,6 +135,43 @@ TEST_CASE("scores go by gradient, and lntk by the answers that are asked for") {
   CHECK(named != most);
   CHECK(named != scored({"--metric", "lntk", "--answers", "yes,no,left"}));
   CHECK(scored({"--metric", "lntk", "--top-answers", "1"}) != most);
+}
+
+TEST_CASE("scores are the same with what enters stages in a file, and of a base in bfloat16") {
+  const auto& folder = workshop();
+  const auto scored = [&](const std::string& model, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "score",    "--model",           model,       "--data",    "data",
+        "--task",   "answer_generation", "--samples", "3",         "--client",
+        "ct",       "--client",          "mri",       "--metric",  "gradient",
+        "--metric", "grad_norm",         "--metric",  "lntk",      "--answers",
+        "yes,no",   "--table",           "s.csv",     "--threads", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto outcome = run_strata(arguments, folder);
+    INFO(outcome.err);
+    REQUIRE(outcome.code == 0);
+    return test::slurp(folder / "s.csv");
+  };
+  const std::string plain = scored("model", {});
+  fs::create_directories(folder / "spill");
+  CHECK(scored("model", {"--spill", "spill"}) == plain);
+  CHECK(fs::is_empty(folder / "spill"));
+  test::check_refused({"score", "--model", "model", "--data", "data", "--task", "answer_generation",
+                       "--spill", "nowhere", "--out", "no.json"},
+                      folder, {"nowhere"});
+
+  // Computed in float32: scores are those of the same numbers in a file of float32.
+  for (const char* made : {"short", "rounded"}) {
+    fs::copy(folder / "model", folder / made);
+    fs::remove(folder / made / "model.safetensors");
+    write_cut(folder / "model" / "model.safetensors", folder / made / "model.safetensors",
+              made == std::string("short"));
+  }
+  CHECK(fs::file_size(folder / "short" / "model.safetensors") <
+        0.6 * static_cast<double>(fs::file_size(folder / "rounded" / "model.safetensors")));
+  const std::string of_short = scored("short", {"--spill", "spill"});
+  CHECK(of_short == scored("rounded", {}));
+  CHECK(of_short != plain);
 }
 
 TEST_CASE("answers are said by beams, or ranked from a list") {
@@ -270,6 +330,84 @@ run:
       {"pretrain", "fresh.yaml", "--out", "no", "--set", "model.architecture.vision_layer=2"},
       folder, {"vision_layers"});
   CHECK_FALSE(fs::exists(folder / "no"));
+}
+
+TEST_CASE("files of a model that lie are refused in one line by every program") {
+  const fs::path bad = workshop() / "bad";
+  const auto begin = [&] {
+    fs::remove_all(bad);
+    fs::copy(workshop() / "model", bad, fs::copy_options::recursive);
+  };
+  const auto refused = [&](std::vector<std::string> parts, bool inspected = true) {
+    const std::vector<std::string> of_task = {"--data", "data", "--task", "answer_generation"};
+    std::vector<std::vector<std::string>> commands = {
+        {"evaluate", "bad"}, {"score", "--model", "bad", "--out", "no.json"}};
+    for (auto& command : commands) command.insert(command.end(), of_task.begin(), of_task.end());
+    if (inspected) commands.push_back({"inspect", "bad"});
+    commands.push_back({"run", "speaking.yaml", "--out", "no", "--set", "model.folder=bad"});
+    for (const auto& command : commands) test::check_refused(command, workshop(), parts);
+  };
+  const auto change_json = [&](const char* name, const std::function<void(json&)>& change) {
+    json root = json::parse(test::slurp(bad / name));
+    change(root);
+    std::ofstream(bad / name) << root.dump();
+  };
+
+  // A shard of which a tensor is said to end behind the file, to stand in another's bytes, or to
+  // have other numbers than its shape.
+  const std::string shard = "model-00001-of-00001.safetensors",
+                    tensor = "language_model.model.norm.weight";
+  for (const long shift : {1L << 40, -96L, 4L}) {
+    CAPTURE(shift);
+    begin();
+    fs::rename(bad / "model.safetensors", bad / shard);
+    const std::string text = test::slurp(bad / shard);
+    std::uint64_t length = 0;
+    std::memcpy(&length, text.data(), sizeof length);
+    json header = json::parse(text.substr(8, length)), map = json::object();
+    for (const auto& [name, entry] : header.items())
+      if (name != "__metadata__") map[name] = shard;
+    for (const std::size_t end : {std::size_t{0}, std::size_t{1}}) {
+      json& offset = header.at(tensor).at("data_offsets").at(end);
+      if (shift != 4 || end == 1) offset = offset.get<long>() + shift;
+    }
+    std::ofstream(bad / "model.safetensors.index.json")
+        << json{{"metadata", {{"total_size", text.size()}}}, {"weight_map", map}};
+    std::string lying = header.dump();
+    lying.resize((lying.size() + 7) / 8 * 8, ' ');
+    const std::uint64_t now = lying.size();
+    std::ofstream out(bad / shard, std::ios::binary);
+    out.write(reinterpret_cast<const char*>(&now), sizeof now);
+    out << lying << text.substr(8 + length);
+    out.close();
+    refused({shard, tensor});
+  }
+
+  // A merge of a piece that is none, and one that is no pair.
+  for (const json& merge :
+       {json::array({"a", "zz"}), json("ab"), json::array({"a", "b", "c"}), json::array({1, 2})}) {
+    CAPTURE(merge.dump());
+    begin();
+    change_json("tokenizer.json",
+                [&](json& root) { root["model"]["merges"] = json::array({merge}); });
+    refused({"tokenizer.json", "merge"}, /*inspected=*/false);
+  }
+
+  // A type that nothing has, of the whole and of its parts.
+  begin();
+  change_json("config.json", [](json& root) { root["model_type"] = "lava"; });
+  refused({"config.json", "model_type", "\"lava\"", "did you mean \"llava\"?"});
+  begin();
+  change_json("config.json", [](json& root) { root["text_config"]["model_type"] = "mistrel"; });
+  refused({"config.json", "text_config.model_type", "did you mean \"mistral\"?"});
+
+  // A prompt without the image, or with two; an image's token that is no word's.
+  for (const std::string prompt : {"{question} ", "<image>{question}<image>"}) {
+    test::check_refused(
+        {"evaluate", "model", "--data", "data", "--task", "answer_generation", "--prompt", prompt},
+        workshop(),
+        {"prompt: <image> must be in it once", prompt.size() < 15 ? "0 times" : "2 times"});
+  }
 }
 
 TEST_CASE("what does not fit a model that speaks is refused in one line") {

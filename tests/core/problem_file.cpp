@@ -36,6 +36,15 @@ struct Fixture {
 
 }  // namespace
 
+TEST_CASE_METHOD(Fixture, "a target usage is a number for each unit, by name or in their order") {
+  const std::string good = "scores: scores.csv\nbudget: 2\n";
+  CHECK(load(good).target_usage.empty());
+  CHECK(load(good + "target_usage: [0, 2, 1]\n").target_usage == std::vector<int>{0, 2, 1});
+  CHECK(load(good + "target_usage: {\"[ac]\": 2}\n").target_usage == std::vector<int>{2, 0, 2});
+  // Ranks of all clients add up.
+  CHECK(load(good + "ranks: 3\ntarget_usage: {b: 6}\n").target_usage == std::vector<int>{0, 6, 0});
+}
+
 TEST_CASE_METHOD(Fixture, "a problem file says all there is to plan") {
   const auto loaded = load(R"(scores: scores.csv
 normalise: true
@@ -252,6 +261,17 @@ TEST_CASE_METHOD(Fixture, "a wrong problem file is named with line and key") {
   CHECK_THAT(error(good + "coverage: 3\n"), Contains("coverage") && Contains("0 to 2"));
   CHECK_THAT(error(good + "coverage: {b: 2}\nforbidden: {ct: [b]}\n"),
              Contains("unit \"b\": a coverage of 2 clients, but only 1"));
+  CHECK_THAT(error(good + "target_usage: [1, 0]\n"),
+             Contains("problem.yaml: target usage: found 2 numbers, and there are 3 units"));
+  CHECK_THAT(error(good + "target_usage: [1, 0, 3]\n"),
+             Contains("unit \"c\": found 3, allowed is 0 to 2"));
+  CHECK_THAT(error(good + "target_usage: [1, 0, 0.5]\n"),
+             Contains("target_usage: whole numbers were expected, found 0.5"));
+  CHECK_THAT(error(good + "target_usage: late\n"),
+             Contains("a number for each unit was expected, in a list or a mapping"));
+  CHECK_THAT(error(good + "target_usage: {d: 1}\n"), Contains("target_usage.d"));
+  CHECK_THAT(error(good + "target_usage: {\"*\": 1}\nleast_cohort: 2\n"),
+             Contains("problem.yaml: target usage: the clients that it adds are no cohort"));
   CHECK_THAT(error(good + "least_cohort: 3\n"), Contains("least_cohort") && Contains("1 to 2"));
   CHECK_THAT(error(good + "least_cohort: 2\nranks: 2\n"), Contains("plans of ranks do not keep"));
   CHECK_THAT(error(good + "least_cohort: 2\npinned: {ct: [b]}\nforbidden: {mri: [b]}\n"),
@@ -308,7 +328,7 @@ TEST_CASE_METHOD(Fixture, "scores in memory and keys as JSON are the same proble
         "\"units\", \"always\", \"normalise\", \"costs\", \"budget\", \"ranks\", "
         "\"client_weights\", \"pinned\", \"forbidden\", \"coverage\", \"least_cohort\", "
         "\"objectives\", "
-        "\"clients\", \"choose\"");
+        "\"clients\", \"target_usage\", \"choose\"");
   // What a whole problem does not allow.
   CHECK(error_of(scores, R"({"version": 1, "budget": 1, "coverage": 2})") == "");
   CHECK(error_of(scores, R"({"version": 1, "budget": 1, "pinned": {"ct": ["a", "b"]}})") ==

@@ -58,6 +58,17 @@ TEST_CASE("the usage variance is that of what usage and target differ by") {
   CHECK(plan.budgets == std::vector<std::int64_t>{1, 2});
 }
 
+TEST_CASE("an assignment gets the rows of the clients that were added") {
+  const PlanningProblem planned = with_target_usage(small_problem(), {2, 0, 1});
+  Assignment assignment(2, 3);
+  assignment << 1, 0, 0, 0, 1, 1;
+  Assignment whole(4, 3);
+  whole << 1, 0, 0, 0, 1, 1, 0, 1, 1, 0, 1, 0;
+  CHECK(with_added_clients(planned, assignment) == whole);
+  CHECK(with_added_clients(small_problem(), assignment) == assignment);
+  CHECK(target_usage_text({2, 0, 1}) == "2 0 1");
+}
+
 TEST_CASE("an even target adds nobody") {
   CHECK(with_target_usage(small_problem(), {2, 2, 2}).clients == small_problem().clients);
 }

@@ -1,5 +1,7 @@
 #include "experiment/unit_modes.h"
 
+#include <map>
+
 #include "catch.h"
 #include "experiment/files.h"
 #include "experiment/units_section.h"
@@ -33,8 +35,13 @@ models::SamConfig larger(std::int64_t hidden, std::int64_t blocks) {
   return config;
 }
 
-/// What every client of a mode trains, if it trains everything that the mode has.
-std::int64_t trained(const std::string& mode, const models::SamConfig& config) {
+/// The units of a mode, and which of them compete or are always trained.
+struct ModeUnits {
+  std::vector<Unit> units;
+  UnitChoice choice;
+};
+
+ModeUnits units_of(const std::string& mode, const models::SamConfig& config) {
   models::Blueprint blueprint(models::make_sam(config));
   if (mode.find("lora") != std::string::npos || mode == "flap") {
     blueprint = peft::with_methods(
@@ -43,10 +50,16 @@ std::int64_t trained(const std::string& mode, const models::SamConfig& config) {
         "sam");
   }
   const auto units_config = read_section(units_fields(), "mode: " + mode);
-  const auto units = peft::scheme_units(blueprint, units_config.scheme);
+  auto units = peft::scheme_units(blueprint, units_config.scheme);
   std::vector<Role> roles;
   for (const Unit& unit : units) roles.push_back(unit.role);
-  const UnitChoice choice = choose_units(names_of(units), roles, units_config.wishes);
+  UnitChoice choice = choose_units(names_of(units), roles, units_config.wishes);
+  return {std::move(units), std::move(choice)};
+}
+
+/// What every client of a mode trains, if it trains everything that the mode has.
+std::int64_t trained(const std::string& mode, const models::SamConfig& config) {
+  const auto [units, choice] = units_of(mode, config);
   std::int64_t count = 0;
   for (const auto* indices : {&choice.competing, &choice.always})
     for (const std::size_t i : *indices) count += units[i].parameter_count;
@@ -77,6 +90,29 @@ TEST_CASE("FLAP-SAM's modes train as many parameters as its code and its paper c
   CHECK(trained("lora", larger(1280, 32)) == 5431296);
   CHECK(trained("flap", larger(1280, 32)) == 5909616);
   CHECK(unit_modes().size() == 7);
+}
+
+TEST_CASE("F3OCUS plans 15 LoRA units of FLAP-SAM's, and what is drawn anew is always trained") {
+  const auto [units, choice] = units_of("flap", sam_b(2));
+  std::map<std::string, std::int64_t> competing, always;
+  std::vector<std::string> names;
+  for (const std::size_t i : choice.competing) {
+    names.push_back(units[i].name);
+    competing[units[i].name] = units[i].parameter_count;
+  }
+  for (const std::size_t i : choice.always) always[units[i].name] = units[i].parameter_count;
+  REQUIRE(names.size() == 15);
+  for (std::size_t block = 0; block < 12; ++block) {
+    const std::string name = "lora." + std::to_string(block);
+    CHECK(names[block] == name);
+    CHECK(competing.at(name) == 98304);
+  }
+  // Two layers of the decoder, and the attention behind them.
+  CHECK(names[12] == "decoder.lora.0");
+  CHECK(competing.at("decoder.lora.0") == 32768 + 2 * 24576);
+  CHECK(competing.at("decoder.lora.1") == 32768 + 2 * 24576);
+  CHECK(competing.at("decoder.lora.2") == 24576);
+  CHECK(always == std::map<std::string, std::int64_t>{{"tokens", 401688}, {"upscale", 76632}});
 }
 
 TEST_CASE("a mode stands for a scheme, what is selectable and what is always trained") {

@@ -1,5 +1,6 @@
 // The experiment files in configs/: all of them are read, and those for published data run on tiny
 // folders in the published layouts.
+#include <cmath>
 #include <map>
 #include <set>
 #include <sstream>
@@ -180,6 +181,7 @@ struct Workshop {
       run_once(words, run, dir / words,
                {"model.folder=" + (dir / run).string(), "model.peft.adapters.reduction=4"});
       CHECK(clients_of(run) == clients_of(name));
+      CHECK(metrics_of(run) == metrics_of(words));
     }
     return clients_of(name);
   }
@@ -189,6 +191,22 @@ struct Workshop {
     set.insert(set.end(), {"data.folder=" + data.string(), "run.strategies=[f3ocus]",
                            "run.rounds=1", "run.budget=1"});
     run_experiment(kConfigs / (config + ".yaml"), set, dir / (run + "-run"), tools(), {});
+  }
+
+  /// The names, each with a value in the row of all clients.
+  std::vector<std::string> metrics_of(const std::string& name) const {
+    const auto metrics = read_metrics(dir / (name + "-run") / "metrics.csv");
+    for (const auto& row : metrics.rows) {
+      if (row.client != "all") continue;
+      for (std::size_t i = 0; i < metrics.metrics.size(); ++i) {
+        CAPTURE(name, metrics.metrics[i]);
+        const double value = row.values[i];
+        CHECK((std::isnan(value) || (value >= 0 && value <= 1)));
+        if (metrics.metrics[i] == "macro_f1" || metrics.metrics[i] == "micro_f1")
+          CHECK_FALSE(std::isnan(value));
+      }
+    }
+    return metrics.metrics;
   }
 
   std::vector<std::string> clients_of(const std::string& name) const {
@@ -363,10 +381,13 @@ TEST_CASE_METHOD(Workshop, "F3OCUS's tasks run on folders in the published layou
   CHECK(nine.size() == 9);
   CHECK(std::count(nine.begin(), nine.end(), "abdominal ct") == 1);
 
+  const Names found = {"accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "auroc"};
   open_i("f3ocus_task4");
   CHECK(run("f3ocus_task4").size() == 4);
+  CHECK(metrics_of("f3ocus_task4_vlm") == found);
   mimic_cxr("f3ocus_task5");
   CHECK(run("f3ocus_task5").size() == 10);
+  CHECK(metrics_of("f3ocus_task5_vlm") == found);
 
   slake("f3ocus_task6/1-slake");
   vqa_rad("f3ocus_task6/2-rad");

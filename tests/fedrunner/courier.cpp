@@ -3,9 +3,11 @@
 #include "catch.h"
 #include "core/console.h"
 #include "strata/core/error.h"
+#include "temp_dir.h"
 
 using namespace strata;
 using namespace strata::fedrunner;
+using Catch::Matchers::Contains;
 
 namespace {
 
@@ -39,6 +41,8 @@ struct Canned : Courier {
 }  // namespace
 
 TEST_CASE("of several replies to an order the first counts, and others are passed over") {
+  const test::TempDir dir;
+  set_log_file((dir / "log").string());
   set_quiet(true);
   const auto orders = greetings();
   Reply stray = answer(orders[1], 9);
@@ -51,6 +55,11 @@ TEST_CASE("of several replies to an order the first counts, and others are passe
   CHECK_FALSE(replies[1].has_value());
   REQUIRE(replies[2].has_value());
   CHECK(samples_of(*replies[2]) == 3);
+  set_log_file("");
+  CHECK_THAT(test::slurp(dir / "log"),
+             Contains("a reply of client " + stray.client + " is passed over: it is to none") &&
+                 Contains("a second reply of client " + orders[2].client +
+                          " to the order \"hello\" is passed over"));
 }
 
 TEST_CASE("where every client has to answer, one that does not, or answers wrong, is named") {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <istream>
 #include <limits>
+#include <map>
 #include <sstream>
 #include <streambuf>
 
@@ -17,6 +18,7 @@
 #include "models/tensor_bytes.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
+#include "strata/fedrunner/round_folder.h"
 
 namespace fs = std::filesystem;
 using namespace strata;
@@ -76,6 +78,34 @@ std::string gzipped(const TempDir& dir, const std::string& bytes) {
   return slurp(path);
 }
 
+/// The header of a file with so many tensors.
+std::string million_keys() {
+  std::string header(8, '\0');
+  for (int i = 0; i < 1000000; ++i)
+    header += (i ? ",\"" : "{\"") + std::to_string(i) +
+              "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
+  header += "}";
+  const auto length = static_cast<std::uint64_t>(header.size() - 8);
+  for (int i = 0; i < 8; ++i)
+    header[static_cast<std::size_t>(i)] = static_cast<char>(length >> 8 * i);
+  return header;
+}
+
+/// What a client sends in place of its update, and what the log says of it.
+struct Lie {
+  std::string why;
+  std::function<std::string(const Order& order, const std::string& honest)> bytes;
+};
+
+/// A reply that can be read, with another update.
+Lie changed(const std::string& why, const std::function<void(ClientUpdate&)>& change) {
+  return {why, [change](const Order&, const std::string& honest) {
+            Reply reply = decode_reply(std::string(honest));
+            change(std::get<ClientUpdate>(reply.result));
+            return encode(reply);
+          }};
+}
+
 Reply scored(const Order& order) {
   return {order.id(), order.client, ScoreResult{{1, 2}}};
 }
@@ -121,6 +151,71 @@ TEST_CASE_METHOD(TinyRuns, "a run over a mailbox leaves the same folder, and an 
   CHECK(driver.lines()[2]["tasks"].size() == 3);
 }
 
+TEST_CASE_METHOD(TinyRuns,
+                 "a client that sends what it should not is refused by name, and the run goes on") {
+  const std::vector<Lie> lies = {
+      {"refused", [](const auto&, const std::string& honest) { return honest.substr(0, 20); }},
+      {"refused", [](const auto&, const auto&) { return million_keys(); }},
+      {"are the most",
+       [](const Order& order, const auto&) {
+         return std::string(static_cast<std::size_t>(largest_reply(order)) + 1, '\0');
+       }},
+      {"to another order, of another run",
+       [](const Order& order, const std::string& honest) {
+         Order other = order;
+         other.run = "another run";
+         Reply reply = decode_reply(std::string(honest));
+         reply.order = other.id();
+         return encode(reply);
+       }},
+      changed("../../etc/passwd, which it was not asked for",
+              [](ClientUpdate& update) { update.weights["../../etc/passwd"] = torch::ones({2}); }),
+      changed("as F32 3, not F32",
+              [](ClientUpdate& update) { update.weights.begin()->second = torch::ones({3}); }),
+      changed("is not finite",
+              [](ClientUpdate& update) {
+                update.weights.begin()->second.view(-1)[0] =
+                    std::numeric_limits<float>::quiet_NaN();
+              }),
+  };
+  dir.write("tiny.yaml", test::tiny_experiment(dir, R"(  rounds: 7
+  budget: 1
+  strategies: [random]
+  evaluate_every: 7
+  local: {steps: 1, batch_size: 3, learning_rate: 0.01}
+)"));
+  RunOptions options;
+  options.threads = 1;
+  Worker worker(tools, {});
+  Driver driver([&](const Json& line) -> std::string {
+    for (const auto& task : line.at("tasks")) {
+      const auto order = decode_order(read_file(task.at("order").get<std::string>()));
+      std::string bytes = encode(worker.serve(order));
+      if (order.phase() == Phase::kTrain && order.client == "mri")
+        bytes = lies[static_cast<std::size_t>(order.round) - 1].bytes(order, bytes);
+      write_file(task.at("reply").get<std::string>(), bytes);
+    }
+    return R"({"missing": []})";
+  });
+  std::istream in(&driver);
+  options.remote = std::make_shared<Pump>(dir / "mail", driver.lines_out(), in);
+  run_experiment(dir / "tiny.yaml", {}, dir / "there", tools, options);
+  std::istringstream log(slurp(dir / "there" / "run.log"));
+  std::map<int, std::string> said;  // by round
+  for (std::string text; std::getline(log, text);) {
+    const auto at = text.find("round ");
+    if (at != std::string::npos && text.find("client mri") != std::string::npos)
+      said[std::stoi(text.substr(at + 6))] += text + "\n";
+  }
+  for (int round = 1; round <= 7; ++round) {
+    CAPTURE(round);
+    CHECK(load_json(round_folder(dir / "there", round) / "aggregation.json").root["clients"] ==
+          Json{"ct", "oct"});
+    CHECK_THAT(said[round],
+               Contains("refused") && Contains(lies[static_cast<std::size_t>(round) - 1].why));
+  }
+}
+
 TEST_CASE("a reply that is not the order's is refused, and the others count") {
   const TempDir dir;
   set_log_file((dir / "log").string());
@@ -129,18 +224,10 @@ TEST_CASE("a reply that is not the order's is refused, and the others count") {
   const std::string good = encode(scored(orders[1]));
   Order earlier = orders[1];
   earlier.round = 1;
-  const auto weights = [&](const std::string& name, const torch::Tensor& tensor) {
-    ClientUpdate update{"mri", 4, 2, {"a", "b"}, {{name, tensor}}};
-    return encode(Reply{orders[1].id(), "mri", update});
-  };
-  std::string header(8, '\0');
-  for (int i = 0; i < 1000000; ++i)
-    header += (i ? ",\"" : "{\"") + std::to_string(i) +
-              "\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
-  header += "}";
-  const auto length = static_cast<std::uint64_t>(header.size() - 8);
-  for (int i = 0; i < 8; ++i)
-    header[static_cast<std::size_t>(i)] = static_cast<char>(length >> 8 * i);
+  Order of_run = orders[1], of_base = orders[1], of_units = orders[1];
+  of_run.run = "another run";
+  of_base.base = "another base";
+  of_units.units = {"a"};
   struct Case {
     std::string bytes, why;
   };
@@ -151,8 +238,11 @@ TEST_CASE("a reply that is not the order's is refused, and the others count") {
       {good + "x", ""},
       {"PK\3\4 a pickle of some kind", ""},
       {gzipped(dir, good), "header length"},  // which could be of any size unpacked
-      {header, ""},
+      {million_keys(), ""},
       {encode(scored(earlier)), "another order"},
+      {encode(scored(of_run)), "another order, of another run"},
+      {encode(scored(of_base)), "another order"},
+      {encode(scored(of_units)), "another order"},
       {encode(Reply{orders[1].id(), "oct", ScoreResult{{1, 2}}}), "of client oct"},
       {encode(orders[1]), "message"},
       {std::string(static_cast<std::size_t>(largest_reply(orders[1])) + 1, '\0'), "are the most"},
@@ -175,21 +265,20 @@ TEST_CASE("a reply that is not the order's is refused, and the others count") {
                Contains("round 2, client mri: the reply to the order \"score\" is refused: ") &&
                    Contains(why));
   }
-  // What can be read is the server's to check: these come through, and go no further.
-  const std::vector<std::string> readable = {
-      encode(
-          Reply{orders[1].id(), "mri", ScoreResult{{1, std::numeric_limits<double>::quiet_NaN()}}}),
-      weights("../../etc/passwd", torch::ones({2})), weights("w", torch::ones({3}))};
-  for (const auto& bytes : readable) {
-    Driver driver([&](const Json& line) -> std::string {
-      write_file(line.at("tasks")[1].at("reply").get<std::string>(), bytes);
-      return R"({"missing": ["ct", "oct"]})";
-    });
-    std::istream in(&driver);
-    Pump pump(dir / "mail", driver.lines_out(), in);
-    const auto usable = usable_replies(pump, orders, {}, {{.name = "a"}, {.name = "b"}});
-    for (const auto& reply : usable) CHECK_FALSE(reply.has_value());
-  }
+  // What can be read is the server's to check: it comes through, and goes no further.
+  Driver nan([&](const Json& line) -> std::string {
+    write_file(line.at("tasks")[1].at("reply").get<std::string>(),
+               encode(Reply{orders[1].id(), "mri",
+                            ScoreResult{{1, std::numeric_limits<double>::quiet_NaN()}}}));
+    return R"({"missing": ["ct", "oct"]})";
+  });
+  std::istream nan_in(&nan);
+  Pump pump(dir / "mail", nan.lines_out(), nan_in);
+  const auto before = slurp(dir / "log").size();
+  const auto usable = usable_replies(pump, orders, {}, {{.name = "a"}, {.name = "b"}});
+  for (const auto& reply : usable) CHECK_FALSE(reply.has_value());
+  CHECK_THAT(slurp(dir / "log").substr(before),
+             Contains("round 2, client mri: the reply") && Contains("scores are finite"));
   // A link to somewhere else is no reply.
   dir.write("outside", good);
   Driver driver([&](const Json& line) -> std::string {

@@ -177,6 +177,45 @@ TEST_CASE_METHOD(Fixture, "a site's least cohort is asked of every order to trai
   CHECK(load_json(dir / "open/rounds/001/aggregation.json").root["clients"].size() == 3);
 }
 
+TEST_CASE_METHOD(Fixture, "what a site does not allow is answered with the rule's name") {
+  const auto log_of = [&](const std::string& rule) {
+    dir.write("site.yaml", "version: 1\ndata: data\nmodel: foundation\n" + rule);
+    WorkerOptions options;
+    options.site =
+        experiment::read_site_file(dir / "site.yaml", phases().names(), {"lntk", "snip"});
+    fs::remove_all(dir / "there");
+    // Of a client alone, so that the others go on.
+    const auto honest = clients();
+    const auto careful = clients({}, options);
+    struct Both : Courier {
+      std::shared_ptr<Courier> one, rest;
+      bool remote() const override { return true; }
+      std::vector<Reply> exchange(const std::vector<Order>& orders, Deadline deadline,
+                                  const Answered& answered) override {
+        std::vector<Reply> replies;
+        for (const Order& order : orders)
+          for (Reply& reply :
+               (order.client == "mri" ? one : rest)->exchange({order}, deadline, answered))
+            replies.push_back(std::move(reply));
+        return replies;
+      }
+    };
+    const auto both = std::make_shared<Both>();
+    both->one = careful;
+    both->rest = honest;
+    run("there", {"run.rounds=1", "run.budget=2"}, both);
+    return slurp(dir / "there" / "run.log");
+  };
+  CHECK_THAT(log_of(""), !Contains("site.yaml"));
+  for (const std::string rule :
+       {"budget: 1", "least_samples: 1000", "metrics: [snip]", "phases: [hello, evaluate]"}) {
+    CAPTURE(rule);
+    CHECK_THAT(log_of(rule + "\n"),
+               Contains("client mri") && Contains("site.yaml: " + rule.substr(0, rule.find(':')) +
+                                                  ": the site does not"));
+  }
+}
+
 TEST_CASE_METHOD(Fixture, "a run that was cut off in an exchange resumes to the same folder") {
   run("whole", {}, clients());
   struct Gone {};

@@ -19,7 +19,8 @@ const ImageModel kVilt = {ImageSizes::kMultiples, 8, 4}, kVit = {ImageSizes::kOn
                  kResnet = {ImageSizes::kAny, 224, 1}, kClip = {ImageSizes::kOne, 18, 6, "CLIP"},
                  kSiglip = {ImageSizes::kOne, 18, 6, "Siglip"},
                  kSmolVlm = {ImageSizes::kOne, 18, 6, "SmolVLM"},
-                 kIdefics3 = {ImageSizes::kOne, 18, 6, "Idefics3"};
+                 kIdefics3 = {ImageSizes::kOne, 18, 6, "Idefics3"},
+                 kSam = {ImageSizes::kOne, 32, 8, "Sam"};
 
 ImageProcessor read(const std::string& json, const ImageModel& model) {
   test::TempDir dir;
@@ -386,4 +387,54 @@ TEST_CASE(
   fresh.max_image_length = 144;
   dir.write("config.json", fresh.config_json());
   CHECK(read_base_blueprint(dir.path()).image_processor().most_patches == 144);
+}
+
+TEST_CASE("SAM's processor says how slices are normalised, and comes back as it was read") {
+  // That of facebook/sam-vit-base: ImageNet's.
+  const std::string published = R"({
+      "do_convert_rgb": true, "do_normalize": true, "do_pad": true, "do_rescale": true,
+      "do_resize": true, "image_mean": [0.485, 0.456, 0.406],
+      "image_processor_type": "SamImageProcessor", "image_std": [0.229, 0.224, 0.225],
+      "pad_size": {"height": 1024, "width": 1024}, "processor_class": "SamProcessor",
+      "resample": 2, "rescale_factor": 0.00392156862745098, "size": {"longest_edge": 1024}})";
+  const ImageProcessor imagenet = read(published, kSam);
+  CHECK(imagenet.normalize);
+  CHECK(imagenet.mean == std::array<double, 3>{0.485, 0.456, 0.406});
+  CHECK(imagenet.std == std::array<double, 3>{0.229, 0.224, 0.225});
+  // Whatever the file says of sizes, a slice becomes the model's square as a whole.
+  CHECK(imagenet.resize == Resize::kExact);
+  CHECK(imagenet.size == ImageSize{32, 32});
+  CHECK(imagenet.constant_size() == ImageSize{32, 32});
+
+  // What a file leaves out is SamImageProcessor's default; without a file values stay as FLAP-SAM's
+  // code has them.
+  for (const char* said : {"{}", R"({"image_processor_type": "SamImageProcessorFast"})",
+                           R"({"do_normalize": null, "image_mean": null})"}) {
+    CAPTURE(said);
+    CHECK(same(read(said, kSam), imagenet));
+  }
+  test::TempDir dir;
+  CHECK_FALSE(read_image_processor(dir.path(), kSam).normalize);
+  // MedSAM's, as it is on the Hub.
+  const ImageProcessor plain = read(R"({"do_normalize": false, "resample": 3})", kSam);
+  CHECK_FALSE(plain.normalize);
+  const ImageProcessor own = read(R"({"image_mean": 0, "image_std": [1, 0.5, 0.25]})", kSam);
+  CHECK(own.mean == std::array<double, 3>{0, 0, 0});
+  CHECK(own.std == std::array<double, 3>{1, 0.5, 0.25});
+
+  for (const ImageProcessor& processor : {imagenet, plain, own}) {
+    write_image_processor(processor, kSam, dir.path());
+    CHECK(same(read_image_processor(dir.path(), kSam), processor));
+    const Json written = load_json(dir / "preprocessor_config.json").root;
+    CHECK(written["image_processor_type"] == "SamImageProcessor");
+    CHECK(written["do_normalize"] == processor.normalize);
+    // transformers' squares of the model's size, too.
+    CHECK(written["size"] == Json{{"longest_edge", 32}});
+    CHECK(written["pad_size"] == Json{{"height", 32}, {"width", 32}});
+  }
+
+  refused(R"({"image_processor_type": "ViTImageProcessor"})", kSam, "\"ViTImageProcessor\"");
+  refused(R"({"image_std": [1, 0, 1]})", kSam, "image_std: found [1,0,1], but a positive number");
+  refused(R"({"image_mean": [1, 2]})", kSam, "image_mean: found [1,2]");
+  refused(R"({"do_normalize": "no"})", kSam, "do_normalize");
 }

@@ -1,4 +1,5 @@
-// Kernels of models that speak: rows are the log-likelihoods of answers.
+// Kernels of models that speak, whose rows are the log-likelihoods of answers, and of the same with
+// a classifier's head.
 #include <Eigen/Eigenvalues>
 #include <map>
 #include <set>
@@ -16,6 +17,7 @@
 #include "support/tiny_model.h"
 #include "tasks/answer_generation.h"
 #include "tasks/dataset.h"
+#include "tasks/image_text_classification.h"
 #include "temp_dir.h"
 
 using namespace strata;
@@ -88,6 +90,39 @@ std::vector<Tensor> each_of(const Tensor& all) {
   std::vector<Tensor> entries;
   for (std::int64_t i = 0; i < all.size(0); ++i) entries.push_back(all[i]);
   return entries;
+}
+
+/// LoRA pairs in every layer that takes them, adapters and prompts.
+void add_every_method(Model& model) {
+  std::string targets;
+  for (const std::string& target : peft::lora_targets(model.blueprint()))
+    targets += (targets.empty() ? "" : "+") + target;
+  peft::add_methods(
+      model,
+      peft::parse_methods(
+          {"lora:rank=1,targets=" + targets, "adapters:reduction=2", "prompts:length=2"}, "--peft"),
+      3);
+  // Second factors begin at 0, which gives the first ones no gradient. With larger ones float32's
+  // own rounding in ALBEF's first blocks is 2e-4 of a kernel.
+  for (auto& [weight, tensor] : model.weights()) {
+    if (tensor.is_floating_point() && tensor.count_nonzero().item<std::int64_t>() == 0)
+      tensor.copy_(0.05 * torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view_as(tensor));
+  }
+}
+
+std::vector<Unit> units_of_every_scheme(const Model& model) {
+  std::vector<Unit> units;
+  std::set<std::string> names;
+  for (const std::string scheme : {"block", "lora", "adapter", "norm", "bias", "prompt"}) {
+    int of_scheme = 0;
+    for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) {
+      ++of_scheme;
+      if (names.insert(unit.name).second) units.push_back(unit);
+    }
+    CAPTURE(scheme);
+    CHECK(of_scheme > 0);
+  }
+  return units;
 }
 
 }  // namespace
@@ -172,27 +207,16 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
 }
 
 TEST_CASE("of every architecture that speaks, every kind of unit's kernel is that of brute force") {
-  for (const std::string name : {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava",
-                                 "llava_mistral", "llava_qwen2", "paligemma", "smolvlm"}) {
+  for (const std::string name :
+       {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava", "llava_full", "llava_layers",
+        "llava_llama3", "llava_med", "llava_mistral", "llava_qwen2", "paligemma", "smolvlm",
+        "smolvlm_tiles"}) {
     CAPTURE(name);
     const test::TempDir dir;
     const std::filesystem::path folder = dir.path() / "model";
     test::write_recorded_model(name, folder);
     Model model = peft::load_model(folder);
-    const bool prompts = name == "llava";
-    std::string targets;
-    for (const std::string& target : peft::lora_targets(model.blueprint()))
-      targets += (targets.empty() ? "" : "+") + target;
-    std::vector<std::string> methods = {"lora:rank=1,targets=" + targets, "adapters:reduction=2"};
-    if (prompts) methods.push_back("prompts:length=2");
-    peft::add_methods(model, peft::parse_methods(methods, "--peft"), 3);
-    // Second factors begin at 0, which gives the first ones no gradient. With larger ones float32's
-    // own rounding in ALBEF's first blocks is 2e-4 of a kernel.
-    for (auto& [weight, tensor] : model.weights()) {
-      if (tensor.is_floating_point() && tensor.count_nonzero().item<std::int64_t>() == 0)
-        tensor.copy_(0.05 *
-                     torch::sin(torch::arange(tensor.numel(), torch::kFloat)).view_as(tensor));
-    }
+    add_every_method(model);
     const data::Manifest manifest = write_questions(dir.path());
     const std::string prompt = name == "albef" ? "{question}" : "<image>{question} ";
     const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
@@ -202,25 +226,55 @@ TEST_CASE("of every architecture that speaks, every kind of unit's kernel is tha
                                  load_language(model.architecture(), folder), prompt});
     const Batch batch = data->batch({0, 1, 2}, torch::kCPU);
 
-    std::vector<Unit> units;
-    std::set<std::string> names;
-    std::vector<std::string> schemes = {"block", "lora", "adapter", "norm", "bias"};
-    if (prompts) schemes.push_back("prompt");
-    for (const std::string& scheme : schemes) {
-      int of_scheme = 0;
-      for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) {
-        ++of_scheme;
-        if (names.insert(unit.name).second) units.push_back(unit);
-      }
-      CAPTURE(scheme);
-      CHECK(of_scheme > 0);
-    }
-
+    const std::vector<Unit> units = units_of_every_scheme(model);
     Batch in_double = batch;
     Model wide = widened(model, in_double);
     const std::vector<Tensor> losses = each_of(task->losses(wide.run(in_double), in_double));
     LntkOptions options;
     options.trace = true;
+    check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
+  }
+}
+
+TEST_CASE("so it is of every classifier of images with texts, its fresh head's among them") {
+  for (const std::string name : {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava",
+                                 "llava_qwen2", "paligemma", "smolvlm", "smolvlm_tiles"}) {
+    CAPTURE(name);
+    const test::TempDir dir;
+    const std::filesystem::path folder = dir.path() / "model";
+    test::write_recorded_model(name, folder);
+    Model model = peft::load_model(folder);
+    model.relabel({"edema", "nodule", "rib"}, 5);
+    add_every_method(model);
+    data::Manifest manifest = write_questions(dir.path());
+    manifest.classes = {"edema", "nodule", "rib"};
+    manifest.multi_label = true;
+    for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+      manifest.examples[i].text = manifest.examples[i].question;
+      manifest.examples[i].labels = {manifest.classes.begin(), manifest.classes.begin() + i};
+    }
+    const std::string prompt = name == "albef" ? "{question}" : "<image>{question} ";
+    const data::WordPiece none({"[PAD]", "[UNK]", "[CLS]", "[SEP]"});
+    const auto task = tasks::image_text_classification();
+    const auto data =
+        task->encode({0, 1, 2}, {manifest, model.blueprint(), none, false, nullptr,
+                                 load_language(model.architecture(), folder), prompt});
+    const Batch batch = data->batch({0, 1, 2}, torch::kCPU);
+    const std::vector<Unit> units = units_of_every_scheme(model);
+    CHECK(std::any_of(units.begin(), units.end(), [](const Unit& unit) {
+      return unit.name == "head" && unit.role == Role::kHead;
+    }));
+    Batch in_double = batch;
+    Model wide = widened(model, in_double);
+    in_double.labels = in_double.labels.to(torch::kDouble);
+    const Tensor logits = wide.run(in_double).values.at(kLogits);
+    REQUIRE(logits.sizes() == torch::IntArrayRef({3, 3}));
+    const std::vector<Tensor> losses = each_of(task->losses(wide.run(in_double), in_double));
+    LntkOptions options;
+    options.trace = true;
+    check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide,
+                  each_of(logits.reshape(-1)));
+    options.outputs = NtkOutputs::kLoss;
     check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
   }
 }

@@ -82,6 +82,25 @@ TEST_CASE("methods of ViT-B/16 train as many numbers as published") {
     if (unit.role == Role::kBody) CHECK(unit.parameter_count == 2362368);
 }
 
+TEST_CASE("FedDAT's LoRA and prompts of ViLT's size are those of its code, and of F3OCUS's table") {
+  const Blueprint base = vit();
+  // Rank 16 on query and value, whose biases it trains, too.
+  std::int64_t biases = 0;
+  for (const Parameter& parameter : base.parameters()) {
+    for (const std::string layer : {"attention.query.bias", "attention.value.bias"})
+      if (parameter.name.ends_with(layer)) biases += parameter.numel();
+  }
+  CHECK(biases == 18432);
+  const std::int64_t lora = trained(base, "lora:rank=16", "lora+only") + biases;
+  CHECK(lora == 608256);
+  // Two tables of 5 vectors, each through two layers.
+  const std::int64_t prompts = 2 * trained(base, "prompts:length=5,hidden=192", "prompt+only");
+  CHECK(prompts == 599424);
+  // Sent in float32, in MBit.
+  CHECK(static_cast<double>(lora) * 32e-6 == Approx(19.46).margin(0.005));
+  CHECK(static_cast<double>(prompts) * 32e-6 == Approx(19.18).margin(0.005));
+}
+
 TEST_CASE("methods of ViT-L/16 and ViT-H/14 train as many numbers as published") {
   const Blueprint large = vit(1024, 24), huge = vit(1280, 32, 14);
   CHECK(trained(large, "", "attention+only") == 100963328);

@@ -18,9 +18,11 @@ Dropout is off. The committed files were made with torch 2.15.0 and transformers
 
 import argparse
 import collections
+import functools
 import json
 import pathlib
 
+import beam_search
 import torch
 import transformers
 from safetensors.torch import save_file
@@ -192,6 +194,38 @@ def rank(w, config, ids, mask, states, states_mask, k):
     return chosen, log_first, -losses
 
 
+@torch.no_grad()
+def generated(w, config, states, states_mask, eos, most):
+    """What is said behind [CLS] to each question, by the likeliest token and by three beams, with the beams' scores:
+    rows of tokens, eos among them, and [PAD] behind it."""
+    found = {}
+
+    def next_scores(i, tokens):
+        ids = torch.tensor([[CLS, *tokens]])
+        own = slice(i, i + 1)
+        return answer_logits(w, config, ids, torch.ones_like(ids), states[own], states_mask[own])[0, -1].log_softmax(-1)
+
+    def rows(all_tokens):
+        width = max(map(len, all_tokens))
+        return torch.tensor([[*tokens, *[PAD] * (width - len(tokens))] for tokens in all_tokens])
+
+    questions = [functools.partial(next_scores, i) for i in range(len(states))]
+    found["greedy"] = rows([beam_search.greedy(question, eos, most) for question in questions])
+    for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
+        said, scores = zip(*(beam_search.beams(question, eos, most, 3, penalty) for question in questions))
+        found[name], found[f"{name}_scores"] = rows(said), torch.tensor(scores)
+    return found
+
+
+def an_end(rows):
+    """A token with which rows end at different places, one of them early; nothing where there is none."""
+    for token in rows.flatten().tolist():
+        ends = [row.index(token) if token in row else len(row) for row in rows.tolist()]
+        if token != PAD and 0 < min(ends) < max(ends):
+            return token
+    return None
+
+
 # ---- weights --------------------------------------------------------------------------------------------------------
 
 
@@ -346,6 +380,26 @@ def compute(weights, given, k=4):
     return {name: tensor.detach().contiguous() for name, tensor in found.items()}
 
 
+@torch.no_grad()
+def say(weights, given):
+    """What the model says to the questions, and with which options."""
+    mask = given["question.attention_mask"]
+    states = ask(weights, CONFIG, given["pixels"], given["question.input_ids"], mask)[0]
+    most = CONFIG["max_position_embeddings"]  # [CLS] takes a place, the last token none
+    eos = an_end(generated(weights, CONFIG, states, mask, -1, most)["greedy"])
+    found = generated(weights, CONFIG, states, mask, eos, most)
+    assert not same(found["greedy"], found["beams"]) and not same(found["beams"], found["beams_flat"]), found
+    options = {"eos_token_id": eos, "pad_token_id": PAD, "max_new_tokens": most}
+    said = {"greedy": options}
+    for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
+        said[name] = {"num_beams": 3, "length_penalty": penalty, **options, "early_stopping": False}
+    return {f"generation.{name}": tensor for name, tensor in found.items()}, said
+
+
+def same(a, b):
+    return a.shape == b.shape and torch.equal(a, b)
+
+
 def exact_gradients(weights, given):
     """Those of float64: of float32 they are up to 3.2e-4 away, which would be the tests' tolerance."""
     def double(tensors):
@@ -387,6 +441,8 @@ def record(folder):
         if not torch.equal(found["ranked"], found["ranked_once"]):
             break
     found |= exact_gradients(weights, given)
+    spoken, options = say(weights, given)
+    found |= spoken
     difference = check_against_bert(weights)
     torch.save({"model": with_doubles(weights, CONFIG, [("text_encoder", ""), ("text_decoder.bert", "text_decoder.cls")]),
                 "config": {"image_res": CONFIG["image_res"], "optimizer": {"lr": 2e-5}}, "epoch": 7}, folder / "model.pth")
@@ -422,8 +478,10 @@ def record(folder):
             "ranked": "the 4 by first.log + whole.log, which counts the first token twice, as ALBEF's code does; "
                       "probability is the softmax over the 4",
             "ranked_once": "the 4 by whole.log",
+            "generation": "what is said to the questions, as transformers' generate would: beam_search.py",
             "start": "of the model that starts from pretrained.pth",
         },
+        "cases": {"generation": options},
     }
     (folder / "cases.json").write_text(json.dumps(said, indent=1) + "\n")
     print(f"albef: {said['parameters']} parameters, from BertModel {difference:.1e}, "

@@ -1,13 +1,16 @@
 """Opens what Strata writes with transformers and PEFT: run folders with adapters, prompts and LoRA, the clients'
 adapter_config.json, and those of `strata plan --export` for every model that has a preset.
 
-    python3 tests/reference/open_run_folders.py STRATA
+    python3 tests/reference/open_run_folders.py STRATA [--only PART...]
 
-STRATA is the built program. Every check is an assertion; the last line is "all opened". The CTest
-cli/transformers_opens runs this with each Python that STRATA_REFERENCE_PYTHON names. Needs torch, transformers
-and peft; made for transformers before and after 5.9, where ViT's modules were renamed.
+STRATA is the built program; with --only some of the parts are checked (plans, runs, resnet, exports, adapter_hub,
+methods, speaking). Every check is an assertion; the last line is "all opened". The CTest cli/transformers_opens runs
+this with each Python that STRATA_REFERENCE_PYTHON names, and scripts/open-with-transformers makes
+results/transformers of what it says. Needs torch, transformers and peft; made for transformers before and after 5.9,
+where ViT's modules were renamed.
 """
 
+import argparse
 import collections
 import csv
 import json
@@ -16,7 +19,6 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
 import tempfile
 import warnings
 
@@ -30,6 +32,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import vlm_models
+import vlm_tiles
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "is", "it", "bright", "dark", "red", "?"]
 LABELS = ["no", "yes"]
@@ -71,6 +74,11 @@ def make_data(folder):
             }
         )
     (folder / "manifest.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def read_tests(data):
+    """The examples of the test split."""
+    lines = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
     return [line for line in lines if line["split"] == "test"]
 
 
@@ -302,9 +310,7 @@ def check_clients(out, architecture, kinds):
 
 
 def check_runs(strata, folder):
-    (folder / "data").mkdir()
-    examples = make_data(folder / "data")
-    make_foundations(folder)
+    examples = read_tests(folder / "data")
     for architecture in ["vilt", "vit"]:
         for scheme, methods in [
             ("adapter", "{adapters: {reduction: 4}}"),
@@ -328,8 +334,7 @@ def check_runs(strata, folder):
 
 
 def check_resnet(strata, folder):
-    examples = [json.loads(line) for line in (folder / "data" / "manifest.jsonl").read_text().splitlines()]
-    examples = [line for line in examples if line["split"] == "test"]
+    examples = read_tests(folder / "data")
     for scheme in ["block", "norm", "bias"]:
         out = run(strata, folder, "resnet", scheme, "")
         check_base(out, "resnet")
@@ -394,8 +399,7 @@ def check_adapter_hub(strata, folder):
         print("adapters is not installed: its folders are not opened")
         return
     data = folder / "data"
-    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
-    examples = [line for line in examples if line["split"] == "test"]
+    examples = read_tests(data)
     inputs = inputs_of("vit", data, examples)
     (folder / "hub").mkdir()
     for form, (scheme, method) in HUB_METHODS.items():
@@ -458,8 +462,7 @@ def check_methods(strata, folder):
     """PEFT and transformers load what runs wrote of every method that PEFT has, and merged models, and compute
     Strata's own test losses with them."""
     data = folder / "data"
-    examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
-    examples = [line for line in examples if line["split"] == "test"]
+    examples = read_tests(data)
     for architecture, methods in METHODS.items():
         inputs = inputs_of(architecture, data, examples)
         for scheme, method in methods.items():
@@ -522,8 +525,11 @@ def check_speaking(strata, folder):
                 weight.add_(0.1 * torch.randn(weight.shape))
         model.save_pretrained(foundation)
         config = reference.config
-        image = config.get("image_token_id", config.get("image_token_index"))
-        (foundation / "tokenizer.json").write_text(character_tokenizer(image))
+        if reference.own_pixels:  # and a tokenizer
+            vlm_tiles.write(foundation)
+        else:
+            image = config.get("image_token_id", config.get("image_token_index"))
+            (foundation / "tokenizer.json").write_text(character_tokenizer(image))
         for scheme, methods in [("block", ""), ("lora", "{lora: {rank: 2, targets: [%s]}}")]:
             target = "q" if config["text_config"]["model_type"] == "t5" else "q_proj"
             peft_key = f", peft: {methods % target}" if methods else ""
@@ -698,17 +704,34 @@ def check_plans(strata, folder):
         print(f"plan --adapters, {family}: exactly the planned layers and the head train")
 
 
-if __name__ == "__main__":
+PARTS = {
+    "plans": check_plans,
+    "runs": check_runs,
+    "resnet": check_resnet,
+    "exports": check_exports,
+    "adapter_hub": check_adapter_hub,
+    "methods": check_methods,
+    "speaking": check_speaking,
+}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("strata", type=pathlib.Path)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
+    arguments = parser.parse_args()
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    program = str(pathlib.Path(sys.argv[1]).resolve())
-    print(f"transformers {transformers.__version__}, peft {peft.__version__}, torch {torch.__version__}")
+    print(f"transformers {transformers.__version__}, peft {peft.__version__}, torch {torch.__version__}", flush=True)
     with tempfile.TemporaryDirectory() as work:
-        check_plans(program, pathlib.Path(work))
-        check_runs(program, pathlib.Path(work))
-        check_resnet(program, pathlib.Path(work))
-        check_exports(program, pathlib.Path(work))
-        check_adapter_hub(program, pathlib.Path(work))
-        check_methods(program, pathlib.Path(work))
-        check_speaking(program, pathlib.Path(work))
+        folder = pathlib.Path(work)
+        (folder / "data").mkdir()
+        make_data(folder / "data")
+        make_foundations(folder)
+        for name in arguments.only:
+            PARTS[name](str(arguments.strata.resolve()), folder)
     print("all opened")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,6 +1,8 @@
 """Records what transformers' SamModel and segment-anything's Sam compute, for tests/models/architectures/sam.cpp.
 
     python3 tests/reference/sam.py                     writes tests/reference/sam/{windows,plain,classes}/
+    python3 tests/reference/sam.py --published         writes tests/reference/sam/windows/published.safetensors alone: the
+                                                       gradients of segment-anything's Sam with the weights of sam.pth
     python3 tests/reference/sam.py --load KIND DIR     checks that transformers loads a model that Strata wrote, and gives
                                                        the recorded masks
 
@@ -163,6 +165,10 @@ def record(kind):
     print(kind, metadata, sum(weight.numel() for weight in model.parameters()))
 
 
+def resized(maps, shape):
+    return nn.functional.interpolate(maps, shape, mode="bilinear", align_corners=False)
+
+
 def smaller(model, pixels):
     """The same weights for images of another size, positions resized as FLAP-SAM's and SAMed's build_sam.py do."""
     sizes = KINDS["windows"]["vision"]
@@ -170,9 +176,6 @@ def smaller(model, pixels):
     other = SamModel(make_config("windows")).eval()
     sizes["image_size"] = side
     state = model.state_dict()
-
-    def resized(maps, shape):
-        return nn.functional.interpolate(maps, shape, mode="bilinear", align_corners=False)
 
     for name, tensor in other.state_dict().items():
         if name == "vision_encoder.pos_embed":
@@ -226,17 +229,17 @@ def published_name(name):
     return name
 
 
-def published(model, pixels):
-    """The same weights in segment-anything's Sam, whose checkpoint is kept beside; its masks without a prompt."""
+def published_sam(size):
+    """segment-anything's Sam of the sizes of `windows`, but for images of this size."""
     from functools import partial
 
     from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 
     sizes = KINDS["windows"]["vision"]
-    grid = sizes["image_size"] // sizes["patch_size"]
-    theirs = Sam(
+    grid = size // sizes["patch_size"]
+    return Sam(
         image_encoder=ImageEncoderViT(
-            img_size=sizes["image_size"],
+            img_size=size,
             patch_size=sizes["patch_size"],
             embed_dim=16,
             depth=sizes["num_hidden_layers"],
@@ -252,7 +255,7 @@ def published(model, pixels):
         prompt_encoder=PromptEncoder(
             embed_dim=32,
             image_embedding_size=(grid, grid),
-            input_image_size=(sizes["image_size"],) * 2,
+            input_image_size=(size, size),
             mask_in_chans=4,
         ),
         mask_decoder=MaskDecoder(
@@ -263,6 +266,27 @@ def published(model, pixels):
             iou_head_hidden_dim=12,
         ),
     ).eval()
+
+
+def published_masks(theirs, pixels):
+    sparse, dense = theirs.prompt_encoder(points=None, boxes=None, masks=None)
+    # Its encoding of places is for float32 alone.
+    positions = theirs.prompt_encoder.get_dense_pe().to(pixels.dtype)
+    found = []
+    for embedding in theirs.image_encoder(pixels):
+        masks, _ = theirs.mask_decoder.predict_masks(
+            image_embeddings=embedding[None],
+            image_pe=positions,
+            sparse_prompt_embeddings=sparse.to(pixels.dtype),
+            dense_prompt_embeddings=dense,
+        )
+        found.append(masks)
+    return torch.cat(found)
+
+
+def published(model, pixels):
+    """The same weights in segment-anything's Sam, whose checkpoint is kept beside; its masks without a prompt."""
+    theirs = published_sam(KINDS["windows"]["vision"]["image_size"])
     own = model.state_dict()
     own.pop("prompt_encoder.shared_embedding.positional_embedding", None)
     missing, unexpected = theirs.load_state_dict(
@@ -271,17 +295,45 @@ def published(model, pixels):
     assert not missing and not unexpected, (missing, unexpected)
     torch.save(theirs.state_dict(), FOLDER / "windows" / "sam.pth")
     with torch.no_grad():
-        sparse, dense = theirs.prompt_encoder(points=None, boxes=None, masks=None)
-        found = []
-        for embedding in theirs.image_encoder(pixels):
-            masks, _ = theirs.mask_decoder.predict_masks(
-                image_embeddings=embedding[None],
-                image_pe=theirs.prompt_encoder.get_dense_pe(),
-                sparse_prompt_embeddings=sparse,
-                dense_prompt_embeddings=dense,
-            )
-            found.append(masks)
-    return torch.cat(found)
+        return published_masks(theirs, pixels)
+
+
+def published_gradients(size, pixels, weights):
+    """Of the sum of masks times `weights`, in double precision; positions are resized to images of another size."""
+    theirs = published_sam(size)
+    state = torch.load(FOLDER / "windows" / "sam.pth")
+    for name, tensor in theirs.state_dict().items():
+        if name == "image_encoder.pos_embed":
+            state[name] = resized(state[name].permute(0, 3, 1, 2), tensor.shape[1:3]).permute(0, 2, 3, 1)
+        elif "rel_pos" in name and tensor.shape != state[name].shape:
+            state[name] = resized(state[name][None, None], tensor.shape)[0, 0]
+    theirs.load_state_dict(state)
+    theirs.double().prompt_encoder.pe_layer.float()
+    masks = published_masks(theirs, pixels.double())
+    (masks * weights).sum().backward()
+    return masks, {name: weight.grad for name, weight in theirs.named_parameters() if weight.grad is not None}
+
+
+def record_published():
+    from importlib.metadata import version
+
+    tensors = {}
+    with safe_open(FOLDER / "windows" / "recorded.safetensors", framework="pt") as file:
+        pixels, weights = file.get_tensor("pixels"), file.get_tensor("weights")
+        expected, smaller_pixels = file.get_tensor("masks.published"), file.get_tensor("pixels.smaller")
+    masks, gradients = published_gradients(pixels.shape[-1], pixels, weights)
+    assert (masks - expected).abs().max() < 1e-4
+    tensors |= {f"gradient.{name}": gradient.float() for name, gradient in gradients.items()}
+    torch.manual_seed(11)
+    tensors["weights.smaller"] = torch.randn(2, 4, 16, 16)
+    masks, gradients = published_gradients(smaller_pixels.shape[-1], smaller_pixels, tensors["weights.smaller"])
+    tensors["masks.smaller"] = masks.float()
+    # Of these lengths alone, which is enough beside all of the first ones.
+    tensors |= {f"length.{name}": gradient.norm().float().reshape(1) for name, gradient in gradients.items()}
+    metadata = {"torch": torch.__version__.split("+")[0], "segment-anything": version("segment-anything")}
+    tensors = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    save_file(tensors, FOLDER / "windows" / "published.safetensors", metadata=metadata)
+    print("published", metadata, len(gradients))
 
 
 def load(kind, folder):
@@ -296,11 +348,15 @@ def load(kind, folder):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--published", action="store_true")
     parser.add_argument("--load", nargs=2, metavar=("KIND", "DIR"))
     arguments = parser.parse_args()
     if arguments.load:
         load(*arguments.load)
+    elif arguments.published:
+        record_published()
     else:
         for kind in KINDS:
             (FOLDER / kind).mkdir(parents=True, exist_ok=True)
             record(kind)
+        record_published()

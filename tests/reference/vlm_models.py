@@ -214,7 +214,7 @@ def padded(rows, pad, side):
     return ids, mask
 
 
-def llava_cases(config, only=("right", "left", "generation")):
+def llava_cases(config):
     image = [config["image_token_index"]] * (10 if config.get("vision_feature_select_strategy") == "full" else 9)
     prompts = [[BOS, *image, 13, 22], [BOS, 7, 9, *image, 5, 11, 30, 31], [BOS, 17, 40, 41, 8, 33, *image]]
     answers = [[44, 19, EOS], [50, EOS], [12, 27, 3, 36, EOS]]
@@ -226,7 +226,7 @@ def llava_cases(config, only=("right", "left", "generation")):
         return {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2), "labels": labels}
 
     questions, mask = padded(prompts, pad, "left")
-    cases = {
+    return {
         "right": ("Three rows padded on the right; the image at the start, in the middle, after the text", case("right")),
         "left": ("The same rows, padded on the left", case("left")),
         "generation": (
@@ -234,7 +234,6 @@ def llava_cases(config, only=("right", "left", "generation")):
             {"input_ids": questions, "attention_mask": mask, "images": (0, 1, 2)},
         ),
     }
-    return {name: cases[name] for name in only}
 
 
 # ---- BLIP-2 ---------------------------------------------------------------------------------------------------------
@@ -548,7 +547,7 @@ SMOLVLM_GRADIENTS = (
 )
 
 
-def causal_cases(image, pad, bos, eos, with_types, sides):
+def causal_cases(image, pad, bos, eos, with_types):
     """Prompts with an image first or inside, and answers. With token_type_ids: 0 for the prompt, which attends both
     ways, 1 for the answer."""
     front = [] if with_types else [9, 14]  # PaliGemma's image is always first
@@ -560,7 +559,7 @@ def causal_cases(image, pad, bos, eos, with_types, sides):
         return {"token_type_ids": padded(rows, 0, side)[0]} if with_types else {}
 
     cases = {}
-    for side in sides:
+    for side in ("right", "left"):
         ids, mask = padded([p + a for p, a in zip(prompts, answers)], pad, side)
         labels = padded([[-100] * len(p) + a for p, a in zip(prompts, answers)], -100, side)[0]
         given = {"input_ids": ids, "attention_mask": mask, "images": (0, 1, 2), "labels": labels, **types(side)}
@@ -699,8 +698,8 @@ def references():
     for name, config in LLAVA.items():
         is_first = name == "llava"
         yield Reference(
-            name, config, llava_cases(config) if is_first else llava_cases(config, ("right", "generation")),
-            LLAVA_GRADIENTS if is_first else FEWER, canonical_llava, hub_llava, keep_new=is_first,
+            name, config, llava_cases(config), LLAVA_GRADIENTS if is_first else FEWER, canonical_llava, hub_llava,
+            keep_new=is_first,
         )
     for name, config in BLIP2.items():
         gradients = T5_GRADIENTS if name == "blip2_t5" else OPT_GRADIENTS
@@ -711,19 +710,18 @@ def references():
             wrap=lambda name, model: Concatenated(model) if name.endswith("concatenated") else model,
         )
     yield Reference(
-        "paligemma", PALIGEMMA, causal_cases([62] * 9, 0, 2, 1, True, ("right", "left")), PALIGEMMA_GRADIENTS,
+        "paligemma", PALIGEMMA, causal_cases([62] * 9, 0, 2, 1, True), PALIGEMMA_GRADIENTS,
         canonical_llava, hub_paligemma,
     )
     yield Reference(
-        "smolvlm", SMOLVLM, causal_cases([62] * 4, 3, 1, 2, False, ("right",)), SMOLVLM_GRADIENTS,
+        "smolvlm", SMOLVLM, causal_cases([62] * 4, 3, 1, 2, False), SMOLVLM_GRADIENTS,
         prepare=with_right_positions, one_tile=True, keep_new=False,
     )
     yield Reference(
         "smolvlm_tiles", smolvlm_tiles(), vlm_tiles.cases(), SMOLVLM_GRADIENTS, prepare=with_right_positions,
         own_pixels=vlm_tiles.pixels, keep_new=False,
     )
-    cases = {name: case for name, case in llava_cases(LLAVA_MED).items() if name in ("right", "generation")}
     yield Reference(
-        "llava_med", LLAVA_MED, cases, FEWER, canonical_llava, hub_llava_med,
+        "llava_med", LLAVA_MED, llava_cases(LLAVA_MED), FEWER, canonical_llava, hub_llava_med,
         wrap=lambda name, model: Original(model), write=write_llava_med,
     )

@@ -109,6 +109,8 @@ def cases():
     return {
         "right": ("Three questions and answers about images in 5, 3 and 3 tiles, padded on the right",
                   case(answered, "right") | {"labels": padded(labels, -100, "right")}),
+        "left": ("The same rows, padded on the left",
+                 case(answered, "left") | {"labels": padded(labels, -100, "left")}),
         "generation": ("The questions alone, padded on the left, continued", case(asked, "left")),
     }
 

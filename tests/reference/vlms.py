@@ -30,17 +30,19 @@ Everything is float32, on the CPU, with eager attention and one thread. `--out` 
 shows that a second run gives the same bytes.
 
 vlm_counts.py writes counts.json, the numbers of parameters of published architectures; albef.py records ALBEF, which
-transformers does not have. Both are called from here.
+transformers does not have. Both are called from here. beam_search.py has what generating is.
 
 The committed files were made with transformers 5.24.0 and 4.57.1, torch 2.15.0.
 """
 
 import argparse
+import functools
 import json
 import pathlib
 import shutil
 
 import albef
+import beam_search
 import torch
 import transformers
 import vlm_counts
@@ -138,9 +140,10 @@ def check_by_hand(reference, model, case, found, eos):
     def until_end(name):
         return [row[:end] for row, end in zip(found[name].tolist(), ends(found[name], eos))]
 
-    assert until_end("greedy") == list(greedy_by_hand(reference, model, case, eos)), (reference.name, found)
+    rows = [functools.partial(next_scores, reference, model, row) for row in rows_of(model, case)]
+    assert until_end("greedy") == [beam_search.greedy(row, eos, NEW_TOKENS) for row in rows], (reference.name, found)
     for name, penalty in (("beams", 1.0), ("beams_flat", 0.0)):
-        tokens, scores = zip(*beams_by_hand(reference, model, case, eos, 3, penalty))
+        tokens, scores = zip(*(beam_search.beams(row, eos, NEW_TOKENS, 3, penalty) for row in rows))
         assert until_end(name) == list(tokens), (reference.name, name, found[name], tokens)
         assert (found[f"{name}_scores"] - torch.tensor(scores)).abs().max() < 1e-4, (reference.name, name)
 
@@ -151,41 +154,6 @@ def rows_of(model, case):
         kept = case["attention_mask"][i].bool() | isinstance(model, Concatenated)
         row = {key: value[i : i + 1, kept] for key, value in case.items() if key != "images"}
         yield row | {"images": case["images"][i : i + 1]}
-
-
-def greedy_by_hand(reference, model, case, eos):
-    """What greedy search is, without a cache."""
-    for row in rows_of(model, case):
-        tokens = []
-        while len(tokens) < NEW_TOKENS and eos not in tokens:
-            tokens.append(next_scores(reference, model, row, tokens).argmax().item())
-        yield tokens
-
-
-def beams_by_hand(reference, model, case, eos, num_beams, penalty):
-    """What beam search is in transformers (early_stopping false), without a cache: tokens and score of each row.
-
-    Of all continuations of the running beams the 2 num_beams likeliest are looked at. Those that end (with eos, or
-    because no more tokens are allowed) are finished, but only if they are among the first num_beams of these; the first
-    num_beams that do not end run on. The score of a finished one is its log likelihood / length ** penalty, eos
-    counted; the best num_beams are kept. It is over when num_beams have finished and the best running beam, at its
-    present length, is not better than the worst of them.
-    """
-    for row in rows_of(model, case):
-        running, finished = [(0.0, [])], []
-        for length in range(1, NEW_TOKENS + 1):
-            found = []
-            for score, tokens in running:
-                scores = next_scores(reference, model, row, tokens)
-                found += [(score + scores[token].item(), [*tokens, token]) for token in range(len(scores))]
-            found = sorted(found, reverse=True)[: 2 * num_beams]
-            over = [tokens[-1] == eos or length == NEW_TOKENS for _, tokens in found]
-            finished += [(score / length**penalty, tokens) for (score, tokens), end in zip(found[:num_beams], over) if end]
-            finished = sorted(finished, reverse=True)[:num_beams]
-            running = [beam for beam, end in zip(found, over) if not end][:num_beams]
-            if len(finished) == num_beams and (not running or running[0][0] / length**penalty <= finished[-1][0]):
-                break
-        yield finished[0][1], finished[0][0]
 
 
 @torch.no_grad()

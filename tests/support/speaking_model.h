@@ -92,10 +92,16 @@ inline void write_albef_model(const std::filesystem::path& folder) {
   std::ofstream(folder / "vocab.txt") << albef_words();
 }
 
-/// Any of tests/reference/vlms, with one of these tokenizers, whose <image> is the model's.
+/// Any of tests/reference/vlms, with its own tokenizer or one of these, whose <image> is the
+/// model's.
 inline void write_recorded_model(const std::string& name, const std::filesystem::path& folder) {
   if (name == "albef") return write_albef_model(folder);
   copy_recorded_model(name, folder);
+  for (const char* beside : {"tower", "tokenizer.json", "preprocessor_config.json"}) {
+    if (std::filesystem::exists(recorded_model(name) / beside))
+      std::filesystem::copy(recorded_model(name) / beside, folder / beside);
+  }
+  if (std::filesystem::exists(folder / "tokenizer.json")) return;
   const Json config = load_json(folder / "config.json").root;
   const char* key = config.contains("image_token_id") ? "image_token_id" : "image_token_index";
   std::ofstream(folder / "tokenizer.json") << character_tokenizer(config.value(key, 60));

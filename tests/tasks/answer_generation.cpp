@@ -8,6 +8,7 @@
 #include "models/model.h"
 #include "models/tokenizer_files.h"
 #include "peft/files.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "support/error_text.h"
 #include "support/speaking_model.h"
@@ -123,6 +124,39 @@ TEST_CASE("outputs are the log-likelihoods of several answers, each as if it wer
       CHECK(
           (outputs.select(1, static_cast<std::int64_t>(k)) - expected).abs().max().item<double>() <
           1e-4);
+    }
+  }
+}
+
+TEST_CASE("a BLIP-2 whose older file has no token for images is asked and answers the same") {
+  for (const std::string name : {"blip2_opt", "blip2_t5"}) {
+    CAPTURE(name);
+    const test::TempDir dir;
+    const data::Manifest manifest = write_questions(dir.path());
+    const data::WordPiece none{{"[PAD]", "[UNK]", "[CLS]", "[SEP]"}};
+    test::write_long_model(name, dir.path() / "new");
+    test::write_long_model(name, dir.path() / "old");
+    Json config = load_json(dir.path() / "old" / "config.json").root;
+    REQUIRE(config.erase("image_token_index") == 1);
+    write_file(dir.path() / "old" / "config.json", config.dump());
+    const TaskPtr task = answer_generation();
+    std::vector<Prediction> said[2];
+    Tensor losses[2];
+    for (const int old : {0, 1}) {
+      const auto folder = dir.path() / (old ? "old" : "new");
+      const models::Model model = peft::load_model(folder);
+      CHECK(model.architecture().answers_in_words());
+      const auto data =
+          task->encode({0, 1, 2}, {manifest, model.blueprint(), none, false, nullptr,
+                                   models::load_language(model.architecture(), folder)});
+      const models::Batch batch = data->batch({0, 1, 2}, torch::kCPU);
+      losses[old] = task->losses(model.run(batch), batch);
+      task->evaluate(model, *data, nullptr, &said[old]);
+    }
+    CHECK((losses[0] - losses[1]).abs().max().item<double>() < 1e-5);
+    for (std::size_t i = 0; i < 3; ++i) {
+      CHECK(said[0][i].prediction == said[1][i].prediction);
+      CHECK(said[0][i].log_probability == Approx(said[1][i].log_probability).epsilon(1e-5));
     }
   }
 }

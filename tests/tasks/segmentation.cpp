@@ -6,6 +6,7 @@
 #include "data/volume_cases.h"
 #include "data/volume_stacks.h"
 #include "models/model.h"
+#include "models/preprocessor_config.h"
 #include "models/tokenizer_files.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
@@ -187,6 +188,26 @@ TEST_CASE("a row is a stack around a slice, scaled as a whole, at the model's si
   }
 }
 
+TEST_CASE("stacks are normalised as the model's processor says, and stay where it says nothing") {
+  const Volumes volumes;
+  const models::Model model = test::tiny_sam(kOrgans);
+  models::Blueprint blueprint(model.blueprint());
+  CHECK_FALSE(blueprint.image_processor().normalize);
+  const test::TempDir dir;
+  // Without a file's keys, ImageNet's numbers (facebook/sam-vit-base has the same).
+  dir.write("preprocessor_config.json", "{}");
+  blueprint.set_images(
+      models::read_image_processor(dir.path(), blueprint.architecture().image_model()));
+  const models::Model normalising(blueprint, 3);
+  const Tensor plain = volumes.encode(model, {0})->batch({3}, torch::kCPU).pixels;
+  const Tensor found = volumes.encode(normalising, {0})->batch({3}, torch::kCPU).pixels;
+  const double mean[] = {0.485, 0.456, 0.406}, deviation[] = {0.229, 0.224, 0.225};
+  for (std::int64_t channel = 0; channel < 3; ++channel)
+    CHECK(torch::allclose(found.select(2, channel),
+                          (plain.select(2, channel) - mean[channel]) / deviation[channel], 1e-5,
+                          1e-5));
+}
+
 TEST_CASE("variations mirror image and mask together, and a seed varies them alike each time") {
   const Volumes volumes;
   const models::Model model = test::tiny_sam(kOrgans);
@@ -288,6 +309,16 @@ TEST_CASE("segmentation is for models that make masks of the data's classes") {
                                                               Contains("\"kidney\", \"cyst\"") &&
                                                               Contains("model.answers: data"));
   CHECK_THAT(refusal(test::tiny_sam({})), Contains("has none"));
+  // Of a checkpoint without names the number alone has to be the data's, whose names count.
+  const models::Model unnamed = test::tiny_sam({"class_1", "class_2"});
+  std::vector<Prediction> predictions;
+  const auto data = volumes.encode(unnamed, {1});
+  const Tally tally = segmentation()->evaluate(unnamed, *data, nullptr, &predictions);
+  CHECK(predictions.at(0).values.at(1).first == "dice/tumor");
+  CHECK(segmentation()->value("dice", tally) ==
+        Approx((predictions[0].values[0].second + predictions[0].values[1].second) / 2));
+  CHECK_THAT(refusal(test::tiny_sam({"class_1"})),
+             Contains("\"kidney\", \"tumor\", but the model has 1 without names"));
   CHECK_THAT(refusal(models::Model(test::narrow_shape("vit").blueprint(), 1)),
              Contains("models that make masks (sam)") && Contains("\"vit\""));
   CHECK_THROWS_WITH(segmentation()->class_weights(*volumes.encode(test::tiny_sam(kOrgans), {0})),

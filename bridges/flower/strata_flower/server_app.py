@@ -19,6 +19,14 @@ log = logging.getLogger("flwr")
 _POLL = 3.0  # seconds between looks at who is there, as Flower's own
 
 
+def clients_of(content: RecordDict) -> list[str]:
+    """Whom a node's greeting names. Raises KeyError or ValueError for anything else."""
+    clients = content.config_records["site"]["clients"]
+    if not isinstance(clients, list) or not all(isinstance(client, str) for client in clients):
+        raise ValueError(f"its clients are {clients!r}, not a list of names")
+    return clients
+
+
 class Sites:
     """Which node answers for which client. Nodes have numbers; what they are called they say."""
 
@@ -43,8 +51,13 @@ class Sites:
                 log.warning("node %d does not say whom it answers for: %s", node, reply.error.reason)
                 continue
             self._asked.add(node)
-            for client in reply.content.config_records["site"]["clients"]:
-                if self._nodes.setdefault(str(client), node) != node:
+            try:
+                clients = clients_of(reply.content)
+            except Exception as error:  # whatever Flower makes of a reply that is none
+                log.warning("node %d does not say whom it answers for: %s", node, error)
+                continue
+            for client in clients:
+                if self._nodes.setdefault(client, node) != node:
                     log.error("two nodes answer for client %s; the first counts", client)
 
     def wait_for(self, clients: Iterable[str], seconds: float) -> None:
@@ -84,7 +97,7 @@ def carry(grid: Grid, sites: Sites, line: dict) -> list[str]:
             continue
         try:
             files = unpack(reply.content, len(tasks[node]))
-        except (KeyError, ValueError) as error:
+        except Exception as error:  # whatever Flower makes of a reply that is none
             log.warning("node %d: its reply is refused: %s", node, error)
             continue
         for task, content in zip(tasks[node], files):

@@ -31,6 +31,9 @@ struct ProblemOptions {
 struct LoadedProblem {
   ScoreTable scores;  ///< as read
   PlanningProblem problem;
+  /// One a unit of the problem, or empty: what to plan is `with_target_usage(problem,
+  /// target_usage)` (target_usage.h).
+  std::vector<int> target_usage;
   bool normalised = false;
   std::vector<std::string> always;  ///< units that every client trains beside its budget
   /// One line each about what may not be meant, with figures.
@@ -64,6 +67,8 @@ struct LoadedProblem {
 ///   coverage: 1                   or {"block.*": 2}: at least so many clients train the unit
 ///   least_cohort: 3               a unit is trained by nobody or by at least three clients; 1 by
 ///                                 default
+///   target_usage: {"block.*": 2}  how many clients (or ranks) each unit shall have, in place of as
+///                                 many as any other; 0 where none is said; or a list, one a unit
 ///   objectives: [importance, usage_variance, uplink_bytes, slowest_client]
 ///   clients: {a: {samples: 1000, flops_per_second: 1e12, uplink_bytes_per_second: 1e6}}
 ///   choose: knee

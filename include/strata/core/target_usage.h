@@ -2,6 +2,7 @@
 /// \file
 /// Plans whose usage shall be of a given shape rather than even: more of the last layers, say.
 
+#include <string>
 #include <vector>
 
 #include "strata/core/plan.h"
@@ -31,6 +32,13 @@ namespace strata {
 /// assert(is_feasible(late, assignment) && evaluate(late, assignment).usage_variance == 0);
 /// \endcode
 PlanningProblem with_target_usage(PlanningProblem problem, const std::vector<int>& target);
+
+/// An assignment of the problem as it was, with the rows of the clients that were added to
+/// `planned`.
+Assignment with_added_clients(const PlanningProblem& planned, const Assignment& assignment);
+
+/// "0 1 2", in the order of the units: what plan.json's provenance has as `target_usage`.
+std::string target_usage_text(const std::vector<int>& target);
 
 /// A plan of such a problem without the clients that were added, of which the first `clients` are
 /// not. Objectives and front stay those of nₗ − tₗ.

@@ -305,6 +305,9 @@ class PlannedFedAvg(FedAvg):
             raise ValueError("the reply is not one of scored_reply")
         if set(found) != set(self.units):
             raise ValueError(f"scores are of {sorted(found)}, not of {sorted(self.units)}")
+        lists = [unit for unit in self.units if isinstance(found[unit], list)]
+        if lists:
+            raise ValueError(f"{lists[0]!r}: found {found[lists[0]]}, a number was expected")
         scores = {unit: float(found[unit]) for unit in self.units}
         wrong = [unit for unit, score in scores.items() if not (math.isfinite(score) and score >= 0)]
         if wrong:

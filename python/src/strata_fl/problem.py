@@ -177,6 +177,7 @@ class Problem:
             "forbidden": forbidden,
             "coverage": coverage,
             "least_cohort": least_cohort,
+            "target_usage": target_usage,
             "client_weights": client_weights,
             "normalise": normalise,
             "units": competing,
@@ -184,19 +185,16 @@ class Problem:
             "objectives": objectives,
             "clients": speeds,
         }
+        if hasattr(target_usage, "to_dict"):  # a Series
+            options["target_usage"] = target_usage.to_dict()
         given = {key: _plain(value, key) for key, value in options.items() if value is not None}
-        self._set(table, json.dumps({"version": 1, **given}), parameters, target_usage)
+        self._set(table, json.dumps({"version": 1, **given}), parameters)
         for warning in self._core.warnings:
             warnings.warn(warning, stacklevel=_level_of_user())
 
-    def _set(
-        self, table: _core.ScoreTable, options: str, parameters: Parameters, target_usage: Any
-    ) -> None:
-        self._table, self._options, self._target = table, options, target_usage
+    def _set(self, table: _core.ScoreTable, options: str, parameters: Parameters) -> None:
+        self._table, self._options = table, options
         self._core = _core.Problem(table, options)
-        if target_usage is not None:
-            target = _target(target_usage, self._core.units)
-            self._core = _core.Problem(table, options, target)
         self.parameters = parameters
         self.evaluations = 0
 
@@ -251,7 +249,7 @@ class Problem:
             "roles": table.roles,
         }
         scores = table.clients, table.units, table.scores, names
-        return _restore, (*scores, self._options, self.parameters, self._target)
+        return _restore, (*scores, self._options, self.parameters)
 
     def evaluate(self, assignments: npt.ArrayLike) -> np.ndarray:
         """Objectives of assignments, feasible or not.
@@ -306,28 +304,11 @@ def _restore(
     names: dict[str, Any],
     options: str,
     parameters: Parameters,
-    target_usage: Any,
 ) -> Problem:
     problem = Problem.__new__(Problem)
     table = _core.ScoreTable(clients, units, scores, **names)
-    problem._set(table, options, parameters, target_usage)
+    problem._set(table, options, parameters)
     return problem
-
-
-def _target(given: Any, units: Sequence[str]) -> list[int]:
-    """One whole number for each unit."""
-    if isinstance(given, Mapping):
-        for unit in given:
-            if unit not in units:
-                raise ValueError(f'target usage: there is no unit "{unit}"')
-        given = [given.get(unit, 0) for unit in units]
-    values = np.asarray(given)
-    if values.ndim != 1 or not np.issubdtype(values.dtype, np.number) or np.iscomplexobj(values):
-        raise ValueError("target usage: a number for each unit was expected")
-    wrong = ~(np.isfinite(values) & (values == np.floor(values)) & (np.abs(values) < 2**31))
-    if wrong.any():
-        raise ValueError(f"target usage: whole numbers were expected, found {values[wrong][0]}")
-    return [int(value) for value in values]
 
 
 def _assignments(values: npt.ArrayLike) -> tuple[np.ndarray, bool]:

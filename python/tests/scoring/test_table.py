@@ -80,6 +80,12 @@ def test_tables_of_clients_are_joined():
     assert ScoreTable.concat([one, two, table(("c",))]).raw.shape == (3, 3)
 
 
+def test_tables_are_joined_where_their_user_says_that_the_weights_are_the_same():
+    one, other = table(("a",)), table(("b",), model_fingerprint="0" * 64)
+    other.model_fingerprint = one.model_fingerprint
+    assert (one + other).clients == ["a", "b"]
+
+
 WRONG_JOINS = {
     "units": (lambda: ScoreTable(["b"], UNITS[:2], [[1, 1]], metric="lntk"), "units"),
     "metric": (lambda: ScoreTable(["b"], UNITS, [[1, 1, 1]], roles=["body", "body", "head"]), "metric"),

@@ -111,8 +111,7 @@ void Blip2::declare() {
 }
 
 std::optional<Speech> Blip2::speech() const {
-  if (!config_.images.token) return std::nullopt;
-  return Speech{.image_token = *config_.images.token,
+  return Speech{.image_token = config_.images.token,
                 .image_tokens = config_.images.count,
                 .end_token = config_.end_token,
                 .prompt = "<image>Question: {question} Short answer:",
@@ -124,9 +123,9 @@ std::optional<Speech> Blip2::speech() const {
 Batch Blip2::example(std::int64_t text_tokens) const {
   const std::int64_t side = config_.tower.image_size;
   const auto& [token, count] = config_.images;
-  const std::int64_t tokens = token ? count + text_tokens : std::max<std::int64_t>(1, text_tokens);
+  const std::int64_t tokens = count + text_tokens;
   Tensor ids = torch::full({1, tokens}, std::int64_t{token == 0 ? 1 : 0}, torch::kInt64);
-  if (token) ids.narrow(1, 0, count).fill_(*token);
+  ids.narrow(1, 0, count).fill_(token);
   Batch batch{ids, torch::ones({1, tokens}), torch::zeros({1, 3, side, side}), Tensor()};
   config_.language_model->complete(batch);
   return batch;
@@ -166,11 +165,11 @@ std::shared_ptr<const LanguageModel> read_language_model(ObjectReader& reader) {
                                                                    : read_opt(reader);
 }
 
-/// None where the file says none, as older ones do.
-std::optional<std::int64_t> read_image_word(ObjectReader& reader, std::int64_t words) {
+/// Older files say none.
+std::int64_t read_image_word(ObjectReader& reader, std::int64_t words) {
   for (const char* key : {"image_token_index", "image_token_id"})
     if (!reader.raw(key).is_null()) return reader.integer(key, 0, words - 1);
-  return std::nullopt;
+  return kNoWord;
 }
 
 }  // namespace

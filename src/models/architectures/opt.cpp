@@ -119,7 +119,8 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
                      Pass& pass) const {
   const Tensor& ids = batch.input_ids;
   const std::string words = kOptWords + ".weight", positions = kOptPositions + ".weight";
-  Tensor rows = pass.used(Use::kEmbedding, words, ids, pass.lookup(words, ids));
+  const Tensor known = word_ids(ids, images);
+  Tensor rows = pass.used(Use::kEmbedding, words, known, pass.lookup(words, known));
   const auto image = input.values.find(kImageRows);
   const bool goes_on = image == input.values.end();
   if (!goes_on) rows = joined(rows, ids, image->second, images);

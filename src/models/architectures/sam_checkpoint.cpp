@@ -331,16 +331,24 @@ std::string published_parameter(const Layer& layer, const Parameter& parameter,
 
 }  // namespace
 
+std::vector<std::string> unnamed_classes(std::size_t count) {
+  std::vector<std::string> names;
+  for (std::size_t i = 1; i <= count; ++i) names.push_back("class_" + std::to_string(i));
+  return names;
+}
+
+bool are_unnamed(const std::vector<std::string>& classes) {
+  return !classes.empty() && classes == unnamed_classes(classes.size());
+}
+
 std::shared_ptr<const Architecture> infer_sam(const std::filesystem::path& folder) {
   const SamTensors tensors(folder);
   if (!tensors.find("image_encoder.patch_embed.proj.weight")) return nullptr;
   SamConfig config{infer_encoder(tensors), infer_decoder(tensors)};
   const std::int64_t masks = config.decoder.num_multimask_outputs;
   if (masks != kPublishedMasks || tensors.is_samed() ||
-      config.decoder.upscaling_steps != SamDecoderConfig().upscaling_steps) {
-    for (std::int64_t i = 1; i <= masks; ++i)
-      config.classes.push_back("class_" + std::to_string(i));
-  }
+      config.decoder.upscaling_steps != SamDecoderConfig().upscaling_steps)
+    config.classes = unnamed_classes(static_cast<std::size_t>(masks));
   return checked_sam(std::move(config), tensors.file());
 }
 

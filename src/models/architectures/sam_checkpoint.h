@@ -26,6 +26,11 @@ namespace strata::models {
 /// weight: one that is missing, or of a shape that no SAM has
 std::shared_ptr<const Architecture> infer_sam(const std::filesystem::path& folder);
 
+/// What a checkpoint's classes are called where it does not say: class_1, class_2 and so on.
+std::vector<std::string> unnamed_classes(std::size_t count);
+/// Whether classes have no names but those, so that a data set of as many may give them its own.
+bool are_unnamed(const std::vector<std::string>& classes);
+
 /// Its parameters and buffers by their own names. The checkpoint is the folder's only .pth (or
 /// .pt), or one of SAMed's, which holds LoRA factors, a prompt encoder and a decoder, beside the
 /// one that it was trained over. A `module.` before all names goes. LoRA factors of FLAP-SAM (one

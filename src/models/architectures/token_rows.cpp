@@ -18,9 +18,13 @@ Tensor first_rows(const Tensor& rows, const Tensor& counts) {
 
 }  // namespace
 
+Tensor word_ids(const Tensor& ids, const ImagePlaces& places) {
+  return places.token < 0 ? ids.masked_fill(ids == places.token, 0) : ids;
+}
+
 Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
                    const ImagePlaces& places) {
-  const Tensor there = ids == *places.token;
+  const Tensor there = ids == places.token;
   const Tensor counts = there.sum(1);
   const std::int64_t most = images.size(0) / words.size(0), tiles = most / places.count;
   const Tensor wrong = tiles == 1 ? counts.ne(places.count)
@@ -32,7 +36,7 @@ Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
     const std::int64_t found = counts.masked_select(wrong)[0].item<std::int64_t>();
     throw InputError(
         "a prompt has " + std::to_string(found) + " image tokens (id " +
-        std::to_string(*places.token) + "), but its image takes " + std::to_string(places.count) +
+        std::to_string(places.token) + "), but its image takes " + std::to_string(places.count) +
         (tiles == 1 ? "" : " for each of at most " + std::to_string(tiles) + " tiles"));
   }
   const Tensor taken = tiles == 1 ? images : first_rows(images, counts);
@@ -43,8 +47,7 @@ Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
 
 Tensor joined(const Tensor& words, const Tensor& ids, const Tensor& images,
               const ImagePlaces& places) {
-  if (places.token && ids.eq(*places.token).any().item<bool>())
-    return with_images(words, ids, images, places);
+  if (ids.eq(places.token).any().item<bool>()) return with_images(words, ids, images, places);
   return torch::cat({images.view({words.size(0), places.count, words.size(2)}), words}, 1);
 }
 

@@ -3,17 +3,22 @@
 /// Rows of a text's tokens: an image's among them, and those behind which a token is asked for.
 
 #include <cstdint>
-#include <optional>
 
 #include "models/batch.h"
 
 namespace strata::models {
 
+/// In a prompt's ids where a model's words have no number for an image.
+constexpr std::int64_t kNoWord = -1;
+
 /// Where a prompt has its image.
 struct ImagePlaces {
-  std::optional<std::int64_t> token;  ///< stands there; none: the image comes before the text
-  std::int64_t count = 0;             ///< rows of an image, or of a tile of one
+  std::int64_t token = kNoWord;  ///< stands there
+  std::int64_t count = 0;        ///< rows of an image, or of a tile of one
 };
+
+/// `ids` with some word's in the places of images, which are looked up for nothing.
+torch::Tensor word_ids(const torch::Tensor& ids, const ImagePlaces& places);
 
 /// `words` (n, T, width) with the rows of the images, (n·count, width), in the places of their
 /// tokens in `ids` (n, T). @throws InputError for a prompt that has not just as many. Of images in
@@ -22,8 +27,8 @@ struct ImagePlaces {
 torch::Tensor with_images(const torch::Tensor& words, const torch::Tensor& ids,
                           const torch::Tensor& images, const ImagePlaces& places);
 
-/// The same where files of older models have no such token: without one, or where no prompt has it,
-/// (n, count + T, width), the images before the texts and their padding.
+/// The same of models whose older programs have no such token: where no prompt has it, (n, count +
+/// T, width), the images before the texts and their padding.
 torch::Tensor joined(const torch::Tensor& words, const torch::Tensor& ids,
                      const torch::Tensor& images, const ImagePlaces& places);
 

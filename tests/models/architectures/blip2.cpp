@@ -247,7 +247,7 @@ TEST_CASE("published BLIP-2 models have their numbers of weights, in every block
   // As on the hub: nearly nothing is said.
   const Json bare = {{"model_type", "blip-2"}, {"text_config", {{"model_type", "opt"}}}};
   CHECK(Blueprint(test::read_config(bare)).example(8).input_ids.sizes() ==
-        torch::IntArrayRef({1, 8}));
+        torch::IntArrayRef({1, 32 + 8}));
 }
 
 TEST_CASE("a head of BLIP-2 that the file lacks is the words' table") {

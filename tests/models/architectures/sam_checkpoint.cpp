@@ -7,12 +7,15 @@
 #include "models/architectures/published_checkpoints.h"
 #include "models/architectures/sam.h"
 #include "models/model.h"
+#include "models/pass.h"
 #include "peft/files.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
 #include "support/recorded.h"
+#include "support/speaking.h"
+#include "support/tiny_sam.h"
 #include "support/torch_zip.h"
 #include "temp_dir.h"
 
@@ -121,6 +124,147 @@ TEST_CASE("segment-anything's checkpoint is a model by itself, with its masks") 
   const test::TempDir parallel;
   write(parallel / "sam.pt", published(), "module.");
   CHECK(load(parallel).fingerprint() == model.fingerprint());
+}
+
+namespace {
+
+/// The gradients of the sum of masks times `weights`, by segment-anything's names; those of weights
+/// on which no mask depends are left out.
+Tensors published_gradients(const Model& loaded, const Tensor& pixels, const Tensor& weights) {
+  Model model = loaded;
+  Batch batch;
+  batch.pixels = pixels;
+  test::in_double(model, batch);
+  Weights gradients;
+  for (const auto& layer : model.architecture().layers())
+    for (const auto* own : {&layer.parameters, &layer.buffers})
+      for (const Parameter& parameter : *own)
+        gradients[parameter.name] = torch::zeros(parameter.shape);
+  for (const Parameter& parameter : model.blueprint().parameters())
+    model.weight(parameter.name).set_requires_grad(true);
+  (model.run(batch).values.at(kMaskLogits) * weights).sum().backward();
+  for (const Parameter& parameter : model.blueprint().parameters()) {
+    const Tensor gradient = model.weight(parameter.name).grad();
+    if (gradient.defined()) gradients[parameter.name] = gradient;
+  }
+  Tensors found = published_sam_weights(model.architecture(), gradients);
+  for (auto at = found.begin(); at != found.end();)
+    at = at->second.abs().max().item<double>() == 0 ? found.erase(at) : std::next(at);
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("gradients are segment-anything's, and those of images of another size") {
+  const test::TempDir dir;
+  write(dir / "sam.pth", published());
+  const test::Recorded recorded(kWindows / "recorded.safetensors");
+  const test::Recorded theirs(kWindows / "published.safetensors");
+  Model model = load(dir);
+  const auto found = published_gradients(model, recorded("pixels"), recorded("weights"));
+  const auto number = [&](const std::string& start) {
+    return std::count_if(theirs.tensors().begin(), theirs.tensors().end(),
+                         [&](const TensorEntry& entry) { return entry.name.starts_with(start); });
+  };
+  // Biases of keys change nothing, so that their gradients are rounding.
+  constexpr double kNothing = 1e-5;
+  CHECK(static_cast<std::ptrdiff_t>(found.size()) == number("gradient."));
+  for (const auto& [name, gradient] : found) {
+    CAPTURE(name);
+    const Tensor expected = theirs("gradient." + name);
+    const double length = std::max(expected.norm().item<double>(), kNothing);
+    CHECK((gradient - expected).norm().item<double>() < 1e-4 * length);
+  }
+
+  model.set_image_size(32);
+  const Tensor pixels = recorded("pixels.smaller");
+  CHECK(relative(masks_of(model, pixels), theirs("masks.smaller")) < 1e-5);
+  const auto smaller = published_gradients(model, pixels, theirs("weights.smaller"));
+  CHECK(static_cast<std::ptrdiff_t>(smaller.size()) == number("length."));
+  for (const auto& [name, gradient] : smaller) {
+    CAPTURE(name);
+    const double expected = theirs("length." + name).item<double>();
+    CHECK(std::abs(gradient.norm().item<double>() - expected) <
+          1e-4 * std::max(expected, kNothing));
+  }
+}
+
+namespace {
+
+/// Images of 32 pixels in patches of 8, so that blocks look at 4 x 4 places.
+SamConfig small(std::int64_t depth, std::int64_t window, std::vector<std::int64_t> global) {
+  SamConfig config = test::tiny_sam_config({}, 2);
+  config.encoder.num_hidden_layers = depth;
+  config.encoder.window_size = window;
+  config.encoder.global_attn_indexes = std::move(global);
+  config.decoder.num_attention_heads = 8;  // as every published one has
+  config.decoder.num_multimask_outputs = 3;
+  return config;
+}
+
+SamConfig with_classes(SamConfig config, std::int64_t classes, std::int64_t steps) {
+  config.decoder.num_multimask_outputs = classes;
+  config.decoder.upscaling_steps = steps;
+  config.classes = unnamed_classes(static_cast<std::size_t>(classes));
+  return config;
+}
+
+/// What is inferred of a checkpoint of such a SAM with random weights, and nothing beside it.
+Json inferred(const SamConfig& config) {
+  const Model model(Blueprint(make_sam(config)), 4);
+  const test::TempDir dir;
+  write(dir / "sam.pth", published_sam_weights(model.architecture(), model.weights()));
+  return infer_sam(dir.path())->config();
+}
+
+Json global_blocks(const SamConfig& config) {
+  return inferred(config)["vision_config"]["global_attn_indexes"];
+}
+
+}  // namespace
+
+TEST_CASE("which blocks of a checkpoint are global is seen from its tables, or is as published") {
+  // Tables of blocks that look at windows are shorter: any blocks may be global.
+  for (const std::vector<std::int64_t>& global :
+       std::vector<std::vector<std::int64_t>>{{1, 2, 8}, {0}, {5, 11}, {2, 5, 8, 11}}) {
+    CAPTURE(Json(global).dump());
+    const SamConfig config = small(12, 2, global);
+    CHECK(global_blocks(config) == Json(global));
+    CHECK(inferred(config)["vision_config"]["window_size"] == 2);
+  }
+  // Where a window is the whole image, as FLAP-SAM's at 224 pixels: those of ViT-B, L and H.
+  CHECK(global_blocks(small(12, 4, {2, 5, 8, 11})) == Json({2, 5, 8, 11}));
+  CHECK(global_blocks(small(24, 4, {5, 11, 17, 23})) == Json({5, 11, 17, 23}));
+  CHECK(global_blocks(small(32, 4, {7, 15, 23, 31})) == Json({7, 15, 23, 31}));
+  CHECK(inferred(small(12, 4, {2, 5, 8, 11}))["vision_config"]["window_size"] == 4);
+  // So a published one is, all of it, what was written.
+  for (const std::int64_t depth : {12, 24, 32}) {
+    const std::int64_t quarter = depth / 4;
+    SamConfig config = with_classes(
+        small(depth, 4, {quarter - 1, 2 * quarter - 1, 3 * quarter - 1, depth - 1}), 2, 3);
+    config.decoder.layer_norm_eps = 1e-5;
+    CHECK(inferred(config) == make_sam(config)->config());
+  }
+}
+
+TEST_CASE("a checkpoint's shapes say how often its decoder enlarges, and how many classes it has") {
+  const SamConfig plain = small(2, 2, {1});
+  CHECK_FALSE(inferred(plain).contains("strata"));
+  for (const std::int64_t steps : {3, 4})
+    for (const std::int64_t classes : {1, 2, 3, 7}) {
+      CAPTURE(steps, classes);
+      const Json config = inferred(with_classes(plain, classes, steps));
+      CHECK(config["strata"]["upscaling_steps"] == steps);
+      CHECK(config["strata"]["classes"] ==
+            Json(unnamed_classes(static_cast<std::size_t>(classes))));
+      CHECK(config["mask_decoder_config"]["num_multimask_outputs"] == classes);
+    }
+  // Two steps with another number of masks than three are SAMed's.
+  CHECK(inferred(with_classes(plain, 2, 2))["strata"]["classes"] == Json({"class_1", "class_2"}));
+  CHECK(are_unnamed({"class_1", "class_2"}));
+  CHECK_FALSE(are_unnamed({"class_2", "class_1"}));
+  CHECK_FALSE(are_unnamed({"kidney"}));
+  CHECK_FALSE(are_unnamed({}));
 }
 
 TEST_CASE("FLAP-SAM's LoRA factors are added to the weights that they stand beside") {

@@ -1,0 +1,1 @@
+"""FedAvg of arrays that nobody trains."""
