@@ -15,6 +15,7 @@
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/event_file.h"
 #include "strata/fedrunner/metrics.h"
+#include "support/shards.h"
 #include "tidy_csv.h"
 #include "wrong_input.h"
 
@@ -573,6 +574,33 @@ run:
   CHECK((scores("lntk", "1GiB").array() > 0).all());
   const auto at_once = scores("snip", "1GiB"), divided = scores("snip", "700KiB");
   CHECK(((at_once - divided).array().abs() < 1e-5 * at_once.array()).all());
+}
+
+TEST_CASE("a shard that is cut off or lacks is refused in one line, with nothing written") {
+  const fs::path& folder = workshop();
+  for (const std::string model : {"sharded", "cut_shard", "lost_shard"}) {
+    fs::copy(folder / "foundation", folder / model, fs::copy_options::recursive);
+    fs::remove(folder / model / "model.safetensors");
+    test::write_shards(folder / "foundation/model.safetensors", folder / model);
+  }
+  CHECK(run_strata({"inspect", "sharded"}, folder).code == 0);
+  const std::string left = std::to_string(test::cut_off(folder / "cut_shard" / test::kSecondShard));
+  fs::remove(folder / "lost_shard" / test::kSecondShard);
+  const std::map<std::string, std::vector<std::string>> said = {
+      {"cut_shard",
+       {"cut_shard/" + test::kSecondShard + ": tensor \"",
+        "leave the file's " + left + " bytes of data"}},
+      {"lost_shard",
+       {"lost_shard/" + test::kShardIndex + ": weight_map.",
+        "the shard \"" + test::kSecondShard + "\" is not in the folder"}}};
+  for (const auto& [model, parts] : said) {
+    const std::vector<std::vector<std::string>> commands = {
+        {"inspect", model},
+        {"evaluate", model, "--data", "data", "--predictions", "p.jsonl"},
+        {"score", "--model", model, "--data", "data", "--samples", "2", "--out", "s.json"},
+        {"run", "tiny.yaml", "--out", "none", "--set", "model.folder=" + model}};
+    for (const auto& command : commands) test::check_refused(command, folder, parts);
+  }
 }
 
 TEST_CASE("wrong input is refused in one line, with nothing written") {
