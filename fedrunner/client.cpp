@@ -262,20 +262,14 @@ HelloResult Client::introduce(const Order& order) const {
 }
 
 ScoreResult Client::score(const Order& order, const ScoreWork& work) const {
-  const std::string where =
-      "round " + std::to_string(order.round) + ", client " + data_.name + ": ";
   const Workspaces::Loan loan(workspaces_);
   load(loan.model(), order);
-  try {
-    return {
+  return with_context("round " + std::to_string(order.round) + ", client " + data_.name, [&] {
+    return ScoreResult{
         scorer_(loan.model(), *data_.train, order.units,
                 {work.metric, static_cast<int>(work.samples), work.seed, data_.name, work.answers,
                  static_cast<int>(work.top_answers), static_cast<int>(work.random_outputs)})};
-  } catch (const InputError& error) {
-    throw InputError(where + error.what());
-  } catch (const WorkError& error) {
-    throw WorkError(where + error.what());
-  }
+  });
 }
 
 ClientUpdate Client::train(const Order& order, const TrainWork& work) const {

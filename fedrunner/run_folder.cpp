@@ -5,6 +5,7 @@
 
 #include "core/folder_lock.h"
 #include "core/provenance.h"
+#include "experiment/training_options.h"
 #include "models/tensor_bytes.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
@@ -60,9 +61,9 @@ void take_growth(Json& found, const Json& config, const std::string& where) {
         " was " + run.at("rounds").dump() + " and is now " + now.at("rounds").dump() + ": ";
     if (run.at("rounds") > now.at("rounds"))
       fail("rounds", both + "rounds can be added, not taken back");
-    if (now.at("local").at("schedule") != "constant") {
-      fail("rounds", both + "with run.local.schedule " +
-                         now.at("local").at("schedule").get<std::string>() +
+    const auto schedule = now.at("local").at("schedule").get<std::string>();
+    if (schedule != experiment::schedules().name(experiment::Schedule::kConstant)) {
+      fail("rounds", both + "with run.local.schedule " + schedule +
                          " every round's learning rate depends on their number");
     }
     run["rounds"] = now.at("rounds");

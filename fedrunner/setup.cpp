@@ -329,13 +329,11 @@ FederatedClient make_client(const data::ClientExamples& part, const ExperimentDa
         examples, {data.manifest, foundation.model.blueprint(), foundation.tokenizer,
                    data.config.drop_unseen, images, foundation.language, data.config.prompt}));
   };
-  try {
+  return with_context("client " + part.name, [&] {
     FederatedClient client{part.name, tensors(part.train), nullptr};
     if (!part.test.empty()) client.test = tensors(part.test);
     return client;
-  } catch (const InputError& error) {
-    throw InputError("client " + part.name + ": " + error.what());
-  }
+  });
 }
 
 void log_unseen(const std::vector<FederatedClient>& clients) {

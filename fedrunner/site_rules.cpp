@@ -27,8 +27,9 @@ using experiment::SiteFile;
   throw InputError(site.file + ": " + key + ": the site does not allow it: " + why);
 }
 
-bool among(const std::vector<std::string>& names, const std::string& name) {
-  return names.empty() || std::find(names.begin(), names.end(), name) != names.end();
+/// A site's list that is empty allows every name.
+bool allows(const std::vector<std::string>& list, const std::string& name) {
+  return list.empty() || contains(list, name);
 }
 
 /// A file that is locked as long as this lives.
@@ -110,11 +111,11 @@ RdpAccountant spent_so_far(const SiteFile& site, const std::string& ledger,
 
 void check_order(const SiteFile& site, const Order& order) {
   const std::string phase = phases().name(order.phase());
-  if (!among(site.clients, order.client))
+  if (!allows(site.clients, order.client))
     refuse(site, "clients", "an order is for client " + order.client);
-  if (!among(site.phases, phase)) refuse(site, "phases", "an order is to " + phase);
+  if (!allows(site.phases, phase)) refuse(site, "phases", "an order is to " + phase);
   const auto* score = std::get_if<ScoreWork>(&order.work);
-  if (score && !among(site.metrics, score->metric))
+  if (score && !allows(site.metrics, score->metric))
     refuse(site, "metrics", "an order is to score by " + score->metric);
   if (!site.private_training) return;
   if (score && !site.private_scores)

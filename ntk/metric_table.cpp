@@ -4,12 +4,12 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-#include <set>
 #include <tuple>
 
 #include "core/console.h"
 #include "core/csv.h"
 #include "core/ranks.h"
+#include "core/table_file.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 
@@ -18,18 +18,6 @@ namespace {
 
 const std::vector<std::string> kHeader = {"metric", "client",   "unit",
                                           "value",  "residual", "status"};
-
-void check_names(const std::vector<std::string>& names, const std::string& what,
-                 const std::string& source) {
-  if (names.empty()) throw InputError(source + ": no " + what + "s");
-  std::set<std::string> seen;
-  for (const std::string& name : names) {
-    if (name.empty()) throw InputError(source + ": a " + what + " has no name");
-    if (!seen.insert(name).second) {
-      throw InputError(source + ": the " + what + " \"" + name + "\" stands twice");
-    }
-  }
-}
 
 std::string cell_name(const std::string& metric, const std::string& client,
                       const std::string& unit) {
@@ -106,9 +94,9 @@ const MetricValue& MetricTable::at(int metric, int client, int unit) const {
 }
 
 void MetricTable::validate(const std::string& source) const {
-  check_names(metrics, "metric", source);
-  check_names(clients, "client", source);
-  check_names(units, "unit", source);
+  check_table_names(metrics, "metric", source);
+  check_table_names(clients, "client", source);
+  check_table_names(units, "unit", source);
   const std::size_t expected = metrics.size() * clients.size() * units.size();
   if (values.size() != expected) {
     throw InputError(source + ": " + std::to_string(values.size()) + " values, but there are " +

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "core/csv.h"
+#include "core/text.h"
 #include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/plan.h"
@@ -18,10 +19,6 @@ namespace {
 
 constexpr double kNoise = 0.5;  // of a client beside the trend's standard deviation of 1
 constexpr int kMostEach = 100000;
-
-bool all_digits(const std::string& text) {
-  return !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
-}
 
 /// 9x24 as two numbers.
 bool parse_size(const std::string& text, std::int64_t& clients, std::int64_t& units) {

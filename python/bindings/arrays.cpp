@@ -1,6 +1,8 @@
 #include "bindings/arrays.h"
 
 #include <algorithm>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 
 #include "core/plan.h"
@@ -9,11 +11,24 @@
 namespace strata::python {
 namespace {
 
+struct ObjectiveRow {
+  const char* name;  ///< as objective_names has it
+  double Objectives::*value;
+  bool whole;  ///< and so exact
+};
+
+constexpr ObjectiveRow kObjectives[] = {
+    {"importance", &Objectives::importance, false},
+    {"usage_variance", &Objectives::usage_variance, false},
+    {"uplink_bytes", &Objectives::uplink_bytes, true},
+    {"slowest_client", &Objectives::slowest_seconds, false},
+};
+
 double value_of(const Objectives& point, const std::string& name) {
-  if (name == "importance") return to_fifteen_digits(point.importance);
-  if (name == "usage_variance") return to_fifteen_digits(point.usage_variance);
-  if (name == "uplink_bytes") return point.uplink_bytes;
-  return to_fifteen_digits(point.slowest_seconds);
+  const auto row = std::find_if(std::begin(kObjectives), std::end(kObjectives),
+                                [&](const ObjectiveRow& at) { return at.name == name; });
+  if (row == std::end(kObjectives)) throw std::out_of_range(name);
+  return row->whole ? point.*row->value : to_fifteen_digits(point.*row->value);
 }
 
 }  // namespace

@@ -106,8 +106,8 @@ std::vector<std::string> groups_of(const HelpCommand& command) {
   for (const HelpOption& option : command.options)
     if (option.name.empty()) add(option.group);
   for (const HelpOption& option : command.options)
-    if (option.group != "General") add(option.group);
-  add("General");
+    if (option.group != kGeneralGroup) add(option.group);
+  add(kGeneralGroup);
   return groups;
 }
 

@@ -8,6 +8,9 @@
 
 namespace strata::cli {
 
+/// The group of what every subcommand has, which stands last.
+inline constexpr const char* kGeneralGroup = "General";
+
 struct HelpOption {
   std::string short_name;  ///< "-q", or ""
   std::string name;        ///< "--quiet"; "" for a positional argument

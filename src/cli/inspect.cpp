@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cli/command_line.h"
+#include "core/choices.h"
 #include "core/console.h"
 #include "core/document.h"
 #include "core/plan.h"
@@ -81,8 +82,18 @@ void print_table(const std::vector<Unit>& units, const models::Blueprint& bluepr
 }
 
 /// A row of the table of costs.
+enum class Costed { kModel, kScheme, kUnit, kClient };
+
+const Choices<Costed>& costed() {
+  static const Choices<Costed> table({{Costed::kModel, "model"},
+                                      {Costed::kScheme, "scheme"},
+                                      {Costed::kUnit, "unit"},
+                                      {Costed::kClient, "client"}});
+  return table;
+}
+
 struct CostRow {
-  std::string kind;  ///< model, scheme, unit or client
+  Costed kind;
   std::string name;
   models::TrainingCost cost;
   double mbit = 0;  ///< what is sent of it, one way in a round
@@ -136,27 +147,26 @@ std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::ve
                                std::int64_t text_tokens, models::Buffers buffers,
                                const InspectArguments& arguments) {
   std::vector<CostRow> rows;
-  const auto add_of = [&](const models::Blueprint& of, const char* kind, const std::string& name,
+  const auto add_of = [&](const models::Blueprint& of, Costed kind, const std::string& name,
                           const std::set<std::string>& weights) {
     const Unit unit = models::unit_of(of, weights, buffers);
     const auto by_batch = models::moving_norms(of, {unit});
     rows.push_back({kind, name, models::training_cost(of, text_tokens, weights, by_batch),
                     8e-6 * static_cast<double>(unit.bytes)});
   };
-  const auto add = [&](const char* kind, const std::string& name,
-                       const std::set<std::string>& weights) {
+  const auto add = [&](Costed kind, const std::string& name, const std::set<std::string>& weights) {
     add_of(blueprint, kind, name, weights);
   };
   std::set<std::string> all;
   for (const models::Parameter& parameter : blueprint.parameters()) all.insert(parameter.name);
-  add("model", "everything", all);
+  add(Costed::kModel, "everything", all);
   std::vector<std::string> selectable;
   for (const Unit& unit : units) {
     if (unit.role == Role::kBody || unit.role == Role::kPrompt) selectable.push_back(unit.name);
   }
-  add("scheme", "all of " + arguments.scheme, weights_of(units, selectable, "--scheme"));
+  add(Costed::kScheme, "all of " + arguments.scheme, weights_of(units, selectable, "--scheme"));
   for (const Unit& unit : units) {
-    add("unit", unit.name, {unit.parameters.begin(), unit.parameters.end()});
+    add(Costed::kUnit, unit.name, {unit.parameters.begin(), unit.parameters.end()});
   }
   auto always = weights_of(units, arguments.always, "--always");
   if (arguments.plan.empty()) return rows;
@@ -166,10 +176,10 @@ std::vector<CostRow> cost_rows(const models::Blueprint& blueprint, const std::ve
     auto weights = weights_of(units, plan.units_of(static_cast<int>(i)), arguments.plan);
     weights.insert(always.begin(), always.end());
     if (plan.has_ranks()) {
-      add_of(with_planned_ranks(blueprint, units, plan, i, arguments.plan), "client",
+      add_of(with_planned_ranks(blueprint, units, plan, i, arguments.plan), Costed::kClient,
              plan.clients[i], weights);
     } else {
-      add("client", plan.clients[i], weights);
+      add(Costed::kClient, plan.clients[i], weights);
     }
   }
   return rows;
@@ -183,7 +193,7 @@ void print_cost_json(const std::vector<CostRow>& rows, std::int64_t text_tokens,
               {"batch_size", batch_size},
               {"costs", Json::array()}};
   for (const auto& [kind, name, cost, mbit] : rows) {
-    out["costs"].push_back({{"kind", kind},
+    out["costs"].push_back({{"kind", costed().name(kind)},
                             {"name", name},
                             {"parameters", cost.parameters},
                             {"mbit", mbit},
@@ -199,7 +209,7 @@ void print_cost_table(const std::vector<CostRow>& rows, const models::Blueprint&
                       std::int64_t text_tokens, int batch_size) {
   TextTable table({"trained", "parameters", "MBit", "forward GFLOP", "backward GFLOP", "peak MiB"});
   for (const auto& [kind, name, cost, mbit] : rows) {
-    table.row({kind == "client" ? "client " + name : name, std::to_string(cost.parameters),
+    table.row({kind == Costed::kClient ? "client " + name : name, std::to_string(cost.parameters),
                fixed(mbit, 3), fixed(cost.forward_flops / 1e9, 3),
                fixed(cost.backward_flops / 1e9, 3),
                fixed(cost.peak_bytes(batch_size) / (1 << 20), 1)});

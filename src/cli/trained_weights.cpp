@@ -18,15 +18,6 @@ using Names = std::vector<std::string>;
 
 constexpr const char* kAnyPrefix = "^(.+[.])?";
 
-const Names& layer_words() {
-  static const Names words = {"layer", "layers", "block", "blocks", "h"};
-  return words;
-}
-
-bool among(const Names& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// `name` as a regular expression for itself.
 std::string literal(const std::string& name) {
   std::string pattern;
@@ -61,9 +52,9 @@ std::set<std::string> prefixes_of(const Names& weights, const std::string& part)
 /// "block.3" and "vision.block.3", which call a layer by its number alone.
 bool is_plain_layer(const std::string& unit) {
   const Names parts = parts_of(unit);
-  if (!all_digits(parts.back())) return parts.size() == 1 && layer_of(unit) >= 0;
+  if (!is_layer_number(parts.back())) return parts.size() == 1 && layer_of(unit) >= 0;
   return parts.size() >= 2 && parts.size() <= 3 &&
-         among(layer_words(), lower_case(parts[parts.size() - 2]));
+         contains(layer_words(), lower_case(parts[parts.size() - 2]));
 }
 
 }  // namespace
@@ -96,8 +87,8 @@ void WeightPatterns::find_stacks() {
   for (const auto& weight : weights_) {
     const Names parts = parts_of(weight);
     for (std::size_t i = 1; i < parts.size(); ++i) {
-      if (!all_digits(parts[i])) continue;
-      if (has_family_ && !among(words, parts[i - 1])) continue;
+      if (!is_layer_number(parts[i])) continue;
+      if (has_family_ && !contains(words, parts[i - 1])) continue;
       const std::string stack =
           joined(Names(parts.begin(), parts.begin() + static_cast<std::ptrdiff_t>(i)), ".");
       int& layers = stacks_[stack];
@@ -106,7 +97,9 @@ void WeightPatterns::find_stacks() {
     }
   }
   // A list that is not called one (the parts of a head, say) counts where there is no other.
-  const auto called = [&](const auto& stack) { return among(words, parts_of(stack.first).back()); };
+  const auto called = [&](const auto& stack) {
+    return contains(words, parts_of(stack.first).back());
+  };
   if (std::any_of(stacks_.begin(), stacks_.end(), called))
     std::erase_if(stacks_, [&](const auto& stack) { return !called(stack); });
 }
@@ -177,11 +170,11 @@ Names WeightPatterns::of_name(const std::string& unit) const {
                      ": " + quoted_list(places, 3));
   }
   const std::string name = *prefixes.begin() + unit;
-  return {"^" + literal(name) + (among(weights_, name) ? "$" : "[.]")};
+  return {"^" + literal(name) + (contains(weights_, name) ? "$" : "[.]")};
 }
 
 Names WeightPatterns::of(const std::string& unit) const {
-  if (unit == "head") return of_head();
+  if (unit == kHeadUnit) return of_head();
   if (is_plain_layer(unit)) return of_layer(unit, layer_of(unit));
   return of_name(unit);
 }
@@ -204,7 +197,7 @@ std::vector<Names> trained_weights(const Plan& plan, const std::string& model) {
         with_context("--export: client \"" + plan.clients[i] + "\"",
                      [&] { entry->second = known.of(unit); });
       names.insert(names.end(), entry->second.begin(), entry->second.end());
-      if (!known.knows_weights() && unit != "head" &&
+      if (!known.knows_weights() && unit != kHeadUnit &&
           (!is_plain_layer(unit) || parts_of(unit).size() > 2))
         guessed.insert(unit);
     }

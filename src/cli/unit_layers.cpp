@@ -1,7 +1,6 @@
 #include "cli/unit_layers.h"
 
 #include <algorithm>
-#include <cctype>
 #include <set>
 
 #include "core/text.h"
@@ -9,21 +8,28 @@
 namespace strata::cli {
 namespace {
 
+/// As in "l7"; alone between dots it would say nothing.
+constexpr const char* kShortWord = "l";
+
 /// "layer7", "Layer_7" and "block-7" are 7; −1 for what is not called a layer, such as "fc1".
 int layer_in_word(const std::string& part) {
   const std::size_t digits = part.find_last_not_of("0123456789") + 1;
-  if (digits == 0 || !all_digits(part.substr(digits))) return -1;
+  if (digits == 0 || !is_layer_number(part.substr(digits))) return -1;
   std::string word = part.substr(0, digits);
   if (word.back() == '_' || word.back() == '-') word.pop_back();
-  static const std::set<std::string> words = {"layer", "layers", "block", "blocks", "l", "h"};
-  return words.count(lower_case(word)) ? std::stoi(part.substr(digits)) : -1;
+  word = lower_case(word);
+  return word == kShortWord || contains(layer_words(), word) ? std::stoi(part.substr(digits)) : -1;
 }
 
 }  // namespace
 
-bool all_digits(const std::string& text) {
-  return !text.empty() && text.size() < 6 &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isdigit(c); });
+bool is_layer_number(const std::string& text) {
+  return text.size() < 6 && all_digits(text);
+}
+
+const std::vector<std::string>& layer_words() {
+  static const std::vector<std::string> words = {"layer", "layers", "block", "blocks", "h"};
+  return words;
 }
 
 std::vector<std::string> parts_of(const std::string& unit) {
@@ -39,7 +45,7 @@ std::vector<std::string> parts_of(const std::string& unit) {
 int layer_of(const std::string& unit) {
   const std::vector<std::string> parts = parts_of(unit);
   for (const std::string& part : parts) {
-    if (all_digits(part)) return std::stoi(part);
+    if (is_layer_number(part)) return std::stoi(part);
   }
   for (const std::string& part : parts) {
     if (const int layer = layer_in_word(part); layer >= 0) return layer;
@@ -48,7 +54,7 @@ int layer_of(const std::string& unit) {
 }
 
 bool is_head(const std::string& unit) {
-  static const std::set<std::string> names = {"head", "classifier", "score", "lm_head"};
+  static const std::set<std::string> names = {kHeadUnit, "classifier", "score", "lm_head"};
   return names.count(parts_of(unit).back()) > 0;
 }
 

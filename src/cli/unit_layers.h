@@ -11,10 +11,14 @@ namespace strata::cli {
 /// The name between its dots.
 std::vector<std::string> parts_of(const std::string& unit);
 /// Whether it is a number of up to five digits.
-bool all_digits(const std::string& text);
+bool is_layer_number(const std::string& text);
+/// What a list of layers is called in most models: layer, layers, block, blocks and h.
+const std::vector<std::string>& layer_words();
 /// The first whole number between dots or, without one, behind the word layer or block; or −1:
 /// "block.3", "model.layers.3.mlp" and "layer3" are layer 3.
 int layer_of(const std::string& unit);
+/// The unit of Strata's own name for whatever head a model has.
+inline constexpr const char* kHeadUnit = "head";
 /// Whether it ends in "head", "classifier", "score" or "lm_head".
 bool is_head(const std::string& unit);
 

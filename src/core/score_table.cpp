@@ -16,17 +16,6 @@
 namespace strata {
 namespace {
 
-void check_names(const std::vector<std::string>& names, const char* what,
-                 const std::string& source) {
-  std::set<std::string> seen;
-  if (names.empty()) throw InputError(source + ": no " + what + "s");
-  for (const auto& name : names) {
-    if (name.empty()) throw InputError(source + ": a " + what + " has no name");
-    if (!seen.insert(name).second)
-      throw InputError(source + ": the " + what + " \"" + name + "\" stands twice");
-  }
-}
-
 bool is_table(const std::filesystem::path& path) {
   const std::string extension = text_extension(path);
   return extension == ".csv" || extension == ".tsv";
@@ -86,8 +75,8 @@ ScoreTable parse_json_scores(const std::string& text, const std::string& file) {
   table.samples = reader.integer("samples", 0, std::numeric_limits<std::int64_t>::max(), 0);
   table.clients = reader.texts("clients");
   table.units = reader.texts("units");
-  check_names(table.clients, "client", document.file + ": clients");
-  check_names(table.units, "unit", document.file + ": units");
+  check_table_names(table.clients, "client", document.file + ": clients");
+  check_table_names(table.units, "unit", document.file + ": units");
   table.roles = roles_of(reader, table);
   table.scores = matrix_of(reader, "scores", table);
   if (reader.has("raw")) table.raw = matrix_of(reader, "raw", table);
@@ -119,7 +108,7 @@ ScoreTable wide_table(const std::vector<CsvRow>& rows, std::size_t first, const 
   ScoreTable table;
   table.units.assign(header.begin() + static_cast<std::ptrdiff_t>(first), header.end());
   if (rows.size() < 2) throw InputError(file + ": a header but no client");
-  check_names(table.units, "unit", at(rows[0]));
+  check_table_names(table.units, "unit", at(rows[0]));
   table.scores.resize(static_cast<Eigen::Index>(rows.size() - 1), table.unit_count());
   std::set<std::string> seen;
   for (std::size_t r = 1; r < rows.size(); ++r) {
@@ -299,8 +288,8 @@ Json rows_of(const Eigen::MatrixXd& matrix) {
 }  // namespace
 
 void ScoreTable::validate(const std::string& source) const {
-  check_names(clients, "client", source);
-  check_names(units, "unit", source);
+  check_table_names(clients, "client", source);
+  check_table_names(units, "unit", source);
   const auto check = [&](const Eigen::MatrixXd& matrix, const char* what) {
     if (matrix.rows() != client_count() || matrix.cols() != unit_count())
       throw InputError(source + ": " + what + " is " + std::to_string(matrix.rows()) + " × " +

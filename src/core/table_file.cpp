@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <set>
 
 #include "core/text.h"
 #include "strata/core/atomic_file.h"
@@ -106,6 +107,17 @@ std::vector<CsvRow> read_table(const std::filesystem::path& path) {
 
 bool is_header(const std::string& field, const std::string& name) {
   return lower_case(field) == name;
+}
+
+void check_table_names(const std::vector<std::string>& names, const std::string& what,
+                       const std::string& source) {
+  if (names.empty()) throw InputError(source + ": no " + what + "s");
+  std::set<std::string> seen;
+  for (const std::string& name : names) {
+    if (name.empty()) throw InputError(source + ": a " + what + " has no name");
+    if (!seen.insert(name).second)
+      throw InputError(source + ": the " + what + " \"" + name + "\" stands twice");
+  }
 }
 
 bool is_index_header(const std::string& field, const std::string& name) {

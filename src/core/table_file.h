@@ -30,6 +30,11 @@ bool looks_like_json(const std::string& text);
 std::vector<CsvRow> parse_table(const std::string& text, const std::string& file);
 std::vector<CsvRow> read_table(const std::filesystem::path& path);
 
+/// Refuses a table without names, an empty name and one that stands twice: `what` they are is in
+/// the singular, such as "client". @throws InputError, which begins with `source`
+void check_table_names(const std::vector<std::string>& names, const std::string& what,
+                       const std::string& source);
+
 /// Whether a header's field is `name`, in small or capital letters, or nothing, as pandas writes
 /// for an index without a name.
 bool is_index_header(const std::string& field, const std::string& name);

@@ -23,6 +23,14 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
+bool all_digits(std::string_view text) {
+  return !text.empty() && text.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
+bool contains(const std::vector<std::string>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::vector<std::string> sides;
   for (const std::int64_t side : shape) sides.push_back(std::to_string(side));

@@ -112,12 +112,9 @@ void keep_personal(const std::vector<std::string>& names, std::vector<Unit>& uni
 }
 
 SelectedUnits select_units(const ExperimentConfig& config, const models::Blueprint& model) {
-  std::vector<Unit> units;
-  try {
-    units = peft::scheme_units(model, config.units.scheme, config.units.buffers);
-  } catch (const InputError& error) {
-    throw InputError(config.file + ": units.scheme: " + error.what());
-  }
+  std::vector<Unit> units = with_context(config.file + ": units.scheme", [&] {
+    return peft::scheme_units(model, config.units.scheme, config.units.buffers);
+  });
   std::vector<Role> roles;
   for (const Unit& unit : units) roles.push_back(unit.role);
   const UnitChoice choice = choose_units(names_of(units), roles, config.units.wishes);

@@ -1,7 +1,6 @@
 #include "experiment/strategy.h"
 
-#include <algorithm>
-
+#include "core/text.h"
 #include "experiment/folder_name.h"
 #include "experiment/unit_modes.h"
 #include "strata/core/error.h"
@@ -13,10 +12,6 @@ namespace {
 const std::string kNoMetric = "none";
 /// The planner's that needs no scores, and the one that takes the best of one metric.
 const std::string kRandom = "random", kTopK = "topk";
-
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
 
 const Choices<OwnAlgorithm>& own_algorithms() {
   static const Choices<OwnAlgorithm> table({{OwnAlgorithm::kFull, "full"},

@@ -45,7 +45,7 @@ Json with_further_keys(const Json& config, const Json& own) {
 Model::Model(Blueprint blueprint, torch::Device device)
     : blueprint_(std::make_shared<const Blueprint>(std::move(blueprint))),
       device_(device),
-      units_(stage_units(*blueprint_)) {}
+      units_(stage_units(*blueprint_, Buffers::kFrozen)) {}
 
 Model::Model(Blueprint blueprint, std::uint64_t seed, torch::Device device)
     : Model(std::move(blueprint), device) {
@@ -147,7 +147,7 @@ void Model::set_attachments(Attachments attachments, std::uint64_t seed) {
 
 void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
   blueprint_ = std::make_shared<const Blueprint>(blueprint_->with(std::move(labels)));
-  units_ = stage_units(*blueprint_);
+  units_ = stage_units(*blueprint_, Buffers::kFrozen);
   Weights kept;
   for (const auto& parameters : {blueprint_->parameters(), blueprint_->buffers()}) {
     for (const Parameter& parameter : parameters) {
@@ -169,7 +169,7 @@ void Model::relabel(std::vector<std::string> labels, std::uint64_t seed) {
 
 void Model::set_image_size(std::int64_t side) {
   blueprint_ = std::make_shared<const Blueprint>(blueprint_->with_image_size(side));
-  units_ = stage_units(*blueprint_);
+  units_ = stage_units(*blueprint_, Buffers::kFrozen);
   for (const Layer& layer : architecture().layers()) {
     if (layer.part != Part::kPositions) continue;
     for (const Parameter& parameter : layer.parameters) {

@@ -156,11 +156,8 @@ data::WordPiece read_tokenizer_json(const std::filesystem::path& file, const Con
   read_special_tokens(root, options);
   std::vector<std::string> vocabulary = read_vocabulary(model);
   check_added_tokens(root, vocabulary);
-  try {
-    return data::WordPiece(std::move(vocabulary), options);
-  } catch (const InputError& error) {
-    throw InputError(file.string() + ": model.vocab: " + error.what());
-  }
+  return with_context(file.string() + ": model.vocab",
+                      [&] { return data::WordPiece(std::move(vocabulary), options); });
 }
 
 data::WordPiece read_files(const std::filesystem::path& folder, std::string& vocabulary_file) {

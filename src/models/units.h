@@ -45,8 +45,9 @@ const Choices<Buffers>& buffers_choices();
 std::vector<Unit> make_units(const Blueprint& blueprint, const std::vector<UnitKind>& kinds,
                              std::int64_t text_tokens, Buffers buffers, bool only = false);
 
-/// Those of block_kind() for the longest text: every weight of the architecture is in one.
-std::vector<Unit> stage_units(const Blueprint& blueprint, Buffers buffers = Buffers::kFrozen);
+/// Those of block_kind() for the longest text: every weight of the architecture is in one. No
+/// policy is the default: a run's is average (units.buffers), and a model's own units are frozen.
+std::vector<Unit> stage_units(const Blueprint& blueprint, Buffers buffers);
 
 /// These weights as one unit, with what goes with their BatchNorms, but for its name, role, FLOPs
 /// and activations. Names that the model does not have are passed over.

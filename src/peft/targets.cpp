@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/text.h"
 #include "peft/limits.h"
 #include "strata/core/error.h"
 
@@ -11,11 +12,6 @@ namespace {
 
 using models::Blueprint;
 using models::Layer;
-
-bool all_digits(const std::string& text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
-}
 
 bool selects(const std::string& target, const std::string& name) {
   return name == target || (name.size() > target.size() && name.ends_with(target) &&

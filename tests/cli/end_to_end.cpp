@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cmath>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -13,6 +15,7 @@
 #include "strata/core/score_table.h"
 #include "strata/fedrunner/event_file.h"
 #include "strata/fedrunner/metrics.h"
+#include "support/shards.h"
 #include "tidy_csv.h"
 #include "wrong_input.h"
 
@@ -168,44 +171,108 @@ TEST_CASE("plan and run plan the same problem") {
   CHECK(by_hand.at("always") == first.at("always"));
 }
 
-TEST_CASE("budgets of memory: plan and run plan the same, and the report says them") {
-  const fs::path& folder = workshop();
-  const auto inspect = run_strata({"inspect", "foundation", "--json"}, folder);
+namespace {
+
+/// What `strata inspect` says of the foundation's units, which then stands in costs.json.
+nlohmann::json unit_costs() {
+  const auto inspect = run_strata({"inspect", "foundation", "--json"}, workshop());
   REQUIRE(inspect.code == 0);
-  std::ofstream(folder / "costs.json") << inspect.out;
-  double block = 0;
-  const auto costs = nlohmann::json::parse(inspect.out);
-  for (const auto& unit : costs["units"]) {
-    if (unit["name"] == "block.0")
-      block = 12 * unit["parameters"].get<double>() + unit["activation_bytes"].get<double>();
-  }
-  const std::string each = std::to_string(static_cast<long>(1.5 * block));
-  const auto run = run_strata({"run", "tiny.yaml", "--out", "memory", "--threads", "1", "--set",
+  std::ofstream(workshop() / "costs.json") << inspect.out;
+  return nlohmann::json::parse(inspect.out)["units"];
+}
+
+const nlohmann::json& named(const nlohmann::json& units, const std::string& name) {
+  return *std::find_if(units.begin(), units.end(),
+                       [&](const nlohmann::json& unit) { return unit["name"] == name; });
+}
+
+struct TwoPlans {
+  nlohmann::json by_run, by_hand;
+};
+
+/// A round in which each client may spend so much, run into the folder `of`, and the plan that
+/// `strata plan` makes of the round's scores and costs.json.
+TwoPlans planned(const std::string& of, std::int64_t each_client) {
+  const fs::path& folder = workshop();
+  const std::string each = std::to_string(each_client);
+  const auto run = run_strata({"run", "tiny.yaml", "--out", of, "--threads", "1", "--set",
                                "run.strategies=[f3ocus, roundrobin]", "--set", "run.rounds=1",
-                               "--set", "run.budget={of: memory, each: " + each + "}"},
+                               "--set", "run.budget={of: " + of + ", each: " + each + "}"},
                               folder);
   INFO(run.err);
   REQUIRE(run.code == 0);
-  const fs::path round = "memory/f3ocus-seed1/rounds/001";
-  const auto first = nlohmann::json::parse(test::slurp(folder / round / "plan.json"));
-  CHECK(first["algorithm"] == "prices");
-  CHECK(first["budget"]["of"] == "memory");
-  const auto plan =
-      run_strata({"plan", "--scores", (round / "scores.json").string(), "--budget", each, "--of",
-                  "memory", "--costs", "costs.json", "--algorithm", "prices", "--json"},
-                 folder);
+  const fs::path round = fs::path(of) / "f3ocus-seed1/rounds/001";
+  const auto by_run = nlohmann::json::parse(test::slurp(folder / round / "plan.json"));
+  CHECK(by_run["algorithm"] == "prices");
+  CHECK(by_run["budget"]["of"] == of);
+  const auto plan = run_strata(
+      {"plan", "--scores", (round / "scores.json").string(), "--budget", each, "--of", of,
+       "--costs", "costs.json", "--algorithm", "prices", "--seed", by_run["seed"].dump(), "--json"},
+      folder);
   INFO(plan.err);
   REQUIRE(plan.code == 0);
-  const auto again = nlohmann::json::parse(plan.out);
-  for (const char* key : {"clients", "objectives", "front", "budget"}) {
-    CAPTURE(key);
-    CHECK(first.at(key) == again.at(key));
-  }
-  const auto report = run_strata({"report", "memory"}, folder);
+  return {by_run, nlohmann::json::parse(plan.out)};
+}
+
+std::string reported(const std::string& run) {
+  const auto report = run_strata({"report", run}, workshop());
   INFO(report.err);
   REQUIRE(report.code == 0);
-  CHECK(test::slurp(folder / "memory/report.html").find("B of memory per client and round") !=
-        std::string::npos);
+  return test::slurp(workshop() / run / "report.html");
+}
+
+}  // namespace
+
+TEST_CASE("budgets of memory: plan and run plan the same, and the report says them") {
+  const auto block = named(unit_costs(), "block.0");
+  const double cost =
+      12 * block["parameters"].get<double>() + block["activation_bytes"].get<double>();
+  const auto plans = planned("memory", static_cast<std::int64_t>(1.5 * cost));
+  for (const char* key : {"clients", "objectives", "front", "budget"}) {
+    CAPTURE(key);
+    CHECK(plans.by_run.at(key) == plans.by_hand.at(key));
+  }
+  CHECK_THAT(reported("memory"), Catch::Contains("B of memory per client and round"));
+}
+
+TEST_CASE(
+    "budgets of bytes and of FLOPs: a run spends them as plan does, and the report says them") {
+  const auto units = unit_costs();
+  const auto cost = [&](const std::string& of, const std::string& unit) {
+    const auto& found = named(units, unit);
+    return of == "bytes" ? found["bytes"].get<std::int64_t>()
+                         : std::llround(3 * found["forward_flops"].get<double>());
+  };
+  const std::string of = GENERATE(std::string("bytes"), std::string("flops"));
+  CAPTURE(of);
+  const std::int64_t each = cost(of, "block.0") * 3 / 2;
+  const auto plans = planned(of, each);
+  for (const char* key : {"clients", "budget"}) {
+    CAPTURE(key);
+    CHECK(plans.by_run.at(key) == plans.by_hand.at(key));
+  }
+  // scores.json has fifteen digits, of which the run's own scores have more.
+  REQUIRE(plans.by_run["front"].size() == plans.by_hand["front"].size());
+  for (std::size_t i = 0; i < plans.by_run["front"].size(); ++i) {
+    CHECK(plans.by_run["front"][i]["importance"].get<double>() ==
+          Approx(plans.by_hand["front"][i]["importance"].get<double>()).epsilon(1e-12));
+    CHECK(plans.by_run["front"][i]["usage_variance"] ==
+          plans.by_hand["front"][i]["usage_variance"]);
+  }
+  for (const char* strategy : {"f3ocus", "roundrobin"}) {
+    const Plan plan =
+        read_plan(workshop() / of / (strategy + std::string("-seed1")) / "rounds/001/plan.json");
+    CHECK(plan.counted == of);
+    for (std::size_t i = 0; i < plan.clients.size(); ++i) {
+      std::int64_t spent = 0;
+      for (const std::string& unit : plan.units_of(static_cast<int>(i))) spent += cost(of, unit);
+      CHECK(spent > 0);
+      CHECK(spent <= each);
+      CHECK(plan.used[i] == spent);
+    }
+  }
+  CHECK_THAT(reported(of), Catch::Contains(of == "bytes" ? "kB per client and round"
+                                                         : "MFLOP per client and round"));
 }
 
 TEST_CASE("a run in which units of several kinds compete on other scales says so") {
@@ -507,6 +574,33 @@ run:
   CHECK((scores("lntk", "1GiB").array() > 0).all());
   const auto at_once = scores("snip", "1GiB"), divided = scores("snip", "700KiB");
   CHECK(((at_once - divided).array().abs() < 1e-5 * at_once.array()).all());
+}
+
+TEST_CASE("a shard that is cut off or lacks is refused in one line, with nothing written") {
+  const fs::path& folder = workshop();
+  for (const std::string model : {"sharded", "cut_shard", "lost_shard"}) {
+    fs::copy(folder / "foundation", folder / model, fs::copy_options::recursive);
+    fs::remove(folder / model / "model.safetensors");
+    test::write_shards(folder / "foundation/model.safetensors", folder / model);
+  }
+  CHECK(run_strata({"inspect", "sharded"}, folder).code == 0);
+  const std::string left = std::to_string(test::cut_off(folder / "cut_shard" / test::kSecondShard));
+  fs::remove(folder / "lost_shard" / test::kSecondShard);
+  const std::map<std::string, std::vector<std::string>> said = {
+      {"cut_shard",
+       {"cut_shard/" + test::kSecondShard + ": tensor \"",
+        "leave the file's " + left + " bytes of data"}},
+      {"lost_shard",
+       {"lost_shard/" + test::kShardIndex + ": weight_map.",
+        "the shard \"" + test::kSecondShard + "\" is not in the folder"}}};
+  for (const auto& [model, parts] : said) {
+    const std::vector<std::vector<std::string>> commands = {
+        {"inspect", model},
+        {"evaluate", model, "--data", "data", "--predictions", "p.jsonl"},
+        {"score", "--model", model, "--data", "data", "--samples", "2", "--out", "s.json"},
+        {"run", "tiny.yaml", "--out", "none", "--set", "model.folder=" + model}};
+    for (const auto& command : commands) test::check_refused(command, folder, parts);
+  }
 }
 
 TEST_CASE("wrong input is refused in one line, with nothing written") {

@@ -737,6 +737,7 @@ TEST_CASE("adapters: a unit's layer is understood however it is written") {
                                                 {"layer_7", 7},
                                                 {"Block-7", 7},
                                                 {"h7", 7},
+                                                {"l7", 7},
                                                 {"blocks7.attn", 7},
                                                 {"adapter+layernorm.7", 7},
                                                 {"model.layers.7.fc1", 7},

@@ -81,3 +81,18 @@ TEST_CASE("a name's ending is that below .gz, in small letters") {
   CHECK_FALSE(looks_like_json("client,a"));
   CHECK_FALSE(looks_like_json(""));
 }
+
+TEST_CASE("names of a table are some, none is empty, and none stands twice") {
+  const auto complaint = [](const std::vector<std::string>& names) -> std::string {
+    try {
+      check_table_names(names, "client", "t.csv");
+      return "";
+    } catch (const InputError& error) {
+      return error.what();
+    }
+  };
+  CHECK(complaint({"ct", "mri"}) == "");
+  CHECK(complaint({}) == "t.csv: no clients");
+  CHECK(complaint({"ct", ""}) == "t.csv: a client has no name");
+  CHECK(complaint({"ct", "mri", "ct"}) == "t.csv: the client \"ct\" stands twice");
+}

@@ -26,3 +26,18 @@ TEST_CASE("shapes are written as Python writes tuples of two and more") {
   CHECK(shape_text({7}) == "(7)");
   CHECK(shape_text({}) == "()");
 }
+
+TEST_CASE("digits are 0 to 9, and nothing is no number") {
+  CHECK(all_digits("0123456789"));
+  CHECK_FALSE(all_digits(""));
+  CHECK_FALSE(all_digits("1a"));
+  CHECK_FALSE(all_digits("-1"));
+  CHECK_FALSE(all_digits("1.5"));
+  CHECK_FALSE(all_digits("٣"));
+}
+
+TEST_CASE("a name is looked for whole") {
+  CHECK(contains({"ct", "mri"}, "mri"));
+  CHECK_FALSE(contains({"ct", "mri"}, "mr"));
+  CHECK_FALSE(contains({}, ""));
+}

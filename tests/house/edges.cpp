@@ -33,6 +33,12 @@ const std::map<std::string, std::set<std::string>> kEdges = {
     {"cli",
      {"core", "data", "experiment", "fedrunner", "models", "ntk", "optimizers", "peft", "report",
       "tasks"}},
+    // What is not linked into the programs: the Python module's C++, which is to have no LibTorch,
+    // and the benchmarks.
+    {"python", {"core", "ntk", "optimizers"}},
+    {"bench",
+     {"cli", "core", "data", "experiment", "fedrunner", "models", "ntk", "optimizers", "support",
+      "tasks"}},
 };
 
 struct SourceFile {
@@ -41,11 +47,13 @@ struct SourceFile {
   bool is_public;
 };
 
-/// Every source and header of src/, include/ and the three modules at the root.
+/// Every source and header of src/, include/, the three modules at the root, python/bindings and
+/// bench/.
 std::vector<SourceFile> source_files(const fs::path& root) {
   static const std::regex in_module(R"((?:src/|include/strata/)?([a-z]+)/[a-z_0-9/]+\.(?:h|cpp))");
   std::vector<SourceFile> files;
-  for (const char* folder : {"src", "include", "optimizers", "ntk", "fedrunner"}) {
+  for (const char* folder :
+       {"src", "include", "optimizers", "ntk", "fedrunner", "python/bindings", "bench"}) {
     if (!fs::exists(root / folder)) continue;
     for (const auto& entry : fs::recursive_directory_iterator(root / folder)) {
       const std::string path = entry.path().lexically_relative(root).generic_string();
@@ -92,7 +100,7 @@ Borders borders_of(const fs::path& root) {
       ++number;
       std::smatch match;
       if (std::regex_match(line, match, include)) {
-        const std::string to = match.str(2);
+        const std::string to = match.str(2) == "bindings" ? "python" : match.str(2);
         if (file.is_public && match.length(1) == 0)
           wrong("a public header includes \"" + to + "/…\", which is not installed");
         if (to == file.module) continue;
@@ -146,13 +154,20 @@ TEST_CASE(
   dir.write("include/strata/ntk/score.h",
             "#include \"strata/models/x.h\"\nnamespace strata::models {\nclass Model;\n}\n");
   dir.write("src/attic/old.cpp", "");
+  dir.write("python/bindings/arrays.cpp",
+            "#include \"bindings/arrays.h\"\n#include \"models/model.h\"\nnamespace strata::ntk "
+            "{\nint score();\n}\n");
+  dir.write("bench/page.cpp", "#include \"report/page.h\"\nnamespace {\nint runs;\n}\n");
   auto wrong = borders_of(dir.path()).wrong;
   std::sort(wrong.begin(), wrong.end());
   CHECK(wrong ==
         std::vector<std::string>{
+            "bench/page.cpp:1: bench includes report",
             "include/strata/core/plan.h:1: a public header includes \"core/…\", which is "
             "not installed",
             "optimizers/search.cpp:2: optimizers includes ntk",
             "optimizers/search.cpp:4: stands in a namespace that is not strata::optimizers",
+            "python/bindings/arrays.cpp:2: python includes models",
+            "python/bindings/arrays.cpp:4: stands in a namespace that is not strata::python",
             "src/attic/old.cpp:0: is of no module that the table names"});
 }

@@ -4,6 +4,7 @@
 #include "core/text.h"
 #include "models/blueprint.h"
 #include "strata/core/error.h"
+#include "support/shards.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "support/torch_zip.h"
@@ -38,28 +39,11 @@ std::filesystem::path written(const test::TempDir& dir, const std::string& drop,
   return dir / "model.safetensors";
 }
 
-/// The tensors of a model's one file in two shards, in turns, and their index.
+/// A model folder with its weights in two shards.
 void write_shards(const test::TempDir& dir, const std::filesystem::path& model = kReference) {
-  const SafetensorsFile file(model / "model.safetensors");
-  std::vector<TensorView> shards[2];
-  Json map = Json::object();
-  std::size_t next = 0;
-  for (const TensorEntry& entry : file.tensors()) {
-    const std::size_t shard = next++ % 2;
-    shards[shard].push_back({entry.name, entry.dtype, entry.shape, file.bytes(entry)});
-    map[entry.name] = "model-0000" + std::to_string(shard + 1) + "-of-00002.safetensors";
-  }
-  for (const int shard : {0, 1}) {
-    write_safetensors(dir / ("model-0000" + std::to_string(shard + 1) + "-of-00002.safetensors"),
-                      shards[shard]);
-  }
-  dir.write("model.safetensors.index.json",
-            Json{{"metadata", {{"total_size", 1}}}, {"weight_map", map}}.dump());
+  test::write_shards(model / "model.safetensors", dir.path());
   std::filesystem::copy_file(model / "config.json", dir / "config.json");
 }
-
-const std::string kFirst = "model-00001-of-00002.safetensors";
-const std::string kSecond = "model-00002-of-00002.safetensors";
 
 Json config_of(const std::filesystem::path& folder) {
   return Json::parse(test::slurp(folder / "config.json"));
@@ -122,12 +106,13 @@ TEST_CASE("a head in place of another stands in the last shard, and in the index
   peft::save_model(model, out.path());
   CHECK(peft::load_model(out.path()).fingerprint() == model.fingerprint());
   const Json map = load_json(out.path() / "model.safetensors.index.json").root.at("weight_map");
-  CHECK(map.at("score.weight") == kSecond);
+  CHECK(map.at("score.weight") == test::kSecondShard);
   CHECK_FALSE(map.contains("language_model.lm_head.weight"));
-  const auto first = contents(out.path() / kFirst), second = contents(out.path() / kSecond);
+  const auto first = contents(out.path() / test::kFirstShard),
+             second = contents(out.path() / test::kSecondShard);
   CHECK(first.size() + second.size() == map.size());
   CHECK(second.count("score.weight") == 1);
-  auto before = contents(dir.path() / kFirst);
+  auto before = contents(dir.path() / test::kFirstShard);
   before.erase("language_model.lm_head.weight");
   CHECK(first == before);
 }
@@ -137,7 +122,7 @@ TEST_CASE("an index and its shards must agree") {
     CHECK_THROWS_WITH(Checkpoint::of_folder(dir.path()), Contains(message));
     CHECK_THROWS_AS(Checkpoint::of_folder(dir.path()), InputError);
   };
-  const std::string second = "model-00002-of-00002.safetensors";
+  const std::string second = test::kSecondShard;
   {
     const test::TempDir dir;
     write_shards(dir);
@@ -147,8 +132,9 @@ TEST_CASE("an index and its shards must agree") {
   {
     const test::TempDir dir;
     write_shards(dir);
-    std::filesystem::resize_file(dir / second, std::filesystem::file_size(dir / second) - 8);
-    refused(dir, second);
+    const std::string left = std::to_string(test::cut_off(dir / second));
+    refused(dir, second + ": tensor \"");
+    refused(dir, "leave the file's " + left + " bytes of data");
   }
   {
     const test::TempDir dir;
@@ -215,12 +201,12 @@ TEST_CASE("a model in PyTorch's file or shards is the model, and is written as s
   const SafetensorsFile file(dir / "one/model.safetensors");
   CHECK(file.metadata().at("format") == "pt");
   for (const TensorEntry& entry : file.tensors()) CHECK(entry.begin % dtype_size(entry.dtype) == 0);
-  auto shards = contents(dir / "two" / kFirst);
-  shards.merge(contents(dir / "two" / kSecond));
+  auto shards = contents(dir / "two" / test::kFirstShard);
+  shards.merge(contents(dir / "two" / test::kSecondShard));
   CHECK(shards == written);
   const Json index = Json::parse(test::slurp(dir / "two/model.safetensors.index.json"));
-  CHECK(index["weight_map"]["a.position_ids"] == kFirst);
-  CHECK(index["weight_map"]["b.position_ids"] == kSecond);
+  CHECK(index["weight_map"]["a.position_ids"] == test::kFirstShard);
+  CHECK(index["weight_map"]["b.position_ids"] == test::kSecondShard);
   for (const char* folder : {"one", "two"}) {
     CHECK(Checkpoint::of_folder(dir / folder).name().find("/model.safetensors") !=
           std::string::npos);
@@ -291,7 +277,8 @@ TEST_CASE("what was not trained is written byte for byte, into the files that it
   sharded.own({"vilt.pooler.dense.bias"});
   peft::save_model(sharded, dir / "out");
   CHECK(!std::filesystem::exists(dir / "out/model.safetensors"));
-  for (const std::string& file : {kFirst, kSecond, std::string("model.safetensors.index.json")}) {
+  for (const std::string& file :
+       {test::kFirstShard, test::kSecondShard, std::string("model.safetensors.index.json")}) {
     CAPTURE(file);
     std::string expected = test::slurp(shards / file);
     if (file.ends_with(".safetensors")) {
@@ -355,7 +342,7 @@ TEST_CASE("what was trained is written as float32 under its name, and all else b
   }
   peft::save_model(model, dir / "out");
   int changed = 0;
-  for (const std::string& file : {kFirst, kSecond}) {
+  for (const std::string& file : {test::kFirstShard, test::kSecondShard}) {
     const auto before = contents(shards / file), after = contents(dir / "out" / file);
     REQUIRE(before.size() == after.size());
     for (const auto& [name, content] : before) {

@@ -1,4 +1,6 @@
 #include "support/kept_bytes.h"
+#include "support/mapped.h"
+#include "support/shards.h"
 #include "support/tiny_model.h"
 
 #include <algorithm>
@@ -869,20 +871,37 @@ TEST_CASE("models side by side hold their base once, and train apart") {
 }
 
 TEST_CASE("a loaded weight is the file's own memory, and changing it leaves the file as it is") {
+  const bool in_shards = GENERATE(false, true);
+  CAPTURE(in_shards);
   test::TempDir dir;
-  for (const char* file : {"config.json", "model.safetensors"})
-    std::filesystem::copy_file(kReference / file, dir / file);
-  const auto bytes = test::slurp(dir / "model.safetensors");
+  std::filesystem::copy_file(kReference / "config.json", dir / "config.json");
+  if (in_shards) {
+    test::write_shards(kReference / "model.safetensors", dir.path());
+  } else {
+    std::filesystem::copy_file(kReference / "model.safetensors", dir / "model.safetensors");
+  }
+  std::map<std::filesystem::path, std::string> files;
+  for (const auto& entry : std::filesystem::directory_iterator(dir.path())) {
+    if (entry.path().extension() == ".safetensors") files[entry.path()] = test::slurp(entry.path());
+  }
+  CHECK(files.size() == (in_shards ? 2 : 1));
   Model model = peft::load_model(dir.path());
+  for (const auto& [file, bytes] : files) {
+    const SafetensorsFile read(file);
+    for (const TensorEntry& entry : read.tensors()) {
+      INFO(entry.name);
+      CHECK(test::is_mapped(model.weight(entry.name).data_ptr(), file));
+    }
+  }
   {
     const torch::NoGradGuard no_grad;
     for (const auto& [name, tensor] : model.weights()) model.weight(name).fill_(7);
   }
-  CHECK(test::slurp(dir / "model.safetensors") == bytes);
+  for (const auto& [file, bytes] : files) CHECK((test::slurp(file) == bytes));
   CHECK(peft::load_model(dir.path()).fingerprint() == peft::load_model(kReference).fingerprint());
   // It outlives the file's name.
   const auto fingerprint = model.fingerprint();
-  std::filesystem::remove(dir / "model.safetensors");
+  for (const auto& [file, bytes] : files) std::filesystem::remove(file);
   CHECK(model.fingerprint() == fingerprint);
 }
 

@@ -8,6 +8,7 @@
 #include "catch.h"
 #include "models/device.h"
 #include "models/staged_gradients.h"
+#include "support/mapped.h"
 #include "support/short_files.h"
 #include "support/tiny_model.h"
 #include "temp_dir.h"
@@ -59,20 +60,6 @@ Batch batch_for(const Model& model) {
 
 Tensor loss_of(const Model& model, const Batch& batch) {
   return torch::cross_entropy_loss(model.forward(batch), batch.labels);
-}
-
-/// Where a file is mapped into this process.
-bool is_mapped(const void* address, const std::filesystem::path& file) {
-  std::ifstream maps("/proc/self/maps");
-  const auto at = reinterpret_cast<std::uintptr_t>(address);
-  for (std::string line; std::getline(maps, line);) {
-    if (line.find(file.string()) == std::string::npos) continue;
-    std::uintptr_t begin = 0, end = 0;
-    char dash = 0;
-    std::istringstream(line) >> std::hex >> begin >> dash >> end;
-    if (begin <= at && at < end) return true;
-  }
-  return false;
 }
 
 /// Bytes of a mapped file that are in this process's memory.
@@ -206,16 +193,16 @@ TEST_CASE("a base in a short type is the file's own pages") {
     for (const auto& [name, tensor] : pair.small.weights()) {
       CAPTURE(name);
       CHECK(tensor.scalar_type() == models::scalar_type(dtype));
-      CHECK(is_mapped(tensor.data_ptr(), file));
+      CHECK(test::is_mapped(tensor.data_ptr(), file));
     }
     const Batch batch = batch_for(pair.small);
     pair.small.forward(batch);
     pair.small.fingerprint();
-    CHECK(is_mapped(pair.small.weights().begin()->second.data_ptr(), file));
+    CHECK(test::is_mapped(pair.small.weights().begin()->second.data_ptr(), file));
     CHECK(pair.small.number_bytes() == 4);
     // A weight keeps its pages, also after its model.
     const Tensor kept = peft::load_model(pair.dir / "short").weights().begin()->second;
-    CHECK(is_mapped(kept.data_ptr(), file));
+    CHECK(test::is_mapped(kept.data_ptr(), file));
   });
 }
 

@@ -8,11 +8,14 @@
 
 namespace strata::ntk {
 
+/// The status of a value to rely on.
+inline constexpr const char* kOkStatus = "ok";
+
 /// One metric's value for one unit of one client.
 struct MetricValue {
-  double value = 0;           ///< finite; negative for signed metrics
-  double residual = 0;        ///< of an iteration, finite and ≥ 0; 0 where nothing is iterated
-  std::string status = "ok";  ///< not empty; anything but "ok" says why not to rely on the value
+  double value = 0;     ///< finite; negative for signed metrics
+  double residual = 0;  ///< of an iteration, finite and ≥ 0; 0 where nothing is iterated
+  std::string status = kOkStatus;  ///< not empty; any other says why not to rely on the value
 };
 
 /// Invariants (checked by `validate`): metric, client and unit names are non-empty and unique,

@@ -18,6 +18,7 @@
 
 #include "strata/core/unit.h"
 #include "strata/ntk/metric_names.h"
+#include "strata/ntk/metric_table.h"
 
 namespace strata::models {
 class Model;   // src/models/model.h
@@ -73,9 +74,10 @@ std::string settled_metric(const models::Model& model, const std::string& metric
 struct UnitScore {
   double value = 0;     ///< λ₁ or the metric's value, ≥ 0
   double residual = 0;  ///< ‖Θv − λv‖ / λ₁ for eigenvalues, 0 for other metrics
-  /// "ok", or why not to rely on the value: an eigenvalue that did not converge is a lower bound.
-  std::string status = "ok";
-  bool ok() const { return status == "ok"; }
+  /// kOkStatus, "ok", or why not to rely on the value: an eigenvalue that did not converge is a
+  /// lower bound.
+  std::string status = kOkStatus;
+  bool ok() const { return status == kOkStatus; }
   /// For eigenvalues: the `top` largest, and |λ₁ − λ₁'| / λ₁ for λ₁' from a second random start (0
   /// where all eigenvalues were computed, or a block of starts was searched together).
   std::vector<double> eigenvalues;

@@ -111,11 +111,7 @@ WordPiece WordPiece::from_file(const std::filesystem::path& vocab,
     if (!tokens.back().empty() && tokens.back().back() == '\r') tokens.back().pop_back();
     begin = end + 1;
   }
-  try {
-    return WordPiece(std::move(tokens), options);
-  } catch (const InputError& error) {
-    throw InputError(vocab.string() + ": " + error.what());
-  }
+  return with_context(vocab.string(), [&] { return WordPiece(std::move(tokens), options); });
 }
 
 WordPiece::WordPiece(std::vector<std::string> vocabulary, const WordPieceOptions& options)

@@ -103,7 +103,7 @@ struct Counts {
 
 Counts counts(const Json& config) {
   Counts counts{};
-  for (const Unit& unit : stage_units(Blueprint(read(config)))) {
+  for (const Unit& unit : stage_units(Blueprint(read(config)), Buffers::kFrozen)) {
     counts.all += unit.parameter_count;
     const bool last = unit.name == "upscale" || unit.name == "tokens";
     if (last) counts.partial += unit.parameter_count;
@@ -192,7 +192,7 @@ TEST_CASE("SAM has the parameters that its authors and FLAP-SAM's count") {
 TEST_CASE("SAM's units are its stages, and its tokens are with what reads them") {
   std::map<std::string, std::int64_t> found;
   std::vector<std::string> names;
-  for (const Unit& unit : stage_units(Blueprint(read(flap(sam_b(), 2))))) {
+  for (const Unit& unit : stage_units(Blueprint(read(flap(sam_b(), 2))), Buffers::kFrozen)) {
     found[unit.name] = unit.parameter_count;
     names.push_back(unit.name);
   }
@@ -215,7 +215,7 @@ TEST_CASE("SAM's units are its stages, and its tokens are with what reads them")
 
 TEST_CASE("a pass over one slice of 224 pixels takes 35 GFLOP, nearly all of it in the blocks") {
   double all = 0, blocks = 0;
-  for (const Unit& unit : stage_units(Blueprint(read(flap(sam_b(), 2))))) {
+  for (const Unit& unit : stage_units(Blueprint(read(flap(sam_b(), 2))), Buffers::kFrozen)) {
     all += unit.forward_flops;
     if (unit.name.starts_with("block.")) blocks += unit.forward_flops;
   }
