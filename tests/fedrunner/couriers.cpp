@@ -4,8 +4,18 @@
 #include <filesystem>
 
 #include "catch.h"
+#include "fedrunner/mpi.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
+
+// What a program without MPI has in place of it, under names of its own beside the program's.
+#define open_mpi open_without_mpi
+#define serve_mpi serve_without_mpi
+#define leads_mpi leads_without_mpi
+#include "../../fedrunner/no_mpi.cpp"
+#undef open_mpi
+#undef serve_mpi
+#undef leads_mpi
 
 using namespace strata;
 using namespace strata::fedrunner;
@@ -46,4 +56,12 @@ TEST_CASE("without a name clients are threads, where no launcher has started sev
   CHECK(script.remote == nullptr);
   CHECK_FALSE(script.only_works);
   ::unsetenv("SLURM_STEP_NUM_TASKS");
+}
+
+TEST_CASE("a program without MPI says what it takes to have it") {
+  const std::string says =
+      "--courier mpi: this strata was built without MPI; install libopenmpi-dev";
+  CHECK_THROWS_WITH(open_without_mpi(), Contains(says));
+  CHECK_THROWS_WITH(leads_without_mpi(), Contains(says));
+  CHECK_THROWS_WITH(serve_without_mpi({}, {}), Contains(says));
 }
