@@ -4,18 +4,9 @@
 #include <filesystem>
 
 #include "catch.h"
-#include "fedrunner/mpi.h"
+#include "fedrunner/without_mpi.h"
 #include "strata/core/error.h"
 #include "temp_dir.h"
-
-// What a program without MPI has in place of it, under names of its own beside the program's.
-#define open_mpi open_without_mpi
-#define serve_mpi serve_without_mpi
-#define leads_mpi leads_without_mpi
-#include "../../fedrunner/no_mpi.cpp"
-#undef open_mpi
-#undef serve_mpi
-#undef leads_mpi
 
 using namespace strata;
 using namespace strata::fedrunner;
