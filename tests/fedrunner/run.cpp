@@ -390,8 +390,9 @@ TEST_CASE_METHOD(Fixture,
   auto other = rounds(9);
   other.push_back("run.local.learning_rate=0.02");
   CHECK_THAT(refusal("grown", other), Contains("differs in run.local.learning_rate"));
-  CHECK_THAT(refusal("grown", {"run.rounds=9", "run.tensorboard=true"}),
-             Contains("differs in run.tensorboard"));
+  auto events = rounds(9);
+  events.push_back("run.tensorboard=true");
+  CHECK_THAT(refusal("grown", events), Contains("differs in run.tensorboard"));
   run("cosine", {"run.local.schedule=cosine"});
   CHECK_THAT(refusal("cosine", {"run.local.schedule=cosine", "run.rounds=5"}),
              Contains("run.rounds was 4 and is now 5: with run.local.schedule cosine every round's "
