@@ -175,6 +175,7 @@ class CohortSearch {
 
   Certificate run() {
     look(sets_.sure(), nullptr);
+    begin();
     improve(nodes_left_ / 2);
     while (!open_.empty() && nodes_left_ > 0) {
       Node node = open_.top();
@@ -266,6 +267,32 @@ class CohortSearch {
       open_.push(std::move(node));
   }
 
+  /// The importance of the unit's best cohort.
+  double best_cohort(int unit) const {
+    const Eigen::VectorXd column = problem_.importance.col(unit);
+    std::vector<double> best(column.data(), column.data() + column.size());
+    std::sort(best.rbegin(), best.rend());
+    return std::accumulate(best.begin(), best.begin() + problem_.least_cohort, 0.0);
+  }
+
+  /// Sets of the units with the best cohorts, of many sizes: large ones are even, and no exchange
+  /// of single units leads there where cohorts are large.
+  void begin() {
+    Fates fates = sets_.sure();
+    std::vector<std::pair<double, int>> open;
+    for (int l = 0; l < problem_.unit_count(); ++l) {
+      if (fates[l] != Fate::kOpen) continue;
+      open.emplace_back(-best_cohort(l), l);
+      fates[l] = Fate::kUntrained;
+    }
+    std::sort(open.begin(), open.end());
+    for (const std::size_t k : evenly_spread(open.size(), kSizes)) {
+      Fates some = fates;
+      for (std::size_t i = 0; i <= k; ++i) some[open[i].second] = Fate::kTrained;
+      settle(sets_.fixed(some));
+    }
+  }
+
   /// Local search: exchanges single units of the sets that the hull's points train, the most
   /// promising first, as long as the hull rises, until so many nodes are left.
   void improve(std::int64_t left) {
@@ -302,10 +329,7 @@ class CohortSearch {
       if (set.fates[l] == Fate::kTrained) {
         out.emplace_back(assignment.col(l).cast<double>().dot(column), l);
       } else {
-        std::vector<double> best(column.data(), column.data() + column.size());
-        std::sort(best.rbegin(), best.rend());
-        in.emplace_back(std::accumulate(best.begin(), best.begin() + problem_.least_cohort, 0.0),
-                        l);
+        in.emplace_back(best_cohort(l), l);
       }
     }
     std::vector<std::tuple<double, int, int>> moves;
@@ -419,7 +443,7 @@ class CohortSearch {
     return found;
   }
 
-  static constexpr std::size_t kNeighbours = 4, kImproved = 8;
+  static constexpr std::size_t kNeighbours = 4, kImproved = 8, kSizes = 64;
 
   const PlanningProblem& problem_;
   const PlanOptions& options_;

@@ -1,6 +1,7 @@
 #include "optimizers/cohorts.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 
 #include "catch.h"
@@ -164,6 +165,17 @@ TEST_CASE("cohorts of larger problems: what is left open is said, and bounds all
   WARN("9 x 24, budgets of 4, cohorts of 3: " << certificate_name(certificate.kind) << ", "
                                               << certificate.points.size() << " points, gap "
                                               << make_plan(problem, with("exact")).gap.relative);
+}
+
+TEST_CASE(
+    "cohorts as large as a budget: the front reaches the most even assignment that there is") {
+  PlanningProblem problem = layered_instance(20, 32, 4, 1);
+  problem.least_cohort = 5;
+  const Plan plan = make_plan(problem, with("exact"));
+  double least = std::numeric_limits<double>::infinity();
+  for (const Objectives& point : plan.front) least = std::min(least, point.usage_variance);
+  // 80 uses in 16 whole cohorts of five.
+  CHECK(least == Approx(80.0 * 5 / 32 - 2.5 * 2.5));
 }
 
 TEST_CASE("cohorts: what cannot be is one line") {
