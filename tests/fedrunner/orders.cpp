@@ -92,6 +92,14 @@ TEST_CASE_METHOD(Fixture, "a client trains what the plan gives it and what is al
   CHECK(rate(1) == 0.5);
   CHECK(rate(3) == Approx(0.25));
   CHECK(rate(4) == Approx(0.25 * (1 + std::cos(M_PI * 3 / 4))));
+  // Two rounds of warm-up, and what is left of the way to the power.
+  task.run.local.schedule = experiment::Schedule::kPolynomial;
+  task.run.local.training.warmup = 0.5;
+  task.run.local.training.decay_power = 7;
+  CHECK(rate(1) == Approx(0.25));
+  CHECK(rate(2) == Approx(0.5));
+  CHECK(rate(3) == Approx(0.5));
+  CHECK(rate(4) == Approx(0.5 * std::pow(0.5, 7)));
 }
 
 TEST_CASE_METHOD(Fixture, "an order freezes what the rule of LoRA pairs does, of its own units") {
