@@ -161,8 +161,7 @@ class CohortSearch {
       : problem_(problem), options_(options), row_(row), sets_(problem) {
     // Usages of 0, or m and more: Σ n² ≥ m Σ n, where Σ n is known.
     const auto units = static_cast<double>(problem.unit_count());
-    const double all = static_cast<double>(
-        std::accumulate(problem.budgets.begin(), problem.budgets.end(), std::int64_t{0}));
+    const double all = static_cast<double>(uses());
     if (problem.counts_units())
       least_variance_ =
           std::max(0.0, all / units * (problem.least_cohort - all / units)) * (1 - kRounding);
@@ -275,8 +274,14 @@ class CohortSearch {
     return std::accumulate(best.begin(), best.begin() + problem_.least_cohort, 0.0);
   }
 
-  /// Sets of the units with the best cohorts, of many sizes: large ones are even, and no exchange
-  /// of single units leads there where cohorts are large.
+  /// With budgets of units: how many all clients train together.
+  std::int64_t uses() const {
+    return std::accumulate(problem_.budgets.begin(), problem_.budgets.end(), std::int64_t{0});
+  }
+
+  /// Sets of the units with the best cohorts, of many sizes, up to as many as there can be whole
+  /// cohorts: large ones are even, and no exchange of single units leads there where cohorts are
+  /// large. With at most half of the nodes.
   void begin() {
     Fates fates = sets_.sure();
     std::vector<std::pair<double, int>> open;
@@ -286,7 +291,11 @@ class CohortSearch {
       fates[l] = Fate::kUntrained;
     }
     std::sort(open.begin(), open.end());
-    for (const std::size_t k : evenly_spread(open.size(), kSizes)) {
+    std::size_t most = open.size();
+    if (problem_.counts_units())
+      most = std::min(most, static_cast<std::size_t>(uses() / problem_.least_cohort));
+    const auto sizes = static_cast<std::size_t>(std::max<std::int64_t>(1, nodes_left_ / 2));
+    for (const std::size_t k : evenly_spread(most, std::min(kSizes, sizes))) {
       Fates some = fates;
       for (std::size_t i = 0; i <= k; ++i) some[open[i].second] = Fate::kTrained;
       settle(sets_.fixed(some));
