@@ -29,6 +29,32 @@ enum Tag : int { kOrder = 1, kReply = 2, kEnd = 3 };
 constexpr std::size_t kChunk = std::size_t{1} << 30;  // counts are ints
 constexpr auto kPause = std::chrono::milliseconds(1);
 
+/// A message on its way, which a rank that hangs may never take: its destruction waits until it
+/// has.
+class Sending {
+ public:
+  Sending(int to, Tag tag, std::string bytes) : bytes_(std::move(bytes)), size_(bytes_.size()) {
+    begin(&size_, 1, MPI_UINT64_T, to, tag);
+    for (std::size_t at = 0; at < bytes_.size(); at += kChunk)
+      begin(bytes_.data() + at, static_cast<int>(std::min(kChunk, bytes_.size() - at)), MPI_BYTE,
+            to, tag);
+  }
+  ~Sending() {
+    MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
+  }
+  Sending(const Sending&) = delete;
+  Sending& operator=(const Sending&) = delete;
+
+ private:
+  void begin(const void* from, int count, MPI_Datatype type, int to, Tag tag) {
+    MPI_Isend(from, count, type, to, tag, MPI_COMM_WORLD, &requests_.emplace_back());
+  }
+
+  const std::string bytes_;
+  const std::uint64_t size_;
+  std::vector<MPI_Request> requests_;
+};
+
 /// MPI from its start to its end.
 class Job {
  public:
@@ -43,14 +69,7 @@ class Job {
   /// Among the ranks of this machine that host clients.
   int place() const { return place_; }
 
-  void send(int to, Tag tag, const std::string& bytes) const {
-    const std::uint64_t size = bytes.size();
-    MPI_Send(&size, 1, MPI_UINT64_T, to, tag, MPI_COMM_WORLD);
-    for (std::size_t at = 0; at < bytes.size(); at += kChunk) {
-      const auto count = static_cast<int>(std::min(kChunk, bytes.size() - at));
-      MPI_Send(bytes.data() + at, count, MPI_BYTE, to, tag, MPI_COMM_WORLD);
-    }
-  }
+  void send(int to, Tag tag, std::string bytes) const { Sending(to, tag, std::move(bytes)); }
   std::string receive(int from, int tag) const {
     std::uint64_t size = 0;
     MPI_Recv(&size, 1, MPI_UINT64_T, from, tag, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
@@ -101,31 +120,6 @@ class Job {
 
   int rank_ = 0, size_ = 1, place_ = 0;
   bool running_ = true;
-};
-
-/// A message on its way, which a rank that hangs may never take.
-class Sending {
- public:
-  Sending(int to, Tag tag, std::string bytes) : bytes_(std::move(bytes)), size_(bytes_.size()) {
-    begin(&size_, 1, MPI_UINT64_T, to, tag);
-    for (std::size_t at = 0; at < bytes_.size(); at += kChunk)
-      begin(bytes_.data() + at, static_cast<int>(std::min(kChunk, bytes_.size() - at)), MPI_BYTE,
-            to, tag);
-  }
-  ~Sending() {
-    MPI_Waitall(static_cast<int>(requests_.size()), requests_.data(), MPI_STATUSES_IGNORE);
-  }
-  Sending(const Sending&) = delete;
-  Sending& operator=(const Sending&) = delete;
-
- private:
-  void begin(const void* from, int count, MPI_Datatype type, int to, Tag tag) {
-    MPI_Isend(from, count, type, to, tag, MPI_COMM_WORLD, &requests_.emplace_back());
-  }
-
-  const std::string bytes_;
-  const std::uint64_t size_;
-  std::vector<MPI_Request> requests_;
 };
 
 class RankCourier : public Courier {

@@ -168,9 +168,11 @@ RoundTable Server::run(const AfterRound& after_round) {
   if (table_.get().rows.empty()) {
     table_.add(0, {}, std::vector<EvaluateResult>(clients_.size()), {kNaN, kNaN});
     measure(0);
+    write_table();
     after_round(0);
   } else if (evaluated(state_.round) && !table_.measured()) {
     measure(state_.round);
+    write_table();
   }
   while (state_.round < rounds_) {
     stop_if_interrupted();
@@ -260,7 +262,10 @@ void Server::run_round(int round) {
   const bool kept = trains_with_evaluation(round);
   if (kept) keep(round);
   measure(round);
-  if (!kept) keep(round);
+  if (kept)
+    write_table();
+  else
+    keep(round);
 }
 
 void Server::keep(int round) {
@@ -416,7 +421,6 @@ void Server::take_results(int round, const std::vector<std::optional<Reply>>& re
   write_site_files({run_.folder, round, *task_.task, model_.blueprint().architecture().labels()},
                    clients_, results);
   table_.measure(results);
-  write_table();
   log_info(table_.summary());
 }
 
