@@ -59,12 +59,12 @@ same_runs() {
     fail "$2/metrics.csv is not as $1/metrics.csv"
 }
 
-# Until job $job has a whole round in $1.
+# Until job $2 has a whole round in $1.
 wait_for_round() {
   local _
   for _ in $(seq 600); do
     [ ! -e "$1/state/round-001.safetensors" ] && [ ! -e "$1/state/round-002.safetensors" ] || return 0
-    kill -0 "$job" 2>/dev/null || return 0
+    kill -0 "$2" 2>/dev/null || return 0
     sleep 0.1
   done
 }
@@ -78,8 +78,20 @@ rank_of() {
     fi
   done
 }
-# Whether process $2 ends within $1 seconds, far more than it takes.
-within() { timeout "$1" tail -f --pid="$2" /dev/null; }
+# fails_after_signal SIGNAL SECONDS OUT OPTION...: once a run of six rounds on three ranks has a whole one, its rank 2 gets the
+# signal; the job then ends with an error, within far more seconds than it takes. What it says is in err.txt.
+fails_after_signal() {
+  local signal=$1 seconds=$2 out=$3 job victim code=0
+  "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --out "$out" --set run.rounds=6 "${@:4}" 2>err.txt &
+  job=$!
+  wait_for_round "$out" "$job"
+  victim=$(rank_of "$out" 2)
+  [ -n "$victim" ] || fail "no rank for SIG$signal was found"
+  kill "-$signal" "$victim"
+  timeout "$seconds" tail -f --pid="$job" /dev/null || fail "the job does not end after SIG$signal: $(cat err.txt)"
+  wait "$job" || code=$?
+  [ "$code" != 0 ] || fail "the job ended well although a rank got SIG$signal"
+}
 
 run --out here
 
@@ -165,31 +177,13 @@ END
 
     # A rank is killed in the middle: the job ends, and another goes on from the last whole round.
     "$strata" run tiny.yaml --threads 1 --quiet --out long --set run.rounds=6
-    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 2>err.txt &
-    job=$!
-    wait_for_round killed
-    victim=$(rank_of killed 2)
-    [ -n "$victim" ] || fail "no rank to kill was found"
-    kill -KILL "$victim"
-    within 60 "$job" || fail "the job does not end although a rank was killed"
-    code=0
-    wait "$job" || code=$?
-    [ "$code" != 0 ] || fail "the job ended well although a rank was killed"
+    fails_after_signal KILL 60 killed --quiet
     "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --quiet --out killed --set run.rounds=6 --resume ||
       fail "the job did not resume"
     same_runs long killed
 
     # A rank stops in the middle and keeps its connections: deadlines pass, the others' run ends, and so does the job.
-    "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --out stopped --set run.rounds=6 --set run.server.deadline=5 2>err.txt &
-    job=$!
-    wait_for_round stopped
-    victim=$(rank_of stopped 2)
-    [ -n "$victim" ] || fail "no rank to stop was found"
-    kill -STOP "$victim"
-    within 300 "$job" || fail "the job does not end where a rank hangs: $(cat err.txt)"
-    code=0
-    wait "$job" || code=$?
-    [ "$code" != 0 ] || fail "the job ended well although a rank hangs"
+    fails_after_signal STOP 300 stopped --set run.server.deadline=5
     grep -q "rank 2 still does not answer" err.txt || fail "nobody says which rank hangs: $(cat err.txt)"
     grep -q "no reply to the order" err.txt || fail "no client missed the deadline: $(cat err.txt)"
     [ -e stopped/state/round-006.safetensors ] || fail "the run did not end without the client that hangs"
