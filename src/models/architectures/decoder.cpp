@@ -226,12 +226,14 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
   const Tensor to = place.view({1, 1, tokens});
   Tensor seen = to <= from;
   const Tensor positions = (counted_tokens(attended, continuations) - 1).clamp_min(0);
-  Tensor distance = from - to;
-  if (continuations.defined()) {
-    seen = seen.logical_and(of_own_text(continuations, rows));
-    distance = positions.narrow(1, tokens - rows, rows).unsqueeze(2) - positions.unsqueeze(1);
+  if (continuations.defined()) seen = seen.logical_and(of_own_text(continuations, rows));
+  if (config_.sliding_window > 0) {
+    const Tensor distance =
+        continuations.defined()
+            ? positions.narrow(1, tokens - rows, rows).unsqueeze(2) - positions.unsqueeze(1)
+            : from - to;
+    seen = seen.logical_and(distance < config_.sliding_window);
   }
-  if (config_.sliding_window > 0) seen = seen.logical_and(distance < config_.sliding_window);
   if (together.defined()) {
     const Tensor both =
         together.narrow(1, tokens - rows, rows).unsqueeze(2).logical_and(together.unsqueeze(1));
