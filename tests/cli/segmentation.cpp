@@ -504,7 +504,7 @@ TEST_CASE("a bad volume ends a run and an evaluation in one line, and leaves no 
   }
   const std::string whole = slurp(mask);
   fs::remove(mask);
-  refused("masks/0012.nii.gz does not exist");
+  refused("mask: the mask volumes/solids/masks/0012.nii.gz does not exist");
   std::ofstream(mask, std::ios::binary) << whole;
 
   // Masks that cannot be written leave no line of the predictions, nor another mask.
