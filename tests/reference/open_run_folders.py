@@ -1,10 +1,10 @@
 """Opens what Strata writes with transformers and PEFT: run folders with adapters, prompts and LoRA, the clients'
-adapter_config.json, and those of `strata plan --export` for every model that has a preset.
+adapter_config.json, those of `strata plan --export` for every model that has a preset, and SAM (sam_opens.py).
 
     python3 tests/reference/open_run_folders.py STRATA [--only PART...]
 
 STRATA is the built program; with --only some of the parts are checked (plans, runs, resnet, exports, adapter_hub,
-methods, speaking). Every check is an assertion; the last line is "all opened". The CTest cli/transformers_opens runs
+methods, speaking, sam). Every check is an assertion; the last line is "all opened". The CTest cli/transformers_opens runs
 this with each Python that STRATA_REFERENCE_PYTHON names, and scripts/open-with-transformers makes
 results/transformers of what it says. Needs torch, transformers and peft; made for transformers before and after 5.9,
 where ViT's modules were renamed.
@@ -31,6 +31,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
+import sam_opens
 import vlm_models
 import vlm_tiles
 
@@ -712,6 +713,7 @@ PARTS = {
     "adapter_hub": check_adapter_hub,
     "methods": check_methods,
     "speaking": check_speaking,
+    "sam": sam_opens.check,
 }
 
 

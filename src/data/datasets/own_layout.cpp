@@ -95,7 +95,8 @@ class Lines {
  private:
   void check_file(ObjectReader& reader, const std::string& key, const std::string& file) {
     if (!images_.insert(file).second) return;
-    const std::string problem = image_problem(manifest_.folder, file, /*questions_only=*/false);
+    const std::string problem =
+        image_problem(manifest_.folder, file, /*questions_only=*/false, key);
     if (!problem.empty()) reader.fail(key, problem);
   }
 
