@@ -349,16 +349,20 @@ def check_exports(strata, folder):
     examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
     for architecture in ["vit", "resnet"]:
         inputs = inputs_of(architecture, data, examples)
-        for scheme in ["norm+only", "norm", "bias+only", "block"]:
+        beside = ["lora", "lora+bias+only"] if architecture == "vit" else []
+        for scheme in ["norm+only", "norm", "bias+only", "block"] + beside:
             out = folder / f"{architecture}-{scheme}"
             if not out.exists():
-                run(strata, folder, architecture, scheme, "")
+                run(strata, folder, architecture, scheme, "{lora: {rank: 2}}" if scheme in beside else "")
             command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             model = class_of(architecture).from_pretrained(folder / architecture).eval()
             with torch.no_grad():
                 before = model(**inputs).logits
-                expected = bare(out, architecture)(**inputs).logits
+                whole = bare(out, architecture)
+                if scheme in beside:
+                    whole = peft.PeftModel.from_pretrained(whole, out / "model").eval()
+                expected = whole(**inputs).logits
             names = set(model.state_dict())
             if (out / "changes" / "adapter_config.json").exists():
                 with warnings.catch_warnings(record=True) as caught:
@@ -366,8 +370,13 @@ def check_exports(strata, folder):
                     model = peft.PeftModel.from_pretrained(model, out / "changes")
                 said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
                 assert not said, said
-                assert {str(c.peft_type.value) for c in model.peft_config.values()} == {"LN_TUNING"}
-                way = "PEFT's LN_TUNING"
+                config = model.peft_config["default"]
+                assert (config.peft_type.value == "LORA") == (scheme in beside), config
+                if scheme in beside:
+                    assert config.bias == ("all" if "bias" in scheme else "none"), config
+                    assert "classifier" in config.modules_to_save, config
+                    assert not (out / "changes" / "partial.safetensors").exists()
+                way = f"PEFT's {config.peft_type.value}"
             else:
                 changes = load_file(out / "changes" / "partial.safetensors")
                 assert names & set(changes), changes.keys()
