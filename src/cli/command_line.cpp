@@ -298,6 +298,10 @@ void build_score(CLI::App& app, CommandLine& line) {
   add_privacy(score, line.score);
   add_seed(score, line.score.seed);
   add_device(score, line.score.device, line.score.threads);
+  score->get_option("--device")
+      ->description(
+          "cpu, cuda or cuda:N; scores are computed in float32 on any, whatever type the "
+          "files have");
   add_spill(score, line.score.spill);
   score->callback([&line] { line.command = Command::kScore; });
 }

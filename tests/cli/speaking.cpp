@@ -11,6 +11,7 @@
 #include "catch.h"
 #include "command.h"
 #include "strata/core/safetensors.h"
+#include "support/folder_contents.h"
 #include "support/speaking_model.h"
 #include "wrong_input.h"
 
@@ -275,6 +276,33 @@ TEST_CASE("a run fine-tunes it, and leaves a folder that goes on") {
   CHECK(test::slurp(folder / model / "model.safetensors") ==
         test::slurp(folder / "model" / "model.safetensors"));
   CHECK(loss_of(model) < 0.95 * loss_of("model"));
+}
+
+TEST_CASE("a run with what enters stages in a file leaves the same model, and no file") {
+  const auto& folder = workshop();
+  const fs::path spilt = folder / "stages";
+  fs::create_directories(spilt);
+  const auto trained = [&](const std::string& out, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {
+        "run",   "speaking.yaml",     "--out",     out,
+        "--set", "run.rounds=1",      "--set",     "run.local.gradient_checkpointing=true",
+        "--set", "run.local.steps=2", "--threads", "1"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const auto run = run_strata(arguments, folder);
+    INFO(run.err);
+    REQUIRE(run.code == 0);
+    return test::folder_contents(folder / out / "model");
+  };
+  const auto expected = trained("in-memory", {});
+  CHECK(expected.count("adapter_model.safetensors") == 1);
+  CHECK(trained("in-file", {"--spill", "stages"}) == expected);
+  CHECK(fs::is_empty(spilt));
+
+  std::ofstream(folder / "no-folder") << "";
+  for (const char* unfit : {"nowhere", "no-folder"}) {
+    test::check_refused({"run", "speaking.yaml", "--out", "no", "--spill", unfit}, folder,
+                        {std::string(unfit) + ": no file can be made there"});
+  }
 }
 
 TEST_CASE("a model is trained from nothing to answer in words, and goes through every program") {

@@ -27,6 +27,12 @@ using torch::Tensor;
 
 namespace {
 
+/// Every folder of tests/reference/vlms.
+const std::vector<std::string> kRecorded = {
+    "albef",       "blip2_opt",    "blip2_opt_post", "blip2_t5",     "llava",
+    "llava_full",  "llava_layers", "llava_llama3",   "llava_med",    "llava_mistral",
+    "llava_qwen2", "paligemma",    "smolvlm",        "smolvlm_tiles"};
+
 data::Manifest write_questions(const std::filesystem::path& folder) {
   data::Manifest manifest;
   manifest.folder = folder;
@@ -207,10 +213,12 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
 }
 
 TEST_CASE("of every architecture that speaks, every kind of unit's kernel is that of brute force") {
-  for (const std::string name :
-       {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava", "llava_full", "llava_layers",
-        "llava_llama3", "llava_med", "llava_mistral", "llava_qwen2", "paligemma", "smolvlm",
-        "smolvlm_tiles"}) {
+  std::set<std::string> folders;
+  for (const auto& entry : std::filesystem::directory_iterator(test::recorded_model("")))
+    if (std::filesystem::exists(entry.path() / "model.safetensors"))
+      folders.insert(entry.path().filename().string());
+  CHECK(folders == std::set<std::string>(kRecorded.begin(), kRecorded.end()));
+  for (const std::string& name : kRecorded) {
     CAPTURE(name);
     const test::TempDir dir;
     const std::filesystem::path folder = dir.path() / "model";
@@ -237,8 +245,7 @@ TEST_CASE("of every architecture that speaks, every kind of unit's kernel is tha
 }
 
 TEST_CASE("so it is of every classifier of images with texts, its fresh head's among them") {
-  for (const std::string name : {"albef", "blip2_opt", "blip2_opt_post", "blip2_t5", "llava",
-                                 "llava_qwen2", "paligemma", "smolvlm", "smolvlm_tiles"}) {
+  for (const std::string& name : kRecorded) {
     CAPTURE(name);
     const test::TempDir dir;
     const std::filesystem::path folder = dir.path() / "model";
@@ -315,8 +322,7 @@ std::map<std::string, double> synaptic_flow(const Model& original, const Batch& 
 }  // namespace
 
 TEST_CASE("of models that speak, every importance metric is that of a float64 computation") {
-  for (const std::string name :
-       {"albef", "blip2_opt", "blip2_t5", "llava", "paligemma", "smolvlm"}) {
+  for (const std::string& name : kRecorded) {
     CAPTURE(name);
     const test::TempDir dir;
     const std::filesystem::path folder = dir.path() / "model";
@@ -351,7 +357,10 @@ TEST_CASE("of models that speak, every importance metric is that of a float64 co
       CAPTURE(units[u].name);
       double expected = 0;
       for (const std::string& weight : units[u].parameters) expected += flow.at(weight);
-      CHECK(expected > 0);
+      // A long text's last words are out of sight of the image where attention has a window.
+      const bool beyond = name == "llava_mistral" &&
+                          (units[u].role == Role::kVision || units[u].role == Role::kConnector);
+      CHECK((expected > 0) == !beyond);
       CHECK(found[u] == Approx(expected).epsilon(1e-9));
     }
   }

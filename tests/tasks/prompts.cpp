@@ -1,8 +1,10 @@
 #include "tasks/prompts.h"
 
 #include <algorithm>
+#include <set>
 
 #include "catch.h"
+#include "models/architectures/architectures.h"
 #include "strata/core/error.h"
 #include "support/speaking_model.h"
 #include "temp_dir.h"
@@ -24,6 +26,70 @@ models::Speech speech() {
           .image_tokens = 3,
           .end_token = 2,
           .prompt = "USER: <image>\n{question} ASSISTANT:"};
+}
+
+/// Of an ASCII character each; <image> is 200.
+std::shared_ptr<const data::Tokenizer> ascii_characters() {
+  Json root = Json::parse(test::character_tokenizer(200));
+  Json& words = root["model"]["vocab"];
+  int id = 0;
+  const auto spare = [&] { return "<unused" + std::to_string(id) + ">"; };
+  for (char c = ' '; c <= '~'; ++c) {
+    if (words.contains(std::string(1, c))) continue;
+    while (!words.contains(spare())) ++id;
+    words.erase(spare());
+    words[std::string(1, c)] = id;
+  }
+  const test::TempDir dir;
+  return std::make_shared<const data::Tokenizer>(dir.write("tokenizer.json", root.dump()));
+}
+
+/// How a model of a config.json is asked.
+struct Asked {
+  Json config;
+  std::string prompt;  ///< the default of `prompt`
+  std::string text;    ///< what the model reads of "Is it RED?"; one token stands for its image
+};
+
+Json recorded_config(const std::string& name, const std::string& file = "config.json") {
+  return load_json(test::recorded_model(name) / file).root;
+}
+
+/// LLaVA's authors' own, with a published tower.
+Json original_config(const std::string& type) {
+  Json config = recorded_config("llava_med");
+  config["model_type"] = type;
+  config["mm_vision_tower"] = "openai/clip-vit-large-patch14-336";
+  return config;
+}
+
+std::vector<Asked> all_that_speak() {
+  const std::string vicuna =
+      "A chat between a curious user and an artificial intelligence assistant. The assistant gives "
+      "helpful, detailed, and polite answers to the user's questions. ";
+  const std::string user = "USER: <image>\n{question} ASSISTANT:";
+  const std::string red = "USER: <image>\nIs it RED? ASSISTANT:";
+  const std::string mark = "<fake_token_around_image>", ends = "<end_of_utterance>\nAssistant:";
+  const std::string tile = "User:" + mark + "<global-img><image>" + mark;
+  const std::string short_answer = "<image>Question: {question} Short answer:";
+  const std::string short_red = "<image><s>Question: Is it RED? Short answer:";
+  return {{recorded_config("llava"), user, "<s>" + red},
+          {recorded_config("llava_mistral"), user, "<s>" + red},
+          {recorded_config("llava_qwen2"),
+           "<|im_start|>user <image>\n{question}<|im_end|><|im_start|>assistant\n",
+           "<s><|im_start|>user <image>\nIs it RED?<|im_end|><|im_start|>assistant\n"},
+          {original_config("llava_llama"), vicuna + user, "<s>" + vicuna + red},
+          {original_config("llava_mistral"), "[INST] <image>\n{question} [/INST]",
+           "<s>[INST] <image>\nIs it RED? [/INST]"},
+          {recorded_config("paligemma"), "<image><bos>answer en {question}\n",
+           "<image><bos>answer en Is it RED?\n"},
+          {recorded_config("albef"), "[CLS]{question}", "[CLS]is it red"},
+          {recorded_config("smolvlm", "idefics3.json"), tile + "{question}" + ends,
+           "<s>" + tile + "Is it RED?" + ends},
+          {recorded_config("smolvlm"), "<|im_start|>" + tile + "{question}" + ends,
+           "<s><|im_start|>" + tile + "Is it RED?" + ends},
+          {recorded_config("blip2_opt"), short_answer, short_red},
+          {recorded_config("blip2_t5"), short_answer, short_red}};
 }
 
 }  // namespace
@@ -159,4 +225,26 @@ TEST_CASE("questions are asked as ALBEF's program asks them") {
   plain.plain_questions = true;
   const PromptWriter writer(plain, characters());
   CHECK(writer.text(writer.prompt("Is it RED?")) == "USER: \nis it red ASSISTANT:");
+}
+
+TEST_CASE("every model_type that speaks is asked as its makers ask it, word by word") {
+  const auto tokenizer = ascii_characters();
+  std::set<std::string> types = {"clip",   "clip_vision_model", "resnet", "sam", "vilt", "vit",
+                                 "vit_mae"};  // silent ones
+  for (const Asked& asked : all_that_speak()) {
+    const auto type = asked.config.at("model_type").get<std::string>();
+    CAPTURE(type);
+    types.insert(type);
+    const test::TempDir dir;
+    auto speech =
+        models::read_architecture(dir.write("config.json", asked.config.dump()))->speech();
+    REQUIRE(speech);
+    CHECK(speech->prompt == asked.prompt);
+    speech->image_token = 200;
+    speech->image_tokens = std::min<std::int64_t>(1, speech->image_tokens);
+    const auto ids = PromptWriter(*speech, tokenizer).prompt("Is it RED?");
+    CHECK(tokenizer->decode(ids, /*skip_special_tokens=*/false) == asked.text);
+  }
+  const auto names = models::architecture_names();
+  CHECK(types == std::set<std::string>(names.begin(), names.end()));
 }

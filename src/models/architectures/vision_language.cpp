@@ -563,7 +563,9 @@ std::shared_ptr<const Architecture> read_idefics3(ObjectReader& reader) {
   config.image_token = read_image_token(reader, 128257);
   config.end_token = read_end_token(reader, 2);
   config.image_text = tiles_text;
-  config.prompt = "<|im_start|>User:" + tiles_text({}) + "{question}<end_of_utterance>\nAssistant:";
+  // SmolVLM's own first word; Idefics 3 has LLaMA 3's, which the tokenizer writes.
+  const std::string first = config.model_type == "smolvlm" ? "<|im_start|>" : "";
+  config.prompt = first + "User:" + tiles_text({}) + "{question}<end_of_utterance>\nAssistant:";
   return vision_language_of(reader, std::move(config));
 }
 
