@@ -169,11 +169,11 @@ def output_function(outputs: Union[str, OutputFunction]) -> OutputFunction:
     )
 
 
-def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
-    """What the function gives, (n, K), of the columns asked for.
+def chosen_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
+    """What the function gives, (n, K), of the columns asked for; their numbers are not looked at.
 
     Raises:
-        ValueError: It is not a finite tensor of two dimensions, or has no such column.
+        ValueError: It is not a tensor of two dimensions, or has no such column.
     """
     found = function(model, batch)
     if not isinstance(found, Tensor) or found.dim() != 2:
@@ -185,6 +185,16 @@ def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, colu
                 f"columns: found {list(columns)}; numbers from 0 to {found.shape[1] - 1} were expected"
             )
         found = found[:, list(columns)]
+    return found
+
+
+def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
+    """What the function gives, (n, K), of the columns asked for.
+
+    Raises:
+        ValueError: It is not a finite tensor of two dimensions, or has no such column.
+    """
+    found = chosen_outputs(function, model, batch, columns)
     finite = torch.isfinite(found)
     if not bool(finite.all()):
         row = int((~finite).any(1).nonzero()[0])
