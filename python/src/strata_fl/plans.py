@@ -270,8 +270,18 @@ class Plan(Mapping[str, "Choice"]):
 
         Args:
             client: One of `clients`.
-            model: Makes one expression of a module whose parameters are all trained. Needed where
-                the plan does not know its units' `parameters` and these are not layers by number.
+            model: Makes one expression of a module whose parameters are all trained. Without it, where
+                the plan does not know its units' `parameters` either, units are what they are called in
+                most models, as ``strata plan --export unfrozen:DIR`` writes them: layers by number,
+                ``head``, and names, with a warning, as parts of parameters' names.
+
+        Raises:
+            ValueError: Layers by number of several towers, without a model; a plan of ranks.
+
+        >>> import strata_fl as st
+        >>> plan = st.plan({"ct": {"block.3": 1.0, "block.4": 0.0}}, 1)
+        >>> plan.unfrozen_parameters("ct")
+        ['^(.+[.])?(layer|layers|block|blocks|h)[.]3[.]']
         """
         from .applying import unfrozen_parameters
 
