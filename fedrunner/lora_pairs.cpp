@@ -38,6 +38,13 @@ PairBytes travelling(const UnitPair& pair, const std::optional<Factor>& frozen,
   return {bytes(Factor::kFirst, pair.first_bytes), bytes(Factor::kSecond, pair.second_bytes)};
 }
 
+/// Makes a weight the clients' own.
+void keep_local(const models::Blueprint& blueprint, const std::string& name, Unit& unit) {
+  if (!holds(unit, name) || is_local(unit, name)) return;
+  unit.bytes -= sent_bytes(blueprint, unit, name);
+  unit.local.push_back(name);
+}
+
 }  // namespace
 
 void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::vector<Unit>& units) {
@@ -50,12 +57,10 @@ void fit_units(const LoraRule& rule, const models::Blueprint& blueprint, std::ve
         std::erase(unit.parameters, name);
         std::erase(unit.local, name);
       }
-      if (rule.local) {
-        const std::string& name = name_of(pair, *rule.local);
-        if (!holds(unit, name) || is_local(unit, name)) continue;
-        unit.bytes -= sent_bytes(blueprint, unit, name);
-        unit.local.push_back(name);
-      }
+      if (!rule.local) continue;
+      keep_local(blueprint, name_of(pair, *rule.local), unit);
+      if (rule.local == Factor::kSecond && !pair.bias.empty())
+        keep_local(blueprint, pair.bias, unit);
     }
   }
 }

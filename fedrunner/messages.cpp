@@ -22,6 +22,7 @@ using torch::Tensor;
 
 constexpr int kVersion = 1;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
+constexpr double kLeastNoise = 1e-9, kMostNoise = 1e18;
 constexpr std::size_t kLongestFailure = 2000;  // it goes to a log
 const std::string kText = "strata", kWeight = "weight/";
 const std::string kMemory = "memory/", kControl = "control/";  // then the weight
@@ -246,6 +247,7 @@ void write(Writer& out, const HelloResult& hello) {
 }
 void write(Writer& out, const ScoreResult& score) {
   out.add(kScores, numbers(score.values));
+  if (score.noise) out.text["noise"] = *score.noise;
 }
 void write(Writer& out, const ClientUpdate& update) {
   out.text["units"] = update.units;
@@ -295,6 +297,12 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   return update;
 }
 
+ScoreResult read_score_result(Reader& in) {
+  ScoreResult score{in.numbers(kScores)};
+  if (in.text.has("noise")) score.noise = in.text.number("noise", kLeastNoise, kMostNoise);
+  return score;
+}
+
 tasks::ShownSlice read_slice(Reader& in) {
   ObjectReader about = in.text.object(kSlice, true);
   tasks::ShownSlice shown{about.text("volume"), about.integer("slice", 0, kMost)};
@@ -331,7 +339,7 @@ Result read_result(Reader& in, Phase phase, const std::string& client) {
           in.text.integer("train_samples", 1, kMost), in.text.integer("test_samples", 0, kMost),
           in.text.boolean("synthetic", false), in.text.boolean("several_labels", false)};
     case Phase::kScore:
-      return ScoreResult{in.numbers(kScores)};
+      return read_score_result(in);
     case Phase::kTrain:
       return read_update(in, client);
     case Phase::kEvaluate:

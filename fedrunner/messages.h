@@ -126,6 +126,9 @@ struct HelloResult {
 };
 struct ScoreResult {
   std::vector<double> values;  ///< of the units, in their order, before normalisation
+  /// Of a site that gives its scores noise (SiteFile::private_scores): standard deviation of this
+  /// release's over the most that another data set can change (ntk/private_scores.h).
+  std::optional<double> noise = {};
 };
 /// What a client sends after local training.
 struct ClientUpdate {

@@ -19,6 +19,7 @@
 
 #include "core/console.h"
 #include "core/interrupt.h"
+#include "fedrunner/hosting.h"
 #include "models/torch.h"
 #include "strata/core/error.h"
 
@@ -124,7 +125,8 @@ class Job {
 
 class RankCourier : public Courier {
  public:
-  RankCourier() : job_(Job::get()), ranks_(static_cast<std::size_t>(job_.size())) {}
+  RankCourier()
+      : job_(Job::get()), ranks_(static_cast<std::size_t>(job_.size())), hosting_(ranks_.size()) {}
   ~RankCourier() override {
     for (int rank = 1; rank < job_.size(); ++rank) job_.send(rank, kEnd, "");
     drain();
@@ -133,13 +135,7 @@ class RankCourier : public Courier {
 
   bool remote() const override { return true; }
 
-  void expect(const std::map<std::string, std::int64_t>& loads) override {
-    std::vector<std::pair<std::int64_t, std::string>> longest;
-    for (const auto& [client, load] : loads) longest.emplace_back(-load, client);
-    std::sort(longest.begin(), longest.end());
-    for (const auto& [load, client] : longest)
-      if (!places_.count(client)) place(client, -load);
-  }
+  void expect(const std::map<std::string, std::int64_t>& loads) override { hosting_.expect(loads); }
 
   std::vector<Reply> exchange(const std::vector<Order>& orders, Deadline deadline,
                               const Answered& answered) override {
@@ -148,7 +144,7 @@ class RankCourier : public Courier {
     std::vector<Reply> replies;
     std::size_t open = orders.size();
     for (auto& rank : ranks_) rank.queue.clear();
-    for (const auto& order : orders) rank_of(order.client).queue.push_back(&order);
+    for (const auto& order : orders) ranks_[hosting_.rank_of(order.client)].queue.push_back(&order);
     while (open > 0) {
       send_next();
       if (const auto reply = receive()) {
@@ -172,21 +168,7 @@ class RankCourier : public Courier {
     bool busy = false;
     std::unique_ptr<Sending> sending = nullptr;  ///< while it is busy
     const Order* at_work = nullptr;              ///< of the exchange that is on
-    std::int64_t load = 0;
   };
-
-  Rank& rank_of(const std::string& client) {
-    const auto found = places_.find(client);
-    return ranks_[found == places_.end() ? place(client, 1) : found->second];
-  }
-  /// On the rank that has least to do.
-  std::size_t place(const std::string& client, std::int64_t load) {
-    std::size_t least = 1;
-    for (std::size_t rank = 2; rank < ranks_.size(); ++rank)
-      if (ranks_[rank].load < ranks_[least].load) least = rank;
-    ranks_[least].load += load;
-    return places_[client] = least;
-  }
 
   void send_next() {
     for (std::size_t rank = 1; rank < ranks_.size(); ++rank) {
@@ -246,7 +228,7 @@ class RankCourier : public Courier {
   Job& job_;
   Deadline deadline_;        ///< of the last exchange
   std::vector<Rank> ranks_;  ///< by number; the first is this one
-  std::map<std::string, std::size_t> places_;
+  Hosting hosting_;
 };
 
 int cores_here() {

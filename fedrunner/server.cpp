@@ -84,7 +84,10 @@ class Server {
   /// Those that came with the evaluation of the round before, or an exchange's.
   ScoreTable score(int round);
   ScoreTable scores_of(const std::vector<Order>& orders,
-                       const std::vector<std::optional<Reply>>& replies) const;
+                       const std::vector<std::optional<Reply>>& replies);
+  /// What clients that train privately have told by their scores.
+  void count_scores(const std::vector<Order>& orders,
+                    const std::vector<std::optional<Reply>>& replies);
   /// Whether clients score for a round.
   bool scores_in(int round) const {
     return run_.strategy.scores() && is_due(round, task_.run.score.every);
@@ -146,6 +149,7 @@ class Server {
   RunState state_;
   RunTable table_;
   PrivacyTable privacy_;
+  bool warned_of_scores_ = false;
   Progress progress_;
   std::optional<ScoreTable> early_scores_;  ///< of the round to come
   std::optional<BegunRound> begun_;         ///< the round to come
@@ -159,11 +163,6 @@ void Server::write_table() const {
 RoundTable Server::run(const AfterRound& after_round) {
   greet();
   table_ = RunTable(clients_, *task_.task);
-  if (task_.run.local.privacy && run_.strategy.scores())
-    log_warning(
-        "the strategy " + run_.strategy.name +
-        " has clients send scores, which this run gives no noise: privacy.csv counts training "
-        "alone (docs/private_training.md says how sites count both)");
   start();
   if (table_.get().rows.empty()) {
     table_.add(0, {}, std::vector<EvaluateResult>(clients_.size()), {kNaN, kNaN});
@@ -342,11 +341,25 @@ ScoreTable Server::score(int round) {
 }
 
 ScoreTable Server::scores_of(const std::vector<Order>& orders,
-                             const std::vector<std::optional<Reply>>& replies) const {
+                             const std::vector<std::optional<Reply>>& replies) {
+  if (task_.run.local.privacy) count_scores(orders, replies);
   const auto table = score_table(orders, replies, task_.units.selectable, model_.fingerprint());
   const std::string scales = orders.front().round == 1 ? role_scale_warning(table) : "";
   if (!scales.empty()) log_warning(scales + "; units.selectable says which compete");
   return table;
+}
+
+void Server::count_scores(const std::vector<Order>& orders,
+                          const std::vector<std::optional<Reply>>& replies) {
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    if (!replies[i]) continue;
+    const auto& noise = std::get<ScoreResult>(replies[i]->result).noise;
+    privacy_.release(orders[i].client, noise);
+    if (!noise && !std::exchange(warned_of_scores_, true))
+      log_warning("client " + orders[i].client +
+                  " sends scores without noise beside private training: nothing bounds what they "
+                  "tell, and its epsilon in privacy.csv is inf (docs/private_training.md)");
+  }
 }
 
 Plan Server::plan_of(int round, const std::optional<ScoreTable>& scores, PlanArchive& archive) {

@@ -1,6 +1,7 @@
 #include "fedrunner/worker.h"
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <map>
 #include <set>
@@ -142,6 +143,12 @@ Reply Worker::serve(const Order& order) {
   if (auto* hello = std::get_if<HelloResult>(&reply.result)) {
     hello->synthetic = run.inputs.data->manifest.synthetic;
     hello->several_labels = run.inputs.several_labels();
+  }
+  auto* score = std::get_if<ScoreResult>(&reply.result);
+  if (score && site && site->private_scores) {
+    const auto& privacy = *site->private_scores;
+    score->noise = tools_.score_noise(privacy.epsilon, privacy.delta) *
+                   std::sqrt(static_cast<double>(privacy.releases));
   }
   return reply;
 }

@@ -63,9 +63,13 @@ def of_layers(model, *layers):
     return {n for n, _ in model.named_parameters() if re.match(rf"model\.layers\.({'|'.join(map(str, layers))})\.", n)}
 
 
-def by_expressions(model, expressions):
+def by_names(names, expressions):
     """As axolotl's freeze_layers_except reads them: from the beginning of names."""
-    return {n for n, _ in model.named_parameters() if any(re.match(e, n) for e in expressions)}
+    return {n for n in names if any(re.match(e, n) for e in expressions)}
+
+
+def by_expressions(model, expressions):
+    return by_names([n for n, _ in model.named_parameters()], expressions)
 
 
 def parameters_of(model):
@@ -131,8 +135,12 @@ def test_expressions_without_a_model():
     assert [n for n in names if re.match(patterns[0], n)] == [names[0], "h.1.w", "blocks.1.w"]
     with pytest.raises(ValueError, match="several towers"):
         plan_of({"a": ["block.1"]}, ["block.1", "vision.block.1"]).unfrozen_parameters("a")
-    with pytest.raises(ValueError, match='the unit "embeddings" is no layer by number'):
-        plan_of({"a": ["embeddings"]}, ["embeddings", "block.0"]).unfrozen_parameters("a")
+    named = plan_of({"a": ["embeddings", "layers.1.mlp"]}, ["embeddings", "layers.1.mlp", "block.0"])
+    with pytest.warns(UserWarning, match='"embeddings", "layers.1.mlp": taken for parts') as caught:
+        assert by_names(names, named.unfrozen_parameters("a")) == {names[0]}
+    assert caught[0].filename == __file__
+    with pytest.raises(ValueError, match="several towers"):
+        plan_of({"a": ["block.1"]}, ["block.1", "vision.block.1", "layers.1.mlp"]).unfrozen_parameters("a")
 
 
 def lora_modules(model):
@@ -223,8 +231,12 @@ def test_peft_of_heads(llama):
     assert plan.peft_config("b", base).modules_to_save is None
     model = adapted(llama, plan.peft_config("a", base))
     assert any("modules_to_save" in name for name in trained(model))
-    with pytest.warns(UserWarning, match='the unit "head" is no layer') as caught:
-        plan_of({"a": ["block.1"]}, BLOCKS, always=["head"]).peft_config("a", base)
+    model = adapted(llama, plan_of({"a": ["block.1"]}, BLOCKS, always=["head"]).peft_config("a", base))
+    assert {n.rpartition(".modules_to_save")[0] for n in trained(model) if "lora_" not in n} == {
+        "base_model.model.lm_head"
+    }
+    with pytest.warns(UserWarning, match='the unit "embeddings" is no layer and no head') as caught:
+        plan_of({"a": ["block.1"]}, BLOCKS, always=["embeddings"]).peft_config("a", base)
     assert caught[0].filename == __file__
     known = plan_of({"a": ["block.1"]}, BLOCKS, always=["head"]).with_parameters(parameters_of(llama))
     assert known.peft_config("a", base).modules_to_save == ["model.norm", "lm_head"]

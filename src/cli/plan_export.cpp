@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/trained_weights.h"
+#include "cli/unit_layers.h"
 #include "core/document.h"
 #include "strata/core/error.h"
 
@@ -48,6 +49,8 @@ Files requires_grad_file(const Plan& plan, const std::filesystem::path& file,
 
 Files peft_files(const Plan& plan, const std::filesystem::path& folder,
                  const AdapterConfigOptions& options) {
+  require_one_tower(plan.units, "--export peft",
+                    "PEFT is told numbers alone, but by plan.peft_config of the Python package");
   Files files = adapter_configs(plan, folder, options);
   std::vector<std::string> clients;
   for (const auto& file : files) clients.push_back(file.first.parent_path().filename().string());

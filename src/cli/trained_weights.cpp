@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <set>
 
 #include "cli/model_weights.h"
@@ -185,6 +186,12 @@ std::vector<Names> trained_weights(const Plan& plan, const std::string& model) {
         "--export: ranks are of LoRA pairs, which peft exports; unfrozen and "
         "requires_grad are of the model's own weights, which have none");
   const WeightPatterns known(model);
+  if (!known.knows_weights()) {
+    Names layers;
+    std::copy_if(plan.units.begin(), plan.units.end(), std::back_inserter(layers), is_plain_layer);
+    require_one_tower(layers, "--export",
+                      "--export-model with a folder of weights says which layers they are");
+  }
   std::map<std::string, Names> patterns;
   std::vector<Names> of_clients;
   std::set<std::string> guessed;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/text.h"
+#include "strata/core/error.h"
 
 namespace strata::cli {
 namespace {
@@ -51,6 +52,24 @@ int layer_of(const std::string& unit) {
     if (const int layer = layer_in_word(part); layer >= 0) return layer;
   }
   return -1;
+}
+
+std::string tower_of(const std::string& unit) {
+  const std::vector<std::string> parts = parts_of(unit);
+  const auto number = std::find_if(parts.begin(), parts.end(), is_layer_number);
+  if (number == parts.end()) return "";
+  return joined(std::vector<std::string>(parts.begin(), number), ".");
+}
+
+void require_one_tower(const std::vector<std::string>& units, const std::string& where,
+                       const std::string& instead) {
+  std::set<std::string> towers;
+  for (const std::string& unit : units)
+    if (layer_of(unit) >= 0) towers.insert(tower_of(unit));
+  if (towers.size() < 2) return;
+  throw InputError(where + ": the units are of several towers (" +
+                   quoted_list(std::vector<std::string>(towers.begin(), towers.end())) +
+                   "), whose layers have the same numbers; " + instead);
 }
 
 bool is_head(const std::string& unit) {

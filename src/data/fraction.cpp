@@ -10,6 +10,26 @@
 #include "strata/core/random.h"
 
 namespace strata::data {
+namespace {
+
+/// The group of every image, by the image; a patient and a lesion of one name are two groups.
+std::map<std::string, std::string> image_groups(const Manifest& manifest,
+                                                const std::vector<int>& examples) {
+  std::map<std::string, std::string> groups;
+  for (const int i : examples) {
+    const Example& example = manifest.examples[i];
+    if (!example.patient.empty()) {
+      groups.emplace(example.image, "patient " + example.patient);
+    } else if (!example.lesion.empty()) {
+      groups.emplace(example.image, "lesion " + example.lesion);
+    }
+  }
+  for (const int i : examples)
+    groups.emplace(manifest.examples[i].image, "image " + manifest.examples[i].image);
+  return groups;
+}
+
+}  // namespace
 
 std::vector<int> nested_share(const Manifest& manifest, const std::vector<int>& examples,
                               double fraction, std::uint64_t seed) {
@@ -38,18 +58,19 @@ std::vector<int> nested_share(const Manifest& manifest, const std::vector<int>& 
 
 HeldOut hold_out(const Manifest& manifest, const std::vector<int>& examples, double share,
                  std::uint64_t seed) {
-  std::vector<int> firsts;  // of every image
+  const auto groups = image_groups(manifest, examples);
+  const auto group_of = [&](int i) { return groups.at(manifest.examples[i].image); };
+  std::vector<int> firsts;  // of every group
   std::set<std::string> seen;
   for (const int i : examples)
-    if (seen.insert(manifest.examples[i].image).second) firsts.push_back(i);
+    if (seen.insert(group_of(i)).second) firsts.push_back(i);
   if (firsts.size() < 2) return {examples, {}};
   std::vector<int> drawn = nested_share(manifest, firsts, share, seed);
   if (drawn.size() == firsts.size()) drawn.pop_back();
-  std::set<std::string> images;
-  for (const int i : drawn) images.insert(manifest.examples[i].image);
+  std::set<std::string> held;
+  for (const int i : drawn) held.insert(group_of(i));
   HeldOut parts;
-  for (const int i : examples)
-    (images.count(manifest.examples[i].image) > 0 ? parts.held : parts.kept).push_back(i);
+  for (const int i : examples) (held.count(group_of(i)) > 0 ? parts.held : parts.kept).push_back(i);
   return parts;
 }
 

@@ -21,10 +21,11 @@ struct HeldOut {
   std::vector<int> kept, held;
 };
 
-/// Holds out the examples on a share 0 < `share` < 1 of the images: what is decided on them (a
-/// learning rate) has not been trained on. Stratified by the target of each image's first example,
-/// as nested_share is; all examples on an image stay together. One image at least is held and one
-/// kept; of a single image all is kept.
+/// Holds out the examples of a share 0 < `share` < 1 of the groups: what is decided on them (a
+/// learning rate) has not been trained on. A group is all that is of one patient or, where that is
+/// not known, of one lesion or, where neither is, of one image; an image's is what the first of its
+/// examples that knows says. Stratified by the target of each group's first example, as
+/// nested_share is. One group at least is held and one kept; of a single group all is kept.
 HeldOut hold_out(const Manifest& manifest, const std::vector<int>& examples, double share,
                  std::uint64_t seed);
 

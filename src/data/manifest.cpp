@@ -132,6 +132,7 @@ void write_manifest_lines(const Manifest& manifest) {
     }
     if (!example.text.empty()) line["text"] = example.text;
     if (!example.patient.empty()) line["patient"] = example.patient;
+    if (!example.lesion.empty()) line["lesion"] = example.lesion;
     line["split"] = example.split;
     line["client"] = example.client;
     if (manifest.classes.empty()) line["answer_type"] = example.answer_type;

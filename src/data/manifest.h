@@ -48,6 +48,7 @@ struct Example {
   std::string text = {};     ///< beside an image with labels; "" where there is none
   std::string patient = {};  ///< whom several examples may be of; "" where it is not known
   std::string mask = {};     ///< path relative to the manifest's folder; "" where there is none
+  std::string lesion = {};   ///< which several images may show; "" where it is not known
 
   bool trains() const { return split == kTrainSplit; }
   bool tests() const { return split == kTestSplit; }

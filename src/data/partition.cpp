@@ -264,7 +264,8 @@ void test_on_validation(const Manifest& manifest, const PartitionOptions& option
   }
   if (!any)
     throw InputError(
-        "partition: no client has two images for training, one of which could be for validation");
+        "partition: no client has two images for training, of two patients or lesions where these "
+        "are known, one of which could be for validation");
 }
 
 }  // namespace

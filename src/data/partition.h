@@ -56,9 +56,9 @@ struct Partition {
 /// examples follow the same scheme (under dirichlet, with the training shares of their answer or
 /// class). `fesvibs` deals the same way with fixed shares, to six clients (see partition.cpp). Of
 /// what a client gets for training, `fraction` is kept, of which `evaluate_on: validation` makes a
-/// share the client's test in place of its own; one with a single image has none then. Every client
-/// gets at least one training
-/// example, or it is an error. Deterministic in `seed`. @throws InputError
+/// share the client's test in place of its own; one with a single image, lesion or patient has none
+/// then. Every client gets at least one training example, or it is an error. Deterministic in
+/// `seed`. @throws InputError
 Partition make_partition(const Manifest& manifest, const PartitionOptions& options);
 
 /// client | train | test | images | answers or classes (the commonest, with the shares of examples

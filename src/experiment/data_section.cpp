@@ -47,8 +47,9 @@ const Fields<PartitionOptions>& partition_fields() {
             "client's training examples, which it does not train on then")
           .written_if_changed(),
       field("validation", &PartitionOptions::validation, number(1e-6, 1 - 1e-6),
-            "that share, stratified; all examples on an image stay together. Learning rates are "
-            "[chosen on it](#learning-rates)")
+            "that share, stratified; all images of a patient or, where the data names none, of a "
+            "lesion stay together, and all examples on an image. Learning rates are [chosen on "
+            "it](#learning-rates)")
           .default_text("`0.2`")
           .written_if_changed(),
       field("seed", &PartitionOptions::seed, seed_number(),

@@ -168,6 +168,42 @@ ExportedFile write_norm_tuning(const Model& model, const std::vector<Change>& ch
   return written(kPeftWeightsFile, std::string("PEFT's ") + kNormTuning, tuning.parameters);
 }
 
+/// The same where the folder of the one method that has PEFT's files says it all besides. Whether
+/// it does.
+bool write_with_method(const Model& model, const std::vector<Change>& changed,
+                       const FileTensors& tensors, const fs::path& out,
+                       std::vector<ExportedFile>& files) {
+  const models::Blueprint& blueprint = model.blueprint();
+  Methods theirs;
+  for (const MethodPtr& method : methods_of(blueprint))
+    if (!type_of(*method).own()) theirs.push_back(method);
+  const auto& layers = model.architecture().layers();
+  // Beside parts of a layer that PEFT has whole the folder has other pairs (peft/fused_lora.h).
+  const bool parts = std::any_of(layers.begin(), layers.end(),
+                                 [](const Layer& layer) { return layer.share.only; });
+  if (theirs.size() != 1 || parts) return false;
+  std::set<std::string> names;
+  for (const Change& change : changed) {
+    if (tensors.name_of(change) != change.parameter->name) return false;
+    names.insert(change.parameter->name);
+  }
+  const Method& method = *theirs.front();
+  const MethodType& type = type_of(method);
+  const auto with = with_method(type.write_peft(method, blueprint), method, blueprint, names);
+  if (!with) return false;
+  std::vector<StoredParameter> parameters = with->parameters;
+  for (const Layer& layer : blueprint.layers()) {
+    if (layer.method != method.name()) continue;
+    for (const Parameter& parameter : layer.parameters)
+      parameters.push_back({parameter, method.file_names(layer, parameter)});
+  }
+  models::write_parameters(out / kPeftWeightsFile, parameters, model.weights());
+  write_file(out / kPeftConfigFile, with->config.dump(2) + "\n");
+  for (ExportedFile& file : files)
+    if (file.file == kPeftWeightsFile) file = written(file.file, file.format, parameters);
+  return true;
+}
+
 ExportedFile write_partial(const std::vector<Change>& changed, const FileTensors& files,
                            const std::string& fingerprint, const fs::path& out) {
   std::vector<StoredParameter> parameters;
@@ -245,6 +281,7 @@ std::vector<ExportedFile> export_changes(const fs::path& model_folder, const fs:
   write_hub(model, out, files);
   if (changed.empty()) return files;
   const FileTensors tensors(model, model_folder);
+  if (write_with_method(model, changed, tensors, out, files)) return files;
   files.push_back(is_norm_tuning(model, changed, tensors)
                       ? write_norm_tuning(model, changed, out)
                       : write_partial(changed, tensors, base.fingerprint(), out));

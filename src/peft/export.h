@@ -24,6 +24,8 @@ struct ExportedFile {
 /// are
 ///   normalisation layers and layers of the head (`modules_to_save`), called as transformers calls
 ///   them, and no method of the model's has PEFT's files;
+/// - the method's adapter_config.json and its weights, where one has PEFT's files and layers of the
+///   head (`modules_to_save`) and biases (`bias`) are all that has changed besides;
 /// - otherwise partial.safetensors, with the changed tensors alone, under the names of the model
 ///   folder's files, a ViT's under both of transformers', so that `load_state_dict(…,
 ///   strict=False)` takes them; partial.json says their names and shapes and the base's

@@ -34,6 +34,7 @@ std::map<std::string, FactorPair> pairs_of(const Model& model,
     ++methods;
     for (FactorPair& pair : method->factors(model.blueprint())) {
       if (pair.base.empty()) refuse_flap("it has no DoRA as Strata computes it");
+      if (!pair.bias.empty()) refuse_flap("it has no biases of LoRA pairs");
       const bool known = std::any_of(places.begin(), places.end(), [&](const FlapPlace& place) {
         return place.layer->weight()->name == pair.base;
       });

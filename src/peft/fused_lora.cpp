@@ -122,6 +122,9 @@ std::vector<FusedPair> fused_pairs(const Document& config, const Blueprint& blue
     if (root.value("use_dora", Json()) == true)
       throw InputError(config.file + ": use_dora: DoRA beside \"" + whole.name +
                        "\", which Strata has in parts, is not supported");
+    if (root.value("lora_bias", Json()) == true)
+      throw InputError(config.file + ": lora_bias: a pair's bias beside \"" + whole.name +
+                       "\", which Strata has in parts, is not supported");
     if (!file) file.emplace(folder / kPeftWeightsFile);
     const auto ranks = chosen_value<std::int64_t>(root, kRanks, whole.name, root.value("r", 0));
     const models::Shape& shape = whole.parts.front()->weight()->shape;
@@ -280,8 +283,9 @@ void write_fused_pairs(const Model& model, const std::filesystem::path& folder,
                                        blueprint.architecture().layers().end(),
                                        [&](const Layer& own) { return own.name == at; });
       if (is_part(*beside)) {
-        if (dora)
-          throw InputError("--out: DoRA beside \"" + beside->share.name +
+        if (dora || config.contains("lora_bias"))
+          throw InputError(std::string("--out: ") + (dora ? "DoRA" : "a pair's bias") +
+                           " beside \"" + beside->share.name +
                            "\", which PEFT has as one layer, cannot be exported");
         continue;
       }

@@ -20,6 +20,7 @@ using models::Parameter;
 using torch::Tensor;
 
 const std::string kLora = "lora";
+constexpr const char* kBias = ".lora_B.bias";
 
 /// As numbers, or as an option's text has them.
 Kind<std::vector<std::int64_t>> whole_numbers() {
@@ -68,6 +69,9 @@ const Fields<LoraFields>& lora_fields() {
       field("dora", &LoraFields::dora, boolean(),
             "rows of W + B A have trained lengths of their own (DoRA)")
           .written_if_changed(),
+      field("bias", &LoraFields::bias, boolean(),
+            "B has a trained bias (PEFT's `lora_bias`); not with `dora`")
+          .written_if_changed(),
   });
   return fields;
 }
@@ -106,6 +110,7 @@ class Lora : public Targeted {
                               beside(at, ".lora_B", at.kind, up, {}, ".weight")};
     own.front().stride = at.stride;
     own.front().padding = at.padding;
+    if (fields_.bias) own.back().parameters.push_back({at.name + kBias, {shape[0]}, {}, true});
     if (fields_.dora) own.push_back(magnitude(at));
     return own;
   }
@@ -114,9 +119,12 @@ class Lora : public Targeted {
     if (!pairs(at)) return output;
     const std::string down = at.name + ".lora_A", up = at.name + ".lora_B";
     const bool maps = at.kind == LayerKind::kConvolution;
-    const Tensor small = maps ? pass.convolution(down, input) : pass.linear(down, input);
-    const Tensor weighted = small * scale(at);
-    const Tensor change = maps ? pass.convolution(up, weighted) : pass.linear(up, weighted);
+    const auto apply = [&](const std::string& factor, const Tensor& to) {
+      return maps ? pass.convolution(factor, to) : pass.linear(factor, to);
+    };
+    const Tensor small = apply(down, input);
+    if (fields_.bias) return output + apply(up, small) * scale(at);
+    const Tensor change = apply(up, small * scale(at));
     return fields_.dora ? with_magnitude(at, output, change, pass) : output + change;
   }
 
@@ -137,7 +145,8 @@ class Lora : public Targeted {
     for (const Layer& layer : blueprint.architecture().layers()) {
       if (pairs(layer))
         found.push_back({layer.name + ".lora_A.weight", layer.name + ".lora_B.weight",
-                         fields_.dora ? "" : layer.weight()->name, scale(layer)});
+                         fields_.dora ? "" : layer.weight()->name, scale(layer),
+                         fields_.bias ? layer.name + kBias : ""});
     }
     return found;
   }
@@ -189,6 +198,8 @@ class Lora : public Targeted {
 void Lora::check(const Blueprint& blueprint, const std::string& where) const {
   if (!(fields_.alpha > 0 && fields_.alpha <= kLargestAlpha))
     throw InputError(where + ": lora_alpha must be above 0 and at most 1e6");
+  if (fields_.bias && fields_.dora)
+    throw InputError(where + ": a LoRA pair's bias does not go with DoRA; PEFT has either alone");
   Targeted::check(blueprint, where);
   const auto& layers = blueprint.architecture().layers();
   if (!from_peft_) {
@@ -214,7 +225,6 @@ void check_neutral_fields(ObjectReader& reader) {
        std::vector<std::pair<std::string, Json>>{{"fan_in_fan_out", false},
                                                  {"layer_replication", nullptr},
                                                  {"layers_pattern", nullptr},
-                                                 {"lora_bias", false},
                                                  {"target_parameters", nullptr},
                                                  {"trainable_token_indices", nullptr},
                                                  {"use_qalora", false}}) {
@@ -229,6 +239,7 @@ void read_choices(ObjectReader& reader, LoraFields& fields) {
   if (is_there("layers_to_transform"))
     fields.layers = whole_numbers().read(reader, "layers_to_transform", {});
   if (is_there("exclude_modules")) fields.exclude = reader.texts("exclude_modules");
+  if (is_there("lora_bias")) fields.bias = reader.boolean("lora_bias", false);
   if (is_there("use_dora")) fields.dora = reader.boolean("use_dora", false);
   if (is_there("use_rslora")) fields.rank_stabilized = reader.boolean("use_rslora", false);
 }
@@ -295,6 +306,7 @@ Json lora_config(const Method& method, const Blueprint& blueprint) {
                   [&](const Layer& layer) { return lora.rank(layer); },
                   [&](const Layer& layer) { return lora.alpha(layer); }},
                  lora.fields().rank, lora.fields().alpha, blueprint, json);
+  if (lora.fields().bias) json["lora_bias"] = true;
   if (lora.fields().dora) json["use_dora"] = true;
   if (lora.fields().rank_stabilized) json["use_rslora"] = true;
   return json;

@@ -5,10 +5,8 @@
 /// with its window and stride, and B one of 1 × 1. With DoRA the rows of W + s B A get trained
 /// lengths m,
 ///   m ⊙ (W x + s B A x) / ‖W + s B A‖ + b,
-/// of which the norm counts as a constant in gradients; m begins as the rows' lengths.
-
-#include <filesystem>
-#include <map>
+/// of which the norm counts as a constant in gradients; m begins as the rows' lengths. B may have a
+/// bias c, which begins at 0: W x + b + s · (B A x + c).
 
 #include <map>
 #include <string>
@@ -33,6 +31,7 @@ struct LoraFields {
   std::vector<std::string> exclude = {};  ///< targets that have none all the same
   bool rank_stabilized = false;           ///< alpha / √rank (rsLoRA: Kalajdzievski, 2312.03732)
   bool dora = false;                      ///< DoRA (Liu et al., ICML 2024, 2402.09353)
+  bool bias = false;                      ///< B has a bias (PEFT's `lora_bias`); not with DoRA
 };
 
 MethodType lora_type();

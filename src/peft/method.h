@@ -27,6 +27,7 @@ struct FactorPair {
   /// dimension.
   std::string base = {};
   double scale = 1;
+  std::string bias = {};  ///< what scale times is added besides, the second's own; empty: none
 };
 
 class Method : public models::Attachment {

@@ -1,6 +1,7 @@
 #include "peft/replaced.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstdint>
 #include <set>
 
@@ -20,7 +21,7 @@ bool is_in(const std::string& module, const std::string& layer) {
   return ("." + layer + ".").find("." + module + ".") != std::string::npos;
 }
 
-constexpr const char* kNormWrapper = ".ln_tuning_layers";
+constexpr const char *kNormWrapper = ".ln_tuning_layers", *kConfigName = "adapter_config.json";
 
 class Replaced {
  public:
@@ -30,7 +31,11 @@ class Replaced {
     kWritingBoth  ///< the same of a ViT, whose layers all have two
   };
   explicit Replaced(For use) : use_(use) {}
-  /// Its parameter, as PEFT's wrapper of a layer calls it: ".base_layer", "" for none.
+  static Replaced writing(const Blueprint& blueprint) {
+    return Replaced(has_two_names(blueprint.architecture()) ? For::kWritingBoth : For::kWriting);
+  }
+  /// Its parameter, as PEFT's wrapper of a layer calls it: ".base_layer", "" for none. Of several
+  /// the first is written.
   void add(const Layer& layer, const Parameter& parameter,
            const std::vector<std::string>& wrappers) {
     if (!known_.insert(parameter.name).second) return;
@@ -41,8 +46,10 @@ class Replaced {
     if (use_ != For::kWritingBoth) names.insert(names.end(), others.begin(), others.end());
     StoredParameter stored{parameter, {}};
     for (const std::string& name : names) {
-      for (const std::string& wrapper : wrappers)
+      for (const std::string& wrapper : wrappers) {
         stored.names.push_back(kPeftPrefix + name + wrapper + tail);
+        if (use_ != For::kReading) break;
+      }
     }
     all_.push_back(std::move(stored));
   }
@@ -58,13 +65,17 @@ class Replaced {
   std::vector<StoredParameter> all_;
 };
 
+/// What PEFT calls the biases of a method's own layers: "lora_only".
+std::string only_of(std::string type) {
+  std::transform(type.begin(), type.end(), type.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return type + "_only";
+}
+
 void add_biases(ObjectReader& config, const std::string& type, const Method* method,
                 const Blueprint& blueprint, Replaced& replaced) {
   if (config.raw("bias").is_null()) return;
-  std::string only = type;
-  std::transform(only.begin(), only.end(), only.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  only += "_only";
+  const std::string only = only_of(type);
   const std::string which = config.choice("bias", {"none", "all", only});
   if (which == "none") return;
   for (const Layer& layer : blueprint.architecture().layers()) {
@@ -111,16 +122,61 @@ void add_norms(ObjectReader& config, const Blueprint& blueprint, Replaced& repla
   }
 }
 
-}  // namespace
-
-std::vector<StoredParameter> replaced_by(ObjectReader& config, const Method* method,
-                                         const Blueprint& blueprint) {
-  Replaced replaced(Replaced::For::kReading);
+std::vector<StoredParameter> named_by(ObjectReader& config, const Method* method,
+                                      const Blueprint& blueprint, Replaced replaced) {
   const std::string type = config.text("peft_type");
   if (type == kNormTuning) add_norms(config, blueprint, replaced);
   add_modules(config, blueprint, replaced);
   add_biases(config, type, method, blueprint, replaced);
   return replaced.take();
+}
+
+enum class NamedAs : std::uint8_t { kNothing, kModule, kOwnBias, kOtherBias, kNever };
+
+/// What has to name the layer where these of its parameters are not the base's.
+NamedAs naming_of(const Layer& layer, const Method& method, const std::set<std::string>& changed) {
+  bool any = false, others = false;
+  for (const auto* own : {&layer.parameters, &layer.buffers}) {
+    for (const Parameter& parameter : *own) {
+      if (!changed.count(parameter.name)) continue;
+      any = true;
+      others = others || !layer.bias() || parameter.name != layer.bias()->name;
+    }
+  }
+  if (!any) return NamedAs::kNothing;
+  const bool acts = !method.layers(layer).empty();
+  if (layer.role == Role::kHead)
+    return acts || !layer.weight() ? NamedAs::kNever : NamedAs::kModule;
+  if (others) return NamedAs::kNever;
+  return acts ? NamedAs::kOwnBias : NamedAs::kOtherBias;
+}
+
+}  // namespace
+
+std::vector<StoredParameter> replaced_by(ObjectReader& config, const Method* method,
+                                         const Blueprint& blueprint) {
+  return named_by(config, method, blueprint, Replaced(Replaced::For::kReading));
+}
+
+std::optional<WithMethod> with_method(Json config, const Method& method, const Blueprint& blueprint,
+                                      const std::set<std::string>& parameters) {
+  Json modules = Json::array();
+  std::set<NamedAs> found;
+  for (const Layer& layer : blueprint.architecture().layers()) {
+    const NamedAs named = naming_of(layer, method, parameters);
+    found.insert(named);
+    if (named == NamedAs::kModule) modules.push_back(layer.name);
+  }
+  const bool biases = found.count(NamedAs::kOwnBias) + found.count(NamedAs::kOtherBias) > 0;
+  if (found.count(NamedAs::kNever) || (biases && !config.contains("bias"))) return {};
+  if (!modules.empty()) config["modules_to_save"] = modules;
+  if (biases)
+    config["bias"] = found.count(NamedAs::kOtherBias)
+                         ? "all"
+                         : only_of(config.at("peft_type").get<std::string>());
+  const Document document{kConfigName, config, {}};
+  ObjectReader reader(document);
+  return WithMethod{config, named_by(reader, &method, blueprint, Replaced::writing(blueprint))};
 }
 
 bool is_norm(const Layer& layer) {
@@ -129,8 +185,7 @@ bool is_norm(const Layer& layer) {
 }
 
 NormTuning norm_tuning(const Blueprint& blueprint, const std::set<std::string>& layers) {
-  const bool two_names = has_two_names(blueprint.architecture());
-  Replaced replaced(two_names ? Replaced::For::kWritingBoth : Replaced::For::kWriting);
+  Replaced replaced = Replaced::writing(blueprint);
   Json modules = Json::array();
   for (const Layer& layer : blueprint.architecture().layers()) {
     if (!layers.count(layer.name)) continue;

@@ -1,9 +1,10 @@
 #pragma once
 /// \file
 /// Weights of the base that a folder of PEFT's brings with it, in place of the base model's own:
-/// trained biases (`bias`), whole modules (`modules_to_save`) and norms (LN_TUNING), which are
-/// written, too.
+/// trained biases (`bias`), whole modules (`modules_to_save`) and norms (LN_TUNING), read and
+/// written.
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,5 +35,19 @@ struct NormTuning {
   std::vector<models::StoredParameter> parameters;
 };
 NormTuning norm_tuning(const models::Blueprint& blueprint, const std::set<std::string>& layers);
+
+/// What a folder of a method's brings of the base besides.
+struct WithMethod {
+  Json config;  ///< adapter_config.json
+  std::vector<models::StoredParameter> parameters;
+};
+/// `config`, which the method writes, with what names these parameters of the base: layers of the
+/// head as `modules_to_save`, other layers' biases as `bias`: those of the method's layers alone
+/// (`lora_only`) or `all`. Parameters are all that such a folder then holds of the base. None where
+/// it cannot say it: another parameter, a method whose type has no `bias`, a head's layer that the
+/// method acts on.
+std::optional<WithMethod> with_method(Json config, const Method& method,
+                                      const models::Blueprint& blueprint,
+                                      const std::set<std::string>& parameters);
 
 }  // namespace strata::peft

@@ -78,16 +78,36 @@ rank_of() {
     fi
   done
 }
+# How often a process has given its core away to wait: one that asks again and again without a pause never does.
+waits_of() { awk '/^voluntary_ctxt_switches/ {print $2}' "/proc/$1/status" 2>/dev/null || true; }
+# Whether process $2 waits a hundred times more as long as job $1 is there.
+sleeps_while() {
+  local first now _
+  first=$(waits_of "$2")
+  for _ in $(seq 600); do
+    now=$(waits_of "$2")
+    [ -z "$now" ] || [ "$now" -lt $((first + 100)) ] || return 0
+    kill -0 "$1" 2>/dev/null || return 1
+    sleep 0.1
+  done
+  return 1
+}
 # fails_after_signal SIGNAL SECONDS OUT OPTION...: once a run of six rounds on three ranks has a whole one, its rank 2 gets the
 # signal; the job then ends with an error, within far more seconds than it takes. What it says is in err.txt.
 fails_after_signal() {
-  local signal=$1 seconds=$2 out=$3 job victim code=0
+  local signal=$1 seconds=$2 out=$3 job victim idle code=0
   "${ranks[@]}" "$strata" run tiny.yaml --threads 1 --out "$out" --set run.rounds=6 "${@:4}" 2>err.txt &
   job=$!
   wait_for_round "$out" "$job"
   victim=$(rank_of "$out" 2)
   [ -n "$victim" ] || fail "no rank for SIG$signal was found"
   kill "-$signal" "$victim"
+  if [ "$signal" = STOP ]; then
+    # The others have nothing to do until the deadline: they wait without computing.
+    for idle in 0 1; do
+      sleeps_while "$job" "$(rank_of "$out" "$idle")" || fail "rank $idle computes as it waits"
+    done
+  fi
   timeout "$seconds" tail -f --pid="$job" /dev/null || fail "the job does not end after SIG$signal: $(cat err.txt)"
   wait "$job" || code=$?
   [ "$code" != 0 ] || fail "the job ended well although a rank got SIG$signal"
@@ -140,6 +160,29 @@ END
     grep -q "phases: the site does not allow it: an order is to train" partly/run.log ||
       fail "the log does not say what the site refused"
     [ "$(wc -l <ledger.txt)" = 2 ] || fail "the ledger has not one line a release"
+
+    # A site that is too late to train: its round goes on without it, its late reply is nobody's, and it comes back.
+    late=
+    late_work() {
+      if [ -n "$late" ]; then
+        mkdir -p "$(dirname "$late")"
+        mv late.reply "$late"
+        late=
+      fi
+      case $1 in
+        */exchange-000003/00001.order) work "$1" late.reply && late=$2 ;;
+        *) work "$@" ;;
+      esac
+    }
+    out=waited further=(--set run.server.deadline=60)
+    drive late_work || fail "the run with a site that is too late failed: $(cat server.log)"
+    [ -z "$late" ] && [ -z "$(ls -A mail)" ] || fail "the late reply was not brought, or is still there"
+    # Who is in a list of a round's aggregation.json, a name a line.
+    listed() { sed -n "/\"$2\": \[/,/\]/p" "waited/rounds/00$1/aggregation.json" | grep -o '"[^"]*",\?$' | tr -d '",'; }
+    [ "$(listed 1 dropped | wc -l)" = 1 ] && [ "$(listed 1 clients | wc -l)" = 2 ] ||
+      fail "the late site was not dropped: $(cat waited/rounds/001/aggregation.json)"
+    [ "$(listed 2 clients | wc -l)" = 3 ] && listed 2 clients | grep -qx "$(listed 1 dropped)" ||
+      fail "the late site did not come back: $(cat waited/rounds/002/aggregation.json)"
 
     # Wrong input.
     refuse() {

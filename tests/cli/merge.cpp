@@ -5,6 +5,7 @@
 
 #include "catch.h"
 #include "command.h"
+#include "strata/core/safetensors.h"
 #include "wrong_input.h"
 
 using namespace strata;
@@ -96,4 +97,38 @@ TEST_CASE("a ResNet's LoRA runs, merges and gives the same predictions") {
   test::check_refused({"merge", "merged", "--out", "merged"}, dir.path(),
                       {"--out: merged is the model itself"});
   test::check_refused({"merge", "nowhere", "--out", "again"}, dir.path(), {"nowhere/config.json"});
+}
+
+TEST_CASE(
+    "pairs beside a checkpoint of segment-anything's are merged as beside transformers' SAM") {
+  const test::TempDir dir;
+  const fs::path recorded = fs::path(STRATA_SOURCE_DIR) / "tests/reference/sam";
+  for (const char* base : {"published", "folder"}) {
+    fs::create_directory(dir / base);
+    for (const char* file : {"adapter_config.json", "adapter_model.safetensors"})
+      fs::copy_file(recorded / "lora" / file, dir / base / file);
+  }
+  fs::copy_file(recorded / "windows/sam.pth", dir / "published/sam.pth");
+  for (const char* file : {"config.json", "model.safetensors"})
+    fs::copy_file(recorded / "windows" / file, dir / "folder" / file);
+  CHECK_THAT(succeed({"merge", "published", "--out", "one"}, dir), Catch::Contains("LoRA pairs"));
+  succeed({"merge", "folder", "--out", "two"}, dir);
+  CHECK(fs::exists(dir / "one/config.json"));
+  const SafetensorsFile one(dir / "one/model.safetensors"), two(dir / "two/model.safetensors");
+  const SafetensorsFile plain(dir / "folder/model.safetensors");
+  REQUIRE(one.tensors().size() == two.tensors().size());
+  std::size_t changed = 0;
+  for (const TensorEntry& entry : one.tensors()) {
+    CAPTURE(entry.name);
+    REQUIRE(two.find(entry.name));
+    CHECK(one.bytes(entry) == two.bytes(*two.find(entry.name)));
+    const TensorEntry* before = plain.find(entry.name);
+    changed += before && one.bytes(entry) != plain.bytes(*before);
+  }
+  // Three blocks' fused queries and values, and those of the decoder's seven attentions.
+  CHECK(changed == 3 + 2 * 7);
+
+  fs::remove(dir / "published/adapter_config.json");
+  test::check_refused({"merge", "published", "--out", "three"}, dir.path(),
+                      {"published: the model has nothing to merge"});
 }

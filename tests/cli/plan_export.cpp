@@ -174,6 +174,18 @@ TEST_CASE_METHOD(Fixture,
         Names{"transformer.h.3.attn.weight", "a.mixer.weight"});
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "export: layers of two towers are refused where numbers alone are known") {
+  dir.write("scores.csv", "client,block.0,vision.block.0\nct,2,1\n");
+  const Names says = {"--export", "several towers (\"block\", \"vision.block\")", "same numbers"};
+  for (const char* to : {"unfrozen:u", "requires_grad:t.json", "peft:p"})
+    refused({"--export", to, "--out", "plan.json"}, says);
+  refused({"--export", "unfrozen:u", "--export-model", "llama"}, says);
+  // Names are not numbers.
+  dir.write("scores.csv", "client,model.layers.0.mlp,vision.block.0\nct,2,1\n");
+  CHECK(plan({"--export", "requires_grad:t.json"}, "2").code == 0);
+}
+
 TEST_CASE_METHOD(Fixture, "export: what every client trains besides is in every client's files") {
   dir.write("scores.json", R"({"version": 1, "metric": "lntk", "clients": ["ct", "mri"],
     "units": ["block.0", "block.1", "head"], "roles": ["body", "body", "head"],

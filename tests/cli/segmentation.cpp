@@ -11,6 +11,7 @@
 #include "catch.h"
 #include "command.h"
 #include "data/nifti.h"
+#include "strata/core/safetensors.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/fedrunner/sites.h"
 #include "tidy_csv.h"
@@ -234,6 +235,74 @@ TEST_CASE("FLAP-SAM's modes are strategies of one run, each as it is by itself")
   check_refused({"run", "volumes.yaml", "--out", "bad", "--set",
                  "run.strategies=[{name: flap, mode: flab}, full]"},
                 dir.path(), {"did you mean \"flap\"?"});
+}
+
+namespace {
+
+/// The base's weights that differ between two model folders of the same sizes.
+std::set<std::string> changed_weights(const fs::path& model, const fs::path& other) {
+  const SafetensorsFile found(model / "model.safetensors"), before(other / "model.safetensors");
+  REQUIRE(found.tensors().size() == before.tensors().size());
+  std::set<std::string> names;
+  for (const TensorEntry& entry : found.tensors()) {
+    REQUIRE(before.find(entry.name));
+    if (found.bytes(entry) != before.bytes(*before.find(entry.name))) names.insert(entry.name);
+  }
+  return names;
+}
+
+/// Of FLAP-SAM's `upscale` and `tokens`.
+bool is_fresh(const std::string& name) {
+  for (const char* begin : {"upscale_", "mask_tokens.", "output_hypernetworks_mlps."})
+    if (name.starts_with(std::string("mask_decoder.") + begin)) return true;
+  return false;
+}
+
+bool is_attention(const std::string& name) {
+  return name.find("attn") != std::string::npos &&
+         name.find("norm_final_attn") == std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("all seven modes of FLAP-SAM's are strategies of a run, and train what they say") {
+  const Hospitals dir;
+  CHECK(dir.run({"pretrain", "volumes.yaml", "--out", "sam"}).code == 0);
+  const std::vector<std::string> modes = {"full",         "decoder", "partial_decoder", "lora",
+                                          "lora_decoder", "flap",    "attention"};
+  std::string strategies;
+  for (const std::string& mode : modes)
+    strategies += (strategies.empty() ? "{name: " : ", {name: ") + mode + ", mode: " + mode + "}";
+  const auto run = dir.run(
+      {"run", "volumes.yaml", "--out", "modes", "--set", "run.strategies=[" + strategies + "]"});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  const auto model = [&](const std::string& mode) {
+    return dir.path() / "modes" / (mode + "-seed1") / "model";
+  };
+  for (const std::string& mode : modes) {
+    CAPTURE(mode);
+    const bool pairs = mode.starts_with("lora") || mode == "flap";
+    CHECK(fs::exists(model(mode) / "adapter_config.json") == pairs);
+    // What pairs alone leave as it is was the same for all at the start, the fresh head included.
+    bool attends = false, transforms = false, embeds = false;
+    std::size_t fresh = 0;
+    for (const std::string& name : changed_weights(model(mode), model("lora"))) {
+      CAPTURE(name);
+      fresh += is_fresh(name);
+      if (is_fresh(name)) continue;
+      const bool encoder = name.starts_with("vision_encoder.");
+      attends |= encoder && is_attention(name);
+      embeds |= name.starts_with("vision_encoder.patch_embed.");
+      transforms |= name.starts_with("mask_decoder.transformer.") && !is_attention(name);
+      if (mode == "attention") CHECK(is_attention(name));
+      if (mode.ends_with("decoder")) CHECK_FALSE(encoder);
+    }
+    CHECK((fresh > 0) == (mode != "lora"));
+    CHECK(attends == (mode == "full" || mode == "attention"));
+    CHECK(embeds == (mode == "full"));
+    CHECK(transforms == (mode == "full" || mode == "decoder" || mode == "lora_decoder"));
+  }
 }
 
 TEST_CASE("FLAP-SAM's configurations run on its data sets' published layouts") {
@@ -504,7 +573,7 @@ TEST_CASE("a bad volume ends a run and an evaluation in one line, and leaves no 
   }
   const std::string whole = slurp(mask);
   fs::remove(mask);
-  refused("masks/0012.nii.gz does not exist");
+  refused("mask: the mask volumes/solids/masks/0012.nii.gz does not exist");
   std::ofstream(mask, std::ios::binary) << whole;
 
   // Masks that cannot be written leave no line of the predictions, nor another mask.

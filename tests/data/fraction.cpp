@@ -99,3 +99,30 @@ TEST_CASE("what is held out are whole images, of every class its share, and neve
   CHECK(sizes({0, 1, 2}, 0.99).first > 0);
   CHECK(sizes({}, 0.5) == std::pair<std::size_t, std::size_t>(0, 0));
 }
+
+TEST_CASE("what is held out are whole patients, or whole lesions where no patient is known") {
+  Manifest manifest = uneven_classes();
+  for (std::size_t i = 0; i < manifest.examples.size(); ++i) {
+    Example& example = manifest.examples[i];
+    example.image = std::to_string(i);
+    // Two images each: patients of the even class "a", lesions of the others. Every patient has two
+    // lesions, and every lesion has the name of a patient who is not concerned.
+    if (i < 100) example.patient = std::to_string(i / 2);
+    example.lesion = i < 100 ? "l" + std::to_string(i) : std::to_string((i - 100) / 2);
+  }
+  const auto parts = hold_out(manifest, all_of(manifest), 0.2, 7);
+  CHECK(class_counts(manifest, parts.held) == Counts{{"a", 20}, {"b", 2}});
+  CHECK(parts.kept.size() + parts.held.size() == 112);
+  for (const int i : parts.held)
+    CHECK(std::count(parts.held.begin(), parts.held.end(), i ^ 1) == 1);
+  // A client of one patient cannot hold anything out.
+  CHECK(hold_out(manifest, {0, 1}, 0.5, 7).held.empty());
+  CHECK(hold_out(manifest, {0, 1, 100, 101}, 0.5, 7).held.size() == 2);
+}
+
+TEST_CASE("an image is of the patient that any of its examples names") {
+  Manifest manifest = uneven_classes();
+  for (std::size_t i = 0; i < 4; ++i) manifest.examples[i].image = i < 2 ? "one" : "two";
+  manifest.examples[1].patient = manifest.examples[3].patient = "p";
+  CHECK(hold_out(manifest, {0, 1, 2, 3}, 0.5, 7).held.empty());
+}

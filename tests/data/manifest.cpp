@@ -30,6 +30,8 @@ TEST_CASE("a manifest reads back as it was written") {
       {"images/a.png", "where \"is\" it?\n", {"left", "on the left"}, "train", "ct", "closed", ""},
       {"b.png", "\u00E4\u4E2D", {"z"}, "test", "xray", "open", "other"},
       {"b.png", "q", {"a"}, "train", "ct", "open", "other"}};
+  manifest.examples[0].patient = "p";
+  manifest.examples[1].lesion = "l";
   write_manifest(manifest);
   const Manifest back = load_data(folder.path());
   CHECK(back.name == "some set");
@@ -44,6 +46,8 @@ TEST_CASE("a manifest reads back as it was written") {
     CHECK(a.client == b.client);
     CHECK(a.answer_type == b.answer_type);
     CHECK(a.dataset == b.dataset);
+    CHECK(a.patient == b.patient);
+    CHECK(a.lesion == b.lesion);
   }
   CHECK(back.clients() == std::vector<std::string>{"ct", "xray"});
   CHECK(back.answers() == std::vector<std::string>{"a", "left", "z"});

@@ -12,6 +12,7 @@
 #include "fedrunner/tiny.h"
 #include "strata/fedrunner/metrics.h"
 #include "strata/ntk/metric_names.h"
+#include "support/docs_methods.h"
 #include "support/npz_file.h"
 #include "support/speaking_model.h"
 
@@ -302,6 +303,7 @@ TEST_CASE("the methods that federated_peft.yaml offers are as large on ViT-B as 
   CHECK(found == std::map<std::string, std::int64_t>{{"VPT, shallow", 7680},
                                                      {"VPT, deep", 92160},
                                                      {"DVPT", 3112},
+                                                     {"DVPT, deep", 12 * 3112},
                                                      {"LoRA", 294912},
                                                      {"LoRA + VPT", 294912 + 7680},
                                                      {"BitFit", 12 * 11 * 768},
@@ -342,6 +344,28 @@ TEST_CASE("peft_missed_opportunity.yaml trains as many numbers as published, wit
                                                      {"resnet-50 batchnorm", 59267},
                                                      {"resnet-50 bias", 32707},
                                                      {"resnet-50 ssf", 53120 + top}});
+}
+
+TEST_CASE("the methods for convolutions in docs/benchmark.md are as large on ResNet-50 as PEFT's") {
+  const test::TempDir dir;
+  dir.write("more.yaml",
+            test::slurp(kConfigs / "peft_missed_opportunity.yaml") + test::methods_in_docs());
+  models::ResnetConfig resnet;
+  resnet.labels = {"a", "b", "c"};
+  const models::Blueprint base(models::make_resnet(resnet));
+  std::map<std::string, std::int64_t> found;
+  for (const auto& one : read_benchmark_file(dir / "more.yaml", {}, tools().names).experiments) {
+    if (!one.method.ends_with("-conv") || one.fraction < 1) continue;
+    const SelectedUnits units = select_units(one.config, with_peft(one.config, base));
+    for (const auto* some : {&units.selectable, &units.always})
+      for (const Unit& unit : *some) found[one.method] += unit.parameter_count;
+  }
+  const std::int64_t top = 3 * 2049;
+  CHECK(found == std::map<std::string, std::int64_t>{{"lora-conv", 635544 + top},
+                                                     {"dora-conv", 662104 + top},
+                                                     {"loha-conv", 1271088 + top},
+                                                     {"lokr-conv", 63392 + top},
+                                                     {"ia3-conv", 26560 + top}});
 }
 
 TEST_CASE("what peft_missed_opportunity.yaml offers is a data set of its paper each") {

@@ -78,6 +78,29 @@ TEST_CASE_METHOD(Fixture, "a rule leaves in units what it trains, and says what 
   CHECK(fedsa.parameter_count == whole.parameter_count);
 }
 
+TEST_CASE("a bias of a pair's B stays at the client with B, and with nothing else") {
+  const models::Blueprint plain = test::tiny_config().blueprint();
+  const auto biased =
+      peft::with_methods(plain, {peft::parse_method("lora:rank=2,bias=true", "--peft")}, "model");
+  const auto fitted = [&](LoraAverage rule) {
+    auto units = peft::scheme_units(biased, "lora");
+    fit_units(lora_rule(rule), biased, units);
+    for (const Unit& unit : units)
+      if (unit.name == "lora.0") return unit;
+    throw std::runtime_error("no such unit");
+  };
+  const auto kept = [&](const Unit& unit) { return Fixture::ending(unit.local, ".lora_B.bias"); };
+  const Unit factors = fitted(LoraAverage::kFactors), fedsa = fitted(LoraAverage::kFedsa);
+  CHECK(factors.local.empty());
+  // Query and value: 2 · 64 numbers of pairs and 2 · 16 of biases.
+  CHECK(factors.bytes == 4 * (128 + 32));
+  CHECK(kept(fedsa) == 2);
+  CHECK(fedsa.local.size() == 4);
+  CHECK(fedsa.bytes == 4 * 64);
+  CHECK(fedsa.parameter_count == factors.parameter_count);
+  CHECK(fitted(LoraAverage::kFfa).bytes == 4 * (64 + 32));
+}
+
 TEST_CASE_METHOD(Fixture,
                  "RoLoRA freezes A in odd rounds and B in even ones, and sends the other") {
   const UnitPairs pairs(lora_rule(LoraAverage::kRolora), blueprint, units);

@@ -259,6 +259,11 @@ TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
   const std::vector<double> values = {0.1, 5e-324, 1e308, 0};
   const auto scores = decode_reply(encode(reply_to(order, ScoreResult{values}))).result;
   CHECK(std::get<ScoreResult>(scores).values == values);
+  CHECK_FALSE(std::get<ScoreResult>(scores).noise.has_value());
+  const auto noised = decode_reply(encode(reply_to(order, ScoreResult{values, 0.1 + 0.2}))).result;
+  CHECK(std::get<ScoreResult>(noised).noise == 0.1 + 0.2);
+  CHECK_THROWS_WITH(decode_reply(encode(reply_to(order, ScoreResult{values, 0.0}))),
+                    Contains("noise"));
 
   const EvaluateResult measured{
       {{"accuracy", {3, 4}}, {"loss", {kNaN, 4}}}, {true, false, true}, {false, false, true}};

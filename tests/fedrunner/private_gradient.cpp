@@ -5,7 +5,7 @@
 #include "catch.h"
 #include "core/csv.h"
 #include "fedrunner/client.h"
-#include "fedrunner/privacy_table.h"
+#include "fedrunner/remote_clients.h"
 #include "fedrunner/run_folders.h"
 #include "fedrunner/tiny_runs.h"
 #include "strata/core/error.h"
@@ -204,8 +204,9 @@ TEST_CASE("a private run says what it has cost each client, also where it is res
   options.resume = true;
   run();
   const auto rows = read_csv(runs.dir / "out" / "privacy.csv");
-  CHECK(rows.front().fields ==
-        std::vector<std::string>{"round", "client", "steps", "epsilon", "delta"});
+  CHECK(rows.front().fields == std::vector<std::string>{"round", "client", "steps",
+                                                        "training_epsilon", "releases",
+                                                        "score_noise", "epsilon", "delta"});
   REQUIRE(rows.size() == 1 + 3 * 3);
   const auto sizes = read_metrics(runs.dir / "out" / "metrics.csv").rows;
   for (std::size_t r = 1; r < rows.size(); ++r) {
@@ -218,7 +219,9 @@ TEST_CASE("a private run says what it has cost each client, also where it is res
     RdpAccountant accountant;
     accountant.add_sampled(2.0 / static_cast<double>(samples), 1.5, std::stol(fields[2]));
     CHECK(fields[3] == format_double(accountant.epsilon(1e-5)));
-    CHECK(std::stod(fields[4]) == 1e-5);
+    CHECK(fields[4] == "0");  // scores
+    CHECK(fields[6] == fields[3]);
+    CHECK(std::stod(fields[7]) == 1e-5);
   }
   CHECK(std::isnan(runs.row("out", 3, "ct").train_loss));
   options.resume = false;
@@ -233,4 +236,44 @@ TEST_CASE("a private run says what it has cost each client, also where it is res
   CHECK_THAT(refused("run.local.flips=both"), Contains("flips") && Contains("private training"));
   CHECK_THAT(refused("run.local.private.noise=0"), Contains("private.noise"));
   CHECK_THAT(refused("run.server.algorithm=ditto"), Contains("fedavg alone"));
+}
+
+TEST_CASE("a private run counts the scores that sites release, and says where they have no noise") {
+  test::TinyRuns runs(
+      "  strategies: [f3ocus]\n  rounds: 1\n  budget: 1\n  score: {samples: 4}\n"
+      "  local: {steps: 2, batch_size: 2, learning_rate: 0.01, private: {noise: 1.5, clip: "
+      "0.1}}\n");
+  runs.tools.gram = plain_gram;
+  runs.tools.score_noise = [](double epsilon, double delta) {
+    CHECK(epsilon == 2);
+    CHECK(delta == 1e-6);
+    return 3.0;
+  };
+  runs.dir.write("site.yaml",
+                 "version: 1\ndata: data\nmodel: foundation\n"
+                 "private_scores: {epsilon: 2, delta: 1e-6, releases: 4, ledger: scores.txt}\n");
+  WorkerOptions worker;
+  worker.site =
+      experiment::read_site_file(runs.dir / "site.yaml", phases().names(), {"lntk", "snip"});
+  RunOptions options;
+  options.threads = 1;
+  run_experiment(runs.dir / "tiny.yaml", {}, runs.dir / "bare", runs.tools, options);
+  options.remote = std::make_shared<test::RemoteClients>(runs.tools, worker);
+  run_experiment(runs.dir / "tiny.yaml", {}, runs.dir / "noised", runs.tools, options);
+
+  const auto bare = read_csv(runs.dir / "bare" / "privacy.csv");
+  const auto noised = read_csv(runs.dir / "noised" / "privacy.csv");
+  REQUIRE(bare.size() == 4);
+  REQUIRE(noised.size() == 4);
+  for (std::size_t r = 1; r < noised.size(); ++r) {
+    const auto& fields = noised[r].fields;
+    CHECK(fields[4] == "1");
+    CHECK(std::stod(fields[5]) == 6);  // 3, times the root of the four releases that share ε
+    CHECK(std::stod(fields[6]) > std::stod(fields[3]));
+    CHECK(bare[r].fields[3] == fields[3]);
+    CHECK(bare[r].fields[5] == "0");
+    CHECK(bare[r].fields[6] == "inf");
+  }
+  CHECK_THAT(test::slurp(runs.dir / "bare" / "run.log"), Contains("sends scores without noise"));
+  CHECK_THAT(test::slurp(runs.dir / "noised" / "run.log"), !Contains("without noise"));
 }

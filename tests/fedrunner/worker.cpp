@@ -306,6 +306,18 @@ TEST_CASE_METHOD(Fixture, "sites have their data to themselves: the server needs
   CHECK_FALSE(fs::exists(dir / "a"));
 }
 
+TEST_CASE_METHOD(Fixture, "a worker decodes the images of the clients that it answers for alone") {
+  const Order ct = greeting("ct");
+  Order mri = ct;
+  mri.client = "mri";
+  for (int i = 0; i < 7; ++i) dir.write("data/mri-" + std::to_string(i) + ".png", "no image");
+  Worker worker(tools, {});
+  const Reply reply = worker.serve(ct);
+  CHECK(reply.failure.empty());
+  CHECK(std::get<HelloResult>(reply.result).train_samples == 8);
+  CHECK_THROWS_WITH(worker.serve(mri), Contains("mri-"));
+}
+
 TEST_CASE_METHOD(Fixture, "an order that the worker cannot answer is refused") {
   Order order = greeting("ct");
   Worker worker(tools, {});

@@ -5,6 +5,7 @@ import importlib.util
 import math
 import pathlib
 import sys
+import tempfile
 
 scripts = pathlib.Path(sys.argv[1])
 sys.dont_write_bytecode = True
@@ -65,3 +66,16 @@ check(peft.cost_in_words(1, 0.6), "no cost that stands out")
 check(peft.cost_in_words(2, 0.5), "a cost below 4 points")
 check(peft.cost_in_words(3.5, 0.5), "a cost that may be 4 points")
 check(peft.cost_in_words(9, 1), "a cost above 4 points")
+
+# One shape and its colour, of open answers alone; the colour of the second image and all of the third stay unsaid.
+questions = [["what is the blue shape?", "circle", 0], ["does the image not contain a red shape?", "yes", 0],
+             ["what shape is present?", "circle", 1], ["is there a red shape?", "yes", 1], ["is there a circle?", "no", 2],
+             ["what color is the triangle?", "teal", 3], ["what shape is in the image?", "triangle", 3]]
+check(peft.easy_vqa_classes(questions), {0: "blue circle", 3: "teal triangle"})
+with tempfile.TemporaryDirectory() as folder:
+    work = pathlib.Path(folder)
+    check("formula-driven images alone" in peft.pretraining_in_words(work), True)
+    check(peft.with_easy_vqa(work), "")
+    (work / "vit-easy-vqa").mkdir()
+    check("on easy-VQA's images" in peft.pretraining_in_words(work), True)
+    check(peft.with_easy_vqa(work), " --easy-vqa FOLDER")

@@ -1,4 +1,4 @@
-"""What is said of results/vlms follows from its tables: tests/house/vlm_texts.py ROOT"""
+"""What is said of results/vlms follows from its tables: tests/house/vlm_texts.py SCRIPTS"""
 
 import importlib.machinery
 import importlib.util
@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 
-root = pathlib.Path(sys.argv[1])
+root = pathlib.Path(sys.argv[1]).parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(root / "scripts"))
 

@@ -95,7 +95,7 @@ toy/sum.sh: the same in other words
 equivalent a sum has no order
 END
 printf '/build/\noutput\n' >.gitignore
-git init -q . && git add . || exit 1
+git init -q . && git add . && git -c user.name=t -c user.email=t commit -q -m "The tree" || exit 1
 cp toy/sum.sh sum.before
 
 expect "--list names mutants, tests and reasons" ends 0 --list
@@ -122,6 +122,22 @@ expect "a sample without its seed" ends 2 --sample 2
 expect "a sample's size" ends 0 --sample 1:3 minus second
 expect "a sample is drawn" says "1 mutants: 1 killed, 0 survived"
 expect "its share and interval" says "killed 100.0 % (95 % interval: 20.7 to 100.0)"
+expect "a sample with a survivor" ends 1 --sample 4:1 --record kept.txt
+expect "the preset's share" says "toy: 3 of 4 killed, 75.0 % (95 % interval: 30.1 to 95.4)"
+expect "the survivor once more" says "  survived toy/sum.sh: nobody calls it (toy/sum)"
+expect "the end line's share" says "4 mutants: 3 killed, 1 survived; 1 equivalent not run; killed 75.0 % (95 % interval"
+recorded() { grep -qxF -- "$1" kept.txt; }
+expect "the record's command" recorded "command: scripts/mutants --sample 4:1 --record kept.txt"
+expect "the record's seed" recorded "seed:    1"
+expect "the record's counts" recorded "listed:  5, of which 4 were applied"
+expect "the record's commit" recorded "commit:  $(git describe --always --dirty --abbrev=12)"
+expect "the record's machine" grep -q "^machine: .*, [0-9]* cores$" kept.txt
+expect "the record's preset" recorded "toy: 3 of 4 killed, 75.0 % (95 % interval: 30.1 to 95.4)"
+expect "the record's survivor" recorded "  survived toy/sum.sh: nobody calls it (toy/sum)"
+expect "the record's end" test "$(tail -n 1 kept.txt)" = "$(tail -n 1 output)"
+rm kept.txt
+expect "a record in a folder that is not there" ends 2 --record nowhere/kept.txt minus
+expect "nothing was tried for it" says_not "killed"
 expect "a pattern that fits nothing" ends 2 nothing-of-this-name
 expect "an unknown option" ends 2 --lists
 

@@ -6,6 +6,7 @@
 
 #include "catch.h"
 #include "general_instances.h"
+#include "optimizers/algorithms.h"
 #include "strata/core/error.h"
 #include "strata/optimizers/make_plan.h"
 
@@ -41,6 +42,21 @@ double hull_at(const std::map<double, double>& best, double variance) {
       if (w > variance) highest = std::max(highest, i + (j - i) * (variance - v) / (w - v));
   }
   return highest;
+}
+
+/// Whether some unit may still be trained or not: neither covered by a cohort nor forbidden.
+bool leaves_open(const PlanningProblem& node, int cohort) {
+  for (int l = 0; l < node.unit_count(); ++l)
+    if (node.least_usage(l) < cohort && node.rule(0, l) != Rule::kForbidden) return true;
+  return false;
+}
+
+constexpr int kCohort = 5;
+int divided = 0, settled = 0;  // nodes with units left open, and with none
+
+Certificate count_nodes(const PlanningProblem& node, const PlanOptions& options) {
+  ++(leaves_open(node, kCohort) ? divided : settled);
+  return row_of("prices").certify(node, options);
 }
 
 PlanningProblem with_cohorts(PlanningProblem problem, std::uint64_t seed) {
@@ -176,6 +192,19 @@ TEST_CASE(
   for (const Objectives& point : plan.front) least = std::min(least, point.usage_variance);
   // 80 uses in 16 whole cohorts of five.
   CHECK(least == Approx(80.0 * 5 / 32 - 2.5 * 2.5));
+}
+
+TEST_CASE("cohorts: the sets that a search begins with leave nodes to branch and bound") {
+  PlanningProblem problem = layered_instance(20, 32, 4, 1);
+  problem.least_cohort = kCohort;
+  // Bounds by prices get few nodes, and there may be whole cohorts of up to 16 units.
+  AlgorithmRow row = row_of("prices");
+  row.certify = count_nodes;
+  divided = settled = 0;
+  certify_cohorts(problem, with("prices"), row);
+  CHECK(settled >= 5);
+  // Beyond the problem as a whole.
+  CHECK(divided >= 3);
 }
 
 TEST_CASE("cohorts: what cannot be is one line") {

@@ -227,6 +227,88 @@ TEST_CASE("methods are exported in their own files, what they leave room for bes
   }
 }
 
+TEST_CASE("a head and biases that were trained with LoRA are in PEFT's folder of the pairs") {
+  const test::TempDir dir;
+  const std::string all = "base_model.model.", old = all + "vit.encoder.layer.3.attention.",
+                    renamed = all + "vit.layers.3.attention.";
+  const auto file = [&] { return names_in(dir / "out/adapter_model.safetensors"); };
+  SECTION("every bias") {
+    export_from(dir, vit(),
+                [](const Layer& layer, const Parameter& parameter) {
+                  return parameter.bias || layer.name == "classifier";
+                },
+                {"lora:rank=2"});
+    CHECK(config_of(dir).at("bias") == "all");
+    CHECK(config_of(dir).at("modules_to_save") == Json{"vit.layernorm", "classifier"});
+    const auto names = file();
+    for (const std::string& name :
+         {old + "attention.query.base_layer.bias", renamed + "q_proj.base_layer.bias",
+          old + "attention.key.bias", renamed + "k_proj.bias",
+          old + "attention.query.lora_A.weight", renamed + "q_proj.lora_A.weight",
+          all + "classifier.weight", all + "classifier.bias", all + "vit.layernorm.weight",
+          all + "vit.embeddings.patch_embeddings.projection.bias"}) {
+      CAPTURE(name);
+      CHECK(names.count(name) == 1);
+    }
+    CHECK(names.count(old + "attention.key.weight") == 0);
+    CHECK(names.count(all + "classifier.modules_to_save.weight") == 0);
+  }
+  SECTION("biases of targets") {
+    export_from(dir, vit(),
+                [](const Layer& layer, const Parameter& parameter) {
+                  return parameter.bias &&
+                         layer.name.ends_with("layer.3.attention.attention.query");
+                },
+                {"lora:rank=2"});
+    CHECK(config_of(dir).at("bias") == "lora_only");
+    CHECK(config_of(dir).at("modules_to_save").is_null());
+    // Two factors and a bias, of two targets in twelve blocks, under two names.
+    CHECK(file().size() == 12 * 2 * 2 * 3);
+    CHECK(file().count(old + "attention.key.bias") == 0);
+  }
+  SECTION("the head alone, whose method has no biases") {
+    export_from(dir, vit(),
+                [](const Layer& layer, const Parameter&) { return layer.name == "classifier"; },
+                {"ia3"});
+    CHECK(config_of(dir).at("peft_type") == "IA3");
+    CHECK(config_of(dir).at("modules_to_save") == Json{"classifier"});
+  }
+  CHECK_FALSE(fs::exists(dir / "out/partial.safetensors"));
+  check_read_back(dir);
+}
+
+TEST_CASE("what PEFT's folder of a method cannot say stands beside it") {
+  const test::TempDir dir;
+  const auto head = [](const Layer& layer, const Parameter&) { return layer.name == "classifier"; };
+  const auto held = [&] { return names_in(dir / "out/partial.safetensors"); };
+  const std::set<std::string> classifier = {"classifier.bias", "classifier.weight"};
+  SECTION("biases beside IA3") {
+    const auto changed = export_from(
+        dir, vit(), [](const Layer&, const Parameter& parameter) { return parameter.bias; },
+        {"ia3"});
+    CHECK(held().size() == changed.size() + 12 * 8);
+  }
+  SECTION("of two methods") {
+    export_from(dir, vit(), head, {"lora:rank=2", "ia3"});
+    CHECK(held() == classifier);
+  }
+  SECTION("a head that the pairs change") {
+    const fs::path reference = fs::path(STRATA_SOURCE_DIR) / "tests/reference";
+    fs::copy(reference / "vit", dir / "with", fs::copy_options::recursive);
+    fs::copy(reference / "peft_methods/5.24.0/vit_lora_all_linear", dir / "with",
+             fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+    export_from(dir, load_model(dir / "with"), head);
+    CHECK(held() == classifier);
+  }
+  SECTION("a folder of timm's") {
+    fs::copy(fs::path(STRATA_SOURCE_DIR) / "tests/reference/image_encoders/timm", dir / "base");
+    export_from(dir, load_model(dir / "base"), head, {"lora:rank=2"});
+    CHECK(held() == std::set<std::string>{"head.bias", "head.weight"});
+  }
+  if (fs::exists(dir / "out/adapter_config.json"))
+    CHECK(config_of(dir).at("modules_to_save").is_null());
+}
+
 TEST_CASE("of timm's folders a changed part is written with the tensor that it is in") {
   const test::TempDir dir;
   fs::copy(fs::path(STRATA_SOURCE_DIR) / "tests/reference/image_encoders/timm", dir / "base");

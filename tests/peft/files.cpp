@@ -226,6 +226,8 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
           "unknown LoHa target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
+  refused(lora + R"(, "lora_bias": true, "use_dora": true)", "does not go with DoRA");
+  refused(lora + R"(, "lora_bias": 1)", "lora_bias: ");
   refused(lora + R"(, "rank_pattern": {"layers.[0-3.query": 2})", "is no regular expression");
   refused(lora + R"(, "exclude_modules": ["query"])", "no target is left");
   refused(lora + R"(, "bias": "some")", "bias: \"some\" is not one of");

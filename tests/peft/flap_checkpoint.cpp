@@ -106,6 +106,8 @@ TEST_CASE("what FLAP-SAM's program has no place for is refused, and nothing is w
   CHECK_THAT(refused("lora:rank=2,alpha=2,targets=key"),
              Contains("beside queries and values alone, not beside \"vision_encoder.layers.0"));
   CHECK_THAT(refused("lora:rank=2,alpha=2,targets=query,dora=true"), Contains("no DoRA"));
+  CHECK_THAT(refused("lora:rank=2,alpha=2,targets=query,bias=true"),
+             Contains("no biases of LoRA pairs"));
   CHECK_THAT(refused("adapters:reduction=2"), Contains("LoRA alone; strata merge"));
   const Model vilt = test::make_model(test::narrow_shape(), 1);
   CHECK_THAT(test::input_error([&] { write_flap_checkpoint(vilt, dir / "flap.pth"); }),

@@ -184,16 +184,23 @@ TEST_CASE("pairs beside fused layers that cannot be read or written are refused"
   write_peft(dir, down, up, R"(, "use_dora": true)");
   CHECK_THAT(refused(), Contains("adapter_config.json: use_dora: DoRA beside \"") &&
                             Contains("is not supported"));
+  write_peft(dir, down, up, R"(, "lora_bias": true)");
+  CHECK_THAT(refused(), Contains("adapter_config.json: lora_bias: a pair's bias beside \"") &&
+                            Contains("is not supported"));
   write_peft(dir, down, torch::randn({32, 2}));
   CHECK_THAT(refused(), Contains("qkv.lora_B.weight\" is missing, or has not the shape (48, 2)"));
   write_peft(dir, torch::randn({2, 8}), up);
   CHECK_THAT(refused(), Contains("qkv.lora_A.weight"));
 
-  Model model = test::tiny_sam({"kidney"}, 3, 2);
-  save_model(model, dir / "base");
-  test::add_method(model, "lora:rank=2,alpha=2,targets=query,dora=true", 3, 0.2);
-  save_model(model, dir / "tuned");
-  CHECK_THAT(
-      test::input_error([&] { export_changes(dir / "tuned", dir / "base", dir / "out"); }),
-      Contains("DoRA beside \"vision_encoder.layers.0.attn.qkv\", which PEFT has as one layer"));
+  save_model(test::tiny_sam({"kidney"}, 3, 2), dir / "base");
+  const auto not_exported = [&](const std::string& flag) {
+    Model model = test::tiny_sam({"kidney"}, 3, 2);
+    test::add_method(model, "lora:rank=2,alpha=2,targets=query," + flag, 3, 0.2);
+    save_model(model, dir / "tuned");
+    return test::input_error([&] { export_changes(dir / "tuned", dir / "base", dir / "out"); });
+  };
+  const std::string place =
+      " beside \"vision_encoder.layers.0.attn.qkv\", which PEFT has as one layer";
+  CHECK_THAT(not_exported("dora=true"), Contains("--out: DoRA" + place));
+  CHECK_THAT(not_exported("bias=true"), Contains("--out: a pair's bias" + place));
 }

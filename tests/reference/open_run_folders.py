@@ -1,10 +1,10 @@
 """Opens what Strata writes with transformers and PEFT: run folders with adapters, prompts and LoRA, the clients'
-adapter_config.json, and those of `strata plan --export` for every model that has a preset.
+adapter_config.json, those of `strata plan --export` for every model that has a preset, and SAM (sam_opens.py).
 
     python3 tests/reference/open_run_folders.py STRATA [--only PART...]
 
 STRATA is the built program; with --only some of the parts are checked (plans, runs, resnet, exports, adapter_hub,
-methods, speaking). Every check is an assertion; the last line is "all opened". The CTest cli/transformers_opens runs
+methods, speaking, sam). Every check is an assertion; the last line is "all opened". The CTest cli/transformers_opens runs
 this with each Python that STRATA_REFERENCE_PYTHON names, and scripts/open-with-transformers makes
 results/transformers of what it says. Needs torch, transformers and peft; made for transformers before and after 5.9,
 where ViT's modules were renamed.
@@ -31,6 +31,7 @@ import transformers
 from PIL import Image
 from safetensors.torch import load_file
 
+import sam_opens
 import vlm_models
 import vlm_tiles
 
@@ -348,16 +349,20 @@ def check_exports(strata, folder):
     examples = [json.loads(line) for line in (data / "manifest.jsonl").read_text().splitlines()]
     for architecture in ["vit", "resnet"]:
         inputs = inputs_of(architecture, data, examples)
-        for scheme in ["norm+only", "norm", "bias+only", "block"]:
+        beside = ["lora", "lora+bias+only"] if architecture == "vit" else []
+        for scheme in ["norm+only", "norm", "bias+only", "block"] + beside:
             out = folder / f"{architecture}-{scheme}"
             if not out.exists():
-                run(strata, folder, architecture, scheme, "")
+                run(strata, folder, architecture, scheme, "{lora: {rank: 2}}" if scheme in beside else "")
             command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             model = class_of(architecture).from_pretrained(folder / architecture).eval()
             with torch.no_grad():
                 before = model(**inputs).logits
-                expected = bare(out, architecture)(**inputs).logits
+                whole = bare(out, architecture)
+                if scheme in beside:
+                    whole = peft.PeftModel.from_pretrained(whole, out / "model").eval()
+                expected = whole(**inputs).logits
             names = set(model.state_dict())
             if (out / "changes" / "adapter_config.json").exists():
                 with warnings.catch_warnings(record=True) as caught:
@@ -365,8 +370,13 @@ def check_exports(strata, folder):
                     model = peft.PeftModel.from_pretrained(model, out / "changes")
                 said = [str(warning.message) for warning in caught if "key" in str(warning.message)]
                 assert not said, said
-                assert {str(c.peft_type.value) for c in model.peft_config.values()} == {"LN_TUNING"}
-                way = "PEFT's LN_TUNING"
+                config = model.peft_config["default"]
+                assert (config.peft_type.value == "LORA") == (scheme in beside), config
+                if scheme in beside:
+                    assert config.bias == ("all" if "bias" in scheme else "none"), config
+                    assert "classifier" in config.modules_to_save, config
+                    assert not (out / "changes" / "partial.safetensors").exists()
+                way = f"PEFT's {config.peft_type.value}"
             else:
                 changes = load_file(out / "changes" / "partial.safetensors")
                 assert names & set(changes), changes.keys()
@@ -712,6 +722,7 @@ PARTS = {
     "adapter_hub": check_adapter_hub,
     "methods": check_methods,
     "speaking": check_speaking,
+    "sam": sam_opens.check,
 }
 
 

@@ -45,6 +45,7 @@ def configs(since):
                                              layers_to_transform=[1], exclude_modules=[query]),
             "lora_biases": peft.LoraConfig(r=2, lora_alpha=3, bias="all", target_modules=[query],
                                            modules_to_save=["classifier"]),
+            "lora_b_bias": peft.LoraConfig(r=2, lora_alpha=3, lora_bias=True, target_modules=[query, up]),
             # The classifier, too, as task_type is not SEQ_CLS.
             "lora_all_linear": peft.LoraConfig(r=2, lora_alpha=3, target_modules="all-linear"),
             "norms": peft.LNTuningConfig(target_modules=["layernorm_before", "layernorm_after", "layernorm"],
@@ -67,6 +68,7 @@ def configs(since):
         "resnet": {
             "lora": peft.LoraConfig(r=2, lora_alpha=3, target_modules=["convolution"]),
             "lora_dora": peft.LoraConfig(r=1, lora_alpha=2, use_dora=True, target_modules=["convolution"]),
+            "lora_b_bias": peft.LoraConfig(r=2, lora_alpha=3, lora_bias=True, target_modules=["convolution"]),
             "norms": peft.LNTuningConfig(target_modules=["normalization"], modules_to_save=["classifier"]),
             "ia3": peft.IA3Config(target_modules=["convolution"], feedforward_modules=[]),
             "ia3_input": peft.IA3Config(target_modules=["convolution"], feedforward_modules=["convolution"]),

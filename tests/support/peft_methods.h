@@ -21,6 +21,7 @@ inline std::vector<std::string> transformer_methods() {
           "lora:rank=2,targets=query+fc2",
           "lora:rank=2,alpha=3,rank_stabilized=true,targets=value",
           "lora:rank=2,dora=true,targets=query+fc1",
+          "lora:rank=2,alpha=3,bias=true,targets=query+fc1",
           "adapters:reduction=4",
           "adapters:reduction=4,placement=houlsby",
           "adaptformer:bottleneck=3",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Optional
 
-from .unit_names import is_head, layer_of, tower_of
+from .unit_names import LAYER_WORDS, USUAL_HEADS, is_head, is_plain_layer, layer_of, tower_of
 
 if TYPE_CHECKING:
     import torch
@@ -128,23 +129,28 @@ def unfrozen_parameters(
     if plan.parameters:
         # What else the model has is not known, so each is named.
         return [_whole(name) for unit in units for name in plan.parameters[unit]]
-    if len({tower_of(unit) for unit in plan.units if layer_of(unit) is not None}) > 1:
+    if len({tower_of(unit) for unit in plan.units if is_plain_layer(unit)}) > 1:
         raise ValueError(
-            "unfrozen_parameters: the units are of several towers; model=… says which layers they are"
+            "unfrozen_parameters: the units are of several towers, whose layers have the same numbers; "
+            "model=… says which layers they are"
         )
-    return [_pattern_of_name(unit) for unit in units]
+    guessed = [unit for unit in units if unit != "head" and not (is_plain_layer(unit) and unit.count(".") < 2)]
+    if guessed:
+        shown = ", ".join(f'"{unit}"' for unit in guessed[:3])
+        warnings.warn(
+            f"unfrozen_parameters: {shown}: taken for parts of parameters' names; model=… would check it",
+            stacklevel=3,
+        )
+    return [pattern for unit in units for pattern in _usual_patterns(unit)]
 
 
-def _pattern_of_name(unit: str) -> str:
-    layer = layer_of(unit)
-    if layer is not None:
-        return rf"^(.+[.])?(layers?|h|blocks?)[.]{layer}[.]"
-    if unit == "head" or "." not in unit and not is_head(unit):
-        raise ValueError(
-            f'unfrozen_parameters: the unit "{unit}" is no layer by number; model=… says which '
-            "parameters it has"
-        )
-    return f"^(.+[.])?{_escaped(unit)}[.]"
+def _usual_patterns(unit: str) -> list[str]:
+    """Those of most models, as `strata plan --export unfrozen:DIR` writes them without a model."""
+    if unit == "head":
+        return [f"^(.+[.])?{module}[.]" for module in USUAL_HEADS]
+    if is_plain_layer(unit):
+        return [rf"^(.+[.])?({'|'.join(LAYER_WORDS)})[.]{layer_of(unit)}[.]"]
+    return [f"^(.+[.])?{_escaped(unit)}[.]"]
 
 
 def _escaped(name: str) -> str:

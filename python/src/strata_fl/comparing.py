@@ -60,6 +60,14 @@ class Comparison:
         summary: A named tuple for each rival, in their order: rival, runs, and medians over these;
             ``best``, by the median ratio; ``p`` of Wilcoxon's signed-rank test against the best,
             Holm-adjusted, NaN of the best itself.
+
+    >>> import strata_fl as st
+    >>> scores = {"ct": [6, 4, 2, 1], "mri": [7, 5, 1, 1], "xray": [9, 2, 2, 3]}
+    >>> found = st.compare(scores, {"nsga2": "nsga2"}, budgets=1, seeds=2, evaluations=1000)
+    >>> [(run.rival, run.seed, run.hypervolume_ratio) for run in found.runs]
+    [('nsga2', 1, 1.0), ('nsga2', 2, 1.0)]
+    >>> found.summary[0].best, str(found).splitlines()[0].split()[:3]
+    (True, ['rival', 'runs', 'hypervolume'])
     """
 
     def __init__(self, runs: list[Run]):

@@ -407,7 +407,12 @@ def _numpy(content: RecordDict) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Task:
-    """What a message asks of a client."""
+    """What a message asks of a client.
+
+    Example:
+        >>> Task(["block.0"], {"block.0": ["0.weight", "0.bias"]}, revision=1).trained
+        ['0.weight', '0.bias']
+    """
 
     units: list[str]  # to score, or to train
     keys: dict[str, list[str]]  # of each of these units
@@ -426,6 +431,14 @@ def client_name(context: Context) -> str:
 
     Raises:
         ValueError: The node has neither.
+
+    Example:
+        >>> from flwr.app import Context
+        >>> node = {"node_id": 7, "state": RecordDict(), "run_config": {}, "run_id": 1}
+        >>> client_name(Context(node_config={"name": "ct"}, **node))
+        'ct'
+        >>> client_name(Context(node_config={"partition-id": 3}, **node))
+        'partition-3'
     """
     for key, form in [("name", "{}"), ("partition-id", "partition-{}")]:
         if key in context.node_config:
@@ -443,6 +456,16 @@ def apply_plan(message: Message, model: Any, context: Context, arrays_key: str =
     Raises:
         ValueError: Weights that the model does not have, or the node has lost the earlier ones: Flower then answers
             with an error, and the server sends all of them with its next message.
+
+    Example:
+        >>> from flwr.clientapp import ClientApp
+        >>> app = ClientApp()
+        >>> @app.train()
+        ... def train(message: Message, context: Context) -> Message:
+        ...     model = make_model()
+        ...     task = apply_plan(message, model, context)
+        ...     fit(model, [p for p in model.parameters() if p.requires_grad])
+        ...     return planned_reply(message, model, task, {"num-examples": 30})
     """
     import torch
 
@@ -482,6 +505,16 @@ def scored_reply(
 
     Raises:
         ValueError: Scores of other units than the task's.
+
+    Example:
+        >>> from flwr.clientapp import ClientApp
+        >>> app = ClientApp()
+        >>> @app.query("scores")
+        ... def score_units(message: Message, context: Context) -> Message:
+        ...     model = make_model()
+        ...     task = apply_plan(message, model, context)
+        ...     table = strata_fl.score(model, batches, units={u: task.keys[u] for u in task.units})
+        ...     return scored_reply(message, task, context, dict(zip(table.units, table.raw[0])))
     """
     if set(scores) != set(task.units):
         raise ValueError(f"scores are of {sorted(scores)}, not of {sorted(task.units)}")
@@ -498,7 +531,17 @@ def planned_reply(
     message: Message, model: Any, task: Task, metrics: Mapping[str, float], arrays_key: str = "arrays"
 ) -> Message:
     """The answer to `train` and `evaluate`: the arrays of the task's units, of an evaluation none, and the metrics, of
-    which "num-examples" is the client's weight in averages."""
+    which "num-examples" is the client's weight in averages.
+
+    Example:
+        >>> from flwr.clientapp import ClientApp
+        >>> app = ClientApp()
+        >>> @app.evaluate()
+        ... def evaluate(message: Message, context: Context) -> Message:
+        ...     model = make_model()
+        ...     task = apply_plan(message, model, context)
+        ...     return planned_reply(message, model, task, {"accuracy": accuracy_of(model), "num-examples": 12})
+    """
     state = model.state_dict()
     arrays = {key: Array(state[key].detach().cpu().numpy()) for key in task.trained}
     content = RecordDict({"metrics": MetricRecord(dict(metrics)), _RECORD: ConfigRecord({"revision": task.revision})})

@@ -361,5 +361,10 @@ def certify(
 
     Args:
         scores, budgets, **options: As of `Problem`, or a `Problem` alone.
+
+    >>> import strata_fl as st
+    >>> bound = st.certify({"ct": [6, 4], "mri": [6, 5]}, 1)
+    >>> bound.kind, bound.importance_bound(0.0), bound.importance_bound(1.0)
+    ('exact', 11.0, 12.0)
     """
     return Certificate(_core.certify(as_problem(scores, budgets, options)._core))

@@ -56,7 +56,11 @@ def igd_plus(front: Points, exact: Points) -> float:
 
 
 def spread(front: Points, exact: Points) -> float:
-    """Deb's spread Δ (2002) of a front without dominated points: 0 is even and reaches the ends."""
+    """Deb's spread Δ (2002) of a front without dominated points: 0 is even and reaches the ends.
+
+    >>> spread([[1, 0], [2, 1], [3, 2]], [[1, 0], [2, 1], [3, 2]])
+    0.0
+    """
     return _core.spread(_points(front), _points(exact))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .applying import adapted_module
-from .unit_names import is_head, layer_of, tower_of
+from .unit_names import USUAL_HEADS, is_head, layer_of, tower_of
 
 if TYPE_CHECKING:
     from .plans import Plan
@@ -132,11 +132,13 @@ def _set_heads(config: Any, plan: Plan, units: Sequence[str]) -> None:
             for name in plan.parameters[unit]:
                 module = adapted_module(name) or name.rpartition(".")[0]
                 saved += [module] if module not in saved else []
-        elif is_head(unit) and unit != "head":
-            saved.append(unit.rpartition(".")[2])
+        elif is_head(unit):
+            # PEFT passes over names that the model does not have.
+            names = USUAL_HEADS[:3] if unit == "head" else [unit.rpartition(".")[2]]
+            saved += [name for name in names if name not in saved]
         else:
             warnings.warn(
-                f'peft_config: the unit "{unit}" is no layer; modules_to_save of the LoraConfig say '
+                f'peft_config: the unit "{unit}" is no layer and no head; modules_to_save of the LoraConfig say '
                 "which modules are trained whole",
                 stacklevel=4,
             )

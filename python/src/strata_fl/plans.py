@@ -28,6 +28,10 @@ class Gap:
         hypervolume_ratio: Hypervolume of the front over that of the bound.
         certificate: ``"exact"``: measured from the exact front; ``"prices"``: from a bound by
             duality, so that the distance is at most this.
+
+    >>> import strata_fl as st
+    >>> st.plan({"ct": [6, 4], "mri": [6, 5]}, 1).gap
+    Gap(importance=0.0, relative=0.0, hypervolume_ratio=1.0, certificate='exact')
     """
 
     importance: float
@@ -233,6 +237,12 @@ class Plan(Mapping[str, "Choice"]):
 
         Raises:
             ValueError: A unit of the plan is not among them.
+
+        >>> import strata_fl as st
+        >>> plan = st.plan({"ct": {"low": 1, "high": 2}}, 1)
+        >>> plan = plan.with_parameters({"low": ["0.weight"], "high": ["1.weight", "1.bias"]})
+        >>> plan.unfrozen_parameters("ct")
+        ['^1[.]weight$', '^1[.]bias$']
         """
         missing = [unit for unit in self.units + self.always if unit not in parameters]
         if missing:
@@ -240,7 +250,12 @@ class Plan(Mapping[str, "Choice"]):
         return Plan(self._core, parameters)
 
     def trained_units(self, client: str) -> list[str]:
-        """The client's units, and those that everyone trains."""
+        """The client's units, and those that everyone trains.
+
+        >>> import strata_fl as st
+        >>> st.plan({"ct": {"block.0": 6, "block.1": 4, "head": 0}}, 1, always=["head"]).trained_units("ct")
+        ['block.0', 'head']
+        """
         chosen = list(self[client])
         return chosen + [unit for unit in self.always if unit not in chosen]
 
@@ -270,8 +285,18 @@ class Plan(Mapping[str, "Choice"]):
 
         Args:
             client: One of `clients`.
-            model: Makes one expression of a module whose parameters are all trained. Needed where
-                the plan does not know its units' `parameters` and these are not layers by number.
+            model: Makes one expression of a module whose parameters are all trained. Without it, where
+                the plan does not know its units' `parameters` either, units are what they are called in
+                most models, as ``strata plan --export unfrozen:DIR`` writes them: layers by number,
+                ``head``, and names, with a warning, as parts of parameters' names.
+
+        Raises:
+            ValueError: Layers by number of several towers, without a model; a plan of ranks.
+
+        >>> import strata_fl as st
+        >>> plan = st.plan({"ct": {"block.3": 1.0, "block.4": 0.0}}, 1)
+        >>> plan.unfrozen_parameters("ct")
+        ['^(.+[.])?(layer|layers|block|blocks|h)[.]3[.]']
         """
         from .applying import unfrozen_parameters
 
@@ -308,5 +333,14 @@ class UnknownClientError(KeyError, ValueError):
 
 
 def read_plan(path: Union[str, os.PathLike[str]]) -> Plan:
-    """`Plan.load`."""
+    """`Plan.load`.
+
+    >>> import os, tempfile
+    >>> import strata_fl as st
+    >>> plan = st.plan({"ct": [6, 4], "mri": [6, 5]}, 1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     plan.save(os.path.join(folder, "plan.json"))
+    ...     read_plan(os.path.join(folder, "plan.json")) == plan
+    True
+    """
     return Plan.load(path)

@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 
 class ProblemOptions(TypedDict, total=False):
-    """What `Problem` takes beside scores and budgets, and with it every function that plans."""
+    """What `Problem` takes beside scores and budgets, and with it every function that plans.
+
+    >>> import strata_fl as st
+    >>> rules: ProblemOptions = {"pinned": {"ct": ["block.1"]}, "coverage": 1}
+    >>> dict(st.plan({"ct": [6, 4], "mri": [6, 5]}, 1, units=["block.0", "block.1"], **rules))
+    {'ct': ['block.1'], 'mri': ['block.0']}
+    """
 
     of: str
     costs: Union[str, os.PathLike[str], Mapping[str, Mapping[str, Union[int, str]]]]

@@ -30,6 +30,10 @@ class LayerAssignment:
 
     A decision vector is clients · units integers in [0, 1], one client after the other; entries are
     rounded, and what is not feasible means what `Problem.repair` makes of it.
+
+    >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
+    >>> problem.assignments([1, 1, 1, 0, 1, 0]).astype(int).tolist()
+    [[[1, 0, 0], [0, 1, 0]]]
     """
 
     def __init__(self, problem: Problem):

@@ -31,6 +31,10 @@ class LayerAssignment(_PymooProblem):
 
     A solution is clients · units booleans, one client after the other. What is not feasible is
     evaluated as `Problem.repair` makes it; with `FeasibleAssignments` the population keeps to it.
+
+    >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
+    >>> problem.evaluate(np.array([[1, 0, 0, 0, 1, 0]], dtype=bool)).round(3).tolist()
+    [[-11.0, 0.222]]
     """
 
     def __init__(self, problem: Problem):
@@ -53,7 +57,14 @@ class LayerAssignment(_PymooProblem):
 
 
 class FeasibleAssignments(_Repair):
-    """pymoo's repair operator: what is evaluated is what stays in the population."""
+    """pymoo's repair operator: what is evaluated is what stays in the population.
+
+    >>> from pymoo.core.population import Population
+    >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
+    >>> everything = Population.new(X=np.ones((1, 6), dtype=bool))
+    >>> FeasibleAssignments().do(problem, everything).get("X").astype(int).tolist()
+    [[1, 0, 0, 1, 0, 0]]
+    """
 
     def _do(self, problem: LayerAssignment, X: np.ndarray, **kwargs: Any) -> np.ndarray:
         return problem.assignments(X).reshape(len(X), -1)

@@ -8,6 +8,11 @@ from typing import Optional
 #: Modules and units that are heads by their names.
 HEADS = ("head", "classifier", "score", "lm_head")
 
+#: Modules that are heads in most models.
+USUAL_HEADS = ("classifier", "lm_head", "score", "head", "fc")
+#: What a list of layers is called in most models.
+LAYER_WORDS = ("layer", "layers", "block", "blocks", "h")
+
 _WORD = re.compile(r"(?:layers?|blocks?|l|h)[_-]?(\d{1,5})", re.IGNORECASE)
 
 
@@ -26,6 +31,18 @@ def layer_of(unit: str) -> Optional[int]:
         if word:
             return int(word[1])
     return None
+
+
+def is_plain_layer(unit: str) -> bool:
+    """Whether it calls a layer by its number alone, so that it is all of the layer.
+
+    >>> [is_plain_layer(unit) for unit in ("block.3", "layer3", "vision.block.3", "layers.3.mlp")]
+    [True, True, True, False]
+    """
+    parts = unit.split(".")
+    if not re.fullmatch(r"[0-9]{1,5}", parts[-1]):
+        return len(parts) == 1 and layer_of(unit) is not None
+    return 2 <= len(parts) <= 3 and parts[-2].lower() in LAYER_WORDS
 
 
 def tower_of(unit: str) -> str:

@@ -161,7 +161,7 @@ def test_inputs_by_name_and_dropout(caplog):
     check(model, [x], EACH, caplog)
 
 
-# What is not known goes row by row, for that weight alone, and a line says so.
+# What is not known is taken by torch.func or row by row, for that weight alone, and a line says so.
 
 
 class Functional(nn.Module):

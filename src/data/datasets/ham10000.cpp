@@ -44,7 +44,8 @@ Manifest read_ham10000(const std::filesystem::path& folder, const LoadOptions& o
     example.image = check_image.find(table.place(row), "image_id", kHamPlaces, id, {".jpg"});
     example.labels = {manifest.classes[table.choice(row, dx, manifest.classes)]};
     example.client = has_site ? table.filled(row, site) : manifest.name;
-    lesions.push_back(table.filled(row, lesion));
+    example.lesion = table.filled(row, lesion);
+    lesions.push_back(example.lesion);
     manifest.examples.push_back(std::move(example));
   }
   split_stratified(manifest, lesions);

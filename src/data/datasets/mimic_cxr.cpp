@@ -180,6 +180,7 @@ class MimicReader {
         Example example;
         example.image = "files/" + at + "/" + table.at(row, image) + ".jpg";
         example.labels = own->second;
+        example.patient = person;
         example.split = split_of(table, row, split);
         add(std::move(example), at, table.place(row));
       }

@@ -83,6 +83,7 @@ class Lines {
       example.answer_type = reader.choice("answer_type", {kClosedQuestion, kOpenQuestion});
     if (reader.has("dataset")) example.dataset = reader.filled_text("dataset");
     if (reader.has("patient")) example.patient = reader.filled_text("patient");
+    if (reader.has("lesion")) example.lesion = reader.filled_text("lesion");
     reader.finish();
     check_file(reader, "image", example.image);
     if (!example.mask.empty()) check_file(reader, "mask", example.mask);
@@ -95,7 +96,8 @@ class Lines {
  private:
   void check_file(ObjectReader& reader, const std::string& key, const std::string& file) {
     if (!images_.insert(file).second) return;
-    const std::string problem = image_problem(manifest_.folder, file, /*questions_only=*/false);
+    const std::string problem =
+        image_problem(manifest_.folder, file, /*questions_only=*/false, key);
     if (!problem.empty()) reader.fail(key, problem);
   }
 

@@ -84,7 +84,7 @@ std::vector<Record> records_of(const Document& document) {
 }
 
 std::string image_problem(const std::filesystem::path& folder, const std::string& image,
-                          bool questions_only) {
+                          bool questions_only, const std::string& what) {
   const std::filesystem::path relative = std::filesystem::path(image).lexically_normal();
   if (relative.is_absolute() || (!relative.empty() && *relative.begin() == ".."))
     return "\"" + image + "\" is outside of the data set's folder";
@@ -98,7 +98,7 @@ std::string image_problem(const std::filesystem::path& folder, const std::string
            std::to_string(PATH_MAX);
   if (image.find('\0') != std::string::npos) return "it holds a zero byte";
   if (!questions_only && !is_image(folder / image))
-    return "the image " + (folder / image).string() + " does not exist";
+    return "the " + what + " " + (folder / image).string() + " does not exist";
   return "";
 }
 

@@ -63,9 +63,9 @@ std::vector<Record> records_of(const Document& document);
 
 /// Why `image`, a path from `folder`, cannot be part of the set there, or "": it leads out of the
 /// folder (absolute, or by ".."; a symbolic link may), is longer than file names can be, or, unless
-/// `questions_only`, is not there.
+/// `questions_only`, is not there. Said of it as `what`.
 std::string image_problem(const std::filesystem::path& folder, const std::string& image,
-                          bool questions_only);
+                          bool questions_only, const std::string& what = "image");
 
 /// Refuses images that are not there, once for each.
 class ImageCheck {

@@ -60,6 +60,9 @@ TEST_CASE_METHOD(Lesions, "HAM10000's images, classes and sites") {
   CHECK(manifest.examples[2].image == "HAM10000_images_part_2/ISIC_103.jpg");
   CHECK(manifest.examples[2].client == "vidir_modern");
   CHECK(manifest.examples[29].labels == std::vector<std::string>{"df"});
+  CHECK(manifest.examples[0].lesion == "HAM_0");
+  CHECK(manifest.examples[1].lesion == "HAM_1");
+  CHECK(manifest.examples[2].lesion == "HAM_1");
 }
 
 TEST_CASE_METHOD(Lesions, "no lesion of HAM10000 is in both splits, and each class is in both") {

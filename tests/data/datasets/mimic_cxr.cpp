@@ -98,6 +98,8 @@ TEST_CASE_METHOD(Archive, "a folder in the layout of MIMIC-CXR-JPG with reports"
   CHECK(first.text == "There is no focal consolidation. No acute process: clear.");
   CHECK(first.split == "train");
   CHECK(first.client == "mimic-cxr-jpg");
+  CHECK(first.patient == "10000032");
+  CHECK(fourth.patient == "10000935");
   // Uncertain is no label, and validation is for training.
   CHECK(second.labels == std::vector<std::string>{"Atelectasis"});
   CHECK(second.text == "Collapse.");

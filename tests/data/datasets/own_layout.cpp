@@ -279,7 +279,9 @@ TEST_CASE_METHOD(Masked, "volumes with masks, their classes and the axis of thei
 TEST_CASE_METHOD(Masked, "lines that are not of volumes with masks, and a set without classes") {
   CHECK(contains(error(R"({"image":"a.nii.gz","split":"train","client":"oslo"})"), "mask"));
   CHECK(contains(error(R"({"image":"a.nii.gz","mask":"x.nii","split":"train","client":"oslo"})"),
-                 "manifest.jsonl:1: mask: the image "));
+                 "manifest.jsonl:1: mask: the mask " + (folder / "x.nii").string()));
+  CHECK(contains(error(R"({"image":"x.nii","mask":"b.nii.gz","split":"train","client":"oslo"})"),
+                 "manifest.jsonl:1: image: the image " + (folder / "x.nii").string()));
   CHECK(contains(error(line + R"({"image":"a.nii.gz","mask":"b.nii.gz","label":"cyst"})"),
                  "manifest.jsonl:2: label: segmentation has none; every image needs a \"mask\""));
   CHECK(contains(error(line, Reading::kQuestions),

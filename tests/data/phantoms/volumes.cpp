@@ -1,5 +1,7 @@
 #include "data/phantoms/volumes.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -93,6 +95,49 @@ TEST_CASE(
       const VolumeCase read = read_case(solids, example);
       CHECK((mean_of(read, 2) > mean_of(read, 0)) == (i++ % 6 != 4));
     }
+  }
+}
+
+TEST_CASE("stacks around the end slices of volumes, which show what the layout says they do") {
+  // Of 14 volumes, those whose first and whose last slice show nothing of what is looked for.
+  const std::map<std::string, std::pair<int, int>> expected = {
+      {"kits", {13, 14}}, {"ixi", {0, 3}}, {"prostate", {14, 14}}};
+  for (const auto& [layout, ends] : expected) {
+    INFO(layout);
+    const TempDir folder;
+    const Manifest manifest = make_volumes(folder / "set", small(layout));
+    std::pair<int, int> empty;
+    for (const Example& example : manifest.examples) {
+      INFO(example.image);
+      const VolumeCase read = read_case(manifest, example);
+      const int axis = manifest.volumes->slice_axis;
+      const LabelPlanes masks = slices_of(read.mask, axis);
+      const ImagePlanes images = slices_of(read.image, axis);
+      const std::int64_t end = masks.count - 1;
+      const auto shows = [&](std::int64_t slice) {
+        return std::any_of(masks.plane(slice), masks.plane(slice) + masks.area(),
+                           [](std::uint8_t label) { return label > 0; });
+      };
+      empty.first += !shows(0);
+      empty.second += !shows(end);
+      CHECK(shows(masks.count / 2));
+      for (const auto& [slice, stack] :
+           {std::pair{std::int64_t{0}, std::array<std::int64_t, 5>{0, 0, 0, 1, 2}},
+            std::pair{end, std::array<std::int64_t, 5>{end - 2, end - 1, end, end, end}}}) {
+        const LabelPlanes labels = stack_around(masks, slice);
+        const ImagePlanes values = stack_around(images, slice);
+        REQUIRE(labels.count == 5);
+        REQUIRE(values.count == 5);
+        for (std::int64_t place = 0; place < 5; ++place) {
+          const std::int64_t from = stack[static_cast<std::size_t>(place)];
+          CHECK(std::equal(labels.plane(place), labels.plane(place) + labels.area(),
+                           masks.plane(from)));
+          CHECK(std::equal(values.plane(place), values.plane(place) + values.area(),
+                           images.plane(from)));
+        }
+      }
+    }
+    CHECK(empty == ends);
   }
 }
 

@@ -153,6 +153,21 @@ def only_trainable(model: nn.Module, names: set[str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def composed_attention() -> Iterator[None]:
+    """Attention by single operations: autograd and vmap cannot see into the fused passes."""
+    try:
+        from torch.nn.attention import SDPBackend, sdpa_kernel
+
+        context = sdpa_kernel(SDPBackend.MATH)
+    except ImportError:  # torch 2.2
+        context = torch.backends.cuda.sdp_kernel(
+            enable_flash=False, enable_math=True, enable_mem_efficient=False
+        )
+    with context:
+        yield
+
+
+@contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Within it the model is in evaluation mode, without fused paths that hide its operations.
 

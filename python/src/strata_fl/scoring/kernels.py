@@ -12,7 +12,7 @@ from .amounts import bytes_text
 from .capture import only_trainable
 from .factors import Factor
 from .parts import Function, Samples, part_size
-from .row_gradients import row_gradients
+from .row_gradients import RowGradients
 from .sweep import Sweep, TooLittleMemory
 
 LOG = logging.getLogger("strata_fl.scoring")
@@ -141,11 +141,13 @@ class Kernels:
     def _add_rows(self, kernels: dict[str, Tensor], unit_of: dict[str, str], apart: set[str]) -> None:
         if not apart:
             return
-        self._say(
-            apart, "the operations are not known: gradients are taken row by row, in %d backward passes"
-        )
         names = [name for name, _ in self.model.named_parameters() if name in apart]
-        for name, factor in row_gradients(
-            self.model, self.function, self.samples, names, self.memory / 4
-        ):
+        rows = RowGradients(self.model, self.function, self.samples, names, self.memory / 4)
+        for name, factor in rows:
             self._add(kernels[unit_of[name]], factor)
+        unknown = "the operations are not known: gradients are taken"
+        if rows.refused is None:
+            self._say(apart, f"{unknown} by torch.func, %d rows")
+        else:
+            why = rows.refused.replace("%", "%%")
+            self._say(apart, f"{unknown} row by row, in %d backward passes (not by torch.func: {why})")

@@ -47,6 +47,9 @@ def logits(model: nn.Module, batch: Any) -> Tensor:
 
     They are the tensor that the model returns, or its ``logits`` or ``logits_per_image``, or the first
     of a tuple.
+
+    >>> logits(nn.Linear(3, 2), torch.ones(4, 3)).shape
+    torch.Size([4, 2])
     """
     found = _raw_logits(run_model(model, batch))
     if found.dim() == 1:
@@ -100,6 +103,9 @@ def sample_losses(model: nn.Module, batch: Any) -> Tensor:
     Labels of (n) are classes, for cross-entropy. Labels of the logits' shape and of a floating type are
     several truths, for the mean of binary cross-entropies. Labels of (n, T) are tokens, whose
     cross-entropies are summed where the label is not -100: minus the log-likelihood of the answer.
+
+    >>> sample_losses(nn.Identity(), (torch.zeros(3, 2), torch.tensor([0, 1, 1])))
+    tensor([0.6931, 0.6931, 0.6931])
     """
     labels = _needed_labels(batch, "loss")
     values = _raw_logits(run_model(model, batch))
@@ -118,7 +124,11 @@ def sample_losses(model: nn.Module, batch: Any) -> Tensor:
 
 
 def loss(model: nn.Module, batch: Any) -> Tensor:
-    """The loss of each sample as its one output: (n, 1)."""
+    """The loss of each sample as its one output: (n, 1).
+
+    >>> loss(nn.Identity(), (torch.zeros(3, 2), torch.tensor([0, 1, 1]))).shape
+    torch.Size([3, 1])
+    """
     return sample_losses(model, batch).unsqueeze(1)
 
 
@@ -128,6 +138,14 @@ def answer(model: nn.Module, batch: Any) -> Tensor:
     Labels of (n, T) are one answer a sample, K = 1. Labels of (n, K, T) are K answers a sample;
     ``input_ids`` and whatever else begins with (n, K) have each answer's text, and everything else, such
     as an image, is repeated for every answer. Places with the label -100 do not count.
+
+    >>> class Uniform(nn.Module):  # over four tokens
+    ...     def forward(self, input_ids):
+    ...         return torch.zeros(*input_ids.shape, 4)
+    >>> text = torch.tensor([[0, 1, 2], [0, 3, 3]])
+    >>> answer(Uniform(), {"input_ids": text, "labels": torch.tensor([[-100, 1, 2], [-100, -100, 3]])})
+    tensor([[-2.7726],
+            [-1.3863]])
     """
     labels = _needed_labels(batch, "answer")
     if labels.dim() == 2:
@@ -169,11 +187,11 @@ def output_function(outputs: Union[str, OutputFunction]) -> OutputFunction:
     )
 
 
-def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
-    """What the function gives, (n, K), of the columns asked for.
+def chosen_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
+    """What the function gives, (n, K), of the columns asked for; their numbers are not looked at.
 
     Raises:
-        ValueError: It is not a finite tensor of two dimensions, or has no such column.
+        ValueError: It is not a tensor of two dimensions, or has no such column.
     """
     found = function(model, batch)
     if not isinstance(found, Tensor) or found.dim() != 2:
@@ -185,6 +203,16 @@ def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, colu
                 f"columns: found {list(columns)}; numbers from 0 to {found.shape[1] - 1} were expected"
             )
         found = found[:, list(columns)]
+    return found
+
+
+def checked_outputs(function: OutputFunction, model: nn.Module, batch: Any, columns: Any) -> Tensor:
+    """What the function gives, (n, K), of the columns asked for.
+
+    Raises:
+        ValueError: It is not a finite tensor of two dimensions, or has no such column.
+    """
+    found = chosen_outputs(function, model, batch, columns)
     finite = torch.isfinite(found)
     if not bool(finite.all()):
         row = int((~finite).any(1).nonzero()[0])

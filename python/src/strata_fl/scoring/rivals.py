@@ -6,14 +6,13 @@ a unit's weights, in double.
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Callable, Iterator, Optional
 
 import torch
 from torch import Tensor, nn
 
-from .capture import only_trainable
+from .capture import composed_attention, only_trainable
 from .parts import Function, Samples, part_size
 
 VARIANCE_FLOOR = 1e-10
@@ -42,21 +41,6 @@ def _total(values: Tensor) -> float:
 
 def _dense(gradient: Optional[Tensor]) -> Optional[Tensor]:
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
-
-
-@contextlib.contextmanager
-def _twice_differentiable() -> Iterator[None]:
-    """Attention by operations that are recorded: autograd cannot see into the fused backward passes."""
-    try:
-        from torch.nn.attention import SDPBackend, sdpa_kernel
-
-        context = sdpa_kernel(SDPBackend.MATH)
-    except ImportError:  # torch 2.2
-        context = torch.backends.cuda.sdp_kernel(
-            enable_flash=False, enable_math=True, enable_mem_efficient=False
-        )
-    with context:
-        yield
 
 
 class Rivals:
@@ -116,7 +100,7 @@ class Rivals:
     def _curvature(self, gradient: Gradient) -> Gradient:
         """Hg, the derivative of ⟨∇L, v⟩ at v = g with v held constant."""
         total: Gradient = dict.fromkeys(self.named)
-        with _twice_differentiable():
+        with composed_attention():
             for part in self._parts(self.memory / 6):
                 loss = self.losses(part.batch).sum() / self.samples.count
                 slopes = self._grad(loss, create_graph=True)

@@ -1,19 +1,76 @@
-"""Gradients of weights whose operations are not known: one backward pass for each sample and output."""
+"""Gradients of weights whose operations are not known, by torch.func or one backward pass at a time."""
 
 from __future__ import annotations
 
-from typing import Iterator
+import warnings
+from typing import Any, Callable, Iterator
 
 import torch
 from torch import Tensor, nn
 
-from .capture import only_trainable
+from .batches import map_tensors, rows_of, tensors_of
+from .capture import composed_attention, only_trainable
 from .factors import RowsFactor
-from .parts import Function, Samples
+from .parts import Function, Part, Samples, activation_bytes
 from .sweep import computing_type
 
 
 Numbers = tuple[str, int, int]  #: numbers [begin, end) of a flattened weight
+Tables = dict[Numbers, Tensor]  #: (n, K, end - begin)
+
+
+class Refused(Exception):
+    """torch.func does not give the gradients; the message says why."""
+
+
+class RowGradients:
+    """The gradients of all outputs of all samples by weights, as explicit rows.
+
+    With torch.func every sample has weights of its own (``vmap`` over ``functional_call``), of which one
+    ``vjp`` serves several samples and outputs, as many as the memory allows. What ``vmap`` refuses, such
+    as control flow that depends on numbers, goes row by row: n·K backward passes of one sample each.
+
+    Args:
+        model, function, samples: What is differentiated; ``function.traced``, where it has one, is the
+            function without looks at numbers, which ``vmap`` refuses.
+        names: Of the weights.
+        memory: Bytes for the rows, and as many again for passes of torch.func.
+
+    Attributes:
+        refused: Why rows were taken one by one; None where torch.func gave all of them.
+    """
+
+    def __init__(
+        self, model: nn.Module, function: Function, samples: Samples, names: list[str], memory: float
+    ):
+        self.model, self.function, self.samples, self.memory = model, function, samples, memory
+        self.named = {name: weight for name, weight in model.named_parameters() if name in set(names)}
+        self.refused: str | None = None
+
+    def __iter__(self) -> Iterator[tuple[str, RowsFactor]]:
+        """(name, factor) for each weight, or part of a weight whose rows are more than the memory."""
+        for group in _groups(self.named, self.samples.count * self.samples.outputs, self.memory):
+            tables: Tables = {}
+            for name, begin, end in group:
+                shape = self.samples.count, self.samples.outputs, end - begin
+                dtype = computing_type(self.named[name].dtype)
+                tables[name, begin, end] = self.named[name].new_zeros(shape, dtype=dtype)
+            self._fill(tables)
+            while tables:
+                (name, begin, end), table = tables.popitem()
+                yield name, RowsFactor(table, torch.Size([end - begin]), 0.0)
+
+    def _fill(self, tables: Tables) -> None:
+        own = {name: self.named[name] for name, _, _ in tables}
+        if self.refused is None:
+            try:
+                _Vectorised(self.model, self.function, self.samples, own, self.memory).fill(tables)
+                return
+            except Exception as error:  # what vmap refuses fails in any way; row by row fails as the model does
+                self.refused = (str(error).strip() or type(error).__name__).splitlines()[0]
+        with only_trainable(self.model, set(own)), torch.enable_grad():
+            for part in self.samples.pieces(1):
+                _fill_by_rows(part, self.function(part.batch), own, tables)
 
 
 def _groups(named: dict[str, Tensor], rows: int, memory: float) -> Iterator[list[Numbers]]:
@@ -35,31 +92,98 @@ def _groups(named: dict[str, Tensor], rows: int, memory: float) -> Iterator[list
         yield group
 
 
-def row_gradients(
-    model: nn.Module, function: Function, samples: Samples, names: list[str], memory: float
-) -> Iterator[tuple[str, RowsFactor]]:
-    """Yields (name, factor) for each weight, or part of a weight, with its gradients as explicit rows.
+class _Traced(nn.Module):
+    """What is differentiated, as the module that ``functional_call`` asks for."""
 
-    Samples that do not depend on each other are taken one at a time. Passes: n·K, as often as the rows
-    ask for within ``memory`` bytes.
-    """
-    named = {name: weight for name, weight in model.named_parameters() if name in set(names)}
-    for group in _groups(named, samples.count * samples.outputs, memory):
-        own = {name: named[name] for name, _, _ in group}
-        tables = {}
-        for name, begin, end in group:
-            shape = samples.count, samples.outputs, end - begin
-            dtype = computing_type(named[name].dtype)
-            tables[name, begin, end] = named[name].new_zeros(shape, dtype=dtype)
-        with only_trainable(model, set(own)), torch.enable_grad():
-            for part in samples.pieces(1):
-                _fill(part, function(part.batch), own, tables)
-        while tables:
-            (name, begin, end), table = tables.popitem()
-            yield name, RowsFactor(table, torch.Size([end - begin]), 0.0)
+    def __init__(self, model: nn.Module, function: Function):
+        super().__init__()
+        self.model = model
+        self.function = lambda batch: function(batch)  # a module would be a second owner of the weights
+
+    def forward(self, batch: Any) -> Tensor:
+        return self.function(batch)
 
 
-def _fill(part, values: Tensor, named: dict[str, Tensor], tables: dict[Numbers, Tensor]) -> None:
+class _Vectorised:
+    """The rows of some weights by torch.func."""
+
+    def __init__(self, model, function: Function, samples: Samples, own: dict[str, Tensor], memory: float):
+        self.samples, self.function, self.own = samples, function, own
+        self.module = _Traced(model, getattr(function, "traced", function))
+        part = max(samples.parts, key=lambda each: each.size)
+        first = rows_of(part.batch, 0, 1) if samples.divisible else part.batch
+        with composed_attention(), only_trainable(model, set(own)):
+            activations = activation_bytes(model, function, first)
+        gradient = sum(weight.nbytes for weight in own.values())
+        outputs = samples.outputs * (1 if samples.divisible else part.size)
+        # What is kept of a sample, and what a backward pass makes of it beside a weight's gradient.
+        kept, each = 2 * activations, 2 * gradient + activations
+        if kept + each > memory:
+            raise Refused("too little memory")
+        self.at_once = min(outputs, int((memory - kept) // each))
+        self.size = min(part.size, int(memory // (kept + self.at_once * each)))
+
+    def fill(self, tables: Tables) -> None:
+        with torch.no_grad(), composed_attention(), warnings.catch_warnings():
+            # An operation that vmap takes apart into a loop is slower, and no less right.
+            warnings.filterwarnings("ignore", message="There is a performance drop")
+            for part in self.samples.pieces(self.size):
+                fill = self._each_sample if self.samples.divisible else self._whole
+                fill(part, tables)
+
+    def _values(self, weights: dict[str, Tensor], batch: Any) -> Tensor:
+        named = {f"model.{name}": weight for name, weight in weights.items()}
+        return torch.func.functional_call(self.module, named, (batch,))
+
+    def _each_sample(self, part: Part, tables: Tables) -> None:
+        def of_one(weights: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
+            left = iter(tensors)
+            return self._values(weights, map_tensors(part.batch, lambda _: next(left).unsqueeze(0)))[0]
+
+        def of_all(weights: dict[str, Tensor]) -> Tensor:
+            return torch.func.vmap(of_one)(weights, tensors_of(part.batch))
+
+        copies = {
+            name: weight.detach().expand(part.size, *weight.shape) for name, weight in self.own.items()
+        }
+        outputs = self.samples.outputs
+        for begin, slopes in self._slopes(of_all, copies, part, outputs):
+            for (name, first, last), table in tables.items():
+                found = slopes[name].transpose(0, 1).flatten(2)[..., first:last]
+                table[part.begin : part.begin + part.size, begin : begin + found.shape[1]] = found
+
+    def _whole(self, part: Part, tables: Tables) -> None:
+        def of_all(weights: dict[str, Tensor]) -> Tensor:
+            return self._values(weights, part.batch)
+
+        own = {name: weight.detach() for name, weight in self.own.items()}
+        for begin, slopes in self._slopes(of_all, own, part, part.size * self.samples.outputs):
+            for (name, first, last), table in tables.items():
+                found = slopes[name].flatten(1)[:, first:last]
+                row = part.begin * self.samples.outputs + begin
+                table.view(-1, last - first)[row : row + found.shape[0]] = found
+
+    def _slopes(self, of_all: Callable, weights: dict[str, Tensor], part: Part, outputs: int):
+        """(begin, gradients) of ``at_once`` outputs, of every sample or of the part, at a time."""
+        values, pull = torch.func.vjp(of_all, weights)
+        self._check(values, part)
+        for begin in range(0, outputs, self.at_once):
+            count = min(self.at_once, outputs - begin)
+            basis = values.new_zeros(count, values.numel() // outputs, outputs)
+            basis[range(count), :, range(begin, begin + count)] = 1
+            (slopes,) = torch.func.vmap(pull)(basis.view(count, *values.shape))
+            yield begin, slopes
+
+    def _check(self, values: Tensor, part: Part) -> None:
+        """A module that keeps tensors, or reads its batch's size, may do other things within vmap."""
+        expected = self.function(part.batch).double()
+        tolerance = 0.05 if values.dtype in (torch.bfloat16, torch.float16) else 1e-3
+        same = values.shape == expected.shape
+        if not same or (values.double() - expected).abs().max() > tolerance * expected.abs().max():
+            raise Refused("the outputs are others within it")
+
+
+def _fill_by_rows(part: Part, values: Tensor, named: dict[str, Tensor], tables: Tables) -> None:
     if not values.requires_grad:
         return
     size, outputs = values.shape

@@ -17,7 +17,7 @@ from .draws import Random, derive_seed
 from .eigenvalues import largest_eigenvalue
 from .fingerprint import fingerprint
 from .kernels import Kernels
-from .outputs import OutputFunction, checked_outputs, output_function
+from .outputs import OutputFunction, checked_outputs, chosen_outputs, output_function
 from .parts import Samples
 from .rivals import RIVALS, Rivals, UnitSums
 from .table import ScoreTable
@@ -78,6 +78,10 @@ class _Scorer:
         def run(batch: Any) -> torch.Tensor:
             return checked_outputs(function, self.model, batch, columns)
 
+        def traced(batch: Any) -> torch.Tensor:
+            return chosen_outputs(function, self.model, batch, columns)
+
+        run.traced = traced
         return run, Samples(self.batches, run, self.options["samples"])
 
     def kernels(self, loss: bool) -> Kernels:

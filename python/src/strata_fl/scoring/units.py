@@ -25,6 +25,10 @@ class Units:
     Attributes:
         weights: Name -> names of its weights, as ``model.named_parameters()`` has them.
         roles: What each is to the model, in the same order.
+
+    >>> found = find_units(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1)), {"low": "0.*", "top": "1.*"})
+    >>> found.weights["top"], found.roles
+    (['1.weight', '1.bias'], ['body', 'body'])
     """
 
     weights: dict[str, list[str]] = field(default_factory=dict)
@@ -321,6 +325,12 @@ def find_units(model: nn.Module, units: Patterns = "block", frozen: Sequence[str
 
     Raises:
         ValueError: A unit without weights, a weight in two, a pattern that matches nothing.
+
+    >>> blocks = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(2)))
+    >>> model = nn.Sequential(nn.Embedding(5, 3), blocks, nn.Linear(3, 2))
+    >>> found = find_units(model)
+    >>> list(found.weights), found.weights["block.1"]
+    (['embeddings', 'block.0', 'block.1', 'head'], ['1.1.0.weight', '1.1.0.bias'])
     """
     weights = {name: weight for name, weight in model.named_parameters()}
     names = [name for name, weight in weights.items() if weight.is_floating_point()]
