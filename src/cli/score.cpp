@@ -67,7 +67,7 @@ std::vector<std::string> chosen(const std::string& option, const std::vector<std
 models::Model load_model(const ScoreArguments& arguments) {
   models::Model model = peft::load_model(arguments.model, models::parse_device(arguments.device));
   peft::add_methods(model, peft::parse_methods(arguments.peft, "--peft"), arguments.seed);
-  peft::set_units(model, arguments.scheme);
+  peft::set_units(model, arguments.scheme, models::Buffers::kFrozen);
   models::set_spill(model, arguments.spill);
   return model;
 }

@@ -59,7 +59,6 @@ void save_configs(const models::Blueprint& blueprint, const std::filesystem::pat
 /// Gives the model these methods, too, with fresh weights from the seed. @throws as with_methods
 void add_methods(models::Model& model, const Methods& methods, std::uint64_t seed);
 /// The units of a scheme (scheme_units).
-void set_units(models::Model& model, const std::string& scheme,
-               models::Buffers buffers = models::Buffers::kFrozen);
+void set_units(models::Model& model, const std::string& scheme, models::Buffers buffers);
 
 }  // namespace strata::peft

@@ -49,8 +49,8 @@ std::vector<FactorPair> factors_of(const models::Blueprint& blueprint);
 std::set<std::string> companion_parameters(const models::Blueprint& blueprint);
 
 /// The units of a scheme: one kind, or several joined by '+', each once.
-/// - block: all weights of the block itself; not together with attention, decoder, layernorm, norm and bias,
-/// which it holds;
+/// - block: all weights of the block itself; not together with attention, decoder, layernorm, norm
+/// and bias, which it holds;
 /// - the name of a method: what it trains. Methods that add weights must be the model's.
 ///
 /// Units of stages beside the blocks hold all of the architecture's own weights there; with `only`
@@ -61,11 +61,10 @@ std::set<std::string> companion_parameters(const models::Blueprint& blueprint);
 /// @throws InputError for a scheme with an unknown or repeated kind, or one whose weights the model
 /// lacks
 std::vector<Unit> scheme_units(const models::Blueprint& blueprint, const std::string& scheme,
-                               std::int64_t text_tokens,
-                               models::Buffers buffers = models::Buffers::kFrozen);
+                               std::int64_t text_tokens, models::Buffers buffers);
 /// For the longest text.
 std::vector<Unit> scheme_units(const models::Blueprint& blueprint, const std::string& scheme,
-                               models::Buffers buffers = models::Buffers::kFrozen);
+                               models::Buffers buffers);
 /// Whether a unit holds weights of a method.
 bool holds(const models::Blueprint& blueprint, const Unit& unit, const std::string& method);
 

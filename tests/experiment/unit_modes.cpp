@@ -50,7 +50,7 @@ ModeUnits units_of(const std::string& mode, const models::SamConfig& config) {
         "sam");
   }
   const auto units_config = read_section(units_fields(), "mode: " + mode);
-  auto units = peft::scheme_units(blueprint, units_config.scheme);
+  auto units = peft::scheme_units(blueprint, units_config.scheme, models::Buffers::kFrozen);
   std::vector<Role> roles;
   for (const Unit& unit : units) roles.push_back(unit.role);
   UnitChoice choice = choose_units(names_of(units), roles, units_config.wishes);

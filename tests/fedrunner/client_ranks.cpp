@@ -43,7 +43,7 @@ struct Site {
   std::unique_ptr<Client> client;
 
   explicit Site(std::int64_t rank) : shape(shape_of(rank)), model(test::make_model(shape, 3)) {
-    peft::set_units(model, "lora");
+    peft::set_units(model, "lora", models::Buffers::kFrozen);
     for (const auto& unit : units()) trained.insert(unit.parameters.begin(), unit.parameters.end());
     workspaces = std::make_unique<Workspaces>(model, trained, 1);
     client = std::make_unique<Client>(examples, *workspaces, scorer, base);

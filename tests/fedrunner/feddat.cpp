@@ -32,7 +32,7 @@ Model adapted(std::int64_t reduction, double dropout = 0) {
   shape.peft.adapter_reduction = reduction;
   shape.hidden_dropout_prob = dropout;
   Model model = test::make_model(shape, 3);
-  peft::set_units(model, "adapter");
+  peft::set_units(model, "adapter", models::Buffers::kFrozen);
   return model;
 }
 

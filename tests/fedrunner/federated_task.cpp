@@ -26,7 +26,7 @@ TEST_CASE("what the rule of LoRA pairs changes beside the units is the run's, to
   auto shape = test::tiny_config();
   shape.peft.lora_rank = 2;
   auto model = test::make_model(shape, 3);
-  peft::set_units(model, "lora");
+  peft::set_units(model, "lora", models::Buffers::kFrozen);
   const SelectedUnits selected{{model.unit("lora.0"), model.unit("lora.2")}, {}};
   const auto own = units_of_run(selected, {.name = "topk"}, model).weights;
   CHECK(own.size() == 8);

@@ -21,7 +21,8 @@ struct Fixture {
     shape.peft.lora_rank = 2;
     return shape.blueprint();
   }();
-  std::vector<Unit> units = peft::scheme_units(blueprint, "lora+layernorm");
+  std::vector<Unit> units =
+      peft::scheme_units(blueprint, "lora+layernorm", models::Buffers::kFrozen);
 
   std::vector<Unit> fitted(LoraAverage rule) const {
     auto fitted = units;
@@ -83,7 +84,7 @@ TEST_CASE("a bias of a pair's B stays at the client with B, and with nothing els
   const auto biased =
       peft::with_methods(plain, {peft::parse_method("lora:rank=2,bias=true", "--peft")}, "model");
   const auto fitted = [&](LoraAverage rule) {
-    auto units = peft::scheme_units(biased, "lora");
+    auto units = peft::scheme_units(biased, "lora", models::Buffers::kFrozen);
     fit_units(lora_rule(rule), biased, units);
     for (const Unit& unit : units)
       if (unit.name == "lora.0") return unit;
@@ -125,7 +126,7 @@ TEST_CASE_METHOD(Fixture, "RoLoRA counts the bytes of the factor that travels") 
   shape.peft.lora_rank = 2;
   shape.peft.lora_targets = {"intermediate.dense"};
   const auto wide = shape.blueprint();
-  const auto lora = peft::scheme_units(wide, "lora");
+  const auto lora = peft::scheme_units(wide, "lora", models::Buffers::kFrozen);
   const UnitPairs pairs(lora_rule(LoraAverage::kRolora), wide, lora);
   const auto of = [](const std::vector<Unit>& all) {
     for (const Unit& unit : all)

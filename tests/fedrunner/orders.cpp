@@ -106,7 +106,7 @@ TEST_CASE_METHOD(Fixture, "an order freezes what the rule of LoRA pairs does, of
   auto shape = test::tiny_config();
   shape.peft.lora_rank = 2;
   const auto blueprint = shape.blueprint();
-  const auto all = peft::scheme_units(blueprint, "lora");
+  const auto all = peft::scheme_units(blueprint, "lora", models::Buffers::kFrozen);
   units.pairs = UnitPairs(lora_rule(LoraAverage::kRolora), blueprint, all);
   units.always = {"lora.1"};
   Plan plan;

@@ -49,7 +49,7 @@ struct Pairs {
     shape.peft.lora_rank = 3;
     shape.peft.lora_targets = {"intermediate.dense"};
     models::Model model = test::make_model(shape, 3);
-    peft::set_units(model, "lora");
+    peft::set_units(model, "lora", models::Buffers::kFrozen);
     return model;
   }
   std::vector<UnitPair> all() const {

@@ -558,7 +558,7 @@ TEST_CASE_METHOD(Fixture, "adapters are added, trained, sent, saved and resumed;
   // Fresh weights are those of the run's seed; what nobody trained still has them.
   auto fresh = peft::load_model(dir / "foundation");
   test::add_peft(fresh, test::shape_of(after).peft, 1);
-  peft::set_units(fresh, "adapter+prompt");
+  peft::set_units(fresh, "adapter+prompt", models::Buffers::kFrozen);
   std::set<std::string> trained;
   for (int round = 1; round <= 4; ++round) {
     const auto plan =

@@ -378,7 +378,7 @@ TEST_CASE("captured inputs and δ's give the gradients of autograd, for every ki
     for (const std::string scheme : {"block", "adapter", "lora", "layernorm", "bias", "prompt",
                                      "adapter+layernorm+prompt", "lora+bias"}) {
       Model model = peft_model(architecture);
-      peft::set_units(model, scheme);
+      peft::set_units(model, scheme, models::Buffers::kFrozen);
       std::set<std::string> wanted, found;
       for (const Unit& unit : model.units()) {
         wanted.insert(unit.parameters.begin(), unit.parameters.end());
@@ -453,7 +453,7 @@ TEST_CASE("LoRA pairs that PEFT wrote are loaded, and give its logits and gradie
   Model model = peft::load_model(dir.path());
   CHECK(test::shape_of(model).peft.lora_rank == 2);
   CHECK(test::shape_of(model).peft.lora_alpha == 3);
-  peft::set_units(model, "lora");
+  peft::set_units(model, "lora", models::Buffers::kFrozen);
   model.train_only({"lora.0", "lora.1"});
   const Batch batch = recorded_batch();
   CHECK(relative_error(model.forward(batch), recorded("logits", "peft_lora")) < 1e-5);
@@ -1000,7 +1000,7 @@ TEST_CASE("activation_bytes are what autograd keeps") {
   for (const std::string scheme :
        {"block", "adapter", "lora", "layernorm", "bias", "adapter+lora", "block+adapter+lora"}) {
     CAPTURE(scheme);
-    peft::set_units(model, scheme);
+    peft::set_units(model, scheme, models::Buffers::kFrozen);
     test::check_activation_bytes(model, batch);
   }
 }

@@ -53,7 +53,7 @@ Batch batch() {
 
 void add_lora(Model& model) {
   peft::add_methods(model, {peft::make_lora({2, 4, {"q_proj", "v_proj"}})}, 5);
-  peft::set_units(model, "lora");
+  peft::set_units(model, "lora", models::Buffers::kFrozen);
 }
 
 }  // namespace

@@ -151,7 +151,8 @@ TEST_CASE("a model with short weights computes what the converted model does, to
     peft.prompt_length = 2;
     for (Model* model : {&pair.small, &pair.wide}) test::add_peft(*model, peft, 5);
     for (const std::string scheme : {"block", "lora", "adapter+layernorm+prompt", "bias"}) {
-      for (Model* model : {&pair.small, &pair.wide}) peft::set_units(*model, scheme);
+      for (Model* model : {&pair.small, &pair.wide})
+        peft::set_units(*model, scheme, models::Buffers::kFrozen);
       for (const Unit& unit : pair.wide.units()) {
         CAPTURE(scheme, unit.name);
         // Anew, as what was trained stays float32.

@@ -134,7 +134,7 @@ std::vector<Unit> all_units(const Model& original) {
   std::vector<Unit> units;
   std::set<std::string> names;
   for (const std::string& scheme : schemes) {
-    peft::set_units(model, scheme);
+    peft::set_units(model, scheme, models::Buffers::kFrozen);
     for (const Unit& unit : model.units()) {
       if (names.insert(unit.name).second) units.push_back(unit);
     }
@@ -296,7 +296,7 @@ namespace {
 /// Those of the method's scheme, each of its layers alone, and all of it together.
 std::vector<Unit> method_units(Model model) {
   const std::string method = peft::methods_of(model.blueprint()).back()->name();
-  peft::set_units(model, method);
+  peft::set_units(model, method, models::Buffers::kFrozen);
   std::vector<Unit> units = model.units();
   Unit all;
   all.name = "all of " + method;
@@ -351,7 +351,7 @@ namespace {
 std::vector<Unit> resnet_units(const Model& original) {
   Model model = original;
   std::vector<Unit> units = model.units();
-  peft::set_units(model, "bias");
+  peft::set_units(model, "bias", models::Buffers::kFrozen);
   for (const Unit& unit : model.units())
     if (unit.role == Role::kBody) units.push_back(unit);
   Unit half;
@@ -458,7 +458,8 @@ TEST_CASE("torch.func's recorded kernels") {
     INFO(kernel.dump());
     const std::string kind = name.substr(0, name.find('.'));
     kinds.insert(kind);
-    if (kind != "embeddings" && kind != "head") peft::set_units(model, kind);
+    if (kind != "embeddings" && kind != "head")
+      peft::set_units(model, kind, models::Buffers::kFrozen);
     LntkOptions options;
     options.top = 3;
     options.trace = true;

@@ -191,7 +191,7 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
     if (type == "vit") batch.input_ids = batch.attention_mask = Tensor();
     for (const std::string scheme : {"adapter+lora+prompt", "bias", "block+adapter"}) {
       CAPTURE(scheme);
-      peft::set_units(model, scheme);
+      peft::set_units(model, scheme, models::Buffers::kFrozen);
       check_against_brute_force(in_double(model), batch, 1e-6);
     }
     const auto flow =

@@ -49,7 +49,7 @@ std::vector<Unit> make_units(Model model) {
   std::vector<Unit> units;
   std::set<std::string> names;
   for (const std::string scheme : {"block", "lora", "lora+decoder", "attention", "bias"}) {
-    peft::set_units(model, scheme);
+    peft::set_units(model, scheme, models::Buffers::kFrozen);
     for (const Unit& unit : model.units())
       if (names.insert(unit.name).second) units.push_back(unit);
   }
@@ -214,7 +214,7 @@ TEST_CASE("curvature and synaptic flow of SAM's units are those of finite differ
   const Model model = in_double(make_model());
   const Batch batch = make_batch();
   Model blocks = model;
-  peft::set_units(blocks, "block");
+  peft::set_units(blocks, "block", models::Buffers::kFrozen);
   const std::vector<Unit> units = blocks.units();
   const auto found =
       rival_scores(blocks, *tasks::segmentation(), batch, units, {"grasp", "gradflow"});

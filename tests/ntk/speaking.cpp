@@ -121,7 +121,8 @@ std::vector<Unit> units_of_every_scheme(const Model& model) {
   std::set<std::string> names;
   for (const std::string scheme : {"block", "lora", "adapter", "norm", "bias", "prompt"}) {
     int of_scheme = 0;
-    for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) {
+    for (const Unit& unit :
+         peft::scheme_units(model.blueprint(), scheme, models::Buffers::kFrozen)) {
       ++of_scheme;
       if (names.insert(unit.name).second) units.push_back(unit);
     }
@@ -155,7 +156,9 @@ TEST_CASE("lntk of a model that speaks is of the log-likelihoods of several answ
     const Batch batch = data->outputs_batch({0, 1, 3}, torch::kCPU, {{"no", "dark blue"}});
     std::vector<Unit> units;
     for (const std::string& scheme : kind.schemes)
-      for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme)) units.push_back(unit);
+      for (const Unit& unit :
+           peft::scheme_units(model.blueprint(), scheme, models::Buffers::kFrozen))
+        units.push_back(unit);
 
     Batch in_double = batch;
     Model wide = widened(model, in_double);
@@ -196,7 +199,7 @@ TEST_CASE("the kernel of every kind of unit of a model that speaks is that of a 
   std::vector<Unit> units;
   std::set<std::string> names;
   for (const std::string scheme : {"block", "lora", "adapter", "norm", "prompt"}) {
-    for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme))
+    for (const Unit& unit : peft::scheme_units(model.blueprint(), scheme, models::Buffers::kFrozen))
       if (names.insert(unit.name).second) units.push_back(unit);
   }
   REQUIRE(units.size() == 8 + 4 + 4 + 4 + 1);
@@ -345,8 +348,10 @@ TEST_CASE("of models that speak, every importance metric is that of a float64 co
     const test::BruteForce expected(model, batch, [&](const Model& of, const Batch& part) {
       return task->losses(of.run(part), part).mean();
     });
-    std::vector<Unit> units = peft::scheme_units(model.blueprint(), "block");
-    for (const Unit& unit : peft::scheme_units(model.blueprint(), "norm")) units.push_back(unit);
+    std::vector<Unit> units =
+        peft::scheme_units(model.blueprint(), "block", models::Buffers::kFrozen);
+    for (const Unit& unit : peft::scheme_units(model.blueprint(), "norm", models::Buffers::kFrozen))
+      units.push_back(unit);
     test::check_metrics(model, *task, batch, units, expected, 1e-6);
 
     Batch ones = model.blueprint().example(model.architecture().text_tokens());

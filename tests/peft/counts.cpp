@@ -39,7 +39,7 @@ std::int64_t trained(Blueprint blueprint, const std::string& method, const std::
   const std::string classifier =
       blueprint.architecture().type() == "vit" ? "classifier." : "classifier.1.";
   std::int64_t count = 0;
-  for (const Unit& unit : peft::scheme_units(blueprint, scheme)) {
+  for (const Unit& unit : peft::scheme_units(blueprint, scheme, models::Buffers::kFrozen)) {
     for (const std::string& name : unit.parameters)
       if (head == Head::kCounted || name.compare(0, classifier.size(), classifier) != 0)
         count += blueprint.parameter(name).numel();
@@ -79,7 +79,7 @@ TEST_CASE("methods of ViT-B/16 train as many numbers as published") {
         12 * 2 * (2 * 768 * 48 + 48 + 768));
   CHECK(trained(base, "lora", "lora+bias+only") == 294912 + 102912);
 
-  for (const Unit& unit : peft::scheme_units(base, "attention"))
+  for (const Unit& unit : peft::scheme_units(base, "attention", models::Buffers::kFrozen))
     if (unit.role == Role::kBody) CHECK(unit.parameter_count == 2362368);
 }
 
@@ -140,8 +140,8 @@ TEST_CASE("a scheme without \"only\" holds all of the stages beside the blocks")
       if (unit.name == name) return unit;
     return Unit();
   };
-  const auto whole = peft::scheme_units(base, "attention"),
-             only = peft::scheme_units(base, "attention+only");
+  const auto whole = peft::scheme_units(base, "attention", models::Buffers::kFrozen),
+             only = peft::scheme_units(base, "attention+only", models::Buffers::kFrozen);
   CHECK(find(only, "embeddings").parameters ==
         std::vector<std::string>{"vit.embeddings.position_embeddings"});
   CHECK(find(whole, "embeddings").parameters.size() == 4);
@@ -150,12 +150,14 @@ TEST_CASE("a scheme without \"only\" holds all of the stages beside the blocks")
   CHECK(find(whole, "head").parameters.size() == 4);
   CHECK(find(only, "attention.0").parameters == find(whole, "attention.0").parameters);
   CHECK(find(whole, "attention.0").parameters.size() == 8);
-  CHECK_THROWS_WITH(peft::scheme_units(base, "only"), Contains("\"only\" says of other kinds"));
-  CHECK_THROWS_WITH(peft::scheme_units(base, "bias+only+only"), Contains("named twice"));
-  CHECK_THROWS_WITH(peft::scheme_units(base, "block+attention"),
+  CHECK_THROWS_WITH(peft::scheme_units(base, "only", models::Buffers::kFrozen),
+                    Contains("\"only\" says of other kinds"));
+  CHECK_THROWS_WITH(peft::scheme_units(base, "bias+only+only", models::Buffers::kFrozen),
+                    Contains("named twice"));
+  CHECK_THROWS_WITH(peft::scheme_units(base, "block+attention", models::Buffers::kFrozen),
                     Contains("\"block\" holds what \"attention\" would add"));
   CHECK_THROWS_WITH(
-      peft::scheme_units(base, "ssf"),
+      peft::scheme_units(base, "ssf", models::Buffers::kFrozen),
       Contains("the model has no SSF's scales; `model.peft` or --peft ssf adds them"));
 }
 

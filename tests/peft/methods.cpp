@@ -128,9 +128,9 @@ TEST_CASE("methods refuse an architecture that has no place for them") {
                Contains("here: unknown LoRA target \"" + std::string(target) + "\""));
   }
   CHECK_THROWS_WITH(
-      scheme_units(resnet, "layernorm"),
+      scheme_units(resnet, "layernorm", models::Buffers::kFrozen),
       Contains("unit scheme \"layernorm\": the model has no LayerNorms in its blocks"));
-  CHECK_NOTHROW(scheme_units(resnet, "bias"));
+  CHECK_NOTHROW(scheme_units(resnet, "bias", models::Buffers::kFrozen));
 }
 
 TEST_CASE("LoRA's targets follow PEFT's suffix rule, in blocks alone") {

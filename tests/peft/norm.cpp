@@ -37,7 +37,7 @@ TEST_CASE("norm trains γ and β of every normalisation layer, and nothing else"
   CHECK(count(shape.blueprint()) == 2 * 768 * (2 * 12 + 1));
 
   const Blueprint tiny = test::tiny_resnet(true, 1).blueprint();
-  const std::vector<Unit> units = peft::scheme_units(tiny, "norm");
+  const std::vector<Unit> units = peft::scheme_units(tiny, "norm", models::Buffers::kFrozen);
   REQUIRE(units.size() == 5);
   CHECK(units[1].name == "norm.0");
   // Eight channels out of a first layer of 2, 2 and 8, and the shortcut's 8.
@@ -47,7 +47,7 @@ TEST_CASE("norm trains γ and β of every normalisation layer, and nothing else"
     CHECK(name.find(".normalization.") != std::string::npos);
     CHECK(name.find("running") == std::string::npos);
   }
-  CHECK_THROWS_WITH(peft::scheme_units(tiny, "block+norm"),
+  CHECK_THROWS_WITH(peft::scheme_units(tiny, "block+norm", models::Buffers::kFrozen),
                     Contains("\"block\" holds what \"norm\" would add"));
 }
 
@@ -55,12 +55,13 @@ TEST_CASE(
     "of a transformer, norm and layernorm are the same weights; of a ResNet only norm has any") {
   for (const std::string type : {"vilt", "vit"}) {
     const Blueprint blueprint = test::narrow_shape(type).blueprint();
-    const auto norm = peft::scheme_units(blueprint, "norm");
-    const auto layernorm = peft::scheme_units(blueprint, "layernorm");
+    const auto norm = peft::scheme_units(blueprint, "norm", models::Buffers::kFrozen);
+    const auto layernorm = peft::scheme_units(blueprint, "layernorm", models::Buffers::kFrozen);
     REQUIRE(norm.size() == layernorm.size());
     for (std::size_t i = 0; i < norm.size(); ++i)
       CHECK(norm[i].parameters == layernorm[i].parameters);
   }
-  CHECK_THROWS_WITH(peft::scheme_units(test::tiny_resnet(false, 1).blueprint(), "layernorm"),
+  CHECK_THROWS_WITH(peft::scheme_units(test::tiny_resnet(false, 1).blueprint(), "layernorm",
+                                       models::Buffers::kFrozen),
                     Contains("the model has no LayerNorms"));
 }

@@ -58,7 +58,8 @@ TEST_CASE("the units hold every weight exactly once") {
   for (const bool qkv_bias : {true, false}) {
     config.qkv_bias = qkv_bias;
     std::multiset<std::string> in_units, all;
-    const std::vector<Unit> units = peft::scheme_units(config, "block", 9);
+    const std::vector<Unit> units =
+        peft::scheme_units(config, "block", 9, models::Buffers::kFrozen);
     for (const Unit& unit : units) in_units.insert(unit.parameters.begin(), unit.parameters.end());
     for (const Parameter& weight : config.blueprint().parameters()) all.insert(weight.name);
     CHECK(in_units == all);
@@ -74,7 +75,7 @@ TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
   const SafetensorsFile recorded(kReference / "recorded.safetensors");
   test::ModelShape config;
   config.labels.resize(3129);
-  const std::vector<Unit> units = peft::scheme_units(config, "block", 40);
+  const std::vector<Unit> units = peft::scheme_units(config, "block", 40, models::Buffers::kFrozen);
   CHECK(std::to_string(count(units)) == recorded.metadata().at("vilt_b32_vqa_parameters"));
   CHECK(count(units) == 117588537);
   CHECK(units.size() == 14);
@@ -83,7 +84,8 @@ TEST_CASE("ViLT-B/32 for VQA has the parameters that transformers counts") {
 
 TEST_CASE("costs of a block by hand") {
   test::ModelShape config = by_hand();
-  const std::vector<Unit> units = peft::scheme_units(config, "block", 5);  // 5 + 1 + 4 = 10 tokens
+  const std::vector<Unit> units =
+      peft::scheme_units(config, "block", 5, models::Buffers::kFrozen);  // 5 + 1 + 4 = 10 tokens
   CHECK(units[0].forward_flops == 2 * 4 * 12 * 8);
   // q, k, v and the output: 4 · 10 · 8²; both products of attention: 2 · 10² · 8; MLP: 2 · 10 · 8
   // · 32.
@@ -111,7 +113,8 @@ test::ModelShape with_peft(const std::string& model_type = "vilt") {
 }  // namespace
 
 TEST_CASE("a Pfeiffer adapter of ViLT-B/32 has 74,544 parameters, as published") {
-  const std::vector<Unit> units = peft::scheme_units(with_peft(), "adapter", 40);
+  const std::vector<Unit> units =
+      peft::scheme_units(with_peft(), "adapter", 40, models::Buffers::kFrozen);
   REQUIRE(units.size() == 14);
   std::int64_t all = 0, four = 0;
   for (int i = 0; i < 12; ++i) {
@@ -135,7 +138,8 @@ TEST_CASE("schemes: which weights a block's unit holds") {
   for (const char* model_type : {"vilt", "vit"}) {
     const test::ModelShape config = with_peft(model_type);
     const auto block = [&](const std::string& scheme) {
-      const std::vector<Unit> units = peft::scheme_units(config, scheme, 40);
+      const std::vector<Unit> units =
+          peft::scheme_units(config, scheme, 40, models::Buffers::kFrozen);
       const std::string name = scheme + ".7";
       for (const Unit& unit : units) {
         if (unit.name == name) return unit;
@@ -152,14 +156,14 @@ TEST_CASE("schemes: which weights a block's unit holds") {
     CHECK(block("block+adapter").parameter_count == 7087872 + 74544);
     CHECK(block("lora").parameters.front() ==
           std::string(model_type) + ".encoder.layer.7.attention.attention.query.lora_A.weight");
-    CHECK(peft::scheme_units(config, "lora", 40).front().parameters ==
-          peft::scheme_units(config, "block", 40).front().parameters);
+    CHECK(peft::scheme_units(config, "lora", 40, models::Buffers::kFrozen).front().parameters ==
+          peft::scheme_units(config, "block", 40, models::Buffers::kFrozen).front().parameters);
 
     // No weight is in two units, and all schemes together hold every one.
     std::set<std::string> held;
     for (const char* scheme : {"block", "adapter+lora+prompt", "layernorm+bias"}) {
       std::multiset<std::string> here;
-      for (const Unit& unit : peft::scheme_units(config, scheme, 40)) {
+      for (const Unit& unit : peft::scheme_units(config, scheme, 40, models::Buffers::kFrozen)) {
         here.insert(unit.parameters.begin(), unit.parameters.end());
         CHECK(unit.bytes == 4 * unit.parameter_count);
       }
@@ -175,13 +179,14 @@ TEST_CASE("prompts are one unit, above the embeddings") {
     test::ModelShape config = with_peft();
     config.num_hidden_layers = 2;
     std::vector<std::string> found;
-    for (const Unit& unit : peft::scheme_units(config, scheme, 40)) found.push_back(unit.name);
+    for (const Unit& unit : peft::scheme_units(config, scheme, 40, models::Buffers::kFrozen))
+      found.push_back(unit.name);
     return found;
   };
   CHECK(names("prompt") == std::vector<std::string>{"embeddings", "prompt", "head"});
   CHECK(names("bias+prompt") ==
         std::vector<std::string>{"embeddings", "prompt", "bias.0", "bias.1", "head"});
-  const Unit prompt = peft::scheme_units(with_peft(), "prompt", 40)[1];
+  const Unit prompt = peft::scheme_units(with_peft(), "prompt", 40, models::Buffers::kFrozen)[1];
   CHECK(prompt.parameters == std::vector<std::string>{"prompt_embeddings"});
   CHECK(prompt.parameter_count == 5 * 768);
   CHECK(prompt.activation_bytes == 0);
@@ -190,9 +195,9 @@ TEST_CASE("prompts are one unit, above the embeddings") {
 TEST_CASE("a scheme that the model cannot have is refused in one line") {
   test::ModelShape config = with_peft();
   const auto refused = [&](const std::string& scheme, const std::string& message) {
-    CHECK_THROWS_WITH(peft::scheme_units(config, scheme, 40),
+    CHECK_THROWS_WITH(peft::scheme_units(config, scheme, 40, models::Buffers::kFrozen),
                       Contains("unit scheme \"" + scheme + "\"") && Contains(message));
-    CHECK_THROWS_AS(peft::scheme_units(config, scheme, 40), InputError);
+    CHECK_THROWS_AS(peft::scheme_units(config, scheme, 40, models::Buffers::kFrozen), InputError);
   };
   refused("layernrom", "unknown kind \"layernrom\" (did you mean \"layernorm\"?)");
   refused("", "unknown kind \"\"");
@@ -211,7 +216,8 @@ TEST_CASE("costs of the schemes by hand") {
   config.peft.adapter_reduction = 4;
   config.peft.lora_rank = 3;
   const auto unit = [&](const std::string& scheme, int block) {
-    return peft::scheme_units(config, scheme, 5)[block + 1];  // 5 + 1 + 4 = 10 tokens
+    return peft::scheme_units(config, scheme, 5,
+                              models::Buffers::kFrozen)[block + 1];  // 5 + 1 + 4 = 10 tokens
   };
   CHECK(unit("adapter", 0).forward_flops == 2 * 2 * 10 * 8 * 2);
   CHECK(unit("adapter", 1).forward_flops == 2 * 2 * 1 * 8 * 2);
@@ -304,14 +310,15 @@ TEST_CASE("ViT has no text in its weights and costs") {
   config.patch_size = 16;
   config.labels.resize(1000);
   config.peft = {};
-  const std::vector<Unit> units = peft::scheme_units(config, "block", 40);
+  const std::vector<Unit> units = peft::scheme_units(config, "block", 40, models::Buffers::kFrozen);
   CHECK(count(units) == 86567656);  // google/vit-base-patch16-224
   CHECK(units.front().activation_bytes == 4.0 * 196 * 768);
   CHECK(units.back().forward_flops == 2.0 * 768 * 1000);
   CHECK(units.back().parameters ==
         std::vector<std::string>{"vit.layernorm.weight", "vit.layernorm.bias", "classifier.weight",
                                  "classifier.bias"});
-  CHECK(units[1].activation_bytes == peft::scheme_units(config, "block", 7)[1].activation_bytes);
+  CHECK(units[1].activation_bytes ==
+        peft::scheme_units(config, "block", 7, models::Buffers::kFrozen)[1].activation_bytes);
 }
 
 TEST_CASE("what goes with BatchNorms that are trained: averaged, frozen, or each client's own") {
@@ -319,7 +326,7 @@ TEST_CASE("what goes with BatchNorms that are trained: averaged, frozen, or each
   const auto with = [&](Buffers policy, const std::string& scheme) {
     return peft::scheme_units(blueprint, scheme, policy);
   };
-  const std::vector<Unit> plain = peft::scheme_units(blueprint, "block");
+  const std::vector<Unit> plain = peft::scheme_units(blueprint, "block", models::Buffers::kFrozen);
   const auto unit = [](const std::vector<Unit>& units, const std::string& name) {
     return *std::find_if(units.begin(), units.end(), [&](const Unit& u) { return u.name == name; });
   };

@@ -181,7 +181,8 @@ TEST_CASE("ALBEF classifies by the head of its authors' model for visual entailm
   // The decoder of answers is there no more.
   for (const auto& [name, weight] : model.weights())
     CHECK(name.find("text_decoder") == std::string::npos);
-  const std::vector<Unit> units = peft::scheme_units(model.blueprint(), "block");
+  const std::vector<Unit> units =
+      peft::scheme_units(model.blueprint(), "block", models::Buffers::kFrozen);
   CHECK(units.back().name == "head");
   CHECK(units.back().role == Role::kHead);
   CHECK(units.back().forward_flops == 2.0 * (12 * 12 + 3 * 12));
@@ -388,7 +389,8 @@ TEST_CASE("prompts stand before the question: its image and answer see them") {
   Batch alone = rows_of(batch, 1, 1);
   for (Tensor* text : {&alone.input_ids, &alone.attention_mask}) *text = text->narrow(1, 0, 3);
   CHECK(difference(losses(model, alone), with.narrow(0, 2, 1)) < 1e-4);
-  const auto names = names_of(peft::scheme_units(model.blueprint(), "prompt+layernorm"));
+  const auto names =
+      names_of(peft::scheme_units(model.blueprint(), "prompt+layernorm", models::Buffers::kFrozen));
   CHECK(std::count(names.begin(), names.end(), "prompt") == 1);
   const auto prompt = std::find(names.begin(), names.end(), "prompt");
   CHECK(*(prompt - 1) == "embeddings");
@@ -401,7 +403,8 @@ TEST_CASE("ALBEF's 30 blocks compete, and its other units are those of embedding
   CHECK(blueprint.architecture().text_tokens() == 512);
   CHECK(blueprint.architecture().vocabulary_size() == 30522);
   CHECK(blueprint.architecture().image_model().image_size == 384);
-  const std::vector<Unit> units = peft::scheme_units(blueprint, "block", 40);
+  const std::vector<Unit> units =
+      peft::scheme_units(blueprint, "block", 40, models::Buffers::kFrozen);
   REQUIRE(units.size() == 34);
   std::map<std::string, const Unit*> by_name;
   for (const Unit& unit : units) by_name[unit.name] = &unit;
@@ -439,7 +442,7 @@ TEST_CASE("adapters behind ALBEF's blocks are as many as the published ones") {
   const Blueprint with = peft::with_methods(
       blueprint, peft::parse_methods({"adapters:reduction=16"}, "--peft"), "model");
   CHECK(with.parameter_count() - blueprint.parameter_count() == 30 * 74544);
-  const std::vector<Unit> units = peft::scheme_units(with, "adapter", 40);
+  const std::vector<Unit> units = peft::scheme_units(with, "adapter", 40, models::Buffers::kFrozen);
   std::int64_t of_blocks = 0;
   for (const Unit& unit : units)
     if (unit.role == Role::kBody) of_blocks += unit.parameter_count;
@@ -469,7 +472,7 @@ TEST_CASE("what ALBEF's units keep is what autograd keeps") {
   batch.outputs = torch::cat(outputs);
   for (const std::string scheme : {"block", "layernorm", "bias"}) {
     CAPTURE(scheme);
-    model.set_units(peft::scheme_units(model.blueprint(), scheme, 28));
+    model.set_units(peft::scheme_units(model.blueprint(), scheme, 28, models::Buffers::kFrozen));
     test::check_activation_bytes(model, batch);
   }
 }

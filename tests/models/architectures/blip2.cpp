@@ -39,7 +39,7 @@ Json published(const std::string& name) {
 
 std::map<std::string, std::int64_t> counts_of(const Blueprint& blueprint) {
   std::map<std::string, std::int64_t> counts;
-  for (const Unit& unit : peft::scheme_units(blueprint, "block", 20))
+  for (const Unit& unit : peft::scheme_units(blueprint, "block", 20, models::Buffers::kFrozen))
     counts[unit.name] = unit.parameter_count;
   return counts;
 }
@@ -151,7 +151,8 @@ TEST_CASE("BLIP-2's captured operations give the gradients of autograd") {
 }
 
 TEST_CASE("units are the blocks of tower, Q-Former and language model") {
-  const std::vector<Unit> opt = peft::scheme_units(load_speaking("blip2_opt").blueprint(), "block");
+  const std::vector<Unit> opt =
+      peft::scheme_units(load_speaking("blip2_opt").blueprint(), "block", models::Buffers::kFrozen);
   CHECK(names_of(opt) == std::vector<std::string>{"vision.embeddings", "vision.block.0",
                                                   "vision.block.1", "qformer.embeddings",
                                                   "qformer.block.0", "qformer.block.1",
@@ -167,7 +168,7 @@ TEST_CASE("units are the blocks of tower, Q-Former and language model") {
         std::vector<std::string>{"language_model.model.decoder.embed_positions.weight"});
 
   const Blueprint blueprint = load_speaking("blip2_t5").blueprint();
-  const std::vector<Unit> t5 = peft::scheme_units(blueprint, "block");
+  const std::vector<Unit> t5 = peft::scheme_units(blueprint, "block", models::Buffers::kFrozen);
   const std::vector<std::string> names = names_of(t5);
   CHECK(std::vector<std::string>(names.begin() + 8, names.end()) ==
         std::vector<std::string>{"embeddings", "encoder.block.0", "encoder.block.1",
@@ -212,7 +213,7 @@ TEST_CASE("what units of BLIP-2 keep is what autograd keeps") {
     const Batch batch = test::repeated_example(model, 40, 8);
     for (const std::string scheme : {"block", "norm"}) {
       CAPTURE(name, scheme);
-      model.set_units(peft::scheme_units(model.blueprint(), scheme, 40));
+      model.set_units(peft::scheme_units(model.blueprint(), scheme, 40, models::Buffers::kFrozen));
       test::check_activation_bytes(model, batch);
     }
   }

@@ -104,8 +104,10 @@ TEST_CASE("a classifier's head is always trained, and its language model's block
   for (const std::string name : {"llava", "smolvlm", "blip2_opt", "blip2_t5"}) {
     CAPTURE(name);
     const Model words = load_speaking(name), model = classifier(name);
-    const std::vector<Unit> units = peft::scheme_units(model.blueprint(), "block");
-    CHECK(names_of(units) == names_of(peft::scheme_units(words.blueprint(), "block")));
+    const std::vector<Unit> units =
+        peft::scheme_units(model.blueprint(), "block", models::Buffers::kFrozen);
+    CHECK(names_of(units) ==
+          names_of(peft::scheme_units(words.blueprint(), "block", models::Buffers::kFrozen)));
     const Unit& head = units.back();
     CHECK(head.name == "head");
     CHECK(head.role == Role::kHead);

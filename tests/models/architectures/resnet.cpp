@@ -445,7 +445,8 @@ TEST_CASE("a ResNet's costs are those of the images that its processor makes") {
   // 4.09 billion multiply-adds, as published for 224 pixels: 4.1 (He et al. count 3.8 with the
   // step at the first convolution).
   CHECK(cost.forward_flops / 2 == Approx(4.087e9).epsilon(0.001));
-  const std::vector<Unit> units = peft::scheme_units(blueprint, "block", 0);
+  const std::vector<Unit> units =
+      peft::scheme_units(blueprint, "block", 0, models::Buffers::kFrozen);
   CHECK(units.size() == 18);
   std::int64_t count = 0;
   double flops = 0;

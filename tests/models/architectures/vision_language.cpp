@@ -189,7 +189,7 @@ TEST_CASE(
 
 TEST_CASE("units are the blocks of tower and decoder, the connector, and what is above and below") {
   const Blueprint blueprint = load("llava").blueprint();
-  const std::vector<Unit> units = peft::scheme_units(blueprint, "block");
+  const std::vector<Unit> units = peft::scheme_units(blueprint, "block", models::Buffers::kFrozen);
   CHECK(names_of(units) == std::vector<std::string>{"vision.embeddings", "vision.block.0",
                                                     "vision.block.1", "connector", "embeddings",
                                                     "block.0", "block.1", "head"});
@@ -214,10 +214,10 @@ TEST_CASE("units are the blocks of tower and decoder, the connector, and what is
   }
   CHECK(frozen.size() == 18);
   // No block of LLaMA has a bias; those of CLIP have.
-  const auto biases = names_of(peft::scheme_units(blueprint, "bias"));
+  const auto biases = names_of(peft::scheme_units(blueprint, "bias", models::Buffers::kFrozen));
   CHECK(biases == std::vector<std::string>{"vision.embeddings", "vision.bias.0", "vision.bias.1",
                                            "connector", "embeddings", "head"});
-  CHECK(peft::scheme_units(blueprint, "norm")[5].parameters ==
+  CHECK(peft::scheme_units(blueprint, "norm", models::Buffers::kFrozen)[5].parameters ==
         std::vector<std::string>{"language_model.model.layers.0.input_layernorm.weight",
                                  "language_model.model.layers.0.post_attention_layernorm.weight"});
 }
@@ -239,7 +239,7 @@ TEST_CASE("what units of a model that speaks keep is what autograd keeps") {
     const Batch batch = test::repeated_example(model, 28, 8);
     for (const std::string scheme : {"block", "norm"}) {
       CAPTURE(name, scheme);
-      model.set_units(peft::scheme_units(model.blueprint(), scheme, 28));
+      model.set_units(peft::scheme_units(model.blueprint(), scheme, 28, models::Buffers::kFrozen));
       test::check_activation_bytes(model, batch);
     }
   }
@@ -434,7 +434,8 @@ TEST_CASE("configurations that leave out defaults have those of their types") {
                         {"vocab_size", 32000}}}};
   const Blueprint blueprint = parts(llava);
   CHECK(blueprint.parameter_count() == 7063427072);
-  const std::vector<Unit> units = peft::scheme_units(blueprint, "block", 40);
+  const std::vector<Unit> units =
+      peft::scheme_units(blueprint, "block", 40, models::Buffers::kFrozen);
   std::map<std::string, std::int64_t> counts;
   for (const Unit& unit : units) counts[unit.name] = unit.parameter_count;
   CHECK(counts.at("block.0") == 202383360);
@@ -493,7 +494,7 @@ TEST_CASE("SmolVLM's configurations that leave out defaults have those of its ty
   // 1024 patches, 16 of which are a row.
   CHECK(blueprint.example(40).input_ids.size(1) == 64 + 40);
   std::map<std::string, std::int64_t> counts;
-  for (const Unit& unit : peft::scheme_units(blueprint, "block", 40))
+  for (const Unit& unit : peft::scheme_units(blueprint, "block", 40, models::Buffers::kFrozen))
     counts[unit.name] = unit.parameter_count;
   const Json& modules = published.at("modules");
   CHECK(counts.at("block.29") == modules.at("model.text_model.layers.29"));
