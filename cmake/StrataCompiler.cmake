@@ -38,6 +38,10 @@ set(STRATA_TORCH_OPTIONS $<$<CONFIG:Release>:-O1> CACHE STRING "How modules with
 # Eigenvalues are computed by templates that the compiler sees here.
 set(STRATA_EIGEN_OPTIONS $<$<CONFIG:Release>:-O3> CACHE STRING "How the eigenvalue solvers are compiled")
 
+# Products of attention are loops of our own. At -O1 they are four times as slow, and so a step of a small model takes
+# half as long again; no ratio of one build's figures shows it, scripts/compare-speed does.
+set(STRATA_LOOP_OPTIONS $<$<CONFIG:Release>:-O3> CACHE STRING "How loops over numbers beside LibTorch are compiled")
+
 # strata_precompiled(NAME LIBRARIES libs... HEADERS headers...): headers compiled once, for the modules and tests
 # that name it. GCC refuses them where the flags differ.
 function(strata_precompiled name)

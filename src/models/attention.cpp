@@ -5,14 +5,8 @@
 #include <cmath>
 #include <vector>
 
+#include "models/attention_products.h"
 #include "models/dropout.h"
-
-// Compiled a second time for processors with AVX2 and FMA; the loader picks.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define STRATA_VECTOR_CLONES __attribute__((target_clones("arch=haswell", "default")))
-#else
-#define STRATA_VECTOR_CLONES
-#endif
 
 namespace strata::models {
 namespace {
@@ -20,55 +14,6 @@ namespace {
 using torch::Tensor;
 using torch::autograd::AutogradContext;
 using torch::autograd::tensor_list;
-
-/// A matrix inside larger rows: element (i, j) is data[i * row + j * column].
-template <typename T>
-struct Strided {
-  T* data;
-  std::int64_t row, column;
-};
-
-/// kWidth columns of C = α A B from column j on, their sums kept in registers.
-template <int kWidth, typename T>
-inline __attribute__((always_inline)) std::int64_t multiply_columns(
-    std::int64_t j, std::int64_t rows, std::int64_t inner, std::int64_t columns, T alpha,
-    Strided<const T> a, Strided<const T> b, Strided<T> c) {
-  for (; j + kWidth <= columns; j += kWidth) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      T sum[kWidth] = {};
-      for (std::int64_t l = 0; l < inner; ++l) {
-        const T factor = a.data[i * a.row + l * a.column];
-        for (int w = 0; w < kWidth; ++w) sum[w] += factor * b.data[l * b.row + j + w];
-      }
-      for (int w = 0; w < kWidth; ++w) c.data[i * c.row + j + w] = alpha * sum[w];
-    }
-  }
-  return j;
-}
-
-/// C = α A B for matrices of a few dozen rows and columns; B and C have contiguous rows.
-template <typename T>
-inline __attribute__((always_inline)) void multiply_any(std::int64_t rows, std::int64_t inner,
-                                                        std::int64_t columns, T alpha,
-                                                        Strided<const T> a, Strided<const T> b,
-                                                        Strided<T> c) {
-  std::int64_t j = multiply_columns<16>(0, rows, inner, columns, alpha, a, b, c);
-  j = multiply_columns<8>(j, rows, inner, columns, alpha, a, b, c);
-  j = multiply_columns<4>(j, rows, inner, columns, alpha, a, b, c);
-  multiply_columns<1>(j, rows, inner, columns, alpha, a, b, c);
-}
-
-STRATA_VECTOR_CLONES void multiply(std::int64_t rows, std::int64_t inner, std::int64_t columns,
-                                   float alpha, Strided<const float> a, Strided<const float> b,
-                                   Strided<float> c) {
-  multiply_any(rows, inner, columns, alpha, a, b, c);
-}
-
-STRATA_VECTOR_CLONES void multiply(std::int64_t rows, std::int64_t inner, std::int64_t columns,
-                                   double alpha, Strided<const double> a, Strided<const double> b,
-                                   Strided<double> c) {
-  multiply_any(rows, inner, columns, alpha, a, b, c);
-}
 
 struct Sizes {
   std::int64_t samples, heads, queries, tokens, head_size;
