@@ -74,10 +74,10 @@ class Server {
 
  private:
   /// Hears of every client what data it has. A run that resumes knows it from before, of those that
-  /// are away.
-  void greet();
+  /// are away: its metrics.csv, which is empty in a new one.
+  RoundTable greet();
   /// Takes up the last completed round, or begins.
-  void start();
+  void start(RoundTable earlier);
   void run_round(int round);
   /// Scores, where they are due, plan and orders of a round.
   BegunRound begin(int round);
@@ -161,9 +161,9 @@ void Server::write_table() const {
 }
 
 RoundTable Server::run(const AfterRound& after_round) {
-  greet();
+  RoundTable earlier = greet();
   table_ = RunTable(clients_, *task_.task);
-  start();
+  start(std::move(earlier));
   if (table_.get().rows.empty()) {
     table_.add(0, {}, std::vector<EvaluateResult>(clients_.size()), {kNaN, kNaN});
     measure(0);
@@ -181,7 +181,7 @@ RoundTable Server::run(const AfterRound& after_round) {
   return table_.get();
 }
 
-void Server::greet() {
+RoundTable Server::greet() {
   const auto orders = orders_.hello();
   std::vector<std::optional<Reply>> replies;
   RoundTable earlier;
@@ -200,9 +200,10 @@ void Server::greet() {
     task_.synthetic = task_.synthetic || hello.synthetic;
     task_.several_labels = task_.several_labels || hello.several_labels;
   }
+  return earlier;
 }
 
-void Server::start() {
+void Server::start(RoundTable earlier) {
   remove_temporaries(run_.folder);
   if (plans_lora_) publisher_.describe_model(model_.blueprint());
   if (auto state = read_state(run_.folder, state_.weights)) {
@@ -210,8 +211,7 @@ void Server::start() {
     show_state();
     orders_.set_pruned(state_.ranks);
     privacy_.resume(run_.folder / "privacy.csv", state_.round);
-    table_.resume(read_metrics(run_.folder / "metrics.csv"), state_.round,
-                  [&](int round) { return evaluated(round); });
+    table_.resume(std::move(earlier), state_.round, [&](int round) { return evaluated(round); });
     log_info("resuming after round " + std::to_string(state_.round) + " of " +
              std::to_string(rounds_));
     remove_older_states(run_.folder, state_.round);
