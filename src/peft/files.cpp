@@ -326,6 +326,9 @@ void check_weights(const std::filesystem::path& folder, const Blueprint& bluepri
         .check(models::readable(architecture.layers()), "config.json", architecture.passed_over());
   for (const WeightsFile& file : weights_files(blueprint, folder))
     models::Checkpoint(folder / file.file).check(file.parameters, file.config_file.string());
+  // The fingerprint is of the base's numbers, so that all of them are read, for this file alone.
+  if (std::filesystem::exists(folder / kPartialIndexFile))
+    check_partial_base(models::Model::load_base(blueprint, folder, torch::kCPU), folder);
 }
 
 models::Model load_model(const std::filesystem::path& folder, const c10::Device& device) {

@@ -38,7 +38,8 @@ models::Blueprint read_blueprint(const std::filesystem::path& folder);
 
 /// Checks the weights of a model folder against its blueprint: the base's and the methods', each
 /// file under the names there; a LoRA weight under both of its names must be the same.
-/// @throws InputError naming the file and the missing, misshapen or unknown weight
+/// @throws InputError naming the file and the missing, misshapen or unknown weight, or partial.json
+/// with the fingerprint of another base
 void check_weights(const std::filesystem::path& folder, const models::Blueprint& blueprint);
 
 /// The model of a folder, its units those of the scheme "block". @throws as read_blueprint and

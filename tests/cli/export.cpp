@@ -227,6 +227,7 @@ TEST_CASE("files of methods beside another foundation, and ranks above its matri
   workshop.export_changes("biases", "changes");
   fs::copy(folder / "biases/model", folder / "other", fs::copy_options::recursive);
   fs::copy(folder / "changes", folder / "other", fs::copy_options::recursive);
-  test::check_refused(evaluate("other"), folder,
-                      {"other/partial.json: base_fingerprint: ", "exported from the foundation"});
+  for (const auto& arguments : {evaluate("other"), std::vector<std::string>{"inspect", "other"}})
+    test::check_refused(arguments, folder,
+                        {"other/partial.json: base_fingerprint: ", "exported from the foundation"});
 }
