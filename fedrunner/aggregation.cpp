@@ -183,8 +183,8 @@ const peft::FactorPair* Aggregation::pair_of(const std::string& name, const Unit
                                              const std::vector<Share>& shares) const {
   const auto found = pairs_.find(name);
   if (found == pairs_.end()) return nullptr;
-  const auto& [first, second, base, scale] = *found->second;
-  return is_sent(first, unit, shares) && is_sent(second, unit, shares) ? found->second : nullptr;
+  const peft::FactorPair& pair = *found->second;
+  return is_sent(pair.first, unit, shares) && is_sent(pair.second, unit, shares) ? &pair : nullptr;
 }
 
 void Aggregation::merge(const peft::FactorPair& pair, std::vector<Share> shares) {
