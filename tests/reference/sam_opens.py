@@ -170,7 +170,7 @@ task: segmentation
 data: {{folder: squares}}
 model: {{folder: {base.name}, answers: data}}
 units: {{mode: full}}
-run: {{strategies: [full], seeds: [1], rounds: 2, budget: 1, local: {{steps: 6, batch_size: 4, learning_rate: 0.003}}}}
+run: {{strategies: [full], seeds: [1], rounds: 1, budget: 1, local: {{steps: 4, batch_size: 4, learning_rate: 0.001}}}}
 """)
     for command in (["run", f"{out.name}.yaml", "--out", out.name, "--threads", "1"],
                     ["evaluate", f"{out.name}/model", "--data", "squares", "--masks", f"{out.name}-masks", "--threads", "1"]):
