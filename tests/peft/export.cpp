@@ -51,7 +51,8 @@ std::set<std::string> export_from(const test::TempDir& dir, Model model, const C
   const auto changed = change(model, chosen);
   save_model(model, dir / "tuned");
   const auto files = export_changes(dir / "tuned", dir / "base", dir / "out");
-  CHECK(files.size() > methods.size());
+  // What PEFT's folder of a method takes in needs no file of its own; tests say what is where.
+  CHECK(files.size() >= std::max<std::size_t>(methods.size(), 1));
   return changed;
 }
 
