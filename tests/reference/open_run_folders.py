@@ -352,8 +352,11 @@ def check_exports(strata, folder):
         beside = ["lora", "lora+bias+only"] if architecture == "vit" else []
         for scheme in ["norm+only", "norm", "bias+only", "block"] + beside:
             out = folder / f"{architecture}-{scheme}"
-            if not out.exists():
-                run(strata, folder, architecture, scheme, "{lora: {rank: 2}}" if scheme in beside else "")
+            if scheme in beside:
+                out = run(strata, folder, architecture, scheme, "{lora: {rank: 2}}").rename(
+                    folder / f"exported-{architecture}-{scheme}")
+            elif not out.exists():
+                run(strata, folder, architecture, scheme, "")
             command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             model = class_of(architecture).from_pretrained(folder / architecture).eval()
