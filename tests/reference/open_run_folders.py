@@ -122,8 +122,9 @@ def make_foundations(folder):
     (folder / "resnet" / "preprocessor_config.json").write_text(json.dumps(processor))
 
 
-def run(strata, folder, architecture, scheme, methods):
-    out = folder / f"{architecture}-{scheme}"
+def run(strata, folder, architecture, scheme, methods, use=""):
+    """`use`: what the run is for, where another has the same architecture and scheme."""
+    out = folder / f"{use}{architecture}-{scheme}"
     config = f"""version: 1
 name: opened
 data: {{folder: data, partition: modality}}
@@ -353,8 +354,7 @@ def check_exports(strata, folder):
         for scheme in ["norm+only", "norm", "bias+only", "block"] + beside:
             out = folder / f"{architecture}-{scheme}"
             if scheme in beside:
-                out = run(strata, folder, architecture, scheme, "{lora: {rank: 2}}").rename(
-                    folder / f"exported-{architecture}-{scheme}")
+                out = run(strata, folder, architecture, scheme, "{lora: {rank: 2}}", "exported-")
             elif not out.exists():
                 run(strata, folder, architecture, scheme, "")
             command = [strata, "export", out / "model", "--base", folder / architecture, "--out", out / "changes"]
@@ -480,7 +480,7 @@ def check_methods(strata, folder):
         inputs = inputs_of(architecture, data, examples)
         for scheme, method in methods.items():
             (folder / "methods").mkdir(exist_ok=True)
-            out = run(strata, folder, architecture, scheme, method).rename(
+            out = run(strata, folder, architecture, scheme, method, "method-").rename(
                 folder / "methods" / f"{architecture}-{scheme}")
             subprocess.run([strata, "merge", out / "model", "--out", out / "merged"], check=True,
                            stdout=subprocess.DEVNULL)
