@@ -15,9 +15,10 @@ SIZES = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 3, "nu
 def exported(strata, tmp_path):
     """Runs the export; the plan, the patterns of `requires_grad`, and the folder of the others."""
 
-    def run(scores=SCORES, budget=2, model=None, ranks=0):
+    def run(scores=SCORES, budget=2, model=None, ranks=0, numbered=True):
         (tmp_path / "scores.csv").write_text(scores)
-        kinds = ["peft:peft"] if ranks else ["peft:peft", "unfrozen:unfrozen", "requires_grad:trained.json"]
+        kinds = ["peft:peft"] if numbered else []
+        kinds += [] if ranks else ["unfrozen:unfrozen", "requires_grad:trained.json"]
         command = ["plan", "--scores", "scores.csv", "--budget", budget, "--algorithm", "topk", "--out", "plan.json"]
         command += [part for kind in kinds for part in ("--export", kind)]
         command += ["--export-model", model] if model else []
@@ -42,7 +43,7 @@ def test_without_a_model(exported, tmp_path):
     plan, patterns = exported("client,layer7,layer_11\nct,6,5\nmri,6,5\n")
     assert plan.unfrozen_parameters("ct") == patterns["ct"]
     units = "embeddings,a.layers.3.mlp,vision.block.3,score"
-    plan, patterns = exported(f"client,{units}\nct,6,5,4,3\nmri,6,5,4,3\n", 4)
+    plan, patterns = exported(f"client,{units}\nct,6,5,4,3\nmri,6,5,4,3\n", 4, numbered=False)
     with pytest.warns(UserWarning, match='"embeddings", "a.layers.3.mlp", "vision.block.3": taken for parts'):
         assert plan.unfrozen_parameters("ct") == patterns["ct"]
 
