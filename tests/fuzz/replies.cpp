@@ -4,7 +4,7 @@
 // phase: what check_reply accepts of it has the numbers, shapes and types that were asked for.
 // Anything else is a defect.
 //
-//   fuzz_replies -runs=1500 -seed=1 tests/fuzz/corpus/replies   as the test runs it
+//   fuzz_replies -runs=1300 -mutate_depth=1 -seed=1 tests/fuzz/corpus/replies   as the test runs it
 //   fuzz_replies -max_total_time=3600 MY_CORPUS tests/fuzz/corpus/replies   by hand
 //   STRATA_WRITE_CORPUS=tests/fuzz/corpus/replies fuzz_replies -runs=0   writes what it begins with
 
@@ -138,6 +138,10 @@ const std::vector<Exchange>& exchanges() {
   return made;
 }
 
+Reply answer_to(const Exchange& exchange) {
+  return {exchange.order.id(), exchange.order.client, exchange.result};
+}
+
 // What has to hold -------------------------------------------------------------------------------
 
 /// What the reader makes of the bytes, nothing where it refuses them.
@@ -225,8 +229,12 @@ void mutate_text(Json& text, Draw& draw) {
       "b"};
   std::vector<Json*> all;
   collect(text, all);
+  if (text.is_structured() && !text.empty() && draw() % 2) {
+    all.clear();
+    for (auto& below : text) all.push_back(&below);
+  }
   Json& value = *one_of(all, draw);
-  switch (draw() % 4) {
+  switch (value.is_array() ? draw() % 2 : draw() % 4) {
     case 0:
       if (value.is_object()) value[one_of(keys, draw)] = one_of(values, draw);
       if (value.is_array()) value.push_back(one_of(values, draw));
@@ -284,18 +292,20 @@ std::string mutated_parts(const std::string& bytes, Draw& draw) {
   for (const auto& entry : file.tensors())
     tensors.push_back({entry.name, entry.dtype, entry.shape, file.bytes(entry)});
   std::string& text = metadata["strata"];
-  std::string changed;
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded() || draw() % 8 == 0) {
-    text.resize(text.size() + 64);
-    text.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(text.data()), text.size() - 64,
-                                 text.size()));
-  } else if (draw() % 3 > 0) {
-    mutate_text(json, draw);
-    if (json.is_object() && draw() % 4) mend_id(json);
-    text = json.dump();
-  } else {
-    mutate_tensors(tensors, changed, draw);
+  std::vector<std::string> changed(1 + draw() % 2);
+  for (std::string& data : changed) {
+    Json json = Json::parse(text, nullptr, false);
+    if (draw() % 2) {
+      mutate_tensors(tensors, data, draw);
+    } else if (json.is_discarded() || draw() % 16 == 0) {
+      text.resize(text.size() + 64);
+      text.resize(LLVMFuzzerMutate(reinterpret_cast<std::uint8_t*>(text.data()), text.size() - 64,
+                                   text.size()));
+    } else {
+      mutate_text(json, draw);
+      if (json.is_object() && draw() % 4) mend_id(json);
+      text = json.dump();
+    }
   }
   return strata::safetensors_bytes(tensors, metadata);
 }
@@ -304,12 +314,12 @@ std::string mutated_parts(const std::string& bytes, Draw& draw) {
 
 extern "C" int LLVMFuzzerInitialize(int*, char***) {
   const char* folder = std::getenv("STRATA_WRITE_CORPUS");
-  for (const auto& [name, order, result] : exchanges()) {
-    const Reply reply{order.id(), order.client, result};
-    require(accepted(reply, order));
+  for (const Exchange& exchange : exchanges()) {
+    const Reply reply = answer_to(exchange);
+    require(accepted(reply, exchange.order));
     if (!folder) continue;
-    const std::string path = std::string(folder) + "/" + name;
-    std::ofstream(path + ".order", std::ios::binary) << encode(order);
+    const std::string path = std::string(folder) + "/" + exchange.name;
+    std::ofstream(path + ".order", std::ios::binary) << encode(exchange.order);
     std::ofstream(path + ".reply", std::ios::binary) << encode(reply);
   }
   return 0;
@@ -318,9 +328,13 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
                                                std::size_t most, unsigned seed) {
   Draw draw(seed);
-  if (draw() % 8 > 0) {
+  if (draw() % 16 > 0) {
     try {
-      const std::string bytes = mutated_parts({reinterpret_cast<const char*>(data), size}, draw);
+      std::string bytes(reinterpret_cast<const char*>(data), size);
+      // It is replies that are hostile, and a second fault in one that is refused is not come to.
+      if (draw() % 8 && !read_by(decode_reply, bytes))
+        bytes = encode(answer_to(one_of(exchanges(), draw)));
+      bytes = mutated_parts(bytes, draw);
       if (bytes.size() <= most) {
         std::copy(bytes.begin(), bytes.end(), data);
         return bytes.size();
