@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 
 #include "core/csv.h"
 
@@ -58,7 +59,11 @@ void read_search(ObjectReader reader, LocalConfig& local) {
     const double to = reader.number("to", kLeastRate, kMostRate);
     if (from >= to)
       reader.fail("to", "a number above from was expected, found " + format_double(to));
-    local.learning_rates = geometric_grid(from, to, reader.integer("trials", 2, kMostTrials));
+    const std::int64_t trials = reader.integer("trials", 2, kMostTrials);
+    auto& rates = local.learning_rates = geometric_grid(from, to, trials);
+    if (std::adjacent_find(rates.begin(), rates.end(), std::greater_equal<>()) != rates.end())
+      reader.fail("trials", std::to_string(trials) + " rates from " + format_double(from) + " to " +
+                                format_double(to) + " are not apart in three digits; give fewer");
   }
   reader.finish();
 }

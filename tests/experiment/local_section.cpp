@@ -61,6 +61,11 @@ TEST_CASE("learning rates to choose among are two at least, apart, and in their 
   CHECK(error("{from: 1, to: 0.1, trials: 3}") ==
         "learning_rate.to: a number above from was expected, found 0.1");
   CHECK(error("{from: 0.1, to: 1, trials: 1}").substr(0, 21) == "learning_rate.trials:");
+  CHECK(error("{from: 1, to: 1.01, trials: 9}") ==
+        "learning_rate.trials: 9 rates from 1 to 1.01 are not apart in three digits; give fewer");
+  // Rounded, the second is below the first.
+  CHECK(error("{from: 1.234, to: 1.235, trials: 3}").substr(0, 21) == "learning_rate.trials:");
+  CHECK(error("{from: 1, to: 1.02, trials: 3}") == "");
   CHECK(error("{from: 0.1, to: 1}").substr(0, 38) == "learning_rate.trials: the key is missi");
   CHECK(error("{values: 3}") == "learning_rate.values: a list was expected");
   CHECK(error("{values: [1, 2], trials: 3}").substr(0, 20) == "learning_rate.trials");

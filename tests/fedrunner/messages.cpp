@@ -7,6 +7,7 @@
 
 #include "catch.h"
 #include "core/document.h"
+#include "strata/core/atomic_file.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
@@ -476,6 +477,20 @@ TEST_CASE("whatever bytes come, they are a message or refused as none") {
   });
   CHECK(input_error_if_any([&] { decode_reply(hollow); }) ==
         "reply: the tensor weight/z has extents whose product overflows 64 bits");
+}
+
+TEST_CASE("what the fuzzer begins with are orders of every phase and replies that answer them") {
+  const std::string corpus = STRATA_SOURCE_DIR "/tests/fuzz/corpus/replies/";
+  const std::vector<Unit> all = units();
+  std::set<Phase> asked;
+  for (const char* name : {"hello", "score", "train", "scaffold", "ditto", "evaluate"}) {
+    INFO(name);
+    const Order order = decode_order(read_file(corpus + name + ".order"));
+    const Reply reply = decode_reply(read_file(corpus + name + ".reply"));
+    CHECK(input_error_if_any([&] { check_reply(reply, order, {all, 5}); }) == "");
+    asked.insert(order.phase());
+  }
+  CHECK(asked.size() == 4);
 }
 
 TEST_CASE("a reply that does not answer its order is refused with what is wrong") {
