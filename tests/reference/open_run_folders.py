@@ -472,9 +472,9 @@ def transformers_loads(method):
 
 
 def peft_loads(method):
-    """PEFT 0.17.1 passes over a VERA folder's shared matrices, its own folders' too, and draws others from the key;
-    0.21.2 reads them."""
-    return "vera" not in method or tuple(map(int, peft.__version__.split(".")[:3])) > (0, 17, 1)
+    """PEFT 0.17.1 passes over a VERA folder's shared matrices, its own folders' too, and draws others from the key; of
+    OFT's series it counts the last term twice. 0.21.2 does neither."""
+    return tuple(map(int, peft.__version__.split(".")[:3])) > (0, 17, 1) or not ("vera" in method or "oft" in method)
 
 
 def check_methods(strata, folder):
@@ -497,7 +497,7 @@ def check_methods(strata, folder):
                 loaded = {"merged": base.from_pretrained(out / "merged")}
                 if peft_loads(method):
                     loaded["PeftModel"] = peft.PeftModel.from_pretrained(bare(out, architecture), out / "model")
-                if transformers_loads(method):
+                if transformers_loads(method) and peft_loads(method):
                     loaded["from_pretrained"] = base.from_pretrained(out / "model", **beside(out / "model"))
                     loaded["load_adapter"] = bare(out, architecture)
                     loaded["load_adapter"].load_adapter(str(out / "model"))
