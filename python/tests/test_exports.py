@@ -113,6 +113,8 @@ def pairs_and_copies(model):
 @pytest.mark.parametrize("kind", ["llama", "roberta"])
 def test_peft_trains_the_same(exported, tmp_path, kind, ranks):
     peft = pytest.importorskip("peft", reason="peft is not installed")
+    if ranks and not hasattr(peft.utils.other, "get_pattern_key"):
+        pytest.skip("this PEFT has no patterns that begin with ^")
     scores = "client,block.0,block.1,block.2\nct,5,1,3\nmri,1,4,2\n" if ranks else SCORES
     plan, _ = exported(scores, 5 if ranks else 2, model=kind, ranks=ranks)
     targets = ["q_proj", "v_proj"] if kind == "llama" else ["query", "value"]

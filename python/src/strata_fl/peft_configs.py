@@ -109,6 +109,11 @@ def _is_target(module: str, config: Any) -> bool:
 
 def _set_ranks(config: Any, largest: int, patterns: Mapping[str, int]) -> None:
     """All pairs keep the weight that `config` gives them, alpha / r or, of rsLoRA, alpha / √r."""
+    try:
+        from peft.utils.other import get_pattern_key  # noqa: F401
+    except ImportError:
+        raise ValueError("peft_config: this PEFT has no patterns that begin with ^, in which ranks are given "
+                         "(0.12 has none, 0.17 has)") from None
     alpha, rank = config.lora_alpha, config.r
 
     def alpha_of(other: int) -> Any:

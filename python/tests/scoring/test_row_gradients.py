@@ -132,8 +132,12 @@ def test_too_little_memory_goes_row_by_row(x):
 
 
 def said(model, x, caplog, **options):
+    return said_of(model, x, caplog, "table", **options)
+
+
+def said_of(model, x, caplog, unit, **options):
     with caplog.at_level(logging.WARNING, logger="strata_fl.scoring"):
-        score(model, x, units=["table"], **options)
+        score(model, x, units=[unit], **options)
     (record,) = caplog.records
     return record.getMessage()
 
@@ -143,6 +147,31 @@ def test_the_line_says_which_it_was(x, caplog):
     caplog.clear()
     line = said(Branching().double(), x, caplog)
     assert "row by row, in 28 backward passes (not by torch.func: " in line
+
+
+class Keeping(nn.Module):
+    """A module under two names, as T5's embedding, and one that keeps a tensor of its last pass."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = Raw()
+        self.second, self.last = self.first, None
+
+    def forward(self, x):
+        self.last = self.second(x)
+        self.new = self.last + 1
+        return self.first(x) + self.last
+
+
+def test_the_model_has_its_own_tensors_afterwards(x, caplog):
+    model = Keeping().double()
+    own = list(model.named_parameters(remove_duplicate=False))
+    assert said_of(model, x, caplog, "first.table").endswith("gradients are taken by torch.func, 28 rows")
+    for (name, before), (same, after) in zip(own, model.named_parameters(remove_duplicate=False)):
+        assert name == same and before is after and type(after) is nn.Parameter
+    for kept in (model.last, model.new):
+        assert not torch._C._functorch.is_functorch_wrapped_tensor(kept)
+    model(x).sum().backward()
 
 
 class Attending(nn.Module):

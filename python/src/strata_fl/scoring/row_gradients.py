@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from typing import Any, Callable, Iterator
 
@@ -104,6 +105,25 @@ class _Traced(nn.Module):
         return self.function(batch)
 
 
+@contextlib.contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """Afterwards the model has the tensors of before: of a module with two names torch 2.2's ``functional_call``
+    keeps the ones that it was called with, and some modules keep tensors of a pass as attributes."""
+    before = [(m, dict(m._parameters), dict(m._buffers), dict(vars(m))) for m in model.modules()]
+    try:
+        yield
+    finally:
+        for module, parameters, buffers, attributes in before:
+            module._parameters.update(parameters)
+            module._buffers.update(buffers)
+            for name, value in list(vars(module).items()):
+                if isinstance(value, Tensor) and attributes.get(name) is not value:
+                    if name in attributes:
+                        vars(module)[name] = attributes[name]
+                    else:
+                        del vars(module)[name]
+
+
 class _Vectorised:
     """The rows of some weights by torch.func."""
 
@@ -133,7 +153,8 @@ class _Vectorised:
 
     def _values(self, weights: dict[str, Tensor], batch: Any) -> Tensor:
         named = {f"model.{name}": weight for name, weight in weights.items()}
-        return torch.func.functional_call(self.module, named, (batch,))
+        with _restored(self.module.model):
+            return torch.func.functional_call(self.module, named, (batch,))
 
     def _each_sample(self, part: Part, tables: Tables) -> None:
         def of_one(weights: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
