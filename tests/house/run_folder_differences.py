@@ -83,6 +83,11 @@ check(runs_apart({"x": 1}, {"x": True}), [("run.json", "x", "value")])
 check(runs_apart({"x": 1}, {"x": "1"}), [("run.json", "x", "value")])
 check(apart({"run.json": json.dumps(RUN, indent=1)})[0], [("run.json", "(layout)", "value")])
 
+# A plan says which commit made it.
+check(apart({"rounds/001/plan.json": '{"provenance": {"commit": "b"}}'},
+            {"rounds/001/plan.json": '{"provenance": {"commit": "a"}}'})[0],
+      [("rounds/NNN/plan.json", "provenance.commit", "measured")])
+
 # Rounds and clients are folded; keys of YAML are paths.
 check(apart({"rounds/001/plan.json": '{"clients": {"ann": ["block.0"], "bob": ["block.1"]}}'})[0],
       [("rounds/NNN/plan.json", "clients.CLIENT", "value"), ("rounds/NNN/plan.json", "clients.CLIENT[]", "value")])
