@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 
+#include "peft/files.h"
 #include "peft/targeted.h"
 #include "strata/core/error.h"
 
@@ -21,7 +22,7 @@ bool is_in(const std::string& module, const std::string& layer) {
   return ("." + layer + ".").find("." + module + ".") != std::string::npos;
 }
 
-constexpr const char *kNormWrapper = ".ln_tuning_layers", *kConfigName = "adapter_config.json";
+constexpr const char* kNormWrapper = ".ln_tuning_layers";
 
 class Replaced {
  public:
@@ -174,7 +175,7 @@ std::optional<WithMethod> with_method(Json config, const Method& method, const B
     config["bias"] = found.count(NamedAs::kOtherBias)
                          ? "all"
                          : only_of(config.at("peft_type").get<std::string>());
-  const Document document{kConfigName, config, {}};
+  const Document document{kPeftConfigFile, config, {}};
   ObjectReader reader(document);
   return WithMethod{config, named_by(reader, &method, blueprint, Replaced::writing(blueprint))};
 }
