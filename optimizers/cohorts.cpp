@@ -20,7 +20,7 @@ namespace strata::optimizers {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kRounding = 1e-12;  // of sums of scores
+constexpr double kSumRounding = 1e-12;  // of sums of scores
 
 enum class Fate : std::uint8_t { kOpen, kTrained, kUntrained };
 using Fates = std::vector<Fate>;
@@ -164,7 +164,7 @@ class CohortSearch {
     const double all = static_cast<double>(uses());
     if (problem.counts_units())
       least_variance_ =
-          std::max(0.0, all / units * (problem.least_cohort - all / units)) * (1 - kRounding);
+          std::max(0.0, all / units * (problem.least_cohort - all / units)) * (1 - kSumRounding);
     const auto size = std::int64_t{problem.client_count()} * problem.unit_count();
     nodes_left_ = row.algorithm.kind == AlgorithmKind::kExact
                       ? std::clamp<std::int64_t>(kExactWork / std::max<std::int64_t>(1, size),
@@ -388,7 +388,7 @@ class CohortSearch {
       double excess = kInfinity;
       if (!kept_.empty()) {
         excess = importance - hull_.importance_bound(variance);
-        if (excess <= kRounding * scale) continue;
+        if (excess <= kSumRounding * scale) continue;
       }
       if (excess <= node.excess) continue;
       node.excess = excess;
