@@ -19,8 +19,10 @@ const Fields<OftFields>& oft_fields() {
   const Kind<std::vector<std::string>> names = layer_names();
   static const Fields<OftFields> fields({
       field("block", &OftFields::block, whole(2), "numbers of an input that are turned together"),
-      field("targets", &OftFields::targets, names,
-            "the linear layers of blocks and connectors whose inputs are turned"),
+      field(
+          "targets", &OftFields::targets, names,
+          "the linear layers of blocks and connectors, or convolutions of 1 x 1, whose inputs are "
+          "turned"),
       field("series", &OftFields::series, boolean(),
             "five terms of the Cayley transform's series, as PEFT has it, or the transform itself"),
   });
@@ -61,7 +63,7 @@ Tensor cayley(const Tensor& q) {
 class Oft : public Targeted {
  public:
   Oft(OftFields fields, bool from_peft)
-      : Targeted(fields.targets, from_peft, is_linear_matrix, {"OFT", "OFT's rotations"}),
+      : Targeted(fields.targets, from_peft, is_pointwise, {"OFT", "OFT's rotations"}),
         fields_(std::move(fields)) {}
   const std::string& name() const override { return kOft; }
   const OftFields& fields() const { return fields_; }
@@ -75,13 +77,16 @@ class Oft : public Targeted {
   /// x R for rows x, each block by itself: PEFT's R is the transpose of one that stands before x.
   Tensor before(const Layer& at, const Tensor& input, models::Pass& pass) const override {
     if (!has(at)) return input;
-    const std::int64_t b = fields_.block, blocks = input.size(-1) / b;
+    const bool maps = at.kind == LayerKind::kConvolution;
+    const Tensor rows = maps ? input.permute({0, 2, 3, 1}) : input;
+    const std::int64_t b = fields_.block, blocks = rows.size(-1) / b;
     const std::string name = at.name + kRotation;
     const Tensor q = skew(pass.each(name + ".weight"), b);  // (1 or n, blocks, b, b)
     const Tensor turn = fields_.series ? series(q) : cayley(q);
     pass.made_by(name, static_cast<double>((kTerms - 2) * blocks * b * b * b),
                  turn.requires_grad());
-    return pass.product(name, at, input, turn.transpose(-2, -1));
+    const Tensor turned = pass.product(name, at, rows, turn.transpose(-2, -1));
+    return maps ? turned.permute({0, 3, 1, 2}) : turned;
   }
   Json options() const override { return oft_fields().write(fields_); }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
@@ -137,7 +142,8 @@ MethodType oft_type() {
   return from_fields({.name = kOft,
                       .section = "oft",
                       .plural = "OFT's rotations",
-                      .help = "rotations of the inputs of linear layers, in blocks (OFT)",
+                      .help = "rotations of the inputs of linear layers and of convolutions of "
+                              "1 x 1, in blocks (OFT)",
                       .trains = own_layers(kOft),
                       .peft_type = "OFT",
                       .write_peft = write_oft,

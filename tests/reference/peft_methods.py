@@ -74,6 +74,9 @@ def configs(since):
             "ia3_input": peft.IA3Config(target_modules=["convolution"], feedforward_modules=["convolution"]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"]),
             "lokr": peft.LoKrConfig(r=1, alpha=3, target_modules=["convolution"]),
+            # Of 1 x 1 alone: of more places what PEFT computes is not what it merges.
+            "oft": peft.OFTConfig(r=0, oft_block_size=4, target_modules=["layer.0.convolution", "layer.2.convolution",
+                                                                         "shortcut.convolution"]),
             "loha_patterns": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"],
                                              rank_pattern={"layer.1.convolution": 1},
                                              alpha_pattern={"layer.1.convolution": 4}),
