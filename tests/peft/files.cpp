@@ -226,6 +226,11 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
           "unknown LoHa target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
+  // Of these the pairs act at some tokens alone, for which nothing in the weights stands.
+  refused(lora + R"(, "alora_invocation_tokens": [5, 7])",
+          "alora_invocation_tokens: [5,7] is not supported; only null is");
+  for (const std::string key : {"arrow_config", "kasa_config", "monteclora_config", "use_bdlora"})
+    refused(lora + ", \"" + key + R"(": {"top_k": 3})", key + ": {\"top_k\":3} is not supported");
   refused(lora + R"(, "lora_bias": true, "use_dora": true)", "does not go with DoRA");
   refused(lora + R"(, "lora_bias": 1)", "lora_bias: ");
   refused(lora + R"(, "rank_pattern": {"layers.[0-3.query": 2})", "is no regular expression");
