@@ -1,5 +1,7 @@
 #include "peft/oft.h"
 
+#include <algorithm>
+
 #include "models/pass.h"
 #include "peft/limits.h"
 #include "peft/targeted.h"
@@ -13,7 +15,6 @@ using models::LayerKind;
 using torch::Tensor;
 
 const std::string kOft = "oft", kRotation = ".oft_R";
-constexpr int kTerms = 5;  // PEFT's own number of terms
 
 const Fields<OftFields>& oft_fields() {
   const Kind<std::vector<std::string>> names = layer_names();
@@ -42,14 +43,30 @@ Tensor skew(const Tensor& numbers, std::int64_t size) {
   return square - square.transpose(-2, -1);
 }
 
-/// I + 2Q + 2Q² + … + Q^(terms - 1), the last one once.
-Tensor series(const Tensor& q) {
+/// Matrix products in series().
+std::int64_t powers(std::int64_t terms) {
+  return terms == 2 ? 0 : std::max<std::int64_t>(terms, 4) - 2;
+}
+
+/// I + 2Q of two terms, else I + 2Q + 2Q² + … + Q^(terms - 1), the last one once; of three terms
+/// PEFT makes four.
+Tensor series(const Tensor& q, std::int64_t terms) {
   Tensor power = q, sum = torch::eye(q.size(-1), q.options()) + 2 * q;
-  for (int term = 2; term + 1 < kTerms; ++term) {
+  const std::int64_t all = powers(terms);
+  for (std::int64_t i = 0; i < all; ++i) {
     power = torch::matmul(power, q);
-    sum = sum + 2 * power;
+    sum = sum + (i + 1 < all ? 2 : 1) * power;
   }
-  return sum + torch::matmul(power, q);
+  return sum;
+}
+
+/// The divisor of a number that is nearest to another, the smaller of two.
+std::int64_t nearest_divisor(std::int64_t number, std::int64_t to) {
+  for (std::int64_t by = 0; to < number; ++by) {
+    if (by < to && number % (to - by) == 0) return to - by;
+    if (number % (to + by) == 0) return to + by;
+  }
+  return number;
 }
 
 /// (I + Q)⁻¹ (I - Q) from the right: X with X (I + Q) = I - Q.
@@ -64,14 +81,15 @@ class Oft : public Targeted {
  public:
   Oft(OftFields fields, bool from_peft)
       : Targeted(fields.targets, from_peft, is_pointwise, {"OFT", "OFT's rotations"}),
-        fields_(std::move(fields)) {}
+        fields_(std::move(fields)),
+        from_peft_(from_peft) {}
   const std::string& name() const override { return kOft; }
   const OftFields& fields() const { return fields_; }
   using Targeted::peft_config;
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (!has(at)) return {};
-    const std::int64_t b = fields_.block, blocks = at.weight()->shape[1] / b;
+    const std::int64_t b = block(at), blocks = fields_.shared ? 1 : at.weight()->shape[1] / b;
     return {beside(at, kRotation, LayerKind::kLinear, {blocks, b * (b - 1) / 2}, {}, ".weight")};
   }
   /// x R for rows x, each block by itself: PEFT's R is the transpose of one that stands before x.
@@ -79,12 +97,13 @@ class Oft : public Targeted {
     if (!has(at)) return input;
     const bool maps = at.kind == LayerKind::kConvolution;
     const Tensor rows = maps ? input.permute({0, 2, 3, 1}) : input;
-    const std::int64_t b = fields_.block, blocks = rows.size(-1) / b;
+    const std::int64_t b = block(at), blocks = rows.size(-1) / b;
     const std::string name = at.name + kRotation;
-    const Tensor q = skew(pass.each(name + ".weight"), b);  // (1 or n, blocks, b, b)
-    const Tensor turn = fields_.series ? series(q) : cayley(q);
-    pass.made_by(name, static_cast<double>((kTerms - 2) * blocks * b * b * b),
-                 turn.requires_grad());
+    const Tensor q = skew(pass.each(name + ".weight"), b);  // (1 or n, blocks or 1, b, b)
+    const Tensor made = fields_.series ? series(q, fields_.terms) : cayley(q);
+    pass.made_by(name, static_cast<double>(powers(fields_.terms) * q.size(1) * b * b * b),
+                 made.requires_grad());
+    const Tensor turn = made.expand({-1, blocks, -1, -1});
     const Tensor turned = pass.product(name, at, rows, turn.transpose(-2, -1));
     return maps ? turned.permute({0, 3, 1, 2}) : turned;
   }
@@ -92,7 +111,11 @@ class Oft : public Targeted {
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
     Targeted::check(blueprint, where);
     for (const Layer& layer : blueprint.architecture().layers()) {
-      if (!has(layer) || layer.weight()->shape[1] % fields_.block == 0) continue;
+      if (!has(layer)) continue;
+      if (block(layer) < 2)
+        throw InputError(where + ": OFT's blocks of the inputs of \"" + layer.name +
+                         "\" would have one number each, of which there is no rotation");
+      if (from_peft_ || layer.weight()->shape[1] % fields_.block == 0) continue;
       throw InputError(where + ": oft.block: found " + std::to_string(fields_.block) +
                        ", but it must divide the " + std::to_string(layer.weight()->shape[1]) +
                        " inputs of \"" + layer.name + "\"");
@@ -100,35 +123,47 @@ class Oft : public Targeted {
   }
 
  private:
+  std::int64_t block(const Layer& at) const {
+    const std::int64_t in = at.weight()->shape[1];
+    return fields_.blocks > 0 ? in / nearest_divisor(in, fields_.blocks)
+                              : nearest_divisor(in, fields_.block);
+  }
+
   OftFields fields_;
+  bool from_peft_;
 };
 
 Json write_oft(const Method& method, const models::Blueprint& blueprint) {
   const auto& oft = static_cast<const Oft&>(method);
   Json json = oft.peft_config("OFT", blueprint);
   json["bias"] = "none";
-  json["block_share"] = false;
+  json["block_share"] = oft.fields().shared;
   json["coft"] = false;
   json["fan_in_fan_out"] = false;
   json["init_weights"] = true;
-  json["num_cayley_neumann_terms"] = kTerms;
-  json["oft_block_size"] = oft.fields().block;
-  json["r"] = 0;
+  json["num_cayley_neumann_terms"] = oft.fields().terms;
+  json["oft_block_size"] = oft.fields().blocks > 0 ? 0 : oft.fields().block;
+  json["r"] = oft.fields().blocks;
   json["use_cayley_neumann"] = oft.fields().series;
   return json;
 }
 
 MethodPtr read_oft(ObjectReader& reader) {
   OftFields fields;
-  fields.block = reader.integer("oft_block_size", 2, kLargestField);
+  fields.blocks = reader.integer("r", 0, kLargestField, 0);
+  if (fields.blocks == 0)
+    fields.block = reader.integer("oft_block_size", 2, kLargestField);
+  else
+    check_neutral(reader, "oft_block_size", 0);
   fields.targets = reader.texts("target_modules");
   fields.series = reader.boolean("use_cayley_neumann", true);
   check_neutral_choices(reader);
   check_no_patterns(reader);
-  check_neutral(reader, "r", 0);
-  check_neutral(reader, "block_share", false);
+  fields.shared = reader.boolean("block_share", false);
   check_neutral(reader, "coft", false);
-  if (fields.series) check_neutral(reader, "num_cayley_neumann_terms", kTerms);
+  constexpr std::int64_t kMostTerms = 64;
+  if (fields.series)
+    fields.terms = reader.integer("num_cayley_neumann_terms", 2, kMostTerms, fields.terms);
   return std::make_shared<Oft>(std::move(fields), true);
 }
 

@@ -20,6 +20,11 @@ struct OftFields {
   /// As LoRA's; of convolutions those of 1 x 1: {"layer.0.convolution", "shortcut.convolution"}.
   std::vector<std::string> targets = {"query", "value"};
   bool series = true;  ///< the series; false: the transform
+  /// Of PEFT's files alone: so many blocks of every input (its r) in place of `block`, where 0 is
+  /// none; the series' terms, from 2 on; whether all blocks of an input turn alike (block_share).
+  /// As in PEFT, where `blocks` or `block` does not divide an input, the nearest divisor does.
+  std::int64_t blocks = 0, terms = 5;
+  bool shared = false;
 };
 
 MethodType oft_type();

@@ -225,6 +225,12 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(R"("peft_type": "LOHA", "r": 4, "target_modules": ["dense"])",
           "unknown LoHa target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
+  const std::string oft = R"("peft_type": "OFT", "target_modules": ["query"])";
+  refused(oft + R"(, "r": 4, "oft_block_size": 32)",
+          "oft_block_size: 32 is not supported; only 0 is");
+  refused(oft + R"(, "r": 4096)", "would have one number each");
+  refused(oft + R"(, "oft_block_size": 4, "num_cayley_neumann_terms": 1)", "from 2 to 64");
+  refused(oft + R"(, "oft_block_size": 4, "coft": true)", "coft: true is not supported");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
   // Of these the pairs act at some tokens alone, for which nothing in the weights stands.
   refused(lora + R"(, "alora_invocation_tokens": [5, 7])",

@@ -63,6 +63,10 @@ def configs(since):
                 alpha_pattern={up: 5, value: 2}),
             "lokr_whole": peft.LoKrConfig(r=16, alpha=3, target_modules=[query]),
             "oft": peft.OFTConfig(r=0, oft_block_size=8, target_modules=[query, up]),
+            # Two blocks, the divisor of the width that is nearest to three; and one rotation for all blocks of an input.
+            "oft_blocks": peft.OFTConfig(r=3, oft_block_size=0, num_cayley_neumann_terms=6, target_modules=[query, up]),
+            "oft_shared": peft.OFTConfig(r=0, oft_block_size=4, block_share=True, num_cayley_neumann_terms=3,
+                                         target_modules=[query, down]),
             "oft_exact": peft.OFTConfig(r=0, oft_block_size=4, use_cayley_neumann=False, target_modules=[value]),
         },
         "resnet": {
