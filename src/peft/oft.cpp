@@ -1,6 +1,7 @@
 #include "peft/oft.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "models/pass.h"
 #include "peft/limits.h"
@@ -41,6 +42,15 @@ Tensor skew(const Tensor& numbers, std::int64_t size) {
   shape.push_back(size);
   const Tensor square = upper.view(shape);
   return square - square.transpose(-2, -1);
+}
+
+/// Numbers whose skew-symmetric matrices are as long as `longest` at most, those of (n, blocks, …)
+/// each; gradients are those by what is cut, as PEFT, which cuts its weights themselves, has them.
+Tensor cut(const Tensor& numbers, double longest) {
+  const Tensor values = numbers.detach();
+  const Tensor lengths =
+      std::sqrt(2.0) * torch::linalg_vector_norm(values, 2, {-1}, /*keepdim=*/true, {});
+  return numbers + values * ((longest / lengths).clamp_max(1) - 1);
 }
 
 /// Matrix products in series().
@@ -99,7 +109,10 @@ class Oft : public Targeted {
     const Tensor rows = maps ? input.permute({0, 2, 3, 1}) : input;
     const std::int64_t b = block(at), blocks = rows.size(-1) / b;
     const std::string name = at.name + kRotation;
-    const Tensor q = skew(pass.each(name + ".weight"), b);  // (1 or n, blocks or 1, b, b)
+    Tensor numbers = pass.each(name + ".weight");  // (1 or n, blocks or 1, b(b-1)/2)
+    if (fields_.longest > 0)
+      numbers = cut(numbers, fields_.longest / std::sqrt(static_cast<double>(numbers.size(1))));
+    const Tensor q = skew(numbers, b);
     const Tensor made = fields_.series ? series(q, fields_.terms) : cayley(q);
     pass.made_by(name, static_cast<double>(powers(fields_.terms) * q.size(1) * b * b * b),
                  made.requires_grad());
@@ -138,7 +151,8 @@ Json write_oft(const Method& method, const models::Blueprint& blueprint) {
   Json json = oft.peft_config("OFT", blueprint);
   json["bias"] = "none";
   json["block_share"] = oft.fields().shared;
-  json["coft"] = false;
+  json["coft"] = oft.fields().longest > 0;
+  if (oft.fields().longest > 0) json["eps"] = oft.fields().longest;
   json["fan_in_fan_out"] = false;
   json["init_weights"] = true;
   json["num_cayley_neumann_terms"] = oft.fields().terms;
@@ -160,7 +174,7 @@ MethodPtr read_oft(ObjectReader& reader) {
   check_neutral_choices(reader);
   check_no_patterns(reader);
   fields.shared = reader.boolean("block_share", false);
-  check_neutral(reader, "coft", false);
+  if (reader.boolean("coft", false)) fields.longest = reader.number("eps", 1e-12, 1e6, 6e-5);
   constexpr std::int64_t kMostTerms = 64;
   if (fields.series)
     fields.terms = reader.integer("num_cayley_neumann_terms", 2, kMostTerms, fields.terms);

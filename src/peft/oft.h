@@ -25,6 +25,9 @@ struct OftFields {
   /// As in PEFT, where `blocks` or `block` does not divide an input, the nearest divisor does.
   std::int64_t blocks = 0, terms = 5;
   bool shared = false;
+  /// Likewise: how long all Q of an input are together at most (coft, eps), each the same part of
+  /// it. Longer ones are shortened in what is computed, not in their gradients. 0: none is.
+  double longest = 0;
 };
 
 MethodType oft_type();

@@ -230,7 +230,7 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
           "oft_block_size: 32 is not supported; only 0 is");
   refused(oft + R"(, "r": 4096)", "would have one number each");
   refused(oft + R"(, "oft_block_size": 4, "num_cayley_neumann_terms": 1)", "from 2 to 64");
-  refused(oft + R"(, "oft_block_size": 4, "coft": true)", "coft: true is not supported");
+  refused(oft + R"(, "oft_block_size": 4, "coft": true, "eps": 0)", "eps: ");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
   // Of these the pairs act at some tokens alone, for which nothing in the weights stands.
   refused(lora + R"(, "alora_invocation_tokens": [5, 7])",

@@ -10,6 +10,7 @@
 #include "models/model.h"
 #include "peft/export.h"
 #include "peft/files.h"
+#include "peft/merge.h"
 #include "strata/core/error.h"
 #include "support/peft_methods.h"
 #include "support/recorded.h"
@@ -124,6 +125,29 @@ TEST_CASE("PEFT's folders of every type are read, and give its logits and gradie
             test::slurp(folder / "again" / "adapter_model.safetensors"));
     }
   }
+}
+
+TEST_CASE("methods with what PEFT's files alone can say are merged, too") {
+  const std::set<std::string> names = {
+      "resnet_loha_tucker", "resnet_lokr_tucker", "resnet_oft",          "vit_lokr_both",
+      "vit_lokr_bounded",   "vit_oft_blocks",     "vit_oft_constrained", "vit_oft_shared"};
+  std::size_t folders = 0;
+  for (const fs::path& adapter : adapters()) {
+    const std::string name = adapter.filename().string();
+    if (!names.count(name)) continue;
+    CAPTURE(adapter.string());
+    const test::TempDir folder;
+    put_together(adapter, folder / "model");
+    const test::Recorded recorded(adapter / "recorded.safetensors");
+    Batch batch;
+    batch.pixels = recorded("pixels");
+    batch.labels = recorded("labels");
+    const Model plain = peft::merged(peft::load_model(folder / "model"), name);
+    CHECK(plain.blueprint().attachments().empty());
+    CHECK(test::largest_difference(plain.forward(batch), recorded("logits")) <= 1e-4);
+    ++folders;
+  }
+  CHECK(folders == 2 * names.size());
 }
 
 TEST_CASE("what PEFT's folder of VeRA leaves out is drawn as PEFT draws it, to the bit") {

@@ -71,6 +71,8 @@ def configs(since):
             "oft_blocks": peft.OFTConfig(r=3, oft_block_size=0, num_cayley_neumann_terms=6, target_modules=[query, up]),
             "oft_shared": peft.OFTConfig(r=0, oft_block_size=4, block_share=True, num_cayley_neumann_terms=3,
                                          target_modules=[query, down]),
+            # Some blocks are longer than 0.6 / √blocks, others are not.
+            "oft_constrained": peft.OFTConfig(r=0, oft_block_size=4, coft=True, eps=0.6, target_modules=[value, up]),
             "oft_exact": peft.OFTConfig(r=0, oft_block_size=4, use_cayley_neumann=False, target_modules=[value]),
         },
         "resnet": {
