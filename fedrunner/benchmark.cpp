@@ -9,6 +9,7 @@
 #include "experiment/benchmark_section.h"
 #include "fedrunner/round_updates.h"
 #include "fedrunner/run_configured.h"
+#include "fedrunner/run_folder.h"
 #include "fedrunner/setup.h"
 #include "strata/core/error.h"
 #include "strata/core/sha256.h"
@@ -77,11 +78,23 @@ std::vector<std::optional<BenchmarkCell>> done_cells(const std::vector<Cell>& ce
   return done;
 }
 
-bool is_done(const BenchmarkCell& cell, const std::vector<std::uint64_t>& seeds) {
+/// Where the cell's run of a seed is: a single run's folder is the cell's own.
+std::filesystem::path run_folder(const BenchmarkExperiment& one, const std::filesystem::path& out,
+                                 std::uint64_t seed) {
+  const std::filesystem::path cell = out / one.folder;
+  const auto among_others = cell / run_folder_name(one.config.run->strategies.front().name, seed);
+  return std::filesystem::exists(among_others) ? among_others : cell;
+}
+
+/// Whether every seed has its run, whose folder is still there, or there is none to be had.
+bool is_done(const BenchmarkExperiment& one, const std::filesystem::path& out,
+             const BenchmarkCell& cell) {
   if (!cell.failure.empty()) return true;
+  const std::vector<std::uint64_t>& seeds = one.config.run->seeds;
   return std::all_of(seeds.begin(), seeds.end(), [&](std::uint64_t seed) {
     return std::any_of(cell.runs.begin(), cell.runs.end(),
-                       [&](const BenchmarkRun& run) { return run.seed == seed; });
+                       [&](const BenchmarkRun& run) { return run.seed == seed; }) &&
+           std::filesystem::exists(run_folder(one, out, seed) / "run.json");
   });
 }
 
@@ -130,14 +143,6 @@ void describe(BenchmarkResults& results, const std::filesystem::path& run) {
   results.synthetic = document.root.value("synthetic", false);
 }
 
-/// The folder of one of the cell's runs.
-std::filesystem::path run_folder(const BenchmarkExperiment& one, const BenchmarkCell& cell) {
-  const RunConfig& run = *one.config.run;
-  if (run.seeds.size() == 1) return one.folder;
-  return one.folder /
-         (run.strategies.front().name + "-seed" + std::to_string(cell.runs.front().seed));
-}
-
 }  // namespace
 
 BenchmarkResults run_benchmark(const std::filesystem::path& file,
@@ -159,13 +164,14 @@ BenchmarkResults run_benchmark(const std::filesystem::path& file,
   };
   for (std::size_t i = 0; i < cells.size(); ++i) {
     const BenchmarkExperiment& one = cells[i].experiment;
-    const bool runs = !done[i] || !is_done(*done[i], one.config.run->seeds);
+    const bool runs = !done[i] || !is_done(one, out, *done[i]);
     if (runs) {
       log_info("cell " + std::to_string(i + 1) + " of " + std::to_string(cells.size()) + ": " +
                cells[i].name());
       done[i] = run_cell(cells[i], benchmark.score, out, tools, options);
     }
-    if (!done[i]->runs.empty()) describe(results, out / run_folder(one, *done[i]));
+    if (!done[i]->runs.empty())
+      describe(results, run_folder(one, out, one.config.run->seeds.front()));
     if (runs) write();
   }
   write();  // also where nothing was left to run, as the lists of methods and fractions may be

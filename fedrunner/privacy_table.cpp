@@ -15,11 +15,11 @@ namespace {
 constexpr const char* kColumns =
     "round,client,steps,training_epsilon,releases,score_noise,epsilon,delta";
 
-/// Gaussian mechanisms add up by 1/noise², whatever their number.
+/// Gaussian mechanisms add up by 1/noise², whatever their number. What has released nothing leaves
+/// the other as it is, to the bit: of 0.9 alone the sum would make 0.8999999999999999.
 double noise_of_both(double one, double other) {
   if (std::isinf(other)) return one;
-  if (std::isinf(one) || other == 0) return other;
-  if (one == 0) return one;
+  if (std::isinf(one)) return other;
   return 1 / std::sqrt(1 / (one * one) + 1 / (other * other));
 }
 

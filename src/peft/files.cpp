@@ -95,9 +95,11 @@ enum class FileUse { kWrite, kRead };
 /// Files are read under further names: those that other versions of transformers have of a layer.
 void add_parameters(const Blueprint& blueprint, const Method& method, FileUse use,
                     WeightsFile& file) {
+  const std::set<std::string> left_out = method.left_out();
   for (const models::Layer& layer : blueprint.layers()) {
     if (layer.method != method.name()) continue;
     for (const models::Parameter& parameter : layer.parameters) {
+      if (use == FileUse::kRead && left_out.count(parameter.name)) continue;
       std::vector<std::string> names = method.file_names(layer, parameter);
       const std::string own = names.front();
       const std::size_t at = own.find(layer.name);
@@ -274,6 +276,16 @@ std::vector<WeightsFile> weights_files(const Blueprint& blueprint,
   return files;
 }
 
+/// What files of methods leave out.
+void draw_again(models::Model& model, const c10::Device& device) {
+  const Blueprint& blueprint = model.blueprint();
+  for (const MethodPtr& method : methods_of(blueprint)) {
+    for (const auto& [name, numbers] : method->drawn_again(blueprint))
+      model.weights()[name] =
+          torch::tensor(numbers).view(blueprint.parameter(name).shape).to(device);
+  }
+}
+
 /// PEFT's configuration in a folder, by the model's own layers.
 Document peft_document(const std::filesystem::path& folder, const Blueprint& blueprint) {
   Document document = load_json(folder / kPeftConfigFile);
@@ -345,6 +357,7 @@ models::Model load_model(const std::filesystem::path& folder, const c10::Device&
       for (const StoredParameter* whole : {&pair.down, &pair.up})
         model.weights().erase(whole->parameter.name);
   }
+  draw_again(model, device);
   return model;
 }
 

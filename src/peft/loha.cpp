@@ -4,6 +4,7 @@
 #include "peft/limits.h"
 #include "peft/patterns.h"
 #include "peft/targeted.h"
+#include "peft/tucker.h"
 
 namespace strata::peft {
 namespace {
@@ -51,6 +52,7 @@ class Loha : public Targeted {
   std::vector<Layer> layers(const Layer& at) const override {
     if (!has(at)) return {};
     const std::int64_t r = rank(at), out = at.weight()->shape[0];
+    if (windowed(at)) return windowed_layers(at);
     const std::int64_t in = at.weight()->numel() / out;
     return {beside(at, ".hada_w1_a", LayerKind::kLinear, {out, r}, kaiming(r)),
             beside(at, ".hada_w1_b", LayerKind::kLinear, {r, in}, kaiming(in)),
@@ -60,12 +62,14 @@ class Loha : public Targeted {
   Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
                models::Pass& pass) const override {
     if (!has(at)) return output;
-    const auto product = [&](const char* first, const char* second) {
-      return torch::matmul(pass.each(at.name + first), pass.each(at.name + second));
+    const auto product = [&](const std::string& which) {
+      const Tensor a = pass.each(at.name + ".hada_w" + which + "_a");
+      const Tensor b = pass.each(at.name + ".hada_w" + which + "_b");
+      return windowed(at) ? tucker_product(pass.each(at.name + ".hada_t" + which), a, b)
+                          : torch::matmul(a, b);
     };
     const double scale = alpha(at) / static_cast<double>(rank(at));
-    const Tensor change =
-        product(".hada_w1_a", ".hada_w1_b") * product(".hada_w2_a", ".hada_w2_b") * scale;
+    const Tensor change = product("1") * product("2") * scale;
     std::vector<std::int64_t> shape = at.weight()->shape;
     shape.insert(shape.begin(), change.size(0));
     const std::string name = at.name + ".hada_w1_a";
@@ -88,6 +92,22 @@ class Loha : public Targeted {
   }
 
  private:
+  bool windowed(const Layer& at) const {
+    return fields_.tucker && at.kind == LayerKind::kConvolution && at.weight()->shape.back() > 1;
+  }
+  std::vector<Layer> windowed_layers(const Layer& at) const {
+    const models::Shape& shape = at.weight()->shape;
+    const std::int64_t r = rank(at);
+    const models::Shape core = {r, r, shape[2], shape[3]};
+    const models::Init fresh = kaiming(r * shape[2] * shape[3]);
+    return {beside(at, ".hada_t1", LayerKind::kLinear, core, fresh),
+            beside(at, ".hada_w1_a", LayerKind::kLinear, {r, shape[0]}, kaiming(shape[0])),
+            beside(at, ".hada_w1_b", LayerKind::kLinear, {r, shape[1]}, kaiming(shape[1])),
+            beside(at, ".hada_t2", LayerKind::kLinear, core, fresh),
+            beside(at, ".hada_w2_a", LayerKind::kLinear, {r, shape[0]}, kaiming(shape[0])),
+            beside(at, ".hada_w2_b", LayerKind::kLinear, {r, shape[1]}, {})};
+  }
+
   LohaFields fields_;
   bool from_peft_;  ///< whose names need not all select a layer
 };
@@ -98,7 +118,7 @@ Json write_loha(const Method& method, const models::Blueprint& blueprint) {
   json["alpha"] = loha.fields().alpha;
   json["init_weights"] = true;
   json["r"] = loha.fields().rank;
-  json["use_effective_conv2d"] = false;
+  json["use_effective_conv2d"] = loha.fields().tucker;
   write_patterns({[&](const Layer& layer) { return loha.has(layer); },
                   [&](const Layer& layer) { return loha.rank(layer); },
                   [&](const Layer& layer) { return loha.alpha(layer); }},
@@ -113,7 +133,7 @@ MethodPtr read_loha(ObjectReader& reader) {
   fields.targets = reader.texts("target_modules");
   read_patterns(reader, fields.rank_pattern, fields.alpha_pattern);
   check_neutral_choices(reader);
-  check_neutral(reader, "use_effective_conv2d", false);
+  fields.tucker = reader.boolean("use_effective_conv2d", false);
   return std::make_shared<Loha>(std::move(fields), true);
 }
 

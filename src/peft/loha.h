@@ -16,6 +16,9 @@ struct LohaFields {
   std::vector<std::string> targets = {"query", "value"};  ///< as LoRA's
   RankPattern rank_pattern = {};                          ///< likewise
   AlphaPattern alpha_pattern = {};
+  /// Of PEFT's files alone, its use_effective_conv2d: of a convolution of more than one place both
+  /// products are Tucker products (tucker.h), with cores t1 and t2 (rank × rank × its window).
+  bool tucker = false;
 };
 
 MethodType loha_type();

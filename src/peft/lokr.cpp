@@ -6,6 +6,7 @@
 #include "peft/limits.h"
 #include "peft/patterns.h"
 #include "peft/targeted.h"
+#include "peft/tucker.h"
 
 namespace strata::peft {
 namespace {
@@ -34,15 +35,25 @@ const Fields<LokrFields>& lokr_fields() {
   return fields;
 }
 
+/// The pair (a, b) with a · b = number whose a is `factor` or, where that is no divisor, a ≤ b,
+/// whose sum is least with a up to `factor`, -1 being no bound.
+std::pair<std::int64_t, std::int64_t> two_factors(std::int64_t number, std::int64_t factor) {
+  if (factor > 0 && number % factor == 0) return {factor, number / factor};
+  std::int64_t smaller = 1;
+  for (std::int64_t a = 2; a * a <= number && (factor < 0 || a <= factor); ++a)
+    if (number % a == 0) smaller = a;
+  return {smaller, number / smaller};
+}
+
 /// The sizes of w1 (l × m) and w2 (k × n) of a weight (out, in, …), whose window has `window`
 /// numbers.
 struct Sizes {
   std::int64_t l, k, m, n, window;
 };
-Sizes sizes_of(const Layer& at) {
+Sizes sizes_of(const Layer& at, std::int64_t factor) {
   const models::Shape& shape = at.weight()->shape;
-  const auto [l, k] = nearest_factors(shape[0]);
-  const auto [m, n] = nearest_factors(shape[1]);
+  const auto [l, k] = two_factors(shape[0], factor);
+  const auto [m, n] = two_factors(shape[1], factor);
   return {l, k, m, n, at.weight()->numel() / shape[0] / shape[1]};
 }
 
@@ -64,10 +75,22 @@ class Lokr : public Targeted {
 
   std::vector<Layer> layers(const Layer& at) const override {
     if (!has(at)) return {};
-    const Sizes size = sizes_of(at);
+    const Sizes size = sizes_of(at, fields_.factor);
     const std::int64_t r = rank(at), columns = size.n * size.window;
-    std::vector<Layer> own = {beside(at, ".lokr_w1", LayerKind::kLinear, {size.l, size.m}, {})};
-    if (splits(at)) {
+    std::vector<Layer> own;
+    if (splits_first(at)) {
+      own.push_back(beside(at, ".lokr_w1_a", LayerKind::kLinear, {size.l, r}, {}));
+      own.push_back(beside(at, ".lokr_w1_b", LayerKind::kLinear, {r, size.m}, kaiming(size.m)));
+    } else {
+      own.push_back(beside(at, ".lokr_w1", LayerKind::kLinear, {size.l, size.m}, {}));
+    }
+    if (splits(at) && windowed(at)) {
+      const models::Shape& shape = at.weight()->shape;
+      own.push_back(beside(at, ".lokr_t2", LayerKind::kLinear, {r, r, shape[2], shape[3]},
+                           kaiming(r * size.window)));
+      own.push_back(beside(at, ".lokr_w2_a", LayerKind::kLinear, {r, size.k}, kaiming(size.k)));
+      own.push_back(beside(at, ".lokr_w2_b", LayerKind::kLinear, {r, size.n}, kaiming(size.n)));
+    } else if (splits(at)) {
       own.push_back(beside(at, ".lokr_w2_a", LayerKind::kLinear, {size.k, r}, kaiming(r)));
       own.push_back(beside(at, ".lokr_w2_b", LayerKind::kLinear, {r, columns}, kaiming(columns)));
     } else {
@@ -81,18 +104,13 @@ class Lokr : public Targeted {
   Tensor after(const Layer& at, const Tensor& input, const Tensor& output,
                models::Pass& pass) const override {
     if (!has(at)) return output;
-    const Sizes size = sizes_of(at);
-    const std::string name = at.name + ".lokr_w1";
-    const Tensor first = pass.each(name);
-    Tensor second;
-    if (splits(at)) {
-      second = torch::matmul(pass.each(at.name + ".lokr_w2_a"), pass.each(at.name + ".lokr_w2_b"));
+    const Sizes size = sizes_of(at, fields_.factor);
+    const std::string name = at.name + (splits_first(at) ? ".lokr_w1_a" : ".lokr_w1");
+    const Tensor first = first_of(at, pass), second = second_of(at, pass);
+    if (splits(at))
       pass.made_by(name, static_cast<double>(size.k * rank(at) * size.n * size.window),
                    second.requires_grad());
-    } else {
-      second = pass.each(at.name + ".lokr_w2");
-    }
-    const Tensor left = first.view({-1, size.l, 1, size.m, 1, 1});
+    const Tensor left = first.reshape({-1, size.l, 1, size.m, 1, 1});
     const Tensor right = second.reshape({-1, 1, size.k, 1, size.n, size.window});
     const Tensor change = left * right * (alpha(at) / static_cast<double>(rank(at)));
     std::vector<std::int64_t> shape = at.weight()->shape;
@@ -108,9 +126,26 @@ class Lokr : public Targeted {
   }
 
  private:
+  bool splits_first(const Layer& at) const {
+    const Sizes size = sizes_of(at, fields_.factor);
+    return fields_.both && 2 * rank(at) < std::max(size.l, size.m);
+  }
   bool splits(const Layer& at) const {
-    const Sizes size = sizes_of(at);
+    const Sizes size = sizes_of(at, fields_.factor);
     return 2 * rank(at) < std::max(size.k, size.n);
+  }
+  bool windowed(const Layer& at) const {
+    return fields_.tucker && at.kind == LayerKind::kConvolution && at.weight()->shape.back() > 1;
+  }
+  Tensor first_of(const Layer& at, models::Pass& pass) const {
+    if (!splits_first(at)) return pass.each(at.name + ".lokr_w1");
+    return torch::matmul(pass.each(at.name + ".lokr_w1_a"), pass.each(at.name + ".lokr_w1_b"));
+  }
+  Tensor second_of(const Layer& at, models::Pass& pass) const {
+    if (!splits(at)) return pass.each(at.name + ".lokr_w2");
+    const Tensor a = pass.each(at.name + ".lokr_w2_a"), b = pass.each(at.name + ".lokr_w2_b");
+    return windowed(at) ? tucker_product(pass.each(at.name + ".lokr_t2"), a, b)
+                        : torch::matmul(a, b);
   }
 
   LokrFields fields_;
@@ -121,11 +156,11 @@ Json write_lokr(const Method& method, const models::Blueprint& blueprint) {
   const auto& lokr = static_cast<const Lokr&>(method);
   Json json = lokr.peft_config("LOKR", blueprint);
   json["alpha"] = lokr.fields().alpha;
-  json["decompose_both"] = false;
-  json["decompose_factor"] = -1;
+  json["decompose_both"] = lokr.fields().both;
+  json["decompose_factor"] = lokr.fields().factor;
   json["init_weights"] = true;
   json["r"] = lokr.fields().rank;
-  json["use_effective_conv2d"] = false;
+  json["use_effective_conv2d"] = lokr.fields().tucker;
   write_patterns({[&](const Layer& layer) { return lokr.has(layer); },
                   [&](const Layer& layer) { return lokr.rank(layer); },
                   [&](const Layer& layer) { return lokr.alpha(layer); }},
@@ -140,20 +175,13 @@ MethodPtr read_lokr(ObjectReader& reader) {
   fields.targets = reader.texts("target_modules");
   read_patterns(reader, fields.rank_pattern, fields.alpha_pattern);
   check_neutral_choices(reader);
-  check_neutral(reader, "decompose_both", false);
-  check_neutral(reader, "decompose_factor", -1);
-  check_neutral(reader, "use_effective_conv2d", false);
+  fields.both = reader.boolean("decompose_both", false);
+  fields.factor = reader.integer("decompose_factor", -1, kLargestField, fields.factor);
+  fields.tucker = reader.boolean("use_effective_conv2d", false);
   return std::make_shared<Lokr>(std::move(fields), true);
 }
 
 }  // namespace
-
-std::pair<std::int64_t, std::int64_t> nearest_factors(std::int64_t number) {
-  std::int64_t smaller = 1;
-  for (std::int64_t factor = 2; factor * factor <= number; ++factor)
-    if (number % factor == 0) smaller = factor;
-  return {smaller, number / smaller};
-}
 
 MethodPtr make_lokr(LokrFields fields) {
   return std::make_shared<Lokr>(std::move(fields), false);

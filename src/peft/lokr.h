@@ -19,10 +19,13 @@ struct LokrFields {
   std::vector<std::string> targets = {"query", "value"};  ///< as LoRA's
   RankPattern rank_pattern = {};                          ///< likewise
   AlphaPattern alpha_pattern = {};
+  /// Of PEFT's files alone: the first factor of out and in (decompose_factor), where it divides
+  /// them, else the largest that the first may be, -1: any; whether w1, too, is a product where it
+  /// is large (decompose_both); whether of a convolution of more than one place w2 is a Tucker
+  /// product (tucker.h) where it is large, with a core t2 (use_effective_conv2d).
+  std::int64_t factor = -1;
+  bool both = false, tucker = false;
 };
-
-/// The pair (a, b) with a · b = number, a ≤ b, whose sum is least.
-std::pair<std::int64_t, std::int64_t> nearest_factors(std::int64_t number);
 
 MethodType lokr_type();
 MethodPtr make_lokr(LokrFields fields);

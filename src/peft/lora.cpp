@@ -222,11 +222,16 @@ void Lora::check(const Blueprint& blueprint, const std::string& where) const {
 
 void check_neutral_fields(ObjectReader& reader) {
   for (const auto& [key, neutral] :
-       std::vector<std::pair<std::string, Json>>{{"fan_in_fan_out", false},
+       std::vector<std::pair<std::string, Json>>{{"alora_invocation_tokens", nullptr},
+                                                 {"arrow_config", nullptr},
+                                                 {"fan_in_fan_out", false},
+                                                 {"kasa_config", nullptr},
                                                  {"layer_replication", nullptr},
                                                  {"layers_pattern", nullptr},
+                                                 {"monteclora_config", nullptr},
                                                  {"target_parameters", nullptr},
                                                  {"trainable_token_indices", nullptr},
+                                                 {"use_bdlora", nullptr},
                                                  {"use_qalora", false}}) {
     check_neutral(reader, key, neutral);
   }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -40,6 +41,13 @@ class Method : public models::Attachment {
   virtual std::vector<std::string> file_names(const models::Layer& layer,
                                               const models::Parameter& parameter) const {
     return {parameter.name};
+  }
+  /// Which of its parameters the file that it was read from leaves out.
+  virtual std::set<std::string> left_out() const { return {}; }
+  /// These by their names, row by row, as whoever wrote the file draws them.
+  virtual std::map<std::string, std::vector<float>> drawn_again(
+      const models::Blueprint& blueprint) const {
+    return {};
   }
   /// That its units can be trained while these BatchNorms normalise by the batch.
   /// @throws InputError beginning with `where`

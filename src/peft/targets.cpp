@@ -140,6 +140,11 @@ bool is_linear_matrix(const Layer& layer) {
   return is_matrix(layer) && layer.kind == models::LayerKind::kLinear;
 }
 
+bool is_pointwise(const Layer& layer) {
+  return is_matrix(layer) &&
+         (layer.kind == models::LayerKind::kLinear || layer.weight()->shape.back() == 1);
+}
+
 bool selects(const std::string& target, const Layer& layer) {
   const auto selected = [&](const std::string& name) { return selects(target, name); };
   return selected(layer.name) || (!layer.renamed.empty() && selected(layer.renamed)) ||
@@ -164,7 +169,13 @@ std::vector<std::string> target_names(const Blueprint& blueprint, const MayTarge
           return may(*other.layer) && behind_number(other.name) == tail;
         });
       });
-      const std::string& found = ending == ends.end() ? tail : *ending;
+      std::string found = ending == ends.end() ? tail : *ending;
+      // Of a ResNet's convolutions those of 3 x 3 have the same tail.
+      if (at.layer->kind == models::LayerKind::kConvolution &&
+          !selects_only(found, all, [&](const Named& other) { return may(*other.layer); })) {
+        found = with_number(at.name);
+        if (found == at.name) continue;
+      }
       if (std::find(names.begin(), names.end(), found) == names.end()) names.push_back(found);
     }
   }

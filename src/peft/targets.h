@@ -20,6 +20,7 @@ bool is_matrix(const models::Layer& layer);
 /// These, and the linear layers of a classifier's head.
 bool is_matrix_or_head(const models::Layer& layer);
 bool is_linear_matrix(const models::Layer& layer);  ///< without the convolutions
+bool is_pointwise(const models::Layer& layer);      ///< with those of 1 x 1 alone
 
 /// PEFT's rule: the name itself, or what it ends with behind a dot. A layer of two names
 /// (Layer::renamed, Layer::aliases) may be called by any.

@@ -1,7 +1,10 @@
 #include "peft/vera.h"
 
+#include <ATen/CPUGeneratorImpl.h>
+
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "models/pass.h"
 #include "peft/limits.h"
@@ -25,6 +28,19 @@ const Fields<VeraFields>& vera_fields() {
             "the linear layers of blocks and connectors that get vectors"),
   });
   return fields;
+}
+
+/// What PEFT's kaiming_uniform_ takes from torch's generator of the CPU: 24 bits a number, and a
+/// fused multiply-add, as torch computes it where the processor has one.
+std::vector<float> kaiming_numbers(at::CPUGeneratorImpl& generator, const models::Shape& shape) {
+  const double deviation = std::sqrt(2.0) / std::sqrt(static_cast<double>(shape[1]));
+  const auto bound = static_cast<float>(std::sqrt(3.0) * deviation);
+  std::vector<float> numbers(static_cast<std::size_t>(shape[0] * shape[1]));
+  for (float& number : numbers) {
+    const auto drawn = static_cast<float>(generator.random() & 0xFFFFFF);
+    number = std::fma(drawn * 0x1p-24F, 2 * bound, -bound);
+  }
+  return numbers;
 }
 
 class Vera : public Targeted {
@@ -66,6 +82,19 @@ class Vera : public Targeted {
     if (layer.name == kA || layer.name == kB) return {"base_model." + parameter.name};
     return Targeted::file_names(layer, parameter);
   }
+  std::set<std::string> left_out() const override {
+    return fields_.prng_key ? std::set<std::string>{kA, kB} : std::set<std::string>{};
+  }
+  std::map<std::string, std::vector<float>> drawn_again(
+      const models::Blueprint& blueprint) const override {
+    if (!fields_.prng_key) return {};
+    const at::Generator generator = at::detail::createCPUGenerator(*fields_.prng_key);
+    std::map<std::string, std::vector<float>> drawn;
+    for (const std::string& name : {kA, kB})  // in this order
+      drawn[name] =
+          kaiming_numbers(*generator.get<at::CPUGeneratorImpl>(), blueprint.parameter(name).shape);
+    return drawn;
+  }
   Json options() const override { return vera_fields().write(fields_); }
   void check(const models::Blueprint& blueprint, const std::string& where) const override {
     Targeted::check(blueprint, where);
@@ -95,7 +124,7 @@ Json write_vera(const Method& method, const models::Blueprint& blueprint) {
   json["d_initial"] = 0.1;
   json["fan_in_fan_out"] = false;
   json["init_weights"] = true;
-  json["projection_prng_key"] = 0;
+  json["projection_prng_key"] = vera.fields().prng_key.value_or(0);
   json["r"] = vera.fields().rank;
   json["save_projection"] = true;
   json["vera_dropout"] = 0.0;
@@ -110,8 +139,8 @@ MethodPtr read_vera(ObjectReader& reader) {
   check_no_patterns(reader);
   pass_over_dropout(reader, "vera_dropout");
   if (!reader.boolean("save_projection", true)) {
-    reader.fail("save_projection",
-                "false is not supported, as the file then lacks VeRA's A and B; only true is");
+    fields.prng_key =
+        reader.integer("projection_prng_key", 0, std::numeric_limits<std::int64_t>::max(), 0);
   }
   return std::make_shared<Vera>(std::move(fields), true);
 }

@@ -127,6 +127,19 @@ TEST_CASE_METHOD(Fixture, "what is done is not done again, and seeds and methods
   CHECK(json("out") == json("fresh"));
 }
 
+TEST_CASE_METHOD(Fixture,
+                 "a cell whose folder was removed is made anew, and fewer seeds may be asked for") {
+  run("out");
+  run("whole");
+  fs::remove_all(dir / "out/cells/vilt/full/1");
+  fs::remove_all(dir / "out/cells/vilt/lora/0.5/full-seed5");
+  resume("out");
+  CHECK(json("out") == json("whole"));
+  test::check_same(dir / "whole/cells", dir / "out/cells");
+  resume("out", {"run.seeds=[5]"});
+  test::check_same(dir / "whole/cells", dir / "out/cells");
+}
+
 TEST_CASE_METHOD(Fixture, "training that does not stay finite is a failure, and the rest goes on") {
   const auto results = run("out", {"run.local.learning_rate=10", "run.local.weight_decay=10",
                                    "run.rounds=3", "benchmark.fractions=[1]"});

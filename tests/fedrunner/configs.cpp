@@ -365,7 +365,8 @@ TEST_CASE("the methods for convolutions in docs/benchmark.md are as large on Res
                                                      {"dora-conv", 662104 + top},
                                                      {"loha-conv", 1271088 + top},
                                                      {"lokr-conv", 63392 + top},
-                                                     {"ia3-conv", 26560 + top}});
+                                                     {"ia3-conv", 26560 + top},
+                                                     {"oft-conv", 290656 + top}});
 }
 
 TEST_CASE("what peft_missed_opportunity.yaml offers is a data set of its paper each") {

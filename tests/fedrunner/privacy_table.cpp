@@ -101,6 +101,21 @@ TEST_CASE("scores without noise have no bound, whatever noise others have") {
   }
 }
 
+TEST_CASE(
+    "the noise of a single release is the one that was asked for, however many rounds go by") {
+  const TempDir dir;
+  const auto file = dir / "privacy.csv";
+  PrivacyTable table;
+  table.release("ct", 0.9);
+  for (const int round : {1, 2}) table.add(round, orders_of(round, {"head"}), kSamples);
+  table.write(file);
+  for (const int round : {1, 2}) {
+    const auto row = row_of(file, round, "ct");
+    REQUIRE(row.size() == 8);
+    CHECK(row[5] == "0.9");
+  }
+}
+
 TEST_CASE("a privacy table that is taken up goes on to the same bytes") {
   const TempDir dir;
   const auto count = [](PrivacyTable& table, int round) {

@@ -131,6 +131,8 @@ TEST_CASE("methods of ResNet-50 train as many numbers as published") {
   CHECK(trained(base, "loha:targets=convolution", "loha+only") == 1271088);
   CHECK(trained(base, "lokr:targets=convolution", "lokr+only") == 63392);
   CHECK(trained(base, "ia3:targets=convolution,feedforward=", "ia3+only") == 26560);
+  CHECK(trained(base, "oft:targets=layer.0.convolution+layer.2.convolution+shortcut.convolution",
+                "oft+only") == 290656);
 }
 
 TEST_CASE("a scheme without \"only\" holds all of the stages beside the blocks") {
@@ -175,7 +177,11 @@ TEST_CASE("methods are refused where a model has no place for them") {
   CHECK(refused(resnet, "adapters:placement=houlsby") == resnet_has + "adapters");
   CHECK(refused(resnet, "prompts:length=2,depth=deep") == resnet_has + "prompts");
   CHECK(refused(resnet, "vera:targets=convolution") == resnet_has + "VeRA's vectors");
-  CHECK(refused(resnet, "oft:targets=convolution") == resnet_has + "OFT's rotations");
+  // Those of 3 x 3 among them.
+  CHECK_THAT(refused(resnet, "oft:targets=convolution"),
+             Contains("here: unknown OFT target \"convolution\"") &&
+                 Contains("\"layer.0.convolution\"") && Contains("\"layer.2.convolution\"") &&
+                 Contains("\"shortcut.convolution\"") && !Contains("\"layer.1.convolution\""));
   CHECK_THAT(refused(transformer, "adaptformer:bottleneck=9"),
              Contains("adaptformer.bottleneck: found 9"));
   CHECK_THAT(refused(transformer, "loha:rank=9"), Contains("loha.rank: found 9"));

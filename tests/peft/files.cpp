@@ -225,7 +225,18 @@ TEST_CASE("a file of PEFT with what Strata does not compute is refused by key") 
   refused(R"("peft_type": "LOHA", "r": 4, "target_modules": ["dense"])",
           "unknown LoHa target \"dense\"");
   refused(R"("peft_type": "LORA", "r": 4, "target_modules": ["key", "key"])", "named twice");
+  const std::string oft = R"("peft_type": "OFT", "target_modules": ["query"])";
+  refused(oft + R"(, "r": 4, "oft_block_size": 32)",
+          "oft_block_size: 32 is not supported; only 0 is");
+  refused(oft + R"(, "r": 4096)", "would have one number each");
+  refused(oft + R"(, "oft_block_size": 4, "num_cayley_neumann_terms": 1)", "from 2 to 64");
+  refused(oft + R"(, "oft_block_size": 4, "coft": true, "eps": 0)", "eps: ");
   refused(lora + R"(, "use_qalora": true)", "use_qalora: true is not supported; only false is");
+  // Of these the pairs act at some tokens alone, for which nothing in the weights stands.
+  refused(lora + R"(, "alora_invocation_tokens": [5, 7])",
+          "alora_invocation_tokens: [5,7] is not supported; only null is");
+  for (const std::string key : {"arrow_config", "kasa_config", "monteclora_config", "use_bdlora"})
+    refused(lora + ", \"" + key + R"(": {"top_k": 3})", key + ": {\"top_k\":3} is not supported");
   refused(lora + R"(, "lora_bias": true, "use_dora": true)", "does not go with DoRA");
   refused(lora + R"(, "lora_bias": 1)", "lora_bias: ");
   refused(lora + R"(, "rank_pattern": {"layers.[0-3.query": 2})", "is no regular expression");

@@ -10,6 +10,7 @@
 #include "models/model.h"
 #include "peft/export.h"
 #include "peft/files.h"
+#include "peft/merge.h"
 #include "strata/core/error.h"
 #include "support/peft_methods.h"
 #include "support/recorded.h"
@@ -123,6 +124,68 @@ TEST_CASE("PEFT's folders of every type are read, and give its logits and gradie
       CHECK(test::slurp(folder / "third" / "adapter_model.safetensors") ==
             test::slurp(folder / "again" / "adapter_model.safetensors"));
     }
+  }
+}
+
+TEST_CASE("methods with what PEFT's files alone can say are merged, too") {
+  const std::set<std::string> names = {
+      "resnet_loha_tucker", "resnet_lokr_tucker", "resnet_oft",          "vit_lokr_both",
+      "vit_lokr_bounded",   "vit_oft_blocks",     "vit_oft_constrained", "vit_oft_shared"};
+  std::size_t folders = 0;
+  for (const fs::path& adapter : adapters()) {
+    const std::string name = adapter.filename().string();
+    if (!names.count(name)) continue;
+    CAPTURE(adapter.string());
+    const test::TempDir folder;
+    put_together(adapter, folder / "model");
+    const test::Recorded recorded(adapter / "recorded.safetensors");
+    Batch batch;
+    batch.pixels = recorded("pixels");
+    batch.labels = recorded("labels");
+    const Model plain = peft::merged(peft::load_model(folder / "model"), name);
+    CHECK(plain.blueprint().attachments().empty());
+    CHECK(test::largest_difference(plain.forward(batch), recorded("logits")) <= 1e-4);
+    ++folders;
+  }
+  CHECK(folders == 2 * names.size());
+}
+
+TEST_CASE("what PEFT's folder of VeRA leaves out is drawn as PEFT draws it, to the bit") {
+  for (const std::string version : {"4.57.1", "5.24.0"}) {
+    CAPTURE(version);
+    const fs::path adapter = kReference / "peft_methods" / version / "vit_vera";
+    const test::TempDir folder;
+    put_together(adapter, folder / "model");
+    const SafetensorsFile whole(adapter / "adapter_model.safetensors");
+    std::vector<TensorView> vectors;
+    for (const TensorEntry& entry : whole.tensors()) {
+      if (entry.name != "base_model.vera_A" && entry.name != "base_model.vera_B")
+        vectors.push_back({entry.name, entry.dtype, entry.shape, whole.bytes(entry)});
+    }
+    REQUIRE(vectors.size() + 2 == whole.tensors().size());
+    write_safetensors(folder / "model/adapter_model.safetensors", vectors);
+    Json config = load_json(adapter / "adapter_config.json").root;
+    config["save_projection"] = false;
+    folder.write("model/adapter_config.json", config.dump());
+    Model model = peft::load_model(folder / "model");
+    const test::Recorded recorded(adapter / "adapter_model.safetensors");
+    for (const std::string name : {"vera_A", "vera_B"})
+      CHECK(torch::equal(model.weight(name), recorded("base_model." + name)));
+    check_recorded(model, adapter);
+
+    // What is written holds them, and tells of whom they are.
+    peft::save_model(model, folder / "again");
+    const Json again = load_json(folder / "again/adapter_config.json").root;
+    CHECK(again.at("save_projection") == true);
+    CHECK(again.at("projection_prng_key") == 0);
+    CHECK(peft::load_model(folder / "again").fingerprint() == model.fingerprint());
+
+    config["projection_prng_key"] = 7;
+    folder.write("model/adapter_config.json", config.dump());
+    model = peft::load_model(folder / "model");
+    CHECK_FALSE(torch::equal(model.weight("vera_A"), recorded("base_model.vera_A")));
+    peft::save_model(model, folder / "other");
+    CHECK(load_json(folder / "other/adapter_config.json").root.at("projection_prng_key") == 7);
   }
 }
 

@@ -61,8 +61,18 @@ def configs(since):
             "lokr_patterns": peft.LoKrConfig(
                 r=2, alpha=3, target_modules=[query, value, up], rank_pattern={value: 16, up: 3},
                 alpha_pattern={up: 5, value: 2}),
+            # A factor that is no divisor of a width bounds the first one; w1 is a product, too.
+            "lokr_both": peft.LoKrConfig(r=1, alpha=3, decompose_both=True, decompose_factor=8,
+                                         target_modules=[query, up, down]),
+            "lokr_bounded": peft.LoKrConfig(r=1, alpha=3, decompose_factor=5, target_modules=[value, up]),
             "lokr_whole": peft.LoKrConfig(r=16, alpha=3, target_modules=[query]),
             "oft": peft.OFTConfig(r=0, oft_block_size=8, target_modules=[query, up]),
+            # Two blocks, the divisor of the width that is nearest to three; and one rotation for all blocks of an input.
+            "oft_blocks": peft.OFTConfig(r=3, oft_block_size=0, num_cayley_neumann_terms=6, target_modules=[query, up]),
+            "oft_shared": peft.OFTConfig(r=0, oft_block_size=4, block_share=True, num_cayley_neumann_terms=3,
+                                         target_modules=[query, down]),
+            # Some blocks are longer than 0.6 / √blocks, others are not.
+            "oft_constrained": peft.OFTConfig(r=0, oft_block_size=4, coft=True, eps=0.6, target_modules=[value, up]),
             "oft_exact": peft.OFTConfig(r=0, oft_block_size=4, use_cayley_neumann=False, target_modules=[value]),
         },
         "resnet": {
@@ -74,6 +84,12 @@ def configs(since):
             "ia3_input": peft.IA3Config(target_modules=["convolution"], feedforward_modules=["convolution"]),
             "loha": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"]),
             "lokr": peft.LoKrConfig(r=1, alpha=3, target_modules=["convolution"]),
+            # Of 1 x 1 alone: of more places what PEFT computes is not what it merges.
+            "oft": peft.OFTConfig(r=0, oft_block_size=4, target_modules=["layer.0.convolution", "layer.2.convolution",
+                                                                         "shortcut.convolution"]),
+            "loha_tucker": peft.LoHaConfig(r=2, alpha=3, use_effective_conv2d=True, target_modules=["convolution"]),
+            "lokr_tucker": peft.LoKrConfig(r=1, alpha=3, use_effective_conv2d=True, decompose_both=True,
+                                           decompose_factor=4, target_modules=["convolution"]),
             "loha_patterns": peft.LoHaConfig(r=2, alpha=3, target_modules=["convolution"],
                                              rank_pattern={"layer.1.convolution": 1},
                                              alpha_pattern={"layer.1.convolution": 4}),

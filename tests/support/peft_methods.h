@@ -46,7 +46,9 @@ inline std::vector<std::string> resnet_methods() {
           "ia3:targets=convolution,feedforward=convolution",
           "loha:rank=2,targets=convolution",
           "lokr:rank=1,targets=convolution",
-          "lokr:rank=4,targets=convolution"};
+          "lokr:rank=4,targets=convolution",
+          "oft:block=4,targets=shortcut.convolution",
+          "oft:block=2,series=false,targets=shortcut.convolution"};
 }
 
 /// For the narrow ViT.

@@ -67,6 +67,43 @@ TEST_CASE_METHOD(Centers, "Fed-ISIC2019 with images as they were, and its table 
   CHECK(read().examples[3].image == "ISIC_2019_Training_Input/ISIC_3.jpg");
 }
 
+TEST_CASE_METHOD(Centers,
+                 "Fed-ISIC2019's lesions are those of ISIC 2019's own table, where it is there") {
+  for (const Example& example : read().examples) CHECK(example.lesion.empty());
+  CHECK(read().notes.empty());
+  const std::string table =
+      "image,age_approx,anatom_site_general,lesion_id,sex\n"
+      "ISIC_0,,,,\n"
+      "ISIC_4,55,head/neck,BCN_4,female\n"
+      "ISIC_3,,,HAM_1,\n"
+      "ISIC_2_downsampled,5,head/neck,BCN_2,male\n"
+      "ISIC_1,,,HAM_1,\n";
+  const std::string name = "ISIC_2019_Training_Metadata.csv";
+  folder.write(name, table);
+  const Manifest manifest = read();
+  std::vector<std::string> lesions;
+  for (const Example& example : manifest.examples) lesions.push_back(example.lesion);
+  CHECK(lesions == std::vector<std::string>{"BCN_2", "BCN_4", "HAM_1", "HAM_1"});
+  REQUIRE(manifest.notes.size() == 1);
+  CHECK(
+      manifest.notes[0] ==
+      "lesions with images for training and for testing, as FLamby's folds are of images: 1 of 3");
+
+  const auto refused = [&](const std::string& other) {
+    folder.write(name, other);
+    return input_error([&] { read(); });
+  };
+  const std::string file = (folder / name).string();
+  CHECK(contains(refused(table.substr(0, table.find("ISIC_1"))),
+                 "train_test_split:2: image: the image ISIC_1 has no lesion_id in " + file));
+  std::string without = table;
+  without.replace(without.find("BCN_4"), 5, "");
+  CHECK(contains(refused(without),
+                 "train_test_split:5: image: the image ISIC_4 has no lesion_id in " + file));
+  CHECK(contains(refused("image,lesion\nISIC_1,HAM_1\n"),
+                 name + ": the column \"lesion_id\" is missing"));
+}
+
 TEST_CASE_METHOD(Centers, "what is not as FLamby has it is an error with line and column") {
   CHECK(contains(error("center", "centre"),
                  "train_test_split: the column \"center\" is missing (did you mean \"centre\"?)"));

@@ -1,4 +1,5 @@
 #include <map>
+#include <set>
 
 #include "data/manifest.h"
 #include "support/error_text.h"
@@ -64,6 +65,42 @@ TEST_CASE_METHOD(Fundus, "SMDG-19's sources are the clients, and suspects are le
   CHECK(tests == std::map<std::string, int>{{"OIA-ODIR no glaucoma", 2},
                                             {"PAPILA glaucoma", 2},
                                             {"PAPILA no glaucoma", 2}});
+}
+
+TEST_CASE_METHOD(Fundus,
+                 "SMDG-19's patients, by its table or by a source's names, are in one split") {
+  std::string rows = "names,types,original_name,patient_id\n";
+  const auto add_row = [&](const std::string& name, const std::string& rest) {
+    rows += name + "," + rest + "\n";
+    folder.write("full-fundus/full-fundus/" + name + ".png", "");
+  };
+  for (int i = 0; i < 20; ++i) {
+    const std::string n = std::to_string(i), patient = std::to_string(i / 2);
+    add_row("PAPILA-" + n, "0," + n + ",PAPILA-" + patient);
+    add_row("OIA-ODIR-TRAIN-" + n, "1," + patient + (i % 2 ? "_left.jpg," : "_right.jpg,"));
+  }
+  add_row("BEH-1", "0,IM7_L.JPG,");
+  add_row("BEH-2", "0,IM7_R.JPG,");
+  add_row("BEH-3", "0,IM8.JPG,");
+  add_row("CRFO-v4-1", "1,Glaucoma-P_1-Left Eye,");
+  add_row("CRFO-v4-2", "1,Glaucoma-P_1-Right Eye,");
+  folder.write(kMetadata, rows);
+  std::map<std::string, int> images;
+  std::map<std::string, std::set<std::string>> splits;
+  for (const Example& example : read().examples) {
+    ++images[example.patient];
+    splits[example.patient].insert(example.split);
+  }
+  CHECK(images.size() == 10 + 10 + 3);
+  CHECK(images["PAPILA-0"] == 2);
+  CHECK(images["OIA-ODIR 9"] == 2);
+  CHECK(images["BEH IM7"] == 2);
+  CHECK(images["CRFO-v4 Glaucoma-P_1"] == 2);
+  CHECK(images[""] == 1);
+  for (const auto& [patient, found] : splits) {
+    CAPTURE(patient);
+    CHECK(found.size() == 1);
+  }
 }
 
 TEST_CASE_METHOD(Fundus, "SMDG-19's images one folder up, and sources whose names have dashes") {
