@@ -80,7 +80,16 @@ class Comparison:
         self.summary = [Line(*line) for line in _core.summarise(rows)]
 
     def to_frame(self) -> pandas.DataFrame:
-        """The runs as a DataFrame."""
+        """The runs as a DataFrame.
+
+        >>> import strata_fl as st
+        >>> scores = {"ct": [6, 4, 2, 1], "mri": [7, 5, 1, 1], "xray": [9, 2, 2, 3]}
+        >>> found = st.compare(scores, {"nsga2": "nsga2"}, budgets=1, seeds=2, evaluations=1000)
+        >>> found.to_frame()[["rival", "seed", "hypervolume_ratio"]]
+           rival  seed  hypervolume_ratio
+        0  nsga2     1                1.0
+        1  nsga2     2                1.0
+        """
         import pandas
 
         return pandas.DataFrame(self.runs, columns=Run._fields)
@@ -157,8 +166,9 @@ def compare(
             else:
                 front, spent = _front_of_own(problem, name, rival, own, seed)
             seconds = time.perf_counter() - begin
-            measures = (m(front, exact) for m in (hypervolume_ratio, igd_plus, spread))
-            runs.append(Run(name, seed, *measures, len(front), spent, seconds))
+            ratio = hypervolume_ratio(front, exact)
+            distance, evenness = igd_plus(front, exact), spread(front, exact)
+            runs.append(Run(name, seed, ratio, distance, evenness, len(front), spent, seconds))
     return Comparison(runs)
 
 

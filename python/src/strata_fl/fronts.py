@@ -36,16 +36,20 @@ class Front:
     ((2, 2, 3), 'bool')
     >>> front.choose("knee")["mri"]
     ['block.1']
+    >>> front.clients, front.units, front.objectives
+    (['ct', 'mri'], ['block.0', 'block.1', 'block.2'], ['importance', 'usage_variance'])
+    >>> front.algorithm, front.kind, front.evaluations, front.problem, front.certificate.kind
+    ('exact', 'exact', 0, Problem(2 clients, 3 units, budgets of 2 units), 'exact')
     """
 
     def __init__(self, core: _core.Front, problem: Problem):
         self._core = core
         self._X: Optional[np.ndarray] = None
-        self._F: np.ndarray = core.F
+        self._F = core.F
         self._problem = problem
 
     @property
-    def F(self) -> np.ndarray:
+    def F(self) -> npt.NDArray[np.float64]:
         """(points, objectives): importance, to be maximised, usage variance, to be minimised, and
         what further objectives the problem has. 15 digits, as plan.json has them."""
         return self._F
@@ -120,17 +124,38 @@ class Front:
 
         Raises:
             ValueError: An unknown rule, or a limit that no point keeps to.
+
+        >>> import strata_fl as st
+        >>> front = st.exact_front({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1)
+        >>> front.choose("importance:100").importance, front.choose("variance:0.5").usage_variance
+        (12.0, 0.222222222222222)
         """
         return Plan(self._core.choose(rule), self.problem.parameters)
 
     def save(self, path: Union[str, os.PathLike[str]], choose: str = "knee") -> None:
-        """Writes every point with who trains what, as ``strata plan --front`` does: CSV or .json."""
+        """Writes every point with who trains what, as ``strata plan --front`` does: CSV or .json.
+
+        >>> import pathlib, tempfile
+        >>> import strata_fl as st
+        >>> front = st.exact_front({"ct": [6, 4], "mri": [6, 5]}, budgets=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     front.save(pathlib.Path(folder) / "front.csv")
+        ...     len((pathlib.Path(folder) / "front.csv").read_text().splitlines())
+        3
+        """
         text = self._core.text(choose, os.fspath(path))
         with open(path, "w", encoding="utf-8", newline="") as file:
             file.write(text)
 
     def to_frame(self) -> pandas.DataFrame:
-        """`F` as a DataFrame with names of objectives."""
+        """`F` as a DataFrame with names of objectives.
+
+        >>> import strata_fl as st
+        >>> st.exact_front({"ct": [6, 4], "mri": [6, 5]}, budgets=1).to_frame()
+           importance  usage_variance
+        0        11.0             0.0
+        1        12.0             1.0
+        """
         import pandas
 
         return pandas.DataFrame(self.F, columns=self.objectives)
@@ -143,6 +168,10 @@ class Certificate:
     >>> bound = st.certify({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1)
     >>> bound.kind, bound.importance_bound(0.5), bound.importance_bound(1)
     ('exact', 11.416666666666666, 12.0)
+    >>> bound.F.tolist()
+    [[11.0, 0.222222222222222], [12.0, 0.888888888888889]]
+    >>> bound.hypervolume_ratio([[11.0, 0.25]]) < 1 == bound.hypervolume_ratio(bound.F)
+    True
     """
 
     def __init__(self, core: _core.Certificate):
@@ -154,7 +183,7 @@ class Certificate:
         return self._core.kind
 
     @property
-    def F(self) -> np.ndarray:
+    def F(self) -> npt.NDArray[np.float64]:
         """(points, 2): importance and usage variance of points that bound the front."""
         return self._core.bounds
 
