@@ -359,7 +359,7 @@ class Plan(Mapping[str, "Choice"]):
 
         return unfrozen_parameters(self, client, model)
 
-    def peft_config(self, client: str, base: Any) -> Any:
+    def peft_config(self, client: str, base: Any, model: Optional[torch.nn.Module] = None) -> Any:
         """A copy of PEFT's ``LoraConfig`` that trains the client's layers alone.
 
         Layers are the numbers in the units' names (``block.3``, ``model.layers.3.mlp``); ranks of
@@ -368,6 +368,9 @@ class Plan(Mapping[str, "Choice"]):
         Args:
             client: One of `clients`.
             base: Has ``target_modules``, and whatever else training needs.
+            model: The one that gets the pairs, before PEFT has it: a head is then all that stands behind its
+                blocks, as where it is scored. Without it, where the plan does not know its units'
+                `parameters` either, a head is what last layers are called in most models.
 
         Raises:
             ValueError: The client trains no numbered layer, of which PEFT would make all of them.
@@ -381,7 +384,7 @@ class Plan(Mapping[str, "Choice"]):
         """
         from .peft_configs import peft_config
 
-        return peft_config(self, client, base)
+        return peft_config(self, client, base, model)
 
 
 class UnknownClientError(KeyError, ValueError):
