@@ -46,7 +46,7 @@ def test_notebooks_have_the_outputs_of_one_run():
 
 
 def test_examples_are_short():
-    examples = list((ROOT / "examples").glob("*.py"))
+    examples = list((ROOT / "examples").rglob("*.py"))
     assert examples
     for example in examples:
         assert len(example.read_text().splitlines()) < 100, example.name

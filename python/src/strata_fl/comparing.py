@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -149,8 +150,8 @@ def compare(
     problem = as_problem(scores, budgets, options)
     if not rivals:
         raise ValueError("rivals: none is given; at least one is needed")
-    if seeds < 1:
-        raise ValueError(f"seeds: found {seeds}, allowed is 1 or more")
+    if not isinstance(seeds, Integral) or seeds < 1:
+        raise ValueError(f"seeds: found {seeds!r}, allowed is 1 or more")
     exact = exact_front(problem).F
     if len(exact) < 3:
         raise ValueError(f"the exact front has {len(exact)} point(s); 3 are needed to compare on it")
@@ -175,6 +176,10 @@ def compare(
 def _front_of_own(
     problem: Problem, name: str, rival: Any, own: dict[str, Any], seed: int
 ) -> tuple[np.ndarray, int]:
+    if not isinstance(rival, (str, Mapping)):
+        raise ValueError(
+            f'rivals: "{name}": a name, a dict of options or a function was expected, found {type(rival).__name__}'
+        )
     settings = {"algorithm": rival} if isinstance(rival, str) else dict(rival)
     if "algorithm" not in settings:
         raise ValueError(f'rivals: "{name}" has no algorithm')

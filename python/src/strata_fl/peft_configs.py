@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 
 def peft_config(plan: Plan, client: str, base: Any, model: Optional[torch.nn.Module] = None) -> Any:
     """`Plan.peft_config`."""
+    chosen = plan[client]
+    if not hasattr(base, "target_modules"):
+        raise ValueError(f"peft_config: base: a LoraConfig was expected, found {type(base).__name__}")
     if base.target_modules is None:
         raise ValueError("peft_config: target_modules of the LoraConfig say where pairs go; found None")
-    chosen = plan[client]
     ranks = dict(chosen) if isinstance(chosen, Mapping) else {unit: 1 for unit in chosen}
     ranks.update({unit: max(ranks.values(), default=1) for unit in plan.always if unit not in ranks})
     config = copy.deepcopy(base)

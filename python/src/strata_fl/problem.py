@@ -335,7 +335,7 @@ def _assignments(values: npt.ArrayLike) -> tuple[np.ndarray, bool]:
     """(points, clients, units) of bytes, and whether a single one was given."""
     array = np.asarray(values)
     if array.ndim not in (2, 3):
-        shape = " × ".join(str(size) for size in array.shape)
+        shape = " × ".join(str(size) for size in array.shape) or type(values).__name__
         raise ValueError(
             f"assignments: clients × units or points × clients × units was expected, found {shape}"
         )
