@@ -16,6 +16,15 @@ find_flower() {
   export PATH=$flower:$PATH
 }
 
+# require_app_packages NAME PYTHON: what apps of Flower in PyTorch import; the variable NAME says which Python that is.
+require_app_packages() {
+  local lacking
+  lacking=$("$2" -c 'import importlib.util as util
+print(*[name for name in ("flwr", "ray", "torch", "transformers", "PIL", "strata_fl") if not util.find_spec(name)])' 2>/dev/null) ||
+    die "$1: $2 is no Python that runs" 2
+  [ -z "$lacking" ] || die "$1: $2 lacks $lacking, which the app in PyTorch imports" 2
+}
+
 find_strata() {
   strata=${STRATA:-$root/build/release/bin/strata}
   [ -x "$strata" ] || strata=$(command -v strata) ||

@@ -1,5 +1,17 @@
 # What scripts that compare runs write down of them (scripts/record-equal-bytes). Sourced, not run.
 
+# take_record "$@": `--record FILE`, where that comes first. The caller shifts by $taken.
+take_record() {
+  recording= taken=0
+  if [ "${1:-}" = --record ]; then
+    [ -n "${2:-}" ] || { echo "$(basename "$0"): --record needs a file" >&2; exit 2; }
+    recording=$(realpath "$2")
+    : >"$recording"
+    taken=2
+  fi
+  export recording
+}
+
 # record LINE...: into the file that --record names, if any does.
 record() {
   [ -z "${recording:-}" ] || printf '%s\n' "$@" >>"$recording"

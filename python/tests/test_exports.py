@@ -65,9 +65,12 @@ def tiny(kind):
         "llama": ("LlamaConfig", "LlamaForCausalLM"),
         "bert": ("BertConfig", "BertForSequenceClassification"),
         "roberta": ("RobertaConfig", "RobertaForSequenceClassification"),
+        "vilt": ("ViltConfig", "ViltForQuestionAnswering"),
+        "opt": ("OPTConfig", "OPTForCausalLM"),
         "vit": ("ViTConfig", "ViTForImageClassification"),
     }[kind]
-    own = {"image_size": 16, "patch_size": 8} if kind == "vit" else {"vocab_size": 32}
+    own = {"image_size": 16, "patch_size": 8} if kind in ("vit", "vilt") else {"vocab_size": 32}
+    own |= {"ffn_dim": 24, "word_embed_proj_dim": 16} if kind == "opt" else {}
     return getattr(transformers, model)(getattr(transformers, config)(**SIZES, **own))
 
 
@@ -75,11 +78,17 @@ def matched(model, patterns):
     return {name for name, _ in model.named_parameters() if any(re.match(each, name) for each in patterns)}
 
 
-#: What Python's unit "head" holds beside the last layer: all that stands behind the blocks, as it is scored.
-BEHIND_THE_BLOCKS = {"llama": "model.norm.", "bert": "bert.pooler."}
+#: Of the unit "head", which holds all that stands behind the blocks: what is not the last layer.
+BEHIND_THE_BLOCKS = {
+    "llama": r"model\.norm\.",
+    "bert": r"bert\.pooler\.",
+    "vit": r"vit\.layernorm\.",
+    "vilt": r"vilt\.(layernorm|pooler)\.",
+    "opt": r"model\.decoder\.final_layer_norm\.",
+}
 
 
-@pytest.mark.parametrize("kind", ["llama", "bert", "roberta", "vit"])
+@pytest.mark.parametrize("kind", ["llama", "bert", "roberta", "vit", "vilt", "opt"])
 @pytest.mark.parametrize("has_weights", [True, False])
 def test_the_same_weights_train(exported, tmp_path, kind, has_weights):
     model = tiny(kind)
@@ -88,15 +97,26 @@ def test_the_same_weights_train(exported, tmp_path, kind, has_weights):
     for client in plan:
         applied = set(plan.apply(model, client))
         assert matched(model, plan.unfrozen_parameters(client, model)) == applied
-        beside = BEHIND_THE_BLOCKS.get(kind) if "head" in plan[client] else None
-        if beside:
-            assert any(name.startswith(beside) for name in applied)
-            applied = {name for name in applied if not name.startswith(beside)}
+        if "head" in plan[client] and kind in BEHIND_THE_BLOCKS:
+            assert any(re.match(BEHIND_THE_BLOCKS[kind], name) for name in applied)
         assert matched(model, patterns[client]) == matched(model, unfrozen(tmp_path, client)) == applied
-    # By the names that heads have, both say the last layer.
-    assert matched(model, plan.unfrozen_parameters("mri")) == (
-        matched(model, patterns["mri"]) - matched(model, ["vit[.]layernorm[.]"])
-    )
+    # Without a model: the last layer, by the names that it has in most.
+    behind = matched(model, [BEHIND_THE_BLOCKS.get(kind, "none")])
+    assert matched(model, plan.unfrozen_parameters("mri")) == matched(model, patterns["mri"]) - behind
+
+
+def test_modules_and_the_head_of_a_resnet(exported, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    config = transformers.ResNetConfig(embedding_size=4, hidden_sizes=[4, 8], depths=[1, 1], layer_type="basic")
+    model = transformers.ResNetForImageClassification(config)
+    model.save_pretrained(tmp_path / "model")
+    scores = "client,resnet.encoder.stages.0,resnet.encoder.stages.1,head\nct,1,2,0\nmri,0,2,3\n"
+    plan, patterns = exported(scores, 2, "model", numbered=False)
+    for client in plan:
+        applied = set(plan.apply(model, client))
+        assert matched(model, plan.unfrozen_parameters(client, model)) == applied
+        assert matched(model, patterns[client]) == applied
+    assert {name for name in applied if ".stages." not in name} == {"classifier.1.weight", "classifier.1.bias"}
 
 
 def pairs_and_copies(model):
@@ -110,17 +130,18 @@ def pairs_and_copies(model):
 
 
 @pytest.mark.parametrize("ranks", [0, 4])
-@pytest.mark.parametrize("kind", ["llama", "roberta"])
+@pytest.mark.parametrize("kind", ["llama", "roberta", "bert", "vit", "vilt"])
 def test_peft_trains_the_same(exported, tmp_path, kind, ranks):
     peft = pytest.importorskip("peft", reason="peft is not installed")
     if ranks and not hasattr(peft.utils.other, "get_pattern_key"):
         pytest.skip("this PEFT has no patterns that begin with ^")
     scores = "client,block.0,block.1,block.2\nct,5,1,3\nmri,1,4,2\n" if ranks else SCORES
     plan, _ = exported(scores, 5 if ranks else 2, model=kind, ranks=ranks)
-    targets = ["q_proj", "v_proj"] if kind == "llama" else ["query", "value"]
+    targets = ["q_proj", "v_proj", "query", "value"]  # a ViT's were renamed
     for client in plan:
         theirs = peft.LoraConfig.from_pretrained(str(tmp_path / "peft" / client))
-        ours = plan.peft_config(client, peft.LoraConfig(target_modules=targets, task_type=theirs.task_type))
+        base = peft.LoraConfig(target_modules=targets, task_type=theirs.task_type)
+        ours = plan.peft_config(client, base, tiny(kind))
         found = pairs_and_copies(peft.get_peft_model(tiny(kind), theirs))
         assert found == pairs_and_copies(peft.get_peft_model(tiny(kind), ours))
         assert len(found[1]) == 2 * sum(unit.startswith("block") for unit in plan[client])

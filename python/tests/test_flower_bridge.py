@@ -69,6 +69,22 @@ def test_greetings_that_are_none(caplog):
     assert "two nodes answer for client ct; the first counts" in caplog.text
 
 
+def test_greetings_have_a_deadline_of_their_own_and_who_misses_it_is_asked_again():
+    grid = Grid({1: site(["ct"]), 2: site(["mri"])})
+    grid.late = {2}
+    sites = Sites(grid, greeting_timeout=2.5)
+    sites.refresh()
+    assert sites.node_of("ct") == 1 and sites.node_of("mri") is None
+    grid.late = set()
+    sites.refresh()
+    assert sites.node_of("mri") == 2
+    assert grid.asked == [([1, 2], 2.5), ([2], 2.5)]
+    Sites(grid).refresh()
+    assert grid.asked[-1] == ([1, 2], 60)
+    with pytest.raises(ValueError, match="greeting_timeout: seconds above 0 were expected, found 0"):
+        Sites(grid, 0)
+
+
 def test_replies_that_are_none(tmp_path, caplog):
     caplog.set_level(logging.WARNING, logger="flwr")
     logging.getLogger("flwr").propagate = True

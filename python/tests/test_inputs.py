@@ -171,8 +171,14 @@ def test_options_of_algorithms_are_checked():
         (dict(population=9), "population: found 9"),
         (dict(start="hot"), '"hot"'),
         (dict(islands=0), "islands"),
-        (dict(evaluations="many"), "evaluations='many'"),
-        (dict(seed=-1), "seed=-1"),
+        (dict(evaluations="many"), "evaluations: a whole number of at least 0 was expected, found 'many'"),
+        (dict(seed=-1), "seed: a whole number of at least 0 was expected, found -1"),
+        (dict(seed=1.5), "seed: a whole number of at least 0 was expected, found 1.5"),
+        (dict(seconds="1"), "seconds: a number was expected, found '1'"),
+        (dict(gap=0), "gap: True or False was expected, found 0"),
+        (dict(algorithm=3), "algorithm: a name was expected, found 3"),
+        (dict(choose=3), 'choose: a rule such as "knee" was expected, found 3'),
+        (dict(warm_start=3), "points × clients × units was expected, found int"),
         (dict(warm_start=np.ones((2, 2, 2))), "found 2 clients and 2 units"),
         (dict(warm_start=np.full((1, 2), 3)), "an entry of 3"),
     ]
@@ -188,6 +194,35 @@ def test_options_of_algorithms_are_checked():
         st.plan(st.Problem([[1, 2]], 1), 1, coverage=1)
     with pytest.raises(TypeError, match="pined"):
         st.plan([[1, 2]], 1, pined={})
+
+
+def test_numpys_numbers_are_options_too():
+    options = dict(seed=np.int64(3), evaluations=np.int32(200), gap=np.bool_(True), seconds=np.float32(0))
+    table = [[6, 4, 2], [6, 5, 1]]
+    found = st.plan(table, 1, algorithm="nsga2", **options)
+    assert found == st.plan(table, 1, algorithm="nsga2", seed=3, evaluations=200)
+
+
+def test_wrong_types_of_results_methods():
+    front = st.exact_front([[6, 4, 2], [6, 5, 1], [6, 4, 1]], 1)
+    assert front.certificate.importance_bound(np.float32(2)) == front.certificate.importance_bound(2)
+    for call, said in [
+        (lambda: front.choose(3), 'choose: a rule such as "knee" was expected, found 3'),
+        (lambda: front.save("front.csv", 3), "found 3"),
+        (lambda: st.choose(front.F, None), "found None"),
+        (lambda: front.certificate.importance_bound("1"), "usage_variance: a number was expected, found '1'"),
+        (lambda: front.certificate.importance_bound(float("nan")), "usage_variance: a number was expected, found nan"),
+        (lambda: front.choose().peft_config("nobody", None), 'the plan has no client "nobody"'),
+        (lambda: front.choose().peft_config("client.0", None), "base: a LoraConfig was expected, found NoneType"),
+        (lambda: st.compare(front.problem, {"mine": "nsga2"}, seeds="2"), "seeds: found '2', allowed is 1 or more"),
+        (lambda: st.compare(front.problem, {"mine": {"algorithm": "aco", "sed": 1}}), "sed: no such option; there are gap"),
+        (lambda: st.compare(front.problem, {"mine": 3}), '"mine": a name, a dict of options or a function'),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            call()
+        assert said in str(caught.value) and "\n" not in str(caught.value)
+    with pytest.raises(IndexError, match=f"point 9: the front has {len(front)}"):
+        front[9]
 
 
 def test_files_that_are_not_there(tmp_path):

@@ -1,4 +1,4 @@
-"""docs/python_api.md is what its command writes, and scripts know what they need."""
+"""docs/python_api.md is what its command writes, and scripts know and say what they need."""
 
 import json
 import pathlib
@@ -46,7 +46,22 @@ def test_notebooks_have_the_outputs_of_one_run():
 
 
 def test_examples_are_short():
-    examples = list((ROOT / "examples").glob("*.py"))
+    examples = list((ROOT / "examples").rglob("*.py"))
     assert examples
     for example in examples:
         assert len(example.read_text().splitlines()) < 100, example.name
+
+
+def test_an_interpreter_without_the_module_is_not_recorded(tmp_path):
+    bare = tmp_path / "python"
+    bare.write_text(f'#!/bin/sh\nexec "{sys.executable}" -I -S "$@"\n')
+    bare.chmod(0o755)
+    out = ROOT / "results/python_versions"
+    before = {path: path.read_bytes() for path in out.glob("*")}
+    for python, why in [(bare, "No module named"), (tmp_path / "none", "No such file or directory")]:
+        command = [sys.executable, ROOT / "scripts/record-python-versions", python]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 1 and not done.stdout
+        assert done.stderr.startswith(f"scripts/record-python-versions: {python}: ") and why in done.stderr
+        assert len(done.stderr.splitlines()) == 1
+    assert {path: path.read_bytes() for path in out.glob("*")} == before

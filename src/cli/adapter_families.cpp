@@ -16,7 +16,9 @@ struct Preset {
   std::string model_type;
   Names target_modules, layers_pattern;
   std::string architecture;  ///< the one that is meant where none is named
-  Names classifier;          ///< its head for classification
+  Names classifier;          ///< its last layers for classification
+  Names behind = {};         ///< what stands between the blocks and the last layer
+  Names pooler = {};         ///< what does in classifiers of whole texts alone
   Names lm_head = {"lm_head"};
   bool fan_in_fan_out = false;
 };
@@ -28,37 +30,47 @@ const std::vector<Preset>& presets() {
   const Names classifier = {"classifier"}, score = {"score"};
   const std::string text = "ForSequenceClassification", image = "ForImageClassification";
   const std::string generation = "ForCausalLM";
-  // The head of Strata's own two holds what its unit "head" does.
+  const Names norm = {"model.norm"};
+  // A head is all that stands behind the blocks, as where `strata score` and `strata run` have it.
   static const std::vector<Preset> table = {
-      {"vilt", bert, layer, "", {"vilt.layernorm", "vilt.pooler", "classifier"}},
-      {"vit", renamed, either, image, {"vit.layernorm", "classifier"}},
-      {"deit", renamed, either, image, classifier},
-      {"bert", bert, layer, text, classifier},
+      {"vilt", bert, layer, "", classifier, {"vilt.layernorm", "vilt.pooler"}},
+      {"vit", renamed, either, image, classifier, {"vit.layernorm"}},
+      {"deit", renamed, either, image, classifier, {"deit.layernorm"}},
+      {"bert", bert, layer, text, classifier, {}, {"bert.pooler"}},
       {"roberta", bert, layer, text, classifier},
       {"xlm-roberta", bert, layer, text, classifier},
       {"electra", bert, layer, text, classifier},
-      {"distilbert", {"q_lin", "v_lin"}, layer, text, {"pre_classifier", "classifier"}},
-      {"deberta-v2", {"query_proj", "value_proj"}, layer, text, {"pooler", "classifier"}},
-      {"llama", llama, layers, generation, score},
-      {"mistral", llama, layers, generation, score},
-      {"mixtral", llama, layers, generation, score},
-      {"qwen2", llama, layers, generation, score},
-      {"qwen3", llama, layers, generation, score},
-      {"gemma", llama, layers, generation, score},
-      {"gemma2", llama, layers, generation, score},
-      {"opt", llama, layers, generation, score},
-      {"gpt2", {"c_attn"}, {"h"}, generation, score, {"lm_head"}, true},
-      {"gpt_neox", {"query_key_value"}, layers, generation, score, {"embed_out", "lm_head"}},
+      {"distilbert", {"q_lin", "v_lin"}, layer, text, classifier, {}, {"pre_classifier"}},
+      {"deberta-v2", {"query_proj", "value_proj"}, layer, text, classifier, {}, {"pooler"}},
+      {"llama", llama, layers, generation, score, norm},
+      {"mistral", llama, layers, generation, score, norm},
+      {"mixtral", llama, layers, generation, score, norm},
+      {"qwen2", llama, layers, generation, score, norm},
+      {"qwen3", llama, layers, generation, score, norm},
+      {"gemma", llama, layers, generation, score, norm},
+      {"gemma2", llama, layers, generation, score, norm},
+      {"opt", llama, layers, generation, score, {"model.decoder.final_layer_norm"}},
+      {"gpt2", {"c_attn"}, {"h"}, generation, score, {"transformer.ln_f"}, {}, {"lm_head"}, true},
+      {"gpt_neox",
+       {"query_key_value"},
+       layers,
+       generation,
+       score,
+       {"gpt_neox.final_layer_norm"},
+       {},
+       {"embed_out", "lm_head"}},
   };
   return table;
 }
 
-AdapterFamily family_of(const Preset& preset, const std::string& architecture) {
+AdapterFamily family_of(const Preset& preset, const std::string& named) {
+  const std::string architecture = preset.architecture.empty() ? "" : named;
   AdapterFamily family{preset.target_modules, preset.layers_pattern, "", preset.classifier};
   family.fan_in_fan_out = preset.fan_in_fan_out;
-  if (preset.architecture.empty()) return family;
+  Names behind = preset.behind;
   if (architecture.ends_with("ForSequenceClassification")) {
     family.task_type = "SEQ_CLS";
+    behind.insert(behind.end(), preset.pooler.begin(), preset.pooler.end());
   } else if (architecture.ends_with("ForTokenClassification")) {
     family.task_type = "TOKEN_CLS";
   } else if (architecture.ends_with("ForQuestionAnswering")) {
@@ -68,6 +80,7 @@ AdapterFamily family_of(const Preset& preset, const std::string& architecture) {
     family.task_type = "CAUSAL_LM";
     family.head = preset.lm_head;
   }
+  family.head.insert(family.head.begin(), behind.begin(), behind.end());
   return family;
 }
 

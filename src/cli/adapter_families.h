@@ -12,8 +12,10 @@ struct AdapterFamily {
   std::vector<std::string> target_modules;  ///< the queries and values of attention
   /// The names of the list of numbered layers; ViT's changed in transformers 5.9.
   std::vector<std::string> layers_pattern;
-  std::string task_type;           ///< PEFT's name of the task; "": none of its own
-  std::vector<std::string> head;   ///< the modules that are the model's head
+  std::string task_type;  ///< PEFT's name of the task; "": none of its own
+  /// The modules behind its blocks, which are Strata's unit "head": the last norm and the last
+  /// layer of a LLaMA.
+  std::vector<std::string> head;
   bool fan_in_fan_out = false;     ///< the layers' weights are transposed (GPT-2's Conv1D)
   std::string name = "";           ///< the model's folder or family, for messages; "": unknown
   std::optional<int> layers = {};  ///< how many numbered layers, where it is known

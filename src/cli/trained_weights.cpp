@@ -106,12 +106,21 @@ void WeightPatterns::find_stacks() {
 }
 
 Names WeightPatterns::of_head() const {
+  // Of one name or the other, and not among the weights where it is the words' table, too: then
+  // the embeddings', as `strata score` has it, and the head is what stands before it.
+  static const Names words_heads = {"lm_head", "embed_out"};
   Names modules =
       has_family_ ? family_.head : Names{"classifier", "lm_head", "score", "head", "fc"};
   Names patterns, there;
-  for (const auto& module : modules)
-    if (!prefixes_of(weights_, module).empty()) there.push_back(module);
-  if (knows_weights() && (there.empty() || (has_family_ && there.size() < modules.size()))) {
+  bool lacks_one = false;
+  for (const auto& module : modules) {
+    if (!prefixes_of(weights_, module).empty()) {
+      there.push_back(module);
+    } else if (!contains(words_heads, module)) {
+      lacks_one = true;
+    }
+  }
+  if (knows_weights() && (there.empty() || (has_family_ && lacks_one))) {
     throw InputError("the unit \"head\": " + model_ + " has no weight of " +
                      (has_family_ ? quoted_list(modules) : quoted_list(modules) + " either") +
                      "; weights that are tied to the embeddings are trained with those");

@@ -681,24 +681,30 @@ TEST_CASE("adapters: a preset for a family of models, by name or by a model's fo
   const auto [llama, headless] = preset("llama");
   CHECK(llama["target_modules"] == nlohmann::json{"q_proj", "v_proj"});
   CHECK(llama["layers_pattern"] == nlohmann::json{"layers"});
-  CHECK(llama["modules_to_save"] == nlohmann::json{"lm_head"});
+  CHECK(llama["modules_to_save"] == nlohmann::json{"model.norm", "lm_head"});
   CHECK(llama["task_type"] == "CAUSAL_LM");
   CHECK(headless["task_type"] == "CAUSAL_LM");
   // PEFT trains the head of a model for classification whatever modules_to_save says.
   const auto [bert, frozen] = preset("bert");
   CHECK(bert["task_type"] == "SEQ_CLS");
+  CHECK(bert["modules_to_save"] == nlohmann::json{"bert.pooler", "classifier"});
   CHECK(frozen["task_type"].is_null());
   const auto [gpt2, headless_gpt2] = preset("gpt2");
   CHECK(gpt2["fan_in_fan_out"] == true);
   CHECK(gpt2["layers_pattern"] == nlohmann::json{"h"});
+  CHECK(gpt2["modules_to_save"] == nlohmann::json{"transformer.ln_f", "lm_head"});
 
   dir.write("mine/config.json", R"({"model_type": "llama", "num_hidden_layers": 12,
                                     "architectures": ["LlamaForSequenceClassification"]})");
   const auto [mine, no_score] = preset("mine");
   CHECK(mine["target_modules"] == nlohmann::json{"q_proj", "v_proj"});
   CHECK(mine["task_type"] == "SEQ_CLS");
-  CHECK(mine["modules_to_save"] == nlohmann::json{"score"});
+  CHECK(mine["modules_to_save"] == nlohmann::json{"model.norm", "score"});
   CHECK(no_score["task_type"].is_null());
+  dir.write("tokens/config.json", R"({"model_type": "deberta-v2", "num_hidden_layers": 12,
+                                      "architectures": ["DebertaV2ForTokenClassification"]})");
+  const auto [tokens, no_tokens] = preset("tokens");  // has no pooler
+  CHECK(tokens["modules_to_save"] == nlohmann::json{"classifier"});
 
   // A template's fields win, the preset fills what it leaves open.
   dir.write("lora.json", R"({"r": 3, "target_modules": ["o_proj"], "modules_to_save": ["norm"]})");

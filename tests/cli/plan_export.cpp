@@ -161,7 +161,7 @@ TEST_CASE_METHOD(Fixture,
             R"({"weight_map": {"model.layers.0.q.weight": "a", "model.layers.1.q.weight": "b"}})");
   CHECK(patterns_of("layer.1", "shards") == Names{"^model[.]layers[.]1[.]"});
   CHECK(patterns_of("layer.1", "llama") == Names{"^(.+[.])?layers[.]1[.]"});
-  CHECK(patterns_of("head", "llama") == Names{"^(.+[.])?lm_head[.]"});
+  CHECK(patterns_of("head", "llama") == Names{"^(.+[.])?model[.]norm[.]", "^(.+[.])?lm_head[.]"});
   CHECK(patterns_of("model.layers.1.mlp", "llama") ==
         Names{"^(.+[.])?model[.]layers[.]1[.]mlp[.]"});
   dir.write("scores.csv", "client,h.3,mixer\nct,2,1\n");
@@ -172,6 +172,26 @@ TEST_CASE_METHOD(Fixture,
   CHECK(matched(patterns, {"transformer.h.3.attn.weight", "transformer.h.30.attn.weight",
                            "a.mixer.weight", "a.remixer.weight"}) ==
         Names{"transformer.h.3.attn.weight", "a.mixer.weight"});
+}
+
+TEST_CASE_METHOD(Fixture, "export: a head is all that stands behind the blocks") {
+  const auto write_model = [&](const std::string& type, Names names) {
+    const Names blocks = layers(type == "gpt2" ? "transformer.h" : "model.layers", 2);
+    names.insert(names.end(), blocks.begin(), blocks.end());
+    write_weights(dir / "mine", names);
+    dir.write("mine/config.json", "{\"model_type\": \"" + type + "\"}");
+    return names;
+  };
+  const Names names = write_model("llama", {"model.norm.weight", "lm_head.weight"});
+  CHECK(matched(patterns_of("head", "mine"), names) ==
+        Names{"model.norm.weight", "lm_head.weight"});
+  // The words' table, which is the last layer, too, is the embeddings'.
+  write_model("gpt2", {"transformer.ln_f.bias", "transformer.wte.weight"});
+  CHECK(patterns_of("head", "mine") == Names{"^(.+[.])?transformer[.]ln_f[.]"});
+  write_model("llama", {"lm_head.weight"});
+  dir.write("scores.csv", "client,head\nct,1\n");
+  refused({"--export", "unfrozen:out", "--export-model", "mine", "--out", "plan.json"},
+          {"\"head\"", "mine has no weight of \"model.norm\", \"lm_head\""});
 }
 
 TEST_CASE_METHOD(Fixture,

@@ -631,8 +631,15 @@ DECODERS = "llama mistral mixtral qwen2 qwen3 gemma gemma2 opt gpt2 gpt_neox".sp
 HEADS = {
     "vilt": {"vilt.layernorm", "vilt.pooler", "classifier"},
     "vit": {"vit.layernorm", "classifier"},
+    "deit": {"deit.layernorm", "classifier"},
+    "bert": {"bert.pooler", "classifier"},
     "distilbert": {"pre_classifier", "classifier"},
     "deberta-v2": {"pooler", "classifier"},
+}
+LAST_NORMS = {
+    "opt": "model.decoder.final_layer_norm",
+    "gpt2": "transformer.ln_f",
+    "gpt_neox": "gpt_neox.final_layer_norm",
 }
 ONE_MATRIX = {"gpt2", "gpt_neox"}  # query, key and value are one linear layer
 
@@ -707,7 +714,9 @@ def check_plans(strata, folder):
         model = tiny(family)
         # GPT-NeoX's was renamed.
         output = "embed_out" if hasattr(model, "embed_out") else "lm_head"
-        heads = HEADS.get(family, {output if family in DECODERS else "classifier"})
+        heads = HEADS.get(family, {"classifier"})
+        if family in DECODERS:
+            heads = {LAST_NORMS.get(family, "model.norm"), output}
         config = model.config.to_dict() | {"architectures": [type(model).__name__]}
         (folder / f"{family}-model").mkdir()
         (folder / f"{family}-model" / "config.json").write_text(json.dumps(config, default=str))

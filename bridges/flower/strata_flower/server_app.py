@@ -28,10 +28,13 @@ def clients_of(content: RecordDict) -> list[str]:
 
 
 class Sites:
-    """Which node answers for which client. Nodes have numbers; what they are called they say."""
+    """Which node answers for which client. Nodes have numbers; what they are called they say, within
+    `greeting_timeout` seconds, or they are asked again."""
 
-    def __init__(self, grid: Grid):
-        self._grid = grid
+    def __init__(self, grid: Grid, greeting_timeout: float = 60):
+        if not greeting_timeout > 0:
+            raise ValueError(f"greeting_timeout: seconds above 0 were expected, found {greeting_timeout}")
+        self._grid, self._greeting_timeout = grid, greeting_timeout
         self._asked: set[int] = set()
         self._nodes: dict[str, int] = {}
 
@@ -45,7 +48,7 @@ class Sites:
         greetings = [
             Message(RecordDict(), dst_node_id=node, message_type="query.hello") for node in new
         ]
-        for reply in self._grid.send_and_receive(greetings, timeout=60) if greetings else []:
+        for reply in self._greeted(greetings):
             node = reply.metadata.src_node_id
             if reply.has_error():
                 log.warning("node %d does not say whom it answers for: %s", node, reply.error.reason)
@@ -59,6 +62,11 @@ class Sites:
             for client in clients:
                 if self._nodes.setdefault(client, node) != node:
                     log.error("two nodes answer for client %s; the first counts", client)
+
+    def _greeted(self, greetings: list[Message]) -> Iterable[Message]:
+        if not greetings:
+            return []
+        return self._grid.send_and_receive(greetings, timeout=self._greeting_timeout)
 
     def wait_for(self, clients: Iterable[str], seconds: float) -> None:
         """Until somebody answers for each of them, or so long."""
@@ -119,7 +127,7 @@ def command_of(config: dict, mailbox: str) -> list[str]:
 @app.main()
 def main(grid: Grid, context: Context) -> None:
     config = dict(context.run_config)
-    sites = Sites(grid)
+    sites = Sites(grid, float(config["greeting-timeout"]))
     with tempfile.TemporaryDirectory(prefix="strata-mailbox-") as own:
         command = command_of(config, str(config["mailbox"]) or str(Path(own, "mailbox")))
         with subprocess.Popen(

@@ -31,14 +31,18 @@ def trained_parameters(plan: Plan, model: torch.nn.Module, client: str) -> list[
     Raises:
         ValueError: A unit that the model does not have, or of which it can train nothing.
     """
-    units = plan.trained_units(client)
     names = [name for name, value in model.named_parameters() if value.is_floating_point()]
-    if plan.parameters:
-        found = {unit: _by_parameters(plan.parameters[unit], names, unit) for unit in units}
-    else:
-        found = _by_blocks(units, model, names)
+    found = unit_parameters(plan, plan.trained_units(client), model)
     chosen = {name for own in found.values() for name in own}
     return [name for name in names if name in chosen]
+
+
+def unit_parameters(plan: Plan, units: Sequence[str], model: torch.nn.Module) -> dict[str, list[str]]:
+    """Unit → names of its parameters in the model: as the plan knows them, or by the model's blocks."""
+    names = [name for name, value in model.named_parameters() if value.is_floating_point()]
+    if plan.parameters:
+        return {unit: _by_parameters(plan.parameters[unit], names, unit) for unit in units}
+    return _by_blocks(units, model, names)
 
 
 def _by_parameters(listed: Sequence[str], names: Sequence[str], unit: str) -> list[str]:

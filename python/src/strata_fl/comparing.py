@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 import numpy as np
@@ -80,7 +81,16 @@ class Comparison:
         self.summary = [Line(*line) for line in _core.summarise(rows)]
 
     def to_frame(self) -> pandas.DataFrame:
-        """The runs as a DataFrame."""
+        """The runs as a DataFrame.
+
+        >>> import strata_fl as st
+        >>> scores = {"ct": [6, 4, 2, 1], "mri": [7, 5, 1, 1], "xray": [9, 2, 2, 3]}
+        >>> found = st.compare(scores, {"nsga2": "nsga2"}, budgets=1, seeds=2, evaluations=1000)
+        >>> found.to_frame()[["rival", "seed", "hypervolume_ratio"]]
+           rival  seed  hypervolume_ratio
+        0  nsga2     1                1.0
+        1  nsga2     2                1.0
+        """
         import pandas
 
         return pandas.DataFrame(self.runs, columns=Run._fields)
@@ -140,8 +150,8 @@ def compare(
     problem = as_problem(scores, budgets, options)
     if not rivals:
         raise ValueError("rivals: none is given; at least one is needed")
-    if seeds < 1:
-        raise ValueError(f"seeds: found {seeds}, allowed is 1 or more")
+    if not isinstance(seeds, Integral) or seeds < 1:
+        raise ValueError(f"seeds: found {seeds!r}, allowed is 1 or more")
     exact = exact_front(problem).F
     if len(exact) < 3:
         raise ValueError(f"the exact front has {len(exact)} point(s); 3 are needed to compare on it")
@@ -157,14 +167,19 @@ def compare(
             else:
                 front, spent = _front_of_own(problem, name, rival, own, seed)
             seconds = time.perf_counter() - begin
-            measures = (m(front, exact) for m in (hypervolume_ratio, igd_plus, spread))
-            runs.append(Run(name, seed, *measures, len(front), spent, seconds))
+            ratio = hypervolume_ratio(front, exact)
+            distance, evenness = igd_plus(front, exact), spread(front, exact)
+            runs.append(Run(name, seed, ratio, distance, evenness, len(front), spent, seconds))
     return Comparison(runs)
 
 
 def _front_of_own(
     problem: Problem, name: str, rival: Any, own: dict[str, Any], seed: int
 ) -> tuple[np.ndarray, int]:
+    if not isinstance(rival, (str, Mapping)):
+        raise ValueError(
+            f'rivals: "{name}": a name, a dict of options or a function was expected, found {type(rival).__name__}'
+        )
     settings = {"algorithm": rival} if isinstance(rival, str) else dict(rival)
     if "algorithm" not in settings:
         raise ValueError(f'rivals: "{name}" has no algorithm')

@@ -127,7 +127,7 @@ class PlannedFedAvg(FedAvg):
         self.plan: dict[str, list[str]] = {}
         self.scores: dict[str, dict[str, float]] = {}
         self._nodes: dict[int, _Node] = {}
-        self._keys: dict[str, list[str]] | None = None
+        self._keys: dict[str, list[str]] = {}  # of every unit, from the first round on
         self._arrays = ArrayRecord()
         self._changed: dict[str, int] = {}  # key -> the revision of its last change
         self._revision = 1
@@ -140,7 +140,9 @@ class PlannedFedAvg(FedAvg):
         Raises:
             ValueError: A unit without a key, or a key that is in two units.
         """
-        keys, found, owner = list(keys), {}, {}
+        keys = list(keys)
+        found: dict[str, list[str]] = {}
+        owner: dict[str, str] = {}
         for unit, of in (self.units | self.always).items():
             if isinstance(of, str):
                 found[unit] = [key for key in keys if re.match(of, key)]
@@ -224,7 +226,7 @@ class PlannedFedAvg(FedAvg):
     # What the server has, and what a node lacks.
 
     def _take(self, arrays: ArrayRecord) -> None:
-        if self._keys is None:
+        if not self._keys:
             self._keys = self.units_of(arrays)
             self._changed = dict.fromkeys(arrays, self._revision)
         elif list(arrays) != list(self._arrays):

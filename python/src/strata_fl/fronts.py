@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Optional, Union
 
 import numpy as np
@@ -36,16 +38,20 @@ class Front:
     ((2, 2, 3), 'bool')
     >>> front.choose("knee")["mri"]
     ['block.1']
+    >>> front.clients, front.units, front.objectives
+    (['ct', 'mri'], ['block.0', 'block.1', 'block.2'], ['importance', 'usage_variance'])
+    >>> front.algorithm, front.kind, front.evaluations, front.problem, front.certificate.kind
+    ('exact', 'exact', 0, Problem(2 clients, 3 units, budgets of 2 units), 'exact')
     """
 
     def __init__(self, core: _core.Front, problem: Problem):
         self._core = core
         self._X: Optional[np.ndarray] = None
-        self._F: np.ndarray = core.F
+        self._F = core.F
         self._problem = problem
 
     @property
-    def F(self) -> np.ndarray:
+    def F(self) -> npt.NDArray[np.float64]:
         """(points, objectives): importance, to be maximised, usage variance, to be minimised, and
         what further objectives the problem has. 15 digits, as plan.json has them."""
         return self._F
@@ -102,7 +108,10 @@ class Front:
         return len(self._core)
 
     def __getitem__(self, point: int) -> Plan:
-        place = range(len(self))[point]
+        try:
+            place = range(len(self))[point]
+        except IndexError:
+            raise IndexError(f"point {point}: the front has {len(self)}") from None
         return self.choose(f"row:{place + 1}")
 
     def __iter__(self) -> Iterator[Plan]:
@@ -120,17 +129,40 @@ class Front:
 
         Raises:
             ValueError: An unknown rule, or a limit that no point keeps to.
+
+        >>> import strata_fl as st
+        >>> front = st.exact_front({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1)
+        >>> front.choose("importance:100").importance, front.choose("variance:0.5").usage_variance
+        (12.0, 0.222222222222222)
         """
+        check_rule(rule)
         return Plan(self._core.choose(rule), self.problem.parameters)
 
     def save(self, path: Union[str, os.PathLike[str]], choose: str = "knee") -> None:
-        """Writes every point with who trains what, as ``strata plan --front`` does: CSV or .json."""
+        """Writes every point with who trains what, as ``strata plan --front`` does: CSV or .json.
+
+        >>> import pathlib, tempfile
+        >>> import strata_fl as st
+        >>> front = st.exact_front({"ct": [6, 4], "mri": [6, 5]}, budgets=1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     front.save(pathlib.Path(folder) / "front.csv")
+        ...     len((pathlib.Path(folder) / "front.csv").read_text().splitlines())
+        3
+        """
+        check_rule(choose)
         text = self._core.text(choose, os.fspath(path))
         with open(path, "w", encoding="utf-8", newline="") as file:
             file.write(text)
 
     def to_frame(self) -> pandas.DataFrame:
-        """`F` as a DataFrame with names of objectives."""
+        """`F` as a DataFrame with names of objectives.
+
+        >>> import strata_fl as st
+        >>> st.exact_front({"ct": [6, 4], "mri": [6, 5]}, budgets=1).to_frame()
+           importance  usage_variance
+        0        11.0             0.0
+        1        12.0             1.0
+        """
         import pandas
 
         return pandas.DataFrame(self.F, columns=self.objectives)
@@ -143,6 +175,10 @@ class Certificate:
     >>> bound = st.certify({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1)
     >>> bound.kind, bound.importance_bound(0.5), bound.importance_bound(1)
     ('exact', 11.416666666666666, 12.0)
+    >>> bound.F.tolist()
+    [[11.0, 0.222222222222222], [12.0, 0.888888888888889]]
+    >>> bound.hypervolume_ratio([[11.0, 0.25]]) < 1 == bound.hypervolume_ratio(bound.F)
+    True
     """
 
     def __init__(self, core: _core.Certificate):
@@ -154,17 +190,26 @@ class Certificate:
         return self._core.kind
 
     @property
-    def F(self) -> np.ndarray:
+    def F(self) -> npt.NDArray[np.float64]:
         """(points, 2): importance and usage variance of points that bound the front."""
         return self._core.bounds
 
     def importance_bound(self, usage_variance: float) -> float:
         """The most importance that an assignment with at most this usage variance can have."""
-        return self._core.importance_bound(usage_variance)
+        if not isinstance(usage_variance, Real) or math.isnan(usage_variance):
+            raise ValueError(f"usage_variance: a number was expected, found {usage_variance!r}")
+        return self._core.importance_bound(float(usage_variance))
 
     def hypervolume_ratio(self, front: npt.ArrayLike) -> float:
         """Hypervolume of a front, (points, 2), over that of the bound."""
         return self._core.hypervolume_ratio(_points(front))
+
+
+def check_rule(rule: object) -> None:
+    """Raises ValueError where a rule is none, before anything is planned for it."""
+    if not isinstance(rule, str):
+        raise ValueError(f'choose: a rule such as "knee" was expected, found {rule!r}')
+    _core.check_choice(rule)
 
 
 def _points(front: Any) -> np.ndarray:
@@ -186,8 +231,40 @@ def _warm_start(problem: Problem, given: Any) -> Optional[np.ndarray]:
     return _assignments(given.X if isinstance(given, (Front, Plan)) else given)[0]
 
 
+#: Types of algorithms' options, what these are made of, and what is said of others.
+_FLAG, _NAME, _NUMBER = (bool, (bool, np.bool_), "True or False"), (str, str, "a name"), (float, Real, "a number")
+_WHOLE = (int, Integral, "a whole number of at least 0")
+_OPTIONS: dict[str, tuple[Any, Any, str]] = {
+    "gap": _FLAG,
+    "sweep": _FLAG,
+    "start": _NAME,
+    "full_front_seconds": _NUMBER,
+    "seconds": _NUMBER,
+    "evaluations": _WHOLE,
+    "islands": _WHOLE,
+    "population": _WHOLE,
+    "seed": _WHOLE,
+}
+
+
+def _checked_options(algorithm: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """As _core takes them, NumPy's numbers as Python's."""
+    if not isinstance(algorithm, str):
+        raise ValueError(f"algorithm: a name was expected, found {algorithm!r}")
+    checked = {}
+    for name, value in options.items():
+        if name not in _OPTIONS:
+            raise ValueError(f"{name}: no such option; there are {', '.join(_OPTIONS)}")
+        kind, accepted, called = _OPTIONS[name]
+        if not isinstance(value, accepted) or (kind is int and value < 0):
+            raise ValueError(f"{name}: {called} was expected, found {value!r}")
+        checked[name] = kind(value)
+    return checked
+
+
 def plan_front(problem: Problem, algorithm: str, warm_start: Any = None, **options: Any) -> Front:
     """A front by any algorithm; what the functions below have in common."""
+    options = _checked_options(algorithm, options)
     warm = _warm_start(problem, warm_start)
     try:
         return Front(_core.plan_front(problem._core, algorithm, warm_start=warm, **options), problem)
@@ -195,7 +272,7 @@ def plan_front(problem: Problem, algorithm: str, warm_start: Any = None, **optio
         if "incompatible function arguments" not in str(error):
             raise
         shown = ", ".join(f"{key}={value!r}" for key, value in options.items())
-        raise ValueError(f"plan: an option of the wrong type or size among {shown}") from None
+        raise ValueError(f"plan: an option is too large among {shown}") from None
 
 
 def exact_front(
@@ -335,7 +412,7 @@ def plan(
     >>> plan(scores, budgets=1, algorithm="topk").X.sum(axis=0).tolist()  # usage of the units
     [2, 0, 0]
     """
-    _core.check_choice(choose)
+    check_rule(choose)
     return plan_front(
         as_problem(scores, budgets, options),
         algorithm,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Union
 import numpy as np
 
 from . import _core
-from .fronts import Front, _points
+from .fronts import Front, _points, check_rule
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -87,6 +87,7 @@ def choose(front: Points, rule: str = "knee") -> int:
     >>> choose([[4, 4], [1, 0], [3, 1]], "knee")
     2
     """
+    check_rule(rule)
     points = _points(front)
     order = nondominated(points)
     return int(order[_core.choose(np.ascontiguousarray(points[order]), rule)])

@@ -7,20 +7,24 @@ import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
-from .applying import adapted_module
+from .applying import adapted_module, unit_parameters
 from .unit_names import USUAL_HEADS, is_head, layer_of, tower_of
 
 if TYPE_CHECKING:
+    import torch
+
     from .plans import Plan
 
 
-def peft_config(plan: Plan, client: str, base: Any) -> Any:
+def peft_config(plan: Plan, client: str, base: Any, model: Optional[torch.nn.Module] = None) -> Any:
     """`Plan.peft_config`."""
+    chosen = plan[client]
+    if not hasattr(base, "target_modules"):
+        raise ValueError(f"peft_config: base: a LoraConfig was expected, found {type(base).__name__}")
     if base.target_modules is None:
         raise ValueError("peft_config: target_modules of the LoraConfig say where pairs go; found None")
-    chosen = plan[client]
     ranks = dict(chosen) if isinstance(chosen, Mapping) else {unit: 1 for unit in chosen}
     ranks.update({unit: max(ranks.values(), default=1) for unit in plan.always if unit not in ranks})
     config = copy.deepcopy(base)
@@ -30,7 +34,7 @@ def peft_config(plan: Plan, client: str, base: Any) -> Any:
     else:
         _set_layers(config, plan, client, ranks)
     heads = [unit for unit in ranks if layer_of(unit) is None]
-    _set_heads(config, plan, heads)
+    _set_heads(config, plan, heads, model)
     return config
 
 
@@ -127,13 +131,16 @@ def _set_ranks(config: Any, largest: int, patterns: Mapping[str, int]) -> None:
     config.alpha_pattern = {**config.alpha_pattern, **{k: alpha_of(o) for k, o in others.items()}}
 
 
-def _set_heads(config: Any, plan: Plan, units: Sequence[str]) -> None:
+def _set_heads(config: Any, plan: Plan, units: Sequence[str], model: Optional[torch.nn.Module]) -> None:
     """Heads are trained whole; what the user's configuration says of them wins."""
     if config.modules_to_save or not units:
         return
     saved: list[str] = []
     for unit in units:
-        if plan.parameters:
+        if model is not None:
+            own = unit_parameters(plan, [unit], model)[unit]
+            saved += [name for name in _whole_modules(own, model) if name not in saved]
+        elif plan.parameters:
             for name in plan.parameters[unit]:
                 module = adapted_module(name) or name.rpartition(".")[0]
                 saved += [module] if module not in saved else []
@@ -148,3 +155,16 @@ def _set_heads(config: Any, plan: Plan, units: Sequence[str]) -> None:
                 stacklevel=4,
             )
     config.modules_to_save = saved or None
+
+
+def _whole_modules(names: Sequence[str], model: torch.nn.Module) -> list[str]:
+    """The largest modules all of whose parameters are among these."""
+    others = {name for name, _ in model.named_parameters()} - set(names)
+    modules: list[str] = []
+    for name in names:
+        parts = name.split(".")
+        prefixes = (".".join(parts[:size]) for size in range(1, len(parts)))
+        whole = (p for p in prefixes if not any(other.startswith(p + ".") for other in others))
+        module = next(whole, name.rpartition(".")[0])
+        modules += [module] if module not in modules else []
+    return modules

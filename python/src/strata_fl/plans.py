@@ -12,6 +12,7 @@ import numpy as np
 from . import _core
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import pandas
     import torch
 
@@ -54,6 +55,17 @@ class Plan(Mapping[str, "Choice"]):
     (5.0, 0.0, 0.0)
     >>> dict(st.plan(scores, budgets=4, ranks=3))["ct"]
     {'block.0': 2, 'block.1': 2}
+
+    All that plan.json says is there, too:
+
+    >>> plan.clients, plan.units, plan.X.tolist()
+    (['ct', 'mri'], ['block.0', 'block.1'], [[False, True], [True, False]])
+    >>> plan.objectives, plan.front.tolist(), plan.row
+    ({'importance': 5.0, 'usage_variance': 0.0}, [[5.0, 0.0], [6.0, 1.0]], 1)
+    >>> plan.used, plan.budgets, plan.counted, plan.ranks, plan.always
+    ({'ct': 1, 'mri': 1}, {'ct': 1, 'mri': 1}, 'units', 1, [])
+    >>> plan.algorithm, plan.choose, plan.seed, plan.evaluations, plan.provenance["normalise"]
+    ('exact', 'importance:80', 1, 0, False)
     """
 
     def __init__(self, core: _core.Plan, parameters: Optional[Mapping[str, Sequence[str]]] = None):
@@ -143,7 +155,7 @@ class Plan(Mapping[str, "Choice"]):
         return dict(zip(self._core.objectives, self._core.point[0].tolist()))
 
     @property
-    def front(self) -> np.ndarray:
+    def front(self) -> npt.NDArray[np.float64]:
         """(points, objectives): the front that the plan was chosen from."""
         return self._core.front
 
@@ -203,11 +215,26 @@ class Plan(Mapping[str, "Choice"]):
     # Files.
 
     def to_json(self) -> str:
-        """The content of plan.json: byte for byte what ``strata plan --out`` writes."""
+        """The content of plan.json: byte for byte what ``strata plan --out`` writes.
+
+        >>> import json
+        >>> import strata_fl as st
+        >>> json.loads(st.plan({"ct": [6, 4], "mri": [6, 5]}, 1).to_json())["clients"]
+        {'ct': ['block.0'], 'mri': ['block.1']}
+        """
         return self._core.json()
 
     def save(self, path: Union[str, os.PathLike[str]]) -> None:
-        """Writes plan.json, whole or not at all. It holds no names of parameters."""
+        """Writes plan.json, whole or not at all. It holds no names of parameters.
+
+        >>> import pathlib, tempfile
+        >>> import strata_fl as st
+        >>> plan = st.plan({"ct": [6, 4], "mri": [6, 5]}, 1)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     plan.save(pathlib.Path(folder) / "plan.json")
+        ...     [file.name for file in pathlib.Path(folder).iterdir()]
+        ['plan.json']
+        """
         self._core.write(os.fspath(path))
 
     @classmethod
@@ -216,11 +243,26 @@ class Plan(Mapping[str, "Choice"]):
 
         Raises:
             ValueError: With file and key.
+
+        >>> import pathlib, tempfile
+        >>> import strata_fl as st
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "plan.json"
+        ...     st.plan({"ct": [6, 4], "mri": [6, 5]}, 1).save(file)
+        ...     Plan.load(file)["mri"]
+        ['block.1']
         """
         return cls(_core.read_plan(os.fspath(path)))
 
     def to_frame(self) -> pandas.DataFrame:
-        """`X` as a DataFrame of clients × units."""
+        """`X` as a DataFrame of clients × units.
+
+        >>> import strata_fl as st
+        >>> st.plan({"ct": [6, 4], "mri": [6, 5]}, 1).to_frame()
+             block.0  block.1
+        ct      True    False
+        mri    False     True
+        """
         import pandas
 
         return pandas.DataFrame(self.X, index=self.clients, columns=self.units)
@@ -229,7 +271,15 @@ class Plan(Mapping[str, "Choice"]):
 
     @property
     def parameters(self) -> dict[str, list[str]]:
-        """Unit → names of its parameters, where the scores said them or `with_parameters` did."""
+        """Unit → names of its parameters, where the scores said them or `with_parameters` did.
+
+        >>> import strata_fl as st
+        >>> plan = st.plan({"ct": {"low": 1, "high": 2}}, 1)
+        >>> plan.parameters
+        {}
+        >>> plan.with_parameters({"low": ["0.weight"], "high": ["1.weight"]}).parameters["high"]
+        ['1.weight']
+        """
         return self._parameters
 
     def with_parameters(self, parameters: Mapping[str, Sequence[str]]) -> Plan:
@@ -275,6 +325,13 @@ class Plan(Mapping[str, "Choice"]):
 
         Raises:
             ValueError: A unit that the model does not have.
+
+        >>> import strata_fl as st
+        >>> from torch import nn
+        >>> blocks = nn.Sequential(*(nn.Sequential(nn.Linear(3, 3), nn.Tanh()) for _ in range(2)))
+        >>> model = nn.Sequential(nn.Embedding(5, 3), blocks, nn.Linear(3, 2))
+        >>> st.plan({"ct": {"block.0": 1, "block.1": 2}}, 1).apply(model, "ct")
+        ['1.1.0.weight', '1.1.0.bias']
         """
         from .applying import apply
 
@@ -302,7 +359,7 @@ class Plan(Mapping[str, "Choice"]):
 
         return unfrozen_parameters(self, client, model)
 
-    def peft_config(self, client: str, base: Any) -> Any:
+    def peft_config(self, client: str, base: Any, model: Optional[torch.nn.Module] = None) -> Any:
         """A copy of PEFT's ``LoraConfig`` that trains the client's layers alone.
 
         Layers are the numbers in the units' names (``block.3``, ``model.layers.3.mlp``); ranks of
@@ -311,13 +368,23 @@ class Plan(Mapping[str, "Choice"]):
         Args:
             client: One of `clients`.
             base: Has ``target_modules``, and whatever else training needs.
+            model: The one that gets the pairs, before PEFT has it: a head is then all that stands behind its
+                blocks, as where it is scored. Without it, where the plan does not know its units'
+                `parameters` either, a head is what last layers are called in most models.
 
         Raises:
             ValueError: The client trains no numbered layer, of which PEFT would make all of them.
+
+        >>> import strata_fl as st
+        >>> from peft import LoraConfig
+        >>> plan = st.plan({"ct": {"block.0": 1, "block.1": 2, "head": 0}}, 1, always=["head"])
+        >>> config = plan.peft_config("ct", LoraConfig(target_modules=["q_proj", "v_proj"]))
+        >>> config.layers_to_transform, config.modules_to_save
+        ([1], ['classifier', 'lm_head', 'score'])
         """
         from .peft_configs import peft_config
 
-        return peft_config(self, client, base)
+        return peft_config(self, client, base, model)
 
 
 class UnknownClientError(KeyError, ValueError):

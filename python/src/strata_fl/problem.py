@@ -15,6 +15,8 @@ from . import _core
 from .tables import Parameters, score_table
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import numpy.typing as npt
 
     from .tables import Scores
@@ -146,6 +148,10 @@ class Problem:
     (['ct', 'mri'], ['block.0', 'block.1', 'block.2'])
     >>> problem.evaluate([[1, 0, 0], [0, 0, 1]]).round(3).tolist()  # importance, usage variance
     [5.0, 0.222]
+    >>> problem.objectives, problem.importance.tolist()
+    (['importance', 'usage_variance'], [[3.0, 2.0, 1.0], [3.0, 1.0, 2.0]])
+    >>> problem.budgets.tolist(), problem.ranks, problem.always
+    ([1, 1], 1, [])
     >>> Problem({"ct": [3, 2, 1], "mri": [3, 1, 2]}, budgets={"ct": 4, "mri": 1})
     Traceback (most recent call last):
     ValueError: problem: budget.clients.ct: client "ct": a budget of 4 units, but there are 3; allowed is 0 to 3
@@ -191,7 +197,7 @@ class Problem:
             "objectives": objectives,
             "clients": speeds,
         }
-        if hasattr(target_usage, "to_dict"):  # a Series
+        if target_usage is not None and hasattr(target_usage, "to_dict"):  # a Series
             options["target_usage"] = target_usage.to_dict()
         given = {key: _plain(value, key) for key, value in options.items() if value is not None}
         self._set(table, json.dumps({"version": 1, **given}), parameters)
@@ -220,12 +226,12 @@ class Problem:
         return self._core.always
 
     @property
-    def importance(self) -> np.ndarray:
+    def importance(self) -> npt.NDArray[np.float64]:
         """(clients, units): the scores as they are planned, weighted and normalised."""
         return self._core.importance
 
     @property
-    def budgets(self) -> np.ndarray:
+    def budgets(self) -> npt.NDArray[np.int64]:
         """(clients,): of units or ranks, or of the resource."""
         return self._core.budgets
 
@@ -266,6 +272,10 @@ class Problem:
         Returns:
             (objectives,) or (points, objectives): importance, to be maximised, usage variance and
             whatever else `objectives` names, to be minimised. 15 digits, as plan.json has them.
+
+        >>> problem = Problem([[3, 2, 1], [3, 1, 2]], budgets=1)
+        >>> problem.evaluate([[1, 0, 0], [0, 0, 1]]).tolist()
+        [5.0, 0.222222222222222]
         """
         array, single = _assignments(assignments)
         values = self._core.evaluate(array)
@@ -277,6 +287,10 @@ class Problem:
 
         Returns:
             bool or (points,) of them.
+
+        >>> problem = Problem([[3, 2, 1], [3, 1, 2]], budgets=1)
+        >>> problem.is_feasible([[1, 0, 0], [0, 0, 1]]), problem.is_feasible([[1, 1, 0], [0, 0, 1]])
+        (True, False)
         """
         array, single = _assignments(assignments)
         found = self._core.is_feasible(array).astype(bool)
@@ -321,7 +335,7 @@ def _assignments(values: npt.ArrayLike) -> tuple[np.ndarray, bool]:
     """(points, clients, units) of bytes, and whether a single one was given."""
     array = np.asarray(values)
     if array.ndim not in (2, 3):
-        shape = " × ".join(str(size) for size in array.shape)
+        shape = " × ".join(str(size) for size in array.shape) or type(values).__name__
         raise ValueError(
             f"assignments: clients × units or points × clients × units was expected, found {shape}"
         )
@@ -353,7 +367,8 @@ def _level_of_user() -> int:
     """Frames up to the first one outside of this package, for warnings."""
     import sys
 
-    level, frame = 1, sys._getframe(1)
+    level = 1
+    frame: Optional[FrameType] = sys._getframe(1)
     while frame is not None and frame.f_globals.get("__package__") == __package__:
         level, frame = level + 1, frame.f_back
     return level

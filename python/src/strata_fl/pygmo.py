@@ -34,6 +34,8 @@ class LayerAssignment:
     >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
     >>> problem.assignments([1, 1, 1, 0, 1, 0]).astype(int).tolist()
     [[[1, 0, 0], [0, 1, 0]]]
+    >>> problem.fitness([1, 0, 0, 0, 1, 0]).tolist()
+    [-11.0, 0.222222222222222]
     """
 
     def __init__(self, problem: Problem):

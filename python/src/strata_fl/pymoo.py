@@ -46,7 +46,12 @@ class LayerAssignment(_PymooProblem):
         self.planning = problem
 
     def assignments(self, X: np.ndarray) -> np.ndarray:
-        """(points, clients, units), feasible, of solutions (points, clients · units)."""
+        """(points, clients, units), feasible, of solutions (points, clients · units).
+
+        >>> problem = LayerAssignment(Problem({"ct": [6, 4, 2], "mri": [6, 5, 1]}, budgets=1))
+        >>> problem.assignments(np.array([[1, 1, 1, 0, 1, 0]])).astype(int).tolist()
+        [[[1, 0, 0], [0, 1, 0]]]
+        """
         clients, units = self.planning.importance.shape
         return self.planning.repair(np.asarray(X, dtype=bool).reshape(-1, clients, units))
 

@@ -79,6 +79,17 @@ def test_a_language_model_has_no_prefix_and_its_tower_does_not_compete():
     assert roles["block.0"] == roles["block.2"] == "body" and roles["vision.block.1"] == "vision"
 
 
+def test_a_last_norm_is_the_heads_where_it_is_registered_before_the_blocks():
+    """As OPT's decoder has it."""
+    model = Encoder(2)
+    blocks = model.layers
+    del model.layers, model.norm
+    model.final_layer_norm, model.layers = nn.LayerNorm(4), blocks
+    found = find_units(model)
+    assert found.weights["embeddings"] == ["words.weight"]
+    assert found.weights["head"] == ["final_layer_norm.weight", "final_layer_norm.bias"]
+
+
 def test_stages_beside_each_other_are_one_tower():
     assert list(find_units(Stages()).weights) == [
         "embeddings", "block.0", "block.1", "block.2", "block.3", "head",

@@ -113,7 +113,12 @@ class ScoreTable:
         return "\n".join(lines)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """``scores`` as a DataFrame with clients as the index and units as columns."""
+        """``scores`` as a DataFrame with clients as the index and units as columns.
+
+        >>> frame = ScoreTable(["ct", "mr"], ["block.0", "head"], [[3, 1], [1, 1]]).to_frame()
+        >>> frame["head"].to_dict()
+        {'ct': 0.25, 'mr': 0.5}
+        """
         import pandas
 
         index = pandas.Index(self.clients, name="client")
@@ -127,6 +132,13 @@ class ScoreTable:
         Raises:
             ValueError: A name is empty.
             OSError: The file cannot be written.
+
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     ScoreTable(["ct"], ["block.0", "head"], [[3, 1]]).save(pathlib.Path(folder) / "scores.csv")
+        ...     print((pathlib.Path(folder) / "scores.csv").read_text(), end="")
+        client,block.0,head
+        ct,0.75,0.25
         """
         table = _core.ScoreTable(
             self.clients,
@@ -147,6 +159,14 @@ class ScoreTable:
 
         Raises:
             ValueError: with file and line or key.
+
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     file = pathlib.Path(folder) / "scores.json"
+        ...     ScoreTable(["ct"], ["block.0", "head"], [[3, 1]], metric="lntk").save(file)
+        ...     found = ScoreTable.load(file)
+        >>> found["ct"], found.metric
+        ({'block.0': 0.75, 'head': 0.25}, 'lntk')
         """
         found = _core.read_scores(os.fspath(path), metric)
         raw = np.array(found.raw)

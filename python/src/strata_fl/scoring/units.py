@@ -15,6 +15,8 @@ from typing import Union
 from torch import nn
 
 Patterns = Union[str, Mapping[str, Union[str, Sequence[str]]], Sequence[str]]
+#: OPT registers it before its layers.
+_LAST_NORM = re.compile(r"(^|\.)final_(layer_?)?norm\.")
 ROLES = ("body", "embeddings", "head", "prompt", "vision", "connector", "output")
 
 
@@ -130,9 +132,10 @@ def _outside(name: str, order: int, towers: list[Tower], spans: list[tuple[int, 
         for tower, (first, _) in zip(towers, spans):
             owner = _owner(tower, towers)
             if owner and _under(name, owner):
-                return tower.prefix + ("embeddings" if order < first else "head")
+                before = order < first and not _LAST_NORM.search(name)
+                return tower.prefix + ("embeddings" if before else "head")
     before = all(order < first for first, _ in spans) and "." in name
-    return "embeddings" if before else "head"
+    return "embeddings" if before and not _LAST_NORM.search(name) else "head"
 
 
 def _owner(tower: Tower, towers: list[Tower]) -> str:
