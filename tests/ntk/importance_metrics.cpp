@@ -315,7 +315,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
   CHECK(score(model, make_batch(2)) == found);
 }
 
-TEST_CASE("relations between the metrics") {
+TEST_CASE("metrics keep the sums and inequalities that their definitions imply") {
   const Model model = make_model(8, 2, 2, true);
   const Batch batch = make_batch(6);
   std::vector<Unit> units = model.units();
@@ -477,7 +477,7 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
   CHECK(least.passes == 12);
 }
 
-TEST_CASE("weights of zero") {
+TEST_CASE("weights of 0 score 0 by what multiplies with them, and have no rgn") {
   Model model = make_model(8, 2, 1, true);
   const std::vector<Unit> units = {unit_of("outlet", {"classifier.3.bias"}), model.unit("head")};
   {
@@ -497,7 +497,7 @@ TEST_CASE("weights of zero") {
                     Contains("rgn of unit \"outlet\"") && Contains("weights are all 0"));
 }
 
-TEST_CASE("bad input") {
+TEST_CASE("unknown metrics, too few samples, empty units and infinite numbers are refused") {
   Model model = make_model(8, 2, 1, true);
   const Batch batch = make_batch(3);
   const auto score = [&](const Batch& of, const std::vector<Unit>& units,
