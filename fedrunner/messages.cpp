@@ -23,7 +23,7 @@ using torch::Tensor;
 constexpr int kVersion = 1;
 constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
 constexpr double kLeastNoise = 1e-9, kMostNoise = 1e18;
-constexpr std::size_t kLongestFailure = 2000;  // it goes to a log
+constexpr std::size_t kLongestFailure = 2000;
 const std::string kText = "strata", kWeight = "weight/";
 const std::string kMemory = "memory/", kControl = "control/";  // then the weight
 const std::string kScores = "scores", kTally = "tally", kRight = "right", kMajority = "majority";
@@ -281,6 +281,15 @@ void write(Writer& out, const EvaluateResult& evaluation) {
 }
 void write(Writer&, std::monostate) {}
 
+/// Why something was not done: it goes to a log.
+std::string read_reason(ObjectReader& text, const std::string& key) {
+  std::string reason = text.filled_text(key);
+  if (reason.size() > kLongestFailure)
+    text.fail(key, "is longer than " + std::to_string(kLongestFailure) + " bytes");
+  if (reason.find_first_of("\n\r") != std::string::npos) text.fail(key, "is not one line");
+  return reason;
+}
+
 ClientUpdate read_update(Reader& in, const std::string& client) {
   ClientUpdate update;
   update.client = client;
@@ -288,7 +297,7 @@ ClientUpdate read_update(Reader& in, const std::string& client) {
   update.samples = in.text.integer("samples", 1, kMost);
   update.steps = in.text.integer("steps", 1, kMost);
   if (in.text.has("peak_memory")) update.peak_memory = in.text.integer("peak_memory", 0, kMost);
-  if (in.text.has("failure")) update.failure = in.text.filled_text("failure");
+  if (in.text.has("failure")) update.failure = read_reason(in.text, "failure");
   update.pruned = in.text.boolean("pruned", false);
   update.train_loss = in.number(kLoss);
   update.seconds = in.number(kSeconds);
@@ -544,9 +553,7 @@ Reply decode_reply(std::string bytes) {
     const Phase phase = phases().value(in.text.choice("phase", phases().names()));
     reply.result = read_result(in, phase, reply.client);
   } else if (in.text.has("failed")) {
-    reply.failure = in.text.filled_text("failed");
-    if (reply.failure.size() > kLongestFailure)
-      in.text.fail("failed", "is longer than " + std::to_string(kLongestFailure) + " bytes");
+    reply.failure = read_reason(in.text, "failed");
   }
   in.finish();
   return reply;

@@ -57,11 +57,17 @@ constexpr std::size_t kLongestReason = 1000;
 }  // namespace
 
 Reply failed_reply(const Order& order, const std::string& reason) {
-  std::string line = reason.substr(0, reason.find('\n')).substr(0, kLongestReason);
+  // What does not print takes more bytes when it is made to.
+  std::string line = printable(reason.substr(0, reason.find('\n')).substr(0, kLongestReason));
+  if (line.size() > kLongestReason) {
+    std::size_t end = kLongestReason;
+    while ((static_cast<unsigned char>(line[end]) & 0xc0) == 0x80) --end;  // within a character
+    line.resize(end);
+  }
   if (line.empty()) line = "an error without a message";
   log_warning("client " + order.client + ": " + line);
   Reply reply{order.id(), order.client};
-  reply.failure = printable(line);
+  reply.failure = line;
   return reply;
 }
 

@@ -6,8 +6,8 @@
 #include <map>
 
 #include "models/model.h"
+#include "ntk/importance_metrics.h"
 #include "ntk/lntk.h"
-#include "ntk/rivals.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "tasks/dataset.h"
@@ -167,11 +167,11 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
       found["trace"].push_back(plain_score(unit.trace));
     }
   }
-  std::vector<std::string> rivals;
-  for (const std::string& metric : rival_metrics()) {
-    if (asked(metric)) rivals.push_back(metric);
+  std::vector<std::string> measures;
+  for (const std::string& metric : importance_metrics()) {
+    if (asked(metric)) measures.push_back(metric);
   }
-  const bool of_losses = asked("gradient") || !rivals.empty();
+  const bool of_losses = asked("gradient") || !measures.empty();
   const models::Batch batch = of_losses ? data.batch(rows, model.device()) : models::Batch();
   if (asked("gradient")) {
     for (const UnitSpectrum& unit :
@@ -179,11 +179,12 @@ std::vector<std::vector<UnitScore>> score_metrics(const models::Model& model,
       found["gradient"].push_back(eigenvalue_score(unit.spectrum));
     }
   }
-  if (!rivals.empty()) {
-    if (std::any_of(rivals.begin(), rivals.end(), reads_samples)) check_activations(model, batch);
+  if (!measures.empty()) {
+    if (std::any_of(measures.begin(), measures.end(), reads_samples))
+      check_activations(model, batch);
     for (const auto& [metric, values] :
-         rival_scores(model, data.task(), batch, units, rivals,
-                      {options.memory_bytes, options.frozen, options.progress})) {
+         importance_scores(model, data.task(), batch, units, measures,
+                           {options.memory_bytes, options.frozen, options.progress})) {
       for (const double value : values) found[metric].push_back(plain_score(value));
     }
   }
@@ -233,21 +234,22 @@ ScoreEstimate estimate_score(const models::Model& model, const tasks::Dataset& d
   const std::int64_t samples = std::min<std::int64_t>(data.size(), options.samples);
   const auto rows = sample_rows(data.size(), 2, options.seed);
   const models::Batch trial = data.batch(rows, model.device());
-  const auto& rivals = rival_metrics();
+  const auto& measures = importance_metrics();
   if (const Spectral* spectral = find_row(kSpectral, metric)) {
     return estimate_spectra(model, *outputs_task(data, options),
                             spectral->loss ? trial : outputs_batch(model, data, rows, options),
                             samples, units, lntk_options(options, spectral->loss));
   }
   // Metrics of the unit's place or of chance take nothing.
-  if (std::find(rivals.begin(), rivals.end(), metric) == rivals.end()) return {};
-  const RivalOptions limits{options.memory_bytes, options.frozen, {}};
-  const RivalPlan plan = plan_rivals(model, trial, samples, units, {metric}, limits);
-  const RivalPlan short_plan = plan_rivals(model, trial, trial.size(), units, {metric}, limits);
+  if (std::find(measures.begin(), measures.end(), metric) == measures.end()) return {};
+  const ImportanceOptions limits{options.memory_bytes, options.frozen, {}};
+  const ImportancePlan plan = plan_importance(model, trial, samples, units, {metric}, limits);
+  const ImportancePlan short_plan =
+      plan_importance(model, trial, trial.size(), units, {metric}, limits);
   ScoreEstimate estimate{0, plan.bytes, plan.least_bytes, 0};
   if (plan.groups.empty()) return estimate;
   const auto start = std::chrono::steady_clock::now();
-  rival_scores(model, data.task(), trial, units, {metric}, limits);
+  importance_scores(model, data.task(), trial, units, {metric}, limits);
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double passes =

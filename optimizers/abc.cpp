@@ -27,13 +27,13 @@ struct Source {
 };
 
 /// One bee at one source. The state changes only where its weighted sum does not fall.
-void visit(SearchRun& run, std::vector<LayerState>& population, std::size_t i, Source& source) {
-  LayerState& state = population[i];
+void visit(SearchRun& run, std::vector<UnitState>& population, std::size_t i, Source& source) {
+  UnitState& state = population[i];
   const LayerModel& model = run.model;
   const double before = model.weighted(state.value(), source.prices);
-  LayerState neighbour = state;
+  UnitState neighbour = state;
   if (run.random.below(4) == 0) {
-    const LayerState& other = population[run.random.below(population.size())];
+    const UnitState& other = population[run.random.below(population.size())];
     const auto& movable = model.movable();
     for (int left = power_law(static_cast<int>(movable.size()), run.random); left > 0; --left) {
       const int client = movable[run.random.below(movable.size())];
@@ -55,7 +55,7 @@ void visit(SearchRun& run, std::vector<LayerState>& population, std::size_t i, S
 
 }  // namespace
 
-void search_abc(SearchRun& run, std::vector<LayerState>& population) {
+void search_abc(SearchRun& run, std::vector<UnitState>& population) {
   const LayerModel& model = run.model;
   const std::size_t size = population.size();
   std::vector<Source> sources(size);
@@ -73,7 +73,7 @@ void search_abc(SearchRun& run, std::vector<LayerState>& population) {
     }
     for (std::size_t i = 0; i < size && !run.spent(); ++i) {
       if (sources[i].trials <= kTrialLimit) continue;
-      LayerState scout(model, run.archive.sample(run.random).bits);
+      UnitState scout(model, run.archive.sample(run.random).bits);
       sources[i].prices = run.prices_near(scout.value());
       perturb(scout, sources[i].prices, run.random);
       run.record(scout);

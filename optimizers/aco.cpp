@@ -34,7 +34,7 @@ class Colony {
                    std::vector<double>(model.clients() * std::size_t(model.units()), 0.5)} {}
 
   /// Rebuilds the row of `client` by exchanging its worst units for its best ones.
-  void rebuild(LayerState& ant, int client, const Prices& prices, double mix, Random& random) {
+  void rebuild(UnitState& ant, int client, const Prices& prices, double mix, Random& random) {
     const int units = model_.units();
     const bool greedy = random.uniform() < kGreedy;
     const double temperature = 0.1 * static_cast<double>(model_.greatest_score()) + 1e-9;
@@ -47,7 +47,7 @@ class Colony {
     });
   }
 
-  void reinforce(const LayerState& ant, int objective) {
+  void reinforce(const UnitState& ant, int objective) {
     auto& pheromone = pheromone_[objective];
     for (int c = 0; c < model_.clients(); ++c) {
       for_each_bit(ant.row(c), model_.words(), [&](int unit) {
@@ -69,15 +69,15 @@ class Colony {
 
 }  // namespace
 
-void search_aco(SearchRun& run, std::vector<LayerState>& population) {
+void search_aco(SearchRun& run, std::vector<UnitState>& population) {
   const LayerModel& model = run.model;
   Colony colony(model);
   const double median = 1e-2 * static_cast<double>(model.greatest_score()) + 1e-9;
   std::vector<int> rows = model.movable();
   for (bool first = true; !run.spent(); first = false) {
-    for (LayerState& ant : population) {
+    for (UnitState& ant : population) {
       if (run.spent()) break;
-      if (!first) ant = LayerState(model, run.archive.sample(run.random).bits);
+      if (!first) ant = UnitState(model, run.archive.sample(run.random).bits);
       const Prices prices = run.prices_near(ant.value());
       const double mix = prices.usage / (prices.usage + median);
       const int most = static_cast<int>(rows.size());

@@ -25,7 +25,7 @@ constexpr int kFewestPrices = 8, kMostPrices = 2000;
 constexpr int kCandidates = 4;
 
 /// One annealing of `state` under `prices` with `evaluations` candidates.
-void anneal(SearchRun& run, LayerState& state, const Prices& prices, std::int64_t evaluations,
+void anneal(SearchRun& run, UnitState& state, const Prices& prices, std::int64_t evaluations,
             double hottest) {
   const LayerModel& model = run.model;
   double current = model.weighted(state.value(), prices);
@@ -57,10 +57,10 @@ void anneal(SearchRun& run, LayerState& state, const Prices& prices, std::int64_
 
 }  // namespace
 
-void search_annealing(SearchRun& run, std::vector<LayerState>& population) {
+void search_annealing(SearchRun& run, std::vector<UnitState>& population) {
   const LayerModel& model = run.model;
   const auto greatest = static_cast<double>(std::max<std::int64_t>(model.greatest_score(), 1));
-  LayerState state = population.front();
+  UnitState state = population.front();
   for (bool upwards = false; !run.spent(); upwards = !upwards) {
     // Every pass over the prices takes half of what is left.
     const std::int64_t budget = (run.limit() - run.evaluations()) / 2;
@@ -77,7 +77,7 @@ void search_annealing(SearchRun& run, std::vector<LayerState>& population) {
       }
       const auto& best = run.archive.best(prices, model);
       if (model.weighted(best.value, prices) > model.weighted(state.value(), prices))
-        state = LayerState(model, best.bits);
+        state = UnitState(model, best.bits);
       anneal(run, state, prices, each, kHottest * greatest);
     }
   }

@@ -9,6 +9,6 @@
 namespace strata::optimizers {
 
 /// A Method (search_run.h).
-void search_annealing(SearchRun& run, std::vector<LayerState>& population);
+void search_annealing(SearchRun& run, std::vector<UnitState>& population);
 
 }  // namespace strata::optimizers

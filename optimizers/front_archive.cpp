@@ -30,7 +30,7 @@ std::int64_t FrontArchive::importance_within(std::int64_t spread) const {
   return above == by_spread_.begin() ? -1 : std::prev(above)->second.value.importance;
 }
 
-bool FrontArchive::insert(const LayerState& state) {
+bool FrontArchive::insert(const UnitState& state) {
   return insert(state.value(), state.bits(), state.model());
 }
 

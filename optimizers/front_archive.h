@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/exact_front.h"
 
@@ -25,7 +25,7 @@ class FrontArchive {
   /// Whether nothing in the archive is as good in all objectives.
   bool accepts(const Value& value, const LayerModel& model) const;
   /// Inserts if it accepts; says whether it did.
-  bool insert(const LayerState& state);
+  bool insert(const UnitState& state);
   void merge(const FrontArchive& other, const LayerModel& model);
 
   std::size_t size() const { return by_spread_.size() + list_.size(); }

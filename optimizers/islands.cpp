@@ -27,7 +27,7 @@ void evolve(Island& island, const SearchRun& run, Method method, std::int64_t ev
     limits.seconds = left.count();
   }
   SearchRun epoch(run.model, limits, island.seed, {});
-  std::vector<LayerState> states;
+  std::vector<UnitState> states;
   for (const Assignment& assignment : island.population) {
     states.emplace_back(run.model, assignment);
     epoch.archive.insert(states.back());

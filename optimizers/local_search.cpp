@@ -28,7 +28,7 @@ class LocalSearch {
       }
       if (next.empty()) return;
       for (const auto& bits : next) {
-        LayerState state(model_, bits);
+        UnitState state(model_, bits);
         if (!still_there(state)) continue;
         explore(state);
         if (spent()) return;
@@ -51,14 +51,14 @@ class LocalSearch {
     return order;
   }
 
-  bool still_there(const LayerState& state) const {
+  bool still_there(const UnitState& state) const {
     Value better = state.value();
     ++better.importance;
     // If even one more would not be accepted it has been dominated since.
     return archive_.accepts(better, model_);
   }
 
-  void explore(LayerState& state) {
+  void explore(UnitState& state) {
     slope_ = archive_.slope(state.value().spread, model_);
     const double before = model_.weighted(state.value(), {slope_, 0, 0});
     const double least = before - reach_;
@@ -79,7 +79,7 @@ class LocalSearch {
   bool spent() const { return moves_ < 0 || archive_.size() >= most_; }
 
   /// What another client can do with the unit that `first` freed, or for the one that it took.
-  void follow(LayerState& state, const Move& first) {
+  void follow(UnitState& state, const Move& first) {
     for (const int client : model_.movable()) {
       if (client == first.client) continue;
       if (first.drop >= 0) {
@@ -98,7 +98,7 @@ class LocalSearch {
   }
 
   /// Whether the move is allowed; keeps where it leads to if nothing dominates that.
-  bool offer(LayerState& state, const Move& move) {
+  bool offer(UnitState& state, const Move& move) {
     --moves_;
     if (!state.allowed(move)) return false;
     if (!archive_.accepts(state.value_after(move), model_)) return true;
@@ -109,7 +109,7 @@ class LocalSearch {
   }
 
   template <typename Visit>
-  void for_each_move(const LayerState& state, int client, Visit visit) {
+  void for_each_move(const UnitState& state, int client, Visit visit) {
     std::vector<int> taken{-1}, left{-1};
     for_each_taken(state, client, [&](int unit) { taken.push_back(unit); });
     for_each_left(state, client, [&](int unit) { left.push_back(unit); });
@@ -121,7 +121,7 @@ class LocalSearch {
   }
 
   template <typename Visit>
-  void for_each_taken(const LayerState& state, int client, Visit visit) const {
+  void for_each_taken(const UnitState& state, int client, Visit visit) const {
     const std::uint64_t* free = model_.free_units(client);
     const std::uint64_t* row = state.row(client);
     for (int w = 0; w < model_.words(); ++w) {
@@ -132,7 +132,7 @@ class LocalSearch {
   }
 
   template <typename Visit>
-  void for_each_left(const LayerState& state, int client, Visit visit) const {
+  void for_each_left(const UnitState& state, int client, Visit visit) const {
     const std::uint64_t* free = model_.free_units(client);
     const std::uint64_t* row = state.row(client);
     for (int w = 0; w < model_.words(); ++w) {
@@ -162,7 +162,7 @@ class RowExchange {
     }
   }
 
-  const LayerState& state() const { return state_; }
+  const UnitState& state() const { return state_; }
   bool done() const { return left_.empty(); }
 
   /// Exchanges the best of the next rows; false if coverage forbids all of them.
@@ -215,7 +215,7 @@ class RowExchange {
 
   const LayerModel& model_;
   const std::vector<std::uint64_t> to_;
-  LayerState state_;
+  UnitState state_;
   std::vector<int> left_;
 };
 
@@ -229,7 +229,7 @@ void local_search(const LayerModel& model, FrontArchive& archive, double reach, 
 void link(const LayerModel& model, FrontArchive& archive, const Assignment& from,
           const Assignment& to, int points) {
   RowExchange exchange(model, from, to);
-  const Value first = exchange.state().value(), last = LayerState(model, to).value();
+  const Value first = exchange.state().value(), last = UnitState(model, to).value();
   const auto width = static_cast<double>(last.spread - first.spread);
   if (width == 0) return;
   const Prices prices{

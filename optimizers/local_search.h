@@ -5,7 +5,7 @@
 #include <cstdint>
 
 #include "optimizers/front_archive.h"
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 
 namespace strata::optimizers {
 

@@ -5,6 +5,7 @@
 #include "optimizers/algorithms.h"
 #include "optimizers/cohorts.h"
 #include "strata/core/error.h"
+#include "strata/core/target_usage.h"
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/full_front.h"
 #include "strata/optimizers/search.h"
@@ -114,6 +115,19 @@ PlannedFront plan_front(const PlanningProblem& problem, const PlanOptions& optio
   return planned;
 }
 
+PlannedFront plan_front_towards(const PlanningProblem& problem, const std::vector<int>& target,
+                                const PlanOptions& options) {
+  if (target.empty()) return plan_front(problem, options);
+  const PlanningProblem whole = with_target_usage(problem, target);
+  PlanOptions of_whole = options;
+  for (Assignment& assignment : of_whole.search.warm_start)
+    assignment = with_added_clients(whole, assignment);
+  PlannedFront planned = plan_front(whole, of_whole);
+  planned.plan = without_added_clients(std::move(planned.plan), problem.client_count());
+  planned.plan.provenance.emplace_back("target_usage", target_usage_text(target));
+  return planned;
+}
+
 Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
                  const std::string& rule) {
   Plan plan = planned.plan;
@@ -128,9 +142,14 @@ Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
 }
 
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options) {
+  return make_plan_towards(problem, {}, options);
+}
+
+Plan make_plan_towards(const PlanningProblem& problem, const std::vector<int>& target,
+                       const PlanOptions& options) {
   require_algorithm("algorithm", options.algorithm, algorithm_names());
   check_choice(options.choose);
-  return choose_plan(problem, plan_front(problem, options), options.choose);
+  return choose_plan(problem, plan_front_towards(problem, target, options), options.choose);
 }
 
 }  // namespace strata::optimizers

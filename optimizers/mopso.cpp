@@ -24,7 +24,7 @@ constexpr double kOwnPull = 0.5, kLeaderPull = 2;  // c₁, c₂
 
 /// Of a few archived assignments the nearest one: particles keep to their part of the front, as the
 /// sigma method (Mostaghim, Teich, IEEE Swarm Intelligence Symposium 2003) does it.
-const FrontArchive::Entry& leader_of(SearchRun& run, const LayerState& particle) {
+const FrontArchive::Entry& leader_of(SearchRun& run, const UnitState& particle) {
   const FrontArchive::Entry* leader = nullptr;
   for (int i = 0; i < kLeaders; ++i) {
     const auto& entry = run.archive.sample(run.random);
@@ -36,7 +36,7 @@ const FrontArchive::Entry& leader_of(SearchRun& run, const LayerState& particle)
   return *leader;
 }
 
-void follow(LayerState& particle, const std::uint64_t* bits, double probability, Random& random) {
+void follow(UnitState& particle, const std::uint64_t* bits, double probability, Random& random) {
   const int words = particle.model().words();
   for (const int client : particle.model().movable()) {
     const std::uint64_t* target = bits + static_cast<std::size_t>(client) * words;
@@ -53,7 +53,7 @@ void follow(LayerState& particle, const std::uint64_t* bits, double probability,
 }
 
 /// The paper's turbulence: strong at first, fading over the run.
-void disturb(LayerState& particle, const Prices& prices, double progress, Random& random) {
+void disturb(UnitState& particle, const Prices& prices, double progress, Random& random) {
   const auto& movable = particle.model().movable();
   if (random.uniform() < std::pow(1 - progress, 5)) {
     for (const int client : movable) {
@@ -69,11 +69,11 @@ bool becomes_own_best(const Value& now, const Value& then, Random& random) {
   return dominates(now, then) || (!dominates(then, now) && random.below(2) == 0);
 }
 
-void search_mopso(SearchRun& run, std::vector<LayerState>& population) {
-  std::vector<LayerState> best = population;  // of every particle
+void search_mopso(SearchRun& run, std::vector<UnitState>& population) {
+  std::vector<UnitState> best = population;  // of every particle
   while (!run.spent()) {
     for (std::size_t i = 0; i < population.size() && !run.spent(); ++i) {
-      LayerState& particle = population[i];
+      UnitState& particle = population[i];
       const double progress = run.progress();
       follow(particle, best[i].bits().data(), kOwnPull * run.random.uniform(), run.random);
       follow(particle, leader_of(run, particle).bits.data(), kLeaderPull * run.random.uniform(),

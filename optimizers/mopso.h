@@ -9,7 +9,7 @@
 namespace strata::optimizers {
 
 /// A Method (search_run.h).
-void search_mopso(SearchRun& run, std::vector<LayerState>& population);
+void search_mopso(SearchRun& run, std::vector<UnitState>& population);
 
 /// Whether a particle that is at `now` forgets its own best, `then`, for it: where `now` dominates,
 /// and where neither dominates with probability ½ (draws from `random` only then).

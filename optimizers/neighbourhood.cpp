@@ -28,7 +28,7 @@ int random_bit(int words, Word word, Random& random) {
   }
 }
 
-int draw_unit(const LayerState& state, int client, bool taken, const Prices& prices, int candidates,
+int draw_unit(const UnitState& state, int client, bool taken, const Prices& prices, int candidates,
               Random& random) {
   const std::uint64_t* row = state.row(client);
   const std::uint64_t* free = state.model().free_units(client);
@@ -76,7 +76,7 @@ std::vector<Prices> price_ladder(const LayerModel& model, int count) {
   return ladder;
 }
 
-double adjusted_score(const LayerState& state, const Prices& prices, int client, int unit,
+double adjusted_score(const UnitState& state, const Prices& prices, int client, int unit,
                       bool taken) {
   const PlanningProblem& problem = state.model().problem();
   double score = static_cast<double>(state.model().score(client, unit)) -
@@ -86,7 +86,7 @@ double adjusted_score(const LayerState& state, const Prices& prices, int client,
   return score;
 }
 
-std::optional<Move> draw_move_of(const LayerState& state, int client, const Prices& prices,
+std::optional<Move> draw_move_of(const UnitState& state, int client, const Prices& prices,
                                  int candidates, Random& random) {
   for (int i = 0; i < kTries; ++i) {
     const std::uint64_t kind = state.model().problem().counts_units() ? 0 : random.below(3);
@@ -98,19 +98,19 @@ std::optional<Move> draw_move_of(const LayerState& state, int client, const Pric
   return {};
 }
 
-std::optional<Move> draw_move(const LayerState& state, const Prices& prices, int candidates,
+std::optional<Move> draw_move(const UnitState& state, const Prices& prices, int candidates,
                               Random& random) {
   const auto& movable = state.model().movable();
   return draw_move_of(state, movable[random.below(movable.size())], prices, candidates, random);
 }
 
-void respond(LayerState& state, int client, const Prices& prices) {
+void respond(UnitState& state, int client, const Prices& prices) {
   rearrange(state, client, [&](int unit, bool taken) {
     return adjusted_score(state, prices, client, unit, taken);
   });
 }
 
-void settle(LayerState& state, const Prices& prices, int passes) {
+void settle(UnitState& state, const Prices& prices, int passes) {
   const LayerModel& model = state.model();
   for (bool changed = true; changed && passes > 0; --passes) {
     changed = false;
@@ -127,7 +127,7 @@ int power_law(int most, Random& random) {
   return static_cast<int>(std::min(static_cast<double>(most), 1 / (u * u)));
 }
 
-void perturb(LayerState& state, const Prices& prices, Random& random) {
+void perturb(UnitState& state, const Prices& prices, Random& random) {
   const auto& movable = state.model().movable();
   for (int left = power_law(static_cast<int>(movable.size()), random); left > 0; --left) {
     const int client = movable[random.below(movable.size())];
@@ -140,7 +140,7 @@ void perturb(LayerState& state, const Prices& prices, Random& random) {
   }
 }
 
-std::optional<Move> draw_move_towards(const LayerState& state, const std::uint64_t* target_row,
+std::optional<Move> draw_move_towards(const UnitState& state, const std::uint64_t* target_row,
                                       int client, Random& random) {
   const std::uint64_t* row = state.row(client);
   const int words = state.model().words();

@@ -7,7 +7,7 @@
 #include <optional>
 #include <vector>
 
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 #include "strata/core/random.h"
 
 namespace strata::optimizers {
@@ -22,16 +22,16 @@ std::vector<Prices> price_ladder(const LayerModel& model, int count);
 
 /// What weighted() gains by client taking `unit`, as far as it depends on the unit alone (and loses
 /// by giving it up, with `taken`).
-double adjusted_score(const LayerState& state, const Prices& prices, int client, int unit,
+double adjusted_score(const UnitState& state, const Prices& prices, int client, int unit,
                       bool taken);
 
 /// An allowed move of `client`, or of a random client that has a choice: each of the two units is
 /// the best by adjusted score of `candidates` drawn uniformly; one candidate means a uniformly
 /// random swap. With budgets of a resource, a swap, an addition or a removal.
 /// Nothing when the draws hit no allowed move, which coverage and capacities can cause.
-std::optional<Move> draw_move(const LayerState& state, const Prices& prices, int candidates,
+std::optional<Move> draw_move(const UnitState& state, const Prices& prices, int candidates,
                               Random& random);
-std::optional<Move> draw_move_of(const LayerState& state, int client, const Prices& prices,
+std::optional<Move> draw_move_of(const UnitState& state, int client, const Prices& prices,
                                  int candidates, Random& random);
 
 /// Exchanges the worst units of `client` by `key(unit, taken)` for its best ones while that raises
@@ -39,12 +39,12 @@ std::optional<Move> draw_move_of(const LayerState& state, int client, const Pric
 /// above 0. With budgets of units, without coverage and with adjusted_score as key, this is the
 /// client's best response to the others. O(units log units).
 template <typename Key>
-void rearrange(LayerState& state, int client, Key key);
+void rearrange(UnitState& state, int client, Key key);
 /// `rearrange` by adjusted_score.
-void respond(LayerState& state, int client, const Prices& prices);
+void respond(UnitState& state, int client, const Prices& prices);
 /// All clients respond in turn until none changes anything, at most `passes` times: weighted()
 /// rises with every change.
-void settle(LayerState& state, const Prices& prices, int passes);
+void settle(UnitState& state, const Prices& prices, int passes);
 
 /// m ≥ 1 with P(m) ∝ m^(−3/2), at most `most`: usually one, sometimes many (Doerr, Le, Makhmara,
 /// Nguyen: Fast genetic algorithms, GECCO 2017).
@@ -53,15 +53,15 @@ int power_law(int most, Random& random);
 /// The mutation that NSGA-II, MOPSO and the bees share. m times, m from a power law: with
 /// probability ¼ a random swap, ¼ a guided swap (draw_move), ½ the best response of a random
 /// client, all under the same prices.
-void perturb(LayerState& state, const Prices& prices, Random& random);
+void perturb(UnitState& state, const Prices& prices, Random& random);
 
 /// Moves the row of `client` towards `target` (bit rows of the same shape): one unit that only
 /// `target` has is taken for one that only the state has, where that is allowed.
-std::optional<Move> draw_move_towards(const LayerState& state, const std::uint64_t* target_row,
+std::optional<Move> draw_move_towards(const UnitState& state, const std::uint64_t* target_row,
                                       int client, Random& random);
 
 template <typename Key>
-void rearrange(LayerState& state, int client, Key key) {
+void rearrange(UnitState& state, int client, Key key) {
   const LayerModel& model = state.model();
   struct Choice {
     double key;

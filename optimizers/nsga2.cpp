@@ -27,9 +27,9 @@ struct Standing {
   std::vector<double> crowding;
 };
 
-std::vector<std::vector<double>> fitness_of(const std::vector<LayerState>& states) {
+std::vector<std::vector<double>> fitness_of(const std::vector<UnitState>& states) {
   std::vector<std::vector<double>> fitness;
-  for (const LayerState& state : states) {
+  for (const UnitState& state : states) {
     const Value& value = state.value();
     fitness.push_back({-static_cast<double>(value.importance), static_cast<double>(value.spread)});
     if (state.model().two_objectives()) continue;
@@ -68,7 +68,7 @@ std::size_t tournament(const Standing& standing, Random& random) {
   return better(standing, b, a) ? b : a;
 }
 
-void cross(LayerState& child, const LayerState& other, Random& random) {
+void cross(UnitState& child, const UnitState& other, Random& random) {
   const int words = child.model().words();
   for (const int client : child.model().movable()) {
     const std::uint64_t* target = other.row(client);
@@ -83,18 +83,18 @@ void cross(LayerState& child, const LayerState& other, Random& random) {
 
 }  // namespace
 
-void search_nsga2(SearchRun& run, std::vector<LayerState>& population) {
+void search_nsga2(SearchRun& run, std::vector<UnitState>& population) {
   const std::size_t size = population.size();
   Standing parents = standing(fitness_of(population));
   while (!run.spent()) {
     while (population.size() < 2 * size && !run.spent()) {
       const std::size_t a = tournament(parents, run.random), b = tournament(parents, run.random);
-      LayerState first = population[a], second = population[b];
+      UnitState first = population[a], second = population[b];
       if (run.random.uniform() < kCrossoverProbability) {
         cross(first, population[b], run.random);
         cross(second, population[a], run.random);
       }
-      for (LayerState* child : {&first, &second}) {
+      for (UnitState* child : {&first, &second}) {
         if (run.spent()) break;
         perturb(*child, run.prices_near(child->value()), run.random);
         run.record(*child);
@@ -106,7 +106,7 @@ void search_nsga2(SearchRun& run, std::vector<LayerState>& population) {
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     std::stable_sort(order.begin(), order.end(),
                      [&](std::size_t a, std::size_t b) { return better(all, a, b); });
-    std::vector<LayerState> survivors;
+    std::vector<UnitState> survivors;
     Standing next;
     for (std::size_t i = 0; i < size; ++i) {
       survivors.push_back(std::move(population[order[i]]));

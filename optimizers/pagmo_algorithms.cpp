@@ -10,7 +10,7 @@
 #include <pagmo/problem.hpp>
 #include <pagmo/problems/decompose.hpp>
 
-#include "optimizers/layer_problem.h"
+#include "optimizers/unit_problem.h"
 #include "strata/optimizers/baselines.h"
 
 namespace strata::optimizers {
@@ -21,7 +21,7 @@ constexpr int kWeights = 8;
 /// Ends an algorithm that has spent its evaluations; pagmo's count generations.
 struct Spent {};
 
-pagmo::population population_of(const pagmo::problem& problem, const LayerProblem& layers,
+pagmo::population population_of(const pagmo::problem& problem, const UnitProblem& layers,
                                 const std::vector<Assignment>& starts, unsigned seed) {
   pagmo::population population(problem, 0, seed);
   for (const Assignment& start : starts) population.push_back(layers.encode(start));
@@ -44,10 +44,10 @@ std::pair<double, double> ranges(const PlanningProblem& problem) {
 /// Calls `search` with the problem and a seed, until the run is spent.
 template <typename Search>
 void with_problem(SearchRun& run, bool continuous, Search search) {
-  LayerProblem layers(run.model.problem(), continuous);
+  UnitProblem layers(run.model.problem(), continuous);
   layers.watch([&](const Assignment& assignment) {
     if (run.spent()) throw Spent();
-    run.record(LayerState(run.model, assignment));
+    run.record(UnitState(run.model, assignment));
   });
   const auto seed = static_cast<unsigned>(run.random());
   try {
@@ -61,7 +61,7 @@ void with_problem(SearchRun& run, bool continuous, Search search) {
 template <typename Make>
 void search_front(SearchRun& run, const std::vector<Assignment>& starts, bool continuous,
                   Make make) {
-  with_problem(run, continuous, [&](const LayerProblem& layers, unsigned seed) {
+  with_problem(run, continuous, [&](const UnitProblem& layers, unsigned seed) {
     auto population = population_of(pagmo::problem(layers), layers, starts, seed);
     const pagmo::algorithm algorithm(
         make(generations(run, population.size()), population.size(), seed));
@@ -73,7 +73,7 @@ void search_front(SearchRun& run, const std::vector<Assignment>& starts, bool co
 /// sum, the population and a seed.
 template <typename Make>
 void search_sums(SearchRun& run, const std::vector<Assignment>& starts, Make make) {
-  with_problem(run, true, [&](const LayerProblem& layers, unsigned seed) {
+  with_problem(run, true, [&](const UnitProblem& layers, unsigned seed) {
     const auto [importance, variance] = ranges(run.model.problem());
     const std::int64_t before = run.evaluations();
     for (int k = 0; k < kWeights && !run.spent(); ++k) {

@@ -11,7 +11,7 @@ namespace strata::optimizers {
 
 /// Runs one of pagmo's algorithms from `starts` with its default parameters, as far as population
 /// and evaluations leave them free, until the run is spent; every assignment it evaluates is
-/// recorded. The decision vectors are LayerProblem's.
+/// recorded. The decision vectors are UnitProblem's.
 using PagmoSearch = void (*)(SearchRun& run, const std::vector<Assignment>& starts);
 
 struct PagmoAlgorithm {

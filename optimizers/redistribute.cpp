@@ -12,7 +12,7 @@ constexpr std::int64_t kStepsPerItem = 16;
 /// The units of some clients, dealt out anew.
 class Deal {
  public:
-  Deal(LayerState& state, std::int64_t& steps)
+  Deal(UnitState& state, std::int64_t& steps)
       : state_(state), model_(state.model()), problem_(model_.problem()), steps_(steps) {}
 
   /// Returns whether the clients' importance has become greater.
@@ -138,7 +138,7 @@ class Deal {
     }
   }
 
-  LayerState& state_;
+  UnitState& state_;
   const LayerModel& model_;
   const PlanningProblem& problem_;
   std::int64_t& steps_;
@@ -151,7 +151,7 @@ class Deal {
 
 }  // namespace
 
-bool redistribute(LayerState& state, int clients, std::int64_t& steps) {
+bool redistribute(UnitState& state, int clients, std::int64_t& steps) {
   Deal deal(state, steps);
   const std::vector<int>& movable = state.model().movable();
   const std::size_t count = movable.size();

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 
 namespace strata::optimizers {
 
@@ -20,6 +20,6 @@ namespace strata::optimizers {
 ///     // 4 clients at a time, until no group of them can do better or 100,000 choices were tried
 ///     std::int64_t steps = 100'000;
 ///     redistribute(state, 4, steps);
-bool redistribute(LayerState& state, int clients, std::int64_t& steps);
+bool redistribute(UnitState& state, int clients, std::int64_t& steps);
 
 }  // namespace strata::optimizers

@@ -11,11 +11,11 @@
 #include "optimizers/answers.h"
 #include "optimizers/feasible.h"
 #include "optimizers/front_archive.h"
-#include "optimizers/layer_state.h"
 #include "optimizers/local_search.h"
 #include "optimizers/redistribute.h"
 #include "optimizers/resource_dual.h"
 #include "optimizers/subgradient.h"
+#include "optimizers/unit_state.h"
 #include "optimizers/usage_enumeration.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/baselines.h"
@@ -144,7 +144,7 @@ class ResourceFront {
   double usage_price() const {
     return problem_.importance.size() > 0 ? problem_.importance.maxCoeff() * units_ : 0;
   }
-  void keep(const Assignment& assignment) { archive_.insert(LayerState(model_, assignment)); }
+  void keep(const Assignment& assignment) { archive_.insert(UnitState(model_, assignment)); }
   bool close_enough(const AtPrice& at) const {
     return at.gap() <= options_.accuracy * std::max(0.0, at.bound);
   }
@@ -463,7 +463,7 @@ class ResourceFront {
       Assignment start = at_[task.at].point.assignment;
       answer_in_turn_towards(problem_, at_.back().price, static_cast<double>(task.total) / units_,
                              0.01 * options_.accuracy * scale_, start);
-      LayerState best(model_, start);
+      UnitState best(model_, start);
       for (const std::size_t cell : task.cells) {
         const std::int64_t most = cells_[cell].spread;
         const double excess = kExcess * archive_.slope(most, model_) / units_;
@@ -471,14 +471,14 @@ class ResourceFront {
           return static_cast<double>(value.importance) -
                  excess * static_cast<double>(std::max<std::int64_t>(0, value.spread - most));
         };
-        const auto settle = [&](LayerState& state) {
+        const auto settle = [&](UnitState& state) {
           climb(state, steps, worth);
           redistribute(state, kTogether, steps);
           archive_.insert(state);
         };
         settle(best);
         for (int shaken = 0; shaken < kShakes && steps >= 0; ++shaken) {
-          LayerState state = best;
+          UnitState state = best;
           shake(state, random);
           settle(state);
           if (worth(state.value()) >= worth(best.value())) best = std::move(state);
@@ -489,7 +489,7 @@ class ResourceFront {
   }
 
   /// Exchanges two units of clients at random.
-  void shake(LayerState& state, Random& random) const {
+  void shake(UnitState& state, Random& random) const {
     const std::vector<int>& clients = model_.movable();
     const auto unit = [&] { return static_cast<int>(random.below(model_.units())); };
     int left = 2;
@@ -502,7 +502,7 @@ class ResourceFront {
     }
   }
 
-  bool is_exchange(const LayerState& state, const Move& move) const {
+  bool is_exchange(const UnitState& state, const Move& move) const {
     const auto is_free = [&](int unit) {
       return (model_.free_units(move.client)[unit / 64] >> (unit % 64) & 1) != 0;
     };
@@ -512,7 +512,7 @@ class ResourceFront {
 
   /// Exchanges units of clients while that is worth it.
   template <typename Worth>
-  void climb(LayerState& state, std::int64_t& steps, Worth worth) const {
+  void climb(UnitState& state, std::int64_t& steps, Worth worth) const {
     for (bool again = true; again && steps >= 0;) {
       again = false;
       for (const int client : model_.movable()) {
@@ -586,7 +586,7 @@ class ResourceFront {
       const bool complete =
           enumerate_assignments(problem_, dual_, what, steps, [&](const auto& rows) {
             std::vector<std::uint64_t> bits = rows;
-            if (archive_.insert(LayerState(model_, std::move(bits)))) {
+            if (archive_.insert(UnitState(model_, std::move(bits)))) {
               left = room();
               found = std::min(found, left);
             }

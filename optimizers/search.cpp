@@ -23,7 +23,7 @@ constexpr int kPasses = 8;  // of greedy starts
 std::vector<Assignment> greedy_assignments(const LayerModel& model, std::size_t count) {
   std::vector<Assignment> found;
   FrontArchive archive;
-  LayerState state(model, round_robin(model.problem()));
+  UnitState state(model, round_robin(model.problem()));
   const auto add = [&](const Prices& prices) {
     settle(state, prices, kPasses);
     archive.insert(state);
@@ -49,7 +49,7 @@ std::vector<Assignment> greedy_assignments(const LayerModel& model, std::size_t 
     const double slope =
         static_cast<double>(high->value.importance - low->value.importance) /
         (static_cast<double>(high->value.spread - low->value.spread) / model.units());
-    state = LayerState(model, high->bits);
+    state = UnitState(model, high->bits);
     add({slope, 0, 0});
   }
   return found;
@@ -129,7 +129,7 @@ void record_warm_start(SearchRun& run, const Assignment& fallback,
   const auto most = static_cast<std::size_t>((run.limit() + 1) / 2);
   for (const std::size_t i : evenly_spread(warm.size(), most)) {
     if (run.spent()) return;
-    run.record(LayerState(run.model, warm[i]));
+    run.record(UnitState(run.model, warm[i]));
   }
 }
 
@@ -216,7 +216,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
   const std::uint64_t stream = derive_seed(options.seed, algorithm);
   SearchRun run(model, {options.evaluations, options.seconds}, stream, reference);
   if (model.movable().empty()) {
-    run.record(LayerState(model, feasible));
+    run.record(UnitState(model, feasible));
   } else {
     const AlgorithmRow& row = row_of(algorithm);
     const bool warm = !options.warm_start.empty();
@@ -228,7 +228,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
       for (const Assignment& start : starts.back()) {
         // pagmo's algorithms evaluate their population themselves.
         if ((row.pagmo && !warm) || run.spent()) break;
-        run.record(LayerState(model, start));
+        run.record(UnitState(model, start));
       }
     }
     if (warm) starts = with_archive(run, starts);
@@ -237,7 +237,7 @@ SearchResult search(const PlanningProblem& problem, const std::string& algorithm
     } else if (options.islands > 1) {
       search_islands(run, row.search, options.seed, starts);
     } else if (!run.spent()) {
-      std::vector<LayerState> population;
+      std::vector<UnitState> population;
       for (const Assignment& start : starts.front()) population.emplace_back(model, start);
       row.search(run, population);
     }

@@ -41,7 +41,7 @@ Prices SearchRun::prices_near(const Value& value) {
   return random_prices(model, random);
 }
 
-void SearchRun::record(const LayerState& state) {
+void SearchRun::record(const UnitState& state) {
   archive.insert(state);
   count();
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "optimizers/front_archive.h"
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 #include "strata/core/random.h"
 #include "strata/optimizers/search.h"
 
@@ -41,7 +41,7 @@ class SearchRun {
   Prices prices_near(const Value& value);
   /// Counts one evaluation, of a state that was just built or changed, and offers it to the
   /// archive.
-  void record(const LayerState& state);
+  void record(const UnitState& state);
   /// Counts evaluations that `record` does not see.
   void count(std::int64_t evaluations = 1);
   double seconds() const;
@@ -60,6 +60,6 @@ class SearchRun {
 
 /// Each works on a population of feasible states, which are recorded already, until the run is
 /// spent, and leaves in it what it would go on with.
-using Method = void (*)(SearchRun& run, std::vector<LayerState>& population);
+using Method = void (*)(SearchRun& run, std::vector<UnitState>& population);
 
 }  // namespace strata::optimizers

@@ -14,7 +14,6 @@
 #include "strata/core/error.h"
 #include "strata/core/front_file.h"
 #include "strata/core/plan_options.h"
-#include "strata/core/target_usage.h"
 #include "strata/optimizers/certificate.h"
 #include "strata/optimizers/hypervolume.h"
 #include "strata/optimizers/make_plan.h"
@@ -40,12 +39,8 @@ struct Front {
 Front plan_front(const Problem& self, const PlanOptions& options) {
   const LongCall call;
   const LoadedProblem& loaded = self.loaded;
-  Front front{optimizers::plan_front(self.planned, options), loaded.problem};
-  if (self.has_target()) {
-    front.planned.plan = without_added_clients(std::move(front.planned.plan), self.clients());
-    front.planned.plan.provenance.emplace_back("target_usage",
-                                               target_usage_text(loaded.target_usage));
-  }
+  Front front{optimizers::plan_front_towards(loaded.problem, loaded.target_usage, options),
+              loaded.problem};
   // As `strata plan` says what its plans are of.
   Plan& plan = front.planned.plan;
   plan.scores_digest = digest(loaded.scores);
@@ -66,10 +61,7 @@ PlanOptions options_of(const Problem& self, const std::string& algorithm, bool g
   options.search.population = population;
   options.search.islands = islands;
   options.search.seed = seed;
-  if (warm_start) {
-    for (const Assignment& assignment : to_assignments(*warm_start, self.loaded.problem))
-      options.search.warm_start.push_back(self.whole(assignment));
-  }
+  if (warm_start) options.search.warm_start = to_assignments(*warm_start, self.loaded.problem);
   return options;
 }
 

@@ -33,7 +33,7 @@ NumPy<double> evaluate_all(const Problem& self, const Assignments& assignments) 
   return to_numpy(points, objective_names(problem));
 }
 
-/// As pagmo's algorithms see the problem in `strata compare` (optimizers/layer_problem.h).
+/// As pagmo's algorithms see the problem in `strata compare` (optimizers/unit_problem.h).
 NumPy<std::uint8_t> repair_all(const Problem& self, const Assignments& assignments) {
   const PlanningProblem& problem = self.loaded.problem;
   if (problem.has_ranks()) throw InputError("repair is for plans of units, not of ranks");

@@ -116,7 +116,7 @@ CLI::Option* add_data(CLI::App* app, DataOptions& data) {
       app->add_option("--data", data.folder, "Data folder; its clients are the manifest's");
   app->add_option("--task", data.task,
                   "What the model is for: auto, answer_classification, image_classification, "
-                  "image_text_classification or answer_generation")
+                  "image_text_classification, segmentation or answer_generation")
       ->capture_default_str()
       ->needs(folder);
   app->add_option("--language", data.language, "SLAKE's questions to read")

@@ -18,7 +18,6 @@
 #include "strata/core/plan_archive.h"
 #include "strata/core/problem_file.h"
 #include "strata/core/score_table.h"
-#include "strata/core/target_usage.h"
 #include "strata/optimizers/choose.h"
 #include "strata/optimizers/make_plan.h"
 
@@ -227,18 +226,6 @@ PlanOptions plan_options(const LoadedProblem& loaded, const PlanArguments& argum
   return options;
 }
 
-/// The plan, towards a target usage where the problem has one.
-Plan plan_of(const LoadedProblem& loaded, PlanOptions options) {
-  if (loaded.target_usage.empty()) return optimizers::make_plan(loaded.problem, options);
-  const PlanningProblem planned = with_target_usage(loaded.problem, loaded.target_usage);
-  for (Assignment& assignment : options.search.warm_start)
-    assignment = with_added_clients(planned, assignment);
-  auto front = optimizers::plan_front(planned, options);
-  front.plan = without_added_clients(std::move(front.plan), loaded.problem.client_count());
-  front.plan.provenance.emplace_back("target_usage", target_usage_text(loaded.target_usage));
-  return optimizers::choose_plan(loaded.problem, front, options.choose);
-}
-
 /// The plan's files, the plan itself last.
 std::vector<std::pair<std::filesystem::path, std::string>> contents_of(
     const Plan& plan, const PlanArguments& arguments, const std::vector<PlanExport>& exports,
@@ -270,7 +257,7 @@ int run_plan(const PlanArguments& arguments, const CommonArguments& common) {
   const PlanOptions options = plan_options(loaded, arguments);
 
   const auto start = std::chrono::steady_clock::now();
-  Plan plan = plan_of(loaded, options);
+  Plan plan = optimizers::make_plan_towards(loaded.problem, loaded.target_usage, options);
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
   tell_of_algorithm(plan, loaded.problem, arguments);
   tell_of_unsupported(plan, options);

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// What `run` and `benchmark` hand to the runner: scorer, planner and files of clients, and options.
+/// What `run` and `benchmark` hand to the runner: scorer, planner, files of clients, and options.
 
 #include "cli/command_line.h"
 #include "strata/fedrunner/run.h"

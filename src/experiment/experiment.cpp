@@ -30,8 +30,8 @@ Field<ExperimentConfig> version_field() {
 /// Written only where it says something, so that a run folder of an earlier version resumes.
 Field<ExperimentConfig> task_field() {
   return field("task", &ExperimentConfig::task, one_of(tasks::task_names()),
-               "what the model is for; `auto`: to answer the data's questions, or to classify its "
-               "images where they have labels and no questions")
+               "what the model is for; `auto`: to segment volumes with masks, to answer the data's "
+               "questions, or to classify its images where they have labels and no questions")
       .written_if_changed();
 }
 

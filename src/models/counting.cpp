@@ -197,6 +197,14 @@ Tensor CountingPass::lookup(const std::string& parameter, const Tensor& ids) {
   return made(shape, trained_.count(parameter) > 0);
 }
 
+Tensor CountingPass::placed(const Tensor& rows, const Tensor&, const Tensor& others) {
+  return made(rows.sizes().vec(), rows.requires_grad() || others.requires_grad());
+}
+
+Tensor CountingPass::of_tokens(const Shape& shape, const std::function<Tensor()>&) {
+  return weightless(shape, false);
+}
+
 Tensor CountingPass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                                const Tensor& mask, const Heads& heads, double) {
   const double tokens = static_cast<double>(mask.size(-1));  // that each query looks at

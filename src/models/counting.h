@@ -25,7 +25,8 @@ struct Counted {
 
 /// Whether a tensor depends on a trained parameter is what autograd says of it (requires_grad):
 /// every operation that is not counted is computed, on tensors of the right shapes that take no
-/// memory. Lookups and the sums of blocks are not, because their results would.
+/// memory. Lookups, the sums of blocks, masks and images among words are not, because their results
+/// would.
 ///
 /// - A linear layer of t rows, from `in` to `out` numbers: t·in·out products; as many backwards if
 ///   its input depends on a trained parameter, and as many if its weight is trained. It keeps its
@@ -58,6 +59,9 @@ class CountingPass : public Pass {
                std::set<std::string> by_batch = {})
       : Pass(blueprint, nothing(), {}, std::move(by_batch)), trained_(trained) {}
 
+  torch::Tensor placed(const torch::Tensor& rows, const torch::Tensor& at,
+                       const torch::Tensor& others) override;
+  torch::Tensor of_tokens(const Shape& shape, const std::function<torch::Tensor()>& make) override;
   torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                           const torch::Tensor& value, const torch::Tensor& mask, const Heads& heads,
                           double dropout) override;

@@ -204,6 +204,14 @@ Tensor Pass::sum(const Tensor& a, const Tensor& b) {
   return a + b;
 }
 
+Tensor Pass::placed(const Tensor& rows, const Tensor& at, const Tensor& others) {
+  return rows.index_copy(0, at, others);
+}
+
+Tensor Pass::of_tokens(const Shape&, const std::function<Tensor()>& make) {
+  return make();
+}
+
 Tensor Pass::attention(const Tensor& query, const Tensor& key, const Tensor& value,
                        const Tensor& mask, const Heads& heads, double dropout) {
   return models::attention(query, key, value, mask, heads, dropout, generator_);

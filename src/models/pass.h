@@ -115,6 +115,12 @@ class Pass {
   /// a + b, of one shape: what a block adds to its rows. (Any sum may be written as +, which a pass
   /// that counts then computes.)
   virtual torch::Tensor sum(const torch::Tensor& a, const torch::Tensor& b);
+  /// The rows (m, width), and in the places `at` (k) these others, (k, width).
+  virtual torch::Tensor placed(const torch::Tensor& rows, const torch::Tensor& at,
+                               const torch::Tensor& others);
+  /// What is made of a batch's tokens alone, of this shape: a mask of queries by tokens, which
+  /// grows with their square, and of which a pass that counts needs the shape.
+  virtual torch::Tensor of_tokens(const Shape& shape, const std::function<torch::Tensor()>& make);
   /// See attention.h; dropped with the probability `dropout`.
   virtual torch::Tensor attention(const torch::Tensor& query, const torch::Tensor& key,
                                   const torch::Tensor& value, const torch::Tensor& mask,

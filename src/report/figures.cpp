@@ -7,12 +7,14 @@
 
 #include "core/console.h"
 #include "core/csv.h"
+#include "core/text.h"
 #include "report/gnuplot.h"
 
 namespace strata::report {
 namespace {
 
 constexpr double kFontSize = 12;
+constexpr const char* kNextSeries = ", \\\n  ";  // of gnuplot's plot
 constexpr std::array<const char*, 9> kViridis = {"#440154", "#472d7b", "#3b528b",
                                                  "#2c728e", "#21918c", "#28ae80",
                                                  "#5ec962", "#addc30", "#fde725"};
@@ -152,12 +154,6 @@ std::string block_name(std::size_t i) {
   std::string name = "$series";
   name += std::to_string(i);
   return name;
-}
-
-std::string join(const std::vector<std::string>& parts) {
-  std::string text;
-  for (const std::string& part : parts) text += (text.empty() ? "" : ", \\\n  ") + part;
-  return text;
 }
 
 int gnuplot_point(Mark mark) {
@@ -485,7 +481,8 @@ std::string draw(const LineChart& chart) {
   script += placed_tics('y', chart.y_tics);
   bands.insert(bands.end(), lines.begin(), lines.end());
   bands.insert(bands.end(), marks.begin(), marks.end());
-  return gnuplot_svg(script + "plot " + join(bands) + "\n", chart.width, chart.height);
+  return gnuplot_svg(script + "plot " + joined(bands, kNextSeries) + "\n", chart.width,
+                     chart.height);
 }
 
 int heatmap_margins(const Heatmap& map) {
@@ -512,7 +509,8 @@ std::string draw(const Heatmap& map) {
     plots.push_back("$labels using 1:2:(stringcolumn(3)):4 with labels font '," +
                     number(std::min(10.0, layout.font)) + "' tc rgb variable");
   }
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", layout.width(), layout.height());
+  return gnuplot_svg(script + "plot " + joined(plots, kNextSeries) + "\n", layout.width(),
+                     layout.height());
 }
 
 std::string draw(const BarChart& chart) {
@@ -551,7 +549,7 @@ std::string draw(const BarChart& chart) {
                     " using ($1+$2)/2:($3/2):1:2:(0):3 with boxxyerror fs solid noborder lc rgb '" +
                     s.colour + "'");
   }
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, height);
+  return gnuplot_svg(script + "plot " + joined(plots, kNextSeries) + "\n", chart.width, height);
 }
 
 std::string draw(const IntervalChart& chart) {
@@ -581,7 +579,8 @@ std::string draw(const IntervalChart& chart) {
   }
   for (const ReferenceLine& line : chart.references) xs.add({line.at});
   script += interval_lines(chart) + padded('x', xs, 0.05) + placed_tics('x', chart.x_tics);
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, layout.height);
+  return gnuplot_svg(script + "plot " + joined(plots, kNextSeries) + "\n", chart.width,
+                     layout.height);
 }
 
 std::string draw(const ScatterChart& chart) {
@@ -603,7 +602,8 @@ std::string draw(const ScatterChart& chart) {
                     " lc rgb '" + s.colour + "'");
   }
   script += padded('x', xs, 0.06) + padded('y', ys, 0.08);
-  return gnuplot_svg(script + "plot " + join(plots) + "\n", chart.width, chart.height);
+  return gnuplot_svg(script + "plot " + joined(plots, kNextSeries) + "\n", chart.width,
+                     chart.height);
 }
 
 }  // namespace strata::report

@@ -261,6 +261,24 @@ TEST_CASE("several labels an image are lists") {
   }
 }
 
+TEST_CASE("help names every task that there is") {
+  const test::TempDir dir;
+  const std::string model = std::string(STRATA_SOURCE_DIR) + "/tests/reference/vit";
+  const auto refused =
+      run_strata({"evaluate", model, "--data", ".", "--task", "nothing"}, dir.path());
+  REQUIRE(refused.code == 2);
+  const std::string allowed = refused.err.substr(refused.err.find("allowed: "));
+  const std::string help = run_strata({"help", "evaluate"}, dir.path()).out;
+  std::size_t names = 0;
+  for (std::size_t at = allowed.find('"'); at != std::string::npos;) {
+    const std::size_t end = allowed.find('"', at + 1);
+    CHECK_THAT(help, Contains(allowed.substr(at + 1, end - at - 1)));
+    ++names;
+    at = allowed.find('"', end + 1);
+  }
+  CHECK(names >= 6);
+}
+
 TEST_CASE("what evaluate cannot do is one line, and writes nothing") {
   const auto refused = [](const std::vector<std::string>& arguments,
                           const std::vector<std::string>& parts) {

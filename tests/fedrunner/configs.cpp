@@ -257,6 +257,19 @@ TEST_CASE("every file in configs/ is an experiment file") {
   CHECK(files >= 21);
 }
 
+TEST_CASE("README's experiment file is one") {
+  std::istringstream readme(test::slurp(fs::path(STRATA_SOURCE_DIR) / "README.md"));
+  std::string line, file;
+  while (std::getline(readme, line) && line != "    $ cat mine.yaml") continue;
+  while (std::getline(readme, line) && line.rfind("    ", 0) == 0) file += line.substr(4) + "\n";
+  const test::TempDir dir;
+  const auto experiment = read_experiment_file(dir.write("mine.yaml", file), {}, tools().names);
+  REQUIRE(experiment.run);
+  CHECK(experiment.data.folder == "DATA");
+  CHECK(experiment.model.folder == "MODEL");
+  CHECK(experiment.run->rounds == 20);
+}
+
 TEST_CASE("the benchmarks in configs/ have the cells of their papers") {
   const auto cells = [](const std::string& name) {
     std::map<std::string, std::set<std::string>> methods;

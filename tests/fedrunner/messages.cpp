@@ -224,6 +224,11 @@ TEST_CASE("a reply may say why there is no result, in a line that a log can take
   const auto long_one =
       changed(bytes, [](Changed& parts) { parts.text["failed"] = std::string(2001, 'x'); });
   CHECK_THAT(input_error_if_any([&] { decode_reply(long_one); }), Contains("failed: "));
+  for (const char* lines : {"one\ntwo", "one\r", "\n"}) {
+    const auto spoiled = changed(bytes, [&](Changed& parts) { parts.text["failed"] = lines; });
+    CHECK_THAT(input_error_if_any([&] { decode_reply(spoiled); }),
+               Contains("failed: is not one line"));
+  }
   // A reply with a result has none.
   const auto both = changed(encode(reply_to(order, HelloResult{1, 0})),
                             [](Changed& parts) { parts.text["failed"] = "x"; });
@@ -256,6 +261,11 @@ TEST_CASE("every kind of reply is the same after its bytes, to the last bit") {
   CHECK(told.failure == failed.failure);
   CHECK(told.weights.empty());
   CHECK_FALSE(told.peak_memory.has_value());
+  for (const std::string& wrong : {std::string("one\ntwo"), std::string(2001, 'x')}) {
+    const auto spoiled = changed(encode(reply_to(order, failed)),
+                                 [&](Changed& parts) { parts.text["failure"] = wrong; });
+    CHECK_THAT(input_error_if_any([&] { decode_reply(spoiled); }), Contains("failure: is "));
+  }
 
   const std::vector<double> values = {0.1, 5e-324, 1e308, 0};
   const auto scores = decode_reply(encode(reply_to(order, ScoreResult{values}))).result;

@@ -351,4 +351,11 @@ TEST_CASE("a reason is one line of a thousand bytes at most") {
   CHECK(failed_reply(order, "one\ntwo").failure == "one");
   CHECK(failed_reply(order, std::string(5000, 'x')).failure == std::string(1000, 'x'));
   CHECK_FALSE(failed_reply(order, "\n").failure.empty());
+  CHECK(failed_reply(order, "a\rb").failure == "a\\rb");
+  // Four bytes in place of each, and a character is not cut in two.
+  const std::string escapes = failed_reply(order, std::string(999, '\x1b')).failure;
+  CHECK(escapes.size() == 1000);
+  CHECK(escapes.substr(996) == "\\x1b");
+  const std::string cut = failed_reply(order, "\x1b" + std::string(995, 'x') + "üü").failure;
+  CHECK(cut == "\\x1b" + std::string(995, 'x'));
 }

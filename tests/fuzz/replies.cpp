@@ -154,6 +154,10 @@ std::optional<Message> read_by(Message (*reader)(std::string), const std::string
   }
 }
 
+bool is_line(const std::string& reason) {
+  return reason.size() <= 2000 && reason.find_first_of("\n\r") == std::string::npos;
+}
+
 void check_accepted(const Reply& reply, const Order& order) {
   if (const auto* score = std::get_if<ScoreResult>(&reply.result)) {
     require(score->values.size() == order.units.size());
@@ -162,6 +166,7 @@ void check_accepted(const Reply& reply, const Order& order) {
     require(evaluation->right.size() == evaluation->majority.size());
     require(!evaluation->slice || evaluation->slice->planes.count == 3);
   } else if (const auto* update = std::get_if<ClientUpdate>(&reply.result)) {
+    require(is_line(update->failure));
     require(update->samples == kSamples && update->steps >= 1 && std::isfinite(update->seconds));
     for (const auto* tensors : {&update->weights, &update->memory}) {
       for (const auto& [name, tensor] : *tensors) {
@@ -354,6 +359,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto reply = read_by(decode_reply, bytes)) {
     const std::string again = encode(*reply);
     require(encode(decode_reply(again)) == again);
+    require(is_line(reply->failure));
     accepted(*reply, exchanges()[0].order);
     // What it says is held against each order of its phase, whichever it is to.
     for (const auto& [name, order, result] : exchanges()) {

@@ -1005,7 +1005,7 @@ TEST_CASE("activation_bytes are what autograd keeps") {
   }
 }
 
-TEST_CASE("devices") {
+TEST_CASE("a device is the processor or a CUDA device that is there, and others are refused") {
   CHECK(parse_device("cpu") == torch::Device(torch::kCPU));
   CHECK_THROWS_WITH(parse_device("gpu"), Contains("device \"gpu\"") && Contains("\"cuda:N\""));
   CHECK_THROWS_AS(parse_device("cuda:x"), InputError);

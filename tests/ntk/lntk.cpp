@@ -8,13 +8,11 @@
 
 #include "catch.h"
 #include "core/document.h"
-#include "data/image.h"
 #include "ntk/eigenvalues.h"
 #include "ntk/jacobian.h"
 #include "strata/core/error.h"
 #include "strata/core/random.h"
 #include "strata/core/safetensors.h"
-#include "strata/ntk/score.h"
 #include "support/answers.h"
 #include "support/peft_methods.h"
 #include "support/short_files.h"
@@ -772,84 +770,4 @@ TEST_CASE("what cannot be scored is named") {
   model.weight("vilt.encoder.layer.1.output.dense.bias").fill_(NAN);
   CHECK_THROWS_WITH(layerwise_spectra(model, test::answering(), batch, model.units(), {}),
                     Contains("activations of \"block.1\" are not finite"));
-}
-
-TEST_CASE("score_units") {
-  test::TempDir dir;
-  Manifest manifest;
-  manifest.folder = dir.path();
-  Random random(2);
-  const std::vector<std::string> words = {"what", "is", "here", "there"};
-  for (int i = 0; i < 12; ++i) {
-    Image image{8, 8, {}};
-    for (int p = 0; p < 8 * 8 * 3; ++p) {
-      image.pixels.push_back(static_cast<std::uint8_t>(random.below(256)));
-    }
-    const std::string name = std::to_string(i) + ".png";
-    write_png(image, dir / name);
-    std::string question = words[random.below(4)];
-    for (std::uint64_t w = random.below(4); w > 0; --w) question += " " + words[random.below(4)];
-    manifest.examples.push_back(
-        {name, question, {"answer " + std::to_string(i % 3)}, "train", "c", "open", ""});
-  }
-  Model model = make_model({8, 2, 2, 3, 0, true});
-  const WordPiece tokenizer({"[PAD]", "[UNK]", "[CLS]", "[SEP]", "what", "is", "here", "there"});
-  std::vector<int> indices(manifest.examples.size());
-  std::iota(indices.begin(), indices.end(), 0);
-  const test::Answers data = test::answers(manifest, indices, model.blueprint(), tokenizer);
-  const std::vector<Unit> units = {model.unit("head"), model.unit("embeddings"),
-                                   model.unit("block.1"), model.unit("block.0")};
-
-  ScoreOptions options;
-  options.samples = 6;
-  const auto values = [&](const std::string& metric, std::uint64_t seed = 1) {
-    options.metric = metric;
-    options.seed = seed;
-    std::vector<double> found;
-    for (const UnitScore& score : score_units(model, *data, units, options)) {
-      found.push_back(score.value);
-    }
-    return found;
-  };
-  CHECK(values("first") == std::vector<double>{1, 4, 2, 3});
-  CHECK(values("last") == std::vector<double>{4, 1, 3, 2});
-  CHECK(values("random") == values("random"));
-  CHECK(values("random") != values("random", 2));
-  CHECK(values("lntk") == values("lntk"));
-  CHECK(values("lntk") != values("lntk", 2));
-  for (const std::string& metric : metric_names()) {
-    for (const double value : values(metric)) CHECK(value > 0);
-  }
-  const double expected = model.weight("vilt.layernorm.weight").abs().sum().item<double>();
-  CHECK(values("magnitude")[0] * model.unit("head").parameter_count > expected);
-
-  options.samples = 100;  // more than there are: all of them
-  const auto grams = captured_grams(
-      model, data->batch({0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11}, torch::kCPU), model.units());
-  const Tensor theta = grams.at("block.1").contiguous();
-  const Eigen::Map<const Eigen::MatrixXd> matrix(theta.data_ptr<double>(), 36, 36);
-  CHECK(values("lntk")[2] == Approx(descending(matrix)[0]).epsilon(1e-5));
-  CHECK(values("trace")[2] == Approx(matrix.trace()).epsilon(1e-5));
-
-  options.samples = 6;
-  const auto together = score_metrics(model, *data, units, metric_names(), options);
-  for (std::size_t m = 0; m < metric_names().size(); ++m) {
-    const std::vector<double> alone = values(metric_names()[m]);
-    for (std::size_t u = 0; u < units.size(); ++u) {
-      INFO(metric_names()[m]);
-      CHECK(together[m][u].value == Approx(alone[u]).epsilon(1e-6));
-      CHECK(together[m][u].status == "ok");
-    }
-  }
-
-  CHECK_THROWS_WITH(values("lntkk"), Contains("did you mean \"lntk\"?"));
-  options.metric = "lntk";
-  CHECK_THROWS_AS(score_units(model, *test::answers(manifest, {}, model.blueprint(), tokenizer),
-                              units, options),
-                  InputError);
-  {
-    const torch::NoGradGuard no_grad;
-    model.weight("classifier.3.weight").fill_(INFINITY);
-  }
-  CHECK_THROWS_AS(score_units(model, *data, units, options), WorkError);
 }

@@ -1,4 +1,5 @@
-// The memory that lntk.h and rivals.h promise to keep to, measured: LibTorch's allocator counts.
+// The memory that lntk.h and importance_metrics.h promise to keep to, measured: LibTorch's
+// allocator counts.
 
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
@@ -11,8 +12,8 @@
 #include <string>
 
 #include "catch.h"
+#include "ntk/importance_metrics.h"
 #include "ntk/lntk.h"
-#include "ntk/rivals.h"
 #include "strata/core/error.h"
 #include "support/answers.h"
 #include "support/tiny_model.h"
@@ -154,13 +155,16 @@ TEST_CASE("the layerwise kernels keep to their memory limit") {
 TEST_CASE("the other metrics keep to the memory that they plan") {
   const Model model = test::make_model(small_config(3), 5);
   const Batch batch = small_batch(24);
-  for (const std::string& metric : rival_metrics()) {
-    RivalOptions options;
-    options.memory_bytes = plan_rivals(model, batch, 24, model.units(), {metric}, options).bytes;
+  for (const std::string& metric : importance_metrics()) {
+    ImportanceOptions options;
+    options.memory_bytes =
+        plan_importance(model, batch, 24, model.units(), {metric}, options).bytes;
     for (int step = 0; step < 3; ++step) {
-      const RivalPlan plan = plan_rivals(model, batch, 24, model.units(), {metric}, options);
-      const double found = CountingAllocator::peak_of(
-          [&] { rival_scores(model, test::answering(), batch, model.units(), {metric}, options); });
+      const ImportancePlan plan =
+          plan_importance(model, batch, 24, model.units(), {metric}, options);
+      const double found = CountingAllocator::peak_of([&] {
+        importance_scores(model, test::answering(), batch, model.units(), {metric}, options);
+      });
       CAPTURE(metric, step, found, plan.bytes, plan.least_bytes);
       CHECK(found <= 1.1 * static_cast<double>(plan.bytes));
       CHECK(found >= 0.3 * static_cast<double>(plan.bytes));

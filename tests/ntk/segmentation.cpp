@@ -5,8 +5,8 @@
 
 #include "catch.h"
 #include "models/units.h"
+#include "ntk/importance_metrics.h"
 #include "ntk/lntk.h"
-#include "ntk/rivals.h"
 #include "peft/files.h"
 #include "peft/methods.h"
 #include "support/tiny_sam.h"
@@ -187,7 +187,7 @@ TEST_CASE("every importance measure of SAM's units is that of a float64 computat
   const Tensor mean = torch::stack(numbers).mean();
   const std::vector<std::string> metrics = {"grad_norm", "rgn",    "magnitude",
                                             "snip",      "fisher", "snr"};
-  const auto found = rival_scores(model, *tasks::segmentation(), batch, units, metrics);
+  const auto found = importance_scores(model, *tasks::segmentation(), batch, units, metrics);
   for (std::size_t u = 0; u < units.size(); ++u) {
     CAPTURE(units[u].name);
     const Tensor each = jacobian(model, numbers, units[u]);
@@ -217,7 +217,7 @@ TEST_CASE("curvature and synaptic flow of SAM's units are those of finite differ
   peft::set_units(blocks, "block", models::Buffers::kFrozen);
   const std::vector<Unit> units = blocks.units();
   const auto found =
-      rival_scores(blocks, *tasks::segmentation(), batch, units, {"grasp", "gradflow"});
+      importance_scores(blocks, *tasks::segmentation(), batch, units, {"grasp", "gradflow"});
   Unit all;
   for (const Unit& unit : units)
     all.parameters.insert(all.parameters.end(), unit.parameters.begin(), unit.parameters.end());
@@ -261,8 +261,8 @@ TEST_CASE("a unit that no mask depends on scores nothing") {
   const auto spectra = layerwise_spectra(model, *tasks::segmentation(), make_batch(), {unit}, {});
   CHECK(spectra.front().spectrum.values.front() == 0);
   CHECK(spectra.front().spectrum.converged);
-  const auto found =
-      rival_scores(model, *tasks::segmentation(), make_batch(), {unit}, {"grad_norm", "fisher"});
+  const auto found = importance_scores(model, *tasks::segmentation(), make_batch(), {unit},
+                                       {"grad_norm", "fisher"});
   CHECK(found.at("grad_norm").front() == 0);
   CHECK(found.at("fisher").front() == 0);
 }

@@ -357,7 +357,7 @@ TEST_CASE("of models that speak, every importance metric is that of a float64 co
     Batch ones = model.blueprint().example(model.architecture().text_tokens());
     ones.pixels = torch::ones_like(ones.pixels).to(torch::kDouble);
     const auto flow = synaptic_flow(model, ones);
-    const auto found = rival_scores(model, *task, batch, units, {"synflow"}).at("synflow");
+    const auto found = importance_scores(model, *task, batch, units, {"synflow"}).at("synflow");
     for (std::size_t u = 0; u < units.size(); ++u) {
       CAPTURE(units[u].name);
       double expected = 0;

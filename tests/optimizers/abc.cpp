@@ -41,7 +41,7 @@ TEST_CASE("scouts leave sources that cannot be improved") {
     SmallRun small(problem, 8, evaluations, 1);
     search_abc(small.run, small.population);
     const std::int64_t best = small.run.archive.entries().front()->value.importance;
-    for (const LayerState& state : small.population) elsewhere += state.value().importance < best;
+    for (const UnitState& state : small.population) elsewhere += state.value().importance < best;
   }
   CHECK(elsewhere > 0);
 }

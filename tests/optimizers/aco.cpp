@@ -25,7 +25,7 @@ TEST_CASE("ants find a single client's best units in their first iteration, thou
     const auto entries = small.run.archive.entries();
     REQUIRE(entries.size() == 1);
     CHECK(to_assignment(small.model, entries[0]->bits) == top_k(problem));
-    for (const LayerState& ant : small.population)
+    for (const UnitState& ant : small.population)
       exploring += ant.value().importance < entries[0]->value.importance;
   }
   // Three rows in ten are built with noise, most of which then differ from the best.
@@ -39,7 +39,7 @@ TEST_CASE("later ants start from archived assignments and rebuild few of their r
   search_aco(small.run, small.population);
   // The second iteration's ants: most of their 40 rows are those of an ant of the first.
   int alike = 0;
-  for (const LayerState& ant : small.population) {
+  for (const UnitState& ant : small.population) {
     int most = 0;
     for (const auto* entry : small.run.archive.entries()) {
       const Assignment archived = to_assignment(small.model, entry->bits);

@@ -17,7 +17,7 @@ TEST_CASE("front archive keeps what is nondominated") {
     Assignment result = Assignment::Zero(2, 2);
     result(0, a) = 1;
     result(1, b) = 1;
-    return LayerState(model, result);
+    return UnitState(model, result);
   };
   FrontArchive archive;
   CHECK(archive.insert(state(1, 1)));  // usages (0, 2)
@@ -50,7 +50,7 @@ TEST_CASE("with further objectives the archive is a list of at most 1,000") {
     for (int c = 0; c < 12; ++c) {
       for (const int x : random.sample(24, 4)) assignment(c, x) = 1;
     }
-    archive.insert(LayerState(model, assignment));
+    archive.insert(UnitState(model, assignment));
     REQUIRE(archive.size() <= 1100);
     const Objectives found = evaluate(problem, assignment);
     best.importance = std::max(best.importance, found.importance);

@@ -14,13 +14,13 @@ TEST_CASE("after the local search no single move leads to anything nondominated"
   const PlanningProblem problem = bytes_instance(5, 12, 3);
   const LayerModel model(problem);
   FrontArchive archive;
-  archive.insert(LayerState(model, feasible_assignment(problem)));
-  archive.insert(LayerState(model, round_robin(problem)));
+  archive.insert(UnitState(model, feasible_assignment(problem)));
+  archive.insert(UnitState(model, round_robin(problem)));
   const std::size_t before = archive.size();
   local_search(model, archive, 0, 10'000'000, 100'000);
   CHECK(archive.size() > 4 * before);
   for (const auto* entry : archive.entries()) {
-    LayerState state(model, entry->bits);
+    UnitState state(model, entry->bits);
     REQUIRE(is_feasible(problem, state.assignment()));
     for (int c = 0; c < 5; ++c) {
       for (int drop = -1; drop < 12; ++drop) {
@@ -41,7 +41,7 @@ TEST_CASE("after the local search no single move leads to anything nondominated"
   CHECK(better > 0);
   // It ends where it may not go on.
   FrontArchive small;
-  small.insert(LayerState(model, feasible_assignment(problem)));
+  small.insert(UnitState(model, feasible_assignment(problem)));
   local_search(model, small, 0, 10'000'000, 6);
   CHECK(small.size() <= 6 + 5 * 13 * 13);
   CHECK(small.size() < archive.size());

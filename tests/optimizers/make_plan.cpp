@@ -6,6 +6,7 @@
 #include "catch.h"
 #include "instances.h"
 #include "strata/core/error.h"
+#include "strata/core/target_usage.h"
 #include "strata/optimizers/search.h"
 #include "temp_dir.h"
 
@@ -147,6 +148,53 @@ TEST_CASE("the same arguments give the same plan.json") {
     write_plan(make_plan(problem, with(algorithm, 3)), folder / "b.json");
     CHECK(slurp(folder / "a.json") == slurp(folder / "b.json"));
   }
+}
+
+TEST_CASE("plans towards a target usage are near its shape, and nobody is added to them") {
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    const PlanningProblem problem = tiny_instance(seed);
+    std::vector<int> target;
+    for (int x = 0; x < problem.unit_count(); ++x)
+      target.push_back(x % (problem.client_count() + 1));
+    const auto off = [&](const Assignment& assignment) {
+      const std::vector<int> used = usage(assignment);
+      const auto units = static_cast<double>(used.size());
+      double sum = 0, squares = 0;
+      for (std::size_t x = 0; x < used.size(); ++x) {
+        sum += used[x] - target[x];
+        squares += (used[x] - target[x]) * (used[x] - target[x]);
+      }
+      return squares / units - sum / units * (sum / units);
+    };
+    for (const std::string algorithm : {"exact", "prices", "nsga2", "topk"}) {
+      CAPTURE(seed, algorithm);
+      PlanOptions options = with(algorithm, seed);
+      const Plan plan = make_plan_towards(problem, target, options);
+      CHECK(plan.clients == problem.clients);
+      REQUIRE(plan.archive.size() == plan.front.size());
+      for (std::size_t k = 0; k < plan.front.size(); ++k) {
+        const Assignment assignment = plan.archive[k];
+        REQUIRE(is_feasible(problem, assignment));
+        CHECK(plan.front[k].importance == evaluate(problem, assignment).importance);
+        CHECK(plan.front[k].usage_variance == Approx(off(assignment)).margin(1e-9));
+      }
+      double best = 0;
+      for_each_assignment(problem, [&](const Assignment& assignment) {
+        if (off(assignment) <= plan.objectives.usage_variance + 1e-9)
+          best = std::max(best, evaluate(problem, assignment).importance);
+      });
+      CHECK(best <= plan.objectives.importance + plan.gap.importance + 1e-9);
+      CHECK(plan.provenance.back() ==
+            std::pair<std::string, Fact>{"target_usage", target_usage_text(target)});
+      options.search.warm_start = {plan.assignment};
+      CHECK(make_plan_towards(problem, target, options).clients == problem.clients);
+      CHECK(plan_json(make_plan_towards(problem, {}, with(algorithm, seed))) ==
+            plan_json(make_plan(problem, with(algorithm, seed))));
+    }
+  }
+  const PlanningProblem problem = layered_instance(3, 4, 1, 1);
+  CHECK_THROWS_WITH(make_plan_towards(problem, {1}, {}), Catch::Contains("found 1 numbers"));
+  CHECK_THROWS_AS(make_plan_towards(problem, {0, 0, 0, 1}, {.choose = "knees"}), InputError);
 }
 
 TEST_CASE("searches begin with an earlier plan, all other algorithms ignore it") {

@@ -15,7 +15,7 @@ struct SmallRun {
   const PlanningProblem& problem;
   optimizers::LayerModel model;
   optimizers::SearchRun run;
-  std::vector<optimizers::LayerState> population;
+  std::vector<optimizers::UnitState> population;
 
   /// The method may spend `evaluations` after the population's own.
   SmallRun(const PlanningProblem& p, std::size_t size, std::int64_t evaluations, std::uint64_t seed)
@@ -43,7 +43,7 @@ inline void check_method(optimizers::Method method, const PlanningProblem& probl
   REQUIRE(small.population.size() == kSize);
   for (const auto& state : small.population) {
     REQUIRE(is_feasible(problem, state.assignment()));
-    const optimizers::LayerState fresh(small.model, state.assignment());
+    const optimizers::UnitState fresh(small.model, state.assignment());
     CHECK(state.value().importance == fresh.value().importance);
     CHECK(state.value().spread == fresh.value().spread);
     CHECK_FALSE(small.run.archive.accepts(state.value(), small.model));

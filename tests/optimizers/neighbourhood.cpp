@@ -14,7 +14,7 @@ using namespace strata::test;
 namespace {
 
 /// Units in which two rows of 64 units or fewer differ.
-int distance(const LayerState& state, int client, const LayerState& other) {
+int distance(const UnitState& state, int client, const UnitState& other) {
   return std::popcount(*state.row(client) ^ *other.row(client));
 }
 
@@ -29,14 +29,14 @@ TEST_CASE("a best response is the best row there is") {
     const Prices prices = random_prices(model, random);
     Assignment start;
     for_each_assignment(problem, [&](const Assignment& a) { start = a; });
-    LayerState state(model, start);
+    UnitState state(model, start);
     const int client = static_cast<int>(random.below(model.clients()));
     respond(state, client, prices);
     const double found = model.weighted(state.value(), prices);
     for_each_assignment(problem, [&](const Assignment& a) {
       Assignment other = state.assignment();
       other.row(client) = a.row(client);
-      CHECK(model.weighted(LayerState(model, other).value(), prices) <=
+      CHECK(model.weighted(UnitState(model, other).value(), prices) <=
             found + 1e-9 * static_cast<double>(model.greatest_score()));
     });
   }
@@ -48,11 +48,11 @@ TEST_CASE("with budgets of a resource a response adds what fits and is worth its
   problem.unit_costs = {2, 2, 2};
   problem.capacities = {5};
   const LayerModel model(problem);
-  LayerState state(model, Assignment::Zero(1, 3));
+  UnitState state(model, Assignment::Zero(1, 3));
   respond(state, 0, {});
   CHECK(state.assignment() == Assignment{{1, 0, 1}});
   // No usage is worth a price above every score.
-  LayerState none(model, Assignment::Zero(1, 3));
+  UnitState none(model, Assignment::Zero(1, 3));
   respond(none, 0, {.usage = 10 * static_cast<double>(model.greatest_score())});
   CHECK(none.assignment() == Assignment::Zero(1, 3));
 }
@@ -64,7 +64,7 @@ TEST_CASE("who has settled gains nothing by any client's response") {
     const LayerModel model(problem);
     Random random(seed);
     const Prices prices = random_prices(model, random);
-    LayerState state(model, random_assignment(problem, seed));
+    UnitState state(model, random_assignment(problem, seed));
     double before = model.weighted(state.value(), prices);
     // One pass at a time: the weighted sum never falls.
     for (int pass = 0; pass < 30; ++pass) {
@@ -74,7 +74,7 @@ TEST_CASE("who has settled gains nothing by any client's response") {
       before = after;
     }
     for (int client = 0; client < 6; ++client) {
-      LayerState other = state;
+      UnitState other = state;
       respond(other, client, prices);
       CHECK(model.weighted(other.value(), prices) == before);
     }
@@ -148,8 +148,8 @@ TEST_CASE("moves towards a row come two units closer each, until the rows are th
     CAPTURE(seed);
     const PlanningProblem problem = layered_instance(3, 20, 6, seed);
     const LayerModel model(problem);
-    LayerState state(model, random_assignment(problem, seed));
-    const LayerState target(model, random_assignment(problem, seed + 100));
+    UnitState state(model, random_assignment(problem, seed));
+    const UnitState target(model, random_assignment(problem, seed + 100));
     Random random(seed);
     for (int left = distance(state, 1, target); left > 0; left -= 2) {
       const auto move = draw_move_towards(state, target.row(1), 1, random);
@@ -166,7 +166,7 @@ TEST_CASE("moves towards a row come two units closer each, until the rows are th
 TEST_CASE("of many candidates the best are drawn, of one any") {
   const PlanningProblem problem = make_instance(Eigen::MatrixXd{{1, 2, 3, 4, 5, 6}}, {3});
   const LayerModel model(problem);
-  const LayerState state(model, Assignment{{1, 1, 1, 0, 0, 0}});
+  const UnitState state(model, Assignment{{1, 1, 1, 0, 0, 0}});
   Random random(1);
   int best = 0, any = 0;
   for (int i = 0; i < 600; ++i) {
@@ -188,7 +188,7 @@ TEST_CASE("what is perturbed stays feasible, under rules, coverage and budgets o
          {tiny_ruled_instance(seed), tiny_resource_instance(seed)}) {
       const LayerModel model(problem);
       if (model.movable().empty()) continue;
-      LayerState state(model, feasible_assignment(problem));
+      UnitState state(model, feasible_assignment(problem));
       Random random(seed);
       for (int i = 0; i < 20; ++i) {
         perturb(state, random_prices(model, random), random);

@@ -45,13 +45,13 @@ TEST_CASE("NSGA-II's survivors are of the best ranks: none is dominated while a 
     SmallRun small(problem, 8, 8, seed);
     const auto parents = small.population;
     search_nsga2(small.run, small.population);
-    for (const LayerState& parent : parents) {
+    for (const UnitState& parent : parents) {
       const bool kept =
           std::any_of(small.population.begin(), small.population.end(),
-                      [&](const LayerState& state) { return state.bits() == parent.bits(); });
+                      [&](const UnitState& state) { return state.bits() == parent.bits(); });
       if (kept) continue;
       // A parent that went dominates no survivor.
-      for (const LayerState& state : small.population)
+      for (const UnitState& state : small.population)
         CHECK_FALSE(dominates(parent.value(), state.value()));
     }
   }

@@ -23,7 +23,7 @@ TEST_CASE("units dealt out anew: the best for their usages, where every client i
         best = std::max(best, evaluate(problem, assignment).importance);
     });
     const LayerModel model(problem);
-    LayerState state(model, start);
+    UnitState state(model, start);
     std::int64_t steps = 1'000'000;
     const bool improved = redistribute(state, 3, steps);
     const Assignment found = state.assignment();
@@ -31,10 +31,10 @@ TEST_CASE("units dealt out anew: the best for their usages, where every client i
     CHECK(usage(found) == usage(start));
     CHECK(evaluate(problem, found).importance == Approx(best));
     CHECK(improved == (best > evaluate(problem, start).importance + 1e-9));
-    CHECK(state.value().importance == LayerState(model, found).value().importance);
+    CHECK(state.value().importance == UnitState(model, found).value().importance);
     better += improved;
     // It ends where the steps do.
-    LayerState same(model, start);
+    UnitState same(model, start);
     std::int64_t none = -1;
     CHECK_FALSE(redistribute(same, 3, none));
     CHECK(same.assignment() == start);

@@ -11,7 +11,7 @@
 #include "catch.h"
 #include "models/batch.h"
 #include "models/model.h"
-#include "ntk/rivals.h"
+#include "ntk/importance_metrics.h"
 
 namespace strata::test {
 
@@ -126,7 +126,7 @@ struct BruteForce {
 inline void check_metrics(const models::Model& model, const tasks::Task& task,
                           const models::Batch& batch, const std::vector<Unit>& units,
                           const BruteForce& expected, double tolerance) {
-  const auto found = ntk::rival_scores(model, task, batch, units, kMetricsWithData);
+  const auto found = ntk::importance_scores(model, task, batch, units, kMetricsWithData);
   for (const std::string& metric : kMetricsWithData) {
     REQUIRE(found.at(metric).size() == units.size());
     for (std::size_t i = 0; i < units.size(); ++i) {

@@ -138,6 +138,24 @@ TEST_CASE("the loss is a fifth cross-entropy and four fifths Dice, over a batch 
   CHECK(torch::allclose(task->losses(masks(logits), larger), each));
 }
 
+TEST_CASE("stacks that show nothing have a loss, which is 0 where nothing is found") {
+  models::Batch batch;
+  batch.pixels = torch::zeros({1, 5, 3, 4, 6});
+  batch.labels = torch::zeros({1, 5, 4, 6}, torch::kLong);
+  Tensor logits = torch::zeros({5, 3, 4, 6});
+  logits.select(1, 0).fill_(200);  // the organs' probabilities are 0 in float32
+  logits.requires_grad_(true);
+  const TaskPtr task = segmentation();
+  const Tensor loss = task->loss(masks(logits), batch);
+  CHECK(loss.item<double>() == 0);
+  loss.backward();
+  CHECK(logits.grad().abs().max().item<double>() == 0);
+  // What is found there by mistake costs.
+  const Tensor even = torch::zeros({5, 3, 4, 6});
+  CHECK(task->loss(masks(even), batch).item<double>() ==
+        Approx(expected_loss(even, batch.labels, 0, 1)).epsilon(1e-5));
+}
+
 TEST_CASE("the outputs that scores are made of are logits, pooled where they are the largest") {
   Tensor logits = torch::zeros({2, 3, 2, 2});  // one sample of two slices
   logits[0][1] = torch::tensor({{3.0, 1.0}, {-1.0, -1.0}});

@@ -1,6 +1,6 @@
 #pragma once
 /// \file
-/// Importance of a model's units for one client: layerwise NTK eigenvalues and their rivals.
+/// Importance of a model's units for one client: layerwise NTK eigenvalues and other measures.
 /// \code
 /// // `model` is a models::Model; `dataset` holds the client's examples as its task encodes them.
 /// const std::vector<UnitScore> scores =

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "strata/core/plan.h"
 #include "strata/core/plan_options.h"
@@ -21,6 +22,12 @@ struct PlannedFront {
 
 /// The first half of make_plan: PlanOptions::choose is not looked at. Throws as make_plan.
 PlannedFront plan_front(const PlanningProblem& problem, const PlanOptions& options);
+
+/// The same towards a target usage, one number a unit (strata/core/target_usage.h), or none: the
+/// front of with_target_usage(problem, target), without the clients that are added there. Warm
+/// starts are assignments of the problem as it is. @throws InputError as with_target_usage, too.
+PlannedFront plan_front_towards(const PlanningProblem& problem, const std::vector<int>& target,
+                                const PlanOptions& options);
 
 /// The second half: the plan of the point that the rule (choose.h) picks, so that several rules
 /// can be tried on one front. O(points + clients · units). @throws InputError as `choose`.
@@ -46,5 +53,16 @@ Plan choose_plan(const PlanningProblem& problem, const PlannedFront& planned,
 /// assert(std::abs(plan.gap.relative) < 1e-9);  // nothing can be better, and that is certified
 /// \endcode
 Plan make_plan(const PlanningProblem& problem, const PlanOptions& options);
+
+/// The same towards a target usage, or none where `target` is empty.
+/// \code
+/// const PlanningProblem problem = generate_instance(9, 8, 1);
+///
+/// const std::vector<int> target = {0, 0, 0, 0, 1, 2, 3, 4};
+/// const Plan late = make_plan_towards(problem, target, {.choose = "row:1"});
+/// assert(late.clients == problem.clients && is_feasible(problem, late.assignment));
+/// \endcode
+Plan make_plan_towards(const PlanningProblem& problem, const std::vector<int>& target,
+                       const PlanOptions& options);
 
 }  // namespace strata::optimizers

@@ -8,7 +8,7 @@ from torch import nn
 import torch.nn.functional as F
 
 from strata_fl.scoring import METRICS, score
-from strata_fl.scoring.rivals import RIVALS
+from strata_fl.scoring.importance_metrics import MEASURES
 
 UNITS = {"low": ["0.*"], "high": ["[24].*"]}
 
@@ -83,7 +83,7 @@ def test_metrics_asked_for_together_are_the_same(case):
             assert table.raw[0].tolist() == pytest.approx(list(truth[metric].values()), rel=1e-9)
 
 
-@pytest.mark.parametrize("metric", RIVALS)
+@pytest.mark.parametrize("metric", MEASURES)
 def test_memory_takes_samples_apart_and_changes_nothing(case, metric):
     model, batches, truth = case
     table = score(model, batches, units=UNITS, metric=metric, memory=2000)

@@ -218,14 +218,13 @@ Tensor Decoder::words(const Tensor& ids, Pass& pass) const {
   return config_.embedding_scale == 1 ? rows : rows * config_.embedding_scale;
 }
 
-Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Tensor& together,
-                             const Tensor& continuations, torch::ScalarType type) const {
+Tensor Decoder::seen_tokens(const Tensor& attended, const Tensor& positions, std::int64_t rows,
+                            const Tensor& together, const Tensor& continuations) const {
   const std::int64_t tokens = attended.size(1);
   const Tensor place = torch::arange(tokens, attended.options().dtype(torch::kLong));
   const Tensor from = place.narrow(0, tokens - rows, rows).view({1, rows, 1});
   const Tensor to = place.view({1, 1, tokens});
   Tensor seen = to <= from;
-  const Tensor positions = (counted_tokens(attended, continuations) - 1).clamp_min(0);
   if (continuations.defined()) seen = seen.logical_and(of_own_text(continuations, rows));
   if (config_.sliding_window > 0) {
     const Tensor distance =
@@ -239,8 +238,18 @@ Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Te
         together.narrow(1, tokens - rows, rows).unsqueeze(2).logical_and(together.unsqueeze(1));
     seen = seen.logical_or(both);
   }
-  seen = seen.logical_and(attended.unsqueeze(1) > 0).unsqueeze(1);  // (n, 1, rows, tokens)
-  const Tensor visible = added_mask(seen, type);
+  seen = seen.logical_and(attended.unsqueeze(1) > 0).unsqueeze(1);
+  return seen;
+}
+
+Constants Decoder::constants(const Tensor& attended, std::int64_t rows, const Tensor& together,
+                             const Tensor& continuations, torch::ScalarType type,
+                             Pass& pass) const {
+  const std::int64_t tokens = attended.size(1);
+  const Tensor positions = (counted_tokens(attended, continuations) - 1).clamp_min(0);
+  const Tensor visible = pass.of_tokens({attended.size(0), 1, rows, tokens}, [&] {
+    return added_mask(seen_tokens(attended, positions, rows, together, continuations), type);
+  });
   const Tensor angles =
       rotary_angles(config_.rotary, config_.head_dim, positions.narrow(1, tokens - rows, rows));
   return {{kVisible, visible}, {kCosine, angles.cos().to(type)}, {kSine, angles.sin().to(type)}};

@@ -66,7 +66,7 @@ class Decoder {
   std::map<std::string, torch::Tensor> constants(const torch::Tensor& attended, std::int64_t rows,
                                                  const torch::Tensor& together,
                                                  const torch::Tensor& continuations,
-                                                 torch::ScalarType type) const;
+                                                 torch::ScalarType type, Pass& pass) const;
   torch::Tensor run_block(std::int64_t block, const torch::Tensor& rows,
                           const std::map<std::string, torch::Tensor>& constants, Pass& pass) const;
   /// (m, vocabulary), or (m, labels) of a classifier, of rows (m, hidden).
@@ -77,6 +77,10 @@ class Decoder {
   std::string block_name(std::int64_t block) const {
     return names_.front().model + "layers." + std::to_string(block);
   }
+  /// bool (n, 1, T, S).
+  torch::Tensor seen_tokens(const torch::Tensor& attended, const torch::Tensor& positions,
+                            std::int64_t rows, const torch::Tensor& together,
+                            const torch::Tensor& continuations) const;
   torch::Tensor attend(const std::string& name, const torch::Tensor& normed,
                        const std::map<std::string, torch::Tensor>& constants, Pass& pass) const;
 

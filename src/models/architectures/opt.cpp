@@ -123,7 +123,7 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
   Tensor rows = pass.used(Use::kEmbedding, words, known, pass.lookup(words, known));
   const auto image = input.values.find(kImageRows);
   const bool goes_on = image == input.values.end();
-  if (!goes_on) rows = joined(rows, ids, image->second, images);
+  if (!goes_on) rows = joined(rows, ids, image->second, images, pass);
   // What a method puts before the tokens has no position.
   const std::int64_t before = goes_on ? pass.blueprint().prefix_tokens() : 0;
   const Tensor attended =
@@ -141,11 +141,14 @@ State Opt::run_words(const Batch& batch, const State& input, const ImagePlaces& 
   const std::int64_t own = rows.size(1);
   rows = pass.sequence(kOptSequence, rows);
   const Tensor all = with_ones_before(attended, before + rows.size(1) - own);
-  Tensor seen = causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
-  if (batch.continuations.defined())
-    seen = seen.logical_and(of_own_text(continuations(all), rows.size(1)));
-  return {{{kOptRows, rows.reshape({-1, config_.hidden_size})}},
-          {{kOptVisible, added_mask(seen.unsqueeze(1), rows.scalar_type())}}};
+  const Tensor visible = pass.of_tokens({all.size(0), 1, rows.size(1), all.size(1)}, [&] {
+    Tensor seen =
+        causal(rows.size(1), all.size(1), rows.device()).logical_and(all.unsqueeze(1) > 0);
+    if (batch.continuations.defined())
+      seen = seen.logical_and(of_own_text(continuations(all), rows.size(1)));
+    return added_mask(seen.unsqueeze(1), rows.scalar_type());
+  });
+  return {{{kOptRows, rows.reshape({-1, config_.hidden_size})}}, {{kOptVisible, visible}}};
 }
 
 Tensor Opt::attend(const std::string& name, const Tensor& rows, const Tensor& visible,

@@ -211,7 +211,7 @@ State T5::run_words(const Batch& batch, const State& input, const ImagePlaces& i
   const auto image = input.values.find(kImageRows);
   if (image == input.values.end()) return run_answer_words(batch, pass);
   const Tensor& ids = batch.input_ids;
-  Tensor text = joined(looked_up(word_ids(ids, images), pass), ids, image->second, images);
+  Tensor text = joined(looked_up(word_ids(ids, images), pass), ids, image->second, images, pass);
   text = pass.sequence(kT5Sequence, text);
   const std::int64_t read = text.size(1);
   const Tensor attended = with_ones_before(batch.attention_mask, read - ids.size(1));

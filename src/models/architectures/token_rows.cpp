@@ -23,7 +23,7 @@ Tensor word_ids(const Tensor& ids, const ImagePlaces& places) {
 }
 
 Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
-                   const ImagePlaces& places) {
+                   const ImagePlaces& places, Pass& pass) {
   const Tensor there = ids == places.token;
   const Tensor counts = there.sum(1);
   const std::int64_t most = images.size(0) / words.size(0), tiles = most / places.count;
@@ -40,14 +40,15 @@ Tensor with_images(const Tensor& words, const Tensor& ids, const Tensor& images,
         (tiles == 1 ? "" : " for each of at most " + std::to_string(tiles) + " tiles"));
   }
   const Tensor taken = tiles == 1 ? images : first_rows(images, counts);
-  return words.reshape({-1, words.size(2)})
-      .index_copy(0, there.reshape(-1).nonzero().squeeze(1), taken.to(words.scalar_type()))
+  return pass
+      .placed(words.reshape({-1, words.size(2)}), there.reshape(-1).nonzero().squeeze(1),
+              taken.to(words.scalar_type()))
       .view(words.sizes());
 }
 
 Tensor joined(const Tensor& words, const Tensor& ids, const Tensor& images,
-              const ImagePlaces& places) {
-  if (ids.eq(places.token).any().item<bool>()) return with_images(words, ids, images, places);
+              const ImagePlaces& places, Pass& pass) {
+  if (ids.eq(places.token).any().item<bool>()) return with_images(words, ids, images, places, pass);
   return torch::cat({images.view({words.size(0), places.count, words.size(2)}), words}, 1);
 }
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "models/batch.h"
+#include "models/pass.h"
 
 namespace strata::models {
 
@@ -25,12 +26,12 @@ torch::Tensor word_ids(const torch::Tensor& ids, const ImagePlaces& places);
 /// up to k tiles, (n·k·count, width), each prompt has tokens for as many tiles, from the first on,
 /// as its image has: a multiple of count.
 torch::Tensor with_images(const torch::Tensor& words, const torch::Tensor& ids,
-                          const torch::Tensor& images, const ImagePlaces& places);
+                          const torch::Tensor& images, const ImagePlaces& places, Pass& pass);
 
 /// The same of models whose older programs have no such token: where no prompt has it, (n, count +
 /// T, width), the images before the texts and their padding.
 torch::Tensor joined(const torch::Tensor& words, const torch::Tensor& ids,
-                     const torch::Tensor& images, const ImagePlaces& places);
+                     const torch::Tensor& images, const ImagePlaces& places, Pass& pass);
 
 /// `mask` (n, S) with ones for so many tokens before.
 torch::Tensor with_ones_before(const torch::Tensor& mask, std::int64_t tokens);

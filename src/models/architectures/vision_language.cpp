@@ -107,7 +107,7 @@ class VisionLanguage : public Architecture {
   State run_tower(std::int64_t stage, const Batch& batch, const State& input, Pass& pass) const;
   State run_connector(const State& input, Pass& pass) const;
   State run_words(const Batch& batch, const State& input, Pass& pass) const;
-  Tensor placed(const Batch& batch, const Tensor& words, const State& input) const;
+  Tensor placed(const Batch& batch, const Tensor& words, const State& input, Pass& pass) const;
   State run_head(const Batch& batch, const State& input, Pass& pass) const;
 
   VisionLanguageConfig config_;
@@ -218,11 +218,12 @@ State VisionLanguage::run_connector(const State& input, Pass& pass) const {
 }
 
 /// The images' rows in the places of their tokens.
-Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const State& input) const {
+Tensor VisionLanguage::placed(const Batch& batch, const Tensor& words, const State& input,
+                              Pass& pass) const {
   const auto features = input.values.find(kFeatures);
   if (features == input.values.end()) return words;  // a text that goes on
   return with_images(words, batch.input_ids, features->second,
-                     {config_.image_token, image_tokens()});
+                     {config_.image_token, image_tokens()}, pass);
 }
 
 State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pass) const {
@@ -230,7 +231,7 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
   const Tensor ids = batch.input_ids.masked_fill(batch.input_ids == config_.image_token, 0);
   const Tensor words = decoder_.words(ids, pass);
   const Tensor rows = pass.sequence(config_.decoder_names.front().model + "embed_tokens.sequence",
-                                    placed(batch, words, input));
+                                    placed(batch, words, input, pass));
   const std::int64_t prefix = rows.size(1) - words.size(1);
   const auto before = [&](const Tensor& mask) { return with_ones_before(mask, prefix); };
   Tensor together;
@@ -243,7 +244,7 @@ State VisionLanguage::run_words(const Batch& batch, const State& input, Pass& pa
   return {{{kTokenRows, rows.reshape({-1, config_.decoder.hidden_size})}},
           decoder_.constants(attended, rows.size(1), together,
                              continuations_of(batch.continuations, attended.size(1)),
-                             rows.scalar_type())};
+                             rows.scalar_type(), pass)};
 }
 
 State VisionLanguage::run_head(const Batch& batch, const State& input, Pass& pass) const {

@@ -1,4 +1,6 @@
 #pragma once
+/// \file
+/// Whether a model that speaks prefers the right one of yes and no.
 
 #include "tasks/metrics/metric.h"
 

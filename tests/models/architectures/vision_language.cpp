@@ -1,5 +1,6 @@
 #include "models/architectures/vision_language.h"
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <set>
@@ -7,6 +8,7 @@
 #include "catch.h"
 #include "data/text/learnt_tokenizer.h"
 #include "models/cost.h"
+#include "models/counting.h"
 #include "models/units.h"
 #include "strata/core/safetensors.h"
 #include "strata/core/unit_choice.h"
@@ -242,6 +244,38 @@ TEST_CASE("what units of a model that speaks keep is what autograd keeps") {
       model.set_units(peft::scheme_units(model.blueprint(), scheme, 28, models::Buffers::kFrozen));
       test::check_activation_bytes(model, batch);
     }
+  }
+}
+
+TEST_CASE("counting makes neither masks nor rows with images, which are large for long texts") {
+  std::vector<std::string> names = kModels;
+  names.push_back("blip2_opt");
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const Model model = load(name);
+    const Blueprint& blueprint = model.blueprint();
+    const Architecture& architecture = blueprint.architecture();
+    const Batch sample = blueprint.example(std::min<std::int64_t>(architecture.text_tokens(), 40));
+    std::set<std::string> connector;
+    for (const Parameter& parameter : blueprint.parameters())
+      if (blueprint.layer_of(parameter.name).role == Role::kConnector)
+        connector.insert(parameter.name);
+    REQUIRE_FALSE(connector.empty());
+    CountingPass counting(blueprint, connector);
+    Pass computing(blueprint, model.weights());
+    State counted, computed;
+    const std::int64_t words = architecture.speech()->words_stage;
+    for (std::int64_t stage = 0; stage <= words; ++stage) {
+      counted = architecture.run(stage, sample, counted, counting);
+      computed = architecture.run(stage, sample, computed, computing);
+    }
+    const Tensor visible = counted.constants.at("visible"), rows = counted.values.at("rows");
+    CHECK(visible.sizes() == computed.constants.at("visible").sizes());
+    CHECK(visible.storage().nbytes() == sizeof(float));
+    CHECK(rows.sizes() == computed.values.at("rows").sizes());
+    CHECK(rows.requires_grad());
+    // Gemma's words are scaled.
+    if (name != "paligemma") CHECK(rows.storage().nbytes() == sizeof(float));
   }
 }
 

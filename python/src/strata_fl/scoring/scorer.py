@@ -16,17 +16,17 @@ from .capture import evaluating
 from .draws import Random, derive_seed
 from .eigenvalues import largest_eigenvalue
 from .fingerprint import fingerprint
+from .importance_metrics import MEASURES, SharedPasses, UnitSums
 from .kernels import Kernels
 from .outputs import OutputFunction, checked_outputs, chosen_outputs, output_function
 from .parts import Samples
-from .rivals import RIVALS, Rivals, UnitSums
 from .table import ScoreTable
 from .units import Patterns, Units, find_units
 
 LOG = logging.getLogger("strata_fl.scoring")
 SPECTRAL = ("lntk", "gradient", "trace")
 PLACED = ("random", "first", "last")
-METRICS = (*SPECTRAL, *RIVALS, *PLACED)
+METRICS = (*SPECTRAL, *MEASURES, *PLACED)
 
 
 def _checked_metric(metric: str) -> str:
@@ -59,7 +59,6 @@ class _Scorer:
         self.model, self.units, self.options = model, units, options
         device = next(model.parameters()).device
         self.batches = first_samples(batches, options["samples"], device)
-        self._rivals: Optional[Rivals] = None
 
     def columns(self, function: OutputFunction) -> Optional[list[int]]:
         columns, drawn = self.options["columns"], self.options["random_outputs"]
@@ -120,21 +119,21 @@ class _Scorer:
                 found[metric] = values[metric], None if metric == "trace" else residuals
         return found
 
-    def rivals(self, metrics: list[str]) -> dict[str, list[float]]:
-        needs = set().union(*(RIVALS[metric][0] for metric in metrics))
+    def measured(self, metrics: list[str]) -> dict[str, list[float]]:
+        needs = set().union(*(MEASURES[metric][0] for metric in metrics))
         run, samples = (
             self.samples_of(self.loss_function(), None)
             if needs - {"weights"}
             else (None, None)
         )
         weights = [name for names in self.units.weights.values() for name in names]
-        rivals = Rivals(self.model, run, samples, weights, self.options["memory"])
-        rivals.compute(needs)
+        passes = SharedPasses(self.model, run, samples, weights, self.options["memory"])
+        passes.compute(needs)
         found = {}
         for metric in metrics:
-            value = RIVALS[metric][1]
+            value = MEASURES[metric][1]
             found[metric] = [
-                value(UnitSums(unit, [rivals.sums[name] for name in names]))
+                value(UnitSums(unit, [passes.sums[name] for name in names]))
                 for unit, names in self.units.weights.items()
             ]
         return found
@@ -240,14 +239,14 @@ def score(
 def _tables(model, batches, units: Units, metrics, options, client) -> dict[str, ScoreTable]:
     scorer = _Scorer(model, batches, units, options)
     spectral = scorer.spectral([metric for metric in metrics if metric in SPECTRAL])
-    asked = [metric for metric in metrics if metric in RIVALS]
-    rivals = scorer.rivals(asked) if asked else {}
+    asked = [metric for metric in metrics if metric in MEASURES]
+    measured = scorer.measured(asked) if asked else {}
     identity = fingerprint(model)
     tables = {}
     for metric in metrics:
         values, residuals = spectral.get(metric, (None, None))
         if values is None:
-            values = rivals[metric] if metric in rivals else scorer.placed(metric)
+            values = measured[metric] if metric in measured else scorer.placed(metric)
         tables[metric] = ScoreTable(
             [client],
             list(units.weights),

@@ -43,7 +43,7 @@ def _dense(gradient: Optional[Tensor]) -> Optional[Tensor]:
     return gradient.to_dense() if gradient is not None and gradient.is_sparse else gradient
 
 
-class Rivals:
+class SharedPasses:
     """Passes through the model that several metrics share.
 
     Args:
@@ -188,7 +188,7 @@ def _snr(unit: UnitSums) -> float:
 
 
 #: metric -> what it needs, and its value
-RIVALS: dict[str, tuple[set[str], Callable[[UnitSums], float]]] = {
+MEASURES: dict[str, tuple[set[str], Callable[[UnitSums], float]]] = {
     "grad_norm": ({"gradient"}, lambda unit: unit.total("gradient_square")),
     "rgn": ({"weights", "gradient"}, _rgn),
     "snr": ({"samples", "moments"}, _snr),

@@ -76,11 +76,11 @@ class LayerModel {
 };
 
 /// A feasible assignment that moves keep feasible.
-class LayerState {
+class UnitState {
  public:
   /// The assignment must be feasible; the model must outlive the state.
-  LayerState(const LayerModel& model, const Assignment& assignment);
-  LayerState(const LayerModel& model, std::vector<std::uint64_t> bits);
+  UnitState(const LayerModel& model, const Assignment& assignment);
+  UnitState(const LayerModel& model, std::vector<std::uint64_t> bits);
 
   const LayerModel& model() const { return *model_; }
   const Value& value() const { return value_; }

@@ -1,4 +1,4 @@
-#include "optimizers/layer_problem.h"
+#include "optimizers/unit_problem.h"
 
 #include <tbb/blocked_range.h>
 #include <tbb/parallel_for.h>
@@ -13,15 +13,15 @@
 
 namespace strata::optimizers {
 
-struct LayerProblem::Watch {
+struct UnitProblem::Watch {
   std::mutex mutex;
   std::function<void(const Assignment&)> call;
 };
 
-LayerProblem::LayerProblem()
-    : LayerProblem(PlanningProblem{{"client"}, {"unit"}, Eigen::MatrixXd::Ones(1, 1), {1}}) {}
+UnitProblem::UnitProblem()
+    : UnitProblem(PlanningProblem{{"client"}, {"unit"}, Eigen::MatrixXd::Ones(1, 1), {1}}) {}
 
-LayerProblem::LayerProblem(PlanningProblem problem, bool relaxed)
+UnitProblem::UnitProblem(PlanningProblem problem, bool relaxed)
     : problem_(std::move(problem)), fallback_(feasible_assignment(problem_)), relaxed_(relaxed) {
   slots_ = problem_.counts_units()
                ? std::accumulate(problem_.budgets.begin(), problem_.budgets.end(), std::size_t{0})
@@ -32,7 +32,7 @@ LayerProblem::LayerProblem(PlanningProblem problem, bool relaxed)
   if (problem_.seconds.size() > 0) ++objectives_;
 }
 
-Assignment LayerProblem::decode(const double* x) const {
+Assignment UnitProblem::decode(const double* x) const {
   const int units = problem_.unit_count();
   Assignment assignment = Assignment::Zero(problem_.client_count(), units);
   for (int c = 0; c < problem_.client_count(); ++c) {
@@ -51,7 +51,7 @@ Assignment LayerProblem::decode(const double* x) const {
   return assignment;
 }
 
-pagmo::vector_double LayerProblem::encode(const Assignment& assignment) const {
+pagmo::vector_double UnitProblem::encode(const Assignment& assignment) const {
   pagmo::vector_double x;
   x.reserve(slots_);
   for (Eigen::Index c = 0; c < assignment.rows(); ++c) {
@@ -66,19 +66,19 @@ pagmo::vector_double LayerProblem::encode(const Assignment& assignment) const {
   return x;
 }
 
-pagmo::vector_double LayerProblem::fitness_of(const Objectives& objectives) const {
+pagmo::vector_double UnitProblem::fitness_of(const Objectives& objectives) const {
   pagmo::vector_double fitness = {-objectives.importance, objectives.usage_variance};
   if (!problem_.uplink_bytes.empty()) fitness.push_back(objectives.uplink_bytes);
   if (problem_.seconds.size() > 0) fitness.push_back(objectives.slowest_seconds);
   return fitness;
 }
 
-void LayerProblem::watch(std::function<void(const Assignment&)> watch) {
+void UnitProblem::watch(std::function<void(const Assignment&)> watch) {
   watch_ = std::make_shared<Watch>();
   watch_->call = std::move(watch);
 }
 
-pagmo::vector_double LayerProblem::fitness(const pagmo::vector_double& x) const {
+pagmo::vector_double UnitProblem::fitness(const pagmo::vector_double& x) const {
   const Assignment assignment = decode(x.data());
   if (watch_) {
     const std::lock_guard lock(watch_->mutex);
@@ -87,7 +87,7 @@ pagmo::vector_double LayerProblem::fitness(const pagmo::vector_double& x) const 
   return fitness_of(evaluate(problem_, assignment));
 }
 
-pagmo::vector_double LayerProblem::batch_fitness(const pagmo::vector_double& xs) const {
+pagmo::vector_double UnitProblem::batch_fitness(const pagmo::vector_double& xs) const {
   const std::size_t count = xs.size() / slots_;
   pagmo::vector_double values(count * objectives_);
   std::vector<Assignment> assignments(count);
@@ -106,7 +106,7 @@ pagmo::vector_double LayerProblem::batch_fitness(const pagmo::vector_double& xs)
   return values;
 }
 
-std::pair<pagmo::vector_double, pagmo::vector_double> LayerProblem::get_bounds() const {
+std::pair<pagmo::vector_double, pagmo::vector_double> UnitProblem::get_bounds() const {
   return {
       pagmo::vector_double(slots_, 0.0),
       pagmo::vector_double(slots_, problem_.counts_units() ? problem_.unit_count() - 1.0 : 1.0)};

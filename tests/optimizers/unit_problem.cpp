@@ -1,4 +1,4 @@
-#include "optimizers/layer_problem.h"
+#include "optimizers/unit_problem.h"
 
 #include <limits>
 #include <pagmo/algorithm.hpp>
@@ -19,7 +19,7 @@ TEST_CASE("layer problem repairs any vector to a feasible assignment") {
   Eigen::MatrixXd importance(2, 4);
   importance << 1, 4, 4, 2,  //
       0, 0, 3, 0;
-  const LayerProblem layers(make_instance(importance, {3, 1}));
+  const UnitProblem layers(make_instance(importance, {3, 1}));
   Assignment expected(2, 4);
   // Client 0 asks three times for unit 3: the two others become the best free ones, 1 and 2.
   expected << 0, 1, 1, 1,  //
@@ -34,7 +34,7 @@ TEST_CASE("layer problem repairs any vector to a feasible assignment") {
 
 TEST_CASE("layer problem's fitness is (-importance, usage variance), one at a time or in a batch") {
   const PlanningProblem instance = layered_instance(5, 8, 3, 4);
-  const pagmo::problem problem{LayerProblem(instance)};
+  const pagmo::problem problem{UnitProblem(instance)};
   CHECK(problem.get_nobj() == 2);
   CHECK(problem.get_nx() == 15);
   CHECK(problem.get_nix() == 15);
@@ -46,7 +46,7 @@ TEST_CASE("layer problem's fitness is (-importance, usage variance), one at a ti
     pagmo::vector_double x;
     for (int k = 0; k < 15; ++k) x.push_back(static_cast<double>(random.below(8)));
     const pagmo::vector_double f = problem.fitness(x);
-    const Assignment assignment = problem.extract<LayerProblem>()->decode(x.data());
+    const Assignment assignment = problem.extract<UnitProblem>()->decode(x.data());
     REQUIRE(is_feasible(instance, assignment));
     const Objectives objectives = evaluate(instance, assignment);
     CHECK(f == pagmo::vector_double{-objectives.importance, objectives.usage_variance});
@@ -58,7 +58,7 @@ TEST_CASE("layer problem's fitness is (-importance, usage variance), one at a ti
 
 TEST_CASE("pagmo's own NSGA-II runs on the layer problem") {
   const PlanningProblem instance = layered_instance(5, 8, 3, 4);
-  pagmo::population population(LayerProblem(instance), 40, 7);
+  pagmo::population population(UnitProblem(instance), 40, 7);
   const auto before = pagmo::ideal(population.get_f());
   population = pagmo::algorithm(pagmo::nsga2(10, 0.9, 10, 0.1, 50, 7)).evolve(population);
   const auto after = pagmo::ideal(population.get_f());
@@ -68,6 +68,6 @@ TEST_CASE("pagmo's own NSGA-II runs on the layer problem") {
 }
 
 TEST_CASE("layer problem refuses what has no decision vector") {
-  CHECK_THROWS_AS(LayerProblem(make_instance(Eigen::MatrixXd::Ones(2, 2), {0, 0})), InputError);
-  CHECK_THROWS_AS(LayerProblem(make_instance(Eigen::MatrixXd::Ones(1, 2), {3})), InputError);
+  CHECK_THROWS_AS(UnitProblem(make_instance(Eigen::MatrixXd::Ones(2, 2), {0, 0})), InputError);
+  CHECK_THROWS_AS(UnitProblem(make_instance(Eigen::MatrixXd::Ones(1, 2), {3})), InputError);
 }

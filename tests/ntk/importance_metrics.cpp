@@ -1,4 +1,4 @@
-#include "ntk/rivals.h"
+#include "ntk/importance_metrics.h"
 
 #include <cmath>
 #include <set>
@@ -195,7 +195,8 @@ TEST_CASE("every metric with adapters, LoRA, prompts and frozen weights, and wit
       check_against_brute_force(in_double(model), batch, 1e-6);
     }
     const auto flow =
-        rival_scores(model, test::answering(), batch, many_units(model), {"synflow"}).at("synflow");
+        importance_scores(model, test::answering(), batch, many_units(model), {"synflow"})
+            .at("synflow");
     for (const double value : flow) CHECK(value > 0);
   }
 }
@@ -221,7 +222,7 @@ TEST_CASE("synaptic flow of a ResNet takes the size of all that its state holds,
   std::vector<Unit> units;
   for (const std::string& name : names) units.push_back(unit_of(name, {name}));
   const auto found =
-      rival_scores(model, test::answering(), test::resnet_batch(2, 7), units, {"synflow"})
+      importance_scores(model, test::answering(), test::resnet_batch(2, 7), units, {"synflow"})
           .at("synflow");
   const auto flow = [&](const std::string& changed, std::int64_t element, double by) {
     const torch::NoGradGuard no_grad;
@@ -251,7 +252,7 @@ TEST_CASE("synaptic flow of a ResNet takes the size of all that its state holds,
 TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
   const Model model = in_double(make_model(8, 2, 2, true));
   const Batch batch = make_batch(4);
-  RivalOptions options;
+  ImportanceOptions options;
   for (const auto& [name, weight] : model.weights()) {
     if (name.find("word_embeddings") != std::string::npos ||
         name.find("layer.0.") != std::string::npos)
@@ -259,8 +260,8 @@ TEST_CASE("weights that are frozen are not in g, whichever units are scored") {
   }
   const std::vector<Unit> units = {model.unit("block.1"), model.unit("head")};
   const std::vector<std::string> metrics = {"grasp", "gradflow"};
-  const auto found = rival_scores(model, test::answering(), batch, units, metrics, options);
-  const auto all = rival_scores(model, test::answering(), batch, units, metrics);
+  const auto found = importance_scores(model, test::answering(), batch, units, metrics, options);
+  const auto all = importance_scores(model, test::answering(), batch, units, metrics);
   const test::BruteForce expected = brute_force(model, batch, options.frozen);
   for (const std::string& metric : metrics) {
     for (std::size_t i = 0; i < units.size(); ++i) {
@@ -285,7 +286,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
   for (const std::string& name : names) units.push_back(unit_of(name, {name}));
   units.push_back(unit_of("together", names));
   const auto score = [&](const Model& of, const Batch& batch) {
-    return rival_scores(of, test::answering(), batch, units, {"synflow"}).at("synflow");
+    return importance_scores(of, test::answering(), batch, units, {"synflow"}).at("synflow");
   };
   const auto found = score(model, make_batch(2));
 
@@ -314,7 +315,7 @@ TEST_CASE("synaptic flow is that of finite differences, whatever the data and th
   CHECK(score(model, make_batch(2)) == found);
 }
 
-TEST_CASE("relations between the metrics") {
+TEST_CASE("metrics keep the sums and inequalities that their definitions imply") {
   const Model model = make_model(8, 2, 2, true);
   const Batch batch = make_batch(6);
   std::vector<Unit> units = model.units();
@@ -324,8 +325,9 @@ TEST_CASE("relations between the metrics") {
     all.insert(all.end(), unit.parameters.begin(), unit.parameters.end());
   }
   units.push_back(unit_of("all", all));
-  const auto scores = rival_scores(model, test::answering(), batch, units, rival_metrics());
-  REQUIRE(scores.size() == rival_metrics().size());
+  const auto scores =
+      importance_scores(model, test::answering(), batch, units, importance_metrics());
+  REQUIRE(scores.size() == importance_metrics().size());
 
   for (const char* additive : {"grad_norm", "snip", "gradflow", "synflow", "fisher"}) {
     double sum = 0;
@@ -349,14 +351,14 @@ TEST_CASE("relations between the metrics") {
   }
 
   // One sample twice: nothing varies, and fisher is the squared norm.
-  const auto twice = rival_scores(model, test::answering(), rows(batch, {1, 1}), units,
-                                  {"fisher", "grad_norm", "snr"});
+  const auto twice = importance_scores(model, test::answering(), rows(batch, {1, 1}), units,
+                                       {"fisher", "grad_norm", "snr"});
   for (std::size_t i = 0; i < units.size(); ++i) {
     CHECK(twice.at("fisher")[i] == Approx(twice.at("grad_norm")[i]).epsilon(1e-4));
     CHECK(twice.at("snr")[i] > 1e6);
   }
-  const auto shuffled =
-      rival_scores(model, test::answering(), rows(batch, {3, 5, 0, 1, 4, 2}), units, kWithData);
+  const auto shuffled = importance_scores(model, test::answering(), rows(batch, {3, 5, 0, 1, 4, 2}),
+                                          units, kWithData);
   for (const std::string& metric : kWithData) {
     for (std::size_t i = 0; i < units.size(); ++i) {
       const double scale = scores.at(metric == "grasp" ? "gradflow" : metric)[i];
@@ -372,17 +374,20 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
   const std::string before = model.fingerprint();
   const Batch batch = make_batch(3);
   const std::vector<Unit> units = many_units(model);
-  const auto together = rival_scores(model, test::answering(), batch, units, rival_metrics());
-  for (const std::string& metric : rival_metrics()) {
+  const auto together =
+      importance_scores(model, test::answering(), batch, units, importance_metrics());
+  for (const std::string& metric : importance_metrics()) {
     for (std::size_t i = 0; i < units.size(); ++i) {
       CAPTURE(metric, units[i].name);
-      CHECK(rival_scores(model, test::answering(), batch, {units[i]}, {metric}).at(metric)[0] ==
-            together.at(metric)[i]);
+      CHECK(
+          importance_scores(model, test::answering(), batch, {units[i]}, {metric}).at(metric)[0] ==
+          together.at(metric)[i]);
     }
   }
   {
     const torch::NoGradGuard no_grad;
-    CHECK(rival_scores(model, test::answering(), batch, units, rival_metrics()) == together);
+    CHECK(importance_scores(model, test::answering(), batch, units, importance_metrics()) ==
+          together);
   }
   CHECK(model.fingerprint() == before);
   for (const Unit& unit : model.units()) {
@@ -391,7 +396,7 @@ TEST_CASE("a value does not depend on what else is asked for, and the model stay
       CHECK_FALSE(model.weight(name).grad().defined());
     }
   }
-  CHECK(rival_scores(model, test::answering(), batch, {}, {"snip"}).at("snip").empty());
+  CHECK(importance_scores(model, test::answering(), batch, {}, {"snip"}).at("snip").empty());
 }
 
 TEST_CASE("every metric of a model with short weights is that of the converted model, to the bit") {
@@ -405,12 +410,12 @@ TEST_CASE("every metric of a model with short weights is that of the converted m
     const Model small = peft::load_model(folder / "short"),
                 wide = peft::load_model(folder / "wide");
     const Batch batch = make_batch(3);
-    CHECK(rival_scores(small, test::answering(), batch, small.units(), rival_metrics()) ==
-          rival_scores(wide, test::answering(), batch, wide.units(), rival_metrics()));
+    CHECK(importance_scores(small, test::answering(), batch, small.units(), importance_metrics()) ==
+          importance_scores(wide, test::answering(), batch, wide.units(), importance_metrics()));
     CHECK(small.weights().begin()->second.scalar_type() == models::scalar_type(dtype));
     // The leaves of short weights are copies, which the plan counts.
-    CHECK(plan_rivals(small, batch, 3, small.units(), {"snip"}, {}).bytes >
-          plan_rivals(wide, batch, 3, wide.units(), {"snip"}, {}).bytes);
+    CHECK(plan_importance(small, batch, 3, small.units(), {"snip"}, {}).bytes >
+          plan_importance(wide, batch, 3, wide.units(), {"snip"}, {}).bytes);
   }
 }
 
@@ -418,11 +423,12 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
   const Model model = in_double(make_model(8, 2, 2, true));
   const Batch batch = make_batch(6);
   const std::vector<Unit> units = many_units(model);
-  const auto expected = rival_scores(model, test::answering(), batch, units, rival_metrics());
-  for (const std::string& metric : rival_metrics()) {
+  const auto expected =
+      importance_scores(model, test::answering(), batch, units, importance_metrics());
+  for (const std::string& metric : importance_metrics()) {
     CAPTURE(metric);
-    RivalOptions options;
-    const auto plan = [&] { return plan_rivals(model, batch, 6, units, {metric}, options); };
+    ImportanceOptions options;
+    const auto plan = [&] { return plan_importance(model, batch, 6, units, {metric}, options); };
     const auto at_ease = plan();
     CHECK(at_ease.groups.size() == 1);
     CHECK(at_ease.rows == 6);
@@ -443,7 +449,7 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
       CHECK(scored == units.size());
       passes.clear();
       const auto found =
-          rival_scores(model, test::answering(), batch, units, {metric}, options).at(metric);
+          importance_scores(model, test::answering(), batch, units, {metric}, options).at(metric);
       CHECK(passes == std::vector<std::string>(passes.size(), std::to_string(tight.passes)));
       CHECK(static_cast<std::int64_t>(passes.size()) == tight.passes);
       for (std::size_t i = 0; i < units.size(); ++i) {
@@ -454,30 +460,31 @@ TEST_CASE("a memory limit divides the batch, then the units, and changes roundin
     }
     options.memory_bytes = at_ease.least_bytes - 1;
     CHECK(plan().groups.empty());
-    CHECK_THROWS_AS(rival_scores(model, test::answering(), batch, units, {metric}, options),
+    CHECK_THROWS_AS(importance_scores(model, test::answering(), batch, units, {metric}, options),
                     WorkError);
-    CHECK_THROWS_WITH(rival_scores(model, test::answering(), batch, units, {metric}, options),
+    CHECK_THROWS_WITH(importance_scores(model, test::answering(), batch, units, {metric}, options),
                       Contains("bytes is too small for \"" + metric + "\"") &&
                           Contains(std::to_string(at_ease.least_bytes) + " bytes are needed"));
   }
   // A unit of its own, a sample at a time.
-  RivalOptions options;
+  ImportanceOptions options;
   const std::vector<Unit> blocks = {model.unit("block.0"), model.unit("block.1")};
-  options.memory_bytes = plan_rivals(model, batch, 6, blocks, {"grad_norm"}, options).least_bytes;
-  const auto least = plan_rivals(model, batch, 6, blocks, {"grad_norm"}, options);
+  options.memory_bytes =
+      plan_importance(model, batch, 6, blocks, {"grad_norm"}, options).least_bytes;
+  const auto least = plan_importance(model, batch, 6, blocks, {"grad_norm"}, options);
   CHECK(least.groups == std::vector<std::vector<std::size_t>>{{0}, {1}});
   CHECK(least.rows == 1);
   CHECK(least.passes == 12);
 }
 
-TEST_CASE("weights of zero") {
+TEST_CASE("weights of 0 score 0 by what multiplies with them, and have no rgn") {
   Model model = make_model(8, 2, 1, true);
   const std::vector<Unit> units = {unit_of("outlet", {"classifier.3.bias"}), model.unit("head")};
   {
     const torch::NoGradGuard no_grad;
     model.weight("classifier.3.bias").zero_();
   }
-  const auto scores = rival_scores(
+  const auto scores = importance_scores(
       model, test::answering(), make_batch(4), units,
       {"grad_norm", "snr", "magnitude", "snip", "grasp", "gradflow", "synflow", "fisher"});
   for (const char* weighted : {"magnitude", "snip", "grasp", "gradflow", "synflow"}) {
@@ -486,16 +493,16 @@ TEST_CASE("weights of zero") {
     CHECK(scores.at(weighted)[1] > 0);
   }
   for (const char* gradient : {"grad_norm", "snr", "fisher"}) CHECK(scores.at(gradient)[0] > 0);
-  CHECK_THROWS_WITH(rival_scores(model, test::answering(), make_batch(4), units, {"rgn"}),
+  CHECK_THROWS_WITH(importance_scores(model, test::answering(), make_batch(4), units, {"rgn"}),
                     Contains("rgn of unit \"outlet\"") && Contains("weights are all 0"));
 }
 
-TEST_CASE("bad input") {
+TEST_CASE("unknown metrics, too few samples, empty units and infinite numbers are refused") {
   Model model = make_model(8, 2, 1, true);
   const Batch batch = make_batch(3);
   const auto score = [&](const Batch& of, const std::vector<Unit>& units,
                          const std::vector<std::string>& metrics) {
-    return rival_scores(model, test::answering(), of, units, metrics);
+    return importance_scores(model, test::answering(), of, units, metrics);
   };
   CHECK_THROWS_AS(score(batch, model.units(), {"gradfow"}), InputError);
   CHECK_THROWS_WITH(score(batch, model.units(), {"gradfow"}),

@@ -1,4 +1,4 @@
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 
 #include <algorithm>
 #include <cmath>
@@ -56,10 +56,10 @@ Objectives LayerModel::objectives(const Value& value) const {
           value.seconds};
 }
 
-LayerState::LayerState(const LayerModel& model, const Assignment& assignment)
-    : LayerState(model, to_bits(model, assignment)) {}
+UnitState::UnitState(const LayerModel& model, const Assignment& assignment)
+    : UnitState(model, to_bits(model, assignment)) {}
 
-LayerState::LayerState(const LayerModel& model, std::vector<std::uint64_t> bits)
+UnitState::UnitState(const LayerModel& model, std::vector<std::uint64_t> bits)
     : model_(&model), bits_(std::move(bits)), usage_(model.units()) {
   const PlanningProblem& problem = model.problem();
   if (!problem.counts_units()) loads_.resize(model.clients());
@@ -83,11 +83,11 @@ LayerState::LayerState(const LayerModel& model, std::vector<std::uint64_t> bits)
   }
 }
 
-Assignment LayerState::assignment() const {
+Assignment UnitState::assignment() const {
   return to_assignment(*model_, bits_);
 }
 
-bool LayerState::allowed(const Move& move) const {
+bool UnitState::allowed(const Move& move) const {
   const PlanningProblem& problem = model_->problem();
   const std::uint64_t* free = model_->free_units(move.client);
   const auto is_free = [&](int unit) { return free[unit / 64] >> (unit % 64) & 1; };
@@ -102,7 +102,7 @@ bool LayerState::allowed(const Move& move) const {
   return load <= problem.capacities[move.client];
 }
 
-Value LayerState::value_after(const Move& move) const {
+Value UnitState::value_after(const Move& move) const {
   const PlanningProblem& problem = model_->problem();
   Value value = value_;
   std::int64_t sum = sum_, squares = squares_;
@@ -127,7 +127,7 @@ Value LayerState::value_after(const Move& move) const {
   return value;
 }
 
-void LayerState::apply(const Move& move) {
+void UnitState::apply(const Move& move) {
   const PlanningProblem& problem = model_->problem();
   const Value value = value_after(move);
   if (!seconds_.empty()) seconds_[move.client] = seconds_after(move);
@@ -150,7 +150,7 @@ void LayerState::apply(const Move& move) {
 }
 
 // Summed anew in the order of units, as evaluate() does, so that moves leave no rounding behind.
-double LayerState::seconds_after(const Move& move) const {
+double UnitState::seconds_after(const Move& move) const {
   double seconds = 0;
   for (int x = 0; x < model_->units(); ++x) {
     if (x == move.add || (x != move.drop && has(move.client, x)))

@@ -15,7 +15,7 @@
 
 namespace strata::ntk {
 
-/// The measures of rival_scores. L is the mean loss over the batch's n samples and Lᵢ that
+/// The measures of importance_scores. L is the mean loss over the batch's n samples and Lᵢ that
 /// of sample i; g = ∇L, gᵢ = ∇Lᵢ, H = ∇²L; sums and means without an index run over the unit's
 /// weights w.
 ///
@@ -36,13 +36,13 @@ namespace strata::ntk {
 /// snr's ε is 1e-10 of the unit's mean of (1/n) Σᵢ gᵢ². It decides only where gradients do not vary
 /// beyond rounding, as those of the key's bias, on which the loss does not depend. In grasp and
 /// gradflow g is that of all weights that the model's units hold, whichever units are asked for,
-/// but for RivalOptions::frozen. For synflow a text has max_position_embeddings tokens, each of
-/// them every word at once: a word's one-hot vector becomes all ones.
-const std::vector<std::string>& rival_metrics();
+/// but for ImportanceOptions::frozen. For synflow a text has max_position_embeddings tokens, each
+/// of them every word at once: a word's one-hot vector becomes all ones.
+const std::vector<std::string>& importance_metrics();
 /// Whether its value depends on the samples: not that of magnitude and synflow. @throws InputError
 bool reads_samples(const std::string& metric);
 
-struct RivalOptions {
+struct ImportanceOptions {
   /// Bytes beyond the model and the samples. With less, fewer samples at a time go through the
   /// model, then fewer units; sums over samples are then rounded otherwise.
   std::int64_t memory_bytes = std::int64_t{4} << 30;
@@ -52,8 +52,8 @@ struct RivalOptions {
   std::function<void(std::int64_t done, std::int64_t total, const std::string& pass)> progress = {};
 };
 
-/// How rival_scores goes about it within a memory limit.
-struct RivalPlan {
+/// How importance_scores goes about it within a memory limit.
+struct ImportancePlan {
   std::vector<std::vector<std::size_t>> groups;  ///< indices of units that are scored together
   std::int64_t rows = 0;                         ///< samples that go through the model at a time
   std::int64_t passes = 0;                       ///< forward passes, of whatever number of samples
@@ -66,25 +66,24 @@ struct RivalPlan {
 /// the batch is divided), 16 more for snr;
 /// for the Hessian-vector product 12 bytes a weight of the model's units; for synflow 24 bytes a
 /// weight of one stage and one sample's activations in double; and for sums 24 bytes a number of
-/// the largest weight, 24 MiB at most. @throws as rival_scores
-RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, std::int64_t samples,
-                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
-                      const RivalOptions& options);
+/// the largest weight, 24 MiB at most. @throws as importance_scores
+ImportancePlan plan_importance(const models::Model& model, const models::Batch& batch,
+                               std::int64_t samples, const std::vector<Unit>& units,
+                               const std::vector<std::string>& metrics,
+                               const ImportanceOptions& options);
 
 /// The values of `metrics` for `units`, in the order of `units`, all ≥ 0. Units may overlap and may
 /// hold any of the model's weights. The passes are shared: one over the batch for grad_norm, rgn
 /// and snip, a Hessian-vector product more for grasp and gradflow, one for each sample for snr and
 /// fisher, one of a single input in double for synflow; magnitude needs none. A value does not
 /// depend on what else is asked for, as long as the memory limit does not divide the batch.
-/// Gradients have the model's precision, sums are double. Memory: plan_rivals.
+/// Gradients have the model's precision, sums are double. Memory: plan_importance.
 /// @throws InputError: an unknown metric, an empty batch, a unit without weights, snr of a single
 /// sample; WorkError naming metric and unit: a value that is not finite, and rgn of a unit whose
 /// weights are all 0; WorkError with the bytes that are needed: too small a limit.
-std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
-                                                        const tasks::Task& task,
-                                                        const models::Batch& batch,
-                                                        const std::vector<Unit>& units,
-                                                        const std::vector<std::string>& metrics,
-                                                        const RivalOptions& options = {});
+std::map<std::string, std::vector<double>> importance_scores(
+    const models::Model& model, const tasks::Task& task, const models::Batch& batch,
+    const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+    const ImportanceOptions& options = {});
 
 }  // namespace strata::ntk

@@ -22,13 +22,13 @@ namespace strata::optimizers {
 ///
 /// Every vector has a meaning, so that pagmo's own algorithms can be used: entries are rounded and
 /// clamped, and `repair` makes the assignment feasible.
-class LayerProblem {
+class UnitProblem {
  public:
   /// pagmo requires a default constructor: one client that trains the only unit.
-  LayerProblem();
+  UnitProblem();
   /// `relaxed`: the variables are announced as continuous, for algorithms that know no integers.
   /// @throws InputError for an invalid or infeasible problem, or one without any slot.
-  explicit LayerProblem(PlanningProblem problem, bool relaxed = false);
+  explicit UnitProblem(PlanningProblem problem, bool relaxed = false);
 
   pagmo::vector_double fitness(const pagmo::vector_double& x) const;
   /// In parallel (TBB), with the same values for any number of threads.

@@ -1,4 +1,4 @@
-#include "optimizers/layer_state.h"
+#include "optimizers/unit_state.h"
 
 #include "catch.h"
 #include "instances.h"
@@ -10,7 +10,7 @@ using namespace strata::test;
 
 namespace {
 
-void check_same(const LayerState& moved, const LayerState& fresh) {
+void check_same(const UnitState& moved, const UnitState& fresh) {
   CHECK(moved.value().importance == fresh.value().importance);
   CHECK(moved.value().spread == fresh.value().spread);
   CHECK(moved.value().bytes == fresh.value().bytes);
@@ -28,7 +28,7 @@ void check_walk(const PlanningProblem& problem, std::uint64_t seed) {
     if (start.size() == 0 && is_feasible(problem, assignment)) start = assignment;
   });
   REQUIRE(start.size() > 0);
-  LayerState state(model, start);
+  UnitState state(model, start);
   for (int i = 0; i < 60; ++i) {
     const Prices prices = random_prices(model, random);
     const auto move = draw_move(state, prices, 1 + static_cast<int>(random.below(3)), random);
@@ -43,7 +43,7 @@ void check_walk(const PlanningProblem& problem, std::uint64_t seed) {
     }
     state.apply(*move);
     REQUIRE(is_feasible(problem, state.assignment()));
-    check_same(state, LayerState(model, state.assignment()));
+    check_same(state, UnitState(model, state.assignment()));
     CHECK(expected.importance == state.value().importance);
     const Objectives scratch = evaluate(problem, state.assignment());
     const Objectives incremental = model.objectives(state.value());
@@ -71,7 +71,7 @@ TEST_CASE("rows of more than 64 units take several words") {
   CHECK(model.words() == 3);
   Assignment assignment = Assignment::Zero(2, 130);
   for (int k = 0; k < 40; ++k) assignment(0, 3 * k) = assignment(1, 129 - k) = 1;
-  const LayerState state(model, assignment);
+  const UnitState state(model, assignment);
   CHECK(state.assignment() == assignment);
   CHECK(state.has(1, 129));
   CHECK_FALSE(state.has(0, 128));

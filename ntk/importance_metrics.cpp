@@ -1,4 +1,4 @@
-#include "ntk/rivals.h"
+#include "ntk/importance_metrics.h"
 
 #include <algorithm>
 #include <cmath>
@@ -83,7 +83,7 @@ using Gradient = std::map<std::string, Tensor>;
 /// One call of `options.progress` before each pass.
 class Passes {
  public:
-  Passes(const RivalOptions& options, std::int64_t total) : options_(options), total_(total) {}
+  Passes(const ImportanceOptions& options, std::int64_t total) : options_(options), total_(total) {}
   void next(const std::string& what) {
     stop_if_interrupted();
     if (options_.progress) options_.progress(done_, total_, what);
@@ -91,7 +91,7 @@ class Passes {
   }
 
  private:
-  const RivalOptions& options_;
+  const ImportanceOptions& options_;
   std::int64_t done_ = 0, total_;
 };
 
@@ -378,7 +378,7 @@ constexpr Measure kMeasures[] = {
 
 /// @throws InputError
 const Measure& measure_of(const std::string& metric) {
-  require_name("metric", metric, rival_metrics());
+  require_name("metric", metric, importance_metrics());
   return *std::find_if(std::begin(kMeasures), std::end(kMeasures),
                        [&](const Measure& measure) { return measure.name == metric; });
 }
@@ -467,7 +467,7 @@ struct Needs {
     return static_cast<std::int64_t>(most + 24 * largest_piece);
   }
 
-  std::int64_t passes(const RivalPlan& plan) const {
+  std::int64_t passes(const ImportancePlan& plan) const {
     const std::int64_t parts = (all_rows + plan.rows - 1) / plan.rows;
     const auto groups = static_cast<std::int64_t>(plan.groups.size());
     std::int64_t number = flow ? 1 : 0;
@@ -493,7 +493,7 @@ bool reads_samples(const std::string& metric) {
   return measure_of(metric).needs & (kGradient | kCurvature | kSamples);
 }
 
-const std::vector<std::string>& rival_metrics() {
+const std::vector<std::string>& importance_metrics() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
     for (const Measure& measure : kMeasures) all.emplace_back(measure.name);
@@ -502,12 +502,13 @@ const std::vector<std::string>& rival_metrics() {
   return names;
 }
 
-RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, std::int64_t samples,
-                      const std::vector<Unit>& units, const std::vector<std::string>& metrics,
-                      const RivalOptions& options) {
+ImportancePlan plan_importance(const models::Model& model, const models::Batch& batch,
+                               std::int64_t samples, const std::vector<Unit>& units,
+                               const std::vector<std::string>& metrics,
+                               const ImportanceOptions& options) {
   check(batch, units, metrics);
   const Needs needs(model, batch, samples, units, metrics, options.frozen);
-  RivalPlan plan;
+  ImportancePlan plan;
   plan.rows = samples;
   std::set<std::string> group, largest;
   for (std::size_t i = 0; i < units.size(); ++i) {
@@ -532,13 +533,11 @@ RivalPlan plan_rivals(const models::Model& model, const models::Batch& batch, st
   return plan;
 }
 
-std::map<std::string, std::vector<double>> rival_scores(const models::Model& model,
-                                                        const tasks::Task& task,
-                                                        const models::Batch& batch,
-                                                        const std::vector<Unit>& units,
-                                                        const std::vector<std::string>& metrics,
-                                                        const RivalOptions& options) {
-  const RivalPlan plan = plan_rivals(model, batch, batch.size(), units, metrics, options);
+std::map<std::string, std::vector<double>> importance_scores(
+    const models::Model& model, const tasks::Task& task, const models::Batch& batch,
+    const std::vector<Unit>& units, const std::vector<std::string>& metrics,
+    const ImportanceOptions& options) {
+  const ImportancePlan plan = plan_importance(model, batch, batch.size(), units, metrics, options);
   std::map<std::string, std::vector<double>> scores;
   for (const std::string& metric : metrics) scores[metric] = {};
   if (units.empty()) return scores;
