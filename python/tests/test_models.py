@@ -244,6 +244,14 @@ def test_peft_of_heads(llama):
     assert caught[0].filename == __file__
     known = plan_of({"a": ["block.1"]}, BLOCKS, always=["head"]).with_parameters(parameters_of(llama))
     assert known.peft_config("a", base).modules_to_save == ["model.norm", "lm_head"]
+    assert known.peft_config("a", base, llama).modules_to_save == ["model.norm", "lm_head"]
+    alone = plan_of({"a": ["block.1"]}, BLOCKS, always=["head"])
+    assert alone.peft_config("a", base, llama).modules_to_save == ["model.norm", "lm_head"]
+    expressions = {unit: [rf"model\.layers\.{unit[6:]}\..*"] for unit in BLOCKS} | {"head": [r"lm_head\..*"]}
+    matching = alone.with_parameters(expressions)
+    assert matching.peft_config("a", base, llama).modules_to_save == ["lm_head"]
+    with pytest.raises(ValueError, match='of the unit "head", is an expression; model=… says which'):
+        matching.peft_config("a", base)
     # Applied to PEFT's model, a unit is its pairs and the copies that PEFT saves.
     model = adapted(llama, peft.LoraConfig(target_modules=["q_proj"], modules_to_save=["lm_head"], **LORA))
     assert {name.removeprefix("base_model.model.") for name in known.apply(model, "a")} == {

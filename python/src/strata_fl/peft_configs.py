@@ -30,7 +30,7 @@ def peft_config(plan: Plan, client: str, base: Any, model: Optional[torch.nn.Mod
     config = copy.deepcopy(base)
     config.inference_mode = False
     if plan.parameters and not _is_one_tower(plan.units):
-        _set_targets(config, plan, client, ranks)
+        _set_targets(config, plan, client, ranks, model)
     else:
         _set_layers(config, plan, client, ranks)
     heads = [unit for unit in ranks if layer_of(unit) is None]
@@ -82,13 +82,28 @@ def _layer_expression(layers: Sequence[int]) -> str:
     return rf"^(?:(?!\d+\.)[^.]*\.)*(?:{numbers})\."
 
 
-def _set_targets(config: Any, plan: Plan, client: str, ranks: Mapping[str, int]) -> None:
+def _parameters(plan: Plan, unit: str, model: Optional[torch.nn.Module]) -> list[str]:
+    """Names of the unit's parameters: the model's, or those that the plan says, of PEFT's model as they are."""
+    listed = plan.parameters.get(unit, [])
+    if model is not None and not any(adapted_module(name) for name in listed):
+        return unit_parameters(plan, [unit], model)[unit]
+    for name in listed:
+        if re.search(r"[\\^$*+?{}\[\]()|]", name):
+            raise ValueError(
+                f'peft_config: "{name}", of the unit "{unit}", is an expression; model=… says which parameters it matches'
+            )
+    return listed
+
+
+def _set_targets(
+    config: Any, plan: Plan, client: str, ranks: Mapping[str, int], model: Optional[torch.nn.Module]
+) -> None:
     """Each module by its whole name: units are what their parameters say."""
     targets: dict[str, int] = {}
     for unit, rank in ranks.items():
         if layer_of(unit) is None:
             continue
-        modules = {adapted_module(n) or n.rpartition(".")[0] for n in plan.parameters[unit]}
+        modules = {adapted_module(n) or n.rpartition(".")[0] for n in _parameters(plan, unit, model)}
         targets.update({module: rank for module in modules if _is_target(module, config)})
     if not targets:
         raise ValueError(
@@ -137,13 +152,9 @@ def _set_heads(config: Any, plan: Plan, units: Sequence[str], model: Optional[to
         return
     saved: list[str] = []
     for unit in units:
-        if model is not None:
-            own = unit_parameters(plan, [unit], model)[unit]
-            saved += [name for name in _whole_modules(own, model) if name not in saved]
-        elif plan.parameters:
-            for name in plan.parameters[unit]:
-                module = adapted_module(name) or name.rpartition(".")[0]
-                saved += [module] if module not in saved else []
+        if model is not None or plan.parameters:
+            modules = _whole_modules(_parameters(plan, unit, model), model)
+            saved += [module for module in modules if module not in saved]
         elif is_head(unit):
             # PEFT passes over names that the model does not have.
             names = USUAL_HEADS[:3] if unit == "head" else [unit.rpartition(".")[2]]
@@ -157,11 +168,15 @@ def _set_heads(config: Any, plan: Plan, units: Sequence[str], model: Optional[to
     config.modules_to_save = saved or None
 
 
-def _whole_modules(names: Sequence[str], model: torch.nn.Module) -> list[str]:
-    """The largest modules all of whose parameters are among these."""
-    others = {name for name, _ in model.named_parameters()} - set(names)
+def _whole_modules(names: Sequence[str], model: Optional[torch.nn.Module]) -> list[str]:
+    """The largest modules all of whose parameters are among these; without the model, those that hold them."""
+    others = {name for name, _ in model.named_parameters()} - set(names) if model is not None else set()
     modules: list[str] = []
     for name in names:
+        if model is None or adapted_module(name):
+            module = adapted_module(name) or name.rpartition(".")[0]
+            modules += [module] if module not in modules else []
+            continue
         parts = name.split(".")
         prefixes = (".".join(parts[:size]) for size in range(1, len(parts)))
         whole = (p for p in prefixes if not any(other.startswith(p + ".") for other in others))

@@ -368,8 +368,8 @@ class Plan(Mapping[str, "Choice"]):
         Args:
             client: One of `clients`.
             base: Has ``target_modules``, and whatever else training needs.
-            model: The one that gets the pairs, before PEFT has it: a head is then all that stands behind its
-                blocks, as where it is scored. Without it, where the plan does not know its units'
+            model: The one that gets the pairs, before PEFT has it. It says what expressions in `parameters`
+                match, and a head is then all that stands behind its blocks, as where it is scored. Without it, where the plan does not know its units'
                 `parameters` either, a head is what last layers are called in most models.
 
         Raises:
