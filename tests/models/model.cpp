@@ -13,6 +13,7 @@
 
 #include "catch.h"
 #include "models/attention.h"
+#include "models/device.h"
 #include "models/dropout.h"
 #include "strata/core/error.h"
 #include "strata/core/safetensors.h"
