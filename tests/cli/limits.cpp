@@ -43,7 +43,7 @@ class Limit {
 
 struct Fixture {
   test::TempDir dir;
-  Limit memory{RLIMIT_AS, rlim_t{2} << 30};
+  Limit memory{RLIMIT_DATA, rlim_t{2} << 30};
   /// The arguments are refused with exactly this line.
   void refused(const std::vector<std::string>& arguments, const std::string& line) const {
     check_refused(arguments, dir.path(), {"strata: error: " + line + "\n"});

@@ -78,7 +78,7 @@ Model widened(const Model& model, Batch& batch) {
 
 /// λ₁ and trace of every unit are those of its rows in double.
 void check_spectra(const std::vector<UnitSpectrum>& spectra, const std::vector<Unit>& units,
-                   Model& wide, const std::vector<Tensor>& rows) {
+                   Model& wide, const std::vector<Tensor>& rows, double tolerance = 1e-4) {
   REQUIRE(spectra.size() == units.size());
   for (std::size_t u = 0; u < units.size(); ++u) {
     CAPTURE(units[u].name);
@@ -86,8 +86,8 @@ void check_spectra(const std::vector<UnitSpectrum>& spectra, const std::vector<U
     const Eigen::SelfAdjointEigenSolver<Eigen::MatrixXd> solver(theta);
     const double largest = solver.eigenvalues().maxCoeff();
     CHECK(largest > 0);
-    CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(1e-4));
-    CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(1e-4));
+    CHECK(spectra[u].spectrum.values.front() == Approx(largest).epsilon(tolerance));
+    CHECK(spectra[u].trace == Approx(theta.trace()).epsilon(tolerance));
   }
 }
 
@@ -243,7 +243,10 @@ TEST_CASE("of every architecture that speaks, every kind of unit's kernel is tha
     const std::vector<Tensor> losses = each_of(task->losses(wide.run(in_double), in_double));
     LntkOptions options;
     options.trace = true;
-    check_spectra(layerwise_spectra(model, *task, batch, units, options), units, wide, losses);
+    // In double, too: float32's own rounding in BLIP-2's T5 is 7e-5 of a kernel with LibTorch 1.13,
+    // and 1.2e-4 with 2.15.
+    check_spectra(layerwise_spectra(wide, *task, in_double, units, options), units, wide, losses,
+                  1e-9);
   }
 }
 

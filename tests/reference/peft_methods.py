@@ -97,6 +97,20 @@ def configs(since):
     }
 
 
+class TuckerProduct:
+    """LoHa's weight with Tucker cores as PEFT computes it, with autograd's own gradients: PEFT's backward of w1_a takes
+    the core and factor of w2 where the derivative has those of w1, and the other way round."""
+
+    @staticmethod
+    def apply(t1, w1a, w1b, t2, w2a, w2b, scale):
+        one, two = (torch.einsum("i j k l, j r, i p -> p r k l", t, b, a)
+                    for t, a, b in ((t1, w1a, w1b), (t2, w2a, w2b)))
+        return one * two * scale
+
+
+peft.tuners.loha.layer.HadaWeightCP = TuckerProduct
+
+
 def record(folder, model, config):
     torch.manual_seed(17)
     model = peft.get_peft_model(model, config).eval()
