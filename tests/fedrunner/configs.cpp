@@ -285,12 +285,15 @@ TEST_CASE("the benchmarks in configs/ have the cells of their papers") {
     CHECK(paper.at(vit) == std::set<std::string>{"full", "linear", "attention", "bias", "lora",
                                                  "ssf", "adaptformer", "layernorm"});
   const auto small = cells("peft_pneumonia.yaml");
-  CHECK(small.at("vit") ==
-        std::set<std::string>{"full", "head",     "attention", "sba",      "bias",    "norm",
-                              "ssf",  "lora",     "rslora",    "dora",     "vera",    "loha",
-                              "lokr", "oft",      "ia3",       "pfeiffer", "houlsby", "adaptformer",
-                              "vpt",  "vpt-deep", "dvpt",      "lora+vpt"});
-  CHECK(small.at("resnet") == std::set<std::string>{"full", "head", "bias", "norm", "ssf", "tsa"});
+  CHECK(small.at("vit") == std::set<std::string>{"full",    "head",        "attention", "sba",
+                                                 "bias",    "norm",        "ssf",       "lora",
+                                                 "rslora",  "dora",        "vera",      "loha",
+                                                 "lokr",    "oft",         "ia3",       "pfeiffer",
+                                                 "houlsby", "adaptformer", "vpt",       "vpt-deep",
+                                                 "dvpt",    "dvpt-deep",   "lora+vpt"});
+  CHECK(small.at("resnet") == std::set<std::string>{"full", "head", "bias", "norm", "ssf", "tsa",
+                                                    "lora-conv", "dora-conv", "loha-conv",
+                                                    "lokr-conv", "ia3-conv"});
 }
 
 TEST_CASE("the methods that federated_peft.yaml offers are as large on ViT-B as they must be") {

@@ -40,6 +40,9 @@ file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/tests/toy)
 file(WRITE ${PROJECT_BINARY_DIR}/tests/toy/CTestTestfile.cmake
   "add_test([=[toy/sum]=] \"${PROJECT_BINARY_DIR}/bin/test_toy_sum\" \"--filenames-as-tags\" \"[#sum]\")\n"
   "add_test([=[toy/slow]=] \"${PROJECT_BINARY_DIR}/bin/test_toy_slow\" \"--filenames-as-tags\" \"[#slow]\")\n")
+# A test in Python is no program of its own.
+enable_testing()
+add_test(NAME toy/said COMMAND grep -q "echo one" ${PROJECT_SOURCE_DIR}/toy/sum.sh)
 foreach(name sum slow)
   # A library that holds "broken" does not compile.
   add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/bin/test_toy_${name}
@@ -148,6 +151,11 @@ expect "a stale mutant is named" says "stale     toy/sum.sh: minus for plus: the
 expect "others are tried all the same" says "killed    toy/sum.sh: the second of two equal texts"
 expect "--check sees it" ends 2 --check minus
 cp sum.before toy/sum.sh
+
+touch tests/toy/said.py
+printf '\ntoy/sum.sh: said by nobody\nafter unused()\n- first() { echo one; }\n- second() { echo one; }\n+ first() { :; }\n+ second() { :; }\nfails toy/said\n' >>tests/mutants/toy.list
+expect "a test in Python" ends 0 "said by nobody"
+expect "CTest ran it" says "killed    toy/sum.sh: said by nobody (toy/said,"
 
 printf '\ntoy/sum.sh: no program\n- pause()\n+ broken()\nfails toy/sum\n' >>tests/mutants/toy.list
 expect "what does not compile is no kill" ends 2 program
