@@ -187,7 +187,8 @@ TEST_CASE("a CLIP tower of timm takes every method that a ViT takes, and files h
 }
 
 TEST_CASE("what is captured of timm's CLIP tower gives autograd's gradients") {
-  for (const std::string method : {"", "lora:rank=2,targets=query+fc2", "prompts:length=2"}) {
+  for (const std::string method :
+       {"", "lora:rank=2,targets=query+fc2+projection", "prompts:length=2"}) {
     INFO(method);
     Model model = peft::load_model(kReference / "timm_clip");
     if (!method.empty()) test::add_method(model, method);
@@ -411,6 +412,8 @@ TEST_CASE(
     for (const std::string name : {"query", "key", "value"})
       if (const auto at = method.find(name); at != std::string::npos)
         method.replace(at, name.size(), name.substr(0, 1) + "_proj");
+    if (const auto at = method.find("projection"); at != std::string::npos)
+      method.replace(at, method.size(), "patch_embedding");
     if (method == "ia3") method = "ia3:targets=k_proj+v_proj+fc2,feedforward=fc2";
     INFO(method);
     Model model = peft::load_model(kReference / "clip");
