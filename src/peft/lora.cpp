@@ -44,6 +44,11 @@ Kind<std::vector<std::int64_t>> whole_numbers() {
           "a list of blocks' numbers from 0"};
 }
 
+/// Whether what comes out is a map, (n, channels, h, w), and not rows.
+bool is_map(const Layer& at) {
+  return at.kind == LayerKind::kConvolution && !is_patches(at);
+}
+
 const Fields<LoraFields>& lora_fields() {
   const Kind<std::vector<std::string>> names = layer_names();
   static const Fields<LoraFields> fields({
@@ -79,7 +84,7 @@ const Fields<LoraFields>& lora_fields() {
 class Lora : public Targeted {
  public:
   Lora(LoraFields fields, bool from_peft)
-      : Targeted(fields.targets, from_peft, from_peft ? is_matrix_or_head : is_matrix,
+      : Targeted(fields.targets, from_peft, from_peft ? is_any_matrix : is_matrix_or_patches,
                  {"LoRA", "LoRA pairs"}),
         fields_(std::move(fields)),
         from_peft_(from_peft) {}
@@ -118,7 +123,7 @@ class Lora : public Targeted {
                models::Pass& pass) const override {
     if (!pairs(at)) return output;
     const std::string down = at.name + ".lora_A", up = at.name + ".lora_B";
-    const bool maps = at.kind == LayerKind::kConvolution;
+    const bool maps = is_map(at);
     const auto apply = [&](const std::string& factor, const Tensor& to) {
       return maps ? pass.convolution(factor, to) : pass.linear(factor, to);
     };
@@ -170,7 +175,7 @@ class Lora : public Targeted {
   Tensor with_magnitude(const Layer& at, const Tensor& output, const Tensor& change,
                         models::Pass& pass) const {
     const std::string name = at.name + ".lora_magnitude_vector";
-    const bool maps = at.kind == LayerKind::kConvolution;
+    const bool maps = is_map(at);
     Tensor bias = at.bias() ? pass.weight(at.bias()->name) : Tensor();
     Tensor norms;
     {
@@ -203,9 +208,9 @@ void Lora::check(const Blueprint& blueprint, const std::string& where) const {
   Targeted::check(blueprint, where);
   const auto& layers = blueprint.architecture().layers();
   if (!from_peft_) {
-    check_patterns(fields_.rank_pattern, fields_.alpha_pattern, blueprint, is_matrix, "a LoRA pair",
-                   where);
-    check_names(fields_.exclude, blueprint, is_matrix, "a LoRA pair", where);
+    check_patterns(fields_.rank_pattern, fields_.alpha_pattern, blueprint, is_matrix_or_patches,
+                   "a LoRA pair", where);
+    check_names(fields_.exclude, blueprint, is_matrix_or_patches, "a LoRA pair", where);
   }
   bool any = false;
   for (const Layer& layer : layers) {
@@ -256,7 +261,7 @@ MethodPtr make_lora(LoraFields fields) {
 }
 
 std::vector<std::string> lora_targets(const Blueprint& blueprint) {
-  return target_names(blueprint, is_matrix);
+  return target_names(blueprint, is_matrix_or_patches);
 }
 
 Blueprint with_ranks(const Blueprint& blueprint, const std::map<std::string, std::int64_t>& ranks) {

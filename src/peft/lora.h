@@ -2,8 +2,9 @@
 /// \file
 /// LoRA (Hu et al., ICLR 2022): a linear layer W x + b becomes W x + b + s · B A x,
 /// A (rank × in), B (out × rank), s = alpha / rank, or alpha / √rank. Of a convolution A is one
-/// with its window and stride, and B one of 1 × 1. With DoRA the rows of W + s B A get trained
-/// lengths m,
+/// with its window and stride, and B one of 1 × 1; that over an image's patches is one, too, where
+/// a target names it ("projection" of a ViT), and its pair is in the unit of the embeddings. With
+/// DoRA the rows of W + s B A get trained lengths m,
 ///   m ⊙ (W x + s B A x) / ‖W + s B A‖ + b,
 /// of which the norm counts as a constant in gradients; m begins as the rows' lengths. B may have a
 /// bias c, which begins at 0: W x + b + s · (B A x + c).
@@ -18,10 +19,10 @@ namespace strata::peft {
 struct LoraFields {
   std::int64_t rank = 8;
   double alpha = 8;
-  /// The linear layers of blocks that get a pair: each whose name is one of these or ends with "."
-  /// and one of these, as in PEFT's `target_modules`. Layers of two names (Layer::renamed) may be
-  /// called by either.
-  /// Files of PEFT's may name linear layers of a classifier's head, too, as all-linear does.
+  /// The linear layers of blocks, and the convolutions, that get a pair: each whose name is one of
+  /// these or ends with "." and one of these, as in PEFT's `target_modules`. Layers of two names
+  /// (Layer::renamed) may be called by either. Files of PEFT's may name linear layers of a
+  /// classifier's head, too, as all-linear does.
   std::vector<std::string> targets = {"query", "value"};
   /// Other ranks and alphas, of layers that the names select as targets do; the first name in
   /// alphabetical order is taken where several do.

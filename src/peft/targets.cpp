@@ -130,10 +130,19 @@ bool is_matrix(const Layer& layer) {
           layer.role == Role::kConnector);
 }
 
-bool is_matrix_or_head(const Layer& layer) {
+bool is_patches(const Layer& layer) {
+  return layer.method.empty() && layer.kind == models::LayerKind::kConvolution &&
+         !layer.before_batch_norm && layer.stage == 0;
+}
+
+bool is_matrix_or_patches(const Layer& layer) {
+  return is_matrix(layer) || is_patches(layer);
+}
+
+bool is_any_matrix(const Layer& layer) {
   const bool head =
       layer.method.empty() && layer.kind == models::LayerKind::kLinear && layer.role == Role::kHead;
-  return head || is_matrix(layer);
+  return head || is_matrix_or_patches(layer);
 }
 
 bool is_linear_matrix(const Layer& layer) {

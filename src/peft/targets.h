@@ -17,8 +17,12 @@ using MayTarget = std::function<bool(const models::Layer&)>;
 /// Linear layers of blocks and of what stands between a model's parts, the convolutions of a
 /// ResNet.
 bool is_matrix(const models::Layer& layer);
+/// The convolution that makes tokens of an image's patches, in a model's first stage. It is
+/// computed as a linear layer of rows, one a patch (Pass::linear).
+bool is_patches(const models::Layer& layer);
+bool is_matrix_or_patches(const models::Layer& layer);
 /// These, and the linear layers of a classifier's head.
-bool is_matrix_or_head(const models::Layer& layer);
+bool is_any_matrix(const models::Layer& layer);
 bool is_linear_matrix(const models::Layer& layer);  ///< without the convolutions
 bool is_pointwise(const models::Layer& layer);      ///< with those of 1 x 1 alone
 

@@ -57,6 +57,7 @@ TEST_CASE("methods of ViT-B/16 train as many numbers as published") {
   CHECK(trained(base, "", "layernorm+only") == 38400);
   CHECK(trained(base, "lora:rank=16", "lora+only") == 589824);
   CHECK(trained(base, "lora", "lora+only") == 294912);
+  CHECK(trained(base, "lora:rank=16,targets=projection", "lora+only") == 16 * (3 * 256 + 768));
   CHECK(trained(base, "lora:dora=true", "lora+only") == 313344);
   CHECK(trained(base, "lora:bias=true", "lora+only") == 313344);
   CHECK(trained(base, "ssf", "ssf+only") == 205824);

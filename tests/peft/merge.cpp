@@ -59,7 +59,7 @@ TEST_CASE("a merged model computes what the model with its methods computes") {
     for (const std::string& method : test::resnet_methods())
       folded += check(test::tiny_resnet(bottleneck, 4), test::resnet_batch(4, 2), method);
   }
-  CHECK(folded == 13 + 2 * static_cast<int>(test::resnet_methods().size() - 1));
+  CHECK(folded == 15 + 2 * static_cast<int>(test::resnet_methods().size() - 1));
 }
 
 TEST_CASE("several methods merge together, and the folder of it is a plain one") {

@@ -7,6 +7,7 @@
 #include "strata/core/error.h"
 #include "support/error_text.h"
 #include "support/tiny_model.h"
+#include "support/tiny_sam.h"
 
 using namespace strata;
 using namespace strata::peft;
@@ -157,10 +158,16 @@ TEST_CASE("LoRA's targets follow PEFT's suffix rule, in blocks alone") {
 TEST_CASE("the targets that messages offer are the layers' shortest names") {
   for (const std::string type : {"vilt", "vit"}) {
     CHECK(lora_targets(test::narrow_shape(type)) ==
-          std::vector<std::string>{"query", "key", "value", "attention.output.dense",
+          std::vector<std::string>{"projection", "query", "key", "value", "attention.output.dense",
                                    "intermediate.dense", "output.dense", "q_proj", "k_proj",
                                    "v_proj", "o_proj", "fc1", "fc2"});
   }
+  // A SAM's convolution over patches is computed on rows, those behind its encoder on maps.
+  const auto of_sam = lora_targets(test::tiny_sam({"liver"}).blueprint());
+  CHECK(std::count(of_sam.begin(), of_sam.end(), "patch_embed.projection") +
+            std::count(of_sam.begin(), of_sam.end(), "projection") ==
+        1);
+  for (const std::string& target : of_sam) CHECK_THAT(target, !Contains("conv"));
 }
 
 TEST_CASE("LoRA's pairs are what an average of products takes together") {

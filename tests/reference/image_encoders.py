@@ -6,9 +6,10 @@ tests/models/architectures/image_encoders.cpp.
     python3 tests/reference/image_encoders.py KIND --load DIR
                                   checks that the library loads a folder that Strata saved of KIND, with these logits
     python3 tests/reference/image_encoders.py names          writes tests/reference/image_encoders/names.json: the
-                                  parameters of timm's networks, every one of which computes what transformers' ViT does
+                                  parameters of timm's networks, every one of which computes what transformers' ViT does,
+                                  and of CLIP's towers there, which do not
 
-KIND: timm, vit_mae, clip. Of vit_mae what is recorded are the first rows of the encoder behind its last norm, as
+KIND: timm, timm_clip (with the gradients of the mean cross entropy, too), vit_mae, clip. Of vit_mae what is recorded are the first rows of the encoder behind its last norm, as
 ViTForImageClassification reads them. Needs torch and transformers; timm where it is named. Versions are recorded.
 """
 
@@ -23,6 +24,7 @@ from safetensors.torch import save_file
 
 FOLDER = pathlib.Path(__file__).parent / "image_encoders"
 LABELS = ["basophil", "eosinophil", "lymphocyte"]
+TRUE_LABELS = [0, 2, 1, 2]
 SIZES = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, image_size=16, patch_size=8)
 NETWORKS = (
     "vit_tiny_patch16_224 vit_tiny_patch16_384 vit_small_patch32_224 vit_small_patch32_384 vit_small_patch16_224 "
@@ -30,6 +32,16 @@ NETWORKS = (
     "vit_base_patch16_384 vit_base_patch8_224 vit_large_patch32_224 vit_large_patch32_384 vit_large_patch16_224 "
     "vit_large_patch16_384 vit_large_patch14_224 vit_huge_patch14_224 deit_tiny_patch16_224 deit_small_patch16_224 "
     "deit_base_patch16_224 deit_base_patch16_384"
+).split()
+CLIP_NETWORKS = (
+    "vit_xsmall_patch16_clip_224 vit_medium_patch32_clip_224 vit_medium_patch16_clip_224 vit_betwixt_patch32_clip_224 "
+    "vit_base_patch32_clip_224 vit_base_patch32_clip_256 vit_base_patch32_clip_384 vit_base_patch32_clip_448 "
+    "vit_base_patch16_clip_224 vit_base_patch16_clip_384 vit_base_patch16_plus_clip_240 vit_large_patch14_clip_224 "
+    "vit_large_patch14_clip_336 vit_huge_patch14_clip_224 vit_huge_patch14_clip_336 vit_huge_patch14_clip_378 "
+    "vit_giant_patch14_clip_224 vit_gigantic_patch14_clip_224 vit_gigantic_patch14_clip_378 "
+    "vit_base_patch32_clip_quickgelu_224 vit_base_patch16_clip_quickgelu_224 vit_large_patch14_clip_quickgelu_224 "
+    "vit_large_patch14_clip_quickgelu_336 vit_huge_patch14_clip_quickgelu_224 vit_huge_patch14_clip_quickgelu_378 "
+    "vit_gigantic_patch14_clip_quickgelu_224"
 ).split()
 
 
@@ -45,17 +57,21 @@ def labelled():
     return dict(id2label=dict(enumerate(LABELS)), label2id={label: i for i, label in enumerate(LABELS)})
 
 
-def make_timm():
+def make_timm(network="vit_tiny_patch16_224", kind="timm"):
     import timm
 
     arguments = dict(img_size=16, patch_size=8, embed_dim=16, depth=2, num_heads=4, mlp_ratio=3.0)
-    model = timm.create_model("vit_tiny_patch16_224", num_classes=3, **arguments)
+    model = timm.create_model(network, num_classes=3, **arguments)
     model.pretrained_cfg["input_size"] = (3, 16, 16)
     from timm.models import save_for_hf
 
-    save_for_hf(shake(model), FOLDER / "timm", model_config={"label_names": LABELS}, model_args=arguments,
+    save_for_hf(shake(model), FOLDER / kind, model_config={"label_names": LABELS}, model_args=arguments,
                 safe_serialization=True)
-    return lambda pixels: model(pixels)
+    return model
+
+
+def make_timm_clip():
+    return make_timm("vit_base_patch16_clip_quickgelu_224", "timm_clip")
 
 
 def make_vit_mae():
@@ -95,13 +111,13 @@ def loaded_clip(folder):
     return lambda pixels: model.eval()(pixel_values=pixels).logits
 
 
-MAKE = {"timm": make_timm, "vit_mae": make_vit_mae, "clip": make_clip}
-LOAD = {"timm": loaded_timm, "vit_mae": encoder_of, "clip": loaded_clip}
+MAKE = {"timm": make_timm, "timm_clip": make_timm_clip, "vit_mae": make_vit_mae, "clip": make_clip}
+LOAD = {"timm": loaded_timm, "timm_clip": loaded_timm, "vit_mae": encoder_of, "clip": loaded_clip}
 
 
 def versions(kind):
     found = {"torch": torch.__version__.split("+")[0]}
-    if kind == "timm":
+    if kind.startswith("timm"):
         import timm
 
         return found | {"timm": timm.__version__}
@@ -114,6 +130,9 @@ def record(kind):
     pixels = torch.randn(4, 3, 16, 16)
     with torch.no_grad():
         tensors = {"pixels": pixels, "logits": logits_of(pixels)}
+    if kind == "timm_clip":
+        torch.nn.functional.cross_entropy(logits_of(pixels), torch.tensor(TRUE_LABELS)).backward()
+        tensors |= {f"gradient.{name}": weight.grad for name, weight in logits_of.named_parameters()}
     save_file(tensors, FOLDER / kind / "recorded.safetensors", metadata=versions(kind))
     print(kind, versions(kind))
 
@@ -175,9 +194,30 @@ def names():
                 difference = (theirs(pixels) - ours(pixels).logits).abs().max().item()
             assert difference < 1e-3, (network, difference)
         print(network, counts[network], flush=True)
+    counts |= clip_names()
     made = versions("timm") | {"transformers": transformers.__version__}
     rows = ",\n".join(f"  {json.dumps(network)}: {json.dumps(found)}" for network, found in counts.items())
     (FOLDER / "names.json").write_text(f'{{"made": {json.dumps(made)},\n "networks": {{\n{rows}\n }}}}\n')
+
+
+def clip_names():
+    import timm
+
+    counts = {}
+    for network in CLIP_NETWORKS:
+        with torch.device("meta"):
+            theirs = timm.create_model(network, num_classes=3)
+        block, patches = theirs.blocks[0], theirs.patch_embed
+        counts[network] = {
+            "parameters": sum(weight.numel() for weight in theirs.parameters()),
+            "sizes": [theirs.embed_dim, len(theirs.blocks), block.attn.num_heads, patches.patch_size[0],
+                      patches.img_size[0]],
+            "activation": {"GELU": "gelu", "QuickGELU": "quick_gelu"}[type(block.mlp.act).__name__],
+        }
+        assert {theirs.norm_pre.eps, block.norm1.eps, block.norm2.eps, theirs.norm.eps} == {1e-5}
+        assert patches.proj.bias is None and theirs.global_pool == "token"
+        print(network, counts[network], flush=True)
+    return counts
 
 
 if __name__ == "__main__":

@@ -46,6 +46,9 @@ def configs(since):
             "lora_biases": peft.LoraConfig(r=2, lora_alpha=3, bias="all", target_modules=[query],
                                            modules_to_save=["classifier"]),
             "lora_b_bias": peft.LoraConfig(r=2, lora_alpha=3, lora_bias=True, target_modules=[query, up]),
+            # The convolution over patches, which is no linear layer to PEFT.
+            "lora_patches": peft.LoraConfig(r=2, lora_alpha=3, target_modules=["projection", value]),
+            "lora_patches_dora": peft.LoraConfig(r=2, lora_alpha=3, use_dora=True, target_modules=["projection"]),
             # The classifier, too, as task_type is not SEQ_CLS.
             "lora_all_linear": peft.LoraConfig(r=2, lora_alpha=3, target_modules="all-linear"),
             "norms": peft.LNTuningConfig(target_modules=["layernorm_before", "layernorm_after", "layernorm"],

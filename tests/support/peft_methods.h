@@ -22,6 +22,8 @@ inline std::vector<std::string> transformer_methods() {
           "lora:rank=2,alpha=3,rank_stabilized=true,targets=value",
           "lora:rank=2,dora=true,targets=query+fc1",
           "lora:rank=2,alpha=3,bias=true,targets=query+fc1",
+          "lora:rank=2,targets=query+projection",
+          "lora:rank=2,dora=true,targets=projection",
           "adapters:reduction=4",
           "adapters:reduction=4,placement=houlsby",
           "adaptformer:bottleneck=3",

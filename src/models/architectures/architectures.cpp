@@ -9,6 +9,7 @@
 #include "models/architectures/config_limits.h"
 #include "models/architectures/resnet.h"
 #include "models/architectures/sam.h"
+#include "models/architectures/timm_vit.h"
 #include "models/architectures/vilt.h"
 #include "models/architectures/vision_language.h"
 #include "models/architectures/vit.h"

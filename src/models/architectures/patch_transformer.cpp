@@ -112,7 +112,7 @@ Init PatchTransformer::embedding() const {
 Layer& PatchTransformer::add_projection() {
   const std::int64_t out = shared_.hidden_size, in = shared_.num_channels, p = shared_.patch_size;
   return declared_.add_patches(prefix() + "embeddings.patch_embeddings.projection", out, in, p,
-                               matrix(out, in * p * p, false));
+                               matrix(out, in * p * p, false), shared_.patch_bias);
 }
 
 void PatchTransformer::add_blocks(bool two_names) {
@@ -210,8 +210,9 @@ State PatchTransformer::run_block(std::int64_t block, const Batch& batch, const 
   const Tensor context = pass.attention(query, key, value, mask, Heads{shared_.num_attention_heads},
                                         shared_.attention_probs_dropout_prob);
   const Tensor x = queried(rows) + pass.dropout(linear(kOutput, context), dropout);
-  const Tensor inner = pass.activation(
-      Activation::kGelu, linear(kUp, pass.layer_norm(name + ".layernorm_after", x, eps)));
+  const Activation activation = shared_.quick_gelu ? Activation::kQuickGelu : Activation::kGelu;
+  const Tensor inner =
+      pass.activation(activation, linear(kUp, pass.layer_norm(name + ".layernorm_after", x, eps)));
   const Tensor sum = x + pass.dropout(linear(kDown, inner), dropout);
   State output{{{kRows, pass.block_end(name, sum)}}, {}};
   if (!last) output.constants.emplace(kMask, mask);
@@ -222,7 +223,7 @@ Json PatchTransformer::shared_config(const char* class_name) const {
   Json json;
   json["architectures"] = {class_name};
   json["attention_probs_dropout_prob"] = shared_.attention_probs_dropout_prob;
-  json["hidden_act"] = "gelu";
+  json["hidden_act"] = shared_.quick_gelu ? "quick_gelu" : "gelu";
   json["hidden_dropout_prob"] = shared_.hidden_dropout_prob;
   json["hidden_size"] = shared_.hidden_size;
   json["id2label"] = id2label(labels_);

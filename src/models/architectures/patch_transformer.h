@@ -39,6 +39,8 @@ struct PatchTransformerConfig {
   std::int64_t patch_size = 32;
   std::int64_t num_channels = 3;
   bool qkv_bias = true;
+  bool patch_bias = true;           ///< of the convolution over patches; timm's alone may lack it
+  bool quick_gelu = false;          ///< x · σ(1.702 x) in place of GELU: timm's alone
   std::vector<std::string> labels;  ///< id2label in order of id
 
   /// Rows, and columns, of the patches of an image of image_size.

@@ -3,7 +3,7 @@
 
 #include "catch.h"
 #include "models/architectures/architectures.h"
-#include "models/architectures/vit.h"
+#include "models/architectures/timm_vit.h"
 #include "models/checkpoint.h"
 #include "models/model.h"
 #include "peft/files.h"
@@ -60,6 +60,21 @@ void write_folder(const std::filesystem::path& to, const std::string& kind, cons
   write_file(to / "config.json", config.dump());
 }
 
+/// The gradients that were recorded, in a model of which they are the weights.
+Model gradients_in_file(const std::string& kind, const std::filesystem::path& folder) {
+  const std::string prefix = "gradient.";
+  std::filesystem::create_directories(folder);
+  const SafetensorsFile file(kReference / kind / "recorded.safetensors");
+  std::vector<TensorView> views;
+  for (const TensorEntry& entry : file.tensors())
+    if (entry.name.starts_with(prefix))
+      views.push_back(
+          {entry.name.substr(prefix.size()), entry.dtype, entry.shape, file.bytes(entry)});
+  write_safetensors(folder / "model.safetensors", views);
+  std::filesystem::copy_file(kReference / kind / "config.json", folder / "config.json");
+  return peft::load_model(folder);
+}
+
 std::string same(const std::string& name) {
   return name;
 }
@@ -108,7 +123,77 @@ TEST_CASE("timm's ViTs have the parameters and sizes that timm counts") {
     CHECK(Json({config.at("hidden_size"), config.at("num_hidden_layers"),
                 config.at("num_attention_heads"), config.at("patch_size"),
                 config.at("image_size")}) == networks.at(name).at("sizes"));
-    CHECK(config.at("layer_norm_eps") == 1e-6);
+    const bool clip = name.find("_clip_") != std::string::npos;
+    CHECK(config.at("layer_norm_eps") == (clip ? 1e-5 : 1e-6));
+    CHECK(config.at("hidden_act") == networks.at(name).value("activation", "gelu"));
+  }
+  CHECK(networks.at("vit_base_patch16_clip_224").at("parameters") == 85801731);
+}
+
+TEST_CASE("a CLIP tower of timm has timm's logits and gradients") {
+  const test::TempDir dir;
+  Model model = peft::load_model(kReference / "timm_clip");
+  CHECK(model.architecture().type() == "vit");
+  CHECK(model.architecture().labels() == kLabels);
+  CHECK(difference_from_recorded(model, "timm_clip") < 1e-5);
+
+  const Model gradients = gradients_in_file("timm_clip", dir / "gradients");
+  Batch batch = batch_of(recorded("pixels", "timm_clip"));
+  test::in_double(model, batch);
+  for (auto& [name, weight] : model.weights()) weight.set_requires_grad(true);
+  test::loss_of(model, batch, torch::tensor({0, 2, 1, 2})).backward();
+  for (const auto& [name, weight] : model.weights()) {
+    CAPTURE(name);
+    REQUIRE(weight.grad().defined());
+    CHECK(test::largest_difference(weight.grad().to(torch::kFloat), gradients.weight(name)) < 1e-5);
+  }
+}
+
+TEST_CASE("a folder of timm's CLIP tower stays one of timm") {
+  const test::TempDir dir;
+  Model model = peft::load_model(kReference / "timm_clip");
+  CHECK(model.units().front().name == "embeddings");
+  peft::save_model(model, dir / "same");
+  CHECK(changed_tensors(kReference / "timm_clip", dir / "same").empty());
+  CHECK(load_json(dir / "same/config.json").root == config_of("timm_clip"));
+
+  const torch::NoGradGuard no_grad;
+  model.own({"vit.norm_pre.weight", "classifier.bias"});
+  model.weight("vit.norm_pre.weight").add_(1);
+  model.weight("classifier.bias").add_(1);
+  peft::save_model(model, dir / "saved");
+  CHECK(changed_tensors(kReference / "timm_clip", dir / "saved") ==
+        std::set<std::string>{"norm_pre.weight", "head.bias"});
+  const Model again = peft::load_model(dir / "saved");
+  CHECK(again.fingerprint() == model.fingerprint());
+}
+
+TEST_CASE("a CLIP tower of timm takes every method that a ViT takes, and files have it once") {
+  const test::TempDir dir;
+  const Batch batch = batch_of(recorded("pixels", "timm_clip"));
+  for (const std::string& method : test::transformer_methods()) {
+    INFO(method);
+    Model model = peft::load_model(kReference / "timm_clip");
+    test::add_method(model, method);
+    const Tensor logits = model.forward(batch);
+    CHECK(test::largest_difference(logits, recorded("logits", "timm_clip")) > 1e-4);
+    std::filesystem::remove_all(dir / "saved");
+    peft::save_model(model, dir / "saved");
+    CHECK(test::largest_difference(peft::load_model(dir / "saved").forward(batch), logits) < 1e-6);
+    if (method != "lora:rank=2,targets=query+fc2") continue;
+    // Two pairs a block, under one of a ViT's names: no model of transformers has the other.
+    CHECK(SafetensorsFile(dir / "saved/adapter_model.safetensors").tensors().size() == 2 * 2 * 2);
+  }
+}
+
+TEST_CASE("what is captured of timm's CLIP tower gives autograd's gradients") {
+  for (const std::string method :
+       {"", "lora:rank=2,targets=query+fc2+projection", "prompts:length=2"}) {
+    INFO(method);
+    Model model = peft::load_model(kReference / "timm_clip");
+    if (!method.empty()) test::add_method(model, method);
+    test::check_captured_gradients(model, batch_of(recorded("pixels", "timm_clip")),
+                                   torch::tensor({0, 2, 1, 2}));
   }
 }
 
@@ -175,6 +260,7 @@ TEST_CASE("timm's config.json of a ViT says what network it is") {
     CHECK_THROWS_WITH(read(changed), Contains("model_args." + key) && Contains(message));
   };
   refused("class_token", false, "unknown key");
+  refused("pre_norm", true, "unknown key");
   refused("global_pool", "avg", "\"token\"");
   refused("img_size", {16, 24}, "the size of a square");
   refused("img_size", 20, "not a multiple of patch_size");
@@ -186,6 +272,11 @@ TEST_CASE("timm's config.json of a ViT says what network it is") {
   CHECK(read(config)->config().at("image_size") == 16);  // pretrained_cfg's
   config["pretrained_cfg"]["fixed_input_size"] = false;
   CHECK(read(config)->config().at("image_size") == 224);  // the network's
+  config["architecture"] = "vit_base_patch16_siglip_224";
+  CHECK_THROWS_WITH(read(config), Contains("architecture") && Contains("is not one of") &&
+                                      Contains("\"vit_base_patch16_clip_224\""));
+  config["architecture"] = "vit_base_patch16_clip_224";
+  CHECK(read(config)->config().at("hidden_act") == "gelu");
   config["global_pool"] = "avg";
   CHECK_THROWS_WITH(read(config), Contains("global_pool"));
 }
@@ -321,6 +412,8 @@ TEST_CASE(
     for (const std::string name : {"query", "key", "value"})
       if (const auto at = method.find(name); at != std::string::npos)
         method.replace(at, name.size(), name.substr(0, 1) + "_proj");
+    if (const auto at = method.find("projection"); at != std::string::npos)
+      method.replace(at, method.size(), "patch_embedding");
     if (method == "ia3") method = "ia3:targets=k_proj+v_proj+fc2,feedforward=fc2";
     INFO(method);
     Model model = peft::load_model(kReference / "clip");
