@@ -31,7 +31,7 @@ std::vector<Cluster> clusters_of(const StageSizes& stage) {
   for (std::size_t i = 0; i < shapes.size(); ++i) {
     const std::string output = "output " + std::to_string(shapes[i].output);
     for (const std::string& key :
-         {"weight " + shapes[i].weight, "bias " + shapes[i].bias, output}) {
+         {"parameter " + shapes[i].weight, "parameter " + shapes[i].bias, output}) {
       if (key.back() == ' ') continue;
       const auto [at, added] = user.emplace(key, i);
       if (added) continue;

@@ -128,6 +128,7 @@ Tensor CapturingPass::used(Use use, const std::string& parameter, const Tensor& 
     return record(CapturedOp::Kind::kLinear, "", parameter, Tensor(), std::move(output));
   const auto kind = use == Use::kEmbedding ? CapturedOp::Kind::kEmbedding
                     : use == Use::kMixture ? CapturedOp::Kind::kMixture
+                    : use == Use::kScaled  ? CapturedOp::Kind::kNorm
                                            : CapturedOp::Kind::kAdded;
   return record(kind, parameter, "", input, std::move(output));
 }

@@ -49,7 +49,8 @@ enum class Use : std::uint8_t {
   kEmbedding,  ///< output = … + W[ids], ids int64 (n, T)
   kMixture,    ///< output = … + matrix · W, the rows of a table mixed; matrix (n, T, rows of W)
   kAdded,      ///< output = … + W, W having the output's shape per sample
-  kBias        ///< output = … + W, W being a row that is added to every one
+  kBias,       ///< output = … + W, W being a row that is added to every one
+  kScaled      ///< output = … + W ⊙ x, W being a row and x of the output's shape
 };
 
 /// The pass that computes.
@@ -175,7 +176,7 @@ class Pass {
   torch::Tensor noted(const std::string& name);
 
   /// Says that `output` depends on a parameter, and returns what stands for it from here on.
-  /// `input` are the ids, or the matrix, and undefined for kAdded and kBias.
+  /// `input` are the ids, the matrix or x, and undefined for kAdded and kBias.
   virtual torch::Tensor used(Use use, const std::string& parameter, const torch::Tensor& input,
                              torch::Tensor output);
   /// Whether used() wants to know of the parameter: a matrix need not be made otherwise.

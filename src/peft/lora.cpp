@@ -193,7 +193,20 @@ class Lora : public Targeted {
     }
     const Tensor without = bias.defined() ? output - bias : output;
     const Tensor scaled = pass.scale(name, (without + change) / norms);
-    return bias.defined() ? scaled + bias : scaled;
+    return bias.defined() ? with_bias(at, scaled + bias, norms, pass) : scaled;
+  }
+
+  /// Through `output`, of which it was subtracted, a bias is taken to have m / ‖W + s B A‖ of its
+  /// gradient: the rest of it.
+  static Tensor with_bias(const Layer& at, const Tensor& sum, const Tensor& norms,
+                          models::Pass& pass) {
+    const std::string& bias = at.bias()->name;
+    if (!pass.wants(bias)) return sum;
+    const Tensor lengths = pass.weight(at.name + ".lora_magnitude_vector").view_as(norms);
+    const Tensor rest = (1 - lengths / norms).detach().expand_as(sum);
+    if (!is_map(at)) return pass.used(models::Use::kScaled, bias, rest, sum);
+    const auto rows = [](const Tensor& maps) { return maps.permute({0, 2, 3, 1}).contiguous(); };
+    return pass.used(models::Use::kScaled, bias, rows(rest), rows(sum)).permute({0, 3, 1, 2});
   }
 
   LoraFields fields_;

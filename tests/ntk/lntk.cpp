@@ -291,7 +291,7 @@ TEST_CASE("every unit's kernel is that of a float64 Jacobian by brute force") {
 
 namespace {
 
-/// Those of the method's scheme, each of its layers alone, and all of it together.
+/// Those of the method's scheme, each of its layers alone, all of it together, and a whole block.
 std::vector<Unit> method_units(Model model) {
   const std::string method = peft::methods_of(model.blueprint()).back()->name();
   peft::set_units(model, method, models::Buffers::kFrozen);
@@ -309,6 +309,14 @@ std::vector<Unit> method_units(Model model) {
     units.push_back(std::move(own));
   }
   units.push_back(std::move(all));
+  // The base's own weights of a stage beside the method's.
+  Unit stage;
+  stage.name = "the first block, whole";
+  for (const Layer& layer : model.blueprint().layers()) {
+    if (layer.stage != 1 || layer.frozen) continue;
+    for (const Parameter& parameter : layer.parameters) stage.parameters.push_back(parameter.name);
+  }
+  units.push_back(std::move(stage));
   return units;
 }
 
