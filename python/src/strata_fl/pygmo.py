@@ -9,8 +9,8 @@ Importing this does not need pygmo: a user-defined problem is any class with the
 >>> import pygmo
 >>> population = pygmo.population(pygmo.problem(problem), 24, seed=1)
 >>> population = pygmo.algorithm(pygmo.nsga2(gen=20, seed=1)).evolve(population)
->>> sorted(set((-population.get_f()[:, 0]).tolist()))
-[11.0, 12.0]
+>>> float(max(-population.get_f()[:, 0]))
+12.0
 """
 
 from __future__ import annotations
