@@ -397,7 +397,7 @@ TEST_CASE("timm's config.json names a network, and one that is not there names t
     CHECK_THROWS_WITH(read(changed), Contains("config.json: " + key) && Contains(message));
   };
   refused("architecture", "resnet_50", "did you mean \"resnet50\"");
-  refused("architecture", "convnext_tiny", "(28 in all)");
+  refused("architecture", "convnext_tiny", "(54 in all)");
   refused("global_pool", "max", "\"avg\"");
   refused("model_args", {{"stem_type", "deep"}}, "unknown key");
   refused("model_args", {{"num_classes", 3}}, "num_classes");
